@@ -1,0 +1,1 @@
+"""The sensemble command: demo, data, train, export, run, audit, report, doctor."""

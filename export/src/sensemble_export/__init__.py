@@ -1,0 +1,1 @@
+"""One quantized encoder per modality, lowered and checked against its float original."""

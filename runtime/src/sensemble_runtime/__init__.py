@@ -1,0 +1,1 @@
+"""The bundle, the torch-free executor, the session and the audit."""

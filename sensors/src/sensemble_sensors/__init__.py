@@ -1,0 +1,1 @@
+"""Sensors that come and go: camera, microphone, captions, replay."""

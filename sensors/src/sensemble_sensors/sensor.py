@@ -1,0 +1,54 @@
+"""The Sensor protocol: what a session needs of a camera, a microphone, a caption source or a replay."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.spec import InputSpec
+
+Media = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a sensor gives at one moment.
+
+    Attributes:
+        modality: `audio`, `text` or `video`.
+        data: audio float32 [n] mono at the spec's rate in [-1, 1]; video uint8 [H, W, 3], RGB, at the spec's
+            size; text a caption.
+        time: when the last of `data` was captured, in seconds on the clock of `time.monotonic`.
+        cut: the first sample of a new recording; no window spans it and what came before.
+    """
+
+    modality: str
+    data: Media | str
+    time: float
+    cut: bool = False
+
+
+class Sensor(Protocol):
+    """A source of samples of one modality; one thread opens, reads and closes it."""
+
+    modality: str
+    name: str
+
+    def open(self, spec: InputSpec) -> None:
+        """Start capturing in the form that `spec` asks for.
+
+        Raises:
+            SensorUnavailableError: there is no such device, or it cannot be used; says what to do.
+        """
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample, or None when none came within `timeout` seconds.
+
+        Raises:
+            SensorLostError: the device stopped working; opening it again may help.
+            SensorEndedError: the source is finite and over.
+        """
+
+    def close(self) -> None:
+        """Release the device; a closed sensor may be opened again. Closing twice is allowed."""

@@ -1,0 +1,29 @@
+"""What an encoder is fed: the one description that training, bundles and sensors share."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DType = Literal["uint8", "float32", "int64"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The tensor that one modality's encoder takes, and how often a session makes one.
+
+    Attributes:
+        modality: `audio`, `text` or `video` (an image is a video of one frame).
+        dtype: `float32` for audio in [-1, 1], `uint8` for RGB video, `int64` for token ids.
+        shape: audio [1, S]; video [1, T, H, W, 3]; text [1, L].
+        rate: audio samples a second (Hz); video frames a second between the T frames; 0 for text.
+        window: seconds of samples that an encoder sees; for text, 0: a caption is its own window.
+        hop: seconds between the starts of two windows that a session encodes; for text, 0: on arrival.
+        ttl: seconds for which an embedding stays in the live set.
+    """
+
+    modality: str
+    dtype: DType
+    shape: tuple[int, ...]
+    rate: float
+    window: float
+    hop: float
+    ttl: float

@@ -1,0 +1,1 @@
+"""Training that survives missing sensors: contrastive pretraining, MASD, WiSE-FT."""
