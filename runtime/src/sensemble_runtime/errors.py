@@ -1,0 +1,33 @@
+"""What can go wrong between a bundle, a session and its records."""
+
+
+class SensembleRuntimeError(Exception):
+    """Base of every error that this distribution raises; its text is one line with the remedy."""
+
+
+class SubsetError(SensembleRuntimeError):
+    """A set of modalities is not written as sorted names joined with `+`, such as `audio+video`."""
+
+
+class BundleError(SensembleRuntimeError):
+    """Base of what makes a bundle unusable; names the bundle's file and, in its manifest, the field."""
+
+
+class BundleCorruptError(BundleError):
+    """A file of the bundle is missing, truncated, altered or not what its manifest says."""
+
+
+class BundleIncompatibleError(BundleError):
+    """A sound bundle that this version cannot run: another schema version, or no executor for it here."""
+
+
+class BundlePathError(BundleError):
+    """A path in the manifest leaves the bundle's folder."""
+
+
+class RecordError(SensembleRuntimeError):
+    """A record file cannot be opened, read or written."""
+
+
+class MatrixError(SensembleRuntimeError):
+    """A train x evaluation matrix is not a map of sets to maps of sets to scores."""

@@ -1,0 +1,33 @@
+"""Sets of modalities and how they are written: sorted and joined with `+`, such as `audio+text+video`."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+from sensemble_runtime.errors import SubsetError
+
+Subset = tuple[str, ...]
+
+
+def subsets(modalities: Iterable[str]) -> list[Subset]:
+    """Return the 2^n - 1 non-empty subsets of `modalities`, by size, then alphabetical."""
+    names = sorted(set(modalities))
+    return [subset for size in range(1, len(names) + 1) for subset in combinations(names, size)]
+
+
+def name(subset: Iterable[str]) -> str:
+    """Write a set of modalities: `name(["video", "audio"]) == "audio+video"`."""
+    return "+".join(sorted(subset))
+
+
+def parse(text: str) -> Subset:
+    """Read a set of modalities, in any order: `parse("video+audio") == ("audio", "video")`.
+
+    Raises:
+        SubsetError: `text` is empty, or a name in it is empty, repeated or not a lower-case word.
+    """
+    names = text.split("+")
+    if len(set(names)) != len(names) or not all(n.isidentifier() and n.islower() for n in names):
+        raise SubsetError(
+            f"not a set of modalities: {text!r}; write distinct names joined with +, as audio+video"
+        )
+    return tuple(sorted(names))
