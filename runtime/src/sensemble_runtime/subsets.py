@@ -28,6 +28,6 @@ def parse(text: str) -> Subset:
     names = text.split("+")
     if len(set(names)) != len(names) or not all(n.isidentifier() and n.islower() for n in names):
         raise SubsetError(
-            f"not a set of modalities: {text!r}; write distinct names joined with +, as audio+video"
+            f"not a set of modalities: {text!r}; join distinct names with +, as audio+video"
         )
     return tuple(sorted(names))
