@@ -1,0 +1,107 @@
+"""Strict JSON to dataclasses: every key present, none unknown, every value of the declared type."""
+
+import dataclasses
+import json
+import reprlib
+import types
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+_PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number"}
+_EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
+
+
+class DecodeError(ValueError):
+    """A JSON document is not what the dataclasses say; its text is one line that names the field."""
+
+
+def document(text: str) -> object:
+    """Read `text` as JSON, without the extensions that Python's reader allows.
+
+    Raises:
+        DecodeError: not JSON, nested too deep, a key is repeated, or a number is not finite.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except DecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"not JSON: {error}") from error
+
+
+def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - as dynamic as what `kind` names
+    """Return `raw` as the type `kind`: a dataclass, dict, tuple, literal, optional or plain type.
+
+    Args:
+        kind: the type, as a dataclass declares it.
+        raw: what `document` gave.
+        field: its dotted place in the document, for the error.
+
+    Raises:
+        DecodeError: a field is missing, unknown or of another type.
+    """
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, raw, field)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is types.UnionType:  # X | None
+        return None if raw is None else decode(arguments[0], raw, field)
+    if origin is Literal:
+        if raw not in arguments or not isinstance(raw, str):
+            raise _mismatch(field, " or ".join(map(repr, arguments)), raw)
+        return raw
+    if origin is dict:
+        entries = _object(raw, field)
+        return {
+            decode(str, key, field): decode(arguments[1], entries[key], _join(field, key)) for key in entries
+        }
+    if origin is tuple:
+        if not isinstance(raw, list):
+            raise _mismatch(field, "a list", raw)
+        return tuple(decode(arguments[0], item, f"{field}[{i}]") for i, item in enumerate(raw))
+    return _plain(kind, raw, field)
+
+
+def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an instance of `kind`
+    hints = get_type_hints(kind)
+    entries = _object(raw, field)
+    for key in [*hints, *entries]:
+        if key not in entries:
+            raise DecodeError(f"{_join(field, key)}: missing")
+        if key not in hints:
+            raise DecodeError(f"{_join(field, key)}: unknown field")
+    return kind(**{key: decode(hint, entries[key], _join(field, key)) for key, hint in hints.items()})
+
+
+def _plain(kind: type, raw: object, field: str) -> object:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float) if kind is float else kind):
+        raise _mismatch(field, _PLAIN[kind], raw)
+    if isinstance(raw, int | float) and not abs(raw) <= _EXACT:
+        raise _mismatch(field, f"{_PLAIN[kind]} within 2^53", raw)
+    if isinstance(raw, str) and not raw.isprintable():  # lone surrogates, line breaks and terminal escapes
+        raise _mismatch(field, "printable text", raw)
+    return float(raw) if isinstance(raw, int) and kind is float else raw
+
+
+def _object(raw: object, field: str) -> dict[str, object]:
+    if not isinstance(raw, dict):
+        raise _mismatch(field, "an object", raw)
+    return raw
+
+
+def _mismatch(field: str, expected: str, raw: object) -> DecodeError:
+    return DecodeError(f"{field or 'document'}: expected {expected}, got {reprlib.repr(raw)}")
+
+
+def _join(field: str, key: str) -> str:
+    shown = key if key.isprintable() else ascii(key)
+    return f"{field}.{shown}" if field else shown
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise DecodeError("a key is repeated")
+    return entries
+
+
+def _refuse(constant: str) -> object:
+    raise DecodeError(f"{constant} is not JSON")

@@ -1,0 +1,252 @@
+"""The bundle's `manifest.json`: what each encoder takes, where its artifacts lie, where all came from."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_runtime import subsets
+from sensemble_runtime.decode import DecodeError, decode, document
+from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+
+Task = Literal["multi-class", "multi-label"]
+
+_DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
+_PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of the bundle: `path` relative to its folder, with `/`; size; SHA-256 in lower-case hex."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How close an artifact's embeddings came to the float encoder's on held-out windows.
+
+    Attributes:
+        cosine: the mean cosine similarity.
+        max_error: the largest absolute difference of an element.
+        mean_error: the mean absolute difference of the elements.
+        windows: how many windows were compared.
+    """
+
+    cosine: float
+    max_error: float
+    mean_error: float
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One encoder in one executor's form.
+
+    Attributes:
+        path: relative to the bundle's folder, with `/`.
+        bytes: the file's size.
+        sha256: of the file, in lower-case hex.
+        scheme: how it is quantized: `int8` or `fp32`.
+        parity: against the float encoder, where it was measured.
+        latency_ms: median milliseconds a window on the machine that exported it, where it was measured.
+        peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone, where it was measured.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    scheme: Literal["int8", "fp32"]
+    parity: Parity | None
+    latency_ms: float | None
+    peak_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityEntry:
+    """One modality: what its encoder takes, and the encoder for each executor (`executorch-xnnpack`, ...)."""
+
+    spec: InputSpec
+    artifacts: dict[str, Artifact]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a bundle came from; sets of modalities are written as in `sensemble_runtime.subsets`.
+
+    Attributes:
+        train_modalities: M_T, the modalities that the classifier was trained on.
+        method: `finetune`, `masd+wiseft`, ...
+        dataset: its name.
+        accuracy: of the float model, as a fraction, by subset.
+        accuracy_quantized: of this bundle, as a fraction, by subset.
+        float_bytes: the size of the float encoder's artifact, by modality.
+        float_latency_ms: its median milliseconds a window, by modality.
+        created: when, ISO 8601.
+    """
+
+    train_modalities: tuple[str, ...]
+    method: str
+    dataset: str
+    accuracy: dict[str, float]
+    accuracy_quantized: dict[str, float]
+    float_bytes: dict[str, int]
+    float_latency_ms: dict[str, float]
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole `manifest.json`.
+
+    Attributes:
+        schema: the version of this format, `SCHEMA`.
+        modalities: by name: `audio`, `text`, `video`.
+        embedding: d, the length of every encoder's output.
+        labels: the C classes, in the order of the head's rows.
+        task: `multi-class` (softmax) or `multi-label` (sigmoid).
+        head: `head.safetensors`.
+        tokenizer: `tokenizer.json`; a bundle with text has one.
+        provenance: where it came from.
+    """
+
+    schema: int
+    modalities: dict[str, ModalityEntry]
+    embedding: int
+    labels: tuple[str, ...]
+    task: Task
+    head: FileEntry
+    tokenizer: FileEntry | None
+    provenance: Provenance
+
+    def files(self) -> Iterator[tuple[str, FileEntry | Artifact]]:
+        """Yield every file that the bundle must hold, with its field in the manifest."""
+        yield "head", self.head
+        if self.tokenizer is not None:
+            yield "tokenizer", self.tokenizer
+        for modality, entry in self.modalities.items():
+            for executor, artifact in entry.artifacts.items():
+                yield f"modalities.{modality}.artifacts.{executor}", artifact
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a `manifest.json`; the files it names are not looked at.
+
+    Raises:
+        BundleCorruptError: the file is missing or not what the format says; names the field.
+        BundleIncompatibleError: it is of another schema version.
+        BundlePathError: a path in it is absolute, has `..`, or is not portable.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleCorruptError(f"{path}: cannot be read ({error}); export the bundle again") from error
+    return _parse(text, path)
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write `manifest` as JSON, after checking that `read_manifest` will accept it.
+
+    Raises:
+        BundleCorruptError, BundleIncompatibleError, BundlePathError: as `read_manifest`.
+    """
+    text = json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+    _parse(text, path)
+    path.write_text(text, encoding="utf-8")
+
+
+def _parse(text: str, path: Path) -> Manifest:
+    try:
+        raw = document(text)
+        _check_schema(raw, path)
+        manifest: Manifest = decode(Manifest, raw)
+        problem = next(_problems(manifest), None)
+    except DecodeError as error:
+        raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
+    if problem is not None:
+        raise BundleCorruptError(f"{path}: {problem}; export the bundle again")
+    for field, file in manifest.files():
+        if not _PATH.fullmatch(file.path):
+            raise BundlePathError(
+                f"{path}: {field}.path: {file.path!r} is not a relative path of plain names inside the bundle"
+            )
+    return manifest
+
+
+def _check_schema(raw: object, path: Path) -> None:
+    # Another version may differ anywhere else, so its number is all that is read of it.
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if isinstance(schema, int) and not isinstance(schema, bool) and schema != SCHEMA:
+        raise BundleIncompatibleError(
+            f"{path}: schema: version {schema}, and this sensemble-runtime reads version {SCHEMA}; "
+            "export the bundle again, or install the version that wrote it"
+        )
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    """Yield what is wrong, after the field's name, where the types cannot say it."""
+    if not manifest.modalities:
+        yield "modalities: there is none"
+    for modality, entry in manifest.modalities.items():
+        if not entry.artifacts:
+            yield f"modalities.{modality}.artifacts: there is none"
+        for problem in _spec_problems(modality, entry.spec):
+            yield f"modalities.{modality}.spec: {problem}"
+    if manifest.embedding < 1:
+        yield f"embedding: expected at least 1, got {manifest.embedding}"
+    if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
+        yield "labels: expected distinct names, at least one"
+    if "text" in manifest.modalities and manifest.tokenizer is None:
+        yield "tokenizer: missing, and there is a text encoder"
+    yield from _file_problems(manifest)
+    yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
+
+
+def _file_problems(manifest: Manifest) -> Iterator[str]:
+    for field, file in manifest.files():
+        if file.bytes < 1:
+            yield f"{field}.bytes: expected at least 1, got {file.bytes}"
+        if not _SHA256.fullmatch(file.sha256):
+            yield f"{field}.sha256: expected 64 lower-case hexadecimal digits"
+
+
+def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
+    if modality not in _DTYPE_AND_RANK or spec.modality != modality:
+        yield f"expected a spec of {', '.join(_DTYPE_AND_RANK)} under its own name, got {spec.modality!r}"
+        return
+    if (
+        (spec.dtype, len(spec.shape)) != _DTYPE_AND_RANK[modality]
+        or spec.shape[0] != 1
+        or min(spec.shape) < 1
+    ):
+        dtype, rank = _DTYPE_AND_RANK[modality]
+        yield f"expected {dtype} of {rank} dimensions, the first 1, got {spec.dtype} {list(spec.shape)}"
+    if modality == "video" and spec.shape[-1] != 3:
+        yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
+    times = (spec.rate, spec.window, spec.hop)
+    if spec.ttl <= 0 or min(times) < 0 or (modality != "text" and min(times) <= 0):
+        yield "expected rate, window, hop and ttl above 0 (for text, only ttl)"
+
+
+def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:
+    if not set(provenance.train_modalities) <= modalities:
+        yield "provenance.train_modalities: names a modality that has no encoder here"
+    known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
+    for name in ("accuracy", "accuracy_quantized"):
+        for subset, score in getattr(provenance, name).items():
+            if subset not in known:
+                yield f"provenance.{name}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
+            if not 0 <= score <= 1:
+                yield f"provenance.{name}.{subset}: expected a fraction in [0, 1], got {score}"
