@@ -1,0 +1,161 @@
+"""Front ends inside the graph: raw audio to log-mel, raw video frames to normalized images.
+
+Everything is written in operations that one XNNPACK subgraph takes (products of constant matrices, slices,
+permutations), so that training, export and the device share this one definition (DESIGN, "One front end").
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+RATE = 16_000
+"""Audio samples a second (paper, Table 6)."""
+MEL_BINS = 128
+"""Mel filters of one frame (paper, Table 6)."""
+HOP = 160
+"""Samples between the starts of two frames: 10 ms."""
+FRAME = 400
+"""Samples of one frame: 25 ms."""
+
+_PREEMPHASIS = 0.97
+_FFT = 512
+_LOW, _HIGH = 20.0, RATE / 2
+_COLUMNS = 16  # the frame is 25 rows of 16 samples, and a hop is 10 rows: one layout serves both
+_ROWS = _FFT // _COLUMNS
+_TAPS = FRAME // _COLUMNS
+_STEP = HOP // _COLUMNS
+_HALF = _ROWS // 2 + 1  # a real signal's DFT of 32 points has 17 that differ
+_GROUP = 16  # mel filters that share one small matrix
+
+
+def frames_of(samples: int) -> int:
+    """Return how many whole frames `samples` samples hold (Kaldi's `snip_edges`)."""
+    return (samples - FRAME) // HOP + 1
+
+
+class LogMel(nn.Module):
+    """Kaldi-compatible log-mel energies of 16 kHz audio.
+
+    Equals `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000, use_energy=False,
+    window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in [-1, 1], unscaled: the
+    pipeline to which the paper's mean and standard deviation belong (Table 6). As there, the recording's
+    mean is subtracted first; each frame's own is removed anyway, so this only keeps an offset from costing
+    digits.
+
+    A frame of 512 points (400 and zeros) is laid out in 32 rows and 16 columns, and its DFT is taken in the
+    two stages of Cooley and Tukey: down the columns, with the Hamming window and the twiddle factors in the
+    16 matrices, then along the rows, with one matrix. Only 17 of the 32 first-stage points differ, for the
+    signal is real. The mel filters are bands, so each group of them reads only the bins it covers.
+    """
+
+    columns: Tensor
+    rows: Tensor
+    block_means: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("columns", _column_stage(), persistent=False)
+        self.register_buffer("rows", _row_stage(), persistent=False)
+        means = torch.zeros(2, HOP)
+        means[0] = means[1, : FRAME % HOP] = (1 - _PREEMPHASIS) / FRAME
+        self.register_buffer("block_means", means, persistent=False)
+        bank = _mel_bank()
+        self.spans: list[tuple[int, int]] = []
+        for group in range(MEL_BINS // _GROUP):
+            filters = bank[:, group * _GROUP : (group + 1) * _GROUP]
+            used = filters.sum(1).nonzero().flatten() // _HALF
+            first, last = int(used.min()) * _HALF, (int(used.max()) + 1) * _HALF
+            self.spans.append((first, last))
+            self.register_buffer(f"mel{group}", filters[first:last].T.contiguous(), persistent=False)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        batch, samples = wave.shape
+        count = frames_of(samples)
+        blocks = count + 2
+        wave = functional.pad(wave - wave.mean(dim=1, keepdim=True), (0, blocks * HOP - samples))
+        mean = functional.linear(wave.view(batch, blocks, HOP), self.block_means)
+        mean = mean[:, :-2, :1] + mean[:, 1:-1, :1] + mean[:, 2:, 1:]
+        # Pre-emphasis runs over the recording; a frame's first sample, whose predecessor Kaldi takes to be
+        # itself, comes as one more tap. The frame's mean passes through pre-emphasis as 0.03 times itself.
+        emphasized = wave - _PREEMPHASIS * functional.pad(wave[:, :-1], (1, 0))
+        raw = ((1 - _PREEMPHASIS) * wave).view(batch, blocks, HOP)[:, :count, :_COLUMNS]
+        laid = emphasized.view(batch, blocks, _STEP, _COLUMNS).permute(3, 0, 1, 2)
+        last = _TAPS - 2 * _STEP
+        taps = torch.cat(
+            [laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], raw.permute(2, 0, 1).unsqueeze(3)],
+            dim=3,
+        )
+        taps = (taps - mean).view(_COLUMNS, batch * count, _TAPS + 1)
+        staged = torch.bmm(taps, self.columns).view(_COLUMNS, batch * count, _HALF, 2).permute(1, 2, 3, 0)
+        spectrum = functional.linear(staged.reshape(batch * count, _HALF, 2 * _COLUMNS), self.rows)
+        squares = spectrum * spectrum
+        power = (squares[..., :_COLUMNS] + squares[..., _COLUMNS:]).permute(0, 2, 1)
+        power = power.reshape(batch, count, _COLUMNS * _HALF)
+        mels = [
+            functional.linear(power[..., first:last], self.get_buffer(f"mel{group}"))
+            for group, (first, last) in enumerate(self.spans)
+        ]
+        return torch.cat(mels, dim=-1).clamp(min=torch.finfo(torch.float32).eps).log()
+
+
+class VideoInput(nn.Module):
+    """Scaling, normalization (mean 0.45, standard deviation 0.225; paper, Table 6) and layout of frames."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]."""
+        images = frames.flatten(0, 1).to(torch.float32).permute(0, 3, 1, 2)
+        return images * (1 / (255 * 0.225)) - 0.45 / 0.225
+
+
+def _column_stage() -> Tensor:
+    """Return [16, 26, 34]: for each column, taps to the real and imaginary parts of 17 points, twiddled."""
+    row = torch.arange(_TAPS, dtype=torch.float64)
+    column = torch.arange(_COLUMNS, dtype=torch.float64)
+    point = torch.arange(_HALF, dtype=torch.float64)
+    window = torch.hamming_window(FRAME, periodic=False, dtype=torch.float64).view(_TAPS, _COLUMNS)
+    angle = -2 * math.pi * point * (row[:, None] / _ROWS + column[:, None, None] / _FFT)
+    stage = window.T[..., None, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
+    stage = torch.cat([stage, torch.zeros_like(stage[:, :1])], dim=1)
+    stage[0, -1], stage[0, 0] = stage[0, 0].clone(), 0  # the frame's first sample comes as the last tap
+    return stage.flatten(2).float()
+
+
+def _row_stage() -> Tensor:
+    """Return [32, 32]: (real, imaginary) x 16 columns to (real, imaginary) x 16 of `_points`."""
+    column = torch.arange(_COLUMNS, dtype=torch.float64)
+    angle = -2 * math.pi * _points()[:, None] * column / _COLUMNS
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)]).float()
+
+
+def _points() -> Tensor:
+    """Return [16] second-stage points, 0, 15, 1, 14 and so on.
+
+    Bins 32 * point + (0 .. 16) of a point and the mirror images of the next one's then follow each other.
+    """
+    forward = torch.arange(_COLUMNS // 2)
+    return torch.stack([forward, _COLUMNS - 1 - forward], dim=1).flatten()
+
+
+def _mel_bank() -> Tensor:
+    """Return Kaldi's triangular filters, [16 * 17, 128], for bins in the order of the spectrum."""
+    bins = _ROWS * _points()[:, None] + torch.arange(_HALF)
+    bins = torch.minimum(bins, _FFT - bins)
+    counted = torch.zeros(_FFT // 2 + 1, dtype=torch.bool)
+    once = torch.zeros(bins.numel(), dtype=torch.float64)
+    for position, index in enumerate(bins.flatten().tolist()):
+        once[position] = not counted[index] and index < _FFT // 2  # Kaldi gives the Nyquist bin no weight
+        counted[index] = True
+    mel = _mel(bins.flatten().double() * RATE / _FFT)[:, None]
+    low, high = _mel(torch.tensor([_LOW, _HIGH], dtype=torch.float64)).tolist()
+    width = (high - low) / (MEL_BINS + 1)
+    centre = low + width * torch.arange(1, MEL_BINS + 1)
+    return ((1 - (mel - centre).abs() / width).clamp(min=0) * once[:, None]).float()
+
+
+def _mel(hertz: Tensor) -> Tensor:
+    """Return the mel scale that HTK and Kaldi share."""
+    return torch.log1p(hertz / 700).mul(1127)
