@@ -25,6 +25,10 @@ class BundlePathError(BundleError):
     """A path in the manifest leaves the bundle's folder."""
 
 
+class EncoderError(SensembleRuntimeError):
+    """An encoder failed while it ran; names the executor's own error."""
+
+
 class RecordError(SensembleRuntimeError):
     """A record file cannot be opened, read or written."""
 

@@ -27,7 +27,5 @@ def parse(text: str) -> Subset:
     """
     names = text.split("+")
     if len(set(names)) != len(names) or not all(n.isidentifier() and n.islower() for n in names):
-        raise SubsetError(
-            f"not a set of modalities: {text!r}; join distinct names with +, as audio+video"
-        )
+        raise SubsetError(f"not a set of modalities: {text!r}; join distinct names with +, as audio+video")
     return tuple(sorted(names))

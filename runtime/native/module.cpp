@@ -1,0 +1,158 @@
+// sensemble_runtime._native: one ExecuTorch program as a function from a numpy array to a numpy array.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+
+#include <executorch/extension/module/module.h>
+#include <executorch/extension/tensor/tensor_ptr.h>
+#include <executorch/runtime/kernel/thread_parallel_interface.h>
+#include <executorch/runtime/platform/platform.h>
+
+// The wheel exports the thread pool but not its header, which needs pthreadpool's own; this is the part used here.
+namespace executorch::extension::threadpool {
+class ThreadPool {
+ public:
+  bool _unsafe_reset_threadpool(uint32_t threads);
+};
+ThreadPool* get_threadpool();
+}  // namespace executorch::extension::threadpool
+
+namespace nb = nanobind;
+namespace et = executorch::runtime;
+using executorch::aten::ScalarType;
+
+namespace {
+
+thread_local std::string last_log;  // ExecuTorch's last message of an error in this thread
+
+void keep_log(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, size_t, const char* text, size_t size) {
+  if (level == kError || level == kFatal) last_log.assign(text, size);
+}
+
+void check(et::Error error, const std::string& path) {
+  if (error == et::Error::Ok) return;
+  std::string name = et::to_string(error);
+  name.erase(0, sizeof("Error::") - 1);
+  throw std::runtime_error(path + ": " + name + (last_log.empty() ? "" : ": " + last_log));
+}
+
+template <typename T>
+T value_of(et::Result<T> result, const std::string& path) {
+  check(result.error(), path);
+  return std::move(*result);
+}
+
+struct Dtype {
+  ScalarType type;
+  nb::dlpack::dtype numpy;
+  const char* name;
+};
+const Dtype dtypes[] = {{ScalarType::Float, nb::dtype<float>(), "float32"},
+                        {ScalarType::Byte, nb::dtype<uint8_t>(), "uint8"},
+                        {ScalarType::Long, nb::dtype<int64_t>(), "int64"}};
+
+using Shape = std::vector<int32_t>;
+
+std::string describe(const std::string& dtype, const Shape& shape) {
+  std::string text = dtype + " [";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+class Module {
+ public:
+  Module(const std::string& path, uint32_t threads)
+      : path_(path), module_(path, executorch::extension::Module::LoadMode::Mmap) {
+    const std::lock_guard<std::mutex> lock(loading_);
+    last_log.clear();
+    if (threads != 0) size_pool(threads);
+    check(module_.load(et::Program::Verification::InternalConsistency), path_);
+    const auto meta = value_of(module_.method_meta("forward"), path_);
+    if (meta.num_inputs() != 1 || meta.num_outputs() != 1)
+      throw nb::value_error((path_ + ": an encoder has one input and one output").c_str());
+    const auto input = value_of(meta.input_tensor_meta(0), path_);
+    const auto output = value_of(meta.output_tensor_meta(0), path_);
+    for (const auto& dtype : dtypes)
+      if (dtype.type == input.scalar_type()) dtype_ = &dtype;
+    if (dtype_ == nullptr || output.scalar_type() != ScalarType::Float)
+      throw nb::value_error((path_ + ": an encoder takes float32, uint8 or int64 and gives float32").c_str());
+    input_.assign(input.sizes().begin(), input.sizes().end());
+    output_.assign(output.sizes().begin(), output.sizes().end());
+    check(module_.load_forward(), path_);
+    ++alive_;
+  }
+  ~Module() { --alive_; }
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  nb::ndarray<nb::numpy, float> run(nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu> window) {
+    Shape shape(window.shape_ptr(), window.shape_ptr() + window.ndim());
+    if (window.dtype() != dtype_->numpy || shape != input_) refuse(window.dtype(), shape);
+    std::vector<size_t> sizes;
+    std::unique_ptr<float[]> data;
+    {
+      const nb::gil_scoped_release no_gil;
+      const std::lock_guard<std::mutex> lock(running_);  // a Module's planned memory serves one call at a time
+      last_log.clear();
+      const auto tensor = executorch::extension::make_tensor_ptr(
+          shape, const_cast<void*>(window.data()), dtype_->type, et::etensor::DeviceType::CPU,
+          executorch::aten::TensorShapeDynamism::STATIC);
+      const auto outputs = value_of(module_.forward(tensor), path_);
+      const auto& output = outputs[0].toTensor();
+      sizes.assign(output.sizes().begin(), output.sizes().end());
+      data.reset(new float[output.numel()]);
+      std::copy_n(output.const_data_ptr<float>(), output.numel(), data.get());
+    }
+    float* values = data.release();
+    const nb::capsule owner(values, [](void* p) noexcept { delete[] static_cast<float*>(p); });
+    return nb::ndarray<nb::numpy, float>(values, sizes.size(), sizes.data(), owner);
+  }
+
+  std::pair<std::string, nb::tuple> input() const { return {dtype_->name, nb::tuple(nb::cast(input_))}; }
+  nb::tuple output() const { return nb::tuple(nb::cast(output_)); }
+
+ private:
+  // A loaded program holds on to the pool it was compiled for, so the pool can only be replaced before the first one.
+  void size_pool(uint32_t threads) {
+    if (executorch::extension::get_thread_count() == threads) return;
+    if (alive_ != 0) throw nb::value_error("threads: the pool is shared; it is sized before the first encoder is loaded");
+    executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
+  }
+
+  [[noreturn]] void refuse(nb::dlpack::dtype dtype, const Shape& shape) const {
+    std::string name = "another dtype";
+    for (const auto& known : dtypes)
+      if (known.numpy == dtype) name = known.name;
+    throw nb::value_error(
+        (path_ + ": expected " + describe(dtype_->name, input_) + ", got " + describe(name, shape)).c_str());
+  }
+
+  static inline std::mutex loading_;
+  static inline std::atomic<int> alive_{0};
+  const std::string path_;
+  std::mutex running_;
+  executorch::extension::Module module_;
+  const Dtype* dtype_ = nullptr;
+  Shape input_, output_;
+};
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  et::register_pal(et::PalImpl::create(keep_log, "sensemble_runtime"));
+  nb::class_<Module>(m, "Module")
+      .def(nb::init<const std::string&, uint32_t>(), nb::arg("path"), nb::arg("threads") = 0)
+      .def("__call__", &Module::run, nb::arg("window"))
+      .def_prop_ro("input", &Module::input)
+      .def_prop_ro("output", &Module::output);
+}

@@ -1,0 +1,14 @@
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Module:
+    def __init__(self, path: str, threads: int = 0) -> None: ...
+    def __call__(
+        self, window: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
+    ) -> NDArray[np.float32]: ...
+    @property
+    def input(self) -> tuple[Literal["float32", "int64", "uint8"], tuple[int, ...]]: ...
+    @property
+    def output(self) -> tuple[int, ...]: ...
