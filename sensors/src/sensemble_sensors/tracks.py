@@ -1,0 +1,199 @@
+"""Read the tracks of a media file from any place on, as a stream (PyAV, that is FFmpeg).
+
+Times are seconds from the file's beginning, which is its earliest timestamp (or 0, where a codec's priming
+lies before it), so that video and audio keep the alignment that the file gives them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.frames import fit
+
+# Only local files, whatever a playlist inside one asks for; `%` in an image's name is no pattern.
+_OPTIONS = {"protocol_whitelist": "file", "pattern_type": "none"}
+# Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
+_PREROLL = 1.0
+
+Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
+
+
+def length(path: Path) -> float:
+    """Return how many seconds a media file lasts (0 for a still picture).
+
+    Raises:
+        BadDataError: it is unreadable.
+    """
+    with _opened(path) as container:
+        known = _length(container)
+        if known is not None:
+            return known
+        ends = (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for packet in container.demux()
+            if packet.pts is not None and packet.time_base is not None
+        )
+        return max(ends, default=0.0) - _zero(container)
+
+
+def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
+    """Yield the first audio track from `start` to its end, piece by piece as it is decoded.
+
+    Args:
+        path: any file that FFmpeg reads.
+        rate: samples a second (Hz) of the result.
+        start: seconds within the file.
+
+    Yields:
+        float32 [n], mono (the mean of the channels), in [-1, 1]; silence where the track begins later.
+
+    Raises:
+        BadDataError: the file is unreadable, has no audio track, or ends before `start`.
+    """
+    skip: int | None = None  # samples of the result that lie before `start`
+    resampler = av.AudioResampler(format="fltp", rate=round(rate))
+    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
+        if skip is None:
+            skip = round((start - time) * rate)
+            if skip < 0:
+                yield np.zeros(-skip, np.float32)
+                skip = 0
+        try:
+            resampled = resampler.resample(frame)
+        except ValueError as error:
+            raise BadDataError(f"{path}: its audio changes its form on the way ({error})") from error
+        for piece in resampled:
+            yield _mono(piece)[skip:]
+            skip = max(skip - piece.samples, 0)
+    if skip is None:
+        raise BadDataError(f"{path}: its audio track holds no sound")
+    for piece in resampler.resample(None):
+        yield _mono(piece)[skip:]
+        skip = max(skip - piece.samples, 0)
+
+
+def video_frames(
+    path: Path, rate: float, size: tuple[int, int], start: float = 0.0, *, end: float | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield what the first video track, or a still picture, shows at `start`, `start + 1 / rate`, ...
+
+    Args:
+        path: any file that FFmpeg reads.
+        rate: frames a second of the result, whatever the file's; its timestamps count, not its nominal rate.
+        size: (height, width), reached by `frames.fit`.
+        start: seconds within the file.
+        end: seconds within the file from which on no frame is used; None for the file's end.
+
+    Yields:
+        uint8 [H, W, 3], RGB, at least one, to the end; the first frame also stands for the time before it.
+
+    Raises:
+        BadDataError: the file is unreadable, has no video track, or ends before `start`.
+    """
+    converter = VideoReformatter()
+    count = 0
+    frame: av.VideoFrame | None = None
+    for frame, until in _shown(path, start, end):
+        image: NDArray[np.uint8] | None = None
+        while start + count / rate < until:
+            if image is None:
+                image = fit(_rgb(frame, converter), size)
+            yield image
+            count += 1
+    if frame is None:
+        raise BadDataError(f"{path}: its video track holds no picture")
+    if count == 0:
+        yield fit(_rgb(frame, converter), size)
+
+
+def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Yield each frame, from the one shown at `start` or sooner, with the time until which it is shown."""
+    shown: av.VideoFrame | None = None
+    until = 0.0
+    for time, frame in _decoded(path, av.VideoFrame, start, 0.0):
+        tick = float(frame.time_base or 0)
+        # A container rounds times to its tick (Matroska's is 1 ms), so a frame counts half a tick early.
+        begin = time - min(tick / 2, 0.0005) - 1e-6
+        if shown is not None:
+            if end is not None and begin + 1e-6 >= end:
+                break
+            yield shown, begin
+        shown, until = frame, begin + frame.duration * tick
+    if shown is not None:
+        yield shown, until if end is None else min(until, end)
+
+
+def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Iterator[tuple[float, Frame]]:
+    """Yield (seconds, frame) of the first track of a kind, from `start - preroll` or sooner to its end."""
+    for origin in (max(start - preroll, 0.0), 0.0):
+        with _opened(path) as container:
+            tracks = container.streams.audio if kind is av.AudioFrame else container.streams.video
+            if not tracks:
+                raise BadDataError(f"{path}: has no {'audio' if kind is av.AudioFrame else 'video'} track")
+            seconds = _length(container)
+            if seconds is not None and 0 < seconds <= start:
+                raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")
+            zero = _zero(container)
+            # Small clips by the thousand: starting threads takes longer than decoding.
+            tracks[0].codec_context.thread_count = 1
+            if origin > 0:
+                # A source that cannot seek stays at its beginning: slower, but the same frames.
+                with suppress(av.FFmpegError):
+                    container.seek(int((origin + zero) * av.time_base))
+            frames = (
+                (_time(path, frame) - zero, frame)
+                for frame in container.decode(tracks[0])
+                if isinstance(frame, kind)
+            )
+            first = next(frames, None)
+            if origin > 0 and (first is None or first[0] > start):
+                continue  # the seek went too far: once more, from the beginning
+            if first is not None:
+                yield first
+                yield from frames
+            return
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    try:
+        with av.open(f"file:{path}", options=_OPTIONS) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
+
+
+def _zero(container: InputContainer) -> float:
+    return max(container.start_time or 0, 0) / av.time_base
+
+
+def _length(container: InputContainer) -> float | None:
+    if container.duration is None:
+        return None
+    return (container.duration + min(container.start_time or 0, 0)) / av.time_base
+
+
+def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
+    ticks = frame.pts if frame.pts is not None else frame.dts
+    if ticks is None or frame.time_base is None:
+        raise BadDataError(f"{path}: has frames without a time; put it into a container, say Matroska")
+    return float(ticks * frame.time_base)
+
+
+def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
+    """Convert to uint8 [H, W, 3], upright."""
+    image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return np.rot90(np.asarray(image, np.uint8), frame.rotation // 90)
+
+
+def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
+    channels = np.asarray(frame.to_ndarray(), np.float32)
+    return np.asarray(channels.mean(axis=0), np.float32)
