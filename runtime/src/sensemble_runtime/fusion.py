@@ -1,0 +1,46 @@
+"""Pooling: the mean of the embeddings that are there (the paper's Eq. 7 and 10)."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+def pool(embeddings: Mapping[str, Floats]) -> Floats:
+    """Return the pooled representation, the mean over modalities (Eq. 7).
+
+    Args:
+        embeddings: at least one modality's float32 [..., d], all of one shape.
+
+    Returns:
+        float32 [..., d].
+
+    Raises:
+        ValueError: there is nothing to pool, or the shapes differ.
+    """
+    if not embeddings:
+        raise ValueError("nothing to pool: the live set is empty")
+    # Sorted, so that the sum rounds the same way in whichever order the sensors attached.
+    pooled: Floats = np.mean([embeddings[m] for m in sorted(embeddings)], axis=0, dtype=np.float32)
+    return pooled
+
+
+def pool_subsets(stacked: Floats) -> Floats:
+    """Return the pooled representations of all subsets of n modalities in one matrix product.
+
+    Args:
+        stacked: float32 [n, ..., d], modalities in alphabetical order. A modality that an example lacks
+            must hold finite numbers (zeros); the subsets with it then mean nothing for that example.
+
+    Returns:
+        float32 [2^n - 1, ..., d] in the order of `sensemble_runtime.subsets.subsets`.
+    """
+    n = len(stacked)
+    members = [subset for size in range(1, n + 1) for subset in combinations(range(n), size)]
+    weights = np.zeros((len(members), n), dtype=np.float32)
+    for row, subset in zip(weights, members, strict=True):
+        row[list(subset)] = 1 / len(subset)
+    return np.tensordot(weights, stacked, axes=1)
