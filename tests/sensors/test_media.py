@@ -1,0 +1,206 @@
+"""Files are written by PyAV with known frames and sound; what comes out must be what went in."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import resample_poly
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import decode_audio, decode_video, duration, window
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.tracks import video_frames
+
+Studio = Any
+Specs = Mapping[str, InputSpec]
+
+
+def test_one_lossless_container_gives_back_its_frames_and_its_sound(studio: Studio, specs: Specs) -> None:
+    frames, wave = studio.frames(8), studio.tone(1, 16000)
+    path = studio.write("both.mkv", frames, wave)
+    example = studio.example(video=path, audio=path)
+    np.testing.assert_array_equal(window(example, specs["video"])[0], frames)
+    np.testing.assert_array_equal(window(example, specs["audio"]), np.round(wave * 32767) / np.float32(32768))
+    assert duration(example) == pytest.approx(1, abs=0.01)
+
+
+def test_a_window_past_the_end_holds_the_last_frame_and_pads_sound_with_zeros(
+    studio: Studio, specs: Specs
+) -> None:
+    path = studio.write("short.mkv", studio.frames(3), studio.tone(0.375, 16000))
+    example = studio.example(video=path, audio=path)
+    assert studio.numbers(window(example, specs["video"])[0]) == [0, 1, 2, 2, 2, 2, 2, 2]
+    sound = window(example, specs["audio"])
+    assert sound.shape == (1, 16000)
+    assert np.any(sound[0, 5990:6000])
+    assert not np.any(sound[0, 6000:])
+
+
+def test_start_end_and_at_are_seconds_within_the_file(studio: Studio, specs: Specs) -> None:
+    frames, wave = studio.frames(32), studio.tone(4, 16000)
+    wave *= np.linspace(0, 1, wave.shape[1], dtype=np.float32)
+    path = studio.write("long.mkv", frames, wave)
+    example = studio.example(video=path, audio=path, start=1.25, end=2.5)
+    assert studio.numbers(window(example, specs["video"], at=0.5)[0]) == [14, 15, 16, 17, 18, 19, 19, 19]
+    expected = np.round(wave[0, 28000:40000] * 32767) / 32768
+    sound = window(example, specs["audio"], at=0.5)
+    np.testing.assert_allclose(sound[0, :12000], expected, atol=1e-6)
+    assert not np.any(sound[0, 12000:])
+    assert duration(example) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "video"), [("lossless.mkv", ("ffv1", "bgr0")), ("lossy.mp4", ("libx264", "yuv420p"))]
+)
+def test_seeking_into_a_long_file_gives_the_same_as_decoding_it_whole(
+    studio: Studio, name: str, video: tuple[str, str]
+) -> None:
+    path = studio.write(name, studio.frames(100), fps=10, video=video, options={"g": "12"})
+    whole = decode_video(path, 10, 100, (32, 32))
+    assert studio.numbers(whole) == pytest.approx(list(range(100)), abs=1)
+
+    @given(start=st.integers(0, 99), count=st.integers(1, 5))
+    @settings(max_examples=25, deadline=None)
+    def check(start: int, count: int) -> None:
+        part = decode_video(path, 10, count, (32, 32), start / 10)
+        np.testing.assert_array_equal(part, whole[np.minimum(np.arange(start, start + count), 99)])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "tolerance"),
+    [
+        ("a.wav", "pcm_s16le", 1e-6),
+        ("a.flac", "flac", 1e-6),
+        ("a.mp4", "aac", 0.05),
+        ("a.mkv", "aac", 0.05),
+        ("a.mp3", "libmp3lame", 0.05),
+    ],
+)
+def test_sound_stands_where_it_was_put_in_every_container(
+    studio: Studio, name: str, codec: str, tolerance: float
+) -> None:
+    rng = np.random.default_rng(0)
+    wave = studio.tone(6, 16000, 300) * np.repeat(rng.uniform(0.1, 1, 60), 1600).astype(np.float32)
+    path = studio.write(name, wave=wave, audio=codec)
+    expected = np.round(wave[0] * 32767) / 32768
+
+    @given(start=st.integers(0, 590), count=st.integers(1, 100))
+    @settings(max_examples=25, deadline=None)
+    def check(start: int, count: int) -> None:
+        first = start * 160
+        part = decode_audio(path, 16000, start / 100, count / 100)
+        true = expected[first : first + count * 160]
+        # A lossy codec fills its last block up, so that its track is a little longer.
+        assert len(part) == len(true) or (tolerance > 1e-6 and len(part) > len(true))
+        assert np.sqrt(np.mean((part[: len(true)] - true) ** 2)) < tolerance
+
+    check()
+
+
+def test_any_rate_is_resampled_and_channels_are_averaged(studio: Studio) -> None:
+    left, right = studio.tone(1, 44100, 440), studio.tone(1, 44100, 1000) / 2
+    path = studio.write("stereo.wav", wave=np.concatenate([left, right]), rate=44100, audio="pcm_s16le")
+    mono = decode_audio(path, 16000)
+    assert len(mono) == 16000
+    expected = (studio.tone(1, 16000, 440) + studio.tone(1, 16000, 1000) / 2)[0] / 2
+    np.testing.assert_allclose(mono[200:-200], expected[200:-200], atol=1e-3)
+    np.testing.assert_allclose(
+        mono[200:-200], resample_poly((left + right)[0] / 2, 160, 441)[200:-200], atol=2e-3
+    )
+
+
+def test_a_part_of_resampled_sound_is_that_part_of_the_whole(studio: Studio) -> None:
+    path = studio.write("resampled.wav", wave=studio.tone(3, 48000), rate=48000, audio="pcm_s16le")
+    whole = decode_audio(path, 16000)
+    np.testing.assert_allclose(decode_audio(path, 16000, 1.5, 0.5), whole[24000:32000], atol=1e-4)
+
+
+def test_frames_of_a_variable_rate_are_taken_by_their_times(studio: Studio) -> None:
+    path = studio.write("vfr.mkv", studio.frames(5), ticks=[0, 100, 150, 700, 1000])
+    assert studio.numbers(decode_video(path, 10, 11, (32, 32))) == [0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4]
+
+
+def test_rounded_times_do_not_repeat_or_drop_a_frame(studio: Studio) -> None:
+    path = studio.write("thirty.mkv", studio.frames(60), fps=30)
+    assert studio.numbers(decode_video(path, 30, 60, (32, 32))) == list(range(60))
+
+
+def test_a_faster_and_a_slower_rate_repeat_and_leave_out_frames(studio: Studio) -> None:
+    path = studio.write("eight.mkv", studio.frames(8), fps=8)
+    assert studio.numbers(decode_video(path, 16, 8, (32, 32))) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert studio.numbers(decode_video(path, 2, 2, (32, 32))) == [0, 4]
+    assert studio.numbers(np.stack(list(video_frames(path, 4, (32, 32))))) == [0, 2, 4, 6]
+
+
+def test_a_stream_can_be_left_half_way(studio: Studio) -> None:
+    path = studio.write("left.mkv", studio.frames(8))
+    assert studio.numbers(np.stack(list(islice(video_frames(path, 8, (32, 32), 0.5), 2)))) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("still.png", ("png", "rgb24")), ("100%d.jpg", ("mjpeg", "yuvj444p"))]
+)
+def test_an_image_is_repeated(studio: Studio, specs: Specs, name: str, codec: tuple[str, str]) -> None:
+    path = studio.write(
+        name.replace("%d", "7"), studio.frames(1), video=codec, options={"qmin": "1", "qmax": "1"}
+    )
+    path = path.rename(path.with_name(name))
+    example = studio.example(image=path, start=3.0)
+    frames = window(example, specs["video"], at=1.0)
+    assert frames.shape == (1, 8, 32, 32, 3)
+    np.testing.assert_allclose(frames[0].astype(int), np.repeat(studio.frames(1), 8, axis=0), atol=6)
+    assert duration(example) == 0
+
+
+def test_the_short_side_is_resized_and_the_centre_cropped(studio: Studio) -> None:
+    wide = np.zeros((1, 64, 128, 3), np.uint8)
+    wide[:, :, 32:96] = (200, 100, 50)
+    path = studio.write("wide.mkv", wide)
+    np.testing.assert_array_equal(decode_video(path, 1, 1, (32, 32)), np.full((1, 32, 32, 3), (200, 100, 50)))
+    assert decode_video(path, 1, 1, (100, 30)).shape == (1, 100, 30, 3)
+
+
+def test_a_turned_phone_video_stands_upright(studio: Studio) -> None:
+    frames = studio.frames(2, (32, 48))
+    path = studio.write("turned.mp4", frames, video=("libx264rgb", "rgb24"), rotation=90, options={"qp": "0"})
+    np.testing.assert_array_equal(decode_video(path, 8, 2, (48, 32)), np.rot90(frames, axes=(1, 2)))
+
+
+def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> None:
+    silent = studio.write("silent.mkv", studio.frames(8))
+    blind = studio.write("blind.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
+    noise = studio.folder / "noise.mkv"
+    noise.write_bytes(b"not a media file" * 100)
+    bad = [
+        (studio.example(audio=silent), "audio", "silent.mkv: has no audio track"),
+        (studio.example(video=blind), "video", "blind.wav: has no video track"),
+        (studio.example(video=noise), "video", "noise.mkv: cannot be decoded"),
+        (
+            studio.example(video=studio.folder / "gone.mkv"),
+            "video",
+            r"gone.mkv: cannot be decoded \(No such file",
+        ),
+        (studio.example(video=silent, start=5.0), "video", "silent.mkv: lasts 1 s, so nothing starts at 5 s"),
+        (studio.example(audio=blind, start=5.0), "audio", "blind.wav: lasts 1 s, so nothing starts at 5 s"),
+        (studio.example(text="seven"), "audio", r"'clip' \(line 1\) has no audio"),
+    ]
+    for example, modality, reason in bad:
+        with pytest.raises(BadDataError, match=reason):
+            window(example, specs[modality])
+    with pytest.raises(BadDataError, match=r"noise\.mkv"):
+        duration(studio.example(audio=noise))
+
+
+def test_a_file_cut_short_gives_what_is_left(studio: Studio) -> None:
+    path = studio.write("whole.mkv", studio.frames(40), studio.tone(5, 16000))
+    data = path.read_bytes()
+    short = path.with_name("cut.mkv")
+    short.write_bytes(data[: len(data) // 2])
+    numbers = studio.numbers(decode_video(short, 8, 40, (32, 32)))
+    assert numbers == sorted(numbers)
+    assert numbers[:8] == list(range(8))
