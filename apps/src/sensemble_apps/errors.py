@@ -1,0 +1,13 @@
+"""What can go wrong in the command itself; the other distributions bring their own bases."""
+
+
+class AppsError(Exception):
+    """Base of every error that this distribution raises; its text is one line with the remedy."""
+
+
+class InputError(AppsError):
+    """What the user gave cannot be used: a file, a folder or an option; names it and the remedy."""
+
+
+class StepError(AppsError):
+    """A step of the command failed though the user's input was good."""

@@ -1,0 +1,67 @@
+"""Read the train x evaluation matrices of `matrix.json`, the one file that a report needs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sensemble_runtime import robustness, subsets
+from sensemble_runtime.errors import MatrixError
+from sensemble_runtime.robustness import Matrix
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.names import SENSORS
+
+
+def read_matrices(path: Path) -> dict[str, Matrix]:
+    """Read `{"methods": {name: {M_T: {M_E: score}}}}` and check every set and score in it.
+
+    Scores stay on the file's own scale: fractions, or per cent as the paper prints them.
+
+    Raises:
+        InputError: there is no such file, or it is not JSON.
+        MatrixError: it is not of that form; names the file, the method and the set.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a run's matrix.json") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); give a run's matrix.json") from error
+    methods = content.get("methods") if isinstance(content, dict) else None
+    if not isinstance(methods, dict) or not methods:
+        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
+    for method, matrix in methods.items():
+        try:
+            robustness.summary(matrix)
+            _check_writing(matrix)
+        except MatrixError as error:
+            raise MatrixError(f"{path}: {method}: {error}") from error
+    return methods
+
+
+def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
+    """Return the matrices with scores in [0, 1]; with any score over 1, they are taken to be in per cent.
+
+    Raises:
+        MatrixError: a score is below 0 or over 100.
+    """
+    scores = [score for matrix in matrices.values() for row in matrix.values() for score in row.values()]
+    if min(scores) < 0 or max(scores) > 100:
+        raise MatrixError(
+            f"scores from {min(scores):g} to {max(scores):g} are neither fractions nor per cent"
+        )
+    scale = 100 if max(scores) > 1 else 1
+    return {
+        method: {train: {e: score / scale for e, score in row.items()} for train, row in matrix.items()}
+        for method, matrix in matrices.items()
+    }
+
+
+def _check_writing(matrix: Matrix) -> None:
+    """Refuse what the metrics would read but the format does not allow: other modalities, unsorted sets."""
+    for key in (key for train, row in matrix.items() for key in (train, *row)):
+        subset = subsets.parse(key)
+        if unknown := set(subset) - set(SENSORS):
+            raise MatrixError(f"{key}: unknown modality {min(unknown)}; known are {', '.join(SENSORS)}")
+        if key != subsets.name(subset):
+            raise MatrixError(f"{key}: sets are written sorted; write {subsets.name(subset)}")

@@ -1,0 +1,232 @@
+"""The report: one self-contained page of what a run measured, from `matrix.json` alone or with its bundle."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sensemble_runtime import robustness, subsets
+from sensemble_runtime.manifest import Manifest
+from sensemble_runtime.robustness import Matrix, Summary
+from sensemble_runtime.subsets import Subset
+
+from sensemble_apps import figures, names
+
+_MISSING = "not measured"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a report is made of; what a run does not have is None or empty, and the page says so.
+
+    Attributes:
+        title: what was measured: the dataset's or the file's name.
+        metric: `accuracy` or `mAP`.
+        matrices: method -> matrix, in fractions.
+        manifest: the shipped bundle's, if there is one.
+        audited: the bundle's own scores (int8) by subset: (score, number of examples).
+        facts: provenance, in the order to be shown.
+    """
+
+    title: str
+    metric: str
+    matrices: Mapping[str, Matrix]
+    manifest: Manifest | None
+    audited: Mapping[str, tuple[float, int]]
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one lost sensor does: the score of all sensors and of all but this one."""
+
+    event: str
+    before: float
+    after: float
+
+    @property
+    def sentence(self) -> str:
+        """The loss in plain words."""
+        before, after = (f"{names.percent(score)}\N{NO-BREAK SPACE}%" for score in (self.before, self.after))
+        if before == after:
+            return f"stays at {after}"
+        return f"{'falls' if self.after < self.before else 'rises'} from {before} to {after}"
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """One method's numbers as the template shows them."""
+
+    name: str
+    title: str
+    summary: Summary
+    rows: Mapping[Subset, Mapping[Subset, float]]
+    p: Mapping[Subset, float]
+    r: Mapping[Subset, float]
+    best: Mapping[Subset, Subset]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The model that the page speaks of first, and what becomes of it when a sensor is lost."""
+
+    method: str
+    trained_on: Subset
+    scores: Mapping[Subset, float]
+    origin: str
+    losses: tuple[Loss, ...]
+    baseline: Loss | None
+
+
+def render(evidence: Evidence, made: datetime) -> str:
+    """Return the whole page as HTML that needs nothing from outside itself."""
+    environment = Environment(
+        loader=PackageLoader("sensemble_apps"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": names.percent,
+        "abbreviation": names.abbreviation,
+        "words": names.words,
+    }
+    methods = [_method(m, evidence.matrices[m]) for m in names.in_order(evidence.matrices)]
+    trained = _ordered({train for method in methods for train in method.rows})
+    encoders, encoder_rows = _encoder_table(evidence.manifest) if evidence.manifest else ([], [])
+    modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
+    return environment.get_template("report.html.j2").render(
+        evidence=evidence,
+        metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
+        made=made,
+        headline=_headline(evidence, methods),
+        methods=methods,
+        trained=trained,
+        modalities=modalities,
+        top=max(score for method in methods for row in method.rows.values() for score in row.values()),
+        all_sets=subsets.subsets(modalities),
+        encoders=encoders,
+        encoder_rows=encoder_rows,
+        glyphs=figures.GLYPHS,
+        overlap_figures=_overlap_figures(methods, evidence.matrices),
+        robustness_figure=_robustness_figure(methods),
+        names=names,
+        subset_name=subsets.name,
+    )
+
+
+def _ordered(sets: Iterable[Subset]) -> list[Subset]:
+    return sorted(sets, key=lambda subset: (len(subset), subset))
+
+
+def _method(name: str, matrix: Matrix) -> MethodView:
+    rows = {
+        train: {subsets.parse(e): score for e, score in matrix[subsets.name(train)].items()}
+        for train in _ordered(subsets.parse(train) for train in matrix)
+    }
+    points = {subsets.parse(train): point for train, point in robustness.per_train(matrix).items()}
+    return MethodView(
+        name=name,
+        title=names.method_title(name),
+        summary=robustness.summary(matrix),
+        rows=rows,
+        p={train: p for train, (p, _) in points.items()},
+        r={train: r for train, (_, r) in points.items()},
+        best={subsets.parse(t): subsets.parse(e) for t, e in robustness.best_evaluation(matrix).items()},
+    )
+
+
+def _headline(evidence: Evidence, methods: Sequence[MethodView]) -> Headline:
+    """Choose the shipped model; without a bundle, the method and M_T of the greatest robustness."""
+    if evidence.manifest is not None:
+        provenance = evidence.manifest.provenance
+        shipped = provenance.accuracy_quantized or provenance.accuracy
+        scores = {subset: score for subset, (score, _) in evidence.audited.items()} or shipped
+        origin = "the bundle's int8 encoders"
+        method, trained_on = provenance.method, tuple(sorted(provenance.train_modalities))
+        by_subset = {subsets.parse(name): score for name, score in scores.items()}
+    else:
+        view = max(methods, key=lambda candidate: candidate.summary.r)
+        method, trained_on = view.name, max(view.r, key=lambda train: view.r[train])
+        by_subset, origin = dict(view.rows[trained_on]), "the float model"
+    losses = _losses(by_subset)
+    finetuned = next((view.rows.get(trained_on, {}) for view in methods if view.name == "finetune"), {})
+    baseline = next((loss for loss in _losses(finetuned) if losses and loss.event == losses[0].event), None)
+    return Headline(
+        method=names.method_title(method),
+        trained_on=trained_on,
+        scores={subset: by_subset[subset] for subset in _ordered(by_subset)},
+        origin=origin,
+        losses=losses,
+        baseline=None if method == "finetune" else baseline,
+    )
+
+
+def _losses(scores: Mapping[Subset, float]) -> tuple[Loss, ...]:
+    """Return what each single lost sensor does to a model's scores, the worst loss first."""
+    every = max(scores, key=len, default=())
+    losses = (
+        Loss(names.LOSSES[lost], scores[every], scores[rest])
+        for lost in every
+        if (rest := tuple(m for m in every if m != lost)) in scores
+    )
+    return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
+
+
+def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the column titles (an encoder and its executor each) and the rows of what was measured of it."""
+    encoders = [
+        (modality, executor, artifact)
+        for modality, entry in manifest.modalities.items()
+        for executor, artifact in entry.artifacts.items()
+    ]
+    several = len(encoders) > len(manifest.modalities)
+    titles = [f"{modality} ({executor})" if several else modality for modality, executor, _ in encoders]
+    made = manifest.provenance
+    sizes = [(a.bytes, made.float_bytes.get(m)) for m, _, a in encoders]
+    latencies = [(a.latency_ms, made.float_latency_ms.get(m)) for m, _, a in encoders]
+    parities = [a.parity for _, _, a in encoders]
+    return titles, [
+        ("Quantization", [a.scheme for _, _, a in encoders]),
+        ("Size", [_number(size / 1e6, ".2f", "MB") for size, _ in sizes]),
+        ("Size as float", [_number(size and size / 1e6, ".2f", "MB") for _, size in sizes]),
+        ("Share of the float size", [_number(whole and size / whole, ".2f") for size, whole in sizes]),
+        ("Latency of a window", [_number(ms, ".1f", "ms") for ms, _ in latencies]),
+        ("Latency as float", [_number(ms, ".1f", "ms") for _, ms in latencies]),
+        ("Peak memory of its process", [_number(a.peak_mb, ".0f", "MB") for _, _, a in encoders]),
+        ("Parity: mean cosine", [_number(x.cosine, ".4f") if x else _MISSING for x in parities]),
+        ("Parity: mean error", [_number(x.mean_error, ".4f") if x else _MISSING for x in parities]),
+        ("Parity: largest error", [_number(x.max_error, ".3f") if x else _MISSING for x in parities]),
+        ("Parity: windows compared", [str(x.windows) if x else _MISSING for x in parities]),
+    ]
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return _MISSING if value is None else f"{value:{form}} {unit}".strip()
+
+
+def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
+    """Figure 5's two panels: P and R of each method by how many modalities training and evaluation share."""
+    strata = {
+        method.title: {k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)}
+        for method in methods
+    }
+    p = {title: {k: s.p for k, s in by_k.items() if s.p is not None} for title, by_k in strata.items()}
+    r = {title: {k: s.r for k, s in by_k.items() if s.r is not None} for title, by_k in strata.items()}
+    return [
+        figures.overlap_panel("overlap-p", "Performance P", p),
+        figures.overlap_panel("overlap-r", "Robustness R", r),
+    ]
+
+
+def _robustness_figure(methods: Sequence[MethodView]) -> str:
+    """Figure 6: one point an M_T and method."""
+    points = {
+        method.title: [
+            figures.Point(names.abbreviation(train), method.p[train], method.r[train])
+            for train in method.rows
+        ]
+        for method in methods
+    }
+    return figures.robustness_panel("robustness", points)
