@@ -75,7 +75,9 @@ class LogMel(nn.Module):
         batch, samples = wave.shape
         count = frames_of(samples)
         blocks = count + 2
-        wave = functional.pad(wave - wave.mean(dim=1, keepdim=True), (0, blocks * HOP - samples))
+        # XNNPACK takes a mean over the last two of four dimensions only.
+        offset = wave.view(batch, 1, 1, samples).mean(dim=(2, 3), keepdim=True).view(batch, 1)
+        wave = functional.pad(wave - offset, (0, blocks * HOP - samples))
         mean = functional.linear(wave.view(batch, blocks, HOP), self.block_means)
         mean = mean[:, :-2, :1] + mean[:, 1:-1, :1] + mean[:, 2:, 1:]
         # Pre-emphasis runs over the recording; a frame's first sample, whose predecessor Kaldi takes to be
@@ -153,9 +155,10 @@ def _mel_bank() -> Tensor:
     low, high = _mel(torch.tensor([_LOW, _HIGH], dtype=torch.float64)).tolist()
     width = (high - low) / (MEL_BINS + 1)
     centre = low + width * torch.arange(1, MEL_BINS + 1)
-    return ((1 - (mel - centre).abs() / width).clamp(min=0) * once[:, None]).float()
+    filters: Tensor = (1 - (mel - centre).abs() / width).clamp(min=0) * once[:, None]
+    return filters.float()
 
 
 def _mel(hertz: Tensor) -> Tensor:
     """Return the mel scale that HTK and Kaldi share."""
-    return torch.log1p(hertz / 700).mul(1127)
+    return 1127 * torch.log1p(hertz / 700)
