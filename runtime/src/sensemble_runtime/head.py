@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.manifest import Task
@@ -61,4 +61,7 @@ def load_head(path: Path, task: Task) -> Head:
 
 def save_head(head: Head, path: Path) -> None:
     """Write `head` as safetensors: tensors `weight` and `bias`; the task is the manifest's."""
-    save_file({"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)}, path)
+    # not save_file, which leaves a file that only its owner can read
+    path.write_bytes(
+        save({"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)})
+    )

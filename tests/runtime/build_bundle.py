@@ -1,0 +1,154 @@
+"""Writes a small, complete bundle (three tiny untrained encoders) and what torch computes for it.
+
+Run as a script, in a process of its own: it imports torch and ExecuTorch's exporter, which the runtime never
+does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
+modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and those of the program that
+was lowered (`.lowered`, quantized where the artifact is).
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
+from executorch.exir import to_edge_transform_and_lower
+from sensemble_runtime.head import Head, save_head
+from sensemble_runtime.manifest import (
+    Artifact,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    Provenance,
+    write_manifest,
+)
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor, nn
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+D = 8
+LABELS = ("zero", "one", "two")
+WORDS = ("[PAD]", "[UNK]", "a", "one", "person", "says", "two", "zero")
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 1600), rate=16000, window=0.1, hop=0.05, ttl=1.0),
+    "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=2.0),
+    "video": InputSpec("video", "uint8", (1, 2, 8, 8, 3), rate=10, window=0.2, hop=0.1, ttl=1.0),
+}
+QUANTIZED = ("audio", "text")
+
+
+class Audio(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = nn.Linear(100, 32)
+        self.out = nn.Linear(32, D)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        return self.out(torch.relu(self.frames(wave.reshape(1, 16, 100))).mean(dim=1))
+
+
+class Text(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(len(WORDS), 16)
+        self.out = nn.Linear(16, D)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        mask = (ids != 0).to(torch.float32).unsqueeze(-1)
+        return self.out((self.table(ids) * mask).sum(dim=1) / (mask.sum(dim=1) + 1e-6))
+
+
+class Video(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.out = nn.Linear(32, D)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        images = (frames.to(torch.float32) / 255).reshape(2, 8, 8, 3).permute(0, 3, 1, 2)
+        return self.out(torch.relu(self.stem(images)).reshape(2, 32)).mean(dim=0, keepdim=True)
+
+
+def windows(modality: str, count: int) -> Tensor:
+    shape = (count, *SPECS[modality].shape)
+    if modality == "audio":
+        return torch.rand(shape) * 2 - 1
+    return torch.randint(
+        0, len(WORDS) if modality == "text" else 256, shape, dtype=getattr(torch, SPECS[modality].dtype)
+    )
+
+
+def lower(encoder: nn.Module, inputs: Tensor, path: Path, *, quantize: bool) -> nn.Module:
+    program = torch.export.export(encoder, (inputs[0],)).module()
+    if quantize:
+        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config())
+        program = prepare_pt2e(program, quantizer)
+        for window in inputs:
+            program(window)
+        program = convert_pt2e(program)
+    exported = torch.export.export(program, (inputs[0],))
+    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(lowered.buffer)
+    return program
+
+
+def entry(folder: Path, path: str) -> FileEntry:
+    data = (folder / path).read_bytes()
+    return FileEntry(path, len(data), hashlib.sha256(data).hexdigest())
+
+
+def main(out: Path) -> None:
+    torch.manual_seed(0)
+    folder = out / "bundle"
+    modalities = {}
+    reference = {}
+    for modality, encoder in {"audio": Audio(), "text": Text(), "video": Video()}.items():
+        encoder.eval()
+        inputs = windows(modality, 16)
+        path = f"{modality}/encoder.pte"
+        program = lower(encoder, inputs, folder / path, quantize=modality in QUANTIZED)
+        with torch.no_grad():
+            for name, module in (("float", encoder), ("lowered", program)):
+                reference[f"{modality}.{name}"] = np.concatenate(
+                    [module(window).numpy() for window in inputs]
+                )
+        reference[f"{modality}.windows"] = inputs.numpy()
+        file = entry(folder, path)
+        scheme = "int8" if modality in QUANTIZED else "fp32"
+        artifact = Artifact(
+            file.path, file.bytes, file.sha256, scheme, parity=None, latency_ms=None, peak_mb=None
+        )
+        modalities[modality] = ModalityEntry(SPECS[modality], {"executorch-xnnpack": artifact})
+    np.savez(out / "reference.npz", **reference)
+
+    generator = np.random.default_rng(0)
+    weight = generator.standard_normal((len(LABELS), D), dtype=np.float32)
+    save_head(Head(weight, np.zeros(len(LABELS), np.float32), "multi-class"), folder / "head.safetensors")
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    provenance = Provenance(
+        train_modalities=("video",),
+        method="none",
+        dataset="none",
+        accuracy={},
+        accuracy_quantized={},
+        float_bytes={},
+        float_latency_ms={},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
+    manifest = Manifest(1, modalities, D, LABELS, "multi-class", head, words, provenance)
+    write_manifest(manifest, folder / "manifest.json")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
