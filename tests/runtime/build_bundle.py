@@ -2,8 +2,8 @@
 
 Run as a script, in a process of its own: it imports torch and ExecuTorch's exporter, which the runtime never
 does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
-modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and those of the program that
-was lowered (`.lowered`, quantized where the artifact is).
+modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and those of the program
+that was lowered (`.lowered`, quantized where the artifact is).
 """
 
 import hashlib
@@ -40,7 +40,7 @@ SPECS = {
     "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=2.0),
     "video": InputSpec("video", "uint8", (1, 2, 8, 8, 3), rate=10, window=0.2, hop=0.1, ttl=1.0),
 }
-QUANTIZED = ("audio", "text")
+QUANTIZED = ("audio",)
 
 
 class Audio(nn.Module):

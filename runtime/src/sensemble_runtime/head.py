@@ -61,7 +61,5 @@ def load_head(path: Path, task: Task) -> Head:
 
 def save_head(head: Head, path: Path) -> None:
     """Write `head` as safetensors: tensors `weight` and `bias`; the task is the manifest's."""
-    # not save_file, which leaves a file that only its owner can read
-    path.write_bytes(
-        save({"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)})
-    )
+    tensors = {"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)}
+    path.write_bytes(save(tensors))  # save_file would leave a file that only its owner can read
