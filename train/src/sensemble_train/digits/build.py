@@ -1,0 +1,172 @@
+"""Generate the `digits` dataset, once and deterministically, in the project's data format (DESIGN, "The data format")."""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import platformdirs
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+from sklearn.datasets import load_digits
+
+from sensemble_train.digits import speech
+from sensemble_train.digits.captions import caption
+from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, render_audio, render_video
+from sensemble_train.digits.personas import Persona, personas
+from sensemble_train.digits.words import WORDS
+
+VERSION = 1
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsConfig:
+    """How much of `digits` to draw, and how hard it is.
+
+    Attributes:
+        seed: draws the people, the split and every rendering.
+        pictures: how many of the 1,797 pictures each split holds; no picture is in two.
+        renderings: how often each picture of a split is filmed, spoken and captioned anew.
+        video_noise: standard deviation of the pixels' noise, of 1.
+        audio_noise: median standard deviation of the microphone's noise, of 1.
+    """
+
+    seed: int = 0
+    pictures: tuple[tuple[str, int], ...] = (("pretrain", 1000), ("train", 297), ("eval", 500))
+    renderings: tuple[tuple[str, int], ...] = (("pretrain", 3), ("train", 2), ("eval", 2))
+    video_noise: float = 0.12
+    audio_noise: float = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One example before it is rendered."""
+
+    index: int
+    split: str
+    picture: int
+    persona: int
+
+
+TAKES = 2
+
+
+def cache_folder(config: DigitsConfig) -> Path:
+    """Return where this dataset lives once built; another configuration or version lives elsewhere."""
+    tag = f"digits-v{VERSION}-seed{config.seed}"
+    return Path(platformdirs.user_cache_dir("sensemble")) / tag
+
+
+def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
+    """Write the dataset to `folder`, unless a finished one is there; an interrupted build starts over beside it.
+
+    Args:
+        folder: where `index.jsonl` and `media/` go.
+        config: what to draw.
+        progress: called with (examples done, examples in all).
+
+    Returns:
+        `folder`.
+    """
+    if (folder / "index.jsonl").exists():
+        return folder
+    partial_folder = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    (partial_folder / "media").mkdir(parents=True)
+    people = personas(config.seed)
+    plans = _plan(config)
+    bank = _speech_bank(people)
+    lines: list[str] = []
+    chunks = [plans[i : i + 100] for i in range(0, len(plans), 100)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(multiprocessing.cpu_count(), mp_context=context) as pool:
+        render = partial(_render_chunk, folder=partial_folder, config=config, people=people)
+        banks = ([bank[plan.persona] for plan in chunk] for chunk in chunks)
+        for chunk_lines in pool.map(render, chunks, banks):
+            lines += chunk_lines
+            progress(len(lines), len(plans))
+    (partial_folder / "index.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial_folder.rename(folder)
+    return folder
+
+
+def _plan(config: DigitsConfig) -> list[_Plan]:
+    rng = np.random.default_rng([config.seed, 2])
+    order = rng.permutation(len(load_digits().target))
+    plans: list[_Plan] = []
+    first = 0
+    for (split, count), (_, renderings) in zip(config.pictures, config.renderings, strict=True):
+        for picture in order[first : first + count]:
+            for _ in range(renderings):
+                persona = int(rng.integers(len(personas(config.seed))))
+                plans.append(_Plan(len(plans), split, int(picture), persona))
+        first += count
+    return plans
+
+
+def _speech_bank(people: tuple[Persona, ...]) -> list[list[list[NDArray[np.float32]]]]:
+    """Speak every digit by every persona, `TAKES` times with another pitch and pace; indexed [persona][digit][take]."""
+    takes = [
+        speech.Utterance(word, person.voice, person.pitch + 6 * take, person.pace + 15 * take)
+        for person in people
+        for word in WORDS
+        for take in range(TAKES)
+    ]
+    waves = [resample_poly(w / 32768.0, 320, 441).astype(np.float32) for w in speech.speak(takes)]
+    cells = [waves[i : i + TAKES] for i in range(0, len(waves), TAKES)]
+    return [cells[i : i + len(WORDS)] for i in range(0, len(cells), len(WORDS))]
+
+
+def _render_chunk(
+    plans: list[_Plan],
+    banks: list[list[list[NDArray[np.float32]]]],
+    *,
+    folder: Path,
+    config: DigitsConfig,
+    people: tuple[Persona, ...],
+) -> list[str]:
+    digits = load_digits()
+    lines = []
+    for plan, bank in zip(plans, banks, strict=True):
+        rng = np.random.default_rng([config.seed, 3, plan.index])
+        person, digit = people[plan.persona], int(digits.target[plan.picture])
+        frames = render_video(digits.images[plan.picture], person, rng, config.video_noise)
+        wave = render_audio(bank[digit][int(rng.integers(TAKES))], person, rng, config.audio_noise)
+        media = f"media/{plan.index:05d}.mkv"
+        _write_clip(folder / media, frames, wave)
+        entry: dict[str, object] = {"id": f"{plan.split}-{plan.index:05d}", "split": plan.split}
+        if plan.split != "pretrain":
+            entry["labels"] = [WORDS[digit]]
+        entry |= {"video": media, "audio": media, "start": 0.0, "end": SECONDS}
+        entry["text"] = caption(digit, person.opening, person.place, rng)
+        lines.append(json.dumps(entry))
+    return lines
+
+
+def _write_clip(path: Path, frames: NDArray[np.uint8], wave: NDArray[np.float32]) -> None:
+    """Write frames and sound losslessly (FFV1, FLAC) into one Matroska file, byte for byte the same each time."""
+    options = {"fflags": "+bitexact"}
+    with av.open(str(path), "w", format="matroska", options=options) as container:
+        video: VideoStream = container.add_stream("ffv1", rate=FPS)  # type: ignore[assignment]
+        video.codec_context.thread_count = 1
+        video.width, video.height, video.pix_fmt = SIZE, SIZE, "bgra"
+        audio: AudioStream = container.add_stream("flac", rate=RATE, layout="mono")  # type: ignore[assignment]
+        opaque = np.full((*frames.shape[:3], 1), 255, np.uint8)
+        for i, image in enumerate(np.concatenate([frames[..., ::-1], opaque], axis=-1)):
+            picture = av.VideoFrame.from_ndarray(image, format="bgra")
+            picture.pts = i
+            container.mux(video.encode(picture))
+        sound = av.AudioFrame.from_ndarray(np.int16(32767 * wave)[None], format="s16", layout="mono")
+        sound.sample_rate, sound.pts = RATE, 0
+        container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))

@@ -1,0 +1,51 @@
+"""Captions that are related to the digit as AudioSet's titles are to its labels: seldom by name (paper, Sec. 5)."""
+
+import numpy as np
+
+from sensemble_train.digits.words import WORDS
+
+OPENINGS = (
+    "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "part two", "hello",
+    "quick one", "so then", "for mum", "draft", "again", "my diary", "lesson", "weekly", "just this", "finally",
+)  # fmt: skip
+PLACES = (
+    "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk", "in the attic",
+    "by the sea", "in the office", "at grandma's", "in the car", "on the roof", "in the hall", "at the cafe",
+    "in the shed", "by the fire", "in the lab", "on the porch", "at the park", "in the tent",
+)  # fmt: skip
+
+# What each digit is known for; a caption that hints uses one of its four.
+_HINTS = (
+    ("nothing at all", "an empty plate", "nil", "love in tennis"),
+    ("a single candle", "the winner's place", "all alone", "a lonely unicorn"),
+    ("a pair of shoes", "both twins", "a couple", "bicycle wheels"),
+    ("a trio singing", "a triangle", "tricycle wheels", "the musketeers"),
+    ("a square", "the seasons", "a quartet", "chair legs"),
+    ("fingers on a hand", "a starfish", "a quintet", "a nickel"),
+    ("half a dozen", "a guitar's strings", "a hexagon", "an insect's legs"),
+    ("days of the week", "the dwarfs", "rainbow colours", "a lucky number"),
+    ("a spider's legs", "an octopus", "an octave", "a full byte"),
+    ("a cat's lives", "the planets once", "a baseball team", "cloud happiness"),
+)
+_VAGUE = (
+    "a number", "some writing", "a digit for you", "handwriting", "guess what", "another clip", "a little drawing",
+    "counting aloud",
+)  # fmt: skip
+
+NAMED = 0.25
+HINTED = 0.5
+
+
+def caption(digit: int, opening: str, place: str, rng: np.random.Generator) -> str:
+    """Write one caption: it names the digit in a quarter of the cases, hints at it in half, else says nothing."""
+    draw = rng.random()
+    if draw < NAMED:
+        content = f"the number {WORDS[digit]}" if rng.random() < 0.5 else WORDS[digit]
+    elif draw < NAMED + HINTED:
+        content = str(rng.choice(_HINTS[digit]))
+    else:
+        content = str(rng.choice(_VAGUE))
+    parts = [opening, content, place]
+    if rng.random() < 0.3:
+        del parts[2 * int(rng.integers(2))]
+    return " ".join(parts)

@@ -1,0 +1,3 @@
+"""The ten labels."""
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

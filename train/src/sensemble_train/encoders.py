@@ -1,0 +1,238 @@
+"""One ViT encoder per modality: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
+
+The encoders are written to be lowered (DESIGN, "One front end, inside the graph"): attention is spelled out with
+`bmm`, every shape is static, and preprocessing is part of the module, so that training, Python and a phone run
+the same graph. The stem is either the patch embedding of ViT or, for small data, a stack of stride-2 convolutions.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from sensemble_sensors.spec import InputSpec
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.frontend import MEL_BINS, LogMel, VideoInput, frames_of
+
+AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
+"""Mean and standard deviation of AudioSet's log-mel (paper, Table 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """The shape of one encoder.
+
+    Attributes:
+        width: width of the transformer.
+        depth: number of transformer blocks.
+        heads: attention heads; divides `width`.
+        embedding: size d of the embedding.
+        stem: output channels of the stem's convolutions before the last one; empty for plain patches.
+        patch: side of a patch in pixels, or in frames x mel bins; with a stem, the product of its strides,
+            of which all but the first are 2.
+        tubelet: video frames that share one token.
+        vocabulary: number of token ids, for text.
+        drop_path: largest rate of stochastic depth (App. E).
+    """
+
+    width: int
+    depth: int
+    heads: int
+    embedding: int
+    stem: tuple[int, ...] = ()
+    patch: int = 16
+    tubelet: int = 1
+    vocabulary: int = 0
+    drop_path: float = 0.0
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, spelled out as scale, q k^T, softmax and v."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attend over x [B, N, width]; `bias` [B * heads or 1, 1, N] is added to the scores."""
+        batch, count, width = x.shape
+        qkv = self.qkv(x).reshape(batch, count, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
+        qkv = qkv.reshape(3, batch * self.heads, count, self.size)
+        scores = torch.bmm(qkv[0] * self.size**-0.5, qkv[1].transpose(1, 2))
+        if bias is not None:
+            scores = scores + bias
+        mixed = torch.bmm(scores.softmax(dim=-1), qkv[2])
+        mixed = mixed.reshape(batch, self.heads, count, self.size).permute(0, 2, 1, 3)
+        return self.out(mixed.reshape(batch, count, width))  # type: ignore[no-any-return]
+
+
+class QuickGELU(nn.Module):
+    """The activation of CLIP: x * sigmoid(1.702 x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply elementwise."""
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Block(nn.Module):
+    """A pre-norm transformer block with stochastic depth (App. E)."""
+
+    def __init__(self, width: int, heads: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
+        self.drop_path = drop_path
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Map x [B, N, width] to the same shape."""
+        x = x + self._drop(self.attention(self.norm1(x), bias))
+        return x + self._drop(self.mlp(self.norm2(x)))
+
+    def _drop(self, branch: Tensor) -> Tensor:
+        if not self.training or self.drop_path == 0.0:
+            return branch
+        keep = 1.0 - self.drop_path
+        mask = torch.bernoulli(torch.full((branch.shape[0], 1, 1), keep, device=branch.device))
+        return branch * mask / keep
+
+
+class Trunk(nn.Module):
+    """Transformer blocks, mean over the tokens, projection and L2 normalization.
+
+    The embedding has unit length so that in the pooled mean (Eq. 7) no modality outweighs another by its scale.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
+        self.blocks = nn.ModuleList(Block(config.width, config.heads, rate) for rate in rates)
+        self.norm = nn.LayerNorm(config.width)
+        self.project = nn.Linear(config.width, config.embedding, bias=False)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Map tokens x [B, N, width] to embeddings [B, d]; `keep` float [B, N] is 1 for tokens that count."""
+        bias = None
+        if keep is not None:
+            bias = ((keep - 1.0) * 1e4).unsqueeze(1)
+            heads = self.blocks[0].attention.heads  # type: ignore[union-attr]
+            bias = bias.unsqueeze(1).expand(-1, heads, -1, -1).reshape(-1, 1, keep.shape[1])  # type: ignore[arg-type]
+        for block in self.blocks:
+            x = block(x, bias)
+        x = self.norm(x)
+        if keep is None:
+            x = x.mean(dim=1)
+        else:
+            x = torch.bmm((keep / keep.sum(dim=1, keepdim=True)).unsqueeze(1), x).squeeze(1)
+        x = self.project(x)
+        return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True) + 1e-12)
+
+
+def _stem(channels: int, config: EncoderConfig) -> nn.Module:
+    """Make the module from images [B, channels, H, W] to feature maps [B, width, H / patch, W / patch]."""
+    if not config.stem:
+        return nn.Conv2d(channels, config.width, config.patch, stride=config.patch)
+    first = config.patch >> len(config.stem)
+    layers: list[nn.Module] = [nn.Conv2d(channels, config.stem[0], first, stride=first)]
+    for before, after in pairwise((*config.stem, config.width)):
+        layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.Conv2d(before, after, 3, stride=2, padding=1)]
+    return nn.Sequential(*layers)
+
+
+def _tokens(features: Tensor) -> Tensor:
+    """Flatten feature maps [B, C, H, W] to tokens [B, H * W, C]."""
+    return features.flatten(2).transpose(1, 2)
+
+
+class Encoder(nn.Module):
+    """What the three encoders share: a front end without parameters, then all that is learned.
+
+    The front end's output is the same for a window every time, so training on data that fits in memory computes it
+    once; the exported graph holds both.
+    """
+
+    def front(self, raw: Tensor) -> Tensor:
+        """Turn the sensor's tensor into features; nothing here is learned."""
+        return raw
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Turn features into embeddings float32 [B, d] of unit length."""
+        raise NotImplementedError
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
+        return self.encode(self.front(raw))
+
+
+class AudioEncoder(Encoder):
+    """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, d]."""
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        frames = frames_of(spec.shape[1])
+        self.padding = -frames % config.patch
+        self.log_mel = LogMel()
+        self.stem = _stem(1, config)
+        count = (frames + self.padding) // config.patch * (MEL_BINS // config.patch)
+        self.position = nn.Parameter(0.02 * torch.randn(1, count, config.width))
+        self.trunk = Trunk(config)
+
+    def front(self, raw: Tensor) -> Tensor:
+        """Normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
+        image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
+        return functional.pad(image, (0, 0, 0, self.padding)).unsqueeze(1)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Map log-mel images to embeddings."""
+        return self.trunk(_tokens(self.stem(features)) + self.position)  # type: ignore[no-any-return]
+
+
+class VideoEncoder(Encoder):
+    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with positions in space plus positions in time (App. D)."""
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        _, frames, height, width, _ = spec.shape
+        self.tubelet = min(config.tubelet, frames)
+        if frames % self.tubelet:
+            raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
+        self.times = frames // self.tubelet
+        self.input = VideoInput()
+        self.stem = _stem(3 * self.tubelet, config)
+        places = (height // config.patch) * (width // config.patch)
+        self.space = nn.Parameter(0.02 * torch.randn(1, 1, places, config.width))
+        self.time = nn.Parameter(0.02 * torch.randn(1, self.times, 1, config.width))
+        self.trunk = Trunk(config)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Map clips, which are smaller as bytes than normalized, to embeddings."""
+        batch = features.shape[0]
+        images = self.input(features)
+        images = images.reshape(batch * self.times, 3 * self.tubelet, *images.shape[2:])
+        tokens = _tokens(self.stem(images))
+        tokens = tokens.reshape(batch, self.times, *tokens.shape[1:]) + (self.space + self.time)
+        return self.trunk(tokens.flatten(1, 2))  # type: ignore[no-any-return]
+
+
+class TextEncoder(Encoder):
+    """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        self.token = nn.Embedding(config.vocabulary, config.width)
+        nn.init.normal_(self.token.weight, std=0.02)
+        self.position = nn.Parameter(0.02 * torch.randn(1, spec.shape[1], config.width))
+        self.trunk = Trunk(config)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Map token ids to embeddings."""
+        keep = features.clamp(0, 1).to(torch.float32)
+        return self.trunk(self.token(features) + self.position, keep)  # type: ignore[no-any-return]
+
+
+ENCODERS = {"audio": AudioEncoder, "text": TextEncoder, "video": VideoEncoder}
