@@ -44,6 +44,17 @@ def length(path: Path) -> float:
         return max(ends, default=0.0) - _zero(container)
 
 
+def modalities(path: Path) -> tuple[str, ...]:
+    """Return for which of `audio` and `video` a media file has a track.
+
+    Raises:
+        BadDataError: it is unreadable.
+    """
+    with _opened(path) as container:
+        tracks = {"audio": container.streams.audio, "video": container.streams.video}
+        return tuple(modality for modality, found in tracks.items() if found)
+
+
 def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
     """Yield the first audio track from `start` to its end, piece by piece as it is decoded.
 

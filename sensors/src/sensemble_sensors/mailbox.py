@@ -1,0 +1,57 @@
+"""The bounded queue between the thread that captures and the thread that reads."""
+
+from collections import deque
+from dataclasses import replace
+from threading import Condition
+
+from sensemble_sensors.errors import SensorsError
+from sensemble_sensors.sensor import Sample
+
+
+class Mailbox:
+    """Hands samples over in order; when full, the oldest gives way, so that a slow reader stays current.
+
+    The first sample that comes out is a `cut`, and so is the one after a hole in the sound.
+
+    Args:
+        capacity: how many samples wait at most.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._samples: deque[Sample] = deque()
+        self._capacity = capacity
+        self._changed = Condition()
+        self._cut = True
+        self._end: SensorsError | None = None
+
+    def put(self, sample: Sample) -> None:
+        """Add a sample; never blocks."""
+        with self._changed:
+            if len(self._samples) == self._capacity:
+                lost = self._samples.popleft()
+                self._cut |= lost.cut or lost.modality == "audio"
+            self._samples.append(sample)
+            self._changed.notify()
+
+    def end(self, error: SensorsError) -> None:
+        """Let `get` raise `error` once the samples before it are taken."""
+        with self._changed:
+            self._end = error
+            self._changed.notify()
+
+    def get(self, timeout: float) -> Sample | None:
+        """Return the oldest sample, or None when none comes within `timeout` seconds.
+
+        Raises:
+            SensorsError: what `end` was given.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._samples or self._end is not None, timeout)
+            if self._samples:
+                sample = replace(self._samples[0], cut=self._cut or self._samples[0].cut)
+                self._samples.popleft()
+                self._cut = False
+                return sample
+            if self._end is not None:
+                raise self._end
+            return None

@@ -1,0 +1,259 @@
+"""Play dataset examples and media files as the sensors that could have recorded them."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import (
+    BadDataError,
+    SensorEndedError,
+    SensorLostError,
+    SensorsError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.mailbox import Mailbox
+from sensemble_sensors.media import window
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.tracks import audio_pieces, modalities, video_frames
+
+_CHUNK = 0.1  # seconds of sound in a sample
+_WAITING = 32  # samples that wait for a slow reader
+
+
+def span(specs: Mapping[str, InputSpec]) -> float:
+    """Return the seconds that one example takes to play: the longest window."""
+    return max(spec.window for spec in specs.values())
+
+
+def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> list[Sample]:
+    """Return the window of `example` as the stream that devices would have given.
+
+    Args:
+        example: what to play; modalities that `specs` lacks are left out.
+        specs: the input of each encoder.
+        origin: when the example begins.
+
+    Returns:
+        Samples in the order of their times, all later than `origin`: sound in chunks of 0.1 s, video frame by
+        frame, and last the caption. Every window is complete at `origin + span(specs)`. The first sample of
+        each modality is a cut.
+
+    Raises:
+        BadDataError: a media file cannot be decoded.
+    """
+    over = origin + span(specs)
+    stream: list[Sample] = []
+    if "audio" in specs and "audio" in example.modalities:
+        spec = specs["audio"]
+        wave = np.asarray(window(example, spec)[0], np.float32)
+        for first, chunk in _chunks(iter([wave]), spec.rate):
+            left = (len(wave) - first - len(chunk)) / spec.rate
+            stream.append(Sample("audio", chunk, over - left, cut=first == 0))
+    if "video" in specs and "video" in example.modalities:
+        spec = specs["video"]
+        frames = np.asarray(window(example, spec)[0], np.uint8)
+        for i, frame in enumerate(frames):
+            stream.append(Sample("video", frame, over - (len(frames) - 1 - i) / spec.rate, cut=i == 0))
+    if "text" in specs and example.text is not None:
+        stream.append(Sample("text", example.text, over, cut=True))
+    return sorted(stream, key=lambda sample: sample.time)
+
+
+def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Cut sound into equal chunks, the last one as short as it comes; yields (first sample, chunk)."""
+    size = round(_CHUNK * rate)
+    first = 0
+    rest = np.zeros(0, np.float32)
+    for piece in pieces:
+        rest = np.concatenate([rest, piece])
+        while len(rest) >= size:
+            yield first, rest[:size]
+            first, rest = first + size, rest[size:]
+    if len(rest):
+        yield first, rest
+
+
+class _Outlet:
+    """One sensor of a player; what comes while nobody reads is dropped, as it is with a device."""
+
+    def __init__(self, name: str, spec: InputSpec) -> None:
+        self.modality = spec.modality
+        self.name = name
+        self._spec = spec
+        self._lock = Lock()
+        self._box: Mailbox | None = None
+        self._over: SensorsError | None = None
+
+    def open(self, spec: InputSpec) -> None:
+        if spec != self._spec:
+            raise SensorUnavailableError(f"{self.name}: plays {self._spec}, not {spec}")
+        with self._lock:
+            self._box = Mailbox(_WAITING)
+            if self._over is not None:
+                self._box.end(self._over)
+
+    def read(self, timeout: float) -> Sample | None:
+        box = self._box
+        if box is None:
+            raise SensorLostError(f"{self.name}: is unplugged")
+        return box.get(timeout)
+
+    def close(self) -> None:
+        with self._lock:
+            self._box = None
+
+    def put(self, sample: Sample) -> None:
+        with self._lock:
+            if self._box is not None:
+                self._box.put(sample)
+
+    def end(self, over: SensorsError) -> None:
+        with self._lock:
+            self._over = over
+            if self._box is not None:
+                self._box.end(over)
+
+
+class _Player:
+    """Plays a stream of samples in real time, from one thread, through one sensor a modality.
+
+    Samples whose time has passed go out at once, so that a player that was late catches up. Closing a sensor
+    and opening it again is to unplug it and plug it back. A context manager.
+    """
+
+    def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
+        self.modalities = tuple(sorted(specs))
+        self._name = name
+        self._outlets = {modality: _Outlet(f"{name} {modality}", spec) for modality, spec in specs.items()}
+        self._stop = Event()
+        self._thread = Thread(target=self._play, name=name, daemon=True)
+        self._bad: BadDataError | None = None
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        """Yield samples in the order of their times, from `origin` on."""
+        raise NotImplementedError
+
+    def sensor(self, modality: str) -> Sensor:
+        """Return the sensor of `modality`; it raises SensorEndedError when all is played.
+
+        Raises:
+            SensorUnavailableError: nothing of that modality is played.
+        """
+        if modality not in self._outlets:
+            raise SensorUnavailableError(
+                f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
+            )
+        return self._outlets[modality]
+
+    def start(self) -> None:
+        """Begin to play, once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop playing and wait for the thread; may be called twice.
+
+        Raises:
+            BadDataError: a file could not be decoded, for which the play ended before its time.
+        """
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._bad is not None:
+            raise self._bad
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _play(self) -> None:
+        over = SensorEndedError(f"{self._name}: all is played")
+        try:
+            for sample in self._stream(monotonic()):
+                if self._stop.wait(sample.time - monotonic()):
+                    break
+                self._outlets[sample.modality].put(sample)
+        except BadDataError as error:
+            self._bad = error
+            over = SensorEndedError(f"{self._name}: stopped, for {error}")
+        for outlet in self._outlets.values():
+            outlet.end(over)
+
+
+class Replay(_Player):
+    """Plays dataset examples one after another, each for `span(specs)` seconds.
+
+    Args:
+        examples: what to play, in this order.
+        specs: the input of each encoder; one sensor for each.
+    """
+
+    def __init__(self, examples: Sequence[Example], specs: Mapping[str, InputSpec]) -> None:
+        super().__init__("replay", specs)
+        self._examples = examples
+        self._specs = specs
+        self._origins: list[float] = []
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example that a sample of this time belongs to; None before the first, after the last.
+
+        An example's own last moment is still its own: there its windows are complete.
+        """
+        index = bisect_left(self._origins, time) - 1
+        if index < 0 or time > self._origins[index] + span(self._specs):
+            return None
+        return self._examples[index]
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        for example in self._examples:
+            self._origins.append(origin)
+            yield from samples(example, self._specs, origin)
+            origin += span(self._specs)
+
+
+class MediaReplay(_Player):
+    """Plays one media file, its sound and its picture aligned by the file's own timestamps.
+
+    Args:
+        path: any file that FFmpeg reads.
+        specs: the input of each encoder; one sensor for each whose track the file has (`modalities`).
+
+    Raises:
+        BadDataError: the file cannot be read, or has no track for any of `specs`.
+    """
+
+    def __init__(self, path: Path, specs: Mapping[str, InputSpec]) -> None:
+        super().__init__(path.name, {name: specs[name] for name in modalities(path) if name in specs})
+        if not self.modalities:
+            raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
+        self._path = path
+        self._specs = specs
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        streams = {"audio": self._sound, "video": self._pictures}
+        return merge(*(streams[name](origin) for name in self.modalities), key=lambda sample: sample.time)
+
+    def _sound(self, origin: float) -> Iterator[Sample]:
+        rate = self._specs["audio"].rate
+        for first, chunk in _chunks(audio_pieces(self._path, rate), rate):
+            yield Sample("audio", chunk, origin + (first + len(chunk)) / rate, cut=first == 0)
+
+    def _pictures(self, origin: float) -> Iterator[Sample]:
+        spec = self._specs["video"]
+        _, _, height, width, _ = spec.shape
+        for i, frame in enumerate(video_frames(self._path, spec.rate, (height, width))):
+            yield Sample("video", frame, origin + i / spec.rate, cut=i == 0)
