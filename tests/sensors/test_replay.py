@@ -111,6 +111,7 @@ def test_examples_play_one_after_another_through_every_sensor(studio: Studio, sp
     assert [sample.cut for sample in streams["video"]] == [True, False] * 3
     for stream in streams.values():
         owners = [replay.example_at(sample.time) for sample in stream]
+        assert owners == [replay.example_at(sample.time + 1e-9) for sample in stream]
         assert owners == [examples[i] for i in range(3) for _ in range(len(stream) // 3)]
     assert replay.example_at(streams["text"][0].time - 1) is None
     assert replay.example_at(streams["text"][-1].time + 1) is None

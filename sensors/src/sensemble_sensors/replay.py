@@ -213,6 +213,7 @@ class Replay(_Player):
 
         An example's own last moment is still its own: there its windows are complete.
         """
+        time -= 1e-6  # a time that was computed from ages may be off by a rounding
         index = bisect_left(self._origins, time) - 1
         if index < 0 or time > self._origins[index] + span(self._specs):
             return None

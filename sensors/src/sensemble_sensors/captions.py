@@ -1,0 +1,140 @@
+"""Captions as a sensor: lines of standard input, a text file or a named pipe; subtitles in their own time."""
+
+import os
+import select
+import stat
+from collections import deque
+from pathlib import Path
+from time import monotonic, sleep
+
+from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.subtitles import read_subtitles
+
+_LONGEST = 1 << 16  # bytes of a line; a longer one is no caption
+_STDIN = 0
+
+
+class Captions:
+    """Gives each line that is not blank as a caption, or each cue of a .srt or .vtt file when its time comes.
+
+    Args:
+        source: "-" for standard input, or a file. A named pipe stays open when its writers leave, for others
+            to come; standard input and files end.
+        name: what the sensor is called; by default, after its source.
+    """
+
+    modality = "text"
+
+    def __init__(self, source: str | Path, name: str | None = None) -> None:
+        self.name = name or f"captions {source}"
+        self._source = source
+        self._lines: _Lines | _Cues | None = None
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the source; subtitles begin to play now.
+
+        Raises:
+            SensorUnavailableError: there is no such file, it cannot be read, a subtitle file is not what its
+                format says, or `spec` is not one of text.
+        """
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
+        self.close()
+        path = Path(self._source)
+        try:
+            timed = path.suffix.lower() in {".srt", ".vtt"}
+            self._lines = _Cues(path, self.name) if timed else _Lines(self._source, self.name)
+        except OSError as error:
+            raise SensorUnavailableError(f"{self.name}: cannot be opened ({error.strerror})") from error
+        except BadDataError as error:
+            raise SensorUnavailableError(str(error)) from error
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next caption, or None when none came within `timeout` seconds; see `Sensor`."""
+        if self._lines is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._lines.read(timeout)
+
+    def close(self) -> None:
+        """Close the source, except standard input, which belongs to the process."""
+        if self._lines is not None:
+            self._lines.close()
+        self._lines = None
+
+
+class _Lines:
+    """Waits for lines with `select`: no thread is left behind, and unread lines wait in the pipe."""
+
+    def __init__(self, source: str | Path, name: str) -> None:
+        self._name = name
+        self._file = _STDIN if str(source) == "-" else os.open(source, _flags(Path(source)))
+        os.fstat(self._file)  # standard input may have been closed
+        self._partial = b""
+        self._whole: deque[bytes] = deque()
+        self._over = False
+        self._cut = True
+
+    def read(self, timeout: float) -> Sample | None:
+        until = monotonic() + timeout
+        while True:
+            while self._whole:
+                # A byte that is not UTF-8 shows as U+FFFD: a stray one should not end a live session.
+                line = self._whole.popleft().decode(errors="replace").strip()
+                if line:
+                    cut, self._cut = self._cut, False
+                    return Sample("text", line, monotonic(), cut)
+            if self._over:
+                raise SensorEndedError(f"{self._name}: has ended")
+            try:
+                if not select.select([self._file], [], [], max(until - monotonic(), 0.0))[0]:
+                    return None
+                data = os.read(self._file, _LONGEST)
+            except OSError as error:
+                raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        *whole, self._partial = (self._partial + data).split(b"\n")
+        self._whole.extend(whole)
+        if not data:
+            self._over = True
+            self._whole.append(self._partial)
+        elif len(self._partial) > _LONGEST:
+            raise SensorLostError(f"{self._name}: a line is longer than {_LONGEST} bytes; is this a text?")
+
+    def close(self) -> None:
+        if self._file != _STDIN:
+            os.close(self._file)
+
+
+def _flags(path: Path) -> int:
+    """How to open a file; a named pipe also for writing, so that it does not end with its last writer."""
+    return os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(path.stat().st_mode) else os.O_RDONLY
+
+
+class _Cues:
+    """Plays subtitles from the moment it is made; over when the last one has been shown."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        cues = read_subtitles(path)
+        self._origin = monotonic()
+        self._end = self._origin + max(cue.end for cue in cues)
+        self._samples = deque(
+            Sample("text", cue.text, self._origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
+        )
+
+    def read(self, timeout: float) -> Sample | None:
+        due = self._samples[0].time if self._samples else self._end
+        wait = due - monotonic()
+        sleep(max(min(wait, timeout), 0.0))
+        if wait > timeout:
+            return None
+        if not self._samples:
+            raise SensorEndedError(f"{self._name}: all is shown")
+        return self._samples.popleft()
+
+    def close(self) -> None:
+        self._samples.clear()

@@ -1,0 +1,235 @@
+"""Captions from real files, pipes and a real standard input."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from threading import active_count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_sensors.captions import Captions
+from sensemble_sensors.errors import (
+    BadDataError,
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.subtitles import Cue, read_subtitles
+
+Specs = Mapping[str, InputSpec]
+
+
+def read_all(captions: Captions) -> list[Sample]:
+    taken = []
+    while True:
+        try:
+            sample = captions.read(10)
+        except SensorEndedError:
+            return taken
+        assert sample is not None
+        taken.append(sample)
+
+
+def test_a_text_file_gives_its_lines_and_ends(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("a dog\r\n\n  \n ein Hündchen \nno end".encode() + b" \xff")
+    captions = Captions(path)
+    for _ in range(2):  # a closed sensor may be opened again
+        captions.open(specs["text"])
+        taken = read_all(captions)
+        assert [sample.data for sample in taken] == ["a dog", "ein Hündchen", "no end \ufffd"]
+        assert [sample.cut for sample in taken] == [True, False, False]
+        assert [sample.time for sample in taken] == sorted(sample.time for sample in taken)
+        captions.close()
+        captions.close()
+    with pytest.raises(SensorLostError, match=r"lines\.txt: is closed"):
+        captions.read(0)
+
+
+def test_a_named_pipe_outlives_its_writers(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    before = active_count()
+    captions = Captions(path)
+    captions.open(specs["text"])
+    assert captions.read(0) is None
+    for line in ("first", "second"):
+        with path.open("w") as pipe:
+            pipe.write(f"{line}\nhalf of ")
+        sample = captions.read(10)
+        assert sample is not None
+        assert sample.data == (line if line == "first" else f"half of {line}")
+        assert captions.read(0) is None
+    assert active_count() == before
+    captions.close()
+    with pytest.raises(OSError, match="No such device or address"):  # nobody reads it any more
+        os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:
+    script = (
+        "from sensemble_sensors.captions import Captions\n"
+        "from sensemble_sensors.errors import SensorEndedError\n"
+        f"from sensemble_sensors.spec import InputSpec\nc = Captions('-')\nc.open({specs['text']!r})\n"
+        "print('none' if c.read(0) is None else 'some', flush=True)\n"
+        "try:\n    while True: print(c.read(60).data, flush=True)\n"
+        "except SensorEndedError as error: print(error)\nc.close()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "none\n"
+        for line in ("a dog\n", "a cat\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline() == line
+        process.stdin.close()
+        assert process.stdout.read() == "captions -: has ended\n"
+    assert process.returncode == 0
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
+    with pytest.raises(SensorUnavailableError, match=r"gone\.txt: cannot be opened \(No such file"):
+        Captions(tmp_path / "gone.txt").open(specs["text"])
+    with pytest.raises(SensorUnavailableError, match="gives text, not audio"):
+        Captions("-").open(specs["audio"])
+    (tmp_path / "bad.vtt").touch()
+    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: a WebVTT file begins with WEBVTT"):
+        Captions(tmp_path / "bad.vtt").open(specs["text"])
+    folder = Captions(tmp_path)
+    folder.open(specs["text"])
+    with pytest.raises(SensorLostError, match=r"cannot be read \(Is a directory\)"):
+        folder.read(1)
+    (tmp_path / "endless").write_bytes(b"x" * 200_000)
+    endless = Captions(tmp_path / "endless")
+    endless.open(specs["text"])
+    with pytest.raises(SensorLostError, match="a line is longer than 65536 bytes"):
+        endless.read(1)
+    for captions in (folder, endless):
+        captions.close()
+
+
+def test_subtitles_play_at_their_times(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "film.srt"
+    path.write_text("1\n00:00:00,010 --> 00:00:00,100\na dog\n\n2\n00:00:00,150 --> 00:00:00,200\na cat\n")
+    captions = Captions(path, name="film")
+    captions.open(specs["text"])
+    taken = read_all(captions)
+    assert [sample.data for sample in taken] == ["a dog", "a cat"]
+    assert taken[1].time - taken[0].time == pytest.approx(0.14)
+    assert [sample.cut for sample in taken] == [True, False]
+    captions.close()
+    path.write_text("1\n01:00:00,000 --> 01:00:01,000\nin an hour\n")
+    captions.open(specs["text"])
+    assert captions.read(0) is None
+    captions.close()
+
+
+GOOD_VTT = """WEBVTT - a film
+
+STYLE
+::cue { color: red }
+
+NOTE said twice
+
+intro
+00:01.000 --> 00:02.500 align:start
+<v Anna>Hello <b>there</b></v>
+Tom &amp; I
+
+01:00:00.000 --> 01:00:01.000
+<00:00.500>late
+"""
+
+
+def test_markup_names_notes_and_settings_are_left_out(tmp_path: Path) -> None:
+    vtt = tmp_path / "a.vtt"
+    vtt.write_text(GOOD_VTT, encoding="utf-8")
+    assert read_subtitles(vtt) == [Cue(1, 2.5, "Hello there Tom & I"), Cue(3600, 3601, "late")]
+    srt = tmp_path / "a.SRT"
+    srt.write_bytes("\ufeff1\r\n00:00:01,000 --> 00:00:02,000\r\n{\\an8}<i>3 < 4</i>\r\n".encode())
+    assert read_subtitles(srt) == [Cue(1, 2, "3 < 4")]
+
+
+SRT = "1\n00:00:01,000 --> 00:00:02,000\na\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.srt", "", "a.srt: has no cue"),
+        ("a.srt", SRT + "00:00:03,000 --> 00:00:04,000\nb", "a.srt:5: a cue begins with its number"),
+        ("a.srt", SRT + "x\n00:00:03,000 --> 00:00:04,000\nb", "a.srt:5: a cue begins with its number"),
+        (
+            "a.srt",
+            SRT + "2\n00:00:03.000 --> 00:00:04,000\nb",
+            "a.srt:6: must be 'HH:MM:SS,mmm --> HH:MM:SS,mmm'",
+        ),
+        ("a.srt", SRT + "2\n00:61:03,000 --> 00:62:04,000\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 -> 00:00:04,000\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 -->\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 --> 00:00:03,000\nb", "a.srt:6: ends before it begins"),
+        ("a.srt", SRT + "2\n00:00:00,000 --> 00:00:03,000\nb", "a.srt:5: a cue that begins before"),
+        ("a.srt", SRT + "2\n00:00:03,000 --> 00:00:04,000\n<i></i>", "a.srt:6: a cue without text"),
+        ("a.vtt", "00:01.000 --> 00:02.000\na", "a.vtt:1: a WebVTT file begins with WEBVTT"),
+        (
+            "a.vtt",
+            "WEBVTT\n\n1:00:01.000 --> 1:00:02.000\na",
+            "a.vtt:3: must be '[HH:]MM:SS.mmm --> [HH:]MM:SS.mmm'",
+        ),
+    ],
+)
+def test_a_bad_line_is_told_with_file_line_and_reason(
+    tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadDataError, match=re.escape(reason)) as error:
+        read_subtitles(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_bytes(b"1\n\xff")
+    for name in ("a.srt", "gone.vtt"):
+        with pytest.raises(BadDataError, match=rf"{name}: cannot be read as UTF-8 text"):
+            read_subtitles(tmp_path / name)
+
+
+def clock(milliseconds: int, comma: str) -> str:
+    seconds, thousandths = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{comma}{thousandths:03}"
+
+
+words = st.from_regex(r"[\w.,!? ']*\w", fullmatch=True)
+
+
+@given(
+    cues=st.lists(
+        st.tuples(st.integers(0, 10**8), st.integers(1, 10**6), st.lists(words, min_size=1, max_size=3))
+    ),
+    kind=st.sampled_from([".srt", ".vtt"]),
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, cues: list[tuple[int, int, list[str]]], kind: str
+) -> None:
+    cues = sorted([*cues, (0, 1, ["first"])], key=lambda cue: cue[0])
+    comma = "," if kind == ".srt" else "."
+    blocks = [
+        f"{i}\n{clock(start, comma)} --> {clock(start + length, comma)}\n" + "\n".join(lines)
+        for i, (start, length, lines) in enumerate(cues, start=1)
+    ]
+    path = tmp_path_factory.mktemp("subtitles") / f"film{kind}"
+    path.write_text("\n\n".join(["WEBVTT", *blocks] if kind == ".vtt" else blocks), encoding="utf-8")
+    read = read_subtitles(path)
+    assert [cue.text for cue in read] == [" ".join(line.strip() for line in lines) for _, _, lines in cues]
+    assert [round(cue.start * 1000) for cue in read] == [start for start, _, _ in cues]
+    assert [round(cue.end * 1000) for cue in read] == [start + length for start, length, _ in cues]
