@@ -1,0 +1,159 @@
+"""The core of a session: which modalities are here, what they said last, and what that means together.
+
+It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
+equal input gives equal predictions, in real time, in a fast replay and in a test. It is for one thread at a
+time, except that `encode`, which touches no state, may run beside everything else.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.sensor import Sample
+
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.fusion import pool
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.windows import SampleError, Window, Windows, windows
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A window on its way to its encoder, and the ring it came from."""
+
+    modality: str
+    window: Window
+    source: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The embedding of a window, float32 [d], when the window ended, and how many seconds encoding took."""
+
+    modality: str
+    embedding: NDArray[np.float32]
+    time: float
+    latency: float
+    source: Windows
+
+
+class Composition:
+    """The modalities that are attached to a bundle, and their live set.
+
+    Args:
+        bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._windows: dict[str, Windows] = {}
+        self._embeddings: dict[str, Encoded] = {}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that were added, sorted."""
+        return tuple(sorted(self._windows))
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The modalities with a window to encode, sorted."""
+        return tuple(modality for modality in self.modalities if self._windows[modality].ready)
+
+    def add(self, modality: str) -> None:
+        """Load the encoder of `modality` and accept its samples; nothing changes if it is already there.
+
+        Raises:
+            BundleError: the bundle has no such modality, or its encoder cannot be loaded.
+        """
+        if modality not in self._windows:
+            self._bundle.load(modality)
+            self._windows[modality] = windows(self._bundle.specs[modality])
+
+    def remove(self, modality: str) -> None:
+        """Take `modality` out of the live set at once, forget its samples and unload its encoder."""
+        self._windows.pop(modality, None)
+        self._embeddings.pop(modality, None)
+        self._bundle.unload(modality)
+
+    def push(self, sample: Sample) -> None:
+        """Add a sample of a modality that is here.
+
+        Raises:
+            SampleError: its modality was not added, or it is not of the form that the bundle's spec says.
+        """
+        if sample.modality not in self._windows:
+            raise SampleError(f"{sample.modality}: a sample of a modality that is not attached")
+        self._windows[sample.modality].push(sample)
+
+    def live(self, now: float) -> tuple[str, ...]:
+        """Return the live set at `now`, sorted: the embeddings that are not older than their time to live."""
+        return tuple(m for m in sorted(self._embeddings) if now <= self._expiry(m))
+
+    def next_expiry(self, now: float) -> float | None:
+        """Return when the first embedding of the live set will leave it by age, or None if it is empty."""
+        return min((self._expiry(modality) for modality in self.live(now)), default=None)
+
+    def step(self, now: float) -> Prediction | None:
+        """Encode the newest window of each modality that is ready and pool the live set at `now`.
+
+        Returns:
+            One prediction however many modalities were encoded; None if none was, or if none is live.
+
+        Raises:
+            EncoderError: an executor failed.
+            BundleError: an encoder or the tokenizer cannot be loaded.
+        """
+        return self.fuse(self.encode(self.take()), now)
+
+    def take(self) -> list[Taken]:
+        """Take the newest window of each modality that is ready: the first third of a step."""
+        taken = ((modality, ring, ring.take()) for modality, ring in sorted(self._windows.items()))
+        return [Taken(modality, window, ring) for modality, ring, window in taken if window is not None]
+
+    def encode(self, taken: Iterable[Taken]) -> list[Encoded]:
+        """Encode what was taken: the long middle third of a step.
+
+        Raises:
+            EncoderError, BundleError: as `step`.
+        """
+        return [self._encode(item) for item in taken]
+
+    def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
+        """Put new embeddings into the live set and predict: the last third of a step.
+
+        An embedding whose modality was removed in the meantime is ignored, even if it was added again.
+        """
+        fresh = {e.modality: e for e in encoded if self._is_current(e)}
+        self._embeddings |= fresh
+        live = self.live(now)
+        if not fresh or not live:
+            return None
+        pooled = pool({m: self._embeddings[m].embedding for m in live})
+        return Prediction(
+            time=now,
+            live=live,
+            ages={m: now - self._embeddings[m].time for m in live},
+            probabilities=self._bundle.head.probabilities(pooled),
+            pooled=pooled,
+            latencies={m: e.latency for m, e in fresh.items()},
+            dropped={m: self._windows[m].dropped for m in self.modalities},
+        )
+
+    def _encode(self, taken: Taken) -> Encoded:
+        began = time.perf_counter()
+        data = taken.window.data
+        tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
+        embedding = self._bundle.encode(taken.modality, tensor)
+        latency = time.perf_counter() - began
+        return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source)
+
+    def _is_current(self, encoded: Encoded) -> bool:
+        if encoded.modality not in self._windows:
+            # Encoding it after its removal loaded its encoder again.
+            self._bundle.unload(encoded.modality)
+        return self._windows.get(encoded.modality) is encoded.source
+
+    def _expiry(self, modality: str) -> float:
+        return self._embeddings[modality].time + self._bundle.specs[modality].ttl
