@@ -34,17 +34,19 @@ using executorch::aten::ScalarType;
 
 namespace {
 
-thread_local std::string last_log;  // ExecuTorch's last message of an error in this thread
+// ExecuTorch explains an error in its log, cause first; here the exception says it, and the terminal stays clean.
+thread_local std::string cause;
 
-void keep_log(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, size_t, const char* text, size_t size) {
-  if (level == kError || level == kFatal) last_log.assign(text, size);
+void keep_cause(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, size_t, const char* text,
+                size_t size) {
+  if ((level == kError || level == kFatal) && cause.empty()) cause.assign(text, size);
 }
 
 void check(et::Error error, const std::string& path) {
   if (error == et::Error::Ok) return;
   std::string name = et::to_string(error);
   name.erase(0, sizeof("Error::") - 1);
-  throw std::runtime_error(path + ": " + name + (last_log.empty() ? "" : ": " + last_log));
+  throw std::runtime_error(path + ": " + name + (cause.empty() ? "" : ": " + cause));
 }
 
 template <typename T>
@@ -56,16 +58,24 @@ T value_of(et::Result<T> result, const std::string& path) {
 struct Dtype {
   ScalarType type;
   nb::dlpack::dtype numpy;
-  const char* name;
 };
-const Dtype dtypes[] = {{ScalarType::Float, nb::dtype<float>(), "float32"},
-                        {ScalarType::Byte, nb::dtype<uint8_t>(), "uint8"},
-                        {ScalarType::Long, nb::dtype<int64_t>(), "int64"}};
+const Dtype dtypes[] = {{ScalarType::Float, nb::dtype<float>()},
+                        {ScalarType::Byte, nb::dtype<uint8_t>()},
+                        {ScalarType::Long, nb::dtype<int64_t>()}};
+
+std::string name_of(nb::dlpack::dtype dtype) {
+  switch (static_cast<nb::dlpack::dtype_code>(dtype.code)) {
+    case nb::dlpack::dtype_code::Int: return "int" + std::to_string(dtype.bits);
+    case nb::dlpack::dtype_code::UInt: return "uint" + std::to_string(dtype.bits);
+    case nb::dlpack::dtype_code::Float: return "float" + std::to_string(dtype.bits);
+    default: return "neither int nor float";
+  }
+}
 
 using Shape = std::vector<int32_t>;
 
-std::string describe(const std::string& dtype, const Shape& shape) {
-  std::string text = dtype + " [";
+std::string describe(nb::dlpack::dtype dtype, const Shape& shape) {
+  std::string text = name_of(dtype) + " [";
   for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
 }
@@ -75,7 +85,7 @@ class Module {
   Module(const std::string& path, uint32_t threads)
       : path_(path), module_(path, executorch::extension::Module::LoadMode::Mmap) {
     const std::lock_guard<std::mutex> lock(loading_);
-    last_log.clear();
+    cause.clear();
     if (threads != 0) size_pool(threads);
     check(module_.load(et::Program::Verification::InternalConsistency), path_);
     const auto meta = value_of(module_.method_meta("forward"), path_);
@@ -98,13 +108,16 @@ class Module {
 
   nb::ndarray<nb::numpy, float> run(nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu> window) {
     Shape shape(window.shape_ptr(), window.shape_ptr() + window.ndim());
-    if (window.dtype() != dtype_->numpy || shape != input_) refuse(window.dtype(), shape);
+    if (window.dtype() != dtype_->numpy || shape != input_)
+      throw nb::value_error((path_ + ": expected " + describe(dtype_->numpy, input_) + ", got " +
+                             describe(window.dtype(), shape))
+                                .c_str());
     std::vector<size_t> sizes;
     std::unique_ptr<float[]> data;
     {
       const nb::gil_scoped_release no_gil;
       const std::lock_guard<std::mutex> lock(running_);  // a Module's planned memory serves one call at a time
-      last_log.clear();
+      cause.clear();
       const auto tensor = executorch::extension::make_tensor_ptr(
           shape, const_cast<void*>(window.data()), dtype_->type, et::etensor::DeviceType::CPU,
           executorch::aten::TensorShapeDynamism::STATIC);
@@ -119,23 +132,15 @@ class Module {
     return nb::ndarray<nb::numpy, float>(values, sizes.size(), sizes.data(), owner);
   }
 
-  std::pair<std::string, nb::tuple> input() const { return {dtype_->name, nb::tuple(nb::cast(input_))}; }
+  std::pair<std::string, nb::tuple> input() const { return {name_of(dtype_->numpy), nb::tuple(nb::cast(input_))}; }
   nb::tuple output() const { return nb::tuple(nb::cast(output_)); }
 
  private:
   // A loaded program holds on to the pool it was compiled for, so the pool can only be replaced before the first one.
   void size_pool(uint32_t threads) {
     if (executorch::extension::get_thread_count() == threads) return;
-    if (alive_ != 0) throw nb::value_error("threads: the pool is shared; it is sized before the first encoder is loaded");
+    if (alive_ != 0) throw nb::value_error("threads: the pool is shared; size it before the first encoder is loaded");
     executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
-  }
-
-  [[noreturn]] void refuse(nb::dlpack::dtype dtype, const Shape& shape) const {
-    std::string name = "another dtype";
-    for (const auto& known : dtypes)
-      if (known.numpy == dtype) name = known.name;
-    throw nb::value_error(
-        (path_ + ": expected " + describe(dtype_->name, input_) + ", got " + describe(name, shape)).c_str());
   }
 
   static inline std::mutex loading_;
@@ -150,9 +155,10 @@ class Module {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  et::register_pal(et::PalImpl::create(keep_log, "sensemble_runtime"));
+  et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
   nb::class_<Module>(m, "Module")
-      .def(nb::init<const std::string&, uint32_t>(), nb::arg("path"), nb::arg("threads") = 0)
+      .def(nb::init<const std::string&, uint32_t>(), nb::arg("path"), nb::arg("threads") = 0,
+           nb::call_guard<nb::gil_scoped_release>())
       .def("__call__", &Module::run, nb::arg("window"))
       .def_prop_ro("input", &Module::input)
       .def_prop_ro("output", &Module::output);

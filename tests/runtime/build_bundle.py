@@ -2,8 +2,8 @@
 
 Run as a script, in a process of its own: it imports torch and ExecuTorch's exporter, which the runtime never
 does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
-modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and those of the program
-that was lowered (`.lowered`, quantized where the artifact is).
+modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and the lowered one's
+(`.lowered`, quantized where the artifact is).
 """
 
 import hashlib

@@ -1,21 +1,39 @@
-"""A small real bundle for every test of the runtime, built once a session in a process that has torch."""
+"""A small real bundle for every test of the runtime, built in a process that has torch."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from sensemble_runtime import head, manifest
 
 BUILDER = Path(__file__).with_name("build_bundle.py")
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `build_bundle.py` leaves: `bundle/` and `reference.npz`. Read only; copy it to alter it."""
-    folder = tmp_path_factory.mktemp("built")
-    run = subprocess.run([sys.executable, BUILDER, folder], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return folder
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `build_bundle.py` leaves: `bundle/` and `reference.npz`. Read only; copy it to alter it.
+
+    Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result for as
+    long as what it is made from and with stays the same.
+    """
+    sources = (BUILDER, Path(head.__file__), Path(manifest.__file__))
+    made_from = (
+        b"".join(path.read_bytes() for path in sources)
+        + f"{version('executorch')} {version('torch')}".encode()
+    )
+    assert request.config.cache is not None
+    cached = request.config.cache.mkdir(f"bundle-{hashlib.sha256(made_from).hexdigest()[:16]}") / "built"
+    folder = tmp_path_factory.mktemp("built") / "built"
+    if not cached.exists():
+        run = subprocess.run([sys.executable, BUILDER, folder], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        shutil.copytree(folder, cached.with_name("partial"), dirs_exist_ok=True).rename(cached)
+        return folder
+    return Path(shutil.copytree(cached, folder))
 
 
 @pytest.fixture(scope="session")

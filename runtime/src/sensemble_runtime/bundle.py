@@ -141,10 +141,8 @@ def _verify(folder: Path, file: FileEntry | Artifact) -> None:
             )
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise BundleCorruptError(
-            f"{path}: cannot be read ({error.strerror}); copy the bundle again"
-        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        raise BundleCorruptError(f"{path}: cannot be read ({error}); copy the bundle again") from error
     if digest != file.sha256:
         raise BundleCorruptError(f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again")
 
