@@ -1,18 +1,26 @@
 """The score of predictions: accuracy for multi-class tasks, mean average precision for multi-label ones."""
 
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.manifest import Task
 
-Task = Literal["multi-class", "multi-label"]
 METRICS: dict[Task, str] = {"multi-class": "accuracy", "multi-label": "mAP"}
 
 
 class ScoreError(SensembleRuntimeError):
     """Probabilities and labels that cannot be scored: shapes, NaN, or labels out of range."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetScore:
+    """The score of a subset of modalities, in [0, 1], over the `n` examples that have all of them."""
+
+    accuracy: float
+    n: int
 
 
 def score(

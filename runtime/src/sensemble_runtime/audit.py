@@ -1,0 +1,194 @@
+"""The audit: how good is every subset of a bundle's sensors, on labelled data?
+
+Each modality is encoded once per example. Because pooling is a mean, what all 2^n - 1 subsets would have said
+then costs one matrix product (`fusion.pool_subsets`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import window
+
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.fusion import pool_subsets
+from sensemble_runtime.records import Answer, Records, fingerprint
+from sensemble_runtime.scores import METRICS, SubsetScore, score
+
+Progress = Callable[[int, int], None]
+
+CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The score of each subset of a bundle's modalities.
+
+    Attributes:
+        subsets: by name, smallest first; each over the examples that have all its modalities.
+        unscored: the subsets that no example has all modalities of.
+        metric: what the scores are: `accuracy` or `mAP`, in [0, 1].
+        examples: how many there were.
+        bundle: the SHA-256 of the bundle's `manifest.json`.
+    """
+
+    subsets: dict[str, SubsetScore]
+    unscored: tuple[str, ...]
+    metric: str
+    examples: int
+    bundle: str
+
+    @property
+    def p(self) -> float:
+        """P, the mean over the scored subsets (Eq. 3)."""
+        return fmean(s.accuracy for s in self.subsets.values())
+
+    @property
+    def r(self) -> float:
+        """R, the score of the worst subset (Eq. 4)."""
+        return self.subsets[self.worst].accuracy
+
+    @property
+    def worst(self) -> str:
+        """The name of the subset with the lowest score."""
+        return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `json.dumps` takes: `{"subsets": {name: {"accuracy", "n"}}, "p", "r", ...}`."""
+        return {
+            "subsets": {name: {"accuracy": s.accuracy, "n": s.n} for name, s in self.subsets.items()},
+            "unscored": list(self.unscored),
+            "p": self.p,
+            "r": self.r,
+            "worst": self.worst,
+            "metric": self.metric,
+            "examples": self.examples,
+            "bundle": self.bundle,
+        }
+
+
+def audit(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    *,
+    record: Path | None = None,
+    dataset: str | None = None,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Score every subset of the bundle's modalities on labelled examples; these may lack modalities.
+
+    Args:
+        bundle: an open bundle.
+        examples: each with labels that the bundle knows; one label each where the task is multi-class.
+        record: a record file to which to add the run, the answers (as they come) and the scores.
+        dataset: its name, for the record.
+        progress: called as `progress(done, total)` after each example.
+
+    Raises:
+        BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
+        RecordError: the record cannot be opened or written.
+        EncoderError, BundleError: as `Bundle.encode`.
+    """
+    truth = _truth(bundle, examples)
+    names = [subsets.name(subset) for subset in subsets.subsets(bundle.modalities)]
+    probabilities, present = [], []
+    with ExitStack() as stack:
+        records = stack.enter_context(Records(record)) if record is not None else None
+        run = records.begin("audit", bundle, dataset) if records else 0
+        for chunk in _chunks(bundle, examples, progress):
+            probabilities.append(chunk.probabilities)
+            present.append(chunk.present)
+            if records:
+                records.add_answers(run, _answers(bundle, chunk, names))
+        scored = _scores(bundle, names, np.concatenate(probabilities, 1), np.concatenate(present, 1), truth)
+        if records:
+            records.add_scores(run, scored)
+            records.end(run)
+    unscored = tuple(name for name in names if name not in scored)
+    metric = METRICS[bundle.manifest.task]
+    return AuditResult(scored, unscored, metric, len(examples), fingerprint(bundle))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some examples; the probabilities [2^n - 1, B, C] of all subsets, and which they have, [2^n - 1, B]."""
+
+    examples: Sequence[Example]
+    probabilities: NDArray[np.float32]
+    present: NDArray[np.bool_]
+
+
+def _chunks(bundle: Bundle, examples: Sequence[Example], progress: Progress | None) -> Iterator[_Chunk]:
+    sets = subsets.subsets(bundle.modalities)
+    for start in range(0, len(examples), CHUNK):
+        some = examples[start : start + CHUNK]
+        stacked = np.zeros((len(bundle.modalities), len(some), bundle.manifest.embedding), dtype=np.float32)
+        for column, example in enumerate(some):
+            for row, modality in enumerate(bundle.modalities):
+                if modality in example.modalities:
+                    stacked[row, column] = _embed(bundle, example, modality)
+            if progress:
+                progress(start + column + 1, len(examples))
+        present = np.array([[set(subset) <= set(example.modalities) for example in some] for subset in sets])
+        yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)), present)
+
+
+def _embed(bundle: Bundle, example: Example, modality: str) -> NDArray[np.float32]:
+    if modality == "text":
+        return bundle.encode(modality, bundle.tokenize(example.text or ""))
+    return bundle.encode(modality, window(example, bundle.specs[modality]))
+
+
+def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
+    """Return class indices [N], or zeros and ones [N, C] where the task is multi-label."""
+    if not examples:
+        raise BadDataError("no example to audit; the audit needs labelled examples, such as the eval split")
+    indices = {label: index for index, label in enumerate(bundle.manifest.labels)}
+    multi_class = bundle.manifest.task == "multi-class"
+    table = np.zeros((len(examples), len(indices)), dtype=np.int64)
+    for row, example in zip(table, examples, strict=True):
+        where = f"example {example.id!r} (index.jsonl:{example.line})"
+        if not example.labels:
+            raise BadDataError(f"{where}: unlabelled; an audit needs the truth, label it or leave it out")
+        unknown = [label for label in example.labels if label not in indices]
+        if unknown:
+            raise BadDataError(f"{where}: the bundle has no label {unknown[0]!r}; rename it or leave it out")
+        if multi_class and len(example.labels) > 1:
+            raise BadDataError(f"{where}: {len(example.labels)} labels, the bundle's task is one class each")
+        row[[indices[label] for label in example.labels]] = 1
+    return table.argmax(axis=1) if multi_class else table
+
+
+def _answers(bundle: Bundle, chunk: _Chunk, names: list[str]) -> Iterator[Answer]:
+    labels = bundle.manifest.labels
+    for column, example in enumerate(chunk.examples):
+        for row in np.flatnonzero(chunk.present[:, column]):
+            found = chunk.probabilities[row, column]
+            yield Answer(
+                example.id, example.line, example.labels, names[row], labels[int(found.argmax())], found
+            )
+
+
+def _scores(
+    bundle: Bundle,
+    names: list[str],
+    probabilities: NDArray[np.float32],
+    present: NDArray[np.bool_],
+    truth: NDArray[np.integer],
+) -> dict[str, SubsetScore]:
+    if not present.any():
+        raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(bundle.modalities)}")
+    task = bundle.manifest.task
+    return {
+        name: SubsetScore(score(found[has], truth[has], task), int(has.sum()))
+        for name, found, has in zip(names, probabilities, present, strict=True)
+        if has.any()
+    }
