@@ -17,8 +17,8 @@ BUILDER = Path(__file__).with_name("build_bundle.py")
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `build_bundle.py` leaves: `bundle/` and `reference.npz`. Read only; copy it to alter it.
 
-    Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result for as
-    long as what it is made from and with stays the same.
+    Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result
+    for as long as what it is made from and with stays the same.
     """
     sources = (BUILDER, Path(head.__file__), Path(manifest.__file__))
     made_from = (
