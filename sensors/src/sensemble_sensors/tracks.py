@@ -207,4 +207,5 @@ def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]
 
 def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
     channels = np.asarray(frame.to_ndarray(), np.float32)
-    return np.asarray(channels.mean(axis=0), np.float32)
+    # A lossy codec or a resampler may overshoot.
+    return np.asarray(np.clip(channels.mean(axis=0), -1, 1), np.float32)

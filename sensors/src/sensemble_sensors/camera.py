@@ -1,0 +1,168 @@
+"""A camera, a network stream or a video file as a sensor, through OpenCV."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.devices import opencv
+from sensemble_sensors.errors import (
+    SensorEndedError,
+    SensorLostError,
+    SensorsError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.frames import fit
+from sensemble_sensors.mailbox import Mailbox
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+_PATIENCE = (
+    5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a hanging driver
+)
+
+
+class _Capture(Protocol):
+    """What is used here of `cv2.VideoCapture`, which has no types of its own."""
+
+    def grab(self) -> bool: ...
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]: ...
+    def get(self, prop: int) -> float: ...
+    def release(self) -> None: ...
+
+
+class Camera:
+    """Gives the newest picture, RGB and of the spec's size, from a thread that captures all the time.
+
+    A camera or a network stream gives pictures at its own rate, with the times at which they came. A file is
+    played in real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
+
+    Args:
+        source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0), the address of a
+            stream (http://, rtsp://, ...), or a video file.
+        name: what the sensor is called; by default, after its source.
+    """
+
+    modality = "video"
+
+    def __init__(self, source: int | str | Path, name: str | None = None) -> None:
+        self.name = name or f"camera {source}"
+        self._source = _source(source)
+        self._box: Mailbox | None = None
+        self._stop = Event()
+        self._thread = Thread()
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the camera and start to capture.
+
+        Raises:
+            SensorUnavailableError: there is no such camera, stream or file, it cannot be used, or `spec` is
+                not one of video; says what to do.
+        """
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
+        self.close()
+        cv2 = opencv()
+        if isinstance(self._source, str):
+            limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+            options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
+            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, options)
+        else:
+            capture = cv2.VideoCapture(self._source if isinstance(self._source, int) else str(self._source))
+        if not capture.isOpened():
+            raise SensorUnavailableError(f"{self.name}: {_remedy(self._source)}")
+        shots = (_played if isinstance(self._source, Path) else _captured)(capture, spec, self.name)
+        self._stop, self._box = Event(), Mailbox(1)
+        # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
+        self._thread = Thread(
+            target=_capture,
+            args=(capture, shots, self._box, self._stop, self.name),
+            name=self.name,
+            daemon=True,
+        )
+        self._thread.start()
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the newest picture, or None when none came within `timeout` seconds; see `Sensor`."""
+        if self._box is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._box.get(timeout)
+
+    def close(self) -> None:
+        """Stop to capture and release the camera."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_PATIENCE)
+        self._box = None
+
+
+def _source(source: int | str | Path) -> int | str | Path:
+    """Tell apart a camera's number (int), the address of a stream (str) and a file (Path)."""
+    if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
+        return int(source)
+    if isinstance(source, str) and "://" in source:
+        return source
+    node = re.fullmatch(r"/dev/video(\d+)", str(Path(source).resolve()))
+    return int(node[1]) if node else Path(source)
+
+
+def _remedy(source: int | str | Path) -> str:
+    node = f"/dev/video{source}"
+    if isinstance(source, str):
+        return "no video comes from this address; check it, and the network"
+    if isinstance(source, Path):
+        return "OpenCV cannot decode this file" if source.exists() else "there is no such file"
+    if Path(node).exists() and not os.access(node, os.R_OK | os.W_OK):
+        return f"you may not use {node}; join its group with 'sudo usermod -aG video $USER' and log in again"
+    return "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
+
+
+def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Event, name: str) -> None:
+    """Put pictures into the box, none before its time, until told to stop or the source is over."""
+    try:
+        for shot in shots:
+            if stop.wait(shot.time - monotonic()):
+                return
+            box.put(shot)
+    except SensorsError as error:
+        box.end(error)
+    except opencv().error as error:
+        box.end(SensorLostError(f"{name}: OpenCV failed ({error.err})"))
+    finally:
+        capture.release()
+
+
+def _captured(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
+    """Yield what a camera or a stream gives, as it comes."""
+    while capture.grab():
+        now = monotonic()
+        yield _shot(capture, spec, name, now)
+    raise SensorLostError(f"{name}: gives no more pictures; is it still plugged in?")
+
+
+def _played(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
+    """Yield the first frame of a file at or after each step of the spec's rate, with the time to show it."""
+    origin = monotonic()
+    step = 0
+    while capture.grab():
+        at = capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
+        if at + 0.0005 >= step / spec.rate:
+            step = math.floor((at + 0.0005) * spec.rate) + 1
+            yield _shot(capture, spec, name, origin + at)
+    raise SensorEndedError(f"{name}: has ended")
+
+
+def _shot(capture: _Capture, spec: InputSpec, name: str, time: float) -> Sample:
+    cv2 = opencv()
+    good, image = capture.retrieve()
+    if not good:
+        raise SensorLostError(f"{name}: gave a picture that cannot be decoded")
+    _, _, height, width, _ = spec.shape
+    return Sample("video", fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (height, width)), time)

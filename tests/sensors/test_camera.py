@@ -1,0 +1,150 @@
+"""OpenCV on real files, and on a real MJPEG stream over the loopback."""
+
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread, active_count
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from sensemble_sensors.camera import Camera
+from sensemble_sensors.errors import (
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+Studio = Any
+Specs = Mapping[str, InputSpec]
+
+
+def read_all(sensor: Sensor) -> list[Sample]:
+    taken = []
+    while True:
+        try:
+            sample = sensor.read(10)
+        except SensorEndedError:
+            return taken
+        assert sample is not None
+        taken.append(sample)
+
+
+def test_a_file_plays_its_frames_at_the_rate_of_the_spec(studio: Studio, specs: Specs) -> None:
+    frames = studio.frames(24, (48, 64))
+    path = studio.write("played.mp4", frames, fps=16, video=("libx264rgb", "rgb24"), options={"qp": "0"})
+    before = active_count()
+    camera = Camera(path)
+    for _ in range(2):  # a closed sensor may be opened again
+        camera.open(specs["video"])
+        taken = read_all(camera)
+        camera.close()
+        camera.close()
+        assert active_count() == before
+        shown = np.stack([np.asarray(sample.data) for sample in taken])
+        assert shown.shape[1:] == (32, 32, 3)
+        numbers = studio.numbers(shown)
+        # 8 of 16 frames a second; a reader that was late may have missed some.
+        assert set(numbers) <= set(range(0, 24, 2))
+        assert numbers == sorted(set(numbers))
+        assert [sample.cut for sample in taken] == [True] + [False] * (len(taken) - 1)
+        steps = np.diff([sample.time for sample in taken])
+        np.testing.assert_allclose(steps, np.diff(numbers) / 16, atol=1e-6)
+    with pytest.raises(SensorLostError, match=r"played\.mp4: is closed"):
+        camera.read(0)
+
+
+def test_pictures_are_rgb_of_the_spec_s_size(studio: Studio, specs: Specs) -> None:
+    red = np.full((2, 32, 64, 3), (250, 20, 30), np.uint8)
+    camera = Camera(str(studio.write("red.mkv", red, fps=1)), name="front")
+    assert camera.name == "front"
+    camera.open(specs["video"])
+    sample = camera.read(10)
+    camera.close()
+    assert sample is not None
+    np.testing.assert_array_equal(sample.data, np.full((32, 32, 3), (250, 20, 30)))
+
+
+def test_what_cannot_be_opened_is_told_in_one_line_and_nothing_else(
+    studio: Studio, specs: Specs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = studio.folder / "noise.mp4"
+    noise.write_bytes(b"not a video" * 1000)
+    bad = [
+        (77, "camera 77: cannot be opened .* `sensemble doctor`"),
+        ("77", "camera 77: cannot be opened .* `sensemble doctor`"),
+        ("/dev/video77", "camera /dev/video77: cannot be opened"),
+        (studio.folder / "gone.mp4", r"gone\.mp4: there is no such file"),
+        (noise, r"noise\.mp4: OpenCV cannot decode this file"),
+        ("http://127.0.0.1:9/none", "no video comes from this address"),
+    ]
+    before = active_count()
+    for source, reason in bad:
+        with pytest.raises(SensorUnavailableError, match=reason) as error:
+            Camera(source).open(specs["video"])
+        assert "\n" not in str(error.value)
+    with pytest.raises(SensorUnavailableError, match="gives video, not text"):
+        Camera(0).open(specs["text"])
+    assert active_count() == before
+    assert capfd.readouterr() == ("", "")
+
+
+class Stream:
+    """A network camera that sends one picture each time it is told to, and hangs in between."""
+
+    def __init__(self, picture: np.ndarray[Any, Any]) -> None:
+        self.go, self.end = Event(), Event()
+        part = cv2.imencode(".jpg", picture)[1].tobytes()
+        stream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                while not stream.end.is_set():
+                    stream.go.wait()
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(part)}\r\n\r\n"
+                    self.wfile.write(head.encode() + part + b"\r\n")
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}/"
+        self.thread = Thread(target=self.server.serve_forever)
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    stream = Stream(np.full((48, 64, 3), (30, 20, 250), np.uint8))  # BGR, as OpenCV writes it
+    stream.thread.start()
+    yield stream
+    stream.end.set()
+    stream.go.set()
+    stream.server.shutdown()
+    stream.thread.join()
+    stream.server.server_close()
+
+
+def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
+    stream: Stream, specs: Specs
+) -> None:
+    before = active_count()
+    camera = Camera(stream.address)
+    stream.go.set()
+    camera.open(specs["video"])
+    first = camera.read(10)
+    assert first is not None
+    np.testing.assert_allclose(np.asarray(first.data, int), np.full((32, 32, 3), (250, 20, 30)), atol=4)
+    stream.go.clear()
+    while camera.read(0.2) is not None:
+        pass  # what was on its way; then None, though the grab hangs
+    stream.end.set()
+    stream.go.set()
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
+        read_all(camera)
+    camera.close()
+    assert active_count() <= before + 1  # the server's own
