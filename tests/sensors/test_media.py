@@ -1,9 +1,11 @@
 """Files are written by PyAV with known frames and sound; what comes out must be what went in."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,6 +120,25 @@ def test_a_part_of_resampled_sound_is_that_part_of_the_whole(studio: Studio) -> 
     path = studio.write("resampled.wav", wave=studio.tone(3, 48000), rate=48000, audio="pcm_s16le")
     whole = decode_audio(path, 16000)
     np.testing.assert_allclose(decode_audio(path, 16000, 1.5, 0.5), whole[24000:32000], atol=1e-4)
+
+
+def test_a_hole_in_the_sound_is_silence_and_what_follows_stays_in_its_place(studio: Studio) -> None:
+    path = studio.folder / "hole.mkv"
+    wave = np.full((1, 4800), 9000, np.int16)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=48000, layout="mono")
+        for start in (9600, 14400, 38400):  # samples: at 0.2 s, 0.3 s and 0.8 s
+            frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    level = np.float32(9000 / 32768)
+    expected = np.repeat([level, level, 0, 0, 0, 0, level], 1600)  # the file begins with its first sound
+    np.testing.assert_allclose(decode_audio(path, 48000)[::3], expected, atol=1e-6)
+    resampled = decode_audio(path, 16000)
+    assert len(resampled) == pytest.approx(11200, abs=2)
+    middles = resampled[800::1600]
+    np.testing.assert_allclose(middles, expected[800::1600], atol=1e-2)
 
 
 def test_frames_of_a_variable_rate_are_taken_by_their_times(studio: Studio) -> None:

@@ -22,6 +22,8 @@ from sensemble_sensors.frames import fit
 _OPTIONS = {"protocol_whitelist": "file", "pattern_type": "none"}
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
+# A track whose next frame is this much late has a hole; less is the rounding of its container.
+_HOLE = 0.02
 
 Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
 
@@ -64,31 +66,31 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
         start: seconds within the file.
 
     Yields:
-        float32 [n], mono (the mean of the channels), in [-1, 1]; silence where the track begins later.
+        float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
 
     Raises:
         BadDataError: the file is unreadable, has no audio track, or ends before `start`.
     """
-    skip: int | None = None  # samples of the result that lie before `start`
-    resampler = av.AudioResampler(format="fltp", rate=round(rate))
+    resampler: av.AudioResampler | None = None
+    skip = 0  # samples of the result that lie before `start`
+    due = start  # when the next frame begins, if the track has no hole
     for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
-        if skip is None:
-            skip = round((start - time) * rate)
-            if skip < 0:
-                yield np.zeros(-skip, np.float32)
-                skip = 0
-        try:
-            resampled = resampler.resample(frame)
-        except ValueError as error:
-            raise BadDataError(f"{path}: its audio changes its form on the way ({error})") from error
-        for piece in resampled:
-            yield _mono(piece)[skip:]
-            skip = max(skip - piece.samples, 0)
-    if skip is None:
+        pieces: list[NDArray[np.float32]] = []
+        hole = round((time - due) * rate)
+        if resampler is None or hole > _HOLE * rate:
+            pieces += _resampled(path, resampler, None) if resampler else []
+            pieces.append(np.zeros(max(hole, 0), np.float32))
+            resampler, skip, due = av.AudioResampler(format="fltp", rate=round(rate)), max(-hole, 0), time
+        pieces += _resampled(path, resampler, frame)
+        due += frame.samples / frame.sample_rate
+        for piece in pieces:
+            yield piece[skip:]
+            skip = max(skip - len(piece), 0)
+    if resampler is None:
         raise BadDataError(f"{path}: its audio track holds no sound")
-    for piece in resampler.resample(None):
-        yield _mono(piece)[skip:]
-        skip = max(skip - piece.samples, 0)
+    for piece in _resampled(path, resampler, None):
+        yield piece[skip:]
+        skip = max(skip - len(piece), 0)
 
 
 def video_frames(
@@ -205,7 +207,13 @@ def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]
     return np.rot90(np.asarray(image, np.uint8), frame.rotation // 90)
 
 
-def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    channels = np.asarray(frame.to_ndarray(), np.float32)
-    # A lossy codec or a resampler may overshoot.
-    return np.asarray(np.clip(channels.mean(axis=0), -1, 1), np.float32)
+def _resampled(
+    path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
+) -> list[NDArray[np.float32]]:
+    """Resample one frame, or the rest (None), to mono in [-1, 1]; a lossy codec may overshoot."""
+    try:
+        frames = resampler.resample(frame)
+    except ValueError as error:
+        raise BadDataError(f"{path}: its audio changes its form on the way ({error})") from error
+    channels = (np.asarray(piece.to_ndarray(), np.float32) for piece in frames)
+    return [np.asarray(np.clip(piece.mean(axis=0), -1, 1), np.float32) for piece in channels]
