@@ -1,0 +1,370 @@
+"""A running composition: threads that read sensors, encode and report, while sensors come and go.
+
+One thread reads each sensor and waits for nothing but that sensor; one encodes; one tells events and keeps
+the record. They share a `Composition` under one lock, which nobody holds while reading, encoding or writing.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+from sensemble_sensors.sensor import Sample, Sensor
+
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.composition import Composition
+from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.events import Event, Kind, LiveSetEvent, SensorEvent, explain
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.reading import Reader
+from sensemble_runtime.records import Records
+from sensemble_runtime.windows import SampleError
+
+ALIGN = (
+    0.01  # seconds that a complete window waits for the others', so that what ends together pools together
+)
+CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
+QUEUE = 16  # predictions kept for a consumer that is slow
+
+
+class SessionError(SensembleRuntimeError):
+    """A session was asked for what it cannot do, or a sensor keeps it from closing."""
+
+
+class Session:
+    """Sensors in, predictions out; a context manager, and an iterable of `Prediction`.
+
+    Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
+    is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
+
+    Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
+    attached last feeds it; when that one is lost, the one before takes over.
+
+    Args:
+        bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
+        record: a record file to which to add a run with every prediction.
+        on_event: called with every event, in order, from a thread of the session; it may call any method.
+
+    Attributes:
+        missed: how many predictions the consumer never saw, because newer ones took their place.
+
+    Raises:
+        RecordError: the record cannot be opened or written.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        record: Path | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.missed = 0
+        self._bundle = bundle
+        self._on_event = on_event
+        self._records = Records(record) if record is not None else None
+        self._run = self._records.begin("session", bundle) if self._records else 0
+
+        # The lock of everything below; notified when any of it changes.
+        self._changed = threading.Condition()
+        self._composition = Composition(bundle)
+        self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
+        self._running: list[Reader] = []  # whose threads may still run
+        self._names: set[str] = set()  # ever attached
+        self._giving: set[Reader] = set()  # have given a sample since they were opened
+        self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
+        self._told: dict[str, tuple[Kind, str]] = {}  # by name, so that a retry tells only what is new
+        self._encoding: set[str] = set()
+        self._live: tuple[str, ...] = ()
+        self._predictions: deque[Prediction] = deque()
+        self._outbox: deque[Prediction | Event] = deque()
+        self._closed = False
+        self._over = False  # the last sensor has ended by itself
+        self._outbox_complete = False
+        self._error: Exception | None = None
+        self._raised = False
+
+        self._encoder = threading.Thread(target=self._encode, name="sensemble encoder", daemon=True)
+        self._reporter = threading.Thread(target=self._report, name="sensemble reporter", daemon=True)
+        self._encoder.start()
+        self._reporter.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Prediction]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._predictions or self._stopped or self._over)
+                if not self._predictions:
+                    self._raise_once()
+                    return
+                prediction = self._predictions.popleft()
+            yield prediction
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The live set now, sorted."""
+        with self._changed:
+            return self._composition.live(time.monotonic())
+
+    def attach(self, sensor: Sensor) -> str:
+        """Start reading `sensor`, in a thread of its own, and return the name by which to detach it.
+
+        That is its own name, with a number if another attached sensor has it. Whether it could be opened, an
+        event tells.
+
+        Raises:
+            SessionError: the session is closed, the bundle has no such modality, or the sensor is attached.
+        """
+        with self._changed:
+            if self._stopped:
+                raise SessionError(f"{sensor.name}: the session is closed; open another one")
+            if sensor.modality not in self._bundle.specs:
+                raise SessionError(
+                    f"{sensor.name}: the bundle has no encoder for {sensor.modality!r}; "
+                    f"it has {', '.join(self._bundle.modalities)}"
+                )
+            if any(reader.sensor is sensor for reader in self._readers.values()):
+                raise SessionError(f"{sensor.name}: already attached; detach it first")
+            names = (sensor.name if n == 1 else f"{sensor.name} ({n})" for n in count(1))
+            name = next(name for name in names if name not in self._readers)
+            self._running = [reader for reader in self._running if reader.thread.is_alive()]
+            before = [reader.thread for reader in self._running if reader.sensor is sensor]
+            spec = self._bundle.specs[sensor.modality]
+            reader = Reader(
+                name, sensor, spec, before, opened=self._opened, gave=self._gave, failed=self._failed
+            )
+            self._over = False
+            self._names.add(name)
+            self._told.pop(name, None)
+            self._readers[name] = reader
+            self._running.append(reader)
+            reader.thread.start()
+        return name
+
+    def detach(self, name: str) -> None:
+        """Stop reading a sensor; its modality leaves the live set before this returns.
+
+        It does not wait for the sensor. Nothing happens if that has ended, or was detached, before.
+
+        Raises:
+            SessionError: no sensor of that name was ever attached.
+        """
+        with self._changed:
+            if name not in self._names:
+                attached = ", ".join(self._readers) or "none"
+                raise SessionError(f"{name}: no such sensor was attached; now attached: {attached}")
+            reader = self._readers.pop(name, None)
+            if reader is not None:
+                reader.stopped.set()
+                self._leave(reader)
+                self._tell(reader, "detached", "")
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop every thread, finish the record and free the encoders; closing twice is allowed.
+
+        Raises:
+            SessionError: a sensor did not return from its read, open or close in time; names it.
+            Exception: what broke the encoding or the record, if no consumer has seen it.
+        """
+        with self._changed:
+            self._closed = True
+            self._stop_readers()
+            readers = list(self._running)
+        deadline = time.monotonic() + CLOSE
+        _join(self._encoder)
+        for reader in readers:
+            _join(reader.thread, deadline - time.monotonic())
+        with self._changed:
+            self._outbox_complete = True
+            for modality in self._bundle.modalities:
+                self._composition.remove(modality)
+            self._changed.notify_all()
+        if threading.current_thread() is self._reporter:
+            return  # an event's listener closes the session; the reporter ends when it returns
+        _join(self._reporter)
+        self._raise_once()
+        stuck = ", ".join(reader.name for reader in readers if reader.thread.is_alive())
+        if stuck:
+            raise SessionError(f"{stuck}: did not stop within {CLOSE:g} s; its thread is left behind")
+
+    # What the readers tell.
+
+    def _opened(self, reader: Reader) -> None:
+        self._load(reader.modality)
+        with self._changed:
+            if not reader.stopped.is_set():
+                self._tell(reader, "attached", "")
+
+    def _gave(self, reader: Reader, sample: Sample) -> None:
+        modality = reader.modality
+        if sample.modality != modality:
+            raise SampleError(f"{modality}: gave a sample of {sample.modality}")
+        with self._changed:
+            absent = modality not in self._composition.modalities and not reader.stopped.is_set()
+        if absent:
+            self._load(modality)
+        with self._changed:
+            if reader.stopped.is_set():
+                return
+            self._giving.add(reader)
+            givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
+            if givers[-1] is not reader:
+                return
+            self._composition.add(modality)
+            if self._feeding.get(modality) is not reader:
+                self._feeding[modality] = reader
+                sample = replace(sample, cut=True)
+            self._composition.push(sample)
+            if self._composition.ready:
+                self._changed.notify_all()
+
+    def _failed(self, reader: Reader, error: Exception) -> None:
+        kind, reason = explain(error)
+        with self._changed:
+            if kind == "ended":
+                self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
+            self._leave(reader)
+            if kind == "failed" or not reader.stopped.is_set():
+                self._tell(reader, kind, reason)
+            if kind in ("ended", "failed"):
+                reader.stopped.set()
+                if self._readers.get(reader.name) is reader:
+                    del self._readers[reader.name]
+                    self._over = not self._readers
+            self._changed.notify_all()
+
+    def _load(self, modality: str) -> None:
+        """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
+        self._bundle.load(modality)
+        if modality == "text":
+            self._bundle.tokenize("")
+
+    # What the other threads run.
+
+    def _encode(self) -> None:
+        try:
+            while self._encode_next():
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer gets it
+            self._break(error)
+
+    def _encode_next(self) -> bool:
+        composition = self._composition
+        with self._changed:
+            now = time.monotonic()
+            expiry = composition.next_expiry(now)
+            patience = None if expiry is None else max(0.0, expiry - now)
+            self._changed.wait_for(lambda: self._stopped or composition.ready, patience)
+            self._note_live()
+            if composition.ready:
+                self._changed.wait_for(lambda: self._stopped or self._all_ready, ALIGN)
+            if self._stopped:
+                return False
+            taken = composition.take()
+            self._encoding = {item.modality for item in taken}
+        encoded = composition.encode(taken)
+        with self._changed:
+            self._encoding = set()
+            prediction = composition.fuse(encoded, time.monotonic())
+            self._note_live()
+            if prediction is not None:
+                self._outbox.append(prediction)
+                self._predictions.append(prediction)
+                if len(self._predictions) > QUEUE:
+                    self._predictions.popleft()
+                    self.missed += 1
+            self._changed.notify_all()
+        return True
+
+    def _report(self) -> None:
+        labels = self._bundle.manifest.labels
+        try:
+            while batch := self._next_batch():
+                for item in batch:
+                    if self._on_event and not isinstance(item, Prediction):
+                        self._on_event(item)
+                predictions = [item for item in batch if isinstance(item, Prediction)]
+                if self._records and predictions:
+                    self._records.add_predictions(self._run, predictions, labels)
+            if self._records and self._error is None:
+                self._records.end(self._run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer gets it
+            self._break(error)
+        finally:
+            if self._records:
+                self._records.close()
+
+    def _next_batch(self) -> list[Prediction | Event]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._outbox or self._outbox_complete)
+            batch = list(self._outbox)
+            self._outbox.clear()
+        return batch
+
+    # What is done with the lock held.
+
+    @property
+    def _stopped(self) -> bool:
+        return self._closed or self._error is not None
+
+    @property
+    def _all_ready(self) -> bool:
+        return {reader.modality for reader in self._readers.values()} <= set(self._composition.ready)
+
+    def _has_window(self, reader: Reader) -> bool:
+        """Whether a window of `reader` is still to be encoded, or being so."""
+        feeds = self._feeding.get(reader.modality) is reader
+        return feeds and reader.modality in {*self._composition.ready, *self._encoding}
+
+    def _leave(self, reader: Reader) -> None:
+        self._giving.discard(reader)
+        if self._feeding.get(reader.modality, reader) is reader:
+            self._feeding.pop(reader.modality, None)
+            self._composition.remove(reader.modality)
+            self._note_live()
+
+    def _note_live(self) -> None:
+        now = time.monotonic()
+        live = self._composition.live(now)
+        if live != self._live:
+            self._live = live
+            self._send(LiveSetEvent(now, live))
+
+    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
+        if self._told.get(reader.name) != (kind, reason):
+            self._told[reader.name] = (kind, reason)
+            self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))
+
+    def _send(self, event: Event) -> None:
+        self._outbox.append(event)
+        self._changed.notify_all()
+
+    def _stop_readers(self) -> None:
+        for reader in self._readers.values():
+            reader.stopped.set()
+        self._changed.notify_all()
+
+    def _break(self, error: Exception) -> None:
+        with self._changed:
+            self._error = self._error or error
+            self._stop_readers()
+
+    def _raise_once(self) -> None:
+        if self._error is not None and not self._raised:
+            self._raised = True
+            raise self._error
+
+
+def _join(thread: threading.Thread, timeout: float | None = None) -> None:
+    if thread is not threading.current_thread():
+        thread.join(None if timeout is None else max(0.0, timeout))
