@@ -1,7 +1,7 @@
 """Real media files, written with PyAV, for the tests of the sensors."""
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 
@@ -111,6 +113,23 @@ def specs() -> Mapping[str, InputSpec]:
         "text": InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0),
         "video": InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0),
     }
+
+
+@pytest.fixture(scope="session")
+def read_all() -> Callable[[Sensor], list[Sample]]:
+    """A function that reads an open sensor to its end."""
+
+    def read(sensor: Sensor) -> list[Sample]:
+        taken: list[Sample] = []
+        while True:
+            try:
+                sample = sensor.read(10)
+            except SensorEndedError:
+                return taken
+            assert sample is not None
+            taken.append(sample)
+
+    return read
 
 
 @dataclass(frozen=True)

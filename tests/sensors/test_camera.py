@@ -1,6 +1,6 @@
 """OpenCV on real files, and on a real MJPEG stream over the loopback."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread, active_count
 from typing import Any
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sensemble_sensors.camera import Camera
 from sensemble_sensors.errors import (
-    SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
@@ -19,20 +18,12 @@ from sensemble_sensors.spec import InputSpec
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
+ReadAll = Callable[[Sensor], list[Sample]]
 
 
-def read_all(sensor: Sensor) -> list[Sample]:
-    taken = []
-    while True:
-        try:
-            sample = sensor.read(10)
-        except SensorEndedError:
-            return taken
-        assert sample is not None
-        taken.append(sample)
-
-
-def test_a_file_plays_its_frames_at_the_rate_of_the_spec(studio: Studio, specs: Specs) -> None:
+def test_a_file_plays_its_frames_at_the_rate_of_the_spec(
+    read_all: ReadAll, studio: Studio, specs: Specs
+) -> None:
     frames = studio.frames(24, (48, 64))
     path = studio.write("played.mp4", frames, fps=16, video=("libx264rgb", "rgb24"), options={"qp": "0"})
     before = active_count()
@@ -130,7 +121,7 @@ def stream() -> Iterator[Stream]:
 
 
 def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
-    stream: Stream, specs: Specs
+    read_all: ReadAll, stream: Stream, specs: Specs
 ) -> None:
     before = active_count()
     camera = Camera(stream.address)

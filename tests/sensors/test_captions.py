@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import active_count
 
@@ -14,29 +14,18 @@ from hypothesis import strategies as st
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.errors import (
     BadDataError,
-    SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.subtitles import Cue, read_subtitles
 
 Specs = Mapping[str, InputSpec]
+ReadAll = Callable[[Sensor], list[Sample]]
 
 
-def read_all(captions: Captions) -> list[Sample]:
-    taken = []
-    while True:
-        try:
-            sample = captions.read(10)
-        except SensorEndedError:
-            return taken
-        assert sample is not None
-        taken.append(sample)
-
-
-def test_a_text_file_gives_its_lines_and_ends(tmp_path: Path, specs: Specs) -> None:
+def test_a_text_file_gives_its_lines_and_ends(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes("a dog\r\n\n  \n ein Hündchen \nno end".encode() + b" \xff")
     captions = Captions(path)
@@ -117,7 +106,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
         captions.close()
 
 
-def test_subtitles_play_at_their_times(tmp_path: Path, specs: Specs) -> None:
+def test_subtitles_play_at_their_times(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "film.srt"
     path.write_text("1\n00:00:00,010 --> 00:00:00,100\na dog\n\n2\n00:00:00,150 --> 00:00:00,200\na cat\n")
     captions = Captions(path, name="film")

@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decode_audio, decode_video, duration, window
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import video_frames
+from sensemble_sensors.tracks import frame_size, video_frames
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
@@ -183,12 +183,14 @@ def test_the_short_side_is_resized_and_the_centre_cropped(studio: Studio) -> Non
     wide[:, :, 32:96] = (200, 100, 50)
     path = studio.write("wide.mkv", wide)
     np.testing.assert_array_equal(decode_video(path, 1, 1, (32, 32)), np.full((1, 32, 32, 3), (200, 100, 50)))
+    assert frame_size(path) == (64, 128)
     assert decode_video(path, 1, 1, (100, 30)).shape == (1, 100, 30, 3)
 
 
 def test_a_turned_phone_video_stands_upright(studio: Studio) -> None:
     frames = studio.frames(2, (32, 48))
     path = studio.write("turned.mp4", frames, video=("libx264rgb", "rgb24"), rotation=90, options={"qp": "0"})
+    assert frame_size(path) == (48, 32)
     np.testing.assert_array_equal(decode_video(path, 8, 2, (48, 32)), np.rot90(frames, axes=(1, 2)))
 
 

@@ -1,6 +1,6 @@
 """What a replay gives must be, put together again, what `window` gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import active_count
 from typing import Any
@@ -24,17 +24,7 @@ from sensemble_sensors.spec import InputSpec
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
-
-
-def read_all(sensor: Sensor) -> list[Sample]:
-    taken = []
-    while True:
-        try:
-            sample = sensor.read(10)
-        except SensorEndedError:
-            return taken
-        assert sample is not None
-        taken.append(sample)
+ReadAll = Callable[[Sensor], list[Sample]]
 
 
 def data(stream: list[Sample], modality: str) -> list[Any]:
@@ -83,7 +73,9 @@ def test_samples_put_together_are_the_windows(
         assert stream[-1].data == "a seven"
 
 
-def test_examples_play_one_after_another_through_every_sensor(studio: Studio, specs: Specs) -> None:
+def test_examples_play_one_after_another_through_every_sensor(
+    read_all: ReadAll, studio: Studio, specs: Specs
+) -> None:
     path = studio.write("played.mkv", studio.frames(8), studio.tone(1, 16000))
     short = {
         "audio": replace(specs["audio"], shape=(1, 3200), window=0.2),
@@ -179,7 +171,7 @@ def test_what_is_not_played_is_told(studio: Studio, specs: Specs) -> None:
 
 @pytest.mark.parametrize(("name", "audio"), [("film.mkv", "flac"), ("film.mp4", "aac")])
 def test_a_media_file_plays_sound_and_picture_aligned(
-    studio: Studio, specs: Specs, name: str, audio: str
+    read_all: ReadAll, studio: Studio, specs: Specs, name: str, audio: str
 ) -> None:
     frames, wave = studio.frames(6), studio.tone(0.75, 44100)
     video = ("ffv1", "bgr0") if name.endswith("mkv") else ("libx264rgb", "rgb24")

@@ -57,6 +57,17 @@ def modalities(path: Path) -> tuple[str, ...]:
         return tuple(modality for modality, found in tracks.items() if found)
 
 
+def frame_size(path: Path) -> tuple[int, int]:
+    """Return the (height, width) of the first video track, or of a still picture, upright.
+
+    Raises:
+        BadDataError: the file is unreadable or has no picture.
+    """
+    for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
+        return (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
+    raise BadDataError(f"{path}: its video track holds no picture")
+
+
 def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
     """Yield the first audio track from `start` to its end, piece by piece as it is decoded.
 
@@ -195,10 +206,11 @@ def _length(container: InputContainer) -> float | None:
 
 
 def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
-    ticks = frame.pts if frame.pts is not None else frame.dts
-    if ticks is None or frame.time_base is None:
+    if frame.time is not None:
+        return frame.time
+    if frame.dts is None or frame.time_base is None:
         raise BadDataError(f"{path}: has frames without a time; put it into a container, say Matroska")
-    return float(ticks * frame.time_base)
+    return float(frame.dts * frame.time_base)
 
 
 def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
