@@ -120,8 +120,8 @@ def _overlap_name(k: int) -> str:
 def _svg(figure: Figure, key: str, title: str, description: str) -> str:
     """Return the figure as an SVG element that can stand among others in one page.
 
-    The document type goes (it names an outside address), and the style sheet (it would style the page); ids get a prefix
-    of their own, colours become the page's variables, and text takes the page's font.
+    The document type goes (it names an outside address), and the style sheet (it would style the page); ids
+    get a prefix of their own, colours become the page's variables, and text takes the page's font.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))

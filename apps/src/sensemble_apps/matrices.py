@@ -25,7 +25,7 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a run's matrix.json") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); give a run's matrix.json") from error
     methods = content.get("methods") if isinstance(content, dict) else None
     if not isinstance(methods, dict) or not methods:

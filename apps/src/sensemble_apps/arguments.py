@@ -1,0 +1,146 @@
+"""What each command takes. Nothing heavy is imported here, so that `sensemble --help` is quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+Seed = Annotated[int, tyro.conf.arg(metavar="N")]
+Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
+OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+OptionalText = Annotated[str | None, tyro.conf.arg(metavar="SOURCE")]
+Sets = Annotated[str, tyro.conf.arg(metavar="SETS")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every command takes."""
+
+    debug: bool = False
+    """Show a traceback when something goes wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Common):
+    """What the commands that train take."""
+
+    data: OptionalFolder = None
+    """A dataset in Sensemble's format; without it, the embedded digits."""
+    out: Folder = Path("runs/demo")
+    """The run folder; a run that was interrupted goes on in it."""
+    train_modalities: Sets = "video"
+    """The labelled modalities M_T, such as `audio+text`, or `all` for every set in turn."""
+    preset: str = "digits"
+    """The encoders and how long they are trained."""
+    seed: Seed = 0
+    """Draws everything that is random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Training):
+    """Train on three sensors, export, run while sensors come and go, and report: all in one."""
+
+    fast: bool = False
+    """Replay as fast as possible instead of in real time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Training):
+    """Pretrain, probe, finetune and distil into a run folder, and evaluate every set of sensors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataBuild(Common):
+    """Build the embedded digits dataset, once, and print its folder."""
+
+    seed: Seed = 0
+    """Draws the people, the split and every rendering."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShow(Common):
+    """Count a dataset's examples, labels and modalities, and name its bad lines."""
+
+    folder: Positional[Folder]
+    """A folder with `index.jsonl`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Common):
+    """Quantize and lower a trained model of a run into its `bundle/`."""
+
+    run: Positional[Folder]
+    """A run folder that `sensemble train` or `sensemble demo` wrote."""
+    method: str = "masd+wiseft"
+    """Which of the run's methods."""
+    train_modalities: Annotated[str | None, tyro.conf.arg(metavar="SET")] = None
+    """Which M_T; needed where the run has several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Common):
+    """Run a bundle on live sensors, or replay a dataset or a media file."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    camera: OptionalText = None
+    """A camera's number, URL or video file."""
+    microphone: OptionalText = None
+    """A microphone's number or name, or `default`."""
+    captions: OptionalText = None
+    """A caption file (text, .srt, .vtt), or `-` for standard input."""
+    media: OptionalFile = None
+    """A media file to play as camera and microphone."""
+    replay: OptionalFolder = None
+    """A dataset whose examples to play as all sensors."""
+    split: str = "eval"
+    """Which examples of the dataset."""
+    fast: bool = False
+    """Replay as fast as possible, one prediction an example."""
+    unplug: bool = False
+    """Unplug sensors and plug them back during the replay."""
+    limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Stop after this many predictions."""
+    record: OptionalFile = None
+    """Record every prediction in this SQLite file."""
+    json: bool = False
+    """Print one JSON object a prediction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Common):
+    """Measure a bundle on labelled data, with every set of sensors."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    data: Folder
+    """A dataset in Sensemble's format."""
+    split: str = "eval"
+    """Which of its examples."""
+    record: OptionalFile = None
+    """Record the result in this SQLite file."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Common):
+    """Make `report.html` from a run folder, or from a matrix alone."""
+
+    run: Annotated[Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
+    """A run folder with `matrix.json` and, if exported, `bundle/`."""
+    matrix: OptionalFile = None
+    """A matrix file, instead of a run folder."""
+    out: OptionalFile = None
+    """Where the page goes; without it, `report.html` in the run folder or here."""
+    json: bool = False
+    """Print the metrics of each method as JSON instead of writing the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Common):
+    """Say what this machine has, and what to install for the rest."""

@@ -1,0 +1,21 @@
+"""`sensemble data build`: the embedded digits, in the user's cache folder."""
+
+from pathlib import Path
+
+from sensemble_train.digits.build import DigitsConfig, build, cache_folder
+
+from sensemble_apps.arguments import DataBuild
+from sensemble_apps.output import say
+from sensemble_apps.progress import progress
+
+
+def main(arguments: DataBuild) -> None:
+    """Build the dataset unless it is there, and print its folder."""
+    say(str(digits(arguments.seed)))
+
+
+def digits(seed: int) -> Path:
+    """Return the folder of the digits drawn from `seed`, built if need be."""
+    config = DigitsConfig(seed=seed)
+    with progress("Building the digits dataset") as advance:
+        return build(cache_folder(config), config, advance)

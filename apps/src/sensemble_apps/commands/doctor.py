@@ -1,0 +1,83 @@
+"""`sensemble doctor`: what this machine has, and what to install for the rest."""
+
+import importlib
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sensemble_sensors import devices
+from sensemble_sensors.devices import Device
+from sensemble_sensors.errors import SensorUnavailableError
+
+from sensemble_apps.arguments import Doctor
+from sensemble_apps.output import say
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for: `text` says what it is, or how to get it."""
+
+    name: str
+    found: bool
+    text: str
+
+
+def main(arguments: Doctor) -> None:  # noqa: ARG001 - every command takes its arguments
+    """Print one line a finding."""
+    for finding in examine():
+        say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
+
+
+def examine() -> Iterator[Finding]:
+    """Look at the interpreter, the libraries, the executors and the devices; nothing heavy is imported."""
+    cores = f"{os.cpu_count()} cores"
+    yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
+    yield _executors()
+    yield _devices("cameras", devices.cameras, "plug one in, or give --camera a URL or a video file")
+    yield _devices("microphones", devices.microphones, "plug one in, or run a replay")
+    yield _package("training", "torch", "sensemble-train")
+    yield _package("export", "torchao", "sensemble-export")
+    yield _speech()
+
+
+def _executors() -> Finding:
+    try:
+        executor = importlib.import_module("sensemble_runtime.executor")
+    except ImportError as error:
+        remedy = (
+            "build it: `uv sync --reinstall-package sensemble-runtime` (needs CMake and a C++17 compiler)"
+        )
+        return Finding("executors", found=False, text=f"the native module does not load ({error}); {remedy}")
+    return Finding("executors", found=True, text=f"{', '.join(executor.EXECUTORS)} {version('executorch')}")
+
+
+def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) -> Finding:
+    try:
+        found = list_them()
+    except SensorUnavailableError as error:
+        return Finding(name, found=False, text=str(error))
+    if not found:
+        return Finding(name, found=False, text=f"none is connected; {remedy}")
+    return Finding(name, found=True, text=", ".join(f"{device.id}: {device.name}" for device in found))
+
+
+def _package(name: str, package: str, distribution: str) -> Finding:
+    try:
+        return Finding(name, found=True, text=f"{package} {version(package)}")
+    except PackageNotFoundError:
+        return Finding(name, found=False, text=f"{package} is not installed; `pip install {distribution}`")
+
+
+def _speech() -> Finding:
+    """Look for eSpeak NG, which speaks the digits of the embedded dataset."""
+    try:
+        loader = importlib.import_module("espeakng_loader")
+    except ImportError:
+        loader = None
+    if loader is None or not Path(loader.get_data_path()).is_dir():
+        text = "eSpeak NG's data is not there; `pip install espeakng-loader` (only to build the digits)"
+        return Finding("speech", found=False, text=text)
+    return Finding("speech", found=True, text=f"eSpeak NG in espeakng-loader {version('espeakng-loader')}")

@@ -1,0 +1,53 @@
+"""`sensemble report`: the page of a run folder or of a matrix, or its metrics as JSON."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sensemble_runtime import robustness
+
+from sensemble_apps.arguments import Report
+from sensemble_apps.errors import InputError
+from sensemble_apps.matrices import read_matrices
+from sensemble_apps.output import say, say_json, writing
+from sensemble_apps.runfolder import MATRIX, PAGE
+
+
+def main(arguments: Report) -> None:
+    """Write the page, or print the JSON that README.md describes.
+
+    Raises:
+        InputError, MatrixError, BundleError: an input is missing or not what it should be.
+    """
+    source = _source(arguments)
+    if arguments.json:
+        matrices = read_matrices(source / MATRIX if source.is_dir() else source)
+        summaries = {method: asdict(robustness.summary(matrix)) for method, matrix in matrices.items()}
+        say_json({"methods": summaries}, indent=2)
+    else:
+        beside = source if source.is_dir() else Path()
+        say(str(write_page(source, arguments.out or beside / PAGE)))
+
+
+def write_page(source: Path, path: Path) -> Path:
+    """Write the page of `source`, a run folder or a matrix file, to `path` and return that.
+
+    Raises:
+        InputError, MatrixError, BundleError: `source` is not what it should be, or `path` cannot be written.
+    """
+    from sensemble_apps import evidence, report  # noqa: PLC0415 - Matplotlib takes seconds; JSON needs none
+
+    found = evidence.of_run(source) if source.is_dir() else evidence.of_matrix(source)
+    page = report.render(found, datetime.now(UTC))
+    with writing(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return path
+
+
+def _source(arguments: Report) -> Path:
+    given = [path for path in (arguments.run, arguments.matrix) if path is not None]
+    if len(given) != 1:
+        raise InputError("give a run folder or --matrix FILE, and not both")
+    if arguments.run is not None and not arguments.run.is_dir():
+        raise InputError(f"{arguments.run}: no such run folder; a matrix alone is given as --matrix FILE")
+    return given[0]

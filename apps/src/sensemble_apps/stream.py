@@ -1,0 +1,64 @@
+"""What a running bundle tells its viewer, and a replay in virtual time that tells it as fast as it can."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.composition import Composition
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.replay import samples, span
+
+from sensemble_apps.schedule import Phase, phase_at
+
+
+@dataclass(frozen=True)
+class Change:
+    """A sensor came or went: when, in seconds since the start, which modality, and what happened to it."""
+
+    time: float
+    modality: str
+    event: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prediction, when it came in seconds since the start, and the example it is of, if that is known."""
+
+    time: float
+    prediction: Prediction
+    example: Example | None
+
+
+Stream = Generator[Change | Said, None, None]
+
+
+def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...]) -> Stream:
+    """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
+
+    Between two examples passes the longest time to live, so that nothing of the one is live in the other.
+    The same input gives the same predictions; only their latencies are of this machine.
+
+    Raises:
+        BadDataError: a media file cannot be decoded.
+    """
+    composition = Composition(bundle)
+    length = span(bundle.specs)
+    pause = max(spec.ttl for spec in bundle.specs.values())
+    for i, example in enumerate(examples):
+        origin = i * (length + pause)
+        plugged = phase_at(phases, i / len(examples)).plugged
+        for modality in composition.modalities:
+            if modality not in plugged:
+                composition.remove(modality)
+                yield Change(origin, modality, "unplugged")
+        for modality in plugged:
+            if modality not in composition.modalities:
+                composition.add(modality)
+                yield Change(origin, modality, "plugged in")
+        specs = {m: bundle.specs[m] for m in plugged}
+        for sample in samples(example, specs, origin + length - span(specs)):
+            composition.push(sample)
+        prediction = composition.step(origin + length)
+        if prediction is not None:
+            yield Said(prediction.time, prediction, example)

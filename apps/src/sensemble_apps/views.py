@@ -1,0 +1,85 @@
+"""Ways to show a running bundle: JSON for scripts, lines for pipes and logs, a live picture for terminals."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from sensemble_runtime import subsets
+
+from sensemble_apps.names import SENSORS
+from sensemble_apps.output import say, say_json
+from sensemble_apps.stream import Change, Said
+
+
+class View(Protocol):
+    """Shows what a stream tells."""
+
+    def show(self, news: Change | Said) -> None:
+        """Show a sensor's change or a prediction."""
+
+
+def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
+    """Return a prediction as the JSON object that README.md describes."""
+    prediction, example = said.prediction, said.example
+    top = int(np.argmax(prediction.probabilities))
+    return {
+        "time": round(said.time, 6),
+        "live": list(prediction.live),
+        "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
+        "label": labels[top],
+        "confidence": float(prediction.probabilities[top]),
+        "probabilities": dict(zip(labels, map(float, prediction.probabilities), strict=True)),
+        "example": example.id if example else None,
+        "labels": list(example.labels) if example else None,
+        "latencies": {m: round(latency, 6) for m, latency in prediction.latencies.items()},
+        "dropped": prediction.dropped,
+    }
+
+
+class JsonView:
+    """One JSON object a prediction on standard output; changes of sensors are remarks on standard error."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def show(self, news: Change | Said) -> None:
+        """Print `news`."""
+        if isinstance(news, Change):
+            sys.stderr.write(change_line(news) + "\n")
+        else:
+            say_json(as_json(news, self._labels))
+
+
+class LineView:
+    """One line a prediction or change on standard output."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def show(self, news: Change | Said) -> None:
+        """Print `news`."""
+        say(change_line(news) if isinstance(news, Change) else prediction_line(news, self._labels))
+
+
+def change_line(change: Change) -> str:
+    """Return a change as a line: `  12.00 s  camera unplugged`."""
+    return f"{change.time:8.2f} s  ---- {SENSORS[change.modality]} {change.event}"
+
+
+def prediction_line(said: Said, labels: Sequence[str]) -> str:
+    """Return a prediction as a line: when, from what, what and how sure, and whether that was right."""
+    prediction, example = said.prediction, said.example
+    top = int(np.argmax(prediction.probabilities))
+    truth = (
+        ""
+        if example is None
+        else "  right"
+        if labels[top] in example.labels
+        else f"  is {', '.join(example.labels)}"
+    )
+    milliseconds = 1e3 * sum(prediction.latencies.values())
+    return (
+        f"{said.time:8.2f} s  {subsets.name(prediction.live):<18} {labels[top]:<12} "
+        f"{prediction.probabilities[top]:4.0%}  {milliseconds:5.1f} ms{truth}"
+    )

@@ -1,0 +1,101 @@
+"""The real command, run as a user runs it, matrices to report on, and a small real bundle."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from sensemble_apps.cli import main
+from sensemble_runtime import subsets
+
+from .clips import write_dataset
+
+COMMAND = Path(sys.executable).with_name("sensemble")
+MODALITIES = ("audio", "text", "video")
+METHODS = {"linear_probe": 0.0, "finetune": 0.01, "wiseft": 0.02, "masd": 0.2, "masd+wiseft": 0.25}
+
+Sensemble = Callable[..., subprocess.CompletedProcess[str]]
+Refusal = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def sensemble() -> Sensemble:
+    """Run the installed command with the given arguments; give its exit status, output and errors."""
+
+    def run(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *arguments], input=text, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    return run
+
+
+def matrices(*trained: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Made-up scores that grow with the sensors that training and evaluation share, and with the method."""
+    sets = sorted(subsets.name(subset) for subset in subsets.subsets(MODALITIES))
+    return {
+        method: {
+            train: {
+                test: round(0.3 + bonus + 0.1 * len(set(train.split("+")) & set(test.split("+"))), 3)
+                for test in sets
+            }
+            for train in trained or sets
+        }
+        for method, bonus in METHODS.items()
+    }
+
+
+def write_matrix(path: Path, methods: object) -> Path:
+    path.write_text(json.dumps({"methods": methods}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runtime tests' small real bundle: audio, text and video, three labels, untrained. Read only."""
+    builder = Path(__file__).parents[1] / "runtime" / "build_bundle.py"
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run([sys.executable, builder, folder], check=True, capture_output=True)
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two labelled examples of each of the bundle's three classes, to evaluate on. Read only."""
+    return write_dataset(tmp_path_factory.mktemp("data") / "colours", {"eval": 2})
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
+    """Run a command that must refuse what the user gave, in this process for speed; give its one line."""
+
+    def run(*arguments: str | Path) -> str:
+        status = main([str(argument) for argument in arguments])
+        output, errors = capsys.readouterr()
+        assert (status, output) == (2, ""), errors
+        (line,) = errors.splitlines()
+        return line
+
+    return run
+
+
+def contrast(foreground: str, background: str) -> float:
+    """The WCAG contrast of two colours `#rrggbb`."""
+    lights = sorted(_luminance(colour) for colour in (foreground, background))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
+    return sum(weight * v for weight, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def variables(css: str) -> Mapping[str, str]:
+    """The custom properties of a style block."""
+    pairs = (
+        line.partition(":") for line in css.replace("{", ";").split(";") if "--" in line.partition(":")[0]
+    )
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,101 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from sensemble_apps.errors import InputError
+from sensemble_apps.matrices import as_fractions, read_matrices
+from sensemble_runtime.errors import MatrixError
+
+from .conftest import Refusal, Sensemble, matrices, write_matrix
+
+
+def test_json_has_the_documented_shape_and_the_papers_metrics(sensemble: Sensemble, tmp_path: Path) -> None:
+    methods = matrices()
+    result = sensemble("report", "--matrix", write_matrix(tmp_path / "m.json", methods), "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)["methods"]
+    assert summary.keys() == methods.keys()
+    for method, matrix in methods.items():
+        rows = [list(row.values()) for row in matrix.values()]
+        overall = {
+            "p_best": max(map(fmean, rows)),
+            "r_best": max(map(min, rows)),
+            "p": fmean(map(fmean, rows)),
+            "r": fmean(map(min, rows)),
+        }
+        assert {key: summary[method][key] for key in overall} == pytest.approx(overall)
+        assert summary[method].keys() == {*overall, "missing", "added", "transfer"}
+        assert all(summary[method][s].keys() == {"p", "r"} for s in ("missing", "added", "transfer"))
+
+
+def test_json_keeps_the_scale_and_has_null_for_what_cannot_be(sensemble: Sensemble, tmp_path: Path) -> None:
+    matrix = write_matrix(tmp_path / "m.json", {"a": {"audio": {"audio": 40.0, "video": 20.0}}})
+    summary = json.loads(sensemble("report", "--matrix", matrix, "--json").stdout)["methods"]["a"]
+    assert summary["p"] == 30.0
+    assert summary["missing"] == {"p": None, "r": None}
+
+
+BAD: Mapping[str, tuple[Any, str]] = {
+    "unsorted": ({"a": {"video+audio": {"audio": 0.1}}}, "audio+video"),
+    "unsorted evaluation": ({"a": {"audio": {"video+audio": 0.1}}}, "audio+video"),
+    "unknown": ({"a": {"smell": {"audio": 0.1}}}, "smell"),
+    "repeated": ({"a": {"audio+audio": {"audio": 0.1}}}, "audio+audio"),
+    "no number": ({"a": {"audio": {"audio": "high"}}}, "high"),
+    "hole": ({"a": {"audio": {"audio": 0.1, "text": 0.1}, "text": {"text": 0.2}}}, "audio"),
+    "no methods": ({}, "methods"),
+    "a list": ([], "methods"),
+    "no rows": ({"a": {}}, "a"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_matrix_is_refused_by_name(tmp_path: Path, case: str) -> None:
+    methods, told = BAD[case]
+    with pytest.raises(MatrixError) as refusal:
+        read_matrices(write_matrix(tmp_path / "m.json", methods))
+    assert "m.json" in str(refusal.value)
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"3", b'{"methods": 3}', b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_matrix_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.json"
+    path.write_bytes(content)
+    with pytest.raises((InputError, MatrixError), match=str(path)):
+        read_matrices(path)
+
+
+@pytest.mark.parametrize("score", [-0.1, 100.5])
+def test_scores_on_no_scale_are_refused_for_the_page(score: float) -> None:
+    with pytest.raises(MatrixError):
+        as_fractions({"a": {"audio": {"audio": score}}})
+
+
+def test_per_cent_becomes_fractions() -> None:
+    assert as_fractions({"a": {"audio": {"audio": 40, "video": 0.5}}})["a"]["audio"] == {
+        "audio": 0.4,
+        "video": 0.005,
+    }
+
+
+def test_the_command_refuses_with_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    bad = write_matrix(tmp_path / "m.json", BAD["unsorted"][0])
+    assert "write audio+video" in refusal("report", "--matrix", bad, "--json")
+    good = write_matrix(tmp_path / "g.json", matrices("video"))
+    assert "not both" in refusal("report", tmp_path, "--matrix", good)
+    assert "not both" in refusal("report")
+    assert "matrix.json" in refusal("report", tmp_path)
+    assert "run folder" in refusal("report", good)
+    assert "page.html" in refusal("report", "--matrix", good, "--out", good / "page.html")
+
+
+def test_the_page_goes_where_it_is_asked(sensemble: Sensemble, tmp_path: Path) -> None:
+    matrix = write_matrix(tmp_path / "matrix.json", matrices("video"))
+    out = tmp_path / "pages" / "page.html"
+    result = sensemble("report", "--matrix", matrix, "--out", out)
+    assert (result.returncode, result.stdout) == (0, f"{out}\n")
+    assert list(out.parent.iterdir()) == [out]
+    assert sensemble("report", tmp_path).stdout == f"{tmp_path / 'report.html'}\n"

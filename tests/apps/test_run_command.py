@@ -1,0 +1,188 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from sensemble_apps.schedule import come_and_go, phase_at
+from sensemble_runtime import subsets
+from sensemble_runtime.records import read_runs
+
+from .conftest import COMMAND, Refusal, Sensemble
+
+KEYS = {
+    "time",
+    "live",
+    "ages",
+    "label",
+    "confidence",
+    "probabilities",
+    "example",
+    "labels",
+    "latencies",
+    "dropped",
+}
+
+
+def test_fast_replay_prints_one_json_object_an_example(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--unplug", "--json")
+    first, second = (sensemble(*command) for _ in range(2))
+    assert first.returncode == 0
+    said = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [s["example"] for s in said] == [f"eval-{c}-{i}" for i in (0, 1) for c in ("zero", "one", "two")]
+    for s in said:
+        assert s.keys() == KEYS
+        assert s["label"] == max(s["probabilities"], key=s["probabilities"].__getitem__)
+        assert s["confidence"] == s["probabilities"][s["label"]]
+        assert sum(s["probabilities"].values()) == pytest.approx(1)
+        assert s["labels"] == [s["example"].split("-")[1]]
+        assert set(s["ages"]) == set(s["latencies"]) == set(s["live"])
+    everything = ["audio", "text", "video"]
+    expected = [everything, everything, ["audio", "text"], ["text"], ["text", "video"], everything]
+    assert [s["live"] for s in said] == expected
+    again = [json.loads(line) for line in second.stdout.splitlines()]
+    assert [{**s, "latencies": 0} for s in again] == [{**s, "latencies": 0} for s in said]
+    assert "camera unplugged" in first.stderr
+
+
+def test_audit_prints_the_documented_json(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    record = tmp_path / "audit.sqlite"
+    result = sensemble("audit", bundle_folder, "--data", dataset_folder, "--json", "--record", record)
+    said = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert set(said["subsets"]) == {subsets.name(s) for s in subsets.subsets(("audio", "text", "video"))}
+    assert all(score["n"] == 6 for score in said["subsets"].values())
+    scores = [score["accuracy"] for score in said["subsets"].values()]
+    assert said["p"] == pytest.approx(fmean(scores))
+    assert said["r"] == min(scores)
+    (run,) = read_runs(record)
+    assert {name: s.accuracy for name, s in run.scores.items()} == pytest.approx(
+        {name: s["accuracy"] for name, s in said["subsets"].items()}
+    )
+
+
+def test_limit_stops_after_as_many_predictions(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    fast = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json", "--limit", "2")
+    assert len(sensemble(*fast).stdout.splitlines()) == 2
+    media = ("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json", "--limit", "3")
+    assert len(sensemble(*media).stdout.splitlines()) == 3
+
+
+def test_real_time_replay_says_what_the_fast_one_says(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    replay = ("run", bundle_folder, "--replay", dataset_folder, "--json")
+    fast = [json.loads(line) for line in sensemble(*replay, "--fast").stdout.splitlines()]
+    result = sensemble(*replay, "--record", tmp_path / "record.sqlite")
+    real = {s["example"]: s for s in map(json.loads, result.stdout.splitlines()) if len(s["live"]) == 3}
+    # Another load of the machine may split an example's windows over predictions; its last one has them all.
+    for expected in fast[1:]:
+        if (s := real.get(expected["example"])) and set(s["latencies"]) == set(s["live"]):
+            assert s["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+    assert real
+    assert (tmp_path / "record.sqlite").exists()
+
+
+def test_captions_from_standard_input(sensemble: Sensemble, bundle_folder: Path) -> None:
+    result = sensemble("run", bundle_folder, "--captions", "-", "--json", text="one person\n")
+    (said,) = map(json.loads, result.stdout.splitlines())
+    assert (result.returncode, said["live"], said["example"]) == (0, ["text"], None)
+
+
+def test_lines_for_people(sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
+    result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1")
+    *changes, prediction = result.stdout.splitlines()
+    assert [line.split("---- ")[1] for line in changes] == [
+        "microphone plugged in",
+        "captions plugged in",
+        "camera plugged in",
+    ]
+    assert "audio+text+video" in prediction
+
+
+def test_what_cannot_be_run_is_one_line(
+    refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    assert "manifest.json" in refusal("run", tmp_path, "--captions", "-")
+    assert "--replay" in refusal("run", bundle_folder)
+    assert "--replay" in refusal("run", bundle_folder, "--captions", "-", "--fast")
+    assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
+    assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "train")
+    assert "--limit" in refusal("run", bundle_folder, "--captions", "-", "--limit", "0")
+    assert "no such file" in refusal("run", bundle_folder, "--captions", tmp_path / "none.txt").lower()
+    assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "train")
+
+
+def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> None:
+    result = sensemble("run", tmp_path, "--captions", "-", "--debug")
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("sensemble: ")
+
+
+def test_interrupt_is_one_line_and_130(bundle_folder: Path) -> None:
+    ours, theirs = os.pipe()  # a caption source that never says anything more
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--json"],
+        stdin=ours,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.write(theirs, b"one person\n")
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["live"] == ["text"]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "sensemble: interrupted"
+    assert "Traceback" not in errors
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--replay", dataset_folder, "--fast", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_the_edge_commands_never_import_torch(bundle_folder: Path, dataset_folder: Path) -> None:
+    program = (
+        "import sys; from sensemble_apps.cli import main\n"
+        "bundle, data = sys.argv[1:]\n"
+        "for command in (['run', bundle, '--replay', data, '--fast', '--limit', '1'], ['doctor'],\n"
+        "                ['audit', bundle, '--data', data], ['report', data]):\n"
+        "    main(command)\n"
+        "    assert 'torch' not in sys.modules, command\n"
+        "from sensemble_apps import report\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program, bundle_folder, dataset_folder], check=True)
+
+
+@pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))
+def test_the_schedule_ends_as_it_began_and_never_leaves_nothing(modalities: subsets.Subset) -> None:
+    phases = come_and_go(modalities)
+    assert phases[0].plugged == phases[-1].plugged == modalities
+    assert all(phase.plugged for phase in phases)
+    unplugged = {m for phase in phases for m in set(modalities) - set(phase.plugged)}
+    assert len(unplugged) == len(modalities) - 1
+    assert phase_at(phases, 0.0) is phases[0]
+    assert phase_at(phases, 1.5) is phases[-1]
