@@ -4,9 +4,11 @@ import queue
 import sqlite3
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +19,9 @@ from sensemble_runtime.errors import EncoderError, RecordError
 from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.records import read_predictions, read_runs
 from sensemble_runtime.session import QUEUE, Session, SessionError
+from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.replay import Replay
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -135,6 +139,34 @@ def test_windows_that_complete_together_are_pooled_together(
         prediction = next(iter(running))
     assert prediction.live == ("audio", "text", "video")
     assert set(prediction.latencies) == {"audio", "text", "video"}
+
+
+def example(folder: Path, i: int) -> Example:
+    with wave.open(str(folder / f"{i}.wav"), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes(np.full(1600, 1000 * i, np.int16).tobytes())
+    cv2.imwrite(str(folder / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
+    audio, image = folder / f"{i}.wav", folder / f"{i}.png"
+    return Example(f"e{i}", "eval", ("one",), None, audio, image, "one", None, None, line=i + 1)
+
+
+def test_a_replay_of_three_sensors_is_heard_and_seen_together(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ALIGN", 20.0)
+    player = Replay([example(tmp_path, i) for i in range(5)], bundle.specs)
+    with Session(bundle, on_event=log) as running:
+        for modality in bundle.modalities:
+            running.attach(player.sensor(modality))
+        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
+        with player:
+            found = list(running)
+    assert [p.live for p in found] == [bundle.modalities] * len(found)
+    for modality in bundle.modalities:
+        encoded = sum(modality in p.latencies for p in found)
+        assert encoded + found[-1].dropped[modality] == 5, f"{modality}: encoded, or dropped and counted"
 
 
 def test_a_sensor_is_live_from_its_first_full_window_and_gone_at_once(bundle: Bundle, log: Log) -> None:
