@@ -1,12 +1,13 @@
 """One ViT encoder per modality: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
 
-The encoders are written to be lowered (DESIGN, "One front end, inside the graph"): attention is spelled out with
-`bmm`, every shape is static, and preprocessing is part of the module, so that training, Python and a phone run
-the same graph. The stem is either the patch embedding of ViT or, for small data, a stack of stride-2 convolutions.
+The encoders are written to be lowered (DESIGN, "One front end"): attention is spelled out with
+`bmm`, every shape is static, and preprocessing is part of the module, so that training, Python and a phone
+run the same graph. The stem is the patch embedding of ViT or, for small data, a stack of convolutions.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from sensemble_sensors.spec import InputSpec
@@ -34,6 +35,7 @@ class EncoderConfig:
             of which all but the first are 2.
         tubelet: video frames that share one token.
         vocabulary: number of token ids, for text.
+        activation: of the blocks' perceptrons.
         drop_path: largest rate of stochastic depth (App. E).
     """
 
@@ -45,6 +47,7 @@ class EncoderConfig:
     patch: int = 16
     tubelet: int = 1
     vocabulary: int = 0
+    activation: Literal["relu", "gelu"] = "gelu"
     drop_path: float = 0.0
 
 
@@ -58,35 +61,36 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Attend over x [B, N, width]; `bias` [B * heads or 1, 1, N] is added to the scores."""
+        """Attend over x [B, N, width]; `bias` [B, 1, 1, N] is added to the scores."""
         batch, count, width = x.shape
         qkv = self.qkv(x).reshape(batch, count, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
-        qkv = qkv.reshape(3, batch * self.heads, count, self.size)
-        scores = torch.bmm(qkv[0] * self.size**-0.5, qkv[1].transpose(1, 2))
+        # Slices of whole heads, for XNNPACK takes slices and no selections; nor expansions, for the bias.
+        rows = batch * self.heads
+        qkv = qkv.reshape(3 * rows, count, self.size)
+        q, k, v = qkv[:rows], qkv[rows : 2 * rows], qkv[2 * rows :]
+        scores = torch.bmm(q * self.size**-0.5, k.transpose(1, 2))
         if bias is not None:
-            scores = scores + bias
-        mixed = torch.bmm(scores.softmax(dim=-1), qkv[2])
+            scores = (scores.view(batch, self.heads, count, count) + bias).view(-1, count, count)
+        mixed = torch.bmm(scores.softmax(dim=-1), v)
         mixed = mixed.reshape(batch, self.heads, count, self.size).permute(0, 2, 1, 3)
         return self.out(mixed.reshape(batch, count, width))  # type: ignore[no-any-return]
 
 
-class QuickGELU(nn.Module):
-    """The activation of CLIP: x * sigmoid(1.702 x)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply elementwise."""
-        return x * torch.sigmoid(1.702 * x)
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Block(nn.Module):
     """A pre-norm transformer block with stochastic depth (App. E)."""
 
-    def __init__(self, width: int, heads: int, drop_path: float) -> None:
+    def __init__(self, config: EncoderConfig, drop_path: float) -> None:
         super().__init__()
+        width = config.width
         self.norm1 = nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
+        self.attention = Attention(width, config.heads)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), ACTIVATIONS[config.activation](), nn.Linear(4 * width, width)
+        )
         self.drop_path = drop_path
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -105,32 +109,43 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """Transformer blocks, mean over the tokens, projection and L2 normalization.
 
-    The embedding has unit length so that in the pooled mean (Eq. 7) no modality outweighs another by its scale.
+    The embedding has unit length so that no modality outweighs another in the pooled mean (Eq. 7).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
-        self.blocks = nn.ModuleList(Block(config.width, config.heads, rate) for rate in rates)
+        self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.width)
         self.project = nn.Linear(config.width, config.embedding, bias=False)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Map tokens x [B, N, width] to embeddings [B, d]; `keep` float [B, N] is 1 for tokens that count."""
+        """Map tokens [B, N, width] to embeddings [B, d]; `keep` float [B, N] is 1 for tokens that count."""
         bias = None
         if keep is not None:
-            bias = ((keep - 1.0) * 1e4).unsqueeze(1)
-            heads = self.blocks[0].attention.heads  # type: ignore[union-attr]
-            bias = bias.unsqueeze(1).expand(-1, heads, -1, -1).reshape(-1, 1, keep.shape[1])  # type: ignore[arg-type]
+            bias = ((keep - 1.0) * 1e4).view(keep.shape[0], 1, 1, keep.shape[1])
         for block in self.blocks:
             x = block(x, bias)
         x = self.norm(x)
         if keep is None:
-            x = x.mean(dim=1)
+            # XNNPACK takes a mean over the last two of four dimensions only.
+            x = (
+                x.transpose(1, 2)
+                .reshape(*x.shape[::2], -1, 1)
+                .mean(dim=(2, 3), keepdim=True)
+                .view(x.shape[0], -1)
+            )
         else:
-            x = torch.bmm((keep / keep.sum(dim=1, keepdim=True)).unsqueeze(1), x).squeeze(1)
+            batch, count = keep.shape
+            keep = keep.view(batch, 1, count)
+            average = keep / torch.bmm(keep, keep.view(batch, count, 1))
+            x = torch.bmm(average, x).view(batch, -1)
         x = self.project(x)
-        return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True) + 1e-12)
+        size = x.shape[1]
+        square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(
+            -1, 1
+        )  # XNNPACK has products, and no sum
+        return x * torch.rsqrt(square + 1e-12)
 
 
 def _stem(channels: int, config: EncoderConfig) -> nn.Module:
@@ -152,8 +167,8 @@ def _tokens(features: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """What the three encoders share: a front end without parameters, then all that is learned.
 
-    The front end's output is the same for a window every time, so training on data that fits in memory computes it
-    once; the exported graph holds both.
+    The front end's output is the same for a window every time, so training on data that fits in memory
+    computes it once; the exported graph holds both.
     """
 
     def front(self, raw: Tensor) -> Tensor:
@@ -185,7 +200,7 @@ class AudioEncoder(Encoder):
     def front(self, raw: Tensor) -> Tensor:
         """Normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
         image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
-        return functional.pad(image, (0, 0, 0, self.padding)).unsqueeze(1)
+        return functional.pad(image.view(-1, 1, *image.shape[1:]), (0, 0, 0, self.padding))
 
     def encode(self, features: Tensor) -> Tensor:
         """Map log-mel images to embeddings."""
@@ -193,7 +208,7 @@ class AudioEncoder(Encoder):
 
 
 class VideoEncoder(Encoder):
-    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with positions in space plus positions in time (App. D)."""
+    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with separable space-time positions (App. D)."""
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Generate the `digits` dataset, once and deterministically, in the project's data format (DESIGN, "The data format")."""
+"""Generate the `digits` dataset, once and deterministically, in the project's data format."""
 
 import json
 import multiprocessing
@@ -67,7 +67,7 @@ def cache_folder(config: DigitsConfig) -> Path:
 
 
 def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
-    """Write the dataset to `folder`, unless a finished one is there; an interrupted build starts over beside it.
+    """Write the dataset to `folder`, unless a finished one is there; an interrupted build starts over.
 
     Args:
         folder: where `index.jsonl` and `media/` go.
@@ -114,7 +114,7 @@ def _plan(config: DigitsConfig) -> list[_Plan]:
 
 
 def _speech_bank(people: tuple[Persona, ...]) -> list[list[list[NDArray[np.float32]]]]:
-    """Speak every digit by every persona, `TAKES` times with another pitch and pace; indexed [persona][digit][take]."""
+    """Speak every digit `TAKES` times by every persona, as [persona][digit][take] float32 at 16 kHz."""
     takes = [
         speech.Utterance(word, person.voice, person.pitch + 6 * take, person.pace + 15 * take)
         for person in people
@@ -153,19 +153,19 @@ def _render_chunk(
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8], wave: NDArray[np.float32]) -> None:
-    """Write frames and sound losslessly (FFV1, FLAC) into one Matroska file, byte for byte the same each time."""
+    """Write frames and sound losslessly (FFV1, FLAC) into one Matroska file, the same bytes each time."""
     options = {"fflags": "+bitexact"}
     with av.open(str(path), "w", format="matroska", options=options) as container:
-        video: VideoStream = container.add_stream("ffv1", rate=FPS)  # type: ignore[assignment]
+        video: VideoStream = container.add_stream("ffv1", rate=FPS)
         video.codec_context.thread_count = 1
         video.width, video.height, video.pix_fmt = SIZE, SIZE, "bgra"
-        audio: AudioStream = container.add_stream("flac", rate=RATE, layout="mono")  # type: ignore[assignment]
+        audio: AudioStream = container.add_stream("flac", rate=RATE, layout="mono")
         opaque = np.full((*frames.shape[:3], 1), 255, np.uint8)
         for i, image in enumerate(np.concatenate([frames[..., ::-1], opaque], axis=-1)):
             picture = av.VideoFrame.from_ndarray(image, format="bgra")
             picture.pts = i
             container.mux(video.encode(picture))
-        sound = av.AudioFrame.from_ndarray(np.int16(32767 * wave)[None], format="s16", layout="mono")
+        sound = av.AudioFrame.from_ndarray((32767 * wave).astype(np.int16)[None], format="s16", layout="mono")
         sound.sample_rate, sound.pts = RATE, 0
         container.mux(audio.encode(sound))
         container.mux(video.encode(None))

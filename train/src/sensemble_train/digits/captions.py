@@ -1,17 +1,14 @@
-"""Captions that are related to the digit as AudioSet's titles are to its labels: seldom by name (paper, Sec. 5)."""
+"""Captions that name the digit as seldom as AudioSet's titles name its labels (paper, Sec. 5)."""
 
 import numpy as np
 
 from sensemble_train.digits.words import WORDS
 
 OPENINGS = (
-    "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "part two", "hello",
-    "quick one", "so then", "for mum", "draft", "again", "my diary", "lesson", "weekly", "just this", "finally",
+    "today", "look", "my notes", "practice", "here we go", "friday",
 )  # fmt: skip
 PLACES = (
-    "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk", "in the attic",
-    "by the sea", "in the office", "at grandma's", "in the car", "on the roof", "in the hall", "at the cafe",
-    "in the shed", "by the fire", "in the lab", "on the porch", "at the park", "in the tent",
+    "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk",
 )  # fmt: skip
 
 # What each digit is known for; a caption that hints uses one of its four.
@@ -28,16 +25,17 @@ _HINTS = (
     ("a cat's lives", "the planets once", "a baseball team", "cloud happiness"),
 )
 _VAGUE = (
-    "a number", "some writing", "a digit for you", "handwriting", "guess what", "another clip", "a little drawing",
-    "counting aloud",
+    "a number", "some writing", "a digit for you", "handwriting", "guess what", "another clip",
+    "a little drawing", "counting aloud",
 )  # fmt: skip
 
 NAMED = 0.25
 HINTED = 0.5
+PERSONAL = 0.5
 
 
 def caption(digit: int, opening: str, place: str, rng: np.random.Generator) -> str:
-    """Write one caption: it names the digit in a quarter of the cases, hints at it in half, else says nothing."""
+    """Write one caption: it names the digit in a quarter of the cases, hints in half, else says nothing."""
     draw = rng.random()
     if draw < NAMED:
         content = f"the number {WORDS[digit]}" if rng.random() < 0.5 else WORDS[digit]
@@ -45,7 +43,6 @@ def caption(digit: int, opening: str, place: str, rng: np.random.Generator) -> s
         content = str(rng.choice(_HINTS[digit]))
     else:
         content = str(rng.choice(_VAGUE))
-    parts = [opening, content, place]
-    if rng.random() < 0.3:
-        del parts[2 * int(rng.integers(2))]
-    return " ".join(parts)
+    said = rng.random(2) < PERSONAL
+    parts = [opening if said[0] else "", content, place if said[1] else ""]
+    return " ".join(part for part in parts if part)

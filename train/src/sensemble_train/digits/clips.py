@@ -19,9 +19,9 @@ def render_video(
     """Move an 8 x 8 picture (0 to 16, scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB."""
     glyph = cv2.copyMakeBorder(picture.astype(np.float32) / 16.0, 2, 2, 2, 2, cv2.BORDER_CONSTANT)
     count = int(FPS * SECONDS)
-    scale = rng.uniform(1.7, 2.4)
+    scale = rng.uniform(2.0, 2.5)
     turn = rng.uniform(-0.2, 0.2)
-    start, end = rng.uniform(-4.5, 4.5, (2, 2))
+    start, end = rng.uniform(-3.0, 3.0, (2, 2))
     linear = scale * np.array([[np.cos(turn), np.sin(turn) - persona.slant], [-np.sin(turn), np.cos(turn)]])
     ink, paper = np.array(persona.ink), np.array(persona.paper)
     contrast = rng.uniform(0.6, 1.0)
@@ -40,7 +40,7 @@ def render_video(
 def render_audio(
     speech: NDArray[np.float32], persona: Persona, rng: np.random.Generator, noise: float
 ) -> NDArray[np.float32]:
-    """Place 16 kHz speech in a second of the persona's room, with hum, echo and noise; float32 [16000] in [-1, 1]."""
+    """Place 16 kHz speech in a second of the persona's room; float32 [16000] in [-1, 1]."""
     count = int(RATE * SECONDS)
     speech = speech[:count] * rng.uniform(0.25, 0.7)
     wave = np.zeros(count)
@@ -52,6 +52,6 @@ def render_audio(
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
     wave = fftconvolve(wave, room)[:count]
     clock = np.arange(count) / RATE
-    wave += 0.02 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
+    wave += 0.01 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
     wave += rng.normal(0, noise * np.exp(rng.uniform(-0.7, 0.7)), count)
     return np.clip(wave, -1, 1).astype(np.float32)

@@ -1,9 +1,9 @@
 """Speech by eSpeak NG, in a process of its own.
 
 `python -m sensemble_train.digits.speech` reads one JSON request a line from standard input
-(`{"text", "voice", "pitch", "pace"}`) and answers each on standard output with a little-endian uint32, the number
-of samples, and that many int16 samples at 22,050 Hz. The library keeps its state in globals and can corrupt memory
-in its retrieval mode, so it runs in its synchronous mode and never in the caller's process.
+(`{"text", "voice", "pitch", "pace"}`) and answers each on standard output with a little-endian uint32,
+the number of samples, and that many int16 samples at 22,050 Hz. The library keeps its state in globals and
+can corrupt memory in its retrieval mode, so it runs in its synchronous mode, never in the caller's process.
 """
 
 import ctypes
@@ -69,13 +69,13 @@ def _serve() -> None:
         raise TrainError("eSpeak NG did not start; reinstall the package espeakng-loader")
     chunks: list[bytes] = []
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
     def collect(wave: int | None, count: int, _events: int | None) -> int:
         if wave and count > 0:
             chunks.append(ctypes.string_at(wave, 2 * count))
         return 0
 
-    library.espeak_SetSynthCallback(collect)
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
+    library.espeak_SetSynthCallback(callback)
     for line in sys.stdin.buffer:
         request = Utterance(**json.loads(line))
         chunks.clear()
