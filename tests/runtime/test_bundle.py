@@ -2,7 +2,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,17 @@ def shared(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def reference(built: Path) -> dict[str, np.ndarray]:
     with np.load(built / "reference.npz") as arrays:
         return dict(arrays)
+
+
+@contextmanager
+def holding(path: Path, data: bytes) -> Iterator[None]:
+    """The file at `path` holds `data` inside the block, and what it held before after it."""
+    before = path.read_bytes()
+    path.write_bytes(data)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
 
 
 def edit(folder: Path, old: str, new: str) -> None:
@@ -157,22 +170,23 @@ def test_a_bundle_without_text_does_not_tokenize(folder: Path) -> None:
 @given(any_file, st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_refused(shared: Path, name: str, part: float) -> None:
     whole = (shared / name).read_bytes()
-    (shared / name).write_bytes(whole[: int(len(whole) * part)])
-    with pytest.raises(BundleCorruptError, match=rf"{name}: \d+ bytes, the manifest says {len(whole)}"):
+    with (
+        holding(shared / name, whole[: int(len(whole) * part)]),
+        pytest.raises(BundleCorruptError, match=rf"{name}: \d+ bytes, the manifest says {len(whole)}"),
+    ):
         Bundle.open(shared)
-    (shared / name).write_bytes(whole)
     Bundle.open(shared)
 
 
 @given(any_file, st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_a_single_flipped_bit_is_refused(shared: Path, name: str, part: float, bit: int) -> None:
-    whole = (shared / name).read_bytes()
-    altered = bytearray(whole)
-    altered[int(len(whole) * part)] ^= 1 << bit
-    (shared / name).write_bytes(altered)
-    with pytest.raises(BundleCorruptError, match=rf"{name}: altered"):
+    altered = bytearray((shared / name).read_bytes())
+    altered[int(len(altered) * part)] ^= 1 << bit
+    with (
+        holding(shared / name, altered),
+        pytest.raises(BundleCorruptError, match=rf"{name}: altered"),
+    ):
         Bundle.open(shared)
-    (shared / name).write_bytes(whole)
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])

@@ -148,7 +148,7 @@ def _verify(folder: Path, file: FileEntry | Artifact) -> None:
 
 
 def _load_tokenizer(path: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer  # noqa: PLC0415 - 15 MB that a session without captions does not need
+    from tokenizers import Tokenizer  # 7 MB that a session without captions does not need
 
     try:
         return Tokenizer.from_file(str(path))
