@@ -27,7 +27,7 @@ _ROWS = _FFT // _COLUMNS
 _TAPS = FRAME // _COLUMNS
 _STEP = HOP // _COLUMNS
 _HALF = _ROWS // 2 + 1  # a real signal's DFT of 32 points has 17 that differ
-_GROUP = 16  # mel filters that share one small matrix
+_GROUP = 8  # mel filters that share one small matrix
 
 
 def frames_of(samples: int) -> int:
@@ -45,19 +45,24 @@ class LogMel(nn.Module):
     digits.
 
     A frame of 512 points (400 and zeros) is laid out in 32 rows and 16 columns, and its DFT is taken in the
-    two stages of Cooley and Tukey: down the columns, with the Hamming window and the twiddle factors in the
-    16 matrices, then along the rows, with one matrix. Only 17 of the 32 first-stage points differ, for the
-    signal is real. The mel filters are bands, so each group of them reads only the bins it covers.
+    two stages of Cooley and Tukey: down the columns, times the twiddle factors, along the rows. Only 17 of
+    the 32 first-stage points differ, for the signal is real. The mel filters are bands, so each group of them
+    reads only the bins it covers. Twiddle factors folded into a first-stage matrix for each column would save
+    a few sums and double the constants, which would no longer be small beside an int8 encoder.
     """
 
+    window: Tensor
     columns: Tensor
+    turned: Tensor
+    twiddle_cos: Tensor
+    twiddle_sin: Tensor
     rows: Tensor
     block_means: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("columns", _column_stage(), persistent=False)
-        self.register_buffer("rows", _row_stage(), persistent=False)
+        for name, constant in _stages().items():
+            self.register_buffer(name, constant.float(), persistent=False)
         means = torch.zeros(2, HOP)
         means[0] = means[1, : FRAME % HOP] = (1 - _PREEMPHASIS) / FRAME
         self.register_buffer("block_means", means, persistent=False)
@@ -90,8 +95,11 @@ class LogMel(nn.Module):
             [laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], raw.permute(2, 0, 1).unsqueeze(3)],
             dim=3,
         )
-        taps = (taps - mean).view(_COLUMNS, batch * count, _TAPS + 1)
-        staged = torch.bmm(taps, self.columns).view(_COLUMNS, batch * count, _HALF, 2).permute(1, 2, 3, 0)
+        taps = (taps - mean).view(_COLUMNS, batch * count, _TAPS + 1) * self.window
+        # A complex product in real parts: (re, im) * cos + (-im, re) * sin.
+        staged = functional.linear(taps, self.columns) * self.twiddle_cos
+        staged = staged + functional.linear(taps, self.turned) * self.twiddle_sin
+        staged = staged.view(_COLUMNS, batch * count, _HALF, 2).permute(1, 2, 3, 0)
         spectrum = functional.linear(staged.reshape(batch * count, _HALF, 2 * _COLUMNS), self.rows)
         squares = spectrum * spectrum
         power = (squares[..., :_COLUMNS] + squares[..., _COLUMNS:]).permute(0, 2, 1)
@@ -112,25 +120,30 @@ class VideoInput(nn.Module):
         return images * (1 / (255 * 0.225)) - 0.45 / 0.225
 
 
-def _column_stage() -> Tensor:
-    """Return [16, 26, 34]: for each column, taps to the real and imaginary parts of 17 points, twiddled."""
-    row = torch.arange(_TAPS, dtype=torch.float64)
-    column = torch.arange(_COLUMNS, dtype=torch.float64)
-    point = torch.arange(_HALF, dtype=torch.float64)
-    window = torch.hamming_window(FRAME, periodic=False, dtype=torch.float64).view(_TAPS, _COLUMNS)
-    angle = -2 * math.pi * point * (row[:, None] / _ROWS + column[:, None, None] / _FFT)
-    stage = window.T[..., None, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
-    stage = torch.cat([stage, torch.zeros_like(stage[:, :1])], dim=1)
-    stage[0, -1], stage[0, 0] = stage[0, 0].clone(), 0  # the frame's first sample comes as the last tap
-    return stage.flatten(2).float()
+def _stages() -> dict[str, Tensor]:
+    """Return the constants of the transform, float64.
 
-
-def _row_stage() -> Tensor:
-    """Return [32, 32]: (real, imaginary) x 16 columns to (real, imaginary) x 16 of `_points`."""
-    column = torch.arange(_COLUMNS, dtype=torch.float64)
-    angle = -2 * math.pi * _points()[:, None] * column / _COLUMNS
-    cos, sin = angle.cos(), angle.sin()
-    return torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)]).float()
+    `window` [16, 1, 26]: of each column's 25 rows, then of the frame's first sample, the last tap, which
+    replaces the first of column 0. `columns` [34, 26]: rows to (real, imaginary) of 17 points; `turned`:
+    those times i. `twiddle_cos`, `twiddle_sin` [16, 1, 34]. `rows` [32, 32]: (real, imaginary) x 16 columns
+    to (real, imaginary) x 16 of `_points`.
+    """
+    row, column, point = (torch.arange(n, dtype=torch.float64) for n in (_TAPS, _COLUMNS, _HALF))
+    window = torch.hamming_window(FRAME, periodic=False, dtype=torch.float64).view(_TAPS, _COLUMNS).T
+    window = functional.pad(window, (0, 1))
+    window[0, -1], window[0, 0] = window[0, 0].clone(), 0
+    turn = -2 * math.pi * functional.pad(point[:, None] * row, (0, 1)) / _ROWS
+    twiddle = (-2 * math.pi * column[:, None] * point / _FFT).repeat_interleave(2, dim=1)
+    last = -2 * math.pi * _points()[:, None] * column / _COLUMNS
+    cos, sin = last.cos(), last.sin()
+    return {
+        "window": window[:, None],
+        "columns": torch.stack([turn.cos(), turn.sin()], dim=1).flatten(0, 1),
+        "turned": torch.stack([-turn.sin(), turn.cos()], dim=1).flatten(0, 1),
+        "twiddle_cos": twiddle.cos()[:, None],
+        "twiddle_sin": twiddle.sin()[:, None],
+        "rows": torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)]),
+    }
 
 
 def _points() -> Tensor:
