@@ -1,9 +1,10 @@
-"""The real command, run as a user runs it, matrices to report on, and a small real bundle."""
+"""The real command, run as a user runs it, matrices to report on, and one run of the demo."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def sensemble() -> Sensemble:
 
     def run(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [COMMAND, *arguments], input=text, capture_output=True, text=True, check=False, timeout=300
+            [COMMAND, *arguments], input=text, capture_output=True, text=True, check=False, timeout=900
         )
 
     return run
@@ -52,19 +53,37 @@ def write_matrix(path: Path, methods: object) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runtime tests' small real bundle: audio, text and video, three labels, untrained. Read only."""
-    builder = Path(__file__).parents[1] / "runtime" / "build_bundle.py"
-    folder = tmp_path_factory.mktemp("built")
-    subprocess.run([sys.executable, builder, folder], check=True, capture_output=True)
-    return folder / "bundle"
+@dataclass(frozen=True)
+class DemoRun:
+    """One run of `sensemble demo` on a tiny dataset: what it was given, what it left, what it printed."""
+
+    arguments: tuple[str | Path, ...]
+    data: Path
+    folder: Path
+    output: str
 
 
 @pytest.fixture(scope="session")
-def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two labelled examples of each of the bundle's three classes, to evaluate on. Read only."""
-    return write_dataset(tmp_path_factory.mktemp("data") / "colours", {"eval": 2})
+def demo(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The whole of Sensemble once, barely trained, for every test that needs a bundle. Read only."""
+    base = tmp_path_factory.mktemp("demo")
+    data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
+    arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.02", "--fast")
+    result = sensemble(*arguments)
+    assert result.returncode == 0, result.stderr
+    return DemoRun(arguments, data, base / "run", result.stdout)
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(demo: DemoRun) -> Path:
+    """A real bundle of audio, text and video for the labels zero, one and two. Read only."""
+    return demo.folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(demo: DemoRun) -> Path:
+    """The dataset it was trained on, whose split eval has two examples of each class. Read only."""
+    return demo.data
 
 
 @pytest.fixture

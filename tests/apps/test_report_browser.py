@@ -61,7 +61,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def measured(page: Path, profile: Path, width: int, expression: str) -> str:
-    """Show the page in a frame (a headless window is at least 500 px wide) and evaluate something about it."""
+    """Show the page in a frame (a headless window is at least 500 px wide) and evaluate something of it."""
     probe = page.with_name("probe.html")
     probe.write_text(
         f"<iframe src=report.html style='width:{width}px;height:800px;border:0'></iframe><script>"

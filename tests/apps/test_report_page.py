@@ -109,7 +109,9 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_matrix(folder / "matrix.json", matrices("video"))
     (folder / "bundle").mkdir()
     write_manifest(manifest(), folder / "bundle" / "manifest.json")
-    (folder / "config.json").write_text('{"seed": 7, "steps": {"pretrain": 100}}', encoding="utf-8")
+    (folder / "config.json").write_text(
+        '{"seed": 7, "data": "/home/me/colours", "pretrain": {"steps": 100}}', encoding="utf-8"
+    )
     return folder
 
 
@@ -176,6 +178,8 @@ def test_it_shows_float_beside_int8_and_the_encoders(of_run: Evidence) -> None:
         assert number in text
     assert "colours <&>" in text
     assert "Seed 7" in text
+    assert "Pretrain steps 100" in text
+    assert "/home/me" not in text
     assert "not audited" in text
 
 

@@ -116,10 +116,10 @@ def test_what_cannot_be_run_is_one_line(
     assert "--replay" in refusal("run", bundle_folder)
     assert "--replay" in refusal("run", bundle_folder, "--captions", "-", "--fast")
     assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
-    assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "train")
+    assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "test")
     assert "--limit" in refusal("run", bundle_folder, "--captions", "-", "--limit", "0")
     assert "no such file" in refusal("run", bundle_folder, "--captions", tmp_path / "none.txt").lower()
-    assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "train")
+    assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "test")
 
 
 def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> None:

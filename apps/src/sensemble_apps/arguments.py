@@ -13,7 +13,6 @@ File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 OptionalText = Annotated[str | None, tyro.conf.arg(metavar="SOURCE")]
-Sets = Annotated[str, tyro.conf.arg(metavar="SETS")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,32 +24,27 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Common):
-    """What the commands that train take."""
+class Train(Common):
+    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
 
     data: OptionalFolder = None
     """A dataset in Sensemble's format; without it, the embedded digits."""
     out: Folder = Path("runs/demo")
     """The run folder; a run that was interrupted goes on in it."""
-    train_modalities: Sets = "video"
+    train_modalities: Annotated[str, tyro.conf.arg(metavar="SET")] = "video"
     """The labelled modalities M_T, such as `audio+text`, or `all` for every set in turn."""
-    preset: str = "digits"
-    """The encoders and how long they are trained."""
     seed: Seed = 0
     """Draws everything that is random."""
+    effort: Annotated[float, tyro.conf.arg(metavar="X")] = 1.0
+    """Train X times as many steps as the preset's: less for a quick look, more for harder data."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(Training):
+class Demo(Train):
     """Train on three sensors, export, run while sensors come and go, and report: all in one."""
 
     fast: bool = False
     """Replay as fast as possible instead of in real time."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train(Training):
-    """Pretrain, probe, finetune and distil into a run folder, and evaluate every set of sensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +72,7 @@ class Export(Common):
     method: str = "masd+wiseft"
     """Which of the run's methods."""
     train_modalities: Annotated[str | None, tyro.conf.arg(metavar="SET")] = None
-    """Which M_T; needed where the run has several."""
+    """Which M_T; without it, that of the greatest robustness (R_best, Eq. 5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +97,8 @@ class Run(Common):
     """Replay as fast as possible, one prediction an example."""
     unplug: bool = False
     """Unplug sensors and plug them back during the replay."""
+    examples: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Play only this many examples."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Stop after this many predictions."""
     record: OptionalFile = None

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Annotated
 
 import tyro
+from sensemble_export.errors import ExportError, MeasurementError, NotLowerableError, ParityFailedError
 from sensemble_runtime.errors import EncoderError, SensembleRuntimeError
 from sensemble_sensors.errors import SensorsError
 from sensemble_train.errors import TrainError
@@ -16,8 +17,8 @@ from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
 from sensemble_apps.errors import AppsError, StepError
 
-_KNOWN = (AppsError, SensembleRuntimeError, SensorsError, TrainError)
-_OWN_FAILURES = (StepError, EncoderError)
+_KNOWN = (AppsError, ExportError, SensembleRuntimeError, SensorsError, TrainError)
+_OWN_FAILURES = (StepError, EncoderError, MeasurementError, NotLowerableError, ParityFailedError)
 
 _DATA = (
     Annotated[arguments.DataBuild, tyro.conf.subcommand("build")]

@@ -1,6 +1,5 @@
 """Collect what a report is made of, from a run folder or from a matrix alone."""
 
-import hashlib
 import json
 import platform
 from importlib.metadata import version
@@ -8,14 +7,13 @@ from pathlib import Path
 
 from sensemble_runtime import subsets
 from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
-from sensemble_runtime.records import read_runs
 from sensemble_runtime.scores import METRICS
 
 from sensemble_apps import names
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import as_fractions, read_matrices
 from sensemble_apps.report import Evidence
-from sensemble_apps.runfolder import AUDIT, BUNDLE, CONFIG, MATRIX
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, audited
 
 
 def of_matrix(path: Path) -> Evidence:
@@ -49,29 +47,24 @@ def of_run(run: Path) -> Evidence:
         metric=METRICS[manifest.task] if manifest else "score",
         matrices=matrices,
         manifest=manifest,
-        audited=_audited(run) if manifest else {},
+        audited=audited(run),
         facts=(*_provenance(manifest), *config, *_versions()),
     )
 
 
-def _audited(run: Path) -> dict[str, tuple[float, int]]:
-    """Return the scores of the last complete audit of the bundle that is there now; there may be none."""
-    if not (run / AUDIT).exists():
-        return {}
-    bundle = hashlib.sha256((run / BUNDLE / FILE_NAME).read_bytes()).hexdigest()
-    audits = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
-    return {name: (score.accuracy, score.n) for name, score in audits[-1].scores.items()} if audits else {}
-
-
 def _config(path: Path) -> list[tuple[str, str]]:
-    """Return the run's configuration as lines for a reader; a run from elsewhere may have none."""
+    """Return the run's settings as lines for a reader; a run from elsewhere may have none."""
     if not path.exists():
         return []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
-    return [(key.replace("_", " ").capitalize(), _plain(value)) for key, value in content.items()]
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not the settings of a run, as a JSON object")
+    # Where the data lay is of the machine that trained; the bundle has its name.
+    settings = {key: value for key, value in content.items() if key != "data"}
+    return [(key.replace("_", " ").capitalize(), _plain(value)) for key, value in settings.items()]
 
 
 def _plain(value: object) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sensemble_runtime import robustness, subsets
 from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.robustness import Matrix
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.names import SENSORS
@@ -55,6 +56,19 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
         method: {train: {e: score / scale for e, score in row.items()} for train, row in matrix.items()}
         for method, matrix in matrices.items()
     }
+
+
+def most_robust(path: Path, method: str) -> Subset:
+    """Return the M_T with which `method` is most robust (R_best, Eq. 5), of those that `path` holds.
+
+    Raises:
+        InputError, MatrixError: as `read_matrices`, or the file does not have that method.
+    """
+    matrices = read_matrices(path)
+    if method not in matrices:
+        raise InputError(f"{path}: has no method {method!r}; it has {', '.join(matrices)}")
+    points = robustness.per_train(matrices[method])
+    return subsets.parse(max(points, key=lambda train: points[train][1]))
 
 
 def _check_writing(matrix: Matrix) -> None:

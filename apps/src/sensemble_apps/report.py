@@ -68,14 +68,28 @@ class MethodView:
 
 @dataclass(frozen=True)
 class Headline:
-    """The model that the page speaks of first, and what becomes of it when a sensor is lost."""
+    """The model that the page speaks of first, and what becomes of it when a sensor is lost.
+
+    Attributes:
+        method: the method's title.
+        trained_on: its M_T.
+        floats: the float model's scores.
+        quantized: the bundle's scores, where there is a bundle.
+        losses: what each lost sensor does, the worst first.
+        baseline: what finetuning on the same M_T loses with the same sensor.
+    """
 
     method: str
     trained_on: Subset
-    scores: Mapping[Subset, float]
-    origin: str
+    floats: Mapping[Subset, float]
+    quantized: Mapping[Subset, float]
     losses: tuple[Loss, ...]
     baseline: Loss | None
+
+    @property
+    def scores(self) -> Mapping[Subset, float]:
+        """What is deployed: the bundle's scores, or without a bundle the float model's."""
+        return self.quantized or self.floats
 
 
 def render(evidence: Evidence, made: datetime) -> str:
@@ -100,7 +114,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         evidence=evidence,
         metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
         made=made,
-        headline=_headline(evidence, methods),
+        headline=headline(evidence),
         methods=methods,
         trained=trained,
         modalities=modalities,
@@ -137,39 +151,49 @@ def _method(name: str, matrix: Matrix) -> MethodView:
     )
 
 
-def _headline(evidence: Evidence, methods: Sequence[MethodView]) -> Headline:
+def headline(evidence: Evidence) -> Headline:
     """Choose the shipped model; without a bundle, the method and M_T of the greatest robustness."""
+    floats: Mapping[str, float]
+    quantized: Mapping[str, float] = {}
     if evidence.manifest is not None:
-        provenance = evidence.manifest.provenance
-        shipped = provenance.accuracy_quantized or provenance.accuracy
-        scores = {subset: score for subset, (score, _) in evidence.audited.items()} or shipped
-        origin = "the bundle's int8 encoders"
-        method, trained_on = provenance.method, tuple(sorted(provenance.train_modalities))
-        by_subset = {subsets.parse(name): score for name, score in scores.items()}
+        made = evidence.manifest.provenance
+        method, trained_on = made.method, subsets.name(made.train_modalities)
+        floats, quantized = made.accuracy, made.accuracy_quantized
+        if evidence.audited:
+            # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
+            quantized = {name: score for name, (score, _) in evidence.audited.items()}
+            floats = evidence.matrices.get(method, {}).get(trained_on, floats)
     else:
-        view = max(methods, key=lambda candidate: candidate.summary.r)
-        method, trained_on = view.name, max(view.r, key=lambda train: view.r[train])
-        by_subset, origin = dict(view.rows[trained_on]), "the float model"
-    losses = _losses(by_subset)
-    finetuned = next((view.rows.get(trained_on, {}) for view in methods if view.name == "finetune"), {})
-    baseline = next((loss for loss in _losses(finetuned) if losses and loss.event == losses[0].event), None)
+        summaries = {method: robustness.summary(matrix) for method, matrix in evidence.matrices.items()}
+        method = max(summaries, key=lambda candidate: summaries[candidate].r)
+        points = robustness.per_train(evidence.matrices[method])
+        trained_on = max(points, key=lambda train: points[train][1])
+        floats = evidence.matrices[method][trained_on]
+    losses = _losses(quantized or floats)
+    finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
     return Headline(
         method=names.method_title(method),
-        trained_on=trained_on,
-        scores={subset: by_subset[subset] for subset in _ordered(by_subset)},
-        origin=origin,
+        trained_on=subsets.parse(trained_on),
+        floats=_by_set(floats),
+        quantized=_by_set(quantized),
         losses=losses,
-        baseline=None if method == "finetune" else baseline,
+        baseline=next((loss for loss in _losses(finetuned) if loss.event == losses[0].event), None),
     )
 
 
-def _losses(scores: Mapping[Subset, float]) -> tuple[Loss, ...]:
+def _by_set(scores: Mapping[str, float]) -> dict[Subset, float]:
+    parsed = {subsets.parse(name): score for name, score in scores.items()}
+    return {subset: parsed[subset] for subset in _ordered(parsed)}
+
+
+def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
     """Return what each single lost sensor does to a model's scores, the worst loss first."""
-    every = max(scores, key=len, default=())
+    by_set = _by_set(scores)
+    every = max(by_set, key=len, default=())
     losses = (
-        Loss(names.LOSSES[lost], scores[every], scores[rest])
+        Loss(names.LOSSES[lost], by_set[every], by_set[rest])
         for lost in every
-        if (rest := tuple(m for m in every if m != lost)) in scores
+        if (rest := tuple(m for m in every if m != lost)) in by_set
     )
     return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
 

@@ -35,7 +35,7 @@ def write_page(source: Path, path: Path) -> Path:
     Raises:
         InputError, MatrixError, BundleError: `source` is not what it should be, or `path` cannot be written.
     """
-    from sensemble_apps import evidence, report  # noqa: PLC0415 - Matplotlib takes seconds; JSON needs none
+    from sensemble_apps import evidence, report  # Matplotlib takes seconds; JSON needs none
 
     found = evidence.of_run(source) if source.is_dir() else evidence.of_matrix(source)
     page = report.render(found, datetime.now(UTC))

@@ -43,8 +43,9 @@ def _check(arguments: Run) -> None:
         raise InputError("--fast and --unplug are for --replay")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
-    if arguments.limit is not None and arguments.limit < 1:
-        raise InputError(f"--limit {arguments.limit}: give 1 or more")
+    for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
+        if count is not None and count < 1:
+            raise InputError(f"{name} {count}: give 1 or more")
 
 
 def _stream(arguments: Run, bundle: Bundle) -> Stream:
@@ -52,7 +53,7 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
         return live.media(bundle, arguments.media, arguments.record)
     if arguments.replay is None:
         return live.devices(bundle, _sensors(arguments), arguments.record)
-    examples = _examples(arguments.replay, arguments.split)[: arguments.limit]
+    examples = _examples(arguments.replay, arguments.split)[: arguments.examples]
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
         return stream.fast(bundle, examples, phases)
@@ -92,7 +93,7 @@ def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
     if arguments.json:
         return nullcontext(JsonView(labels))
     if sys.stdout.isatty():
-        from sensemble_apps.terminal import TerminalView  # noqa: PLC0415 - only a terminal needs rich
+        from sensemble_apps.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle)
     return nullcontext(LineView(labels))

@@ -1,0 +1,7 @@
+"""`python -m sensemble_apps` is `sensemble`."""
+
+import sys
+
+from sensemble_apps.cli import main
+
+sys.exit(main())

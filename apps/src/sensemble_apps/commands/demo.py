@@ -1,0 +1,128 @@
+"""`sensemble demo`: all of Sensemble, as six steps into a run folder; what is finished is not redone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import robustness, subsets
+from sensemble_runtime.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.subsets import Subset
+from sensemble_sensors.dataset import read_dataset
+
+from sensemble_apps import names
+from sensemble_apps.arguments import Demo
+from sensemble_apps.errors import StepError
+from sensemble_apps.matrices import most_robust
+from sensemble_apps.output import say
+from sensemble_apps.runfolder import AUDIT, BUNDLE, MATRIX, PAGE, audited
+
+METHOD = "masd+wiseft"
+"""What the demo ships: the paper's two interventions together (Sec. 4.2)."""
+_PLAYED = 20  # examples of the replay: each phase of the schedule gets a few
+
+
+def main(arguments: Demo) -> None:
+    """Do the steps that the run folder has not seen yet, and print what came out.
+
+    Raises:
+        InputError, BadDataError, ConfigurationError: something given cannot be used.
+        StepError: a step that runs in its own process failed; its own line says why.
+    """
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    out = arguments.out
+    asked = None if arguments.train_modalities == "all" else subsets.parse(arguments.train_modalities)
+    began = monotonic()
+    # Each step imports what it needs when its turn comes: torch alone takes seconds.
+    with _step(console, 1, "The dataset"):
+        data = arguments.data or _digits(arguments.seed)
+        console.print(f"  {len(read_dataset(data).examples)} examples in {data}")
+    with _step(console, 2, "Pretrain the encoders; probe, finetune and distil the classifier"):
+        from sensemble_apps.commands.train import train
+
+        train(arguments, data)
+    with _step(console, 3, "Export each encoder as int8, and check it against its float original"):
+        shipped = asked or most_robust(out / MATRIX, METHOD)
+        if _exported(out) == (METHOD, shipped):
+            console.print("  already exported")
+        else:
+            from sensemble_apps.commands.export import export
+
+            export(out, METHOD, shipped)
+    with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
+        pace = ["--fast"] if arguments.fast else []
+        _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)
+    with _step(console, 5, "Audit the bundle with every set of sensors"):
+        if audited(out):
+            console.print("  already audited")
+        else:
+            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT)
+    with _step(console, 6, "Report"):
+        from sensemble_apps.commands.report import write_page
+
+        page = write_page(out, out / PAGE)
+    _summarize(console, out)
+    console.print(f"\nDone in {_took(began)}. The report: {page}", style="bold")
+
+
+@contextmanager
+def _step(console: Console, number: int, title: str) -> Iterator[None]:
+    console.print(f"\n{number}/6  {title}", style="bold")
+    began = monotonic()
+    yield
+    console.print(f"  done in {_took(began)}", style="dim")
+
+
+def _took(began: float) -> str:
+    return str(timedelta(seconds=round(monotonic() - began)))
+
+
+def _digits(seed: int) -> Path:
+    from sensemble_apps.commands.data_build import digits
+
+    return digits(seed)
+
+
+def _exported(run: Path) -> tuple[str, Subset] | None:
+    """Return what the run's bundle was made of, if there is one."""
+    if not (run / BUNDLE).exists():
+        return None
+    provenance = read_manifest(run / BUNDLE / FILE_NAME).provenance
+    return provenance.method, tuple(sorted(provenance.train_modalities))
+
+
+def _sensemble(*arguments: str | Path) -> None:
+    """Run the command in a fresh process: it has no torch in it, nor what exporting left behind."""
+    command = [sys.executable, "-m", "sensemble_apps", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            say(line.rstrip("\n"))
+    if process.returncode != 0:
+        raise StepError(f"`sensemble {arguments[0]}` ended with status {process.returncode}")
+
+
+def _summarize(console: Console, run: Path) -> None:
+    """Print the page's headline, its scores by set of sensors, and P and R of every method."""
+    from sensemble_apps.evidence import of_run
+    from sensemble_apps.report import headline
+
+    found = of_run(run)
+    shown = headline(found)
+    console.print(f"\nIf {shown.losses[0].event}, {found.metric} {shown.losses[0].sentence}.", style="bold")
+    scores = Table("live", title=f"{shown.method}: {found.metric}, %", title_justify="left", box=None)
+    methods = Table("method", title="Over all sets of sensors, %", title_justify="left", box=None)
+    for column in ("float", "int8"):
+        scores.add_column(column, justify="right")
+    for subset, score in shown.floats.items():
+        scores.add_row(subsets.name(subset), names.percent(score), names.percent(shown.quantized.get(subset)))
+    for column in ("P", "R"):
+        methods.add_column(column, justify="right")
+    for method in names.in_order(found.matrices):
+        summary = robustness.summary(found.matrices[method])
+        methods.add_row(names.method_title(method), names.percent(summary.p), names.percent(summary.r))
+    console.print(scores, methods, sep="\n")

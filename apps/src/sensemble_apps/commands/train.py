@@ -1,0 +1,50 @@
+"""`sensemble train`: the paper's recipe on a dataset, into a run folder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sensemble_train import recipe
+from sensemble_train.config import Config
+
+from sensemble_apps.arguments import Train
+from sensemble_apps.commands.data_build import digits
+from sensemble_apps.errors import InputError
+from sensemble_apps.output import say
+from sensemble_apps.progress import stages
+from sensemble_apps.runfolder import MATRIX
+
+
+def main(arguments: Train) -> None:
+    """Train, and print where the matrix is.
+
+    Raises:
+        InputError, BadDataError, ConfigurationError: something given cannot be used.
+    """
+    train(arguments, arguments.data or digits(arguments.seed))
+    say(str(arguments.out / MATRIX))
+
+
+def train(arguments: Train, data: Path) -> None:
+    """Train on `data` what the run folder does not hold yet.
+
+    Raises:
+        InputError, BadDataError, ConfigurationError: as `main`.
+    """
+    with stages() as advance:
+        recipe.run(_config(arguments, data), arguments.out, advance)
+
+
+def _config(arguments: Train, data: Path) -> Config:
+    if not arguments.effort > 0:
+        raise InputError(f"--effort {arguments.effort:g}: give a number above 0")
+    config = Config(str(data.resolve()), (arguments.train_modalities,), arguments.seed)
+
+    def scaled(steps: int) -> int:
+        return max(1, round(steps * arguments.effort))
+
+    return replace(
+        config,
+        pretrain=replace(config.pretrain, steps=scaled(config.pretrain.steps)),
+        probe=replace(config.probe, steps=scaled(config.probe.steps)),
+        finetune=replace(config.finetune, steps=scaled(config.finetune.steps)),
+    )

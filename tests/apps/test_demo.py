@@ -1,0 +1,90 @@
+"""From a folder of clips to a bundle and a page, by one command."""
+
+import json
+import re
+
+import pytest
+from sensemble_apps.matrices import read_matrices
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.records import read_runs
+
+from .conftest import METHODS, MODALITIES, DemoRun, Refusal, Sensemble
+
+SETS = {subsets.name(subset) for subset in subsets.subsets(MODALITIES)}
+
+
+def test_it_leaves_the_matrix_of_every_method(demo: DemoRun) -> None:
+    matrices = read_matrices(demo.folder / "matrix.json")
+    assert matrices.keys() == METHODS.keys()
+    for matrix in matrices.values():
+        assert matrix.keys() == {"video"}
+        assert matrix["video"].keys() == SETS
+        assert all(0 <= score <= 1 for score in matrix["video"].values())
+
+
+def test_it_leaves_a_bundle_that_opens_and_says_where_it_is_from(demo: DemoRun) -> None:
+    bundle = Bundle.open(demo.folder / "bundle")
+    assert bundle.modalities == MODALITIES
+    assert set(bundle.manifest.labels) == {"zero", "one", "two"}
+    made = bundle.manifest.provenance
+    assert (made.method, made.train_modalities, made.dataset) == ("masd+wiseft", ("video",), "colours")
+
+
+def test_it_audits_every_set(demo: DemoRun) -> None:
+    (run,) = read_runs(demo.folder / "audit.sqlite")
+    assert run.ended is not None
+    assert run.scores.keys() == SETS
+
+
+def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:
+    assert re.findall(r"^(\d)/6  ", demo.output, re.MULTILINE) == list("123456")
+    changes = re.findall(r"---- (\w+) (unplugged|plugged in)", demo.output)
+    assert changes == [
+        ("microphone", "plugged in"),
+        ("captions", "plugged in"),
+        ("camera", "plugged in"),
+        ("camera", "unplugged"),
+        ("microphone", "unplugged"),
+        ("camera", "plugged in"),
+        ("microphone", "plugged in"),
+    ]
+    assert demo.output.splitlines()[-1].endswith(str(demo.folder / "report.html"))
+
+
+def test_its_page_has_float_and_int8_scores(demo: DemoRun) -> None:
+    page = (demo.folder / "report.html").read_text(encoding="utf-8")
+    assert "int8" in page
+    assert "not audited" not in page
+    assert str(demo.data.parent) not in page
+
+
+def test_started_again_it_goes_on_after_what_is_finished(demo: DemoRun, sensemble: Sensemble) -> None:
+    kept = {path: path.stat().st_mtime_ns for path in demo.folder.rglob("*.safetensors")}
+    page = demo.folder / "report.html"
+    before = page.read_text(encoding="utf-8")
+    page.unlink()
+    result = sensemble(*demo.arguments)
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert "already exported" in result.stdout
+    assert "already audited" in result.stdout
+    made = re.compile(r"<time.*?</time>|<dt>Report made.*?</dd>", re.DOTALL)
+    assert made.sub("", page.read_text(encoding="utf-8")) == made.sub("", before)
+
+
+def test_a_run_folder_can_be_exported_and_reported_by_hand(demo: DemoRun, refusal: Refusal) -> None:
+    assert "audio" in refusal("export", demo.folder, "--train-modalities", "audio")
+    assert "no method 'best'" in refusal("export", demo.folder, "--method", "best")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])
+def test_bad_options_are_one_line(demo: DemoRun, refusal: Refusal, option: str, value: str) -> None:
+    assert refusal("train", "--data", demo.data, "--out", demo.folder.with_name("other"), option, value)
+
+
+def test_a_bad_dataset_is_one_line(refusal: Refusal, demo: DemoRun) -> None:
+    folder = demo.folder.with_name("bad")
+    folder.mkdir()
+    (folder / "index.jsonl").write_text(json.dumps({"id": "a", "split": "exam"}) + "\n", encoding="utf-8")
+    assert "index.jsonl:1" in refusal("train", "--data", folder, "--out", folder / "run")

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from .conftest import Refusal, Sensemble
+
+
+def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemble) -> None:
+    result = sensemble("doctor")
+    assert (result.returncode, result.stderr) == (0, "")
+    findings = {line.split()[1]: line.split() for line in result.stdout.splitlines()}
+    assert list(findings) == [
+        "python", "executors", "cameras", "microphones", "training", "export", "speech",
+    ]  # fmt: skip
+    assert {state for state, *_ in findings.values()} <= {"ok", "missing"}
+    assert findings["executors"][:3] == ["ok", "executors", "executorch-xnnpack"]
+    assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
+
+
+def test_usage_errors_and_help(sensemble: Sensemble) -> None:
+    assert sensemble("--help").returncode == 0
+    assert sensemble("nonsense").returncode == 2
+    assert sensemble("audit").returncode == 2
+
+
+def test_data_show_names_bad_lines(sensemble: Sensemble, refusal: Refusal, tmp_path: Path) -> None:
+    folder = tmp_path
+    assert "index.jsonl" in refusal("data", "show", folder)
+    lines = ['{"id": "a", "split": "train", "labels": ["x"], "text": "an x"}', '{"id": "b", "split": "exam"}']
+    (folder / "index.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    result = sensemble("data", "show", folder)
+    assert result.returncode == 0
+    assert "index.jsonl:2" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 good examples, 1 bad lines"
