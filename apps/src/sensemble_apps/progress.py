@@ -1,7 +1,7 @@
 """Progress bars on standard error, so that standard output stays what the user asked for."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from rich.console import Console
@@ -13,10 +13,13 @@ _COLUMNS = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar a stage while the block runs; give a function to call with (stage, done, in all)."""
+    bars = Progress(*_COLUMNS, console=Console(stderr=True))
     tasks: dict[str, TaskID] = {}
-    with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
+    with ExitStack() as stack:
 
         def advance(stage: str, done: int, total: int) -> None:
+            if not tasks:
+                stack.enter_context(bars)  # not before: where nothing is done, nothing is drawn
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage)
             bars.update(tasks[stage], completed=done, total=total)
