@@ -1,0 +1,21 @@
+"""What can go wrong between a trained model and its bundle."""
+
+
+class ExportError(Exception):
+    """Base of every error that this distribution raises; its text is one line with the remedy."""
+
+
+class CalibrationMissingError(ExportError):
+    """A modality has no calibration or held-out windows, or they are not what its encoder takes."""
+
+
+class NotLowerableError(ExportError):
+    """An encoder cannot be exported, quantized or lowered; names the step and the library's own reason."""
+
+
+class ParityFailedError(ExportError):
+    """An artifact's embeddings are too far from the float encoder's; nothing was written."""
+
+
+class MeasurementError(ExportError):
+    """An artifact could not be run in the measuring process; names its own error."""

@@ -1,0 +1,94 @@
+"""From a module to an ExecuTorch program for XNNPACK, and what of it XNNPACK took."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from executorch.backends.xnnpack import _passes, xnnpack_preprocess
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir.delegate import executorch_call_delegate
+from executorch.exir.lowered_backend_module import get_lowered_backend_modules
+from torch import Tensor, fx, nn
+
+_NEEDLESS = (
+    _passes.ConvertToSDPAPass,
+    _passes.ConvertToUpsampleBilinear2d,
+    _passes.PReLUReshapePass,
+    _passes.Conv1dUnsqueezePass,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """How a program is divided.
+
+    Attributes:
+        subgraphs: parts that XNNPACK runs; one is the aim, for between two everything is copied.
+        delegated: operations in them, by name.
+        remaining: operations that ExecuTorch's own kernels run, by name.
+    """
+
+    subgraphs: int
+    delegated: dict[str, int]
+    remaining: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """An ExecuTorch program: the bytes of a .pte file, and its division."""
+
+    program: bytes
+    delegation: Delegation
+
+
+def lower(encoder: nn.Module, window: Tensor) -> Lowered:
+    """Lower a module, quantized or not, that takes a tensor like `window` [1, ...]."""
+    with torch.no_grad():
+        exported = torch.export.export(encoder, (window,))
+    # Checking the intermediate form over and over takes a quarter of the time; parity checks the result.
+    with _only_passes_that_apply():
+        edge = to_edge_transform_and_lower(
+            exported,
+            partitioner=[XnnpackPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+    graph = edge.exported_program().graph_module
+    parts = get_lowered_backend_modules(graph)
+    delegated: Counter[str] = Counter()
+    for part in parts:
+        delegated += _operations(part.original_module.graph_module)
+    remaining = _operations(graph)
+    remaining.pop(executorch_call_delegate.__name__, None)
+    # An encoder has a hundred constants, many of them small; XNNPACK wants them aligned to 16 bytes.
+    program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
+    return Lowered(program, Delegation(len(parts), dict(delegated), dict(remaining)))
+
+
+class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
+    passes: list[type]
+
+    def __init__(self, program: object, passes: object = None) -> None:
+        super().__init__(program, passes)
+        self.passes = [applied for applied in self.passes if applied not in _NEEDLESS]
+
+
+@contextmanager
+def _only_passes_that_apply() -> Iterator[None]:
+    """Leave out passes over operations that our encoders do not have; each walks the whole graph.
+
+    Two of them first trace patterns of their own, which alone takes as long as lowering a small encoder.
+    ExecuTorch 1.5, to which this distribution is pinned, has no setting for it; the bytes come out the same.
+    """
+    xnnpack_preprocess.XNNPACKPassManager = _Passes
+    try:
+        yield
+    finally:
+        xnnpack_preprocess.XNNPACKPassManager = _passes.XNNPACKPassManager
+
+
+def _operations(graph: fx.GraphModule) -> Counter[str]:
+    names = (node.target.__name__ for node in graph.graph.nodes if node.op == "call_function")
+    return Counter(name for name in names if name != "getitem")

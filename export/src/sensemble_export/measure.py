@@ -1,0 +1,59 @@
+"""What an artifact does in its own process: `python -m sensemble_export.measure PTE TARGET WINDOWS OUT`.
+
+The process imports no torch, so its time and memory are those of the runtime; and ExecuTorch's Python side,
+which cannot live in one process with the runtime's native module, stays out of it. WINDOWS is a safetensors
+file with `windows` [N, ...]; OUT becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (each
+window's time), and float64 [1] `load` (s) and `peak` (resident MB after a few windows).
+"""
+
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from sensemble_runtime import executor
+
+_SETTLED = 8  # windows after which memory has reached its plateau
+
+
+def main(artifact: Path, target: str, windows: Path, out: Path) -> None:
+    """Run every window once, in order, after a first one that is not timed."""
+    start = time.perf_counter()
+    encoder = executor.load(artifact, target)
+    load = time.perf_counter() - start
+    embeddings, seconds, peak = [], [], 0.0
+    with safe_open(windows, "numpy") as file:
+        rows = file.get_slice("windows")
+        encoder(rows[:1])
+        for index in range(rows.get_shape()[0]):
+            window = rows[index : index + 1]
+            start = time.perf_counter()
+            embeddings.append(encoder(window))
+            seconds.append(time.perf_counter() - start)
+            if index < _SETTLED:
+                peak = _peak()
+    save_file(
+        {
+            "embeddings": np.stack(embeddings),
+            "seconds": np.array(seconds),
+            "load": np.array([load]),
+            "peak": np.array([peak]),
+        },
+        out,
+    )
+
+
+def _peak() -> float:
+    """Return the peak resident memory of this process in MB (10^6 bytes)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, whose getrusage also counts the process that started this one
+        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))

@@ -1,0 +1,63 @@
+"""How close an artifact comes to its float encoder, how fast and how large, measured where it will run."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from sensemble_runtime.manifest import Parity
+
+from sensemble_export.errors import MeasurementError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One artifact in a process of its own.
+
+    Attributes:
+        embeddings: float32 [N, d].
+        load_ms: milliseconds to load it.
+        median_ms: median milliseconds a window.
+        p95_ms: the 95th percentile.
+        peak_mb: peak resident megabytes (10^6 bytes) of the whole process.
+    """
+
+    embeddings: Floats
+    load_ms: float
+    median_ms: float
+    p95_ms: float
+    peak_mb: float
+
+
+def measure(artifact: Path, target: str, windows: Path) -> Measurement:
+    """Run `artifact` over `windows`, a safetensors file, in a fresh process without torch (see `measure`).
+
+    Raises:
+        MeasurementError: the process failed; holds the last line it wrote.
+    """
+    out = artifact.with_suffix(".measured.safetensors")
+    command = [sys.executable, "-m", "sensemble_export.measure", *map(str, (artifact, target, windows, out))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+        raise MeasurementError(
+            f"{artifact.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
+        )
+    found = load_file(out)
+    median, p95 = np.percentile(found["seconds"], [50, 95]) * 1e3
+    return Measurement(
+        found["embeddings"], float(found["load"][0]) * 1e3, float(median), float(p95), float(found["peak"][0])
+    )
+
+
+def compare(found: Floats, expected: Floats) -> Parity:
+    """Compare embeddings [N, d] of an artifact with those of the float encoder."""
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    cosines = (found * expected).sum(axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)
+    errors = np.abs(found - expected)
+    return Parity(float(cosines.mean()), float(errors.max()), float(errors.mean()), len(found))
