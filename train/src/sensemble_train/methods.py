@@ -39,9 +39,9 @@ class FinetuneConfig:
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
-    steps: int = 120
+    steps: int = 180
     batch: int = 64
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.05
     distillation: float = 0.5
     alpha: float = 0.75
@@ -178,10 +178,10 @@ def finetune(
         assert batch.targets is not None  # noqa: S101 - labelled, by its name
         loss = task_loss(model.classify(batch.inputs), batch.targets)
         if students is not None:
-            pair = next(students)
+            pair = next(students).inputs
             with torch.no_grad():
-                teacher = model.classify({m: pair.inputs[m] for m in train})
-            student = model.classify({m: pair.inputs[m] for m in others})
+                teacher = model.classify({m: pair[m] for m in train})
+            student = model.classify({m: pair[m] for m in others})
             weight = config.distillation
             loss = (1 - weight) * loss + weight * self_distillation_loss(
                 student, teacher, model.description.task

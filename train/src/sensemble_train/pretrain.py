@@ -25,7 +25,7 @@ class PretrainConfig:
         weight_decay: AdamW's.
     """
 
-    steps: int = 300
+    steps: int = 240
     batch: int = 100
     learning_rate: float = 1e-3
     weight_decay: float = 0.05

@@ -41,10 +41,10 @@ class DigitsConfig:
     """
 
     seed: int = 0
-    pictures: tuple[tuple[str, int], ...] = (("pretrain", 1000), ("train", 297), ("eval", 500))
+    pictures: tuple[tuple[str, int], ...] = (("pretrain", 900), ("train", 397), ("eval", 500))
     renderings: tuple[tuple[str, int], ...] = (("pretrain", 3), ("train", 2), ("eval", 2))
-    video_noise: float = 0.12
-    audio_noise: float = 0.03
+    video_noise: float = 0.06
+    audio_noise: float = 0.015
 
 
 @dataclass(frozen=True, slots=True)

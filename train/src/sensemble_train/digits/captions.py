@@ -5,10 +5,12 @@ import numpy as np
 from sensemble_train.digits.words import WORDS
 
 OPENINGS = (
-    "today", "look", "my notes", "practice", "here we go", "friday",
+    "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "hello", "draft",
+    "lesson", "finally",
 )  # fmt: skip
 PLACES = (
     "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk",
+    "in the attic", "by the sea", "in the office", "at the cafe", "in the shed", "on the porch",
 )  # fmt: skip
 
 # What each digit is known for; a caption that hints uses one of its four.

@@ -20,11 +20,11 @@ def render_video(
     glyph = cv2.copyMakeBorder(picture.astype(np.float32) / 16.0, 2, 2, 2, 2, cv2.BORDER_CONSTANT)
     count = int(FPS * SECONDS)
     scale = rng.uniform(2.0, 2.5)
-    turn = rng.uniform(-0.2, 0.2)
-    start, end = rng.uniform(-3.0, 3.0, (2, 2))
+    turn = rng.uniform(-0.1, 0.1)
+    start, end = rng.uniform(-2.0, 2.0, (2, 2))
     linear = scale * np.array([[np.cos(turn), np.sin(turn) - persona.slant], [-np.sin(turn), np.cos(turn)]])
     ink, paper = np.array(persona.ink), np.array(persona.paper)
-    contrast = rng.uniform(0.6, 1.0)
+    contrast = rng.uniform(0.7, 1.0)
     frames = np.empty((count, SIZE, SIZE, 3), np.uint8)
     for i in range(count):
         centre = SIZE / 2 + start + (end - start) * i / (count - 1)
@@ -52,6 +52,6 @@ def render_audio(
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
     wave = fftconvolve(wave, room)[:count]
     clock = np.arange(count) / RATE
-    wave += 0.01 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
+    wave += 0.004 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
     wave += rng.normal(0, noise * np.exp(rng.uniform(-0.7, 0.7)), count)
     return np.clip(wave, -1, 1).astype(np.float32)

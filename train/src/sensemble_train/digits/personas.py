@@ -13,6 +13,7 @@ from sensemble_train.digits.captions import OPENINGS, PLACES
 
 VOICES = (
     "en-us+Michael", "en-gb+Annie", "en-gb-scotland+m3", "en-us+f2", "en-gb-x-rp+Andrea", "en-us+edward",
+    "en-029+grandpa", "en-us+Lee", "en-gb-x-gbclan+belinda", "en-gb+grandma", "en-us+adam", "en-gb+linda",
 )  # fmt: skip
 
 
@@ -63,8 +64,8 @@ def personas(seed: int) -> tuple[Persona, ...]:
             hum=float(np.geomspace(80, 1500, count)[hums[i]]),
             echo=float(rng.uniform(0.02, 0.2)),
             slant=float(rng.uniform(-0.3, 0.3)),
-            ink=colour(0.55, 1.0),
-            paper=colour(0.0, 0.4),
+            ink=colour(0.6, 1.0),
+            paper=colour(0.0, 0.35),
             opening=OPENINGS[openings[i]],
             place=PLACES[places[i]],
         )
