@@ -1,6 +1,7 @@
 """An encoder as it is exported: the same function in layers that one XNNPACK subgraph holds."""
 
 import copy
+from itertools import pairwise
 
 import torch
 from sensemble_train.encoders import Block, Trunk
@@ -47,8 +48,8 @@ class Int8Embedding(nn.Module):
 def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode, that lowers to one subgraph.
 
-    Layer norms hand their affine part to the linear layer behind them, and the last batch norm goes into the
-    projection before it: fewer constants and operations, and the same function.
+    What is affine in a normalization goes into the layer with weights beside it: fewer constants and
+    operations, and the same function.
 
     Args:
         encoder: one of `sensemble_train.encoders`; it is left as it is.
@@ -57,35 +58,42 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     rewritten = copy.deepcopy(encoder).eval()
     for module in list(rewritten.modules()):
         if isinstance(module, Block):
-            _fold(module, "norm1", "attention.qkv")
-            _fold(module, "norm2", "mlp.0")
+            _hand_on(module, "norm1", module.attention.qkv)
+            _hand_on(module, "norm2", module.mlp[0])
         elif isinstance(module, Trunk):
-            _fold(module, "norm", "project")  # between them is a mean over tokens, which commutes
-            _fold_spread(module)
+            _hand_on(module, "norm", module.project)  # between them is a mean over tokens, which commutes
+        elif isinstance(module, nn.Sequential):
+            for (_, before), (name, layer) in pairwise(module.named_children()):
+                if isinstance(layer, nn.BatchNorm2d):
+                    weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+                    _absorb(module, name, weighted[-1])
         for name, child in module.named_children():
             if int8 and isinstance(child, nn.Embedding):
                 setattr(module, name, Int8Embedding(child))
     return rewritten
 
 
-def _fold(parent: nn.Module, norm_name: str, linear_name: str) -> None:
-    """Move the affine part of a layer norm into the linear layer behind it."""
-    norm: nn.LayerNorm = parent.get_submodule(norm_name)  # type: ignore[assignment]
-    linear: nn.Linear = parent.get_submodule(linear_name)  # type: ignore[assignment]
-    folded = nn.Linear(linear.in_features, linear.out_features)
-    folded.weight.copy_(linear.weight * norm.weight)
-    folded.bias.copy_(functional.linear(norm.bias, linear.weight, linear.bias))
-    parent.set_submodule(linear_name, folded)
-    parent.set_submodule(norm_name, Standardize(norm))
+def _hand_on(parent: nn.Module, name: str, behind: nn.Module) -> None:
+    """Move the affine part of the layer norm `name` into the linear layer behind it."""
+    norm = parent.get_submodule(name)
+    assert isinstance(norm, nn.LayerNorm)  # noqa: S101 - so the encoders are built
+    assert isinstance(behind, nn.Linear)  # noqa: S101
+    _set(behind, behind.weight * norm.weight, functional.linear(norm.bias, behind.weight, behind.bias))
+    parent.set_submodule(name, Standardize(norm))
 
 
-def _fold_spread(trunk: Trunk) -> None:
-    """Move the batch norm behind the projection, which has no affine part, into the projection."""
-    spread, project = trunk.spread, trunk.project
-    mean, variance = spread.running_mean, spread.running_var
-    assert mean is not None  # noqa: S101 - the batch norm keeps running statistics
-    assert variance is not None  # noqa: S101
-    scale = torch.rsqrt(variance + spread.eps)
-    project.weight.mul_(scale[:, None])
-    project.bias.sub_(mean).mul_(scale)
-    trunk.set_submodule("spread", nn.Identity())
+def _absorb(parent: nn.Module, name: str, before: nn.Linear | nn.Conv2d) -> None:
+    """Move the batch norm `name` into the linear layer or convolution before it."""
+    norm = parent.get_submodule(name)
+    assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - so the encoders are built
+    assert norm.running_mean is not None  # noqa: S101
+    assert norm.running_var is not None  # noqa: S101
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    bias = shift if before.bias is None else before.bias * scale + shift
+    _set(before, before.weight * scale.view(-1, *[1] * (before.weight.dim() - 1)), bias)
+    parent.set_submodule(name, nn.Identity())
+
+
+def _set(layer: nn.Linear | nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
