@@ -194,7 +194,7 @@ def test_it_says_what_it_does_not_have(of_run: Evidence, of_matrix: Evidence) ->
 
 def test_a_matrix_of_one_sensor_still_makes_a_page(of_matrix: Evidence) -> None:
     alone = replace(of_matrix, matrices={"finetune": {"audio": {"audio": 0.5}}})
-    assert "With audio, score is 50.0 %." in Page(report.render(alone, MADE)).text
+    assert "With audio, the score is 50.0 %." in Page(report.render(alone, MADE)).text
 
 
 def test_markup_in_names_stays_text(of_matrix: Evidence) -> None:

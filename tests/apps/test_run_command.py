@@ -71,10 +71,21 @@ def test_audit_prints_the_documented_json(
 def test_limit_stops_after_as_many_predictions(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
-    fast = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json", "--limit", "2")
-    assert len(sensemble(*fast).stdout.splitlines()) == 2
-    media = ("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json", "--limit", "3")
-    assert len(sensemble(*media).stdout.splitlines()) == 3
+    replay = ("run", bundle_folder, "--replay", dataset_folder, "--json", "--limit", "2")
+    assert len(sensemble(*replay, "--fast").stdout.splitlines()) == 2
+    assert len(sensemble(*replay).stdout.splitlines()) == 2
+
+
+def test_a_media_file_is_heard_and_seen(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    result = sensemble("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json")
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 0
+    assert said
+    assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
+    assert "microphone plugged in" in result.stderr
+    assert "camera plugged in" in result.stderr
 
 
 def test_real_time_replay_says_what_the_fast_one_says(

@@ -112,6 +112,7 @@ def render(evidence: Evidence, made: datetime) -> str:
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return environment.get_template("report.html.j2").render(
         evidence=evidence,
+        metric="the score" if evidence.metric == "score" else evidence.metric,
         metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
         made=made,
         headline=headline(evidence),
