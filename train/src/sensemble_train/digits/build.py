@@ -15,8 +15,6 @@ import platformdirs
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
-from sklearn.datasets import load_digits
 
 from sensemble_train.digits import speech
 from sensemble_train.digits.captions import caption
@@ -53,7 +51,8 @@ class _Plan:
 
     index: int
     split: str
-    picture: int
+    picture: NDArray[np.float64]
+    digit: int
     persona: int
 
 
@@ -100,21 +99,27 @@ def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
 
 
 def _plan(config: DigitsConfig) -> list[_Plan]:
+    from sklearn.datasets import load_digits  # seconds to import, and the rendering processes need none of it
+
     rng = np.random.default_rng([config.seed, 2])
-    order = rng.permutation(len(load_digits().target))
+    digits = load_digits()
+    order = rng.permutation(len(digits.target))
     plans: list[_Plan] = []
     first = 0
     for (split, count), (_, renderings) in zip(config.pictures, config.renderings, strict=True):
         for picture in order[first : first + count]:
             for _ in range(renderings):
                 persona = int(rng.integers(len(personas(config.seed))))
-                plans.append(_Plan(len(plans), split, int(picture), persona))
+                digit = int(digits.target[picture])
+                plans.append(_Plan(len(plans), split, digits.images[picture], digit, persona))
         first += count
     return plans
 
 
 def _speech_bank(people: tuple[Persona, ...]) -> list[list[list[NDArray[np.float32]]]]:
     """Speak every digit `TAKES` times by every persona, as [persona][digit][take] float32 at 16 kHz."""
+    from scipy.signal import resample_poly
+
     takes = [
         speech.Utterance(word, person.voice, person.pitch + 6 * take, person.pace + 15 * take)
         for person in people
@@ -134,12 +139,11 @@ def _render_chunk(
     config: DigitsConfig,
     people: tuple[Persona, ...],
 ) -> list[str]:
-    digits = load_digits()
     lines = []
     for plan, bank in zip(plans, banks, strict=True):
         rng = np.random.default_rng([config.seed, 3, plan.index])
-        person, digit = people[plan.persona], int(digits.target[plan.picture])
-        frames = render_video(digits.images[plan.picture], person, rng, config.video_noise)
+        person, digit = people[plan.persona], plan.digit
+        frames = render_video(plan.picture, person, rng, config.video_noise)
         wave = render_audio(bank[digit][int(rng.integers(TAKES))], person, rng, config.audio_noise)
         media = f"media/{plan.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
@@ -153,13 +157,13 @@ def _render_chunk(
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8], wave: NDArray[np.float32]) -> None:
-    """Write frames and sound losslessly (FFV1, FLAC) into one Matroska file, the same bytes each time."""
+    """Write frames and sound losslessly (FFV1, PCM) into one Matroska file, the same bytes each time."""
     options = {"fflags": "+bitexact"}
     with av.open(str(path), "w", format="matroska", options=options) as container:
         video: VideoStream = container.add_stream("ffv1", rate=FPS)
         video.codec_context.thread_count = 1
         video.width, video.height, video.pix_fmt = SIZE, SIZE, "bgra"
-        audio: AudioStream = container.add_stream("flac", rate=RATE, layout="mono")
+        audio: AudioStream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
         opaque = np.full((*frames.shape[:3], 1), 255, np.uint8)
         for i, image in enumerate(np.concatenate([frames[..., ::-1], opaque], axis=-1)):
             picture = av.VideoFrame.from_ndarray(image, format="bgra")

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from sensemble_train.digits.personas import Persona
 
@@ -50,7 +49,8 @@ def render_audio(
         -3 * np.linspace(0, 1, int(RATE * persona.echo))
     )
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
-    wave = fftconvolve(wave, room)[:count]
+    size = count + len(room)
+    wave = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(room, size), size)[:count]
     clock = np.arange(count) / RATE
     wave += 0.004 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
     wave += rng.normal(0, noise * np.exp(rng.uniform(-0.7, 0.7)), count)
