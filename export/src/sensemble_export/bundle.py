@@ -79,7 +79,7 @@ def export_bundle(
             save_file({"windows": ranges.contiguous()}, scratch / f"calibration.{modality}.safetensors")
             save_file({"windows": held.contiguous()}, scratch / f"held_out.{modality}.safetensors")
         tasks = [f"{m}:{scheme}" for scheme in ("int8", "fp32") for m in model.modalities]
-        lower_all(scratch, tasks, lambda _: steps.step())
+        lower_all(scratch, tasks, steps.step)
         measured: dict[str, dict[str, Measurement]] = {"int8": {}, "fp32": {}}
         for modality in model.modalities:
             for scheme, found in measured.items():

@@ -13,27 +13,14 @@ from executorch.exir.delegate import executorch_call_delegate
 from executorch.exir.lowered_backend_module import get_lowered_backend_modules
 from torch import Tensor, fx, nn
 
+from sensemble_export.pool import Delegation
+
 _NEEDLESS = (
     _passes.ConvertToSDPAPass,
     _passes.ConvertToUpsampleBilinear2d,
     _passes.PReLUReshapePass,
     _passes.Conv1dUnsqueezePass,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """How a program is divided.
-
-    Attributes:
-        subgraphs: parts that XNNPACK runs; one is the aim, for between two everything is copied.
-        delegated: operations in them, by name.
-        remaining: operations that ExecuTorch's own kernels run, by name.
-    """
-
-    subgraphs: int
-    delegated: dict[str, int]
-    remaining: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,10 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
             _hand_on(module, "norm2", module.mlp[0])
         elif isinstance(module, Trunk):
             _hand_on(module, "norm", module.project)  # between them is a mean over tokens, which commutes
-        elif isinstance(module, nn.Sequential):
-            for (_, before), (name, layer) in pairwise(module.named_children()):
-                if isinstance(layer, nn.BatchNorm2d):
-                    weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-                    _absorb(module, name, weighted[-1])
+        for (_, before), (name, layer) in pairwise(list(module.named_children())):
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
+                weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+                _absorb(module, name, weighted[-1])
         for name, child in module.named_children():
             if int8 and isinstance(child, nn.Embedding):
                 setattr(module, name, Int8Embedding(child))
@@ -85,11 +84,11 @@ def _hand_on(parent: nn.Module, name: str, behind: nn.Module) -> None:
 def _absorb(parent: nn.Module, name: str, before: nn.Linear | nn.Conv2d) -> None:
     """Move the batch norm `name` into the linear layer or convolution before it."""
     norm = parent.get_submodule(name)
-    assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - so the encoders are built
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)  # noqa: S101 - so the encoders are built
     assert norm.running_mean is not None  # noqa: S101
     assert norm.running_var is not None  # noqa: S101
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * scale
+    scale = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
+    shift = (norm.bias if norm.affine else 0) - norm.running_mean * scale
     bias = shift if before.bias is None else before.bias * scale + shift
     _set(before, before.weight * scale.view(-1, *[1] * (before.weight.dim() - 1)), bias)
     parent.set_submodule(name, nn.Identity())

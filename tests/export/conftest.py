@@ -1,0 +1,110 @@
+"""One real export of a small model, shared by the tests: what is slow is done once."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from sensemble_export import bundle
+from sensemble_export.pool import Delegation
+from sensemble_runtime.manifest import Manifest
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.data import Clips
+from sensemble_train.encoders import EncoderConfig
+from sensemble_train.model import Description, Model
+from sensemble_train.presets import small
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch import Tensor
+
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 16000), 16000, window=1, hop=0.5, ttl=2),
+    "text": InputSpec("text", "int64", (1, 8), 0, window=0, hop=0, ttl=2),
+    "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 2, window=1, hop=0.5, ttl=2),
+}
+LABELS = ("cat", "dog", "owl")
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export and what went into it."""
+
+    model: Model
+    held_out: Clips
+    out: Path
+    manifest: Manifest
+    divisions: dict[str, Delegation]
+    programs: Path
+    steps: list[tuple[int, int]]
+
+
+def make_model(seed: int) -> Model:
+    """The preset's audio encoder, of half a million parameters, and two tiny ones, with no trivial norms."""
+    torch.manual_seed(seed)
+    tiny = {"width": 32, "depth": 1, "heads": 2, "embedding": 128, "activation": "relu"}
+    configs = {
+        "audio": small({"audio": SPECS["audio"]})["audio"],
+        "text": EncoderConfig(**tiny, vocabulary=64),
+        "video": EncoderConfig(**tiny, stem=(8,), patch=8, tubelet=2),
+    }
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "cat": 1}, "[PAD]"))
+    model = Model(Description(SPECS, configs, LABELS, "multi-class"), tokenizer)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        for modality in SPECS:
+            model.encoders[modality](windows(modality, 32, seed))  # batch norms see some data
+    return model.eval()
+
+
+def windows(modality: str, count: int, seed: int) -> Tensor:
+    """Raw windows that differ in level, as recordings do; captions of different length."""
+    source = torch.Generator().manual_seed(seed)
+    shape = SPECS[modality].shape[1:]
+    if modality == "audio":
+        return 0.3 * torch.rand(count, 1, generator=source) * torch.randn(count, *shape, generator=source)
+    if modality == "video":
+        return torch.randint(0, 256, (count, *shape), generator=source, dtype=torch.uint8)
+    ids = torch.randint(1, 64, (count, *shape), generator=source)
+    length = torch.randint(2, shape[0] + 1, (count, 1), generator=source)
+    return ids * (torch.arange(shape[0]) < length)
+
+
+def make_clips(count: int, seed: int) -> Clips:
+    """Labelled examples, every fourth of them without a caption."""
+    inputs = {modality: windows(modality, count, seed) for modality in SPECS}
+    present = {modality: torch.ones(count, dtype=torch.bool) for modality in SPECS}
+    present["text"][::4] = False
+    return Clips(inputs, present, torch.arange(count) % len(LABELS))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    folder = tmp_path_factory.mktemp("export")
+    programs = folder / "programs"
+    divisions: dict[str, Delegation] = {}
+    real = bundle.lower_all
+
+    def lower_and_keep(
+        scratch: Path, tasks: Sequence[str], done: Callable[[], None]
+    ) -> dict[str, Delegation]:
+        divisions.update(real(scratch, tasks, done))
+        shutil.copytree(scratch, programs)
+        return divisions
+
+    model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "lower_all", lower_and_keep)
+        manifest = bundle.export_bundle(
+            model,
+            folder / "bundle",
+            calibration={modality: windows(modality, 32, seed=2) for modality in SPECS},
+            held_out=held_out,
+            train_modalities=("video",),
+            method="finetune",
+            dataset="digits",
+            progress=lambda done, total: steps.append((done, total)),
+        )
+    return Export(model, held_out, folder / "bundle", manifest, divisions, programs, steps)

@@ -1,0 +1,211 @@
+"""A real export: what it wrote, that the runtime runs it, that a failed one leaves the previous bundle."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sensemble_export import bundle
+from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
+from sensemble_export.pool import Delegation
+from sensemble_runtime.manifest import read_manifest
+from sensemble_train.evaluate import evaluate
+from torch import Tensor
+
+from .conftest import LABELS, SPECS, Export, make_clips, make_model, windows
+
+RUN = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from safetensors.numpy import load_file
+from sensemble_runtime.bundle import Bundle
+bundle = Bundle.open(Path(sys.argv[1]))
+windows = load_file(sys.argv[2])
+embeddings = {m: [bundle.encode(m, row[None]).tolist() for row in windows[m]] for m in bundle.modalities}
+said = {"embeddings": embeddings, "torch": "torch" in sys.modules, "labels": bundle.manifest.labels}
+print(json.dumps(said))
+"""
+
+
+def export(exported: Export, out: Path, **changes: object) -> None:
+    """Call `export_bundle` with good arguments but for `changes`."""
+    arguments = {
+        "calibration": {modality: windows(modality, 4, seed=2) for modality in SPECS},
+        "held_out": exported.held_out,
+        "train_modalities": ("video",),
+        "method": "finetune",
+        "dataset": "digits",
+    }
+    bundle.export_bundle(changes.pop("model", exported.model), out, **(arguments | changes))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_fresh_process_without_torch_opens_and_runs_the_bundle(exported: Export, tmp_path: Path) -> None:
+    fresh = {modality: windows(modality, 6, seed=5) for modality in SPECS}
+    save_file(fresh, tmp_path / "windows.safetensors")
+    command = [sys.executable, "-c", RUN, str(exported.out), str(tmp_path / "windows.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["torch"] is False
+    assert tuple(said["labels"]) == LABELS
+    for modality, rows in fresh.items():
+        with torch.no_grad():
+            expected = exported.model.encoders[modality](rows)
+        cosine = torch.nn.functional.cosine_similarity(torch.tensor(said["embeddings"][modality]), expected)
+        assert cosine.mean() > 0.99, modality
+
+
+def test_int8_is_at_most_three_tenths_of_float_and_nearly_as_good(exported: Export) -> None:
+    written = exported.manifest
+    sizes = written.provenance.float_bytes
+    for modality, entry in written.modalities.items():
+        artifact = entry.artifacts[bundle.TARGET]
+        assert artifact.scheme == "int8"
+        assert artifact.parity.cosine > 0.99, modality
+        assert artifact.parity.windows == int(exported.held_out.present[modality].sum())
+        assert artifact.peak_mb < 100
+    parameters = sum(p.numel() for p in exported.model.encoders["audio"].parameters())
+    assert 4e5 < parameters < 7e5
+    assert written.modalities["audio"].artifacts[bundle.TARGET].bytes <= 0.3 * sizes["audio"]
+
+
+def test_the_manifest_is_what_was_returned_and_scores_every_subset(exported: Export) -> None:
+    assert read_manifest(exported.out / "manifest.json") == exported.manifest
+    provenance = exported.manifest.provenance
+    float_in_torch = evaluate_raw(exported)
+    assert provenance.accuracy.keys() == float_in_torch.keys()
+    assert len(provenance.accuracy) == 7
+    # The float program is the same function up to rounding, so at most a tie may fall differently.
+    one = 1 / int(exported.held_out.present["text"].sum())
+    for subset, score in float_in_torch.items():
+        assert provenance.accuracy[subset] == pytest.approx(score, abs=one + 1e-9)
+    assert provenance.accuracy_quantized.keys() == provenance.accuracy.keys()
+    assert provenance.float_latency_ms.keys() == SPECS.keys()
+    assert (provenance.train_modalities, provenance.method) == (("video",), "finetune")
+
+
+def evaluate_raw(exported: Export) -> dict[str, float]:
+    """Train's own evaluation, which takes what the front ends give."""
+    clips, encoders = exported.held_out, exported.model.encoders
+    with torch.no_grad():
+        features = {m: encoders[m].front(rows) for m, rows in clips.inputs.items()}
+    return evaluate(exported.model, type(clips)(features, clips.present, clips.targets))
+
+
+def test_each_encoder_is_one_subgraph(exported: Export) -> None:
+    for task, division in exported.divisions.items():
+        assert division.subgraphs == 1, task
+        assert sum(division.delegated.values()) > 20
+    assert exported.divisions["audio:int8"].remaining == {}
+    # Integers stay with ExecuTorch's own kernels: token ids, table rows, pixels.
+    left = {name for division in exported.divisions.values() for name in division.remaining}
+    assert {name.split(".")[0] for name in left} <= {
+        "clamp",
+        "aten",
+        "embedding",
+        "dim_order_ops",
+        "view_copy",
+    }
+
+
+def test_progress_counts_to_the_end(exported: Export) -> None:
+    assert exported.steps == [(done, 12) for done in range(1, 13)]
+
+
+def test_the_same_encoder_gives_the_same_bytes(exported: Export, tmp_path: Path) -> None:
+    scratch = tmp_path / "again"
+    shutil.copytree(exported.programs, scratch)
+    (scratch / "text.int8.pte").unlink()
+    bundle.lower_all(scratch, ["text:int8"], lambda: None)
+    assert (scratch / "text.int8.pte").read_bytes() == (exported.programs / "text.int8.pte").read_bytes()
+
+
+def test_failing_parity_leaves_the_previous_bundle_as_it_was(
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bundle"
+    shutil.copytree(exported.out, out)
+    before = digests(out)
+    monkeypatch.setattr(bundle, "lower_all", stale(exported))
+    with pytest.raises(ParityFailedError, match=r"^audio: .*cosine of -?0\.\d+ .*calibrate"):
+        export(exported, out, model=make_model(9))
+    assert digests(out) == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_good_export_replaces_the_previous_bundle(
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bundle"
+    shutil.copytree(exported.out, out)
+    (out / "left-over").touch()
+    monkeypatch.setattr(bundle, "lower_all", stale(exported))
+    export(exported, out)
+    assert digests(out).keys() == digests(exported.out).keys()
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def stale(exported: Export) -> Callable[..., dict[str, Delegation]]:
+    """Stand in for lowering by the programs that the shared export made."""
+
+    def lower_all(scratch: Path, tasks: Sequence[str], done: Callable[[], None]) -> dict[str, Delegation]:
+        for task in tasks:
+            name = f"{task.replace(':', '.')}.pte"
+            shutil.copy(exported.programs / name, scratch / name)
+            done()
+        return exported.divisions
+
+    return lower_all
+
+
+@pytest.mark.parametrize(
+    ("calibration", "says"),
+    [
+        ({"audio": windows("audio", 2, 0), "text": windows("text", 2, 0)}, "video: no calibration windows"),
+        (
+            {modality: windows(modality, 2, 0) for modality in SPECS}
+            | {"video": torch.zeros(2, 2, 16, 16, 3)},
+            r"video: calibration windows are float32 .*takes uint8",
+        ),
+    ],
+)
+def test_calibration_that_does_not_fit_is_refused(
+    exported: Export, tmp_path: Path, calibration: dict[str, Tensor], says: str
+) -> None:
+    with pytest.raises(CalibrationMissingError, match=says):
+        export(exported, tmp_path / "bundle", calibration=calibration)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_modality_without_held_out_windows_is_refused(exported: Export, tmp_path: Path) -> None:
+    clips = make_clips(4, seed=3)
+    clips.present["audio"][:] = False
+    with pytest.raises(CalibrationMissingError, match="audio: no held-out windows"):
+        export(exported, tmp_path / "bundle", held_out=clips)
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(exported: Export, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ExportError, match="not a bundle"):
+        export(exported, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_parity_is_what_it_says() -> None:
+    expected = np.array([[1, 0], [0, 2]], dtype=np.float32)
+    found = np.array([[1, 0], [2, 0]], dtype=np.float32)
+    parity = bundle.compare(found, expected)
+    assert (parity.cosine, parity.max_error, parity.mean_error, parity.windows) == (0.5, 2.0, 1.0, 2)

@@ -1,0 +1,54 @@
+"""The rewritten encoders are the same functions, and int8 tables lose no more than half a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_export.errors import MeasurementError, NotLowerableError
+from sensemble_export.parity import measure
+from sensemble_export.pool import lower_all
+from sensemble_export.rewrite import Int8Embedding, lowerable
+from torch import nn
+
+from .conftest import SPECS, make_model, windows
+
+
+@pytest.mark.parametrize("modality", SPECS)
+def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
+    encoder = make_model(3).encoders[modality]
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    rewritten = lowerable(encoder, int8=False)
+    assert not any(isinstance(m, nn.LayerNorm | nn.BatchNorm1d | nn.BatchNorm2d) for m in rewritten.modules())
+    rows = windows(modality, 8, seed=4)
+    with torch.no_grad():
+        torch.testing.assert_close(rewritten(rows), encoder(rows), atol=1e-5, rtol=1e-4)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(1, 20), width=st.integers(1, 20), scale=st.floats(1e-6, 1e4), seed=st.integers(0, 1000)
+)
+def test_an_int8_table_is_within_half_a_step(rows: int, width: int, scale: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    table = nn.Embedding(rows, width)
+    with torch.no_grad():
+        table.weight.mul_(scale)
+        table.weight[0] = 0
+    ids = torch.arange(rows)
+    step = table.weight.detach().abs().amax(dim=1, keepdim=True) / 127
+    error = (Int8Embedding(table)(ids) - table(ids)).abs()
+    assert (error <= 0.501 * step).all()
+
+
+def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(NotLowerableError, match=r"not a saved model .*sensemble doctor"):
+        lower_all(tmp_path, ["audio:int8"], lambda: None)
+
+
+def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:
+    (tmp_path / "bad.pte").write_bytes(b"not a program")
+    with pytest.raises(MeasurementError, match=r"^bad\.pte: does not run in the runtime"):
+        measure(tmp_path / "bad.pte", "executorch-xnnpack", tmp_path / "windows.safetensors")
