@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.data import Clips
+from sensemble_train.errors import ConfigurationError
 from sensemble_train.model import Model
 from sensemble_train.schedule import one_cycle
 
@@ -76,7 +77,16 @@ def freeze_norms(model: nn.Module) -> None:
 
 
 def endless(clips: Clips, batch: int, generator: torch.Generator) -> Iterator[Clips]:
-    """Yield batches of `clips` epoch after epoch."""
+    """Yield batches of `clips` epoch after epoch.
+
+    Raises:
+        ConfigurationError: there are no two examples to a batch, and so would never be a batch.
+    """
+    if min(batch, len(clips)) < 2:
+        raise ConfigurationError(
+            f"batches of {batch} from {len(clips)} examples that have {', '.join(clips.inputs)}: "
+            "training takes two at least; add examples or widen the batch"
+        )
     while True:
         yield from clips.batches(batch, generator)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sensemble_train.contrastive import PairwiseInfoNCE
 from sensemble_train.data import Clips
@@ -55,7 +56,7 @@ def pretrain(
     batches = endless(unlabelled, config.batch, generator)
     for step in range(config.steps):
         batch = next(batches)
-        loss = loss_of(model.embed(batch.inputs), batch.present)
+        loss = loss_of(_embed_present(model, batch), batch.present)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -64,3 +65,13 @@ def pretrain(
         progress(step + 1, config.steps)
     model.eval()
     return losses
+
+
+def _embed_present(model: Model, batch: Clips) -> dict[str, Tensor]:
+    """Encode the rows that are there, so that BatchNorm sees no zeros of absent ones; those stay zero."""
+    embeddings = {}
+    for m, rows in batch.present.items():
+        if int(rows.sum()) >= 2:
+            found = model.encoders[m].encode(batch.inputs[m][rows])  # type: ignore[operator]
+            embeddings[m] = found.new_zeros(len(rows), found.shape[1]).index_put((rows,), found)
+    return embeddings

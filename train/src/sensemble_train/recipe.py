@@ -6,7 +6,7 @@ is never done again, so an interrupted run goes on where it stopped.
 
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -70,19 +70,36 @@ def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
     """Return the sets M_T that `config` asks for; `all` stands for every subset.
 
     Raises:
-        ConfigurationError: a set names a modality that no labelled example has.
+        ConfigurationError: a set names a modality that no labelled example has, fewer than two labelled
+            examples have all of a set, or fewer than two unlabelled ones have all modalities.
     """
     labelled = {m for example in dataset.split("train") for m in example.modalities}
-    if config.train_modalities == ("all",):
-        return subsets(labelled)
-    wanted = [parse(text) for text in config.train_modalities]
+    every = {m for example in dataset.examples for m in example.modalities}
+    if _having(unlabelled(dataset), every) < 2:
+        raise ConfigurationError(
+            f"{config.data}: pretraining takes two examples that have all of {name(every)}; add some to the "
+            "split 'pretrain'"
+        )
+    everything = config.train_modalities == ("all",)
+    wanted = subsets(labelled) if everything else [parse(text) for text in config.train_modalities]
     for train in wanted:
         if not set(train) <= labelled:
             raise ConfigurationError(
                 f"--train-modalities {name(train)}: the labelled examples of {config.data} have "
                 f"{name(labelled)}; choose among these"
             )
+        count = _having(dataset.split("train"), train)
+        if count < 2:
+            raise ConfigurationError(
+                f"--train-modalities {name(train)}: {count} labelled examples of {config.data} have all of "
+                "these; add some, or choose fewer modalities"
+            )
     return wanted
+
+
+def _having(examples: Sequence[Example], modalities: Iterable[str]) -> int:
+    """Count the examples that have all of `modalities`."""
+    return sum(set(modalities) <= set(example.modalities) for example in examples)
 
 
 def read_matrix(out: Path) -> Matrix:
@@ -157,6 +174,8 @@ def _downstream(
     def cell(method: str, make: Callable[[], Model]) -> Model:
         folder = out / "models" / method / name(train)
         if not (folder / "weights.safetensors").exists():
+            # So that what is drawn does not hang on which cells were there before.
+            torch.manual_seed(_generator(config, f"{method} {name(train)}").initial_seed())
             save_model(make(), folder)
         return load_model(folder)
 

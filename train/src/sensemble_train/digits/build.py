@@ -22,7 +22,7 @@ from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, render_audio,
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.words import WORDS
 
-VERSION = 1
+VERSION = 2
 Progress = Callable[[int, int], None]
 
 

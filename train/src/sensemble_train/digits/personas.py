@@ -11,8 +11,9 @@ import numpy as np
 
 from sensemble_train.digits.captions import OPENINGS, PLACES
 
+# None of eSpeak's breathy variants, whose noise is another every time.
 VOICES = (
-    "en-us+Michael", "en-gb+Annie", "en-gb-scotland+m3", "en-us+f2", "en-gb-x-rp+Andrea", "en-us+edward",
+    "en-us+Michael", "en-gb+Annie", "en-gb-scotland+m3", "en-us+f4", "en-gb-x-rp+Andrea", "en-us+edward",
     "en-029+grandpa", "en-us+Lee", "en-gb-x-gbclan+belinda", "en-gb+grandma", "en-us+adam", "en-gb+linda",
 )  # fmt: skip
 

@@ -1,0 +1,101 @@
+"""InfoNCE against CLIP's loss written anew in numpy, and against its own definition over pairs."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sensemble_train.contrastive import MAX_SCALE, PairwiseInfoNCE
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+def clip_loss(a: Array, b: Array, scale: float) -> float:
+    """The mean log likelihood, both ways, of each row's partner among all rows."""
+    similarity = scale * np.einsum("id,jd->ij", a, b)
+    forward = np.diag(log_softmax(similarity, axis=1))
+    backward = np.diag(log_softmax(similarity, axis=0))
+    return float(-(forward + backward).mean() / 2)
+
+
+def units(count: int, size: int, seed: int) -> Array:
+    rows = np.random.default_rng(seed).normal(size=(count, size))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def everywhere(modalities: str, count: int) -> dict[str, Tensor]:
+    return {m: torch.ones(count, dtype=torch.bool) for m in modalities}
+
+
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(2, 9), size=st.integers(2, 6), scale=st.floats(0.5, 90), seed=st.integers(0, 999))
+def test_two_modalities_give_clips_loss(count: int, size: int, scale: float, seed: int) -> None:
+    a, b = units(count, size, seed), units(count, size, seed + 1000)
+    loss = PairwiseInfoNCE().double()
+    with torch.no_grad():
+        loss.log_scale.fill_(math.log(scale))
+    value = loss({"a": torch.from_numpy(a), "b": torch.from_numpy(b)}, everywhere("ab", count))
+    assert value.item() == pytest.approx(clip_loss(a, b, scale), abs=1e-6)
+
+
+def test_gradients_equal_finite_differences_of_clips_loss() -> None:
+    a, b = units(5, 4, 0), units(5, 4, 1)
+    loss = PairwiseInfoNCE().double()
+    leaf = torch.from_numpy(a).requires_grad_()
+    loss({"a": leaf, "b": torch.from_numpy(b)}, everywhere("ab", 5)).backward()
+    step = 1e-6
+    expected = np.empty_like(a)
+    for place in np.ndindex(*a.shape):
+        shift = np.zeros_like(a)
+        shift[place] = step
+        ends = [clip_loss(a + sign * shift, b, 1 / 0.07) for sign in (1, -1)]
+        expected[place] = (ends[0] - ends[1]) / (2 * step)
+    assert leaf.grad is not None
+    np.testing.assert_allclose(leaf.grad.numpy(), expected, atol=1e-6)
+    ends = [clip_loss(a, b, math.exp(sign * step) / 0.07) for sign in (1, -1)]
+    assert loss.log_scale.grad is not None
+    assert loss.log_scale.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
+
+
+def test_the_temperature_is_learned_up_to_clips_bound() -> None:
+    loss = PairwiseInfoNCE().double()
+    a, b = units(4, 3, 0), units(4, 3, 1)
+    with torch.no_grad():
+        loss.log_scale.fill_(10.0)
+    value = loss({"a": torch.from_numpy(a), "b": torch.from_numpy(b)}, everywhere("ab", 4))
+    assert value.item() == pytest.approx(clip_loss(a, b, MAX_SCALE), rel=1e-6)
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> dict[str, list[bool]]:
+    count = draw(st.integers(2, 7))
+    row = st.lists(st.booleans(), min_size=count, max_size=count)
+    return {m: draw(row) for m in ("audio", "text", "video")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(present=masks(), seed=st.integers(0, 99))
+def test_is_the_mean_over_pairs_of_the_rows_that_both_have(present: dict[str, list[bool]], seed: int) -> None:
+    count = len(present["audio"])
+    rows = {m: units(count, 4, seed + i) for i, m in enumerate(present)}
+    expected = []
+    for a, b in combinations(present, 2):
+        both = np.array(present[a]) & np.array(present[b])
+        if both.sum() >= 2:
+            expected.append(clip_loss(rows[a][both], rows[b][both], 1 / 0.07))
+    loss = PairwiseInfoNCE().double()
+    there = {m: torch.tensor(mask) for m, mask in present.items()}
+    leaves = {m: torch.from_numpy(x).requires_grad_() for m, x in rows.items()}
+    value = loss(leaves, there)
+    assert value.item() == pytest.approx(np.mean(expected) if expected else 0.0, abs=1e-6)
+    value.backward()
+    for m, leaf in leaves.items():
+        assert leaf.grad is None or not leaf.grad[~there[m]].any()
+    noise = {m: torch.where(there[m][:, None], x.detach(), 7.0) for m, x in leaves.items()}
+    assert loss(noise, there).item() == pytest.approx(value.item(), abs=1e-12)

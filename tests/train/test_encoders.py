@@ -1,0 +1,95 @@
+"""The encoders: shapes, unit length, padding, batches, and the size of the paper's own."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_train import encoders
+from sensemble_train.contrastive import PairwiseInfoNCE
+from sensemble_train.encoders import EncoderConfig
+from sensemble_train.model import Model
+from sensemble_train.presets import vit_b16
+from torch import nn
+
+from .tiny import PLAIN, STEM, raw_inputs, tiny_model
+
+MODALITIES = ("audio", "text", "video")
+
+
+@pytest.mark.parametrize("config", [PLAIN, STEM, replace(STEM, activation="relu")])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
+    encoder = tiny_model(config).encoders[modality]
+    raw = raw_inputs(5)[modality]
+    embeddings = encoder(raw)
+    assert embeddings.shape == (5, 8)
+    assert embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5))
+    alone = torch.cat([encoder(row[None]) for row in raw])
+    torch.testing.assert_close(embeddings, alone, atol=1e-5, rtol=0)
+    assert (embeddings[0] - embeddings[1]).abs().max() > 1e-4
+
+
+@settings(max_examples=20, deadline=None)
+@given(tokens=st.lists(st.integers(1, 299), min_size=1, max_size=6), seed=st.integers(0, 9))
+def test_padding_does_not_change_a_caption(tokens: list[int], seed: int) -> None:
+    model = tiny_model(seed=seed)
+    text = model.encoders["text"]
+    with torch.no_grad():
+        padded = text(torch.tensor([tokens + [0] * (6 - len(tokens))]))
+        # The same weights for captions of exactly this length, which have nothing to mask.
+        text.position = nn.Parameter(text.position[:, : len(tokens)])
+        torch.testing.assert_close(text(torch.tensor([tokens])), padded, atol=1e-5, rtol=0)
+
+
+def test_order_matters_in_captions_and_films() -> None:
+    model, raw = tiny_model(), raw_inputs(1)
+    for modality, swapped in (("text", raw["text"][:, [1, 0, 2, 3, 4, 5]]), ("video", raw["video"].flip(1))):
+        encoder = model.encoders[modality]
+        assert (encoder(raw[modality]) - encoder(swapped)).abs().max() > 1e-4
+
+
+def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
+    torch.manual_seed(0)
+    block = encoders.Block(EncoderConfig(width=4, depth=1, heads=1, embedding=4), drop_path=0.25)
+    branch = torch.ones(20_000, 1, 1)
+    dropped = block._drop(branch)
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert torch.equal(block.eval()._drop(branch), branch)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "millions"), [(("audio", "video"), 173), (("audio", "text", "video"), 297)]
+)
+def test_vit_b16_has_the_papers_parameters(
+    modalities: tuple[str, ...], millions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
+    with torch.device("meta"):
+        model = Model(vit_b16(("a", "b")), None)
+    count = sum(p.numel() for m in modalities for p in model.encoders[m].parameters())
+    assert count / 1e6 == pytest.approx(millions, rel=0.01)  # Table 5, Contrastive
+
+
+def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
+    full = vit_b16(("a", "b"))
+    shallow = {m: replace(config, depth=1) for m, config in full.configs.items()}
+    torch.manual_seed(0)
+    model = Model(replace(full, configs=shallow), None)
+    raw = {
+        "audio": torch.rand(2, *full.specs["audio"].shape[1:]) - 0.5,
+        "text": torch.randint(1, 50262, (2, 60)),
+        "video": torch.randint(0, 256, (2, *full.specs["video"].shape[1:]), dtype=torch.uint8),
+    }
+    loss_of = PairwiseInfoNCE()
+    features = {m: model.encoders[m].front(x) for m, x in raw.items()}
+    loss = loss_of(model.embed(features), {m: torch.ones(2, dtype=torch.bool) for m in raw})
+    loss.backward()
+    torch.optim.SGD(model.encoders.parameters(), 1e-3).step()
+    assert loss.isfinite()
+    for name, parameter in model.encoders.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name

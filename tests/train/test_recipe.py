@@ -1,0 +1,196 @@
+"""A run from a folder of clips to the matrix: complete, resumable, and refused where it cannot be."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sensemble_runtime.subsets import name, subsets
+from sensemble_sensors.dataset import read_dataset
+from sensemble_train import recipe
+from sensemble_train.config import Config
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
+from sensemble_train.presets import describe
+from sensemble_train.pretrain import PretrainConfig
+
+from .tiny import Line, dark_and_bright, write_index
+
+TRAINED = ("video", "audio+text")
+EVERY = sorted(name(subset) for subset in subsets(("audio", "text", "video")))
+
+
+def quiet(_stage: str, _done: int, _all: int) -> None:
+    pass
+
+
+def config_for(folder: Path, *train: str) -> Config:
+    steps = {"pretrain": PretrainConfig(steps=2, batch=8), "finetune": FinetuneConfig(steps=2, batch=4)}
+    return Config(str(folder), train, probe=ProbeConfig(steps=5), **steps)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Line]]:
+    folder = tmp_path_factory.mktemp("clips")
+    lines = dark_and_bright(folder)
+    return write_index(folder, lines), lines
+
+
+@pytest.fixture(scope="module")
+def run(
+    clips: tuple[Path, list[Line]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, Path, recipe.Matrix]:
+    config, out = config_for(clips[0], *TRAINED), tmp_path_factory.mktemp("out") / "run"
+    return config, out, recipe.run(config, out, quiet)
+
+
+def weights(out: Path) -> dict[str, Path]:
+    return {str(p.parent.relative_to(out)): p for p in out.rglob("weights.safetensors")}
+
+
+def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
+    _, out, matrix = run
+    assert set(weights(out)) == {"pretrained"} | {f"models/{m}/{t}" for m in METHODS for t in TRAINED}
+    assert {p.name for p in out.iterdir()} == {"config.json", "pretrained", "models", "matrix.json"}
+    assert len(json.loads((out / "pretrained" / "losses.json").read_text())) == 2
+    assert recipe.read_matrix(out) == matrix
+    methods = json.loads((out / "matrix.json").read_text())["methods"]
+    assert list(methods) == sorted(METHODS)
+    for rows in methods.values():
+        assert list(rows) == sorted(TRAINED)
+        for row in rows.values():
+            assert list(row) == EVERY
+            assert all(0 <= score <= 1 for score in row.values())
+
+
+def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:
+    config, out, matrix = run
+    before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
+    assert recipe.run(config, out, quiet) == matrix
+    assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ["models/masd/video"],
+        [f"models/{method}/audio+text" for method in METHODS],
+        ["pretrained", "models"],
+    ],
+    ids=["one cell", "one row", "everything"],
+)
+def test_an_interrupted_run_comes_to_the_same_numbers(
+    lost: list[str], run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    config, out, matrix = run
+    again = tmp_path / "run"
+    shutil.copytree(out, again)
+    (again / "matrix.json").unlink()
+    for folder in lost:
+        shutil.rmtree(again / folder)
+    assert recipe.run(config, again, quiet) == matrix
+    for cell, path in weights(out).items():
+        assert weights(again)[cell].read_bytes() == path.read_bytes(), cell
+
+
+def test_another_configuration_in_the_same_folder_is_refused(
+    run: tuple[Config, Path, recipe.Matrix],
+) -> None:
+    config, out, _ = run
+    with pytest.raises(ConfigurationError, match=r"seed was 0, is 7.*--out") as caught:
+        recipe.run(replace(config, seed=7), out, quiet)
+    assert "pretrain" not in str(caught.value)
+
+
+def test_train_modalities_that_no_labelled_example_has_are_refused(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    silent = [{k: v for k, v in line.items() if line["split"] != "train" or k != "audio"} for line in lines]
+    write_index(link(folder, tmp_path), silent)
+    with pytest.raises(ConfigurationError, match=r"audio\+video: .* have text\+video; choose"):
+        recipe.run(config_for(tmp_path, "audio+video"), tmp_path / "run", quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_modalities_that_no_labelled_example_has_together_are_refused(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    apart = [line for line in lines if line["split"] != "train"]
+    for i in range(4):
+        medium: Line = {"text": "a dark one"} if i < 2 else {"video": "train0.mkv"}
+        apart.append({"split": "train", "labels": [("dark", "bright")[i % 2]], **medium})
+    write_index(link(folder, tmp_path), apart)
+    with pytest.raises(ConfigurationError, match=r"text\+video: 0 labelled examples .* have"):
+        recipe.run(config_for(tmp_path, "text+video"), tmp_path / "run", quiet)
+
+
+@pytest.mark.parametrize("kept", [("text",), ("audio", "video")])
+def test_pretraining_examples_that_never_show_all_modalities_are_refused(
+    kept: tuple[str, ...], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    """Their encoders could not be aligned, nor MASD find a student: an endless loop, were it tried."""
+    folder, lines = clips
+    fields = {"split", "labels", *kept}
+    few = [{k: v for k, v in line.items() if line["split"] != "pretrain" or k in fields} for line in lines]
+    write_index(link(folder, tmp_path), [line for line in few if len(line) > 2])
+    with pytest.raises(ConfigurationError, match=r"pretrain.* all of audio\+text\+video"):
+        recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+
+
+def test_examples_of_several_labels_make_a_multi_label_task(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    labelled = [i for i, line in enumerate(lines) if line["split"] == "train"]
+    several = [dict(line) for line in lines]
+    several[labelled[0]]["labels"] = ["dark", "bright"]
+    description = describe(read_dataset(write_index(link(folder, tmp_path), several)))
+    assert description.task == "multi-label"
+    assert description.labels == ("bright", "dark")
+    assert describe(read_dataset(folder)).task == "multi-class"
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    assert list(matrix["masd"]["video"]) != []
+
+
+def test_shapes_come_from_the_media(clips: tuple[Path, list[Line]]) -> None:
+    specs = describe(read_dataset(clips[0])).specs
+    assert {m: spec.shape for m, spec in specs.items()} == {
+        "audio": (1, 8000),
+        "text": (1, 16),
+        "video": (1, 4, 32, 32, 3),
+    }
+    assert specs["video"].rate * specs["video"].window == 4
+
+
+def test_pictures_are_films_of_one_frame(tmp_path: Path) -> None:
+    lines: list[Line] = []
+    for i, split in enumerate(["pretrain"] * 6 + ["train"] * 4 + ["eval"] * 4):
+        label = ("dark", "bright")[i % 2]
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((80, 60, 3), (20, 220)[i % 2] + i, np.uint8))
+        lines.append({"split": split, "labels": [label], "image": f"{i}.png", "text": f"a {label} one"})
+    dataset = read_dataset(write_index(tmp_path, lines))
+    assert describe(dataset).specs["video"].shape == (1, 1, 64, 64, 3)
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    assert sorted(matrix["finetune"]["video"]) == ["text", "text+video", "video"]
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_a_dataset_without_a_labelled_split_is_refused(
+    split: str, clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    write_index(link(folder, tmp_path), [line for line in lines if line["split"] != split])
+    with pytest.raises(ConfigurationError, match=rf"no example of the split '{split}'"):
+        describe(read_dataset(tmp_path))
+
+
+def link(folder: Path, into: Path) -> Path:
+    """Copy the media of a dataset."""
+    for file in folder.glob("*.mkv"):
+        shutil.copy(file, into)
+    return into

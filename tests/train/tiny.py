@@ -1,0 +1,88 @@
+"""Small things to train on: models of a few thousand weights, and a folder of clips written with PyAV."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.encoders import EncoderConfig
+from sensemble_train.model import Description, Model
+from sensemble_train.tokens import train_tokenizer
+from torch import Tensor
+
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.1, 1.0),
+    "text": InputSpec("text", "int64", (1, 6), 0, 0.0, 0.0, 1.0),
+    "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 20.0, 0.1, 0.1, 1.0),
+}
+PLAIN = EncoderConfig(width=16, depth=2, heads=2, embedding=8, patch=8, vocabulary=300)
+STEM = EncoderConfig(width=16, depth=1, heads=2, embedding=8, patch=8, vocabulary=300, stem=(4, 8), tubelet=2)
+
+
+def tiny_model(
+    config: EncoderConfig = PLAIN, *, labels: int = 3, multi: bool = False, seed: int = 0
+) -> Model:
+    """A model of all three modalities, in evaluation mode."""
+    torch.manual_seed(seed)
+    names = tuple(f"label {i}" for i in range(labels))
+    task = "multi-label" if multi else "multi-class"
+    description = Description(SPECS, dict.fromkeys(SPECS, config), names, task)
+    return Model(description, train_tokenizer(["a word", "another word"], 300)).eval()
+
+
+def raw_inputs(count: int, seed: int = 0) -> dict[str, Tensor]:
+    """Noise in the form that a tiny model's sensors give."""
+    draw = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(1, 300, (count, 6), generator=draw)
+    tokens[:, 4:] = 0
+    return {
+        "audio": torch.rand(count, 1600, generator=draw) - 0.5,
+        "text": tokens,
+        "video": torch.randint(0, 256, (count, 2, 16, 16, 3), dtype=torch.uint8, generator=draw),
+    }
+
+
+def write_clip(path: Path, level: int, hertz: float) -> None:
+    """Half a second of four grey frames and a tone."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("ffv1", rate=8)
+        picture.width = picture.height = 32
+        picture.pix_fmt = "gray"
+        sound = container.add_stream("flac", rate=16000, layout="mono")
+        for i in range(4):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32), level + 5 * i, np.uint8), format="gray")
+            frame.pts, frame.time_base = i, Fraction(1, 8)
+            container.mux(picture.encode(frame))
+        wave = (9000 * np.sin(2 * np.pi * hertz * np.arange(8000) / 16000)).astype(np.int16)[None]
+        samples = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+        samples.sample_rate, samples.pts, samples.time_base = 16000, 0, Fraction(1, 16000)
+        container.mux(sound.encode(samples))
+        for stream in (picture, sound):
+            container.mux(stream.encode(None))
+
+
+Line = dict[str, object]
+
+
+def write_index(folder: Path, lines: list[Line]) -> Path:
+    text = "".join(json.dumps({"id": str(i), **line}) + "\n" for i, line in enumerate(lines))
+    (folder / "index.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def dark_and_bright(folder: Path, *, pretrain: int = 8, train: int = 4, evaluation: int = 4) -> list[Line]:
+    """Write clips of two classes; give the lines of their index, of which every fourth lacks a modality."""
+    lines: list[Line] = []
+    for split, count in (("pretrain", pretrain), ("train", train), ("eval", evaluation)):
+        for i in range(count):
+            label = ("dark", "bright")[i % 2]
+            name = f"{split}{i}.mkv"
+            write_clip(folder / name, (30, 200)[i % 2] + i, (300, 1800)[i % 2] + 10 * i)
+            media: Line = {"video": name, "audio": name, "text": f"a {label} one"}
+            if i % 4 == 3:
+                del media[("audio", "text", "video")[(i // 4) % 3]]
+            lines.append({"split": split, "labels": [] if split == "pretrain" else [label], **media})
+    return lines
