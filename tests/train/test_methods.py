@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sensemble_train.data import Clips
+from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import (
     FinetuneConfig,
     ProbeConfig,
@@ -180,7 +181,7 @@ def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows() -> None:
         for m in ("audio", "video"):
             clips.inputs[m][~clips.present[m]] = filling  # type: ignore[assignment]
         draw = torch.Generator().manual_seed(0)
-        losses = pretrain(model, clips, PretrainConfig(steps=25, batch=12), draw, quiet)
+        losses = pretrain(model, clips, PretrainConfig(steps=12, batch=12), draw, quiet)
         return losses, model.state_dict()
 
     losses, weights = pretrained(0)
@@ -188,3 +189,11 @@ def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows() -> None:
     again, other = pretrained(9)
     assert again == losses
     assert all(torch.equal(value, other[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 4), (0, 4), (9, 1)])
+def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(count: int, batch: int) -> None:
+    model = tiny_model(STEM)
+    clips, config, draw = clips_of(model, 9), replace(FEW, batch=batch), torch.Generator()
+    with pytest.raises(ConfigurationError, match="two at least"):
+        finetune(model, clips.take(torch.arange(count)), ("video",), config, draw, quiet)

@@ -64,7 +64,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "broken description": lambda folder: (folder / "model.json").write_text("{", "utf-8"),
     "another width": _edit(lambda d: d["configs"]["audio"].update(width=32)),
     "a deeper encoder": _edit(lambda d: d["configs"]["text"].update(depth=3)),
-    "a patch of nothing": _edit(lambda d: d["configs"]["video"].update(patch=0)),
+    "no heads": _edit(lambda d: d["configs"]["video"].update(heads=0)),
     "a tubelet that does not divide": _edit(lambda d: d["specs"]["video"].update(shape=[1, 3, 16, 16, 3])),
     "an unknown modality": _edit(lambda d: d["specs"].update(smell=d["specs"].pop("audio"))),
     "a field of another type": _edit(lambda d: d["configs"]["audio"].update(depth="deep")),
