@@ -60,7 +60,7 @@ TAKES = 2
 
 
 def cache_folder(config: DigitsConfig) -> Path:
-    """Return where this dataset lives once built; another configuration or version lives elsewhere."""
+    """Return where the dataset of this seed and version lives once built."""
     tag = f"digits-v{VERSION}-seed{config.seed}"
     return Path(platformdirs.user_cache_dir("sensemble")) / tag
 
