@@ -18,12 +18,8 @@ from sensemble_export.pool import Delegation
 _NEEDLESS = (
     _passes.ConvertToSDPAPass,
     _passes.ConvertToUpsampleBilinear2d,
-    _passes.FuseBatchNormPass,  # `rewrite.lowerable` has folded them
-    _passes.DecomposeBatchNorm,
     _passes.PReLUReshapePass,
     _passes.Conv1dUnsqueezePass,
-    _passes.RemoveGetItemPass,
-    _passes.PropagateCustomMetaPass,
 )
 
 
@@ -36,7 +32,7 @@ class Lowered:
 
 
 def lower(encoder: nn.Module, window: Tensor) -> Lowered:
-    """Lower a module of `rewrite.lowerable`, quantized or not, that takes a tensor like `window` [1, ...]."""
+    """Lower a module, quantized or not, that takes a tensor like `window` [1, ...]."""
     with torch.no_grad():
         exported = torch.export.export(encoder, (window,))
     # Checking the intermediate form over and over takes a quarter of the time; parity checks the result.

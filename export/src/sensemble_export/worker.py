@@ -5,7 +5,6 @@ Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `MODALIT
 one line of JSON a task: `{"task", "delegation"}`, or at the first failure `{"task", "error"}`.
 """
 
-import gc
 import json
 import sys
 from dataclasses import asdict
@@ -30,7 +29,6 @@ def build(encoder: nn.Module, windows: Tensor, scheme: str) -> Lowered:
 def main(folder: Path, tasks: list[str]) -> None:
     """Do `tasks`, in order."""
     torch.set_num_threads(1)
-    gc.freeze()  # a million objects of the libraries, which the collector would walk while graphs come and go
     model = load_model(folder / "model")
     for task in tasks:
         modality, scheme = task.split(":")
