@@ -27,6 +27,13 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
+def test_an_empty_caption_has_a_finite_embedding() -> None:
+    encoder = make_model(3).encoders["text"]
+    with torch.no_grad():
+        for module in (encoder, lowerable(encoder, int8=True)):
+            assert module(torch.zeros(1, 8, dtype=torch.long)).isfinite().all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     rows=st.integers(1, 20), width=st.integers(1, 20), scale=st.floats(1e-6, 1e4), seed=st.integers(0, 1000)

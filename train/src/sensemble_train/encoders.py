@@ -143,7 +143,8 @@ class Trunk(nn.Module):
         else:
             batch, count = keep.shape
             keep = keep.view(batch, 1, count)
-            average = keep / torch.bmm(keep, keep.view(batch, count, 1))
+            # An empty caption has no token that counts; its embedding is arbitrary, but a number.
+            average = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
             x = torch.bmm(average, x).view(batch, -1)
         x = self.spread(self.project(x))
         size = x.shape[1]
