@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import active_count
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,19 @@ def test_a_media_file_plays_sound_and_picture_aligned(
     ends = np.cumsum([len(chunk) for chunk in data(streams["audio"], "audio")]) / 16000
     np.testing.assert_allclose([s.time - first_frame for s in streams["audio"]], ends)
     np.testing.assert_allclose([s.time - first_frame for s in streams["video"]], np.arange(6) / 8)
+
+
+def test_a_sensor_opened_late_misses_nothing_of_what_was_played_since_it_was_handed_out(
+    studio: Studio, specs: Specs, read_all: ReadAll
+) -> None:
+    path = studio.write("clip.mkv", studio.frames(6))
+    replay = MediaReplay(path, specs)
+    sensor = replay.sensor("video")
+    with replay:
+        sleep(0.3)
+        sensor.open(specs["video"])
+        frames = data(read_all(sensor), "video")
+    np.testing.assert_array_equal(frames, decode_video(path, 8, 6, (32, 32)))
 
 
 def test_a_media_file_without_a_track_for_the_specs_is_told(studio: Studio, specs: Specs) -> None:

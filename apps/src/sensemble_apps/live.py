@@ -53,8 +53,11 @@ def media(bundle: Bundle, path: Path, record: Path | None) -> Stream:
         BadDataError: it cannot be read, or has no track for the bundle.
         RecordError: the record cannot be opened or written.
     """
-    with MediaReplay(path, bundle.specs) as player:
-        yield from devices(bundle, [player.sensor(m) for m in player.modalities], record)
+    player = MediaReplay(path, bundle.specs)
+    # Before it plays, for the first frame comes at once.
+    sensors = [player.sensor(m) for m in player.modalities]
+    with player:
+        yield from devices(bundle, sensors, record)
 
 
 def replay(

@@ -1,5 +1,6 @@
 """Play dataset examples and media files as the sensors that could have recorded them."""
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
@@ -84,33 +85,43 @@ def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tupl
 
 
 class _Outlet:
-    """One sensor of a player; what comes while nobody reads is dropped, as it is with a device."""
+    """One sensor of a player; what comes while it is unplugged is dropped, as it is with a device.
+
+    It is plugged from when the player hands it out, so that whoever takes a moment to open it misses nothing.
+    """
 
     def __init__(self, name: str, spec: InputSpec) -> None:
         self.modality = spec.modality
         self.name = name
         self._spec = spec
         self._lock = Lock()
-        self._box: Mailbox | None = None
+        self._box: Mailbox | None = None  # None while unplugged
+        self._open = False
         self._over: SensorsError | None = None
+
+    def plug(self) -> None:
+        with self._lock:
+            if self._box is None:
+                self._box = Mailbox(_WAITING)
+                if self._over is not None:
+                    self._box.end(self._over)
 
     def open(self, spec: InputSpec) -> None:
         if spec != self._spec:
             raise SensorUnavailableError(f"{self.name}: plays {self._spec}, not {spec}")
-        with self._lock:
-            self._box = Mailbox(_WAITING)
-            if self._over is not None:
-                self._box.end(self._over)
+        self.plug()
+        self._open = True
 
     def read(self, timeout: float) -> Sample | None:
         box = self._box
-        if box is None:
+        if box is None or not self._open:
             raise SensorLostError(f"{self.name}: is unplugged")
         return box.get(timeout)
 
     def close(self) -> None:
         with self._lock:
             self._box = None
+            self._open = False
 
     def put(self, sample: Sample) -> None:
         with self._lock:
@@ -124,7 +135,7 @@ class _Outlet:
                 self._box.end(over)
 
 
-class _Player:
+class _Player(ABC):
     """Plays a stream of samples in real time, from one thread, through one sensor a modality.
 
     Samples whose time has passed go out at once, so that a player that was late catches up. Closing a sensor
@@ -139,9 +150,9 @@ class _Player:
         self._thread = Thread(target=self._play, name=name, daemon=True)
         self._bad: BadDataError | None = None
 
+    @abstractmethod
     def _stream(self, origin: float) -> Iterator[Sample]:
         """Yield samples in the order of their times, from `origin` on."""
-        raise NotImplementedError
 
     def sensor(self, modality: str) -> Sensor:
         """Return the sensor of `modality`; it raises SensorEndedError when all is played.
@@ -153,6 +164,7 @@ class _Player:
             raise SensorUnavailableError(
                 f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
             )
+        self._outlets[modality].plug()
         return self._outlets[modality]
 
     def start(self) -> None:

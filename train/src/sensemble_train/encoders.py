@@ -5,6 +5,8 @@ The encoders are written to be lowered (DESIGN, "One front end"): attention is s
 run the same graph. The stem is the patch embedding of ViT or, for small data, a stack of convolutions.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -190,7 +192,7 @@ def _tokens(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """What the three encoders share: a front end without parameters, then all that is learned.
 
     The front end's output is the same for a window every time, so training on data that fits in memory
@@ -201,9 +203,9 @@ class Encoder(nn.Module):
         """Turn the sensor's tensor into features; nothing here is learned."""
         return raw
 
+    @abstractmethod
     def encode(self, features: Tensor) -> Tensor:
         """Turn features into embeddings float32 [B, d] of unit length."""
-        raise NotImplementedError
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
@@ -276,4 +278,8 @@ class TextEncoder(Encoder):
         return self.trunk(self.token(features) + self.position, keep)  # type: ignore[no-any-return]
 
 
-ENCODERS = {"audio": AudioEncoder, "text": TextEncoder, "video": VideoEncoder}
+ENCODERS: dict[str, Callable[[InputSpec, EncoderConfig], Encoder]] = {
+    "audio": AudioEncoder,
+    "text": TextEncoder,
+    "video": VideoEncoder,
+}

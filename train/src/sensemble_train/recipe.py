@@ -50,13 +50,15 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
     dataset = read_dataset(Path(config.data))
     wanted = check(config, dataset)
     claim(out, config)
+    fresh: Matrix = {method: {} for method in METHODS}
+    matrix = read_matrix(out) if (out / "matrix.json").exists() else fresh
+    if all(name(train) in matrix[m] and _is_trained(out, m, train) for m in METHODS for train in wanted):
+        return matrix
     torch.manual_seed(config.seed)
     model = _new_model(dataset)
     clips = {split: _features(model, split, dataset, progress) for split in ("pretrain", "train", "eval")}
     model = _pretrained(model, clips["pretrain"], config, out, progress)
     embeddings = embed_clips(model, clips["train"])
-    fresh: Matrix = {method: {} for method in METHODS}
-    matrix = read_matrix(out) if (out / "matrix.json").exists() else fresh
     for train in wanted:
         models = _downstream(model, embeddings, clips, train, config, out, progress)
         for method, trained in models.items():
@@ -106,14 +108,6 @@ def read_matrix(out: Path) -> Matrix:
     """Read the matrix of a run folder."""
     matrix: Matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))["methods"]
     return matrix
-
-
-def windows(model: Model, examples: Sequence[Example], count: int) -> dict[str, Tensor]:
-    """Decode raw sensor tensors of up to `count` examples that have every modality: modality -> [n, ...]."""
-    description = model.description
-    whole = [e for e in examples if set(description.specs) <= set(e.modalities)][:count]
-    labels, task = description.labels, description.task
-    return decode(whole, description.specs, model.tokenizer, labels, task, lambda _done, _all: None).inputs
 
 
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
@@ -172,8 +166,8 @@ def _downstream(
     """Return the model of every method for one M_T, training those that the run folder lacks."""
 
     def cell(method: str, make: Callable[[], Model]) -> Model:
-        folder = out / "models" / method / name(train)
-        if not (folder / "weights.safetensors").exists():
+        folder = _cell(out, method, train)
+        if not _is_trained(out, method, train):
             # So that what is drawn does not hang on which cells were there before.
             torch.manual_seed(_generator(config, f"{method} {name(train)}").initial_seed())
             save_model(make(), folder)
@@ -195,6 +189,14 @@ def _downstream(
     merged = cell("wiseft", lambda: wiseft(tuned, probed, alpha))
     both = cell("masd+wiseft", lambda: wiseft(masd, probed, alpha))
     return dict(zip(METHODS, (probed, tuned, merged, masd, both), strict=True))
+
+
+def _cell(out: Path, method: str, train: tuple[str, ...]) -> Path:
+    return out / "models" / method / name(train)
+
+
+def _is_trained(out: Path, method: str, train: tuple[str, ...]) -> bool:
+    return (_cell(out, method, train) / "weights.safetensors").exists()
 
 
 def _generator(config: Config, purpose: str) -> torch.Generator:
