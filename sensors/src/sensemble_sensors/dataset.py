@@ -1,7 +1,10 @@
 """The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format")."""
 
+# An index may have millions of lines, and a Path costs several times what it asks of the system.
+# ruff: noqa: PTH113, PTH114, PTH118
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -87,7 +90,7 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
         raise BadDataError(
             f"{index}: cannot be read ({error.strerror}); a dataset is a folder with this file"
         ) from error
-    root = folder.resolve()
+    root = _Root(folder)
     examples: dict[str, Example] = {}
     skipped: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -113,6 +116,22 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
 def _check_new(example: Example, examples: dict[str, Example]) -> None:
     if example.id in examples:
         raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
+
+
+class _Root:
+    """A dataset's folder, and where the files in it really are; each folder in it is looked up once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = os.path.realpath(folder)
+        self._folders: dict[PurePosixPath, str] = {}
+
+    def locate(self, path: PurePosixPath) -> str:
+        """Return the real place of `path`, relative to the folder, with every link followed."""
+        parent = path.parent
+        if parent not in self._folders:
+            self._folders[parent] = os.path.realpath(os.path.join(self.path, parent))
+        target = os.path.join(self._folders[parent], path.name)
+        return os.path.realpath(target) if os.path.islink(target) else target
 
 
 class _Line:
@@ -155,7 +174,7 @@ class _Line:
             raise BadDataError("labels: must be a list of names, each once")
         return tuple(names)
 
-    def file(self, name: str, root: Path, folder: Path) -> Path | None:
+    def file(self, name: str, root: "_Root", folder: Path) -> Path | None:
         relative = self.text(name)
         if relative is None:
             return None
@@ -164,15 +183,15 @@ class _Line:
             raise BadDataError(
                 f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
             )
-        target = (root / path).resolve()
-        if not target.is_relative_to(root):
+        target = root.locate(path)
+        if target != root.path and not target.startswith(os.path.join(root.path, "")):
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
-        if not target.is_file():
+        if not os.path.isfile(target):
             raise BadDataError(f"{name}: there is no file {relative!r}")
         return folder / path
 
 
-def _example(line: _Line, root: Path, folder: Path, number: int) -> Example:
+def _example(line: _Line, root: "_Root", folder: Path, number: int) -> Example:
     name, split, labels = line.text("id"), line.text("split"), line.labels()
     if name is None:
         raise BadDataError("id: is missing")
