@@ -19,7 +19,8 @@ class Config:
         data: a folder in the data format.
         train_modalities: each M_T to train for, as `audio+video`.
         seed: draws the initial weights and every batch.
-        distill: how many unlabelled examples make D_SD (Sec. 5: a sample as large as the labelled data).
+        distill: at most how many unlabelled examples make D_SD. All that `digits` has: a student that sees few
+            learns them by heart.
         pretrain: contrastive pretraining.
         probe: the linear probe.
         finetune: finetuning and MASD.
@@ -28,7 +29,7 @@ class Config:
     data: str
     train_modalities: tuple[str, ...] = ("video",)
     seed: int = 0
-    distill: int = 1000
+    distill: int = 2700
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)

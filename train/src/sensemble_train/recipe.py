@@ -184,7 +184,8 @@ def _downstream(
         "linear_probe", lambda: linear_probe(model, embeddings, clips["train"], train, config.probe)
     )
     tuned = cell("finetune", lambda: trained("finetune", None))
-    masd = cell("masd", lambda: trained("masd", sample))
+    # With nothing unlabelled there is no student, and MASD is finetuning.
+    masd = cell("masd", lambda: trained("masd", sample) if set(train) < set(model.modalities) else tuned)
     alpha = config.finetune.alpha
     merged = cell("wiseft", lambda: wiseft(tuned, probed, alpha))
     both = cell("masd+wiseft", lambda: wiseft(masd, probed, alpha))
