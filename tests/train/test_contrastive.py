@@ -1,6 +1,7 @@
-"""InfoNCE against CLIP's loss written anew in numpy, and against its own definition over pairs."""
+"""InfoNCE against open_clip's, against CLIP's loss written anew in numpy, and against its own definition."""
 
 import math
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sensemble_train.contrastive import MAX_SCALE, PairwiseInfoNCE
+from open_clip.loss import ClipLoss
+from sensemble_train.contrastive import MAX_SCALE, global_loss
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -29,7 +31,11 @@ def units(count: int, size: int, seed: int) -> Array:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def everywhere(modalities: str, count: int) -> dict[str, Tensor]:
+def log_scale(scale: float = 1 / 0.07) -> Tensor:
+    return torch.tensor([math.log(scale)], dtype=torch.float64)
+
+
+def everywhere(modalities: Iterable[str], count: int) -> dict[str, Tensor]:
     return {m: torch.ones(count, dtype=torch.bool) for m in modalities}
 
 
@@ -37,18 +43,15 @@ def everywhere(modalities: str, count: int) -> dict[str, Tensor]:
 @given(count=st.integers(2, 9), size=st.integers(2, 6), scale=st.floats(0.5, 90), seed=st.integers(0, 999))
 def test_two_modalities_give_clips_loss(count: int, size: int, scale: float, seed: int) -> None:
     a, b = units(count, size, seed), units(count, size, seed + 1000)
-    loss = PairwiseInfoNCE().double()
-    with torch.no_grad():
-        loss.log_scale.fill_(math.log(scale))
-    value = loss({"a": torch.from_numpy(a), "b": torch.from_numpy(b)}, everywhere("ab", count))
+    pair = {"a": torch.from_numpy(a), "b": torch.from_numpy(b)}
+    value = global_loss(pair, log_scale(scale), everywhere("ab", count))
     assert value.item() == pytest.approx(clip_loss(a, b, scale), abs=1e-6)
 
 
 def test_gradients_equal_finite_differences_of_clips_loss() -> None:
     a, b = units(5, 4, 0), units(5, 4, 1)
-    loss = PairwiseInfoNCE().double()
-    leaf = torch.from_numpy(a).requires_grad_()
-    loss({"a": leaf, "b": torch.from_numpy(b)}, everywhere("ab", 5)).backward()
+    leaf, temperature = torch.from_numpy(a).requires_grad_(), log_scale().requires_grad_()
+    global_loss({"a": leaf, "b": torch.from_numpy(b)}, temperature, everywhere("ab", 5)).backward()
     step = 1e-6
     expected = np.empty_like(a)
     for place in np.ndindex(*a.shape):
@@ -59,16 +62,14 @@ def test_gradients_equal_finite_differences_of_clips_loss() -> None:
     assert leaf.grad is not None
     np.testing.assert_allclose(leaf.grad.numpy(), expected, atol=1e-6)
     ends = [clip_loss(a, b, math.exp(sign * step) / 0.07) for sign in (1, -1)]
-    assert loss.log_scale.grad is not None
-    assert loss.log_scale.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
+    assert temperature.grad is not None
+    assert temperature.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
 
 
 def test_the_temperature_is_learned_up_to_clips_bound() -> None:
-    loss = PairwiseInfoNCE().double()
     a, b = units(4, 3, 0), units(4, 3, 1)
-    with torch.no_grad():
-        loss.log_scale.fill_(10.0)
-    value = loss({"a": torch.from_numpy(a), "b": torch.from_numpy(b)}, everywhere("ab", 4))
+    pair = {"a": torch.from_numpy(a), "b": torch.from_numpy(b)}
+    value = global_loss(pair, log_scale(1e4), everywhere("ab", 4))
     assert value.item() == pytest.approx(clip_loss(a, b, MAX_SCALE), rel=1e-6)
 
 
@@ -89,13 +90,27 @@ def test_is_the_mean_over_pairs_of_the_rows_that_both_have(present: dict[str, li
         both = np.array(present[a]) & np.array(present[b])
         if both.sum() >= 2:
             expected.append(clip_loss(rows[a][both], rows[b][both], 1 / 0.07))
-    loss = PairwiseInfoNCE().double()
     there = {m: torch.tensor(mask) for m, mask in present.items()}
     leaves = {m: torch.from_numpy(x).requires_grad_() for m, x in rows.items()}
-    value = loss(leaves, there)
+    value = global_loss(leaves, log_scale(), there)
     assert value.item() == pytest.approx(np.mean(expected) if expected else 0.0, abs=1e-6)
     value.backward()
     for m, leaf in leaves.items():
         assert leaf.grad is None or not leaf.grad[~there[m]].any()
     noise = {m: torch.where(there[m][:, None], x.detach(), 7.0) for m, x in leaves.items()}
-    assert loss(noise, there).item() == pytest.approx(value.item(), abs=1e-12)
+    assert global_loss(noise, log_scale(), there).item() == pytest.approx(value.item(), abs=1e-12)
+
+
+def test_loss_and_gradients_are_open_clips() -> None:
+    names = ("audio", "text", "video")
+    rows = [torch.from_numpy(units(9, 5, seed)) for seed in range(3)]
+    ours = {m: x.clone().requires_grad_() for m, x in zip(names, rows, strict=True)}
+    theirs = [x.clone().requires_grad_() for x in rows]
+    temperature, other = log_scale().requires_grad_(), log_scale().requires_grad_()
+    value = global_loss(ours, temperature, everywhere(names, 9))
+    reference = sum(ClipLoss()(a, b, other.exp()) for a, b in combinations(theirs, 2)) / 3
+    torch.testing.assert_close(value, reference, atol=1e-6, rtol=0)
+    value.backward()
+    reference.backward()
+    for leaf, twin in zip((*ours.values(), temperature), (*theirs, other), strict=True):
+        torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)

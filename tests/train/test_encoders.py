@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train import encoders
-from sensemble_train.contrastive import PairwiseInfoNCE
+from sensemble_train.contrastive import Contrastive
+from sensemble_train.data import Clips
 from sensemble_train.encoders import EncoderConfig
 from sensemble_train.model import Model
 from sensemble_train.presets import vit_b16
@@ -84,10 +85,10 @@ def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
         "text": torch.randint(1, 50262, (2, 60)),
         "video": torch.randint(0, 256, (2, *full.specs["video"].shape[1:]), dtype=torch.uint8),
     }
-    loss_of = PairwiseInfoNCE()
     features = {m: model.encoders[m].front(x) for m, x in raw.items()}
-    loss = loss_of(model.embed(features), {m: torch.ones(2, dtype=torch.bool) for m in raw})
-    loss.backward()
+    batch = Clips(features, {m: torch.ones(2, dtype=torch.bool) for m in raw}, None)
+    objective = Contrastive(model)
+    loss = objective.backward(objective, [(batch,)], torch.manual_seed)
     torch.optim.SGD(model.encoders.parameters(), 1e-3).step()
     assert loss.isfinite()
     for name, parameter in model.encoders.named_parameters():

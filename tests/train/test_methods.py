@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ from sensemble_train.methods import (
 )
 from sensemble_train.model import Model
 from sensemble_train.pretrain import PretrainConfig, pretrain
+from sensemble_train.steplog import read_losses
+from sensemble_train.trainer import Loop
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
@@ -30,10 +34,6 @@ from .tiny import STEM, raw_inputs, tiny_model
 
 ALL = ("audio", "text", "video")
 FEW = FinetuneConfig(steps=3, batch=4)
-
-
-def quiet(_done: int, _all: int) -> None:
-    pass
 
 
 def clips_of(model: Model, count: int, seed: int = 0, absent: Sequence[tuple[str, int]] = ()) -> Clips:
@@ -47,8 +47,8 @@ def clips_of(model: Model, count: int, seed: int = 0, absent: Sequence[tuple[str
 
 def tuned(train: tuple[str, ...], extra: Clips | None, seed: int = 0) -> Model:
     model = tiny_model(STEM)
-    draw = torch.Generator().manual_seed(seed)
-    return finetune(model, clips_of(model, 9), train, FEW, draw, quiet, extra)
+    with TemporaryDirectory() as folder:
+        return finetune(model, clips_of(model, 9), train, FEW, Loop(Path(folder), seed), extra)
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -78,9 +78,9 @@ def test_the_probe_is_as_good_as_logistic_regression_where_classes_are_separable
     embeddings = {m: (centres[classes] + rng.normal(0, 0.1, (60, 8))).astype(np.float32) for m in ALL}
     model = tiny_model()
     there = {m: torch.ones(60, dtype=torch.bool) for m in ALL}
-    clips = Clips({m: torch.zeros(60, 1) for m in ALL}, there, torch.from_numpy(classes))
     tensors = {m: torch.from_numpy(x) for m, x in embeddings.items()}
-    probed = linear_probe(model, tensors, clips, train, ProbeConfig())
+    embedded = Clips(tensors, there, torch.from_numpy(classes))
+    probed = linear_probe(model, embedded, train, ProbeConfig())
     pooled = np.mean([embeddings[m] for m in train], axis=0)
     guesses = probed.head(torch.from_numpy(pooled)).argmax(dim=1).numpy()
     reference = LogisticRegression(max_iter=1000).fit(pooled, classes).score(pooled, classes)
@@ -113,12 +113,12 @@ def test_self_distillation_is_the_papers_formula(rows: int, classes: int, multi:
     assert equal.grad.abs().max() < 1e-9
 
 
-def test_no_gradient_reaches_the_teachers_sensors() -> None:
+def test_no_gradient_reaches_the_teachers_sensors(tmp_path: Path) -> None:
     """The text encoder only teaches here, and no loss but distillation is counted."""
     model = tiny_model(STEM)
     config = replace(FEW, distillation=1.0, weight_decay=0.0)
-    draw = torch.Generator().manual_seed(0)
-    trained = finetune(model, clips_of(model, 9), ("text",), config, draw, quiet, clips_of(model, 9, 1))
+    extra = clips_of(model, 9, 1)
+    trained = finetune(model, clips_of(model, 9), ("text",), config, Loop(tmp_path, 0), extra)
     before = dict(model.named_parameters())
     moved = {name for name, value in trained.named_parameters() if not torch.equal(value, before[name])}
     assert not any(name.startswith("encoders.text") for name in moved)
@@ -161,7 +161,7 @@ def test_masd_uses_only_unlabelled_examples_that_have_everything() -> None:
     assert same(tuned(("video",), more), tuned(("video",), whole))
 
 
-def test_finetuning_is_determined_by_its_generator_and_leaves_the_probe_alone() -> None:
+def test_finetuning_is_determined_by_its_seed_and_leaves_the_probe_alone() -> None:
     probed = tiny_model(STEM)
     before = copy.deepcopy(probed)
     torch.manual_seed(1)
@@ -174,15 +174,15 @@ def test_finetuning_is_determined_by_its_generator_and_leaves_the_probe_alone() 
     assert not same(first.encoders["audio"], probed.encoders["audio"])
 
 
-def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows() -> None:
+def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows(tmp_path: Path) -> None:
     def pretrained(filling: float) -> tuple[list[float], dict[str, Tensor]]:
         model = tiny_model(STEM)
         clips = clips_of(model, 12, absent=[("audio", 1), ("audio", 5), ("video", 2)])
         for m in ("audio", "video"):
             clips.inputs[m][~clips.present[m]] = filling  # type: ignore[assignment]
-        draw = torch.Generator().manual_seed(0)
-        losses = pretrain(model, clips, PretrainConfig(steps=12, batch=12), draw, quiet)
-        return losses, model.state_dict()
+        folder = tmp_path / str(filling)
+        trained = pretrain(model, clips, PretrainConfig(steps=12, batch=12), Loop(folder, 0))
+        return read_losses(folder), trained.state_dict()
 
     losses, weights = pretrained(0)
     assert losses[-1] < losses[0]
@@ -192,8 +192,10 @@ def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows() -> None:
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 4), (0, 4), (9, 1)])
-def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(count: int, batch: int) -> None:
+def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(
+    count: int, batch: int, tmp_path: Path
+) -> None:
     model = tiny_model(STEM)
-    clips, config, draw = clips_of(model, 9), replace(FEW, batch=batch), torch.Generator()
+    clips, config = clips_of(model, 9), replace(FEW, batch=batch)
     with pytest.raises(ConfigurationError, match="two at least"):
-        finetune(model, clips.take(torch.arange(count)), ("video",), config, draw, quiet)
+        finetune(model, clips.take(torch.arange(count)), ("video",), config, Loop(tmp_path, 0))

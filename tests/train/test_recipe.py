@@ -16,6 +16,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.presets import describe
 from sensemble_train.pretrain import PretrainConfig
+from sensemble_train.steplog import read_losses
 
 from .tiny import Line, dark_and_bright, write_index
 
@@ -54,8 +55,8 @@ def weights(out: Path) -> dict[str, Path]:
 def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
     _, out, matrix = run
     assert set(weights(out)) == {"pretrained"} | {f"models/{m}/{t}" for m in METHODS for t in TRAINED}
-    assert {p.name for p in out.iterdir()} == {"config.json", "pretrained", "models", "matrix.json"}
-    assert len(json.loads((out / "pretrained" / "losses.json").read_text())) == 2
+    assert {p.name for p in out.iterdir()} == {"config.json", "locks", "pretrained", "models", "matrix.json"}
+    assert len(read_losses(out / "pretrained")) == 2
     assert recipe.read_matrix(out) == matrix
     methods = json.loads((out / "matrix.json").read_text())["methods"]
     assert list(methods) == sorted(METHODS)

@@ -19,6 +19,7 @@ SPECS = {
     "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 20.0, 0.1, 0.1, 1.0),
 }
 PLAIN = EncoderConfig(width=16, depth=2, heads=2, embedding=8, patch=8, vocabulary=300)
+ONE_RANK = EncoderConfig(width=16, depth=2, heads=2, embedding=8, patch=8, vocabulary=300)
 STEM = EncoderConfig(width=16, depth=1, heads=2, embedding=8, patch=8, vocabulary=300, stem=(4, 8), tubelet=2)
 
 

@@ -1,9 +1,10 @@
 """Examples decoded into tensors: what the recipe trains on when the data fits in memory."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
+from typing import Protocol, Self
 
 import torch
 from sensemble_runtime.text import tokenize
@@ -16,9 +17,32 @@ from torch import Tensor
 Progress = Callable[[int, int], None]
 
 
+class Source(Protocol):
+    """Examples to train on, wherever they are."""
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Modality -> bool [N], which examples have it."""
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The labels, as those of `Clips`."""
+
+    def __len__(self) -> int: ...
+
+    def having(self, modalities: Sequence[str]) -> Self:
+        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+
+    def take(self, rows: Tensor) -> Self:
+        """Return the examples at `rows`, int64."""
+
+    def load(self, order: Iterable[Sequence[int]], device: torch.device, workers: int) -> Iterator["Clips"]:
+        """Yield a batch of features on `device` for each sequence of rows, decoded by `workers` processes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """N decoded examples.
+    """N decoded examples: a source in memory.
 
     Attributes:
         inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
@@ -47,11 +71,18 @@ class Clips:
             None if self.targets is None else self.targets[rows],
         )
 
-    def batches(self, size: int, generator: torch.Generator) -> Iterator["Clips"]:
-        """Yield the examples in a random order, `size` at a time, without a last batch of one."""
-        for rows in torch.randperm(len(self), generator=generator).split(size):
-            if len(rows) >= 2:
-                yield self.take(rows)
+    def to(self, device: torch.device) -> "Clips":
+        """Return the examples on `device`."""
+        return Clips(
+            {m: x.to(device, non_blocking=True) for m, x in self.inputs.items()},
+            {m: rows.to(device, non_blocking=True) for m, rows in self.present.items()},
+            None if self.targets is None else self.targets.to(device, non_blocking=True),
+        )
+
+    def load(self, order: Iterable[Sequence[int]], device: torch.device, workers: int) -> Iterator["Clips"]:
+        """Yield a batch for each sequence of rows; see `Source`. There is nothing left for workers to do."""
+        del workers
+        return (self.take(torch.tensor(rows)).to(device) for rows in order)
 
 
 def decode(

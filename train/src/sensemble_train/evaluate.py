@@ -6,25 +6,54 @@ from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.scores import score
 from sensemble_runtime.subsets import name, subsets
 
-from sensemble_train.data import Clips
-from sensemble_train.methods import embed_clips
+from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
+from sensemble_train.trainer import Loop
+
+_BATCH = 256
 
 
 @torch.no_grad()
-def evaluate(model: Model, clips: Clips) -> dict[str, float]:
+def embed(model: Model, source: Source, loop: Loop) -> Clips:
+    """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
+
+    Returns:
+        All examples, on every rank's CPU: embeddings float32 [N, d] in place of the inputs.
+    """
+    world = loop.world
+    model.eval().to(world.device)
+    rows = [part.tolist() for part in torch.arange(len(source)).split(_BATCH)][world.rank :: world.size]
+    found = {
+        m: torch.zeros(len(source), model.head.in_features, device=world.device) for m in model.modalities
+    }
+    done = 0
+    for part, clips in zip(rows, source.load(rows, world.device, loop.scale.workers), strict=True):
+        for m, features in clips.inputs.items():
+            found[m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
+        done += len(part)
+        loop.progress(done, sum(map(len, rows)))
+    embeddings = {m: world.sum(values).cpu() for m, values in found.items()}
+    model.cpu()
+    return Clips(embeddings, {m: source.present[m] for m in embeddings}, source.targets)
+
+
+@torch.no_grad()
+def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     """Return p(M_E; M_T) for every M_E: one row of the matrix, keyed as `audio+video`, in [0, 1].
 
     A subset is scored on the examples that have all of it; a subset that no example has is left out.
+
+    Args:
+        model: whose head classifies.
+        embedded: the labelled evaluation set, embedded by the model.
     """
-    assert clips.targets is not None  # noqa: S101 - the evaluation set is labelled
-    embeddings = embed_clips(model, clips)
-    names = sorted(embeddings)
-    pooled = torch.from_numpy(pool_subsets(np.stack([embeddings[m].numpy() for m in names])))
+    assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled
+    names = sorted(embedded.inputs)
+    pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     row = {}
     for subset, representation in zip(subsets(names), pooled, strict=True):
-        has = torch.stack([clips.present[m] for m in subset]).all(dim=0)
+        has = torch.stack([embedded.present[m] for m in subset]).all(dim=0)
         if has.any():
             logits = model.head(representation[has]).numpy()
-            row[name(subset)] = score(logits, clips.targets[has].numpy(), model.description.task)
+            row[name(subset)] = score(logits, embedded.targets[has].numpy(), model.description.task)
     return row

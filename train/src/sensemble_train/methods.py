@@ -1,41 +1,41 @@
 """Downstream training: linear probe, finetuning, MASD and WiSE-FT (paper, Sec. 4.2 and App. C)."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_train.data import Clips
-from sensemble_train.errors import ConfigurationError
+from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
-from sensemble_train.schedule import one_cycle
-
-Progress = Callable[[int, int], None]
+from sensemble_train.objective import MeanLoss
+from sensemble_train.order import Order
+from sensemble_train.schedule import Optimization
+from sensemble_train.trainer import Loop, fit
 
 METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft")
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeConfig:
-    """How the classifier is trained on frozen embeddings (Table 7, "Linear Probing")."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig(Optimization):
+    """How the classifier is trained on frozen embeddings (Table 7, "Linear Probing"); values of `digits`."""
 
     steps: int = 300
+    batch: int = 4096
     learning_rate: float = 1e-2
+    warmup: int = 30
     weight_decay: float = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class FinetuneConfig:
-    """How the whole model is trained from the probe (Table 7, "Finetuning").
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneConfig(Optimization):
+    """How the whole model is trained from the probe (Table 7, "Finetuning"); values of `digits`.
 
     Attributes:
-        steps: optimizer steps.
-        batch: labelled examples a step; MASD adds as many unlabelled ones.
-        learning_rate: the peak of AdamW's.
-        weight_decay: AdamW's.
         distillation: weight of the self-distillation loss; the task's has the rest (App. C: 0.5).
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
@@ -43,14 +43,21 @@ class FinetuneConfig:
     steps: int = 180
     batch: int = 64
     learning_rate: float = 3e-4
-    weight_decay: float = 0.05
+    warmup: int = 18
+    clip: float = 1.0
     distillation: float = 0.5
     alpha: float = 0.75
 
 
-def task_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """L of Eq. 2: cross entropy for class indices int64 [B], binary cross entropy for 0/1 targets [B, C]."""
-    if targets.dtype == torch.int64:
+def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
+    """L of Eq. 2: cross entropy (`multi-class`) or each class's binary one (`multi-label`).
+
+    Args:
+        logits: [B, C].
+        targets: class indices int64 [B], or float32 [B, C]: 0 and 1, or what mixup made of them.
+        task: `multi-class` or `multi-label`.
+    """
+    if task == "multi-class":
         return functional.cross_entropy(logits, targets)
     return functional.binary_cross_entropy_with_logits(logits, targets)
 
@@ -76,33 +83,8 @@ def freeze_norms(model: nn.Module) -> None:
             module.eval()
 
 
-def endless(clips: Clips, batch: int, generator: torch.Generator) -> Iterator[Clips]:
-    """Yield batches of `clips` epoch after epoch.
-
-    Raises:
-        ConfigurationError: there are no two examples to a batch, and so would never be a batch.
-    """
-    if min(batch, len(clips)) < 2:
-        raise ConfigurationError(
-            f"batches of {batch} from {len(clips)} examples that have {', '.join(clips.inputs)}: "
-            "training takes two at least; add examples or widen the batch"
-        )
-    while True:
-        yield from clips.batches(batch, generator)
-
-
-@torch.no_grad()
-def embed_clips(model: Model, clips: Clips, batch: int = 256) -> dict[str, Tensor]:
-    """Encode every modality of `clips` on its own, in evaluation mode: modality -> float32 [N, d]."""
-    model.eval()
-    return {
-        m: torch.cat([model.encoders[m].encode(rows) for rows in features.split(batch)])  # type: ignore[operator]
-        for m, features in clips.inputs.items()
-    }
-
-
 def linear_probe(
-    model: Model, embeddings: Mapping[str, Tensor], labelled: Clips, train: Sequence[str], config: ProbeConfig
+    model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
 ) -> Model:
     """Train a classifier on the frozen, pooled embeddings of the modalities `train` (M_T).
 
@@ -110,29 +92,33 @@ def linear_probe(
     folded into it afterwards.
 
     Args:
-        model: whose encoders gave `embeddings`; it is copied.
-        embeddings: of all modalities of `labelled`, [N, d] each.
-        labelled: the labelled examples.
+        model: whose encoders gave the embeddings; it is copied.
+        embedded: the labelled examples, each modality's embeddings [N, d] in place of its inputs.
         train: M_T; examples that lack one of them are left out.
         config: the optimizer's settings.
+        seed: draws the batches.
 
     Returns:
         A copy of `model` with the trained head, in evaluation mode.
+
+    Raises:
+        ConfigurationError: fewer than two examples have all of `train`.
     """
-    clips = labelled.having(train)
-    rows = torch.stack([labelled.present[m] for m in train]).all(dim=0)
-    pooled = torch.stack([embeddings[m][rows] for m in train]).mean(dim=0)
-    assert clips.targets is not None  # noqa: S101 - labelled, by its name
+    clips = embedded.having(train)
+    pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
+    assert targets is not None  # noqa: S101 - labelled, by its name
+    steps, order = config.length(len(clips)), Order(len(clips), config.batch, seed)
     norm = nn.BatchNorm1d(pooled.shape[1], affine=False, momentum=None)
     probed = copy.deepcopy(model)
     head = nn.Linear(pooled.shape[1], len(model.description.labels))
     optimizer = torch.optim.AdamW(head.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = one_cycle(optimizer, config.steps)
-    for _ in range(config.steps):
+    for step, rows in enumerate(order.between(0, steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate(step, steps)
         optimizer.zero_grad()
-        task_loss(head(norm(pooled)), clips.targets).backward()
+        task_loss(head(norm(pooled[rows])), targets[rows], model.description.task).backward()
+        nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)
         optimizer.step()
-        schedule.step()
     probed.head.load_state_dict(fold_norm(norm, head).state_dict())
     return probed.eval()
 
@@ -149,62 +135,78 @@ def fold_norm(norm: nn.BatchNorm1d, head: nn.Linear) -> nn.Linear:
     return folded
 
 
+class Task(MeanLoss):
+    """The task's loss on labelled examples and, with unlabelled ones beside them, MASD's (Eq. 8).
+
+    Args:
+        model: its encoders and its head learn; those of modalities that no loss uses are frozen.
+        train: M_T.
+        distillation: weight of the self-distillation loss; the task's has the rest. 0 for finetuning.
+    """
+
+    def __init__(self, model: Model, train: Sequence[str], distillation: float) -> None:
+        super().__init__(model)
+        self.labelled, self.distillation = tuple(train), distillation
+        self.others = tuple(m for m in model.modalities if m not in train)
+        if not distillation:
+            for modality in self.others:
+                model.encoders[modality].requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Train, but keep the stems' BatchNorm at the statistics of pretraining, which saw every modality."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, *batches: Clips) -> Tensor:
+        """Return the loss of labelled examples or, for MASD, of those and of unlabelled ones."""
+        labelled, *unlabelled = batches
+        model, task, weight = self.model, self.model.description.task, self.distillation
+        assert labelled.targets is not None  # noqa: S101 - labelled, by its name
+        loss = task_loss(model.classify(labelled.inputs), labelled.targets, task)
+        if not weight:
+            return loss
+        (pair,) = unlabelled
+        with torch.no_grad():
+            teacher = model.classify({m: pair.inputs[m] for m in self.labelled})
+        student = model.classify({m: pair.inputs[m] for m in self.others})
+        return (1 - weight) * loss + weight * self_distillation_loss(student, teacher, task)
+
+
 def finetune(
     probed: Model,
-    labelled: Clips,
+    labelled: Source,
     train: Sequence[str],
     config: FinetuneConfig,
-    generator: torch.Generator,
-    progress: Progress,
-    unlabelled: Clips | None = None,
+    loop: Loop,
+    unlabelled: Source | None = None,
 ) -> Model:
     """Train the whole model from the probe: on the task alone or, with `unlabelled` data, by MASD (Eq. 8).
 
     Args:
         probed: the linear probe for `train`; it is copied.
-        labelled: D_T.
+        labelled: D_T; examples that lack one of `train` are left out.
         train: M_T.
         config: the optimizer's settings.
-        generator: draws the batches.
-        progress: called with (steps done, steps in all).
+        loop: how and where to train.
         unlabelled: D_SD, of which the examples that have every modality are used. Where M_T is everything,
             MASD has no student and is finetuning.
 
     Returns:
         The trained model, in evaluation mode.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `fit`.
     """
-    model = copy.deepcopy(probed)
-    model.train()
-    freeze_norms(model)
-    clips = labelled.having(train)
-    others = [m for m in model.modalities if m not in train]
-    distill = unlabelled.having(model.modalities) if unlabelled is not None and others else None
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = one_cycle(optimizer, config.steps)
-    tasks = endless(clips, config.batch, generator)
-    students = None if distill is None else endless(distill, config.batch, generator)
-    for step in range(config.steps):
-        batch = next(tasks)
-        assert batch.targets is not None  # noqa: S101 - labelled, by its name
-        loss = task_loss(model.classify(batch.inputs), batch.targets)
-        if students is not None:
-            pair = next(students).inputs
-            with torch.no_grad():
-                teacher = model.classify({m: pair[m] for m in train})
-            student = model.classify({m: pair[m] for m in others})
-            weight = config.distillation
-            loss = (1 - weight) * loss + weight * self_distillation_loss(
-                student, teacher, model.description.task
-            )
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        progress(step + 1, config.steps)
-    return model.eval()
+    sources, weight = [labelled.having(train)], 0.0
+    if unlabelled is not None and set(train) < set(probed.modalities):
+        sources, weight = [*sources, unlabelled.having(probed.modalities)], config.distillation
+    return fit(Task(copy.deepcopy(probed), train, weight), sources, config, loop)
 
 
+@torch.no_grad()
 def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
     """Return alpha * trained + (1 - alpha) * probed, weight by weight (Eq. 9)."""
     merged = copy.deepcopy(probed)

@@ -1,35 +1,35 @@
 """The paper's recipe: pretrain, then probe, finetune, MASD and WiSE-FT for each M_T, and the matrix.
 
-A run folder holds `config.json`, `pretrained/`, `models/<method>/<M_T>/` and `matrix.json`. What is finished
-is never done again, so an interrupted run goes on where it stopped.
+What is finished in a run folder is never done again, so an interrupted run goes on where it stopped, and
+several jobs may work on one folder: each takes a set M_T that no other has.
 """
 
-import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from sensemble_runtime.subsets import name, parse, subsets
 from sensemble_sensors.dataset import Dataset, Example, read_dataset
-from torch import Tensor
 
+from sensemble_train import runs
 from sensemble_train.config import Config, claim
-from sensemble_train.data import Clips, decode
+from sensemble_train.data import Clips, Source, decode
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.evaluate import evaluate
-from sensemble_train.methods import METHODS, embed_clips, finetune, linear_probe, wiseft
-from sensemble_train.model import Model, load_model, save_model
+from sensemble_train.evaluate import embed, evaluate
+from sensemble_train.methods import METHODS, finetune, linear_probe, wiseft
+from sensemble_train.model import Model
+from sensemble_train.order import seeded
+from sensemble_train.parallel import World, join
 from sensemble_train.presets import describe
 from sensemble_train.pretrain import pretrain
+from sensemble_train.runs import Matrix, read_matrix
 from sensemble_train.tokens import train_tokenizer
+from sensemble_train.trainer import Loop, alone
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how much of it is done, how much there is)."""
-
-Matrix = dict[str, dict[str, dict[str, float]]]
-"""Method -> M_T -> M_E -> score in [0, 1]."""
 
 
 def run(config: Config, out: Path, progress: Progress) -> Matrix:
@@ -38,7 +38,7 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
     Args:
         config: what to train.
         out: the run folder; an unfinished run of the same configuration in it is continued.
-        progress: reports each stage.
+        progress: reports each stage, on rank 0.
 
     Returns:
         The matrix, which `matrix.json` holds too.
@@ -49,23 +49,111 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
     """
     dataset = read_dataset(Path(config.data))
     wanted = check(config, dataset)
-    claim(out, config)
-    fresh: Matrix = {method: {} for method in METHODS}
-    matrix = read_matrix(out) if (out / "matrix.json").exists() else fresh
-    if all(name(train) in matrix[m] and _is_trained(out, m, train) for m in METHODS for train in wanted):
-        return matrix
-    torch.manual_seed(config.seed)
-    model = _new_model(dataset)
-    clips = {split: _features(model, split, dataset, progress) for split in ("pretrain", "train", "eval")}
-    model = _pretrained(model, clips["pretrain"], config, out, progress)
-    embeddings = embed_clips(model, clips["train"])
-    for train in wanted:
-        models = _downstream(model, embeddings, clips, train, config, out, progress)
-        for method, trained in models.items():
-            matrix[method][name(train)] = evaluate(trained, clips["eval"])
-        text = json.dumps({"methods": matrix}, indent=1, sort_keys=True)
-        (out / "matrix.json").write_text(text, encoding="utf-8")
-    return matrix
+    with join() as world:
+        if world.rank == 0:
+            claim(out, config)
+        world.barrier()
+        matrix = read_matrix(out) if (out / "matrix.json").exists() else {}
+        if not all(name(train) in matrix.get(m, {}) for m in METHODS for train in wanted):
+            _Run(config, out, world, progress).train(dataset, wanted)
+        world.barrier()
+        return read_matrix(out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One job's work on a run folder."""
+
+    config: Config
+    out: Path
+    world: World
+    progress: Progress
+
+    def train(self, dataset: Dataset, wanted: Sequence[tuple[str, ...]]) -> None:
+        torch.manual_seed(self.config.seed)
+        model = _new_model(dataset)
+        sources: dict[str, Source] = {
+            split: _features(model, split, dataset, self._tell) for split in ("pretrain", "train", "eval")
+        }
+        model = self._pretrained(model, sources["pretrain"])
+        sources |= self._split(sources)
+        embedded = embed(model, sources["train"], self._loop("embed"))
+        # Whatever no other job has, first; then what others had, in case one of them died.
+        for wait in (False, True):
+            for train in wanted:
+                with runs.claimed(self.out, name(train), self.world, wait=wait) as ours:
+                    if ours:
+                        self._downstream(model, embedded, sources, train)
+
+    def _pretrained(self, model: Model, unlabelled: Source) -> Model:
+        folder = self.out / "pretrained"
+        loop = self._loop("pretrain", folder)
+        with runs.claimed(self.out, "pretrained", self.world, wait=True):
+            return runs.model_of(
+                folder, self.world, lambda: pretrain(model, unlabelled, self.config.pretrain, loop)
+            )
+
+    def _split(self, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Return the labelled examples D_T, and D_SD to distil on: of pretraining's or held out of them."""
+        labelled, unlabelled = sources["train"], sources["pretrain"]
+        if self.config.held_out:
+            order = torch.randperm(len(labelled), generator=seeded(self.config.seed, "held out"))
+            count = round(self.config.held_out * len(order))
+            return {"train": labelled.take(order[count:]), "distill": labelled.take(order[:count])}
+        order = torch.randperm(len(unlabelled), generator=seeded(self.config.seed, "distill"))
+        return {"train": labelled, "distill": unlabelled.take(order[: self.config.distill])}
+
+    def _downstream(
+        self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
+    ) -> None:
+        """Train and score every method for one M_T, as far as the run folder lacks them."""
+        config, labelled = self.config.finetune, sources["train"]
+
+        def cell(method: str, make: Callable[[], Model]) -> Model:
+            # So that what is drawn does not hang on which cells were there before.
+            torch.manual_seed(self._seed(f"{method} {name(train)}"))
+            folder = runs.cell(self.out, method, train)
+            made = runs.model_of(folder, self.world, make)
+            if not self.world.agree((folder / "scores.json").exists()):
+                loop = self._loop(f"evaluate {method} {name(train)}")
+                row = evaluate(made, embed(made, sources["eval"], loop))
+                if self.world.rank == 0:
+                    runs.write_json(folder / "scores.json", row)
+            return made
+
+        def loop(method: str) -> Loop:
+            return self._loop(f"{method} {name(train)}", runs.cell(self.out, method, train))
+
+        seed = self._seed(f"linear_probe {name(train)}")
+        probed = cell("linear_probe", lambda: linear_probe(model, embedded, train, self.config.probe, seed))
+        tuned = cell("finetune", lambda: finetune(probed, labelled, train, config, loop("finetune")))
+        cell("wiseft", lambda: wiseft(tuned, probed, config.alpha))
+        distill = sources["distill"] if set(train) < set(model.modalities) else None
+        # With nothing unlabelled there is no student, and MASD is finetuning.
+        student = cell(
+            "masd",
+            lambda: finetune(probed, labelled, train, config, loop("masd"), distill) if distill else tuned,
+        )
+        cell("masd+wiseft", lambda: wiseft(student, probed, config.alpha))
+        if self.world.rank == 0:
+            with runs.claimed(self.out, "matrix", alone(), wait=True):
+                runs.write_json(self.out / "matrix.json", {"methods": runs.collect(self.out, METHODS)})
+
+    def _loop(self, stage: str, folder: Path | None = None) -> Loop:
+        return Loop(
+            folder or self.out,
+            self._seed(stage),
+            self.config.scale,
+            self.world,
+            progress=partial(self._tell, stage),
+        )
+
+    def _seed(self, purpose: str) -> int:
+        return seeded(self.config.seed, purpose).initial_seed()
+
+    def _tell(self, stage: str, done: int, count: int) -> None:
+        if self.world.rank == 0:
+            self.progress(stage, done, count)
 
 
 def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
@@ -104,12 +192,6 @@ def _having(examples: Sequence[Example], modalities: Iterable[str]) -> int:
     return sum(set(modalities) <= set(example.modalities) for example in examples)
 
 
-def read_matrix(out: Path) -> Matrix:
-    """Read the matrix of a run folder."""
-    matrix: Matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))["methods"]
-    return matrix
-
-
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
     """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
     return dataset.split("pretrain") or dataset.split("train")
@@ -140,66 +222,3 @@ def _features(model: Model, split: str, dataset: Dataset, progress: Progress) ->
         for m, inputs in raw.inputs.items()
     }
     return Clips(features, raw.present, raw.targets)
-
-
-def _pretrained(model: Model, clips: Clips, config: Config, out: Path, progress: Progress) -> Model:
-    folder = out / "pretrained"
-    if not (folder / "weights.safetensors").exists():
-        losses = pretrain(
-            model, clips, config.pretrain, _generator(config, "pretrain"), partial(progress, "pretrain")
-        )
-        folder.mkdir(exist_ok=True)
-        (folder / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
-        save_model(model, folder)
-    return load_model(folder)
-
-
-def _downstream(
-    model: Model,
-    embeddings: Mapping[str, Tensor],
-    clips: Mapping[str, Clips],
-    train: tuple[str, ...],
-    config: Config,
-    out: Path,
-    progress: Progress,
-) -> dict[str, Model]:
-    """Return the model of every method for one M_T, training those that the run folder lacks."""
-
-    def cell(method: str, make: Callable[[], Model]) -> Model:
-        folder = _cell(out, method, train)
-        if not _is_trained(out, method, train):
-            # So that what is drawn does not hang on which cells were there before.
-            torch.manual_seed(_generator(config, f"{method} {name(train)}").initial_seed())
-            save_model(make(), folder)
-        return load_model(folder)
-
-    def trained(method: str, extra: Clips | None) -> Model:
-        report = partial(progress, f"{method} {name(train)}")
-        generator = _generator(config, f"{method} {name(train)}")
-        return finetune(probed, clips["train"], train, config.finetune, generator, report, extra)
-
-    order = torch.randperm(len(clips["pretrain"]), generator=_generator(config, "distill"))
-    sample = clips["pretrain"].take(order[: config.distill])
-    probed = cell(
-        "linear_probe", lambda: linear_probe(model, embeddings, clips["train"], train, config.probe)
-    )
-    tuned = cell("finetune", lambda: trained("finetune", None))
-    # With nothing unlabelled there is no student, and MASD is finetuning.
-    masd = cell("masd", lambda: trained("masd", sample) if set(train) < set(model.modalities) else tuned)
-    alpha = config.finetune.alpha
-    merged = cell("wiseft", lambda: wiseft(tuned, probed, alpha))
-    both = cell("masd+wiseft", lambda: wiseft(masd, probed, alpha))
-    return dict(zip(METHODS, (probed, tuned, merged, masd, both), strict=True))
-
-
-def _cell(out: Path, method: str, train: tuple[str, ...]) -> Path:
-    return out / "models" / method / name(train)
-
-
-def _is_trained(out: Path, method: str, train: tuple[str, ...]) -> bool:
-    return (_cell(out, method, train) / "weights.safetensors").exists()
-
-
-def _generator(config: Config, purpose: str) -> torch.Generator:
-    """Return a generator of its own for each purpose, so that resuming draws the same batches."""
-    return torch.Generator().manual_seed(config.seed * 2**32 + zlib.crc32(purpose.encode()))

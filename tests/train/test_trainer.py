@@ -1,0 +1,107 @@
+"""The training loop: resumed after a kill, split into micro-batches, and shared among ranks, it does the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sensemble_train.errors import CheckpointError
+from sensemble_train.order import Order
+from sensemble_train.parallel import ScaleConfig
+from sensemble_train.steplog import read_losses
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_train.trainer import alone
+
+from .ranks import STEPS, Job, train
+
+ROOT = Path(__file__).parents[2]
+SAVING = {"save_every": 2}
+
+
+def run(*jobs: dict[str, object], ranks: int = 1) -> list[list[float]]:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    command = [sys.executable, *launcher, "-m", "tests.train.ranks", json.dumps(jobs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses: list[list[float]] = json.loads(done.stdout)
+    return losses
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """The losses of one process that nothing happens to."""
+    folder = tmp_path_factory.mktemp("reference")
+    return {
+        objective: train(Job(str(folder / objective), objective), alone())
+        for objective in ("contrastive", "masd")
+    }
+
+
+@given(
+    examples=st.integers(8, 40),
+    batch=st.integers(8, 50),
+    seed=st.integers(0, 9),
+    size=st.sampled_from([1, 2, 4]),
+    step=st.integers(0, 30),
+)
+def test_ranks_share_the_batch_that_one_alone_would_take(
+    examples: int, batch: int, seed: int, size: int, step: int
+) -> None:
+    shares = [Order(examples, batch, seed, rank, size).rows(step) for rank in range(size)]
+    rows = [row for share in shares for row in share]
+    assert len(rows) == len(set(rows)) == min(batch, examples) // size * size
+    if min(batch, examples) % size == 0:
+        assert rows == Order(examples, batch, seed).rows(step)
+    one = Order(examples, batch, seed)
+    epoch = [row for k in range(examples // one.share) for row in one.rows(k)]
+    assert len(set(epoch)) == len(epoch)
+
+
+def test_a_killed_run_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -> None:
+    job = {"folder": str(tmp_path / "killed"), "scale": SAVING, "drop_path": 0.5}
+    command = [sys.executable, "-m", "tests.train.ranks", json.dumps([{**job, "kill": 5}])]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
+    assert len(read_losses(tmp_path / "killed")) == 5
+    whole = Job(str(tmp_path / "whole"), drop_path=0.5)
+    assert run(job) == [train(whole, alone())]
+
+
+@pytest.mark.parametrize("objective", ["contrastive", "masd"])
+@pytest.mark.parametrize("scale", [{"micro_batch": 3}, {"checkpoint_activations": True}, {"compile": True}])
+def test_what_saves_memory_or_time_changes_no_loss(
+    objective: str, scale: dict[str, object], reference: dict[str, list[float]], tmp_path: Path
+) -> None:
+    losses = train(Job(str(tmp_path), objective, scale), alone())
+    assert losses == pytest.approx(reference[objective], abs=1e-5)
+
+
+def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path) -> None:
+    losses = train(Job(str(tmp_path), scale={"precision": "bf16"}), alone())
+    assert losses == pytest.approx(reference["contrastive"], rel=0.05)
+    assert losses != reference["contrastive"]
+
+
+def test_two_ranks_do_what_one_does_and_go_on_where_one_stopped(
+    reference: dict[str, list[float]], tmp_path: Path
+) -> None:
+    """One launch, for starting ranks takes longer than what they do."""
+    half = Job(str(tmp_path / "resumed"), scale={**SAVING})
+    train(half, alone())
+    steps = tmp_path / "resumed" / "steps.jsonl"
+    saved = sorted(p.name for p in (tmp_path / "resumed" / "checkpoints").iterdir())
+    assert saved == [f"step-{STEPS}"]
+    jobs: list[dict[str, object]] = [
+        {
+            "folder": str(tmp_path / f"{parallel} {objective}"),
+            "objective": objective,
+            "scale": {"parallel": parallel, **more},
+        }
+        for parallel in ("ddp", "fsdp")
+        for objective in ("contrastive", "masd")
+        for more in ({}, {"micro_batch": 2})
+    ]
+    found = run(*jobs, ranks=2)
+    for job, losses in zip(jobs, found, strict=True):
+        assert losses == pytest.approx(reference[str(job["objective"])], abs=1e-5), job

@@ -1,0 +1,87 @@
+"""Where a training loop stands, on disk: whatever was saved last is complete, whenever the process dies.
+
+Every rank writes its shards as safetensors, by torch's distributed checkpoint, and any number of ranks reads
+them. Nothing random is in it, nor a position in the data: both are functions of the seed and the step.
+"""
+
+import re
+import shutil
+import warnings
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, cast
+
+from torch import nn
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load as load_shards
+from torch.distributed.checkpoint.state_dict_saver import save as save_shards
+from torch.optim import Optimizer
+
+from sensemble_train.errors import CheckpointError
+from sensemble_train.parallel import World
+
+
+def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world: World) -> None:
+    """Write `folder/step-<step>`, complete or not at all, and remove the ones before it."""
+    done, partial = folder / f"step-{step}", folder / f"partial-{step}"
+    if world.rank == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    world.barrier()
+    tensors, _, _ = _tensors(module, optimizer)
+    writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
+    with _quiet():
+        save_shards(tensors, storage_writer=writer, no_dist=world.size == 1)
+    world.barrier()
+    if world.rank == 0:
+        partial.rename(done)
+        for old in folder.iterdir():
+            if old != done:
+                shutil.rmtree(old)
+
+
+def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:
+    """Load the last checkpoint of `folder` and return its step, or 0 if there is none.
+
+    Raises:
+        CheckpointError: it cannot be read, or is one of another model.
+    """
+    steps = [int(m[1]) for path in folder.glob("step-*") if (m := re.fullmatch(r"step-(\d+)", path.name))]
+    if not steps:
+        return 0
+    path = folder / f"step-{max(steps)}"
+    tensors, model, state = _tensors(module, optimizer)
+    try:
+        with _quiet():
+            load_shards(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=world.size == 1)
+    except Exception as error:  # whatever torch or safetensors raise, the files do not fit
+        raise CheckpointError(
+            f"{path}: not a checkpoint of this run ({shorten(str(error), 300)}); delete it to start over"
+        ) from error
+    model = {name: tensors[f"model.{name}"] for name in model}
+    moments: Any = {
+        parameter: {name: tensors[f"optimizer.{parameter}.{name}"] for name in values}
+        for parameter, values in state["state"].items()
+    }
+    set_state_dict(module, optimizer, model_state_dict=model, optim_state_dict={**state, "state": moments})
+    return max(steps)
+
+
+_State = dict[str, Any]
+
+
+def _tensors(module: nn.Module, optimizer: Optimizer) -> tuple[_State, _State, _State]:
+    """Return all state as one flat dictionary of tensors, and the model's and the optimizer's own."""
+    model, state = cast("tuple[_State, _State]", get_state_dict(module, optimizer))
+    tensors = {f"model.{name}": value for name, value in model.items()}
+    for parameter, values in state["state"].items():
+        tensors |= {f"optimizer.{parameter}.{name}": value for name, value in values.items()}
+    return tensors, model, state
+
+
+def _quiet() -> warnings.catch_warnings:
+    """Silence the note that one process alone is one process alone."""
+    context = warnings.catch_warnings()
+    warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+    return context

@@ -1,0 +1,70 @@
+"""Which examples make which batch: a function of the seed and the step, so that a run resumes anywhere."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sensemble_train.errors import ConfigurationError
+
+
+def seeded(*parts: object) -> torch.Generator:
+    """Return a generator whose draws hang on `parts` alone."""
+    high, low = (zlib.crc32(repr((salt, *parts)).encode()) for salt in ("high", "low"))
+    return torch.Generator().manual_seed(high << 32 | low)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The batches of one rank: epoch after epoch in a new order, the rest of an epoch left out.
+
+    All ranks' shares of a step make the same global batch, however many ranks there are.
+
+    Args:
+        examples: how many there are.
+        batch: examples a step, on all ranks; all of them, if there are fewer.
+        seed: draws the orders.
+        rank: of this process.
+        size: how many ranks there are.
+
+    Raises:
+        ConfigurationError: a rank's share of a batch is less than two examples, which is too few to compare.
+    """
+
+    examples: int
+    batch: int
+    seed: int
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.share < 2:
+            raise ConfigurationError(
+                f"batches of {self.batch} from {self.examples} examples on {self.size} ranks: training takes "
+                "two at least on each; add examples, widen the batch, or use fewer ranks"
+            )
+
+    @property
+    def share(self) -> int:
+        """Examples a step, on each rank."""
+        return min(self.batch, self.examples) // self.size
+
+    def rows(self, step: int) -> Sequence[int]:
+        """Return the places, among all examples, of this rank's share of `step`."""
+        width = self.share * self.size
+        epoch, place = divmod(step, self.examples // width)
+        start = place * width + self.rank * self.share
+        rows: list[int] = _shuffled(self.examples, self.seed, epoch)[start : start + self.share].tolist()
+        return rows
+
+    def between(self, start: int, steps: int) -> Iterator[Sequence[int]]:
+        """Yield the rows of the steps from `start` on, up to `steps`."""
+        return map(self.rows, range(start, steps))
+
+
+@lru_cache(2)
+def _shuffled(examples: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(examples, generator=seeded(seed, epoch))

@@ -1,0 +1,144 @@
+"""Many processes that train one model: torch.distributed, launched by `torchrun`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.nn.functional import all_gather
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+from sensemble_train.encoders import Block
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleConfig:
+    """How a model is trained that is large, or on much data; none of it changes what is computed.
+
+    Attributes:
+        parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
+        precision: `bf16` runs the encoders under autocast; losses, weights and optimizer stay float32.
+        compile: compile each transformer block.
+        checkpoint_activations: keep only each block's input, and compute the rest again when it is needed.
+        micro_batch: examples that a rank encodes at a time, adding up the gradients; 0 for its whole share.
+        workers: processes of each rank that decode.
+        save_every: steps between two checkpoints; 0 to write none.
+    """
+
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    checkpoint_activations: bool = False
+    micro_batch: int = 0
+    workers: int = 0
+    save_every: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The processes that train together, and this one's place among them.
+
+    Attributes:
+        rank: this process's number, from 0.
+        size: how many there are.
+        device: what this one computes on.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def mean(self, value: Tensor) -> float:
+        """Return the mean over the ranks of a scalar."""
+        return float(self.sum(value.detach().clone())) / self.size
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up the ranks' tensors in place, and return it."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def agree(self, choice: bool) -> bool:
+        """Return what rank 0 chose."""
+        flag = torch.tensor(float(choice and self.rank == 0), device=self.device)
+        return bool(self.sum(flag) > 0)
+
+
+@contextmanager
+def join() -> Iterator[World]:
+    """Be one of the ranks that `torchrun` started, or alone; on a GPU each, or on the CPU."""
+    cuda = torch.cuda.is_available()
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None)
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
+    """Return `module`, to be called in its place, moved to the rank's device and shared among the ranks.
+
+    BatchNorm takes its statistics from a rank's own examples, as it does everywhere under DDP.
+    """
+    module.to(world.device)
+    blocks = [block for block in module.modules() if isinstance(block, Block)]
+    for block in blocks:
+        if scale.compile:
+            block.compile()
+        if scale.checkpoint_activations:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+    if scale.precision == "bf16":
+        module.forward = torch.autocast(world.device.type, torch.bfloat16)(module.forward)
+    if world.size == 1:
+        return module
+    if scale.parallel == "ddp":
+        return DistributedDataParallel(module)
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    for part in (*blocks, module):
+        fully_shard(part, mesh=mesh)
+    return module
+
+
+@contextmanager
+def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
+    """Keep gradients on this rank, except in the `last` backward pass before a step."""
+    context: AbstractContextManager[None] = nullcontext()
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(last)
+    elif isinstance(module, DistributedDataParallel) and not last:
+        context = module.no_sync()
+    with context:
+        yield
+
+
+def number(value: Tensor) -> float:
+    """Return a scalar that may be sharded."""
+    return float(value.full_tensor() if isinstance(value, DTensor) else value)
+
+
+def gather(values: Tensor) -> Tensor:
+    """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return values
+    return torch.cat(cast("tuple[Tensor, ...]", all_gather(values)))

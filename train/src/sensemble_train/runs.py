@@ -1,0 +1,86 @@
+"""The run folder: what is finished in it, and which of several jobs works on what.
+
+config.json                     what was asked for; another configuration is refused
+pretrained/                     a saved model and its training log
+models/<method>/<M_T>/          a saved model, its training log, and scores.json: M_E -> score
+matrix.json                     method -> M_T -> M_E -> score, of the cells that are finished
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sensemble_runtime.subsets import name
+
+from sensemble_train.model import Model, load_model, save_model
+from sensemble_train.parallel import World
+
+Matrix = dict[str, dict[str, dict[str, float]]]
+"""Method -> M_T -> M_E -> score in [0, 1]."""
+
+
+def cell(out: Path, method: str, train: Sequence[str]) -> Path:
+    """Return the folder of one cell of the matrix."""
+    return out / "models" / method / name(train)
+
+
+def finished(folder: Path) -> bool:
+    """Say whether a model was trained to its end."""
+    return (folder / "weights.safetensors").exists()
+
+
+def model_of(folder: Path, world: World, make: Callable[[], Model]) -> Model:
+    """Return the model of `folder`, made and saved there if it is not there yet."""
+    if not world.agree(finished(folder)):
+        model = make()
+        if world.rank == 0:
+            save_model(model, folder)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        world.barrier()
+    return load_model(folder)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file that is there as a whole or not at all."""
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def collect(out: Path, methods: Sequence[str]) -> Matrix:
+    """Return the scores of all finished cells."""
+    matrix: Matrix = {method: {} for method in methods}
+    for method in methods:
+        for path in sorted((out / "models" / method).glob("*/scores.json")):
+            matrix[method][path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+    return matrix
+
+
+def read_matrix(out: Path) -> Matrix:
+    """Read the matrix of a run folder."""
+    matrix: Matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))["methods"]
+    return matrix
+
+
+@contextmanager
+def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]:
+    """Keep other jobs on this run folder from `what` while the block runs; the death of a job gives it back.
+
+    Yields:
+        Whether it is ours: without `wait`, it is not where another job has it.
+    """
+    lock = FileLock(out / "locks" / f"{what}.lock")
+    ours = True
+    if world.rank == 0:
+        (out / "locks").mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            ours = False
+    try:
+        yield world.agree(ours)
+    finally:
+        lock.release()

@@ -1,0 +1,127 @@
+"""The one training loop: pretraining, finetuning and MASD differ in their objective alone.
+
+All that is random in a step (dropped paths, augmentation, masks) is drawn from the seed, the step and the
+rank, so a run that was killed goes on as if it had not been.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+from sensemble_train import checkpoint
+from sensemble_train.data import Source
+from sensemble_train.model import Model
+from sensemble_train.objective import Objective, Part
+from sensemble_train.order import Order, seeded
+from sensemble_train.parallel import ScaleConfig, World, distribute, number
+from sensemble_train.schedule import Optimization
+from sensemble_train.steplog import StepLog
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+def alone() -> World:
+    """Return the world of one process on the CPU."""
+    return World(0, 1, torch.device("cpu"))
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How and where one training loop runs, whatever it trains.
+
+    Attributes:
+        folder: for its log and its checkpoints, from which it goes on.
+        seed: draws the batches, and all that is random in a step.
+        scale: ranks, precision, memory, checkpoints.
+        world: the ranks.
+        augment: changes a batch of features at random (App. E); None to leave it as it is.
+        progress: told of every step.
+    """
+
+    folder: Path
+    seed: int
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    world: World = field(default_factory=alone)
+    augment: Callable[[Part], Part] | None = None
+    progress: Progress = lambda _done, _steps: None
+
+
+def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
+    """Minimize `objective` and return the trained model, in evaluation mode and on the CPU, on every rank.
+
+    Args:
+        objective: trained in place; its model must not be used afterwards.
+        sources: where each of the objective's batches comes from; the first has the epochs.
+        settings: the optimizer's.
+        loop: how and where.
+
+    Raises:
+        ConfigurationError: there are too few examples for a batch.
+        CheckpointError: `loop.folder` holds the checkpoint of something else.
+    """
+    world, scale = loop.world, loop.scale
+    steps = settings.length(len(sources[0]))
+    orders = [
+        Order(len(source), settings.batch, loop.seed + number, world.rank, world.size)
+        for number, source in enumerate(sources)
+    ]
+    model = objective.model
+    module = distribute(objective.train(), scale, world)
+    learning = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, settings.learning_rate, weight_decay=settings.weight_decay)
+    saves = loop.folder / "checkpoints"
+    start = checkpoint.restore(saves, module, optimizer, world)
+    streams = [
+        source.load(order.between(start, steps), world.device, scale.workers)
+        for source, order in zip(sources, orders, strict=True)
+    ]
+    with StepLog(loop.folder, start, orders[0].share, world) as log:
+        for step in range(start, steps):
+            began = perf_counter()
+            batch = tuple(next(stream) for stream in streams)
+            waited = perf_counter() - began
+            _reseed(loop, step, -1)
+            if loop.augment is not None:
+                batch = loop.augment(batch)
+            rate = settings.rate(step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            parts = _split(batch, scale.micro_batch)
+            loss = objective.backward(module, parts, partial(_reseed, loop, step))
+            norm = nn.utils.clip_grad_norm_(learning, settings.clip or math.inf)
+            optimizer.step()
+            log.add(step + 1, loss=world.mean(loss), learning_rate=rate, norm=number(norm), waited=waited)
+            if scale.save_every and (step + 1) % scale.save_every == 0:
+                checkpoint.save(saves, step + 1, module, optimizer, world)
+            loop.progress(step + 1, steps)
+    return _gathered(model, module)
+
+
+def _reseed(loop: Loop, step: int, part: int) -> None:
+    torch.manual_seed(seeded(loop.seed, step, loop.world.rank, part).initial_seed())
+
+
+def _split(batch: Part, size: int) -> list[Part]:
+    """Cut a rank's share of a step into equal micro-batches of at most `size` examples."""
+    share = len(batch[0])
+    count = next(n for n in range(1, share + 1) if share % n == 0 and (not size or share // n <= size))
+    cut = [[clips.take(rows) for rows in torch.arange(len(clips)).tensor_split(count)] for clips in batch]
+    return list(zip(*cut, strict=True))
+
+
+def _gathered(model: Model, module: nn.Module) -> Model:
+    """Return the model out of the ranks' copies or shards."""
+    state = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))
+    trained = Model(model.description, model.tokenizer)
+    prefix = "model."
+    trained.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return trained.eval()
