@@ -21,7 +21,7 @@ from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import Loop, fit
 
-from tests.train.tiny import ONE_RANK, raw_inputs, tiny_model
+from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
 STEPS = 6
 
@@ -38,14 +38,14 @@ class Job:
 
 
 def examples(count: int = 21) -> Clips:
-    model = tiny_model(ONE_RANK)
+    model = tiny_model(MASKED)
     features = {m: model.encoders[m].front(x).detach() for m, x in raw_inputs(count).items()}
     present = {m: torch.arange(count) % 7 != place for place, m in enumerate(features)}
     return Clips(features, present, torch.arange(count) % 3)
 
 
 def train(job: Job, world: World) -> list[float]:
-    model = tiny_model(ONE_RANK)
+    model = tiny_model(MASKED)
     for encoder in model.encoders.values():
         for block in encoder.trunk.blocks:
             block.drop_path = job.drop_path

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from open_clip.loss import ClipLoss
+from scipy.special import log_softmax
 from sensemble_train.contrastive import MAX_SCALE, global_loss
 from torch import Tensor
 

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from sensemble_train.errors import CheckpointError
-from sensemble_train.order import Order
-from sensemble_train.parallel import ScaleConfig
-from sensemble_train.steplog import read_losses
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_train.order import Order
+from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import alone
 
 from .ranks import STEPS, Job, train

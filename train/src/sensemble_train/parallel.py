@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-from sensemble_train.encoders import Block
+from sensemble_train.transformer import Block
 
 
 @dataclass(frozen=True, slots=True)
