@@ -1,4 +1,4 @@
-"""What `test_trainer.py` starts in processes of their own: a few steps of a tiny model, alone or on several ranks.
+"""What `test_trainer.py` starts in processes of their own: a few steps of a tiny model, on one rank or more.
 
     python -m torch.distributed.run --nproc-per-node 2 -m tests.train.ranks '[{"folder": ...}, ...]'
 
@@ -71,7 +71,7 @@ def main() -> None:
     with join() as world:
         found = [train(job, world) for job in jobs]
     if world.rank == 0:
-        print(json.dumps(found))
+        print(json.dumps(found))  # noqa: T201 - for the test
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The training loop: resumed after a kill, split into micro-batches, and shared among ranks, it does the same."""
+"""The training loop does the same when it is killed, split into micro-batches, or shared among ranks."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_train.errors import CheckpointError
 from sensemble_train.order import Order
 from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import alone
@@ -66,8 +67,14 @@ def test_a_killed_run_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -
     assert run(job) == [train(whole, alone())]
 
 
-@pytest.mark.parametrize("objective", ["contrastive", "masd"])
-@pytest.mark.parametrize("scale", [{"micro_batch": 3}, {"checkpoint_activations": True}, {"compile": True}])
+@pytest.mark.parametrize(
+    ("objective", "scale"),
+    [
+        ("contrastive", {"micro_batch": 3, "checkpoint_activations": True}),
+        ("masd", {"micro_batch": 3, "checkpoint_activations": True}),
+        ("masd", {"compile": True}),
+    ],
+)
 def test_what_saves_memory_or_time_changes_no_loss(
     objective: str, scale: dict[str, object], reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
@@ -84,22 +91,27 @@ def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path)
 def test_two_ranks_do_what_one_does_and_go_on_where_one_stopped(
     reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
-    """One launch, for starting ranks takes longer than what they do."""
-    half = Job(str(tmp_path / "resumed"), scale={**SAVING})
-    train(half, alone())
-    steps = tmp_path / "resumed" / "steps.jsonl"
-    saved = sorted(p.name for p in (tmp_path / "resumed" / "checkpoints").iterdir())
-    assert saved == [f"step-{STEPS}"]
+    """One launch for all, for starting ranks takes longer than what they do."""
     jobs: list[dict[str, object]] = [
         {
-            "folder": str(tmp_path / f"{parallel} {objective}"),
+            "folder": str(tmp_path / f"{parallel} {objective} {micro_batch}"),
             "objective": objective,
-            "scale": {"parallel": parallel, **more},
+            "scale": {"parallel": parallel, "micro_batch": micro_batch, **SAVING},
         }
         for parallel in ("ddp", "fsdp")
         for objective in ("contrastive", "masd")
-        for more in ({}, {"micro_batch": 2})
+        for micro_batch in (0, 2)
     ]
-    found = run(*jobs, ranks=2)
-    for job, losses in zip(jobs, found, strict=True):
+    killed = [sys.executable, "-m", "tests.train.ranks", json.dumps([{**jobs[-2], "kill": 3}])]
+    assert subprocess.run(killed, cwd=ROOT, check=False).returncode == -9
+    for job, losses in zip(jobs, run(*jobs, ranks=2), strict=True):
         assert losses == pytest.approx(reference[str(job["objective"])], abs=1e-5), job
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    train(Job(str(tmp_path), scale=SAVING), alone())
+    step = tmp_path / "checkpoints" / f"step-{STEPS}"
+    for file in step.iterdir():
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a checkpoint of this run"):
+        train(Job(str(tmp_path), scale=SAVING), alone())

@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import Any, cast
 
 from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load as load_shards
@@ -55,7 +56,7 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
     try:
         with _quiet():
             load_shards(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=world.size == 1)
-    except Exception as error:  # whatever torch or safetensors raise, the files do not fit
+    except (Exception, CheckpointException) as error:  # torch's own is no Exception; the files do not fit
         raise CheckpointError(
             f"{path}: not a checkpoint of this run ({shorten(str(error), 300)}); delete it to start over"
         ) from error
