@@ -79,6 +79,8 @@ class DataShow(Common):
 
     folder: Positional[Folder]
     """A folder with `index.jsonl`."""
+    check: bool = False
+    """Open every media file too, and decode its beginning."""
     sheet: OptionalFile = None
     """Draw some examples of each split on this page (.html): frames, sound and caption."""
 

@@ -139,6 +139,23 @@ def _pictures(
     )[None]
 
 
+def check(example: Example) -> None:
+    """Open each file of `example` and decode its beginning.
+
+    Raises:
+        BadDataError: a file is unreadable, has no such track, or lasts no time.
+    """
+    start, size = example.start or 0.0, (16, 16)
+    if example.image is not None:
+        decode_video(example.image, 1.0, 1, size)
+    elif (example.video or example.audio) is not None and duration(example) <= 0:
+        raise BadDataError(f"{example.video or example.audio}: lasts no time")
+    if example.video is not None:
+        decode_video(example.video, 1.0, 1, size, start, end=example.end)
+    if example.audio is not None:
+        decode_audio(example.audio, 16000, start, 0.1)
+
+
 def duration(example: Example) -> float:
     """Return how many seconds of media `example` has: to its `end`, or to the end of its longer file.
 
