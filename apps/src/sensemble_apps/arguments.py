@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -56,11 +56,33 @@ class DataBuild(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataPrepare(Common):
+    """Bring a published dataset, as it is stored, into Sensemble's format, and count what is missing."""
+
+    dataset: Positional[Literal["audioset", "kinetics", "imagenet-captions"]]
+    """Which one."""
+    source: Positional[Folder]
+    """The folder with its lists and, somewhere in it, its media."""
+    out: Positional[Folder]
+    """Where the dataset goes: another folder on the same disk, or SOURCE itself; a stopped run goes on."""
+    shards: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Write WebDataset shards of N examples each, with the segments cut out, instead of linking files."""
+    skip_bad: bool = False
+    """Leave bad examples out and name them in `bad.txt`, instead of failing."""
+    jobs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many processes; without it, one for each core."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataShow(Common):
     """Count a dataset's examples, labels and modalities, and name its bad lines."""
 
     folder: Positional[Folder]
     """A folder with `index.jsonl`."""
+    check: bool = False
+    """Open every media file too, and decode its beginning."""
+    sheet: OptionalFile = None
+    """Draw some examples of each split on this page (.html): frames, sound and caption."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ _OWN_FAILURES = (StepError, EncoderError, MeasurementError, NotLowerableError, P
 
 _DATA = (
     Annotated[arguments.DataBuild, tyro.conf.subcommand("build")]
+    | Annotated[arguments.DataPrepare, tyro.conf.subcommand("prepare")]
     | Annotated[arguments.DataShow, tyro.conf.subcommand("show")]
 )
 _COMMANDS: dict[str, Any] = {
@@ -38,7 +39,7 @@ _COMMANDS: dict[str, Any] = {
     "doctor": arguments.Doctor,
 }
 _DESCRIPTION = "Train with every sensor you have; deploy on whichever ones are live."
-_DESCRIPTIONS = {"data": "Build the digits, or look into a dataset."}
+_DESCRIPTIONS = {"data": "Build the digits, prepare a published dataset, or look into one."}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

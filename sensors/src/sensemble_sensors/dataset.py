@@ -1,13 +1,14 @@
 """The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format")."""
 
 # An index may have millions of lines, and a Path costs several times what it asks of the system.
-# ruff: noqa: PTH113, PTH114, PTH118
+# ruff: noqa: PTH113, PTH114, PTH118, PTH202
 import json
 import math
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
 
 SPLITS = ("pretrain", "train", "eval")
@@ -23,7 +24,8 @@ class Example:
         id: unique within the dataset.
         split: `pretrain`, `train` or `eval`.
         labels: the names of its classes; may be empty in `pretrain` only.
-        video: the file whose video track to use; the same file may be named by `audio`.
+        video: the file whose video track to use, by itself or in a shard (`shards`); the same file may be
+            named by `audio`.
         audio: the file whose audio track to use.
         image: a still picture, instead of a video.
         text: the caption.
@@ -178,7 +180,8 @@ class _Line:
         relative = self.text(name)
         if relative is None:
             return None
-        path = PurePosixPath(relative)
+        inside = shards.parse(relative)
+        path = PurePosixPath(inside[0] if inside else relative)
         if path.is_absolute() or ".." in path.parts or "\0" in relative:
             raise BadDataError(
                 f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
@@ -187,8 +190,12 @@ class _Line:
         if target != root.path and not target.startswith(os.path.join(root.path, "")):
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
         if not os.path.isfile(target):
-            raise BadDataError(f"{name}: there is no file {relative!r}")
-        return folder / path
+            raise BadDataError(f"{name}: there is no file {str(path)!r}")
+        if inside and os.path.getsize(target) < inside[1] + inside[2]:
+            raise BadDataError(
+                f"{name}: {str(path)!r} is cut short: it has no {inside[2]} bytes at {inside[1]}"
+            )
+        return folder / relative
 
 
 def _example(line: _Line, root: "_Root", folder: Path, number: int) -> Example:

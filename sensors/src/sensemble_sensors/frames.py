@@ -1,29 +1,52 @@
 """Bring any picture to the size that an encoder takes, in the same way for cameras and for files."""
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize `image` until it just covers `size`, then crop its centre.
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Which part of a picture fills a frame.
+
+    Attributes:
+        zoom: how many times larger than would just cover the frame the picture is made; 1 or more. With a
+            frame of 224 x 224, 256 / 224 is a short side of 256.
+        down: where the frame lies between the picture's top (0) and bottom (1).
+        right: where it lies between left (0) and right (1).
+    """
+
+    zoom: float = 1.0
+    down: float = 0.5
+    right: float = 0.5
+
+
+COVER = Framing()
+"""As much of the picture as fits: its centre."""
+
+
+def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:
+    """Resize `image` until it covers `size`, then crop: in the centre, unless `framing` says otherwise.
 
     OpenCV is loaded only when there is something to resize: it takes 30 MB that a small process may not have.
 
     Args:
         image: uint8 [h, w, 3].
         size: (H, W).
+        framing: how much larger than `size` the picture is made, and where it is cropped.
 
     Returns:
         uint8 [H, W, 3], contiguous.
     """
     height, width = size
-    scale = max(height / image.shape[0], width / image.shape[1])
+    scale = framing.zoom * max(height / image.shape[0], width / image.shape[1])
     if scale != 1:
         cv2 = import_module("cv2")
         covering = (max(round(image.shape[1] * scale), width), max(round(image.shape[0] * scale), height))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(image), covering, interpolation=how)
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    top = int((image.shape[0] - height) * framing.down)
+    left = int((image.shape[1] - width) * framing.right)
     return np.ascontiguousarray(image[top : top + height, left : left + width])

@@ -1,5 +1,7 @@
 """Decode media files into windows: the one path by which training, audit and runtime see them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -8,9 +10,86 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.frames import COVER, Framing
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import audio_pieces, length, video_frames
+from sensemble_sensors.tracks import audio_pieces, length, probe, video_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How `clip` takes a window out of a longer example.
+
+    Attributes:
+        stride: frames of the file from one sampled frame to the next (Table 6 of the paper: 32), so that the
+            window lasts (T - 1) strides, though never longer than the sound's; None: as far apart as the
+            spec's rate says, and the window lasts as long as the spec's.
+        zoom: the least and the greatest `Framing.zoom`. The paper's short sides (Sec. 5) are
+            (256 / 224, 320 / 224).
+    """
+
+    stride: int | None = None
+    zoom: tuple[float, float] = (1.0, 1.0)
+
+
+PLAIN = Sampling()
+
+
+def clip(
+    example: Example,
+    specs: Mapping[str, InputSpec],
+    sampling: Sampling = PLAIN,
+    draw: np.random.Generator | None = None,
+) -> dict[str, Media]:
+    """Decode one window of `example`, in which sound and picture are of the same seconds.
+
+    With a stride, sound begins at the first sampled frame and ends at the last (App. E).
+
+    Args:
+        example: what to decode; modalities that it or `specs` lacks, and text, are left out.
+        specs: the inputs of the encoders.
+        sampling: how the window is taken.
+        draw: draws where the window lies, its zoom and its crop, as in training; None for the middle, the
+            least zoom and the centre.
+
+    Returns:
+        Modality -> array of exactly the spec's shape, as `window` gives it.
+
+    Raises:
+        BadDataError: a file is unreadable, has no such track, or lasts no time.
+    """
+    wanted = [m for m in example.modalities if m in specs and m != "text"]
+    timed = [m for m in wanted if m == "audio" or example.image is None]
+    step, span = _steps(example, specs, sampling) if timed else (0.0, 0.0)
+    whole = duration(example) if timed else 0.0
+    if timed and whole <= 0:
+        raise BadDataError(f"{example.video or example.audio}: lasts no time")
+    room = max(whole - span, 0.0)
+    # All is drawn in any case, so that an example's crop does not hang on which modalities are decoded.
+    place, zoom, down, right = (0.5, 0.0, 0.5, 0.5) if draw is None else draw.random(4)
+    at = room * place
+    least, greatest = sampling.zoom
+    framing = Framing(least + zoom * (greatest - least), down, right)
+    decoded: dict[str, Media] = {}
+    for m in wanted:
+        if m == "audio":
+            decoded[m] = _sound(example, specs[m], at, span)
+        else:
+            decoded[m] = _pictures(example, specs[m], at, framing, 1 / step if step else None)
+    return decoded
+
+
+def _steps(example: Example, specs: Mapping[str, InputSpec], sampling: Sampling) -> tuple[float, float]:
+    """Return the seconds from one sampled frame to the next (0: as the spec says), and those of a window."""
+    longest = max(spec.window for spec in specs.values())
+    if sampling.stride is None or example.video is None or "video" not in specs:
+        return 0.0, longest
+    frames = specs["video"].shape[1]
+    rate = probe(example.video).rate
+    if frames < 2 or rate <= 0:
+        return 0.0, longest
+    step = min(sampling.stride / rate, longest / (frames - 1))
+    return step, step * (frames - 1)
 
 
 def window(example: Example, spec: InputSpec, *, at: float = 0.0) -> Media:
@@ -29,23 +108,52 @@ def window(example: Example, spec: InputSpec, *, at: float = 0.0) -> Media:
     Raises:
         BadDataError: a file is unreadable, has no such track, or ends before the place asked for.
     """
-    start = (example.start or 0.0) + at
     if spec.modality == "audio" and example.audio is not None:
-        count = spec.shape[1]
-        seconds = count / spec.rate
-        if example.end is not None:
-            seconds = max(min(seconds, example.end - start), 0.0)
-        wave = decode_audio(example.audio, spec.rate, start, seconds)
-        return np.pad(wave, (0, count - len(wave)))[None]
-    if spec.modality == "video":
-        _, count, height, width, _ = spec.shape
-        if example.image is not None:
-            return decode_video(example.image, spec.rate, count, (height, width))[None]
-        if example.video is not None:
-            return decode_video(example.video, spec.rate, count, (height, width), start, end=example.end)[
-                None
-            ]
+        return _sound(example, spec, at, spec.shape[1] / spec.rate)
+    if spec.modality == "video" and (example.image is not None or example.video is not None):
+        return _pictures(example, spec, at, COVER, None)
     raise BadDataError(f"example {example.id!r} (line {example.line}) has no {spec.modality} to decode")
+
+
+def _sound(example: Example, spec: InputSpec, at: float, seconds: float) -> NDArray[np.float32]:
+    """Decode at most `seconds` of an example's sound into [1, S]; what is missing is silence."""
+    assert example.audio is not None  # noqa: S101 - the callers have looked
+    count, start = spec.shape[1], (example.start or 0.0) + at
+    if example.end is not None:
+        seconds = max(min(seconds, example.end - start), 0.0)
+    wave = decode_audio(example.audio, spec.rate, start, min(seconds, count / spec.rate))
+    return np.pad(wave, (0, count - len(wave)))[None]
+
+
+def _pictures(
+    example: Example, spec: InputSpec, at: float, framing: Framing, rate: float | None
+) -> NDArray[np.uint8]:
+    """Decode an example's frames, `rate` a second, or as many as the spec says, into [1, T, H, W, 3]."""
+    _, count, height, width, _ = spec.shape
+    if example.image is not None:
+        return decode_video(example.image, spec.rate, count, (height, width), framing=framing)[None]
+    assert example.video is not None  # noqa: S101 - the callers have looked
+    start = (example.start or 0.0) + at
+    return decode_video(
+        example.video, rate or spec.rate, count, (height, width), start, end=example.end, framing=framing
+    )[None]
+
+
+def check(example: Example) -> None:
+    """Open each file of `example` and decode its beginning.
+
+    Raises:
+        BadDataError: a file is unreadable, has no such track, or lasts no time.
+    """
+    start, size = example.start or 0.0, (16, 16)
+    if example.image is not None:
+        decode_video(example.image, 1.0, 1, size)
+    elif (example.video or example.audio) is not None and duration(example) <= 0:
+        raise BadDataError(f"{example.video or example.audio}: lasts no time")
+    if example.video is not None:
+        decode_video(example.video, 1.0, 1, size, start, end=example.end)
+    if example.audio is not None:
+        decode_audio(example.audio, 16000, start, 0.1)
 
 
 def duration(example: Example) -> float:
@@ -98,6 +206,7 @@ def decode_video(
     start: float = 0.0,
     *,
     end: float | None = None,
+    framing: Framing = COVER,
 ) -> NDArray[np.uint8]:
     """Decode `frames` frames of a file's first video track, or of a still picture.
 
@@ -108,6 +217,7 @@ def decode_video(
         size: (height, width), reached by `frames.fit`.
         start: seconds within the file.
         end: seconds within the file from which on no frame is used; None for the file's end.
+        framing: which part of each picture fills the frame.
 
     Returns:
         uint8 [frames, H, W, 3], RGB: frame i is the one shown at `start + i / rate`; the last is held past
@@ -116,6 +226,6 @@ def decode_video(
     Raises:
         BadDataError: the file is unreadable, has no video track, or ends before `start`.
     """
-    images = list(islice(video_frames(path, rate, size, start, end=end), frames))
+    images = list(islice(video_frames(path, rate, size, start, end=end, framing=framing), frames))
     images += [images[-1]] * (frames - len(images))
     return np.stack(images)

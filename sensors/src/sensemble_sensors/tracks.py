@@ -6,6 +6,7 @@ lies before it), so that video and audio keep the alignment that the file gives 
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,17 +16,44 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.frames import fit
+from sensemble_sensors.frames import COVER, Framing, fit
 
 # Only local files, whatever a playlist inside one asks for; `%` in an image's name is no pattern.
-_OPTIONS = {"protocol_whitelist": "file", "pattern_type": "none"}
+_OPTIONS = {"protocol_whitelist": "file,subfile", "pattern_type": "none"}
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
 # A track whose next frame is this much late has a hole; less is the rounding of its container.
 _HOLE = 0.02
 
 Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a media file says of itself.
+
+    Attributes:
+        modalities: for which of `audio` and `video` it has a track.
+        seconds: how long it lasts; 0 for a still picture.
+        rate: frames a second (Hz) of its first video track, on average; 0 if it has none or does not say.
+    """
+
+    modalities: tuple[str, ...]
+    seconds: float
+    rate: float
+
+
+def probe(path: Path) -> Probe:
+    """Look at a media file without decoding it.
+
+    Raises:
+        BadDataError: it is unreadable.
+    """
+    with _opened(path) as container:
+        rate = container.streams.video[0].average_rate if container.streams.video else None
+        return Probe(_modalities(container), _seconds(container), float(rate or 0))
 
 
 def length(path: Path) -> float:
@@ -35,15 +63,7 @@ def length(path: Path) -> float:
         BadDataError: it is unreadable.
     """
     with _opened(path) as container:
-        known = _length(container)
-        if known is not None:
-            return known
-        ends = (
-            float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            for packet in container.demux()
-            if packet.pts is not None and packet.time_base is not None
-        )
-        return max(ends, default=0.0) - _zero(container)
+        return _seconds(container)
 
 
 def modalities(path: Path) -> tuple[str, ...]:
@@ -53,8 +73,7 @@ def modalities(path: Path) -> tuple[str, ...]:
         BadDataError: it is unreadable.
     """
     with _opened(path) as container:
-        tracks = {"audio": container.streams.audio, "video": container.streams.video}
-        return tuple(modality for modality, found in tracks.items() if found)
+        return _modalities(container)
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -105,7 +124,13 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
 
 
 def video_frames(
-    path: Path, rate: float, size: tuple[int, int], start: float = 0.0, *, end: float | None = None
+    path: Path,
+    rate: float,
+    size: tuple[int, int],
+    start: float = 0.0,
+    *,
+    end: float | None = None,
+    framing: Framing = COVER,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield what the first video track, or a still picture, shows at `start`, `start + 1 / rate`, ...
 
@@ -115,6 +140,7 @@ def video_frames(
         size: (height, width), reached by `frames.fit`.
         start: seconds within the file.
         end: seconds within the file from which on no frame is used; None for the file's end.
+        framing: which part of each picture fills the frame.
 
     Yields:
         uint8 [H, W, 3], RGB, at least one, to the end; the first frame also stands for the time before it.
@@ -129,13 +155,13 @@ def video_frames(
         image: NDArray[np.uint8] | None = None
         while start + count / rate < until:
             if image is None:
-                image = fit(_rgb(frame, converter), size)
+                image = fit(_rgb(frame, converter), size, framing)
             yield image
             count += 1
     if frame is None:
         raise BadDataError(f"{path}: its video track holds no picture")
     if count == 0:
-        yield fit(_rgb(frame, converter), size)
+        yield fit(_rgb(frame, converter), size, framing)
 
 
 def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.VideoFrame, float]]:
@@ -189,14 +215,31 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
     try:
-        with av.open(f"file:{path}", options=_OPTIONS) as container:
+        with av.open(shards.url(str(path)), options=_OPTIONS) as container:
             yield container
     except av.FFmpegError as error:
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
 
 
+def _modalities(container: InputContainer) -> tuple[str, ...]:
+    tracks = {"audio": container.streams.audio, "video": container.streams.video}
+    return tuple(modality for modality, found in tracks.items() if found)
+
+
 def _zero(container: InputContainer) -> float:
     return max(container.start_time or 0, 0) / av.time_base
+
+
+def _seconds(container: InputContainer) -> float:
+    known = _length(container)
+    if known is not None:
+        return known
+    ends = (
+        float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        for packet in container.demux()
+        if packet.pts is not None and packet.time_base is not None
+    )
+    return max(ends, default=0.0) - _zero(container)
 
 
 def _length(container: InputContainer) -> float | None:

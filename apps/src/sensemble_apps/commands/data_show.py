@@ -1,42 +1,88 @@
-"""`sensemble data show`: what a dataset holds, and which of its lines are bad."""
+"""`sensemble data show`: what a dataset holds, and which of its examples are bad."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_sensors.dataset import SPLITS, Example, read_dataset
+from sensemble_sensors.dataset import SPLITS, Dataset, Example, read_dataset
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import check
 
 from sensemble_apps.arguments import DataShow
+from sensemble_apps.output import writing
+from sensemble_apps.progress import progress
 
 
 def main(arguments: DataShow) -> None:
-    """Print counts by split, modalities and labels, then every bad line.
+    """Print counts by split, modalities and labels, then every bad line, and draw the contact sheet.
 
     Raises:
         BadDataError: there is no index, or no good line in it.
+        InputError: the sheet cannot be written.
     """
     dataset = read_dataset(arguments.folder, skip_bad=True)
     console = Console()
     sets = Counter((example.split, subsets.name(example.modalities)) for example in dataset.examples)
     console.print(_table("Modalities", sets))
+    every = {modality for example in dataset.examples for modality in example.modalities}
+    missing = Counter((e.split, m) for e in dataset.examples for m in every - set(e.modalities))
+    if missing:
+        console.print(_table("Missing", missing))
     labels = Counter((e.split, label) for e in dataset.examples for label in _labels(e))
-    console.print(_table("Labels", labels))
-    for reason in dataset.skipped:
+    console.print(_table("Labels", labels, bars=True))
+    bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
+    for reason in bad:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{len(dataset.examples)} good examples, {len(dataset.skipped)} bad lines", highlight=False)
+    good = len(dataset.examples) + len(dataset.skipped) - len(bad)
+    console.print(f"{good} good examples, {len(bad)} bad lines", highlight=False)
+    if arguments.sheet is not None:
+        from sensemble_apps.sheet import render
+
+        with writing(arguments.sheet) as path:
+            path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")
+        console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
+
+
+def _bad_media(dataset: Dataset) -> Iterator[str]:
+    """Yield "FILE:LINE: reason" of each example whose media cannot be decoded."""
+
+    def reason(example: Example) -> str | None:
+        try:
+            check(example)
+        except BadDataError as error:
+            return f"{dataset.folder / 'index.jsonl'}:{example.line}: {error}"
+        return None
+
+    with progress("Checking the media") as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, found in enumerate(pool.map(reason, dataset.examples), start=1):
+            advance(done, len(dataset.examples))
+            if found is not None:
+                yield found
 
 
 def _labels(example: Example) -> tuple[str, ...]:
     return example.labels or ("(none)",)
 
 
-def _table(title: str, counts: Counter[tuple[str, str]]) -> Table:
-    """Return a table of counts: a row a name, a column a split."""
+def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
+    """Return a table of counts: a row a name, a column a split; with bars, the most frequent name first."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for split in SPLITS:
         table.add_column(split, justify="right")
-    for name in sorted({name for _, name in counts}):
-        table.add_row(name, *(str(counts[split, name]) for split in SPLITS))
+    if bars:
+        table.add_column("all", width=20)
+    totals: Counter[str] = Counter()
+    for (_, name), count in counts.items():
+        totals[name] += count
+    most = max(totals.values(), default=1)
+    for name, total in sorted(totals.items(), key=lambda item: (-item[1] if bars else 0, item[0])):
+        bar = [ProgressBar(most, total, width=20)] if bars else []
+        table.add_row(name, *(str(counts[split, name]) for split in SPLITS), *bar)
     return table

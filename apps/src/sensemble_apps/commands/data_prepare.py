@@ -1,0 +1,38 @@
+"""`sensemble data prepare`: a published dataset in the project's data format."""
+
+import os
+from importlib import import_module
+
+from sensemble_train.prepare.write import write
+
+from sensemble_apps.arguments import DataPrepare
+from sensemble_apps.errors import InputError
+from sensemble_apps.output import say
+from sensemble_apps.progress import progress
+
+
+def main(arguments: DataPrepare) -> None:
+    """Write the dataset, and say how much of it there is.
+
+    Raises:
+        InputError: the source is no folder, or a number is too small.
+        BadDataError: the source does not hold the dataset, or some of its examples are bad.
+    """
+    if not arguments.source.is_dir():
+        raise InputError(f"{arguments.source}: is not a folder; give the one that holds {arguments.dataset}")
+    for option, number in (("--shards", arguments.shards), ("--jobs", arguments.jobs)):
+        if number is not None and number < 1:
+            raise InputError(f"{option} {number}: give a number above 0")
+    module = import_module(f"sensemble_train.prepare.{arguments.dataset.replace('-', '_')}")
+    with progress("Looking into the media") as advance:
+        report = write(
+            module.survey(arguments.source, arguments.out),
+            arguments.out,
+            shards=arguments.shards,
+            skip_bad=arguments.skip_bad,
+            jobs=arguments.jobs or len(os.sched_getaffinity(0)),
+            progress=advance,
+        )
+    for line in report.lines():
+        say(line)
+    say(str(arguments.out))

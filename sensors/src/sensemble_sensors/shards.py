@@ -1,0 +1,29 @@
+"""Files that lie inside a shard: `pretrain-000000.tar#1536+482113` names a tar's bytes by offset and size.
+
+A WebDataset shard is an uncompressed tar, so a member of it is a stretch of the shard, which FFmpeg can read
+and seek in as it does in a file of its own.
+"""
+
+import re
+
+_MEMBER = re.compile(r"(.+\.tar)#(\d{1,18})\+(\d{1,18})", re.DOTALL)
+
+
+def member(shard: str, offset: int, size: int) -> str:
+    """Return the name of `size` bytes of `shard` from `offset` on."""
+    return f"{shard}#{offset}+{size}"
+
+
+def parse(name: str) -> tuple[str, int, int] | None:
+    """Return (shard, offset, size) of a member's name; None for any other file."""
+    found = _MEMBER.fullmatch(name)
+    return (found[1], int(found[2]), int(found[3])) if found else None
+
+
+def url(name: str) -> str:
+    """Return what FFmpeg opens for a file or a member of a shard."""
+    inside = parse(name)
+    if inside is None:
+        return f"file:{name}"
+    shard, offset, size = inside
+    return f"subfile,,start,{offset},end,{offset + size},,:{shard}"

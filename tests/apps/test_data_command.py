@@ -1,0 +1,108 @@
+"""`sensemble data prepare` and `data show`, run as a user runs them on media as it is published."""
+
+import json
+import re
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.train import published  # type: ignore[import-not-found,unused-ignore]
+
+from .conftest import Refusal, Sensemble
+
+
+@pytest.fixture(scope="module")
+def prepared(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AudioSet in shards, prepared by two processes. Read only."""
+    base = tmp_path_factory.mktemp("prepared")
+    (base / "source").mkdir()
+    source, out = published.audioset(base / "source"), base / "out"
+    result = sensemble("data", "prepare", "audioset", source, out, "--shards", "1", "--jobs", "2")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[:3] == [
+        "pretrain: 2 of 2 (100.0%) here",
+        "train: 2 of 3 (66.7%) here",
+        "eval: 2 of 2 (100.0%) here",
+    ]
+    return out
+
+
+def test_prepare_refuses_in_one_line_what_it_cannot_use(refusal: Refusal, tmp_path: Path) -> None:
+    assert "is not a folder" in refusal("data", "prepare", "kinetics", tmp_path / "gone", tmp_path / "out")
+    assert "no CSV of training videos" in refusal("data", "prepare", "kinetics", tmp_path, tmp_path / "out")
+    out = ("data", "prepare", "audioset", tmp_path, tmp_path / "out", "--shards", "0")
+    assert "--shards 0: give a number above 0" in refusal(*out)
+
+
+class Images(HTMLParser):
+    """Collects the pictures of a page by what they show, and all that it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: dict[str, bytes] = {}
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        fields = dict(attrs)
+        for name in ("src", "href"):
+            url = fields.get(name)
+            if url is None:
+                continue
+            if url.startswith("data:"):
+                self.pictures[fields["alt"] or tag] = b64decode(url.partition(",")[2])
+            else:
+                self.loaded.append(url)
+
+
+def test_show_counts_and_draws_a_sheet_that_stands_alone(
+    sensemble: Sensemble, prepared: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "sheet.html"
+    result = sensemble("data", "show", prepared, "--check", "--sheet", page)
+    assert result.returncode == 0, result.stderr
+    text = result.stdout
+    assert "6 good examples, 0 bad lines" in text
+    rows = {cells[0]: cells[1:4] for cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines())}
+    numbers = {name.strip(): [cell.strip() for cell in cells] for name, cells in rows.items()}
+    assert numbers["audio+video"] == ["1", "0", "1"]
+    assert numbers["text"] == ["1", "0", "2"]  # of the missing
+    assert numbers["Speech"] == ["0", "1", "1"]
+    html = page.read_text(encoding="utf-8")
+    images = Images()
+    images.feed(html)
+    assert images.loaded == []
+    assert "<script" not in html
+    assert "“My dog &amp; I”" in html
+    frames = cv2.imdecode(np.frombuffer(images.pictures["Frames of -_wholefilm_4000"], np.uint8), 1)
+    assert frames.shape == (112, 448, 3)
+    greys = frames[:, 56::112].mean(axis=(0, 2))
+    # The film grows brighter by two levels a frame, ten frames a second; the segment is seconds 4 to 8.
+    np.testing.assert_allclose(greys, [80, 100, 120, 140], atol=6)
+    sound = cv2.imdecode(np.frombuffer(images.pictures["Sound of soundalone1_2000"], np.uint8), 1)
+    assert sound.shape == (104, 448, 3)
+
+
+def test_show_names_media_that_cannot_be_decoded(sensemble: Sensemble, tmp_path: Path) -> None:
+    published.film(tmp_path / "good.mp4", 1)
+    published.film(tmp_path / "silent.mp4", 1, sound=False)
+    (tmp_path / "noise.mp4").write_bytes(b"noise" * 99)
+    lines = [
+        {"id": name, "split": "eval", "labels": ["a"], "video": f"{name}.mp4", "audio": f"{name}.mp4"}
+        for name in ("good", "silent", "noise")
+    ]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
+    page = tmp_path / "sheet.html"
+    result = sensemble("data", "show", tmp_path, "--check", "--sheet", page)
+    index = tmp_path / "index.jsonl"
+    for reason in (
+        rf"{index}:4: not JSON",
+        rf"{index}:2: {tmp_path}/silent\.mp4: has no audio track",
+        rf"{index}:3: {tmp_path}/noise\.mp4: cannot be decoded",
+    ):
+        assert re.search(reason, result.stdout)
+    assert "1 good examples, 3 bad lines" in result.stdout
+    assert "has no audio track" in page.read_text()

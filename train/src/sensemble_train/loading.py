@@ -1,0 +1,126 @@
+"""Examples decoded as they are needed, for data that does not fit in memory."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from sensemble_runtime.text import tokenize
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import PLAIN, Sampling, clip
+from sensemble_sensors.sensor import Media
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sensemble_train.data import Clips, targets
+from sensemble_train.packing import Packed
+
+_LOG = logging.getLogger(__name__)
+_BAD_IN_A_ROW = 100  # unreadable examples one after another: that is no longer a few bad files
+
+Key = int | tuple[int, int]
+"""An example's index: alone, for evaluation; with the number of a draw, such as the step, for training."""
+
+
+class ClipDataset(Dataset[Clips]):
+    """Decodes one example at a time; what it gives is a function of the seed and the key alone.
+
+    `dataset[index]` is the middle of the example and of its pictures; `dataset[index, step]` is a window and
+    a crop drawn for that step, whichever worker decodes it.
+
+    Args:
+        examples: of one split.
+        specs: the modalities to decode and their form.
+        tokenizer: for captions; needed with `text` in `specs`.
+        labels: the class names; without labels, an example has no targets.
+        task: `multi-class` or `multi-label`.
+        seed: draws the windows and crops, with the step and the index.
+        sampling: how a window is taken out of an example.
+        skip_bad: give the next good example in place of one that cannot be decoded, and log a warning that
+            names it, instead of raising.
+
+    Raises:
+        BadDataError: an example has a label that is not among `labels`.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        specs: Mapping[str, InputSpec],
+        tokenizer: Tokenizer | None,
+        labels: Sequence[str],
+        task: str,
+        *,
+        seed: int = 0,
+        sampling: Sampling = PLAIN,
+        skip_bad: bool = False,
+    ) -> None:
+        known = set(labels)
+        for example in examples:
+            strange = next((label for label in example.labels if label not in known), None)
+            if strange is not None:
+                raise BadDataError(
+                    f"{_place(example)}: labels: {strange!r} is none of the {len(known)} classes"
+                )
+        self._examples = Packed(examples)
+        self._specs, self._tokenizer = specs, tokenizer
+        self._labels, self._task = tuple(labels), task
+        self._seed, self._sampling, self._skip_bad = seed, sampling, skip_bad
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, key: Key) -> Clips:
+        """Return one example as Clips of one row.
+
+        Raises:
+            BadDataError: it cannot be decoded; names the file, the example and its line.
+        """
+        index, step = (key, None) if isinstance(key, int) else key
+        for _ in range(_BAD_IN_A_ROW):
+            example = self._examples[index]
+            draw = None if step is None else np.random.default_rng([self._seed, step, index])
+            try:
+                media = clip(example, self._specs, self._sampling, draw)
+            except BadDataError as error:
+                reason = f"{_place(example)}: {error}"
+                if not self._skip_bad:
+                    raise BadDataError(reason) from error
+                _LOG.warning("skipped %s", reason)
+                index = (index + 1) % len(self)
+            else:
+                return self._row(example, media)
+        raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
+
+    def _row(self, example: Example, media: Mapping[str, Media]) -> Clips:
+        inputs: dict[str, Tensor] = {m: torch.from_numpy(array) for m, array in media.items()}
+        if "text" in self._specs and example.text is not None:
+            assert self._tokenizer is not None  # noqa: S101 - part of the contract above
+            inputs["text"] = torch.from_numpy(
+                tokenize(self._tokenizer, example.text, self._specs["text"].shape[1])
+            )
+        present = {m: torch.tensor([m in inputs]) for m in self._specs}
+        for m, spec in self._specs.items():
+            if m not in inputs:
+                inputs[m] = torch.from_numpy(np.zeros(spec.shape, spec.dtype))
+        return Clips(
+            {m: inputs[m] for m in self._specs}, present, targets([example], self._labels, self._task)
+        )
+
+
+def collate(rows: Sequence[Clips]) -> Clips:
+    """Put rows of a `ClipDataset` together into one batch; `targets` is None if any row has none."""
+    first = rows[0]
+    labelled = [row.targets for row in rows if row.targets is not None]
+    return Clips(
+        {m: torch.cat([row.inputs[m] for row in rows]) for m in first.inputs},
+        {m: torch.cat([row.present[m] for row in rows]) for m in first.present},
+        torch.cat(labelled) if len(labelled) == len(rows) else None,
+    )
+
+
+def _place(example: Example) -> str:
+    return f"index.jsonl:{example.line} ({example.id!r})"

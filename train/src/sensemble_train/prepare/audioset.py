@@ -1,0 +1,126 @@
+"""AudioSet (Gemmeke et al., 2017): segment lists, ontology, and media by YouTube id.
+
+The unbalanced set is to pretrain on, the balanced one to train on and the evaluation set to evaluate on (the
+paper's App. B). The text is the video's title.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sensemble_sensors.errors import BadDataError
+
+from sensemble_train.prepare.survey import Row, Survey, collect, files
+from sensemble_train.prepare.youtube import Downloads
+
+SEGMENTS = {
+    "unbalanced_train_segments.csv": "pretrain",
+    "balanced_train_segments.csv": "train",
+    "eval_segments.csv": "eval",
+}
+ONTOLOGY, LABELS, TITLES = "ontology.json", "class_labels_indices.csv", ("titles.tsv", "titles.json")
+
+
+def survey(source: Path, out: Path) -> Survey:
+    """Look for AudioSet in `source`, but not in `out`.
+
+    Anywhere in `source`: the published segment lists (any of the three), `class_labels_indices.csv` or
+    `ontology.json`, media named by the video's id, and, for captions, `titles.tsv` (id, tab, title),
+    `titles.json` ({id: title}) or yt-dlp's `ID.info.json`.
+
+    Raises:
+        BadDataError: there is no segment list or no list of classes, or one that cannot be read.
+    """
+    paths = list(files(source, out))
+    named = {path.name: path for path in reversed(paths)}
+    lists = {named[name]: split for name, split in SEGMENTS.items() if name in named}
+    if not lists:
+        raise BadDataError(f"{source}: holds none of {', '.join(SEGMENTS)}; AudioSet's page has them")
+    names = _names(source, named)
+    titles = _titles(named)
+    segments = [row for path, split in lists.items() for row in _segments(path, split, names)]
+    wanted = {row.id[:11] for row in segments if isinstance(row, Row)}
+    downloads = Downloads(paths, wanted)
+    return collect("audioset", source, (_located(row, downloads, titles) for row in segments))
+
+
+def _located(row: Row | str, downloads: Downloads, titles: dict[str, str]) -> Row | str:
+    if isinstance(row, str):
+        return row
+    name = row.id[:11]
+    found = downloads.find(name, row.start or 0.0)
+    return replace(
+        row,
+        text=titles.get(name),
+        video=found.video,
+        audio=found.audio,
+        info=found.info,
+        trimmed=found.trimmed,
+    )
+
+
+def _segments(path: Path, split: str, names: dict[str, str]) -> Iterator[Row | str]:
+    """Read `YTID, start, end, "mid,mid"` lines; comments begin with `#`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, line in enumerate(file, start=1):
+            if line.startswith("#") or not line.strip():
+                continue
+            origin = f"{path}:{number}"
+            try:
+                name, begin, finish, listed = next(csv.reader([line], skipinitialspace=True))
+                start, end = float(begin), float(finish)
+            except ValueError:
+                yield f"{origin}: is not an id, a start, an end and labels in quotes"
+                continue
+            mids = listed.split(",")
+            strange = next((mid for mid in mids if mid not in names), None)
+            if len(name) != 11:
+                yield f"{origin}: {name!r} is not the id of a video"
+            elif not 0 <= start < end:
+                yield f"{origin}: lasts no time, from {start:g} s to {end:g} s"
+            elif strange is not None:
+                yield f"{origin}: label {strange!r} is not in the ontology"
+            else:
+                labels = tuple(dict.fromkeys(names[mid] for mid in mids))
+                yield Row(f"{name}_{round(start * 1000)}", split, labels, origin, start=start, end=end)
+
+
+def _names(source: Path, named: dict[str, Path]) -> dict[str, str]:
+    """Return machine id -> display name, from the list of the 527 classes or else the whole ontology."""
+    path = named.get(LABELS) or named.get(ONTOLOGY)
+    if path is None:
+        raise BadDataError(f"{source}: holds neither {LABELS} nor {ONTOLOGY}, which name the classes")
+    try:
+        if path.name == LABELS:
+            with path.open(encoding="utf-8", newline="") as file:
+                names = {row["mid"]: row["display_name"] for row in csv.DictReader(file)}
+        else:
+            names = {entry["id"]: entry["name"] for entry in json.loads(path.read_text("utf-8"))}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDataError(f"{path}: is not AudioSet's list of classes ({error})") from error
+    if len(set(names.values())) < len(names):
+        raise BadDataError(f"{path}: names two classes alike; labels have to tell them apart")
+    return names
+
+
+def _titles(named: dict[str, Path]) -> dict[str, str]:
+    titles: dict[str, str] = {}
+    for name in TITLES:
+        path = named.get(name)
+        if path is None:
+            continue
+        text = path.read_text("utf-8")
+        if path.suffix == ".tsv":
+            for number, line in enumerate(text.splitlines(), start=1):
+                key, tab, title = line.partition("\t")
+                if not tab:
+                    raise BadDataError(f"{path}:{number}: is not an id, a tab and a title")
+                titles[key] = title
+        else:
+            try:
+                titles |= {str(key): str(title) for key, title in json.loads(text).items()}
+            except (AttributeError, ValueError) as error:
+                raise BadDataError(f"{path}: is not one JSON object of titles by id ({error})") from error
+    return titles

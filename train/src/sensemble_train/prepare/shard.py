@@ -1,0 +1,94 @@
+"""One WebDataset shard: a tar of samples, and where in it each one's media lies."""
+
+import json
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from sensemble_sensors import shards
+from sensemble_sensors.errors import BadDataError
+
+from sensemble_train.prepare.cut import cut
+from sensemble_train.prepare.inspection import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An example with its media in memory.
+
+    Attributes:
+        fields: as an `Example`'s; start and end count within the media that is here.
+        names: `video`, `audio` or `image` -> the extension of its file.
+        files: extension -> content.
+    """
+
+    fields: dict[str, object]
+    names: dict[str, str]
+    files: dict[str, bytes]
+
+
+def sample(example: Example) -> Sample:
+    """Read the media of an example; of one file that goes on beyond it, the example alone is cut out.
+
+    Raises:
+        BadDataError: a file cannot be read or cut.
+    """
+    fields = dict(example.fields)
+    names: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    paths = list(dict.fromkeys(example.media.values()))
+    for path in paths:
+        kinds = [kind for kind, file in example.media.items() if file == path]
+        extension = path.suffix.lower().removeprefix(".")
+        if example.longer and len(paths) == 1:
+            extension = "mkv" if "video" in kinds else "mka"
+            start, end = float(str(fields["start"])), float(str(fields["end"]))
+            files[extension], moved = cut(path, start, end)
+            fields |= {"start": round(moved, 6), "end": round(moved + end - start, 6)}
+        else:
+            try:
+                files[extension] = path.read_bytes()
+            except OSError as error:
+                raise BadDataError(f"{path}: cannot be read ({error.strerror})") from error
+        names |= dict.fromkeys(kinds, extension)
+    return Sample(fields, names, files)
+
+
+def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]]:
+    """Write a tar, which appears when it is whole, and at all if it has a sample.
+
+    The key of a sample is the example's id; `json` has its fields, and names media by extension.
+
+    Args:
+        path: where the tar goes.
+        samples: what it holds, in this order.
+
+    Returns:
+        The line of each sample for an `index.jsonl` beside the tar, which finds media by its offset.
+    """
+    beside = path.with_name(path.name + ".partial")
+    written: list[Sample] = []
+    with tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for taken in samples:
+            text = json.dumps(taken.fields | taken.names, ensure_ascii=False).encode()
+            for extension, content in {"json": text, **taken.files}.items():
+                entry = tarfile.TarInfo(f"{taken.fields['id']}.{extension}")
+                entry.size = len(content)
+                tar.addfile(entry, BytesIO(content))
+            written.append(Sample(taken.fields, taken.names, {}))  # the content is not needed again
+    if not written:
+        beside.unlink()
+        return []
+    with tarfile.open(beside) as tar:
+        inside = {entry.name: (entry.offset_data, entry.size) for entry in tar}
+    beside.replace(path)
+    return [
+        done.fields
+        | {
+            kind: shards.member(path.name, *inside[f"{done.fields['id']}.{extension}"])
+            for kind, extension in done.names.items()
+        }
+        for done in written
+    ]

@@ -1,0 +1,113 @@
+"""What a published dataset lists, and what of it is on this disk."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensemble_sensors.dataset import SPLITS
+
+VIDEO = frozenset(
+    (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".3gp", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
+)
+AUDIO = frozenset((".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example that a dataset lists.
+
+    Attributes:
+        id: unique in the dataset; also its name in a shard, so it has no dot.
+        split: `pretrain`, `train` or `eval`.
+        labels: the names of its classes.
+        origin: "FILE:LINE" that lists it.
+        text: its caption, where a table of titles or the listing itself has one.
+        video: the file of its pictures, and of its sound if there is no `audio`; None if it is not here.
+        audio: a file of its sound alone.
+        image: its picture.
+        info: a file in which yt-dlp has noted its title.
+        start: seconds in the published video at which it begins; None for a picture.
+        end: seconds in the published video at which it ends.
+        trimmed: the files are known to hold the segment alone.
+    """
+
+    id: str
+    split: str
+    labels: tuple[str, ...]
+    origin: str
+    text: str | None = None
+    video: Path | None = None
+    audio: Path | None = None
+    image: Path | None = None
+    info: Path | None = None
+    start: float | None = None
+    end: float | None = None
+    trimmed: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether any of its media is on this disk."""
+        return any(path is not None for path in (self.video, self.audio, self.image))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A dataset as it is listed.
+
+    Attributes:
+        dataset: its name.
+        source: its folder.
+        rows: the good ones, whether their media is here or not.
+        bad: "FILE:LINE: reason" of each bad one.
+        note: what else whoever reads the counts should know.
+    """
+
+    dataset: str
+    source: Path
+    rows: tuple[Row, ...]
+    bad: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def listed(self) -> Counter[str]:
+        """How many examples each split has."""
+        return Counter(row.split for row in self.rows)
+
+    @property
+    def here(self) -> list[Row]:
+        """The rows whose media is on this disk, in the order of the splits."""
+        return sorted((row for row in self.rows if row.here), key=lambda row: SPLITS.index(row.split))
+
+    @property
+    def missing(self) -> list[Row]:
+        """The rows whose media is not."""
+        return [row for row in self.rows if not row.here]
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that is to be written: another listing or another file gives another."""
+        return hashlib.sha256("\n".join(map(repr, self.here)).encode()).hexdigest()
+
+
+def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "") -> Survey:
+    """Sort rows from "FILE:LINE: reason"s of bad ones; a second row of the same id is bad."""
+    good: dict[str, Row] = {}
+    bad: list[str] = []
+    for row in rows:
+        if isinstance(row, str):
+            bad.append(row)
+        elif row.id in good:
+            bad.append(f"{row.origin}: {row.id!r} is already listed at {good[row.id].origin}")
+        else:
+            good[row.id] = row
+    return Survey(dataset, source, tuple(good.values()), tuple(bad), note)
+
+
+def files(source: Path, but: Path) -> Iterator[Path]:
+    """Yield every file under `source`, sorted within each folder, except what is under `but`."""
+    for folder, inner, names in os.walk(source, followlinks=True):
+        inner[:] = sorted(name for name in inner if Path(folder, name).resolve() != but.resolve())
+        for name in sorted(names):
+            yield Path(folder, name)

@@ -1,0 +1,254 @@
+"""Write what a survey found as a dataset: in parallel, in parts that a killed run does not do again."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TypeVar
+
+from sensemble_sensors.dataset import SPLITS
+from sensemble_sensors.errors import BadDataError
+
+from sensemble_train.prepare.inspection import Example, inspect
+from sensemble_train.prepare.shard import sample, write_shard
+from sensemble_train.prepare.survey import Row, Survey
+
+Good = TypeVar("Good")
+Progress = Callable[[int, int], None]
+PART = 500
+"""Examples in a part, without shards: what a killed run does again at most, for each process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a dataset, as `prepared.json` has it too.
+
+    Attributes:
+        listed: split -> how many examples the dataset lists.
+        here: split -> of how many the media is on this disk.
+        written: split -> how many are in the index.
+        bad: "FILE:LINE: reason" of each that is left out though it is here.
+        note: what else whoever reads the counts should know.
+    """
+
+    listed: dict[str, int]
+    here: dict[str, int]
+    written: dict[str, int]
+    bad: tuple[str, ...]
+    note: str
+
+    def lines(self) -> list[str]:
+        """Return the counts in the manner of the paper's App. B."""
+        splits = [split for split in SPLITS if split in self.listed]
+        lines = [f"{split}: {_share(self.here.get(split, 0), self.listed[split])} here" for split in splits]
+        lines += [f"{split}: {self.written.get(split, 0):,} written" for split in splits]
+        lines.append(f"{len(self.bad):,} bad")
+        return lines + ([self.note] if self.note else [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One part: its rows, and where it goes."""
+
+    name: str
+    rows: tuple[Row, ...]
+    out: Path
+    shards: bool
+    inside: bool  # the media lies in `out` already
+
+
+def write(
+    survey: Survey, out: Path, *, shards: int | None, skip_bad: bool, jobs: int, progress: Progress
+) -> Report:
+    """Write `survey`'s examples into `out`, as `index.jsonl` beside media or shards.
+
+    Without shards, media files are hard links, which take no space; where `out` is the source itself or a
+    folder that the source lies in, the index names them where they are. `missing.txt` and `bad.txt` name what
+    is not in the index.
+
+    Args:
+        survey: what there is.
+        out: the dataset's folder; an unfinished run in it goes on.
+        shards: examples in each WebDataset shard; None for plain files.
+        skip_bad: leave bad examples out, instead of raising when all have been looked at.
+        jobs: how many processes work.
+        progress: called with (examples done, examples in all).
+
+    Raises:
+        BadDataError: there are bad examples, or no good ones, or `out` holds something else or lies on
+            another disk than the source.
+    """
+    claim: dict[str, object] = {"dataset": survey.dataset, "files": survey.fingerprint(), "shards": shards}
+    done = out / "prepared.json"
+    if done.exists():
+        kept = json.loads(done.read_text("utf-8"))
+        _check_same(out, kept["claim"], claim)
+        return Report(kept["listed"], kept["here"], kept["written"], tuple(kept["bad"]), kept["note"])
+    parts = out / ".parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    _claim(out, parts / "claim.json", claim)
+    inside = out.resolve() in (survey.source.resolve(), *survey.source.resolve().parents)
+    tasks = list(_tasks(survey, out, shards, inside=inside))
+    _run(tasks, jobs, progress)
+    return _finish(survey, tasks, out, claim, skip_bad=skip_bad)
+
+
+def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> Iterator[_Task]:
+    here, size = survey.here, shards or PART
+    for split in SPLITS:
+        rows = [row for row in here if row.split == split]
+        for number, first in enumerate(range(0, len(rows), size)):
+            part = tuple(rows[first : first + size])
+            yield _Task(f"{split}-{number:06d}", part, out, shards is not None, inside)
+
+
+def _run(tasks: Sequence[_Task], jobs: int, progress: Progress) -> None:
+    todo = [task for task in tasks if not _part(task).exists()]
+    total = sum(len(task.rows) for task in tasks)
+    done = total - sum(len(task.rows) for task in todo)
+    progress(done, total)
+    for task in _worked(todo, jobs):
+        done += len(task.rows)
+        progress(done, total)
+
+
+def _worked(tasks: Sequence[_Task], jobs: int) -> Iterator[_Task]:
+    """Yield each task when it is done; one job is this process itself."""
+    if jobs == 1:
+        for task in tasks:
+            _work(task)
+            yield task
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+        running = {pool.submit(_work, task): task for task in tasks}
+        try:
+            for future in as_completed(running):
+                future.result()
+                yield running[future]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it is killed, which the pool alone would not."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - this runs in workers only
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(task: _Task) -> None:
+    """Do one part; its file appears when all of it is done."""
+    bad: list[str] = []
+
+    def good(prepare: Callable[[Row], Good]) -> Iterator[Good]:
+        for row in task.rows:
+            try:
+                yield prepare(row)
+            except BadDataError as error:
+                bad.append(f"{row.origin}: {error}")
+
+    if task.shards:
+        lines = write_shard(task.out / f"{task.name}.tar", good(lambda row: sample(inspect(row))))
+    else:
+        lines = [_link(example, task.out, inside=task.inside) for example in good(inspect)]
+    part = {"lines": [json.dumps(line, ensure_ascii=False) for line in lines], "bad": bad}
+    _replace(_part(task), json.dumps(part))
+
+
+def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
+    """Return an index line whose media lies in `out`: where it is already, or as hard links."""
+    line = dict(example.fields)
+    for kind, path in example.media.items():
+        if inside:
+            line[kind] = path.absolute().relative_to(out.absolute()).as_posix()
+            continue
+        # A few hundred folders: one with two million files would be slow.
+        name = str(example.fields["id"])
+        place = Path("media", f"{zlib.crc32(name.encode()) % 256:02x}", name + path.suffix)
+        line[kind] = place.as_posix()
+        target = out / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.unlink(missing_ok=True)
+            os.link(path.resolve(), target)
+        except OSError as error:
+            raise BadDataError(
+                f"{path}: cannot be linked into {out} ({error.strerror}); choose a folder on the same disk, "
+                "or the source itself, or --shards, which copies"
+            ) from error
+    return line
+
+
+def _finish(
+    survey: Survey, tasks: Sequence[_Task], out: Path, claim: dict[str, object], *, skip_bad: bool
+) -> Report:
+    bad = list(survey.bad)
+    written: Counter[str] = Counter()
+    index = out / "index.jsonl.partial"
+    with index.open("w", encoding="utf-8") as file:
+        for task in tasks:
+            part = json.loads(_part(task).read_text("utf-8"))
+            file.writelines(line + "\n" for line in part["lines"])
+            written[task.rows[0].split] += len(part["lines"])
+            bad += part["bad"]
+    (out / "missing.txt").write_text(
+        "".join(f"{row.origin}: {row.id}\n" for row in survey.missing), encoding="utf-8"
+    )
+    (out / "bad.txt").write_text("".join(reason + "\n" for reason in bad), encoding="utf-8")
+    if bad and not skip_bad:
+        raise BadDataError(
+            f"{len(bad):,} bad examples, the first at {bad[0]}; {out / 'bad.txt'} names all; mend them, or "
+            "leave them out with --skip-bad"
+        )
+    here = Counter(row.split for row in survey.here)
+    report = Report(dict(survey.listed), dict(here), dict(written), tuple(bad), survey.note)
+    if not written.total():
+        raise BadDataError(f"{survey.source}: no good example; " + "; ".join(report.lines()))
+    index.replace(out / "index.jsonl")
+    _replace(out / "prepared.json", json.dumps({"claim": claim, **asdict(report)}, indent=1))
+    shutil.rmtree(out / ".parts")
+    return report
+
+
+def _claim(out: Path, path: Path, claim: dict[str, object]) -> None:
+    if path.exists():
+        _check_same(out, json.loads(path.read_text("utf-8")), claim)
+    elif (out / "index.jsonl").exists():
+        raise BadDataError(f"{out}: holds another dataset's index.jsonl; choose another folder")
+    _replace(path, json.dumps(claim))
+
+
+def _check_same(out: Path, before: dict[str, object], now: dict[str, object]) -> None:
+    changed = [name for name in now if before.get(name) != now[name]]
+    if changed:
+        raise BadDataError(
+            f"{out}: was prepared with other {' and '.join(changed)}; choose another folder, or remove it"
+        )
+
+
+def _part(task: _Task) -> Path:
+    return task.out / ".parts" / f"{task.name}.json"
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(path.name + ".partial")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count:,} of {total:,} ({count / total:.1%})"

@@ -1,0 +1,81 @@
+"""Media files that were downloaded from YouTube, found by the video's id."""
+
+import re
+from collections import defaultdict
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensemble_train.prepare.survey import AUDIO, VIDEO
+
+# ID, ID_30, ID_30.000_40.000, ID_30000_40000 (milliseconds), ID_000030_000040, YID: what downloaders write.
+_NAME = re.compile(r"Y?(?P<id>[\w-]{11})(?:[_.-](?P<start>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?", re.ASCII)
+_BARE = re.compile(r"(?P<id>[\w-]{11})(?P<start>)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file of one video.
+
+    Attributes:
+        path: where it is.
+        start: what its name says of where it was cut out; None if nothing.
+    """
+
+    path: Path
+    start: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files of one segment; `trimmed` if their names say that they hold it alone."""
+
+    video: Path | None
+    audio: Path | None
+    info: Path | None
+    trimmed: bool
+
+
+class Downloads:
+    """All media files of a folder by the id of their video.
+
+    Args:
+        paths: the files, those of other kinds too.
+        wanted: the ids to look for; a name may be read in two ways, and only an id that is wanted counts.
+    """
+
+    def __init__(self, paths: Iterable[Path], wanted: Container[str]) -> None:
+        self._media: dict[str, list[Download]] = defaultdict(list)
+        self._info: dict[str, Path] = {}
+        for path in paths:
+            if path.name.endswith(".info.json"):
+                name, into = path.name.removesuffix(".info.json"), None
+            elif path.suffix.lower() in VIDEO or path.suffix.lower() in AUDIO:
+                name, into = path.stem, self._media
+            else:
+                continue
+            for pattern in (_BARE, _NAME):
+                match = pattern.fullmatch(name)
+                if match and match["id"] in wanted:
+                    if into is None:
+                        self._info.setdefault(match["id"], path)
+                    else:
+                        into[match["id"]].append(
+                            Download(path, float(match["start"]) if match["start"] else None)
+                        )
+                    break
+
+    def find(self, name: str, start: float) -> Found:
+        """Return the files of the segment of the video `name` from `start` on, as far as there are any."""
+        at = (None, start, round(start * 1000), int(start))
+        fit = [file for file in self._media.get(name, ()) if file.start in at]
+        fit.sort(key=lambda file: file.start is None)  # what names the segment comes first
+        video = next((file for file in fit if file.path.suffix.lower() in VIDEO), None)
+        audio = next((file for file in fit if file.path.suffix.lower() in AUDIO), None)
+        first = video or audio
+        return Found(
+            video.path if video else None,
+            audio.path if audio else None,
+            self._info.get(name),
+            first is not None and first.start is not None,
+        )
