@@ -10,7 +10,7 @@ from sensemble_runtime.manifest import Manifest
 from sensemble_runtime.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps import figures, names
+from sensemble_apps import drawing, figures, names
 
 _MISSING = "not measured"
 
@@ -123,7 +123,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         all_sets=subsets.subsets(modalities),
         encoders=encoders,
         encoder_rows=encoder_rows,
-        glyphs=figures.GLYPHS,
+        glyphs=drawing.GLYPHS,
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
         names=names,
@@ -233,25 +233,27 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
     """Figure 5's two panels: P and R of each method by how many modalities training and evaluation share."""
-    strata = {
-        method.title: {k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)}
-        for method in methods
-    }
-    p = {title: {k: s.p for k, s in by_k.items() if s.p is not None} for title, by_k in strata.items()}
-    r = {title: {k: s.r for k, s in by_k.items() if s.r is not None} for title, by_k in strata.items()}
+    strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
+    p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
+    r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
     return [
-        figures.overlap_panel("overlap-p", "Performance P", p),
-        figures.overlap_panel("overlap-r", "Robustness R", r),
+        drawing.inline(
+            figures.overlap_panel(
+                key, title, [figures.Line(method.title, i, scores[i]) for i, method in enumerate(methods)]
+            )
+        )
+        for key, title, scores in (("overlap-p", "Performance P", p), ("overlap-r", "Robustness R", r))
     ]
 
 
 def _robustness_figure(methods: Sequence[MethodView]) -> str:
     """Figure 6: one point an M_T and method."""
-    points = {
-        method.title: [
-            figures.Point(names.abbreviation(train), method.p[train], method.r[train])
-            for train in method.rows
-        ]
-        for method in methods
-    }
-    return figures.robustness_panel("robustness", points)
+    groups = [
+        figures.Points(
+            method.title,
+            i,
+            [figures.Point(names.abbreviation(t), method.p[t], method.r[t]) for t in method.rows],
+        )
+        for i, method in enumerate(methods)
+    ]
+    return drawing.inline(figures.robustness_panel("robustness", groups))
