@@ -90,8 +90,8 @@ def variable(colour: str) -> str:
 def inline(panel: Panel) -> str:
     """Return the panel as an SVG element that can stand among others in one page.
 
-    The document type goes (it names an outside address), and the style sheet (it would style the page); ids
-    get a prefix of their own, colours become the page's variables, and text takes the page's font.
+    The style sheet goes (it would style the page); ids get a prefix of their own, colours become the page's
+    variables, and text takes the page's font.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
@@ -100,7 +100,6 @@ def inline(panel: Panel) -> str:
         axes.patch.set_alpha(0)
         panel.draw(axes)
         svg = _text(figure)
-    svg = svg[svg.index("<svg") :]
     svg = re.sub(rf'( id="|url\(#|href="#)(?!{panel.key}-)', rf"\g<1>{panel.key}-", svg)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
@@ -142,9 +141,11 @@ def standalone(rows: Sequence[Sequence[tuple[str, Panel]]], legend: Sequence[Leg
 
 
 def _text(figure: Figure) -> str:
+    """Write the figure; the document type that comes first is left out, since it names an outside address."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return file.getvalue()
+    written = file.getvalue()
+    return written[written.index("<svg") :]
 
 
 def _light() -> dict[str, str]:

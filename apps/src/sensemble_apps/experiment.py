@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +14,7 @@ from sensemble_runtime.subsets import Subset
 
 from sensemble_apps import drawing, literature, names, plates, tables
 from sensemble_apps.output import writing
-from sensemble_apps.tables import BASELINE, MORE_LABELS, Pretraining, SummaryRow
+from sensemble_apps.tables import BASELINE, MORE_LABELS, Pretraining
 
 
 @dataclass(frozen=True)
@@ -140,31 +141,27 @@ def _all_sets(some: Iterable[Iterable[Subset]]) -> list[Subset]:
 
 
 def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
-    """Choose the method of the greatest R (Eq. 6), complete ones first; None if no training set is done."""
-    rows = [
-        (row, pretraining)
+    """Choose the method of the greatest R (Eq. 6) so far; None if no training set is finished."""
+    found = [
+        (row.summary.r, row.method, pretraining)
         for pretraining in pretrainings
         for row in tables.table_1(pretraining)
         if row.summary is not None and row.method != MORE_LABELS
     ]
-    if not rows:
+    if not found:
         return None
-    row, pretraining = max(rows, key=lambda pair: (not pair[0].partial, _robustness(pair[0])))
-    finished = pretraining.finished[row.method]
-    baseline = pretraining.finished.get(BASELINE, {}) if row.method != BASELINE else {}
+    _, method, pretraining = max(found, key=itemgetter(0))
+    finished = pretraining.finished[method]
+    baseline = pretraining.finished.get(BASELINE, {}) if method != BASELINE else {}
     common = [train for train in finished if train in baseline]
     trained = common or list(finished)
     return Headline(
         pretraining=pretraining.title,
-        method=names.method_title(row.method),
+        method=names.method_title(method),
         trained=len(trained),
         summary=robustness.summary({train: finished[train] for train in trained}),
         baseline=robustness.summary({train: baseline[train] for train in common}) if common else None,
     )
-
-
-def _robustness(row: SummaryRow) -> float:
-    return row.summary.r if row.summary is not None else 0.0
 
 
 def _begun(experiment: Experiment) -> list[Pretraining]:

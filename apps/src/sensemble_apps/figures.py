@@ -135,8 +135,9 @@ def robustness_panel(
 ) -> Panel:
     """Figure 6: R against P, one point an M_T and one marker a method.
 
-    A thin line joins each
-    M_T of the first method to that of the last, where it is named."""
+    A thin line joins each M_T of the first method to that of the last, where its name stands. `trend` gives
+    the R that goes with a P, both as fractions, and is drawn dashed.
+    """
 
     def draw(axes: Axes) -> None:
         for group in series:

@@ -34,34 +34,43 @@ def figure_4(pretrainings: Sequence[Pretraining]) -> Plate:
         figures.Bars(p.title if alike else f"{p.title}: {names.words(p.modalities)}", tables.figure_4(p))
         for p in pretrainings
     ]
-    legend = [drawing.bar_legend(one.label, i) for i, one in enumerate(bars)]
+    legend = [drawing.bar_legend(one.label, i) for i, one in enumerate(bars)] if len(bars) > 1 else []
     return Plate("figure-4", [[("", figures.modalities_panel("figure-4", bars))]], legend)
 
 
 def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Plate:
-    """P and R as training and evaluation share two, one and no modality."""
-    shown = {p.name: {m: p.finished[m] for m in p.interventions() if p.finished[m]} for p in pretrainings}
-    strata: dict[str, dict[str, dict[int, Stratum]]] = {
-        name: {m: {k: robustness.overlap(rows, k) for k in (2, 1, 0)} for m, rows in methods.items()}
-        for name, methods in shown.items()
-    }
+    """P and R as training and evaluation share two, one and no modality, a row a pretraining."""
+    strata = {pretraining.name: _overlaps(pretraining) for pretraining in pretrainings}
     every = [s.p for methods in strata.values() for by_k in methods.values() for s in by_k.values()]
     top = 1.12 * max((p for p in every if p is not None), default=1.0)
     rows = []
     for place, pretraining in enumerate(pretrainings):
         methods = strata[pretraining.name]
-        if not methods:
-            continue
-        p = {m: {k: s.p for k, s in by_k.items() if s.p is not None} for m, by_k in methods.items()}
-        r = {m: {k: s.r for k, s in by_k.items() if s.r is not None} for m, by_k in methods.items()}
-        rows.append([
-            (_title(pretraining, pretrainings), figures.overlap_panel(
-                f"figure-5-{letter}-{place}", title,
-                [figures.Line(names.method_title(m), looks[m], scores, len(pretraining.finished[m]) < len(pretraining.sets)) for m, scores in values.items()], top,
-            ))
-            for letter, title, values in (("p", "Performance P", p), ("r", "Robustness R", r))
-        ])  # fmt: skip
-    return Plate("figure-5", rows, _legend(shown.values(), looks))
+        panels = []
+        for metric, title in (("p", "Performance P"), ("r", "Robustness R")):
+            lines = [
+                figures.Line(
+                    names.method_title(method),
+                    looks[method],
+                    {k: value for k, s in by_k.items() if (value := getattr(s, metric)) is not None},
+                    partial=len(pretraining.finished[method]) < len(pretraining.sets),
+                )
+                for method, by_k in methods.items()
+            ]
+            panel = figures.overlap_panel(f"figure-5-{metric}-{place}", title, lines, top)
+            panels.append((_title(pretraining, pretrainings), panel))
+        if methods:
+            rows.append(panels)
+    return Plate("figure-5", rows, _legend(strata.values(), looks))
+
+
+def _overlaps(pretraining: Pretraining) -> dict[str, dict[int, Stratum]]:
+    """Return, by method and k, P and R over the cells that share k modalities."""
+    return {
+        method: {k: robustness.overlap(rows, k) for k in (2, 1, 0)}
+        for method in pretraining.interventions()
+        if (rows := pretraining.finished[method])
+    }
 
 
 def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Plate:
