@@ -7,7 +7,12 @@ VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Checks that elements nest, and collects what the tests ask for."""
+    """Checks that elements nest, and collects what the tests ask for.
+
+    Attributes:
+        tags: every element with its attributes.
+        tables: the cells' text by row, by the label (or the label's id) of the region around the table.
+    """
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -15,6 +20,8 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.region = ""
         self.feed(html)
         self.close()
         assert self.open == []
@@ -23,6 +30,15 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        region = dict(attrs)
+        if region.get("role") == "region":
+            self.region = region.get("aria-label") or region.get("aria-labelledby") or ""
+        elif tag == "table":
+            self.tables[self.region] = []
+        elif tag == "tr":
+            self.tables[self.region].append([])
+        elif tag in ("td", "th"):
+            self.tables[self.region][-1].append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -33,6 +49,9 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" not in self.open:
             self.words.append(data)
+        if self.open and {"td", "th"} & set(self.open):
+            row = self.tables[self.region][-1]
+            row[-1] = " ".join(f"{row[-1]} {data}".split())
 
     @property
     def text(self) -> str:

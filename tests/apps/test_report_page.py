@@ -4,87 +4,21 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 
 import pytest
 from sensemble_apps import evidence, report
 from sensemble_apps.report import Evidence
-from sensemble_runtime.manifest import (
-    Artifact,
-    FileEntry,
-    Manifest,
-    ModalityEntry,
-    Parity,
-    Provenance,
-    write_manifest,
-)
-from sensemble_sensors.spec import InputSpec
 
-from .conftest import contrast, matrices, variables, write_matrix
+from .conftest import contrast, matrices, variables
 from .pages import Page
+from .shipped import write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
-SPECS = {
-    "audio": InputSpec("audio", "float32", (1, 16000), rate=16000, window=1, hop=0.5, ttl=2),
-    "text": InputSpec("text", "int64", (1, 8), rate=0, window=0, hop=0, ttl=2),
-    "video": InputSpec("video", "uint8", (1, 4, 32, 32, 3), rate=4, window=1, hop=0.5, ttl=2),
-}
-
-
-def manifest() -> Manifest:
-    scores = matrices("video")["masd+wiseft"]["video"]
-    return Manifest(
-        schema=1,
-        modalities={
-            m: ModalityEntry(
-                spec,
-                {
-                    "executorch-xnnpack": Artifact(
-                        f"{m}/encoder.pte",
-                        500_000,
-                        "0" * 64,
-                        "int8",
-                        Parity(0.9987, 0.2, 0.01, 64),
-                        4.25,
-                        41.0,
-                    )
-                },
-            )
-            for m, spec in SPECS.items()
-        },
-        embedding=8,
-        labels=("zero", "one"),
-        task="multi-class",
-        head=FileEntry("head.safetensors", 10, "0" * 64),
-        tokenizer=FileEntry("tokenizer.json", 10, "0" * 64),
-        provenance=Provenance(
-            train_modalities=("video",),
-            method="masd+wiseft",
-            dataset="colours <&>",
-            accuracy=scores,
-            accuracy_quantized={name: score - 0.005 for name, score in scores.items()},
-            float_bytes=dict.fromkeys(SPECS, 2_000_000),
-            float_latency_ms=dict.fromkeys(SPECS, 9.5),
-            created="2026-11-24T12:00:00+00:00",
-        ),
-    )
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    write_matrix(folder / "matrix.json", matrices("video"))
-    (folder / "bundle").mkdir()
-    write_manifest(manifest(), folder / "bundle" / "manifest.json")
-    (folder / "config.json").write_text(
-        '{"seed": 7, "data": "/home/me/colours", "pretrain": {"steps": 100}}', encoding="utf-8"
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def of_run(run_folder: Path) -> Evidence:
-    return evidence.of_run(run_folder)
+def of_run(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    return evidence.of_run(write_run(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")

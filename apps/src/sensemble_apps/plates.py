@@ -42,7 +42,7 @@ def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> P
     """P and R as training and evaluation share two, one and no modality, a row a pretraining."""
     strata = {pretraining.name: _overlaps(pretraining) for pretraining in pretrainings}
     every = [s.p for methods in strata.values() for by_k in methods.values() for s in by_k.values()]
-    top = 1.12 * max((p for p in every if p is not None), default=1.0)
+    top = 1.12 * max((p for p in every if p is not None), default=0) or None
     rows = []
     for place, pretraining in enumerate(pretrainings):
         methods = strata[pretraining.name]
