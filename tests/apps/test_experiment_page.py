@@ -244,7 +244,7 @@ def unfinished() -> Matrices:
 def test_gaps_are_shown_and_counted() -> None:
     page = shown(audioset(unfinished()))
     assert (
-        f"Not finished: {1 + 7 + 49} cells of the matrix are not measured yet, and nothing of MAE."
+        f"Incomplete: {1 + 7 + 49} cells of the whole matrix are not measured yet, and nothing of MAE."
         in page.text
     )
     hatched = [
@@ -295,6 +295,7 @@ FEW: Mapping[str, tuple[Matrices, str]] = {
         {"c": {"mine": {"audio": {"audio": 0.5, "video": 0.2}, "video": {"audio": 0.3, "video": 0.4}}}},
         "mine is the most robust",
     ),
+    "only probes": ({"c": {"linear_probe": {"audio": {"audio": 0.5, "video": 0.2}}}}, "Linear probe is"),
     "zeros": ({"c": {"masd": {"audio": {"audio": 0.0}}}}, "0.0"),
 }
 
@@ -328,7 +329,7 @@ def test_pretrainings_on_different_modalities_stand_side_by_side() -> None:
         for name, rows in both.items()
     }
     page = shown(Experiment("AudioSet", "mAP", {"av": seen, "avt": both}))
-    assert "Not finished" not in page.text
+    assert "Incomplete" not in page.text
     figures = Drawing.all_in(page.html)
     bars = next(figure for figure in figures if figure.has("figure-4-bar-0-1"))
     assert bars.height("figure-4-bar-0-1") == pytest.approx((25.6 + 39.5) / 2, abs=0.01)

@@ -121,6 +121,7 @@ def render(experiment: Experiment, made: datetime) -> str:
         published=published,
         best_alike=tables.best_alike([methods for _, methods in table_3], published),
         points={pretraining.name: tables.points(pretraining) for pretraining in pretrainings},
+        trend=any(tables.trend(pretraining) for pretraining in pretrainings),
         above_trend={pretraining.name: tables.above_trend(pretraining) for pretraining in pretrainings},
         top=max(
             score

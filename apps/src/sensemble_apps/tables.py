@@ -1,4 +1,4 @@
-"""The paper's tables of an experiment, whose matrices may have gaps: a number that lacks a score is None."""
+"""The numbers of the paper's tables and figures, of matrices that may have gaps: None where a score lacks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -214,12 +214,13 @@ def trend(pretraining: Pretraining) -> Trend | None:
 
 
 def above_trend(pretraining: Pretraining) -> dict[str, float]:
-    """Return by how much each finished method of Figure 6 lies above the baseline's line, on average."""
+    """Return by how much each complete method lies above a complete baseline's line, on average."""
     line = trend(pretraining)
-    if line is None:
+    complete = [m for m, rows in pretraining.finished.items() if len(rows) == len(pretraining.sets)]
+    if line is None or BASELINE not in complete:
         return {}
     return {
         method: fmean(r - line(p) for p, r in robustness.per_train(pretraining.finished[method]).values())
         for method in pretraining.finetuned()
-        if method != BASELINE and len(pretraining.finished[method]) == len(pretraining.sets)
+        if method != BASELINE and method in complete
     }
