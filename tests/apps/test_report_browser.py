@@ -1,4 +1,4 @@
-"""The page in a real browser: it fits a phone, and it asks the network for nothing."""
+"""Both pages in a real browser: they fit a phone, and ask the network for nothing."""
 
 import http.server
 import re
@@ -13,6 +13,7 @@ import pytest
 from sensemble_apps.commands.report import write_page
 
 from .conftest import matrices, write_matrix
+from .shipped import write_run
 
 pytestmark = pytest.mark.browser
 
@@ -30,10 +31,15 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["run", "experiment"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    return write_page(write_matrix(folder / "matrix.json", matrices()), folder / "report.html")
+    if request.param == "run":
+        return write_page(write_run(folder), folder / "report.html")
+    for pretraining in ("contrastive", "mae"):
+        (folder / pretraining).mkdir()
+        write_matrix(folder / pretraining / "matrix.json", matrices())
+    return write_page(folder, folder / "report.html")
 
 
 def browse(address: str, profile: Path, *flags: str) -> str:
@@ -85,7 +91,7 @@ def test_nothing_overflows_the_width_of_a_phone(page: Path, tmp_path: Path, widt
 
 def test_an_overflow_would_be_seen(page: Path, tmp_path: Path) -> None:
     wide = page.with_name("wide") / "report.html"
-    wide.parent.mkdir()
+    wide.parent.mkdir(exist_ok=True)
     wide.write_text("<p style='width:500px'>wide</p>" + page.read_text(encoding="utf-8"), encoding="utf-8")
     assert int(measured(wide, tmp_path, 360, WIDTH)) >= 500
 

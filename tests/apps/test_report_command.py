@@ -1,15 +1,19 @@
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
+from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import as_fractions, read_matrices
 from sensemble_runtime.errors import MatrixError
 
 from .conftest import Refusal, Sensemble, matrices, write_matrix
+from .pages import Page
+from .shipped import write_run
 
 
 def test_json_has_the_documented_shape_and_the_papers_metrics(sensemble: Sensemble, tmp_path: Path) -> None:
@@ -92,10 +96,68 @@ def test_the_command_refuses_with_one_line(refusal: Refusal, tmp_path: Path) -> 
     assert "page.html" in refusal("report", "--matrix", good, "--out", good / "page.html")
 
 
-def test_the_page_goes_where_it_is_asked(sensemble: Sensemble, tmp_path: Path) -> None:
+def test_the_page_goes_where_it_is_asked_and_its_figures_beside_it(
+    sensemble: Sensemble, tmp_path: Path
+) -> None:
     matrix = write_matrix(tmp_path / "matrix.json", matrices("video"))
     out = tmp_path / "pages" / "page.html"
     result = sensemble("report", "--matrix", matrix, "--out", out)
     assert (result.returncode, result.stdout) == (0, f"{out}\n")
-    assert list(out.parent.iterdir()) == [out]
+    figures = {f"page-figure-{number}.svg" for number in (4, 5, 6)}
+    assert {path.name for path in out.parent.iterdir()} == {"page.html", *figures}
     assert sensemble("report", tmp_path).stdout == f"{tmp_path / 'report.html'}\n"
+
+
+def test_which_page_a_folder_gets(tmp_path: Path) -> None:
+    several = tmp_path / "several"
+    for pretraining, data in (("mae", "/home/me/digits"), ("contrastive", "/home/me/digits")):
+        (several / pretraining / "pretrained").mkdir(parents=True)
+        write_matrix(several / pretraining / "matrix.json", matrices())
+        config = json.dumps({"data": data, "seed": 3, "probe": {"steps": 9}})
+        (several / pretraining / "config.json").write_text(config, encoding="utf-8")
+        described = several / pretraining / "pretrained" / "model.json"
+        described.write_text('{"task": "multi-label"}', encoding="utf-8")
+    text = Page(write_page(several, tmp_path / "several.html").read_text(encoding="utf-8")).text
+    assert "Sensemble experiment · digits" in text
+    assert "mAP with the worst set of sensors" in text
+    assert text.index("Contrastive") < text.index("MAE")
+    assert "Mae seed 3, probe steps 9" in text
+    assert "/home/me" not in text
+
+    run = tmp_path / "run"
+    run.mkdir()
+    write_run(run)
+    assert "Sensemble report" in write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("run-*"))
+    shutil.rmtree(run / "bundle")
+    unshipped = Page(write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")).text
+    assert "Sensemble experiment · colours" in unshipped
+    assert "Seed 7" in unshipped
+
+
+UNFINISHED: Mapping[str, tuple[Any, str]] = {
+    "unsorted": ({"a": {"video+audio": {"audio": 0.1}}}, "audio+video"),
+    "no number": ({"a": {"audio": {"audio": "high"}}}, "high"),
+    "a list of rows": ({"a": [1]}, "a"),
+    "a row that is none": ({"a": {"audio": 3}}, "a"),
+    "a method that is none": ({"a": None}, "a"),
+    "nothing": ({"a": {}}, "no score"),
+    "only null": ({"a": {"audio": {"audio": None}}}, "no score"),
+}
+
+
+@pytest.mark.parametrize("case", UNFINISHED)
+def test_what_an_unfinished_matrix_may_not_be(tmp_path: Path, case: str) -> None:
+    methods, told = UNFINISHED[case]
+    with pytest.raises(MatrixError) as refusal:
+        write_page(write_matrix(tmp_path / "m.json", methods), tmp_path / "page.html")
+    assert "m.json" in str(refusal.value)
+    assert told in str(refusal.value)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_json_still_refuses_gaps(refusal: Refusal, tmp_path: Path) -> None:
+    gap = {"a": {"audio": {"audio": 0.1, "text": None}, "text": {"audio": 0.2, "text": 0.3}}}
+    matrix = write_matrix(tmp_path / "m.json", gap)
+    assert "audio -> text is None" in refusal("report", "--matrix", matrix, "--json")
+    write_page(matrix, tmp_path / "page.html")

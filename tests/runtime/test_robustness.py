@@ -22,126 +22,20 @@ from sensemble_runtime.robustness import (
 )
 from sensemble_runtime.subsets import name, parse, subsets
 
+from tests.paper import (
+    EVALUATION,
+    LETTERS,
+    TABLE_1_AUDIOSET,
+    TABLE_1_KINETICS,
+    TABLE_2,
+    TABLE_9,
+    TABLE_10,
+    long,
+    matrix,
+)
+
 # A busy machine makes no test fail.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-LETTERS = {"A": "audio", "T": "text", "V": "video"}
-EVALUATION = "V A T AV AT VT AVT"
-
-# Table 9, a line per training set (V A T AV AT VT AVT), evaluation sets in the order of EVALUATION.
-TABLE_9 = {
-    "Contr., MASD + WiseFT": """
-        30.0 24.6 22.6 30.7 29.6 29.5 32.4
-        20.9 39.5 23.7 40.9 41.6 28.3 41.8
-        23.1 29.7 30.3 33.3 37.2 33.8 38.1
-        22.2 38.2 25.1 44.2 42.8 29.9 44.9
-        23.8 38.6 27.3 42.4 47.7 33.6 47.9
-        24.8 30.2 28.7 32.9 37.3 36.4 39.8
-        22.3 37.2 27.5 43.4 47.1 34.7 49.1""",
-    "Contr., MASD": """
-        25.5 24.3 21.9 29.9 28.7 29.0 31.6
-        20.9 39.5 23.3 41.1 41.7 28.1 42.0
-        23.02 29.7 30.6 33.2 37.0 34.1 38.2
-        20.9 38.0 24.4 44.2 42.8 29.0 45.4
-        24.1 38.3 26.1 42.4 48.3 33.7 48.8
-        24.0 30.3 28.4 32.2 37.3 36.5 40.0
-        18.7 34.9 29.0 41.9 47.0 34.5 49.4""",
-    "Contr., WiseFT": """
-        26.0 8.6 12.7 26.7 15.6 27.4 27.9
-        4.5 39.3 11.3 35.3 38.6 10.7 34.7
-        15.2 17.2 30.4 24.3 34.3 31.9 35.2
-        23.2 38.1 19.7 44.4 41.4 28.8 44.3
-        10.7 38.5 28.4 39.7 47.5 28.1 45.8
-        24.1 13.4 27.9 29.1 30.6 36.6 38.2
-        22.3 37.2 27.5 43.4 47.1 34.7 49.1""",
-    "Contr., FT": """
-        25.6 10.3 14.3 26.4 17.9 26.9 27.9
-        5.2 39.5 12.4 35.7 38.9 12.0 35.3
-        14.8 16.5 31.7 23.9 35.9 33.9 37.1
-        22.5 38.4 20.8 43.7 41.5 28.8 43.9
-        11.0 36.5 29.4 38.1 47.7 30.0 46.4
-        23.7 16.1 30.1 30.0 33.2 36.7 38.7
-        18.7 34.9 29.0 41.9 47.0 34.5 49.4""",
-    "Contr., LP": """
-        24.9 10.5 14.3 25.7 18.3 26.1 27.1
-        6.2 36.5 13.5 32.1 35.2 13.9 32.0
-        16.2 19.0 28.1 25.5 32.0 29.0 32.8
-        23.0 35.3 21.2 39.8 37.4 28.6 39.5
-        12.8 35.6 26.4 36.2 41.2 26.1 39.6
-        24.5 16.3 27.0 30.2 29.7 33.0 35.2
-        22.1 34.5 26.5 39.2 40.3 31.6 41.5""",
-    "Contr., FT on 2M": """
-        27.4 23.8 20.2 34.2 29.3 31.7 36.2
-        15.3 39.4 17.6 41.3 42.1 21.5 42.2
-        18.3 25.2 30.0 28.8 37.7 34.1 39.1
-        23.6 36.3 18.6 45.6 40.2 28.7 44.8
-        13.8 35.4 29.4 38.7 49.3 32.4 47.7
-        21.8 22.9 28.2 31.6 36.9 37.4 42.3
-        19.3 34.6 27.5 42.5 47.7 35.5 51.9""",
-    "MAE, MASD": """
-        18.1 17.9 12.2 21.8 24.0 21.3 24.9
-        10.5 34.8 15.4 36.3 38.2 21.0 38.5
-        9.0 21.5 25.2 25.8 32.2 28.2 33.5
-        8.9 31.7 18.2 39.5 36.2 20.9 40.9
-        15.1 28.7 21.6 32.6 42.7 30.0 43.8
-        7.1 25.4 23.0 26.6 34.3 29.7 36.0
-        3.8 31.5 19.7 34.2 44.1 22.9 46.0""",
-    "MAE, FT": """
-        17.7 0.8 1.9 16.3 1.6 18.7 17.2
-        0.7 34.4 1.4 33.7 35.2 1.3 34.6
-        0.6 0.9 24.7 0.8 22.5 24.1 22.1
-        9.1 31.9 1.4 39.8 33.1 11.3 40.1
-        0.6 27.2 17.7 27.7 41.8 18.2 40.3
-        9.6 1.1 23.5 10.6 23.3 30.7 29.3
-        3.8 31.5 19.7 34.2 44.1 22.9 46.0""",
-    "MAE, LP": """
-        12.7 0.7 1.5 1.9 1.4 5.9 3.2
-        0.8 31.4 2.5 16.0 12.6 3.3 11.4
-        0.7 1.0 22.8 0.9 14.5 16.9 13.3
-        6.8 29.0 3.2 34.7 13.0 8.3 18.6
-        0.8 23.4 12.9 17.2 38.0 13.2 35.0
-        5.6 1.0 18.3 2.2 16.7 27.7 21.6
-        5.5 23.0 12.2 27.0 36.5 20.6 39.2""",
-}
-
-# Table 10 (V A AV both ways). Its MASD row is left out, since it gives neither MASD row of Table 1 (nor does
-# Table 11, of ImageNet-Captions, give Table 1's rows): the paper disagrees with itself there.
-TABLE_10 = {
-    "Contr., FT": """
-        67.1 2.3 67.0
-        4.9 27.5 28.6
-        47.0 11.1 70.5""",
-    "Contr., LP": """
-        55.8 10.7 41.1
-        21.7 24.3 32.5
-        50.2 18.5 57.9""",
-}
-
-# Table 1: P_best R_best P R, then P and R of Missing at Test, Added at Test and Transferability. With two
-# modalities the paper prints P = R of the last two once (its asterisk).
-TABLE_1_AUDIOSET = {
-    "Contr., LP": "33.7 22.1 28.0 15.0 29.6 24.0 34.2 33.5 16.0 13.9",
-    "Contr., FT": "36.5 20.8 29.9 13.8 31.2 23.6 38.1 37.4 15.1 13.0",
-    "Contr., WiseFT": "37.3 22.3 29.5 13.5 31.4 24.5 37.6 36.9 14.0 12.0",
-    "Contr., MASD": "37.4 24.1 33.5 21.9 30.5 22.4 40.4 39.7 26.1 24.1",
-    "Contr., MASD + WiseFT": "37.3 24.8 33.9 22.8 31.3 24.1 40.2 39.5 26.3 24.3",
-    "Contr., FT on 2M": "37.0 21.8 32.7 18.2 30.5 23.5 41.3 40.3 20.3 18.2",
-    "MAE, LP": "23.4 5.5 14.0 1.8 17.2 7.7 17.8 17.0 1.5 1.2",
-    "MAE, FT": "28.9 3.8 20.0 1.3 21.4 10.0 30.8 30.3 1.1 0.9",
-    "MAE, MASD": "30.6 15.1 26.6 9.5 21.6 10.3 35.4 34.4 18.5 15.1",
-}
-TABLE_1_KINETICS = {
-    "Contr., LP": "42.2 21.7 34.7 17.0 34.4 18.5 36.8 36.8 16.2 16.2",
-    "Contr., FT": "45.5 11.1 36.2 6.1 29.1 11.1 47.8 47.8 3.6 3.6",
-}
-
-TABLE_2 = {  # a column per training set V A T AV AT VT
-    "Contr., FT": "AVT A AVT AVT AT AVT",
-    "Contr., MASD": "AVT AVT AVT AVT AVT AVT",
-    "Contr., MASD + WiseFT": "AVT AVT AVT AVT AVT AVT",
-    "MAE, FT": "VT AT T AVT AT VT",
-    "MAE, MASD": "AVT AVT AVT AVT AVT AVT",
-}
 
 TABLE_8 = {  # Missing at Test; Added at Test; Transferability
     "V": ("", "AV VT AVT", "A T AT"),
@@ -152,16 +46,6 @@ TABLE_8 = {  # Missing at Test; Added at Test; Transferability
     "VT": ("V T", "AVT", "A"),
     "AVT": ("A V T AV AT VT", "", ""),
 }
-
-
-def long(letters: str) -> str:
-    return name(LETTERS[letter] for letter in letters)
-
-
-def matrix(table: str, sets: str = EVALUATION) -> dict[str, dict[str, float]]:
-    names = [long(letters) for letters in sets.split()]
-    rows = [[float(cell) for cell in line.split()] for line in table.split("\n")[1:]]
-    return {train: dict(zip(names, row, strict=True)) for train, row in zip(names, rows, strict=True)}
 
 
 def figures(table: dict[str, dict[str, float]]) -> list[float | None]:

@@ -147,10 +147,10 @@ class Audit(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Common):
-    """Make `report.html` from a run folder, or from a matrix alone."""
+    """Make the page of a run, of a matrix, or of an experiment's several pretrainings."""
 
     run: Annotated[Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
-    """A run folder with `matrix.json` and, if exported, `bundle/`."""
+    """A run folder, or a folder of such, one a pretraining."""
     matrix: OptionalFile = None
     """A matrix file, instead of a run folder."""
     out: OptionalFile = None

@@ -1,9 +1,11 @@
-"""Collect what a report is made of, from a run folder or from a matrix alone."""
+"""Collect what a page is made of: a run with its bundle, or an experiment's matrices."""
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
@@ -11,73 +13,98 @@ from sensemble_runtime.scores import METRICS
 
 from sensemble_apps import names
 from sensemble_apps.errors import InputError
-from sensemble_apps.matrices import as_fractions, read_matrices
+from sensemble_apps.experiment import Experiment
+from sensemble_apps.matrices import as_fractions, read_matrices, read_unfinished
 from sensemble_apps.report import Evidence
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, audited
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODEL, audited
+
+_DATA = "data"  # where it lay is of the machine that trained: its name is in the title
 
 
-def of_matrix(path: Path) -> Evidence:
-    """Return what a matrix says on its own.
+def of_matrix(path: Path) -> Experiment:
+    """Return the experiment that a matrix is on its own.
 
     Raises:
         InputError, MatrixError: there is no such matrix, or it is not of the form.
     """
-    return Evidence(
-        title=path.name,
+    return Experiment(
+        dataset=path.name,
         metric="score",
-        matrices=as_fractions(read_matrices(path)),
-        manifest=None,
-        audited={},
+        pretrainings={path.stem: as_fractions(read_unfinished(path))},
         facts=(("Matrix", path.name), *_versions()),
     )
 
 
+def of_experiment(folder: Path) -> Experiment:
+    """Return the experiment of a run folder, or of a folder of such, one a pretraining.
+
+    Raises:
+        InputError: there is no matrix, or a `config.json` or `model.json` is not JSON.
+        MatrixError: a matrix is not of the form.
+    """
+    runs = [path.parent for path in sorted(folder.glob(f"*/{MATRIX}"))]
+    if (folder / MATRIX).exists() or not runs:
+        runs = [folder.resolve()]
+    settings = {run.name: _settings(run / CONFIG) for run in runs}
+    lines = settings[runs[0].name] if len(runs) == 1 else settings
+    data = settings[runs[0].name].get("data")
+    task = _settings(runs[0] / MODEL).get("task")
+    return Experiment(
+        dataset=Path(data).name if isinstance(data, str) else folder.resolve().name,
+        metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
+        pretrainings={run.name: as_fractions(read_unfinished(run / MATRIX)) for run in runs},
+        facts=(*_lines(lines), *_versions()),
+    )
+
+
 def of_run(run: Path) -> Evidence:
-    """Return what a run folder holds: its matrix and, where they are, its bundle and the bundle's audit.
+    """Return what a run folder holds: its matrix, its bundle and, where there was one, the bundle's audit.
 
     Raises:
         InputError: it has no matrix, or its `config.json` is not JSON.
         MatrixError, BundleError, RecordError: its matrix, its bundle's manifest or its audit cannot be used.
     """
     matrices = as_fractions(read_matrices(run / MATRIX))
-    manifest = read_manifest(run / BUNDLE / FILE_NAME) if (run / BUNDLE).exists() else None
-    config = _config(run / CONFIG)
+    manifest = read_manifest(run / BUNDLE / FILE_NAME)
     return Evidence(
-        title=manifest.provenance.dataset if manifest else run.name,
-        metric=METRICS[manifest.task] if manifest else "score",
+        title=manifest.provenance.dataset,
+        metric=METRICS[manifest.task],
         matrices=matrices,
         manifest=manifest,
         audited=audited(run),
-        facts=(*_provenance(manifest), *config, *_versions()),
+        facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
     )
 
 
-def _config(path: Path) -> list[tuple[str, str]]:
-    """Return the run's settings as lines for a reader; a run from elsewhere may have none."""
+def _settings(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a run may have; a run from elsewhere has none."""
     if not path.exists():
-        return []
+        return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not the settings of a run, as a JSON object")
-    # Where the data lay is of the machine that trained; the bundle has its name.
-    settings = {key: value for key, value in content.items() if key != "data"}
-    return [(key.replace("_", " ").capitalize(), _plain(value)) for key, value in settings.items()]
+    return content
+
+
+def _lines(settings: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Write settings for a reader."""
+    return [
+        (key.replace("_", " ").capitalize(), _plain(value)) for key, value in settings.items() if key != _DATA
+    ]
 
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items() if key != _DATA)
     if isinstance(value, list):
         return ", ".join(_plain(item) for item in value)
     return str(value)
 
 
-def _provenance(manifest: Manifest | None) -> list[tuple[str, str]]:
-    if manifest is None:
-        return []
+def _provenance(manifest: Manifest) -> list[tuple[str, str]]:
     made = manifest.provenance
     return [
         ("Dataset", made.dataset),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sensemble_runtime import robustness, subsets
 from sensemble_runtime.errors import MatrixError
@@ -22,15 +23,7 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
         InputError: there is no such file, or it is not JSON.
         MatrixError: it is not of that form; names the file, the method and the set.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a run's matrix.json") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}); give a run's matrix.json") from error
-    methods = content.get("methods") if isinstance(content, dict) else None
-    if not isinstance(methods, dict) or not methods:
-        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
+    methods = _methods(path)
     for method, matrix in methods.items():
         try:
             robustness.summary(matrix)
@@ -40,6 +33,17 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
     return methods
 
 
+def read_unfinished(path: Path) -> dict[str, Matrix]:
+    """Read a matrix that may have gaps: an M_T or a score that is missing or null, a method without any.
+
+    What is there is checked as `read_matrices` does; what is not is left out.
+
+    Raises:
+        InputError, MatrixError: as `read_matrices`.
+    """
+    return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
+
+
 def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
     """Return the matrices with scores in [0, 1]; with any score over 1, they are taken to be in per cent.
 
@@ -47,11 +51,10 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
         MatrixError: a score is below 0 or over 100.
     """
     scores = [score for matrix in matrices.values() for row in matrix.values() for score in row.values()]
-    if min(scores) < 0 or max(scores) > 100:
-        raise MatrixError(
-            f"scores from {min(scores):g} to {max(scores):g} are neither fractions nor per cent"
-        )
-    scale = 100 if max(scores) > 1 else 1
+    lowest, highest = min(scores, default=0), max(scores, default=0)
+    if lowest < 0 or highest > 100:
+        raise MatrixError(f"scores from {lowest:g} to {highest:g} are neither fractions nor per cent")
+    scale = 100 if highest > 1 else 1
     return {
         method: {train: {e: score / scale for e, score in row.items()} for train, row in matrix.items()}
         for method, matrix in matrices.items()
@@ -69,6 +72,38 @@ def most_robust(path: Path, method: str) -> Subset:
         raise InputError(f"{path}: has no method {method!r}; it has {', '.join(matrices)}")
     points = robustness.per_train(matrices[method])
     return subsets.parse(max(points, key=lambda train: points[train][1]))
+
+
+def _methods(path: Path) -> dict[str, Any]:
+    """Return what `path` holds by method, not yet checked."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a run's matrix.json") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); give a run's matrix.json") from error
+    methods = content.get("methods") if isinstance(content, dict) else None
+    if not isinstance(methods, dict) or not methods:
+        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
+    return methods
+
+
+def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold
+    """Leave out what is null or empty, and check the rest row by row."""
+    if not isinstance(matrix, dict) or not all(isinstance(row, dict | None) for row in matrix.values()):
+        raise MatrixError(f"{where}: not of the form {{M_T: {{M_E: score}}}}")
+    rows = {
+        train: {test: score for test, score in (row or {}).items() if score is not None}
+        for train, row in matrix.items()
+    }
+    filled = {train: row for train, row in rows.items() if row}
+    try:
+        for train, row in filled.items():
+            robustness.per_train({train: row})
+        _check_writing(filled)
+    except MatrixError as error:
+        raise MatrixError(f"{where}: {error}") from error
+    return filled
 
 
 def _check_writing(matrix: Matrix) -> None:

@@ -13,7 +13,10 @@ _METHODS = {
     "wiseft": "WiSE-FT",
     "masd": "MASD",
     "masd+wiseft": "MASD + WiSE-FT",
+    "finetune_everything": "Finetune on all labels",
 }
+_PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
+_PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
 def words(subset: Iterable[str]) -> str:
@@ -30,6 +33,22 @@ def abbreviation(subset: Subset) -> str:
 def method_title(method: str) -> str:
     """Return a method's name as the paper writes it; a name of someone else's stays as it is."""
     return _METHODS.get(method, method)
+
+
+def pretraining_title(pretraining: str) -> str:
+    """Return a pretraining's name as the paper writes it; a name of someone else's stays as it is."""
+    return _PRETRAININGS.get(pretraining, pretraining)
+
+
+def pretrainings_in_order(pretrainings: Iterable[str]) -> list[str]:
+    """Put contrastive pretraining before MAE, as the paper's Table 1 does, then the others as they come."""
+    known = list(_PRETRAININGS)
+    return sorted(pretrainings, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def sets_in_order(sets: Iterable[Subset]) -> list[Subset]:
+    """Put sets in the order of the paper's Tables 9 to 11: V A T AV AT VT AVT."""
+    return sorted(sets, key=lambda subset: _PAPER_ORDER.index(abbreviation(subset)))
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

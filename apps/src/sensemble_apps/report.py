@@ -1,4 +1,4 @@
-"""The report: one self-contained page of what a run measured, from `matrix.json` alone or with its bundle."""
+"""The report: one self-contained page of what a run measured and what it ships."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from sensemble_runtime.manifest import Manifest
 from sensemble_runtime.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps import figures, names
+from sensemble_apps import drawing, figures, names
 
 _MISSING = "not measured"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a report is made of; what a run does not have is None or empty, and the page says so.
+    """What a report is made of; what a run does not have is empty, and the page says so.
 
     Attributes:
-        title: what was measured: the dataset's or the file's name.
+        title: what was measured: the dataset's name.
         metric: `accuracy` or `mAP`.
         matrices: method -> matrix, in fractions.
-        manifest: the shipped bundle's, if there is one.
+        manifest: the shipped bundle's.
         audited: the bundle's own scores (int8) by subset: (score, number of examples).
         facts: provenance, in the order to be shown.
     """
@@ -31,7 +31,7 @@ class Evidence:
     title: str
     metric: str
     matrices: Mapping[str, Matrix]
-    manifest: Manifest | None
+    manifest: Manifest
     audited: Mapping[str, tuple[float, int]]
     facts: Sequence[tuple[str, str]]
 
@@ -74,7 +74,7 @@ class Headline:
         method: the method's title.
         trained_on: its M_T.
         floats: the float model's scores.
-        quantized: the bundle's scores, where there is a bundle.
+        quantized: the bundle's scores.
         losses: what each lost sensor does, the worst first.
         baseline: what finetuning on the same M_T loses with the same sensor.
     """
@@ -88,7 +88,7 @@ class Headline:
 
     @property
     def scores(self) -> Mapping[Subset, float]:
-        """What is deployed: the bundle's scores, or without a bundle the float model's."""
+        """What is deployed: the bundle's scores, or the float model's where export measured none."""
         return self.quantized or self.floats
 
 
@@ -108,11 +108,11 @@ def render(evidence: Evidence, made: datetime) -> str:
     }
     methods = [_method(m, evidence.matrices[m]) for m in names.in_order(evidence.matrices)]
     trained = _ordered({train for method in methods for train in method.rows})
-    encoders, encoder_rows = _encoder_table(evidence.manifest) if evidence.manifest else ([], [])
+    encoders, encoder_rows = _encoder_table(evidence.manifest)
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return environment.get_template("report.html.j2").render(
         evidence=evidence,
-        metric="the score" if evidence.metric == "score" else evidence.metric,
+        metric=evidence.metric,
         metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
         made=made,
         headline=headline(evidence),
@@ -123,7 +123,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         all_sets=subsets.subsets(modalities),
         encoders=encoders,
         encoder_rows=encoder_rows,
-        glyphs=figures.GLYPHS,
+        glyphs=drawing.GLYPHS,
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
         names=names,
@@ -153,23 +153,14 @@ def _method(name: str, matrix: Matrix) -> MethodView:
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Choose the shipped model; without a bundle, the method and M_T of the greatest robustness."""
-    floats: Mapping[str, float]
-    quantized: Mapping[str, float] = {}
-    if evidence.manifest is not None:
-        made = evidence.manifest.provenance
-        method, trained_on = made.method, subsets.name(made.train_modalities)
-        floats, quantized = made.accuracy, made.accuracy_quantized
-        if evidence.audited:
-            # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
-            quantized = {name: score for name, (score, _) in evidence.audited.items()}
-            floats = evidence.matrices.get(method, {}).get(trained_on, floats)
-    else:
-        summaries = {method: robustness.summary(matrix) for method, matrix in evidence.matrices.items()}
-        method = max(summaries, key=lambda candidate: summaries[candidate].r)
-        points = robustness.per_train(evidence.matrices[method])
-        trained_on = max(points, key=lambda train: points[train][1])
-        floats = evidence.matrices[method][trained_on]
+    """Return what the shipped model scores, and what it and finetuning lose with each sensor."""
+    made = evidence.manifest.provenance
+    method, trained_on = made.method, subsets.name(made.train_modalities)
+    floats, quantized = made.accuracy, made.accuracy_quantized
+    if evidence.audited:
+        # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
+        quantized = {name: score for name, (score, _) in evidence.audited.items()}
+        floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
     losses = _losses(quantized or floats)
     finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
     return Headline(
@@ -233,25 +224,27 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
     """Figure 5's two panels: P and R of each method by how many modalities training and evaluation share."""
-    strata = {
-        method.title: {k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)}
-        for method in methods
-    }
-    p = {title: {k: s.p for k, s in by_k.items() if s.p is not None} for title, by_k in strata.items()}
-    r = {title: {k: s.r for k, s in by_k.items() if s.r is not None} for title, by_k in strata.items()}
+    strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
+    p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
+    r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
     return [
-        figures.overlap_panel("overlap-p", "Performance P", p),
-        figures.overlap_panel("overlap-r", "Robustness R", r),
+        drawing.inline(
+            figures.overlap_panel(
+                key, title, [figures.Line(method.title, i, scores[i]) for i, method in enumerate(methods)]
+            )
+        )
+        for key, title, scores in (("overlap-p", "Performance P", p), ("overlap-r", "Robustness R", r))
     ]
 
 
 def _robustness_figure(methods: Sequence[MethodView]) -> str:
     """Figure 6: one point an M_T and method."""
-    points = {
-        method.title: [
-            figures.Point(names.abbreviation(train), method.p[train], method.r[train])
-            for train in method.rows
-        ]
-        for method in methods
-    }
-    return figures.robustness_panel("robustness", points)
+    groups = [
+        figures.Points(
+            method.title,
+            i,
+            [figures.Point(names.abbreviation(t), method.p[t], method.r[t]) for t in method.rows],
+        )
+        for i, method in enumerate(methods)
+    ]
+    return drawing.inline(figures.robustness_panel("robustness", groups))

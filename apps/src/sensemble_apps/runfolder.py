@@ -7,6 +7,7 @@ from sensemble_runtime.manifest import FILE_NAME
 from sensemble_runtime.records import read_runs
 
 CONFIG = "config.json"
+MODEL = "pretrained/model.json"
 MODELS = "models"
 MATRIX = "matrix.json"
 BUNDLE = "bundle"

@@ -1,4 +1,4 @@
-"""`sensemble report`: the page of a run folder or of a matrix, or its metrics as JSON."""
+"""`sensemble report`: the page of a run or of an experiment, or a matrix's metrics as JSON."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from sensemble_apps.arguments import Report
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import read_matrices
 from sensemble_apps.output import say, say_json, writing
-from sensemble_apps.runfolder import MATRIX, PAGE
+from sensemble_apps.runfolder import BUNDLE, MATRIX, PAGE
 
 
 def main(arguments: Report) -> None:
@@ -30,17 +30,23 @@ def main(arguments: Report) -> None:
 
 
 def write_page(source: Path, path: Path) -> Path:
-    """Write the page of `source`, a run folder or a matrix file, to `path` and return that.
+    """Write the page of `source` to `path` and return that.
+
+    A run with a bundle gets the report of what it ships; a matrix, a run without a bundle and a folder of
+    runs, one a pretraining, get the experiment's page, with its figures as files beside it.
 
     Raises:
         InputError, MatrixError, BundleError: `source` is not what it should be, or `path` cannot be written.
     """
-    from sensemble_apps import evidence, report  # Matplotlib takes seconds; JSON needs none
+    from sensemble_apps import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 
-    found = evidence.of_run(source) if source.is_dir() else evidence.of_matrix(source)
-    page = report.render(found, datetime.now(UTC))
-    with writing(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    if (source / BUNDLE).exists():
+        page = report.render(evidence.of_run(source), datetime.now(UTC))
+        with writing(path) as beside:
+            beside.write_text(page, encoding="utf-8")
+    else:
+        measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
+        experiment.write(measured, path)
     return path
 
 
