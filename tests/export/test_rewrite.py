@@ -1,5 +1,6 @@
 """The rewritten encoders are the same functions, and int8 tables lose no more than half a step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_export.errors import MeasurementError, NotLowerableError
+from sensemble_export.lower import lower
 from sensemble_export.parity import measure
 from sensemble_export.pool import lower_all
 from sensemble_export.rewrite import Int8Embedding, lowerable
+from sensemble_train.encoders import ENCODERS, EncoderConfig
 from torch import nn
 
 from .conftest import SPECS, make_model, windows
@@ -25,6 +28,36 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
     with torch.no_grad():
         torch.testing.assert_close(rewritten(rows), encoder(rows), atol=1e-5, rtol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+CLIP = EncoderConfig(
+    width=32,
+    depth=1,
+    heads=2,
+    embedding=16,
+    patch=8,
+    vocabulary=64,
+    activation="quick_gelu",
+    clip=True,
+    spread=False,
+)
+MASKED = replace(CLIP, embedding=32, activation="gelu", clip=False, project=False)
+
+
+@pytest.mark.parametrize("config", [CLIP, MASKED])
+@pytest.mark.parametrize("modality", ["text", "video"])
+def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
+    modality: str, config: EncoderConfig
+) -> None:
+    torch.manual_seed(0)
+    encoder = ENCODERS[modality](SPECS[modality], config).eval()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        rewritten, rows = lowerable(encoder, int8=False), windows(modality, 8, seed=4)
+        torch.testing.assert_close(rewritten(rows), encoder(rows), atol=1e-5, rtol=1e-4)
+    if config.clip:  # the other has nothing that those above lack
+        assert lower(rewritten, rows[:1]).delegation.subgraphs == 1
 
 
 def test_an_empty_caption_has_a_finite_embedding() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sensemble_runtime.decode import DecodeError, decode
 from sensemble_runtime.errors import (
     BundleCorruptError,
     BundleError,
@@ -102,6 +103,13 @@ def set_to(*place: str | int, value: Any) -> Callable[[Any], None]:  # noqa: ANN
 
 AUDIO = ("modalities", "audio")
 ARTIFACT = (*AUDIO, "artifacts", "executorch-xnnpack")
+
+
+@pytest.mark.parametrize(("kind", "raw"), [(bool, 1), (int, True), (float, False)])
+def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
+    assert decode(bool, True) is True
+    with pytest.raises(DecodeError, match="expected"):
+        decode(kind, raw)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Small things to train on: models of a few thousand weights, and a folder of clips written with PyAV."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SPECS = {
     "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 20.0, 0.1, 0.1, 1.0),
 }
 PLAIN = EncoderConfig(width=16, depth=2, heads=2, embedding=8, patch=8, vocabulary=300)
+CLIP = replace(PLAIN, clip=True, activation="quick_gelu", spread=False)
+MASKED = replace(PLAIN, width=16, embedding=16, project=False, spread=False)
 STEM = EncoderConfig(width=16, depth=1, heads=2, embedding=8, patch=8, vocabulary=300, stem=(4, 8), tubelet=2)
 
 

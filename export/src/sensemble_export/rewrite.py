@@ -4,7 +4,8 @@ import copy
 from itertools import pairwise
 
 import torch
-from sensemble_train.encoders import Block, Trunk
+from sensemble_train.encoders import ClassToken, Trunk
+from sensemble_train.transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +25,18 @@ class Standardize(nn.Module):
         """Bring [..., width] to mean 0 and variance 1."""
         centred = x - functional.linear(x, self.average)
         return centred * torch.rsqrt(functional.linear(centred * centred, self.average) + self.eps)
+
+
+class Affine(nn.Module):
+    """The affine part of a layer normalization behind which no linear layer stands."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(norm.weight.detach()), nn.Parameter(norm.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift [..., width]."""
+        return x * self.weight + self.bias
 
 
 class Int8Embedding(nn.Module):
@@ -60,7 +73,11 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
         if isinstance(module, Block):
             _hand_on(module, "norm1", module.attention.qkv)
             _hand_on(module, "norm2", module.mlp[0])
+        elif isinstance(module, ClassToken):
+            module.set_submodule("norm", nn.Sequential(Standardize(module.norm), Affine(module.norm)))
         elif isinstance(module, Trunk):
+            if isinstance(module.project, nn.Identity):
+                module.project = _identity(module.norm.normalized_shape[0])
             _hand_on(module, "norm", module.project)  # between them is a mean over tokens, which commutes
         for (_, before), (name, layer) in pairwise(list(module.named_children())):
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
@@ -70,6 +87,13 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
             if int8 and isinstance(child, nn.Embedding):
                 setattr(module, name, Int8Embedding(child))
     return rewritten
+
+
+def _identity(size: int) -> nn.Linear:
+    """Return the linear layer that changes nothing."""
+    layer = nn.Linear(size, size, bias=False)
+    layer.weight.copy_(torch.eye(size))
+    return layer
 
 
 def _hand_on(parent: nn.Module, name: str, behind: nn.Module) -> None:

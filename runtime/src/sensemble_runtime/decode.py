@@ -6,7 +6,7 @@ import reprlib
 import types
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-_PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number"}
+_PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
 _EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
 
 
@@ -72,7 +72,9 @@ def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an 
 
 
 def _plain(kind: type, raw: object, field: str) -> object:
-    if isinstance(raw, bool) or not isinstance(raw, (int, float) if kind is float else kind):
+    if isinstance(raw, bool) is not (kind is bool) or not isinstance(
+        raw, (int, float) if kind is float else kind
+    ):
         raise _mismatch(field, _PLAIN[kind], raw)
     if isinstance(raw, int | float) and not abs(raw) <= _EXACT:
         raise _mismatch(field, f"{_PLAIN[kind]} within 2^53", raw)

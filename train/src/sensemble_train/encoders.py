@@ -1,15 +1,15 @@
 """One ViT encoder per modality: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
 
-The encoders are written to be lowered (DESIGN, "One front end"): attention is spelled out with
-`bmm`, every shape is static, and preprocessing is part of the module, so that training, Python and a phone
-run the same graph. The stem is the patch embedding of ViT or, for small data, a stack of convolutions.
+Preprocessing is part of the module and every shape is static, so that training, Python and a phone run the
+same graph (DESIGN, "One front end"). The stem is the patch embedding of ViT or, for small data, a stack of
+convolutions; with `clip`, the encoders are those of CLIP, whose weights they take (`clip_weights`).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from sensemble_sensors.spec import InputSpec
@@ -18,7 +18,10 @@ from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.frontend import MEL_BINS, LogMel, VideoInput, frames_of
+from sensemble_train.transformer import Activation, Block, Patches, sinusoids
 
+HIDE = -1e4
+"""Added to the attention score of a token that is not to be seen."""
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
 """Mean and standard deviation of AudioSet's log-mel (paper, Table 6)."""
 
@@ -39,6 +42,13 @@ class EncoderConfig:
         vocabulary: number of token ids, for text.
         activation: of the blocks' perceptrons.
         drop_path: largest rate of stochastic depth (App. E).
+        clip: what CLIP has and the plain ViT lacks: a class token in front of the patches, from which the
+            embedding is read, and a LayerNorm; in text, a causal mask, and the embedding read from the
+            end-of-text token, which has the largest id.
+        sinusoidal: fixed positions instead of learned ones (App. D), in audio and text; those of video are
+            always learned.
+        project: whether a linear layer makes the embedding; without it, `embedding` is `width`.
+        spread: whether a BatchNorm without affine stands before the embedding's normalization.
     """
 
     width: int
@@ -49,67 +59,16 @@ class EncoderConfig:
     patch: int = 16
     tubelet: int = 1
     vocabulary: int = 0
-    activation: Literal["relu", "gelu"] = "gelu"
+    activation: Activation = "gelu"
     drop_path: float = 0.0
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention, spelled out as scale, q k^T, softmax and v."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads, self.size = heads, width // heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Attend over x [B, N, width]; `bias` [B, 1, 1, N] is added to the scores."""
-        batch, count, width = x.shape
-        qkv = self.qkv(x).reshape(batch, count, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
-        # Slices of whole heads, for XNNPACK takes slices and no selections; nor expansions, for the bias.
-        rows = batch * self.heads
-        qkv = qkv.reshape(3 * rows, count, self.size)
-        q, k, v = qkv[:rows], qkv[rows : 2 * rows], qkv[2 * rows :]
-        scores = torch.bmm(q * self.size**-0.5, k.transpose(1, 2))
-        if bias is not None:
-            scores = (scores.view(batch, self.heads, count, count) + bias).view(-1, count, count)
-        mixed = torch.bmm(scores.softmax(dim=-1), v)
-        mixed = mixed.reshape(batch, self.heads, count, self.size).permute(0, 2, 1, 3)
-        return self.out(mixed.reshape(batch, count, width))  # type: ignore[no-any-return]
-
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-
-
-class Block(nn.Module):
-    """A pre-norm transformer block with stochastic depth (App. E)."""
-
-    def __init__(self, config: EncoderConfig, drop_path: float) -> None:
-        super().__init__()
-        width = config.width
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = Attention(width, config.heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), ACTIVATIONS[config.activation](), nn.Linear(4 * width, width)
-        )
-        self.drop_path = drop_path
-
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Map x [B, N, width] to the same shape."""
-        x = x + self._drop(self.attention(self.norm1(x), bias))
-        return x + self._drop(self.mlp(self.norm2(x)))
-
-    def _drop(self, branch: Tensor) -> Tensor:
-        if not self.training or self.drop_path == 0.0:
-            return branch
-        keep = 1.0 - self.drop_path
-        mask = torch.bernoulli(torch.full((branch.shape[0], 1, 1), keep, device=branch.device))
-        return branch * mask / keep
+    clip: bool = False
+    sinusoidal: bool = False
+    project: bool = True
+    spread: bool = True
 
 
 class Trunk(nn.Module):
-    """Transformer blocks, mean over the tokens, projection, BatchNorm without affine, L2 normalization.
+    """Transformer blocks, one vector of all tokens, projection, BatchNorm without affine, L2 normalization.
 
     The BatchNorm takes away what all embeddings of a modality share. What classes differ by starts out small
     beside it, and without the BatchNorm a few thousand triples teach the encoders for hundreds of steps to
@@ -121,61 +80,67 @@ class Trunk(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
-        self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
-        self.norm = nn.LayerNorm(config.width)
-        self.project = nn.Linear(config.width, config.embedding, bias=False)
-        self.spread = nn.BatchNorm1d(config.embedding, affine=False)
+        width, size = config.width, config.embedding
+        if not config.project and size != width:
+            raise ConfigurationError(f"an embedding of {size} numbers out of {width} takes a projection")
+        self.first = config.clip
+        self.blocks = nn.ModuleList(Block(width, config.heads, config.activation, rate) for rate in rates)
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, size, bias=False) if config.project else nn.Identity()
+        self.spread = nn.BatchNorm1d(size, affine=False) if config.spread else nn.Identity()
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Map tokens [B, N, width] to embeddings [B, d]; `keep` float [B, N] is 1 for tokens that count."""
-        bias = None
-        if keep is not None:
-            bias = ((keep - 1.0) * 1e4).view(keep.shape[0], 1, 1, keep.shape[1])
+    def forward(self, x: Tensor, bias: Tensor | None = None, share: Tensor | None = None) -> Tensor:
+        """Map tokens to embeddings.
+
+        Args:
+            x: float32 [B, N, width].
+            bias: added to the attention scores, [B, 1, 1, N] or [1, 1, N, N].
+            share: float32 [B, 1, N], what each token contributes to the vector that becomes the embedding;
+                without it, that is the class token where there is one, and else the mean.
+
+        Returns:
+            float32 [B, d].
+        """
         for block in self.blocks:
             x = block(x, bias)
         x = self.norm(x)
-        if keep is None:
-            # XNNPACK takes a mean over the last two of four dimensions only.
-            x = (
-                x.transpose(1, 2)
-                .reshape(*x.shape[::2], -1, 1)
-                .mean(dim=(2, 3), keepdim=True)
-                .view(x.shape[0], -1)
-            )
-        else:
-            batch, count = keep.shape
-            keep = keep.view(batch, 1, count)
-            # An empty caption has no token that counts; its embedding is arbitrary, but a number.
-            average = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
-            x = torch.bmm(average, x).view(batch, -1)
-        x = self.spread(self.project(x))
+        batch, _, width = x.shape
+        if share is not None:
+            x = torch.bmm(share, x)
+        elif self.first:
+            x = x[:, :1]
+        else:  # XNNPACK takes a mean over the last two of four dimensions only.
+            x = x.transpose(1, 2).reshape(batch, width, -1, 1).mean(dim=(2, 3), keepdim=True)
+        x = self.spread(self.project(x.reshape(batch, width)))
         size = x.shape[1]
-        square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(
-            -1, 1
-        )  # XNNPACK has products, and no sum
+        # XNNPACK has products, and no sum.
+        square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
         return x * torch.rsqrt(square + 1e-12)
 
 
-class Patches(nn.Module):
-    """Images [B, C, H, W] to feature maps [B, width, H / size, W / size], one product for each patch.
+class ClassToken(nn.Module):
+    """CLIP's way into the blocks: a learned token in front of the patches, and a LayerNorm.
 
-    The same as a convolution whose stride is its kernel, which PyTorch trains ten times slower on a CPU.
+    The token and its position, which CLIP keeps apart, are only ever added up, and are one parameter here.
     """
 
-    def __init__(self, channels: int, width: int, size: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.size = size
-        self.project = nn.Linear(channels * size * size, width)
+        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.norm = nn.LayerNorm(width)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Project every patch."""
-        batch, channels, height, width = images.shape
-        rows, columns = height // self.size, width // self.size
-        patches = images.reshape(batch, channels, rows, self.size, columns, self.size).permute(
-            0, 2, 4, 1, 3, 5
-        )
-        projected = self.project(patches.reshape(batch, rows * columns, -1))
-        return projected.transpose(1, 2).reshape(batch, -1, rows, columns)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor) -> Tensor:
+        """Map patches [B, N, width], positions included, to tokens [B, N + 1, width]."""
+        # Padded and added: to join it to every row would expand it, which XNNPACK does not take.
+        token = functional.pad(self.token, (0, 0, 0, x.shape[1]))
+        return self.norm(functional.pad(x, (0, 0, 1, 0)) + token)  # type: ignore[no-any-return]
+
+
+def _position(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
+    """Return the positions of a grid's tokens, [1, N, width], learned or fixed."""
+    if config.sinusoidal:
+        return nn.Parameter(sinusoids(grid, config.width)[None], requires_grad=False)
+    return nn.Parameter(0.02 * torch.randn(1, math.prod(grid), config.width))
 
 
 def _stem(channels: int, config: EncoderConfig) -> nn.Module:
@@ -187,7 +152,7 @@ def _stem(channels: int, config: EncoderConfig) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def _tokens(features: Tensor) -> Tensor:
+def _flat(features: Tensor) -> Tensor:
     """Flatten feature maps [B, C, H, W] to tokens [B, H * W, C]."""
     return features.flatten(2).transpose(1, 2)
 
@@ -197,15 +162,27 @@ class Encoder(nn.Module, ABC):
 
     The front end's output is the same for a window every time, so training on data that fits in memory
     computes it once; the exported graph holds both.
+
+    Attributes:
+        grid: how many tokens there are along each axis: (time, mel) for audio, (frames, rows, columns) for
+            video, (length,) for text.
+        trunk: what is the same for all modalities.
     """
+
+    grid: tuple[int, ...]
+    trunk: Trunk
 
     def front(self, raw: Tensor) -> Tensor:
         """Turn the sensor's tensor into features; nothing here is learned."""
         return raw
 
     @abstractmethod
+    def tokens(self, features: Tensor) -> Tensor:
+        """Turn features into tokens float32 [B, N, width], positions included, in the order of the grid."""
+
     def encode(self, features: Tensor) -> Tensor:
         """Turn features into embeddings float32 [B, d] of unit length."""
+        return self.trunk(self.tokens(features))  # type: ignore[no-any-return]
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
@@ -219,10 +196,11 @@ class AudioEncoder(Encoder):
         super().__init__()
         frames = frames_of(spec.shape[1])
         self.padding = -frames % config.patch
+        self.grid = (frames + self.padding) // config.patch, MEL_BINS // config.patch
         self.log_mel = LogMel()
         self.stem = _stem(1, config)
-        count = (frames + self.padding) // config.patch * (MEL_BINS // config.patch)
-        self.position = nn.Parameter(0.02 * torch.randn(1, count, config.width))
+        self.position = _position(self.grid, config)
+        self.start = ClassToken(config.width) if config.clip else nn.Identity()
         self.trunk = Trunk(config)
 
     def front(self, raw: Tensor) -> Tensor:
@@ -230,9 +208,9 @@ class AudioEncoder(Encoder):
         image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
         return functional.pad(image.view(-1, 1, *image.shape[1:]), (0, 0, 0, self.padding))
 
-    def encode(self, features: Tensor) -> Tensor:
-        """Map log-mel images to embeddings."""
-        return self.trunk(_tokens(self.stem(features)) + self.position)  # type: ignore[no-any-return]
+    def tokens(self, features: Tensor) -> Tensor:
+        """Cut log-mel images into patches."""
+        return self.start(_flat(self.stem(features)) + self.position)  # type: ignore[no-any-return]
 
 
 class VideoEncoder(Encoder):
@@ -244,38 +222,64 @@ class VideoEncoder(Encoder):
         self.tubelet = min(config.tubelet, frames)
         if frames % self.tubelet:
             raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
-        self.times = frames // self.tubelet
+        if config.sinusoidal:
+            raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
+        self.grid = frames // self.tubelet, height // config.patch, width // config.patch
         self.input = VideoInput()
         self.stem = _stem(3 * self.tubelet, config)
-        places = (height // config.patch) * (width // config.patch)
-        self.space = nn.Parameter(0.02 * torch.randn(1, 1, places, config.width))
-        self.time = nn.Parameter(0.02 * torch.randn(1, self.times, 1, config.width))
+        times, *places = self.grid
+        self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))
+        self.time = nn.Parameter(0.02 * torch.randn(1, times, 1, config.width))
+        self.start = ClassToken(config.width) if config.clip else nn.Identity()
         self.trunk = Trunk(config)
 
-    def encode(self, features: Tensor) -> Tensor:
-        """Map clips, which are smaller as bytes than normalized, to embeddings."""
-        batch = features.shape[0]
+    def images(self, features: Tensor) -> Tensor:
+        """Normalize clips, which are smaller as bytes: float32 [B * times, 3 * tubelet, H, W]."""
         images = self.input(features)
-        images = images.reshape(batch * self.times, 3 * self.tubelet, *images.shape[2:])
-        tokens = _tokens(self.stem(images))
-        tokens = tokens.reshape(batch, self.times, *tokens.shape[1:]) + (self.space + self.time)
-        return self.trunk(tokens.flatten(1, 2))  # type: ignore[no-any-return]
+        return images.reshape(-1, 3 * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Cut clips into patches."""
+        tokens = _flat(self.stem(self.images(features)))
+        tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
+        return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]
 
 
 class TextEncoder(Encoder):
     """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
 
+    causal: Tensor
+
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
+        length = spec.shape[1]
+        self.grid = (length,)
+        self.clip = config.clip
         self.token = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.token.weight, std=0.02)
-        self.position = nn.Parameter(0.02 * torch.randn(1, spec.shape[1], config.width))
+        self.position = _position(self.grid, config)
         self.trunk = Trunk(config)
+        if config.clip:
+            later = torch.full((1, 1, length, length), HIDE).triu(1)
+            self.register_buffer("causal", later, persistent=False)
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Look token ids up."""
+        return self.token(features) + self.position  # type: ignore[no-any-return]
 
     def encode(self, features: Tensor) -> Tensor:
-        """Map token ids to embeddings."""
+        """Turn token ids into embeddings: of the mean token that is not padding, or of CLIP's last one."""
+        batch, count = features.shape
+        if self.clip:
+            end = features.argmax(dim=1, keepdim=True)
+            last = torch.arange(count, device=features.device).view(1, count) == end
+            return self.trunk(self.tokens(features), self.causal, last.float().view(batch, 1, count))  # type: ignore[no-any-return]
         keep = features.clamp(0, 1).to(torch.float32)
-        return self.trunk(self.token(features) + self.position, keep)  # type: ignore[no-any-return]
+        bias = ((keep - 1.0) * -HIDE).view(batch, 1, 1, count)
+        keep = keep.view(batch, 1, count)
+        # An empty caption has no token that counts; its embedding is arbitrary, but a number.
+        share = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
+        return self.trunk(self.tokens(features), bias, share)  # type: ignore[no-any-return]
 
 
 ENCODERS: dict[str, Callable[[InputSpec, EncoderConfig], Encoder]] = {

@@ -8,14 +8,14 @@ from textwrap import shorten
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors
 from sensemble_runtime.decode import decode, document
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from sensemble_train.encoders import ENCODERS, EncoderConfig
-from sensemble_train.errors import CheckpointError
+from sensemble_train.encoders import ENCODERS, EncoderConfig, Trunk
+from sensemble_train.errors import CheckpointError, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,15 @@ class Description:
         configs: modality -> the shape of its encoder.
         labels: name of each class.
         task: one class an example (`multi-class`) or any number of them (`multi-label`).
+        shared: how many of the encoders' last blocks all modalities share, and with them the norm behind
+            (App. D: one, for MAE).
     """
 
     specs: dict[str, InputSpec]
     configs: dict[str, EncoderConfig]
     labels: tuple[str, ...]
     task: Literal["multi-class", "multi-label"]
+    shared: int = 0
 
 
 class Model(nn.Module):
@@ -43,6 +46,9 @@ class Model(nn.Module):
         tokenizer: makes token ids of captions, where there is text.
         encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
         head: the classifier, [B, d] to logits [B, C].
+
+    Raises:
+        ConfigurationError: the encoders cannot share blocks, or an encoder's shape is not one.
     """
 
     def __init__(self, description: Description, tokenizer: Tokenizer | None) -> None:
@@ -50,6 +56,8 @@ class Model(nn.Module):
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
         self.encoders = nn.ModuleDict({m: ENCODERS[m](specs[m], configs[m]) for m in sorted(specs)})
+        if description.shared:
+            _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self.head = nn.Linear(next(iter(configs.values())).embedding, len(description.labels))
 
     @property
@@ -70,6 +78,18 @@ class Model(nn.Module):
         return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]
 
 
+def _share(trunks: list[Trunk], count: int) -> None:
+    """Let all trunks have the last `count` blocks of the first, and its norm."""
+    first, *others = trunks
+    shapes = {str(trunk.blocks) for trunk in trunks}
+    if len(shapes) > 1 or not count <= len(first.blocks):
+        raise ConfigurationError(f"sharing {count} blocks takes encoders of one shape, that have as many")
+    for trunk in others:
+        for block in range(len(first.blocks) - count, len(first.blocks)):
+            trunk.blocks[block] = first.blocks[block]
+        trunk.norm = first.norm
+
+
 def save_model(model: Model, folder: Path) -> None:
     """Write `weights.safetensors`, `model.json` and, with text, `tokenizer.json`; the weights come last."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +97,7 @@ def save_model(model: Model, folder: Path) -> None:
     if model.tokenizer is not None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, unfinished)
+    safetensors.save_model(model, str(unfinished))  # what encoders share is written once
     unfinished.rename(folder / "weights.safetensors")
 
 
@@ -93,7 +113,7 @@ def load_model(folder: Path) -> Model:
             Tokenizer.from_file(str(folder / "tokenizer.json")) if "text" in description.specs else None
         )
         model = Model(description, tokenizer)
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        safetensors.load_model(model, folder / "weights.safetensors")
     except Exception as error:  # tokenizers raises no narrower one; whatever it is, the files do not fit
         reason = shorten(f"{type(error).__name__}: {error}", 300)
         raise CheckpointError(f"{folder}: not a saved model ({reason}); train it again") from error

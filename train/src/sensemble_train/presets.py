@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Literal
 
 from sensemble_sensors.dataset import Dataset, Example
 from sensemble_sensors.media import duration
@@ -20,7 +21,12 @@ LONGEST = 8.0
 _LOOKED_AT = 64  # examples from which the window and the frame size are derived
 
 
-def describe(dataset: Dataset) -> Description:
+Objective = Literal["contrastive", "mae"]
+"""How a model is pretrained, which its encoders' shape depends on."""
+MODALITIES = ("audio", "text", "video")
+
+
+def describe(dataset: Dataset, objective: Objective = "contrastive") -> Description:
     """Derive a small model for `dataset`: its inputs from the media, its labels from the index.
 
     The window is the longest clip among the first examples, at most 8 s; frames are 32 pixels wide, or 64
@@ -43,7 +49,10 @@ def describe(dataset: Dataset) -> Description:
         )
     specs = _specs(dataset.examples, modalities)
     single = all(len(example.labels) == 1 for example in labelled)
-    return Description(specs, small(specs), labels, "multi-class" if single else "multi-label")
+    task: Literal["multi-class", "multi-label"] = "multi-class" if single else "multi-label"
+    if objective == "mae":
+        return Description(specs, small_mae(specs), labels, task, shared=1)
+    return Description(specs, small(specs), labels, task)
 
 
 def _specs(examples: Sequence[Example], modalities: Sequence[str]) -> dict[str, InputSpec]:
@@ -80,14 +89,79 @@ def small(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
     return {m: configs[m] for m in specs}
 
 
-def vit_b16(labels: tuple[str, ...]) -> Description:
-    """The paper's encoders and inputs: ViT-B/16 for all three modalities (Tables 5 and 6, App. D)."""
-    shape = EncoderConfig(width=768, depth=12, heads=12, embedding=768, drop_path=0.1)
+def small_mae(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
+    """Small encoders to be pretrained by masking, which takes plain patches: convolutions overlap."""
+    shape = EncoderConfig(width=128, depth=3, heads=4, embedding=128, project=False, spread=False)
+    configs = {
+        "audio": replace(shape, sinusoidal=True),
+        "text": replace(shape, sinusoidal=True, vocabulary=512),
+    }
+    if "video" in specs:
+        configs["video"] = replace(shape, patch=specs["video"].shape[2] // 4)
+    return {m: configs[m] for m in specs}
+
+
+_B16 = EncoderConfig(width=768, depth=12, heads=12, embedding=768, drop_path=0.1, spread=False)
+
+
+def vit_b16(
+    labels: tuple[str, ...],
+    modalities: Sequence[str] = MODALITIES,
+    task: Literal["multi-class", "multi-label"] = "multi-label",
+    frames: int = 8,
+) -> Description:
+    """The paper's contrastive model: ViT-B/16 for all modalities (Tables 5 and 6, App. D).
+
+    Args:
+        labels: name of each class.
+        modalities: which to encode.
+        task: of the labels.
+        frames: of a video; 1 for images.
+    """
+    text = replace(_B16, vocabulary=50262)
+    return Description(_paper_specs(modalities, frames), _configs(modalities, text, _B16, _B16), labels, task)
+
+
+def clip_b16(
+    labels: tuple[str, ...],
+    modalities: Sequence[str] = MODALITIES,
+    task: Literal["multi-class", "multi-label"] = "multi-label",
+    frames: int = 8,
+) -> Description:
+    """The paper's contrastive model in the shape of CLIP ViT-B/16, for `clip_weights`; as `vit_b16`."""
+    image = replace(_B16, embedding=512, activation="quick_gelu", clip=True)
+    text = replace(image, width=512, heads=8, vocabulary=49408)
+    configs = _configs(modalities, text, image, image)
+    return Description(_paper_specs(modalities, frames), configs, labels, task)
+
+
+def mae_b16(
+    labels: tuple[str, ...],
+    modalities: Sequence[str] = MODALITIES,
+    task: Literal["multi-class", "multi-label"] = "multi-label",
+    frames: int = 8,
+) -> Description:
+    """The paper's model for MAE: one ViT-B/16 a modality, but the last block is shared; as `vit_b16`."""
+    video = replace(_B16, project=False)
+    audio = replace(video, sinusoidal=True)
+    configs = _configs(modalities, replace(audio, vocabulary=50262), audio, video)
+    return Description(_paper_specs(modalities, frames), configs, labels, task, shared=1)
+
+
+def _configs(
+    modalities: Sequence[str], text: EncoderConfig, audio: EncoderConfig, video: EncoderConfig
+) -> dict[str, EncoderConfig]:
+    configs = {"audio": audio, "text": text, "video": video}
+    return {m: configs[m] for m in modalities}
+
+
+def _paper_specs(modalities: Sequence[str], frames: int) -> dict[str, InputSpec]:
+    """Return the inputs of Table 6."""
     samples = round(RATE * LONGEST)
+    shape = 1, frames, 224, 224, 3
     specs = {
         "audio": InputSpec("audio", "float32", (1, samples), RATE, LONGEST, 1.0, 2 * LONGEST),
         "text": InputSpec("text", "int64", (1, 60), 0, 0, 0, 2 * LONGEST),
-        "video": InputSpec("video", "uint8", (1, 8, 224, 224, 3), 1.0, LONGEST, 1.0, 2 * LONGEST),
+        "video": InputSpec("video", "uint8", shape, frames / LONGEST, LONGEST, 1.0, 2 * LONGEST),
     }
-    configs = {m: replace(shape, vocabulary=50262 if m == "text" else 0) for m in specs}
-    return Description(specs, configs, labels, "multi-label")
+    return {m: specs[m] for m in modalities}
