@@ -14,6 +14,8 @@ RATE = 16_000
 """Audio samples a second (paper, Table 6)."""
 MEL_BINS = 128
 """Mel filters of one frame (paper, Table 6)."""
+VIDEO_MEAN, VIDEO_STD = 0.45, 0.225
+"""Mean and standard deviation of all colours in [0, 1] (paper, Table 6)."""
 HOP = 160
 """Samples between the starts of two frames: 10 ms."""
 FRAME = 400
@@ -112,12 +114,12 @@ class LogMel(nn.Module):
 
 
 class VideoInput(nn.Module):
-    """Scaling, normalization (mean 0.45, standard deviation 0.225; paper, Table 6) and layout of frames."""
+    """Scaling, normalization and layout of frames."""
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]."""
         images = frames.flatten(0, 1).to(torch.float32).permute(0, 3, 1, 2)
-        return images * (1 / (255 * 0.225)) - 0.45 / 0.225
+        return images * (1 / (255 * VIDEO_STD)) - VIDEO_MEAN / VIDEO_STD
 
 
 def _stages() -> dict[str, Tensor]:
