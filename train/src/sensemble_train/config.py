@@ -3,8 +3,10 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from sensemble_runtime.decode import DecodeError, decode, document
+from sensemble_sensors.media import PLAIN, Sampling
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import FinetuneConfig, ProbeConfig
@@ -14,17 +16,25 @@ from sensemble_train.pretrain import PretrainConfig
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One run of the recipe.
+    """One run of the recipe; the values are those of `digits`.
 
     Attributes:
         data: a folder in the data format.
-        train_modalities: each M_T to train for, as `audio+video`.
-        seed: draws the initial weights and every batch.
+        train_modalities: each M_T to train for, as `audio+video`, or `all`.
+        seed: draws the initial weights, every batch and every augmentation.
+        model: the encoders: `small` ones derived from the data, or one of the paper's (`presets`).
+        initialize: a file of CLIP's weights (App. D), or the folder of a saved model whose encoders to take,
+            as Kinetics takes AudioSet's; empty to begin at random.
+        merges: OpenAI's merges, by which `clip_b16` reads captions.
+        stream: decode examples whenever they are needed, instead of keeping them all in memory.
+        sampling: how a window is taken out of a longer example, where they are streamed.
+        skip_bad: log an example that cannot be decoded and take the next, where they are streamed.
+        everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
         distill: at most how many unlabelled examples make D_SD. As many as `digits` has: a student that sees
             few learns them by heart.
         held_out: the share of the labelled examples that make D_SD instead, and are not labelled then
             (Sec. 5, Kinetics); 0 to take D_SD from pretraining's.
-        pretrain: contrastive pretraining.
+        pretrain: pretraining; of no length to leave it out.
         probe: the linear probe.
         finetune: finetuning and MASD.
         scale: how the work is shared and kept small.
@@ -33,12 +43,32 @@ class Config:
     data: str
     train_modalities: tuple[str, ...] = ("video",)
     seed: int = 0
+    model: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"
+    initialize: str = ""
+    merges: str = ""
+    stream: bool = False
+    sampling: Sampling = PLAIN
+    skip_bad: bool = False
+    everything: bool = False
     distill: int = 2700
     held_out: float = 0.0
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+
+
+def read_config(path: Path) -> Config:
+    """Read the `config.json` of a run folder.
+
+    Raises:
+        ConfigurationError: it is not one, or of another version.
+    """
+    try:
+        config: Config = decode(Config, document(path.read_text("utf-8")))
+    except (OSError, DecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return config
 
 
 _FREE = {"train_modalities", "scale"}  # fields that change neither what a cell is nor what is in it
@@ -56,10 +86,10 @@ def claim(run: Path, config: Config) -> None:
     path = run / "config.json"
     if path.exists():
         try:
-            before: Config = decode(Config, document(path.read_text("utf-8")))
-        except DecodeError as error:
-            raise ConfigurationError(f"{path}: {error}; choose another --out") from error
-        old, new = asdict(before), asdict(config)
+            old = asdict(read_config(path))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error}; choose another --out") from error
+        new = asdict(config)
         differ = [name for name in new if name not in _FREE and old[name] != new[name]]
         if differ:
             changes = ", ".join(f"{name} was {old[name]}, is {new[name]}" for name in differ)

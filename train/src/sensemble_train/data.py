@@ -21,6 +21,10 @@ class Source(Protocol):
     """Examples to train on, wherever they are."""
 
     @property
+    def raw(self) -> bool:
+        """Whether what it loads are sensors' tensors, which the encoders' front ends have yet to see."""
+
+    @property
     def present(self) -> dict[str, Tensor]:
         """Modality -> bool [N], which examples have it."""
 
@@ -36,13 +40,18 @@ class Source(Protocol):
     def take(self, rows: Tensor) -> Self:
         """Return the examples at `rows`, int64."""
 
-    def load(self, order: Iterable[Sequence[int]], device: torch.device, workers: int) -> Iterator["Clips"]:
-        """Yield a batch of features on `device` for each sequence of rows, decoded by `workers` processes."""
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator["Clips"]:
+        """Yield a batch on `device` for each sequence of rows, decoded by `workers` processes.
+
+        In training, `step` is the number of the first batch, from which what is random about it is drawn.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """N decoded examples: a source in memory.
+    """N decoded examples: a source in memory, once they are features.
 
     Attributes:
         inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
@@ -53,6 +62,11 @@ class Clips:
     inputs: dict[str, Tensor]
     present: dict[str, Tensor]
     targets: Tensor | None
+
+    @property
+    def raw(self) -> bool:
+        """The front ends have seen these."""
+        return False
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -79,9 +93,11 @@ class Clips:
             None if self.targets is None else self.targets.to(device, non_blocking=True),
         )
 
-    def load(self, order: Iterable[Sequence[int]], device: torch.device, workers: int) -> Iterator["Clips"]:
-        """Yield a batch for each sequence of rows; see `Source`. There is nothing left for workers to do."""
-        del workers
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator["Clips"]:
+        """Yield a batch for each sequence of rows; see `Source`. There is nothing to decode, nor to draw."""
+        del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
 
 

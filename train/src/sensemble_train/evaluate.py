@@ -28,7 +28,7 @@ def embed(model: Model, source: Source, loop: Loop) -> Clips:
     }
     done = 0
     for part, clips in zip(rows, source.load(rows, world.device, loop.scale.workers), strict=True):
-        for m, features in clips.inputs.items():
+        for m, features in (model.front(clips) if source.raw else clips).inputs.items():
             found[m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
         done += len(part)
         loop.progress(done, sum(map(len, rows)))

@@ -1,5 +1,6 @@
 """The model of Sec. 4.1: one encoder per modality, a mean over those at hand, a linear head; its files."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from sensemble_train.data import Clips
 from sensemble_train.encoders import ENCODERS, EncoderConfig, Trunk
 from sensemble_train.errors import CheckpointError, ConfigurationError
 
@@ -68,6 +70,12 @@ class Model(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return logits [B, C] for raw sensor tensors [B, ...] of any non-empty set of modalities."""
         return self.classify({m: self.encoders[m].front(x) for m, x in inputs.items()})  # type: ignore[operator]
+
+    @torch.no_grad()
+    def front(self, clips: Clips) -> Clips:
+        """Return features of what sensors gave; nothing here is learned."""
+        inputs = {m: self.encoders[m].front(x) for m, x in clips.inputs.items()}  # type: ignore[operator]
+        return dataclasses.replace(clips, inputs=inputs)
 
     def classify(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return logits [B, C] of the mean embedding (Eq. 7) of what the encoders' front ends gave."""

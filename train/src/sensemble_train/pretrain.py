@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from sensemble_train.contrastive import Contrastive
 from sensemble_train.data import Source
 from sensemble_train.model import Model
+from sensemble_train.presets import Objective
 from sensemble_train.schedule import Optimization
 from sensemble_train.trainer import Loop, fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainConfig(Optimization):
-    """How the encoders are pretrained (Table 7, "Pretraining"); values of `digits`."""
+    """How the encoders are pretrained (Table 7, "Pretraining"); values of `digits`.
+
+    Attributes:
+        objective: contrastive learning (Sec. 4.1), or masked autoencoding (App. A), which shapes `small` too.
+    """
+
+    objective: Objective = "contrastive"
 
     steps: int = 240
     batch: int = 100

@@ -4,6 +4,7 @@ What is finished in a run folder is never done again, so an interrupted run goes
 several jobs may work on one folder: each takes a set M_T that no other has.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from sensemble_runtime.subsets import name, parse, subsets
 from sensemble_sensors.dataset import Dataset, Example, read_dataset
 
 from sensemble_train import runs
+from sensemble_train.beginning import new_model
 from sensemble_train.config import Config, claim
 from sensemble_train.data import Clips, Source, decode
 from sensemble_train.errors import ConfigurationError
@@ -22,10 +24,9 @@ from sensemble_train.methods import METHODS, finetune, linear_probe, wiseft
 from sensemble_train.model import Model
 from sensemble_train.order import seeded
 from sensemble_train.parallel import World, join
-from sensemble_train.presets import describe
 from sensemble_train.pretrain import pretrain
 from sensemble_train.runs import Matrix, read_matrix
-from sensemble_train.tokens import train_tokenizer
+from sensemble_train.streaming import Streamed
 from sensemble_train.trainer import Loop, alone
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +55,7 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
             claim(out, config)
         world.barrier()
         matrix = read_matrix(out) if (out / "matrix.json").exists() else {}
-        if not all(name(train) in matrix.get(m, {}) for m in METHODS for train in wanted):
+        if not all(name(train) in matrix.get(m, {}) for m in methods(config) for train in wanted):
             _Run(config, out, world, progress).train(dataset, wanted)
         world.barrier()
         return read_matrix(out)
@@ -71,10 +72,8 @@ class _Run:
 
     def train(self, dataset: Dataset, wanted: Sequence[tuple[str, ...]]) -> None:
         torch.manual_seed(self.config.seed)
-        model = _new_model(dataset)
-        sources: dict[str, Source] = {
-            split: _features(model, split, dataset, self._tell) for split in ("pretrain", "train", "eval")
-        }
+        model = new_model(self.config, dataset)
+        sources = {split: self._source(model, split, dataset) for split in ("pretrain", "train", "eval")}
         model = self._pretrained(model, sources["pretrain"])
         sources |= self._split(sources)
         embedded = embed(model, sources["train"], self._loop("embed"))
@@ -85,13 +84,32 @@ class _Run:
                     if ours:
                         self._downstream(model, embedded, sources, train)
 
+    def _source(self, model: Model, split: str, dataset: Dataset) -> Source:
+        """Return a split: streamed, or decoded and put through the front ends once."""
+        config, description = self.config, model.description
+        examples = unlabelled(dataset) if split == "pretrain" else dataset.split(split)
+        if split == "pretrain" and not config.everything:
+            examples = tuple(dataclasses.replace(example, labels=()) for example in examples)
+        if config.stream:
+            seed = self._seed(f"windows {split}") % 2**32
+            return Streamed(examples, description, model.tokenizer, config.sampling, seed, config.skip_bad)
+        raw = decode(
+            examples,
+            description.specs,
+            model.tokenizer,
+            description.labels,
+            description.task,
+            partial(self._tell, f"decode {split}"),
+        )
+        parts = [model.front(raw.take(rows)).inputs for rows in torch.arange(len(raw)).split(200)]
+        features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
+        return Clips(features, raw.present, raw.targets)
+
     def _pretrained(self, model: Model, unlabelled: Source) -> Model:
-        folder = self.out / "pretrained"
+        folder, config = self.out / "pretrained", self.config.pretrain
         loop = self._loop("pretrain", folder)
         with runs.claimed(self.out, "pretrained", self.world, wait=True):
-            return runs.model_of(
-                folder, self.world, lambda: pretrain(model, unlabelled, self.config.pretrain, loop)
-            )
+            return runs.model_of(folder, self.world, lambda: pretrain(model, unlabelled, config, loop))
 
     def _split(self, sources: Mapping[str, Source]) -> dict[str, Source]:
         """Return the labelled examples D_T, and D_SD to distil on: of pretraining's or held out of them."""
@@ -135,9 +153,16 @@ class _Run:
             lambda: finetune(probed, labelled, train, config, loop("masd"), distill) if distill else tuned,
         )
         cell("masd+wiseft", lambda: wiseft(student, probed, config.alpha))
+        if self.config.everything:
+            cell(
+                "finetune_everything",
+                lambda: finetune(probed, sources["pretrain"], train, config, loop("finetune_everything")),
+            )
         if self.world.rank == 0:
             with runs.claimed(self.out, "matrix", alone(), wait=True):
-                runs.write_json(self.out / "matrix.json", {"methods": runs.collect(self.out, METHODS)})
+                runs.write_json(
+                    self.out / "matrix.json", {"methods": runs.collect(self.out, methods(self.config))}
+                )
 
     def _loop(self, stage: str, folder: Path | None = None) -> Loop:
         return Loop(
@@ -156,6 +181,11 @@ class _Run:
             self.progress(stage, done, count)
 
 
+def methods(config: Config) -> tuple[str, ...]:
+    """Return the rows of the matrix that `config` asks for."""
+    return (*METHODS, "finetune_everything") if config.everything else METHODS
+
+
 def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
     """Return the sets M_T that `config` asks for; `all` stands for every subset.
 
@@ -163,6 +193,14 @@ def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
         ConfigurationError: a set names a modality that no labelled example has, fewer than two labelled
             examples have all of a set, or fewer than two unlabelled ones have all modalities.
     """
+    if config.everything:
+        known = {label for example in dataset.split("train") for label in example.labels}
+        bare = next((e for e in unlabelled(dataset) if not known.issuperset(e.labels) or not e.labels), None)
+        if bare is not None:
+            raise ConfigurationError(
+                f"--everything: {bare.id!r} (index.jsonl:{bare.line}) of the split 'pretrain' has "
+                f"{', '.join(bare.labels) or 'no labels'}; it takes labels that the split 'train' has"
+            )
     labelled = {m for example in dataset.split("train") for m in example.modalities}
     every = {m for example in dataset.examples for m in example.modalities}
     if _having(unlabelled(dataset), every) < 2:
@@ -195,30 +233,3 @@ def _having(examples: Sequence[Example], modalities: Iterable[str]) -> int:
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
     """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
     return dataset.split("pretrain") or dataset.split("train")
-
-
-def _new_model(dataset: Dataset) -> Model:
-    description = describe(dataset)
-    captions = [e.text for e in unlabelled(dataset) if e.text is not None]
-    tokenizer = train_tokenizer(captions, description.configs["text"].vocabulary) if captions else None
-    return Model(description, tokenizer).eval()
-
-
-@torch.no_grad()
-def _features(model: Model, split: str, dataset: Dataset, progress: Progress) -> Clips:
-    """Decode a split and run the front ends, whose output never changes, once."""
-    examples = unlabelled(dataset) if split == "pretrain" else dataset.split(split)
-    description = model.description
-    raw = decode(
-        examples,
-        description.specs,
-        model.tokenizer,
-        description.labels,
-        description.task,
-        partial(progress, f"decode {split}"),
-    )
-    features = {
-        m: torch.cat([model.encoders[m].front(rows) for rows in inputs.split(200)])  # type: ignore[operator]
-        for m, inputs in raw.inputs.items()
-    }
-    return Clips(features, raw.present, raw.targets)

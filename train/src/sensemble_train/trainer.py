@@ -80,14 +80,18 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     saves = loop.folder / "checkpoints"
     start = checkpoint.restore(saves, module, optimizer, world)
     streams = [
-        source.load(order.between(start, steps), world.device, scale.workers)
+        source.load(order.between(start, steps), world.device, scale.workers, start)
         for source, order in zip(sources, orders, strict=True)
     ]
     with StepLog(loop.folder, start, orders[0].share, world) as log:
         for step in range(start, steps):
             began = perf_counter()
-            batch = tuple(next(stream) for stream in streams)
+            loaded = [next(stream) for stream in streams]
             waited = perf_counter() - began
+            batch = tuple(
+                model.front(clips) if source.raw else clips
+                for source, clips in zip(sources, loaded, strict=True)
+            )
             _reseed(loop, step, -1)
             if loop.augment is not None:
                 batch = loop.augment(batch)

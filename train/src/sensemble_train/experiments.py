@@ -1,0 +1,73 @@
+"""The paper's experiments by name: every hyperparameter of its Tables 6 and 7 and App. C to E as a field."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sensemble_sensors.media import Sampling
+
+from sensemble_train.config import Config
+from sensemble_train.methods import FinetuneConfig, ProbeConfig
+from sensemble_train.parallel import ScaleConfig
+from sensemble_train.pretrain import PretrainConfig
+
+_CROPS = (256 / 224, 320 / 224)
+"""The short side of a frame before its crop, in training (Sec. 5)."""
+_LARGE = ScaleConfig(precision="bf16", compile=True, checkpoint_activations=True, workers=8, save_every=500)
+
+
+def digits(data: str) -> Config:
+    """The embedded dataset, or any other of its size."""
+    return Config(data)
+
+
+def digits_mae(data: str) -> Config:
+    """The embedded dataset by masked autoencoding, which needs more steps and no large batches."""
+    return Config(data, pretrain=PretrainConfig(objective="mae", steps=600, batch=50, warmup=60))
+
+
+def audioset_contrastive(data: str) -> Config:
+    """AudioSet from CLIP's weights, contrastive (Table 9, "Contr."): give `initialize` and `merges`."""
+    return Config(
+        data,
+        train_modalities=("all",),
+        model="clip_b16",
+        stream=True,
+        sampling=Sampling(stride=32, zoom=_CROPS),
+        distill=20_000,
+        pretrain=PretrainConfig(
+            steps=0, epochs=32, batch=1024, learning_rate=8e-4, warmup=1000, weight_decay=0.05
+        ),
+        probe=ProbeConfig(steps=0, epochs=360, batch=256, learning_rate=1e-2, warmup=200),
+        finetune=FinetuneConfig(steps=0, epochs=30, batch=128, learning_rate=1e-4, warmup=1000),
+        scale=_LARGE,
+    )
+
+
+def audioset_mae(data: str) -> Config:
+    """AudioSet by masked autoencoding, from nothing (Table 9, "MAE")."""
+    like = audioset_contrastive(data)
+    return replace(
+        like,
+        model="mae_b16",
+        pretrain=replace(like.pretrain, objective="mae", epochs=256, warmup=2000),
+        probe=replace(like.probe, batch=128),
+        finetune=replace(like.finetune, epochs=60, batch=64, warmup=2000),
+    )
+
+
+def kinetics(data: str) -> Config:
+    """Kinetics-400 from AudioSet's encoders (Table 10): `initialize` names a run's `pretrained/`."""
+    like = audioset_contrastive(data)
+    return replace(like, held_out=0.2, pretrain=replace(like.pretrain, epochs=0))
+
+
+def imagenet_captions(data: str) -> Config:
+    """ImageNet-Captions on CLIP's own encoders (Table 11): give `initialize` and `merges`."""
+    like = audioset_contrastive(data)
+    return replace(like, sampling=Sampling(), held_out=0.2, pretrain=replace(like.pretrain, epochs=0))
+
+
+EXPERIMENTS: dict[str, Callable[[str], Config]] = {
+    experiment.__name__: experiment
+    for experiment in (digits, digits_mae, audioset_contrastive, audioset_mae, kinetics, imagenet_captions)
+}

@@ -1,0 +1,100 @@
+"""Examples on disk as a source: decoded by worker processes while the model computes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.media import Sampling
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sensemble_train.data import Clips, targets
+from sensemble_train.loading import ClipDataset, Key, collate
+from sensemble_train.model import Description
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A split that does not fit in memory; what it loads are sensors' tensors, not yet features.
+
+    Attributes:
+        examples: of the split.
+        description: says the form of the tensors, the classes and the task.
+        tokenizer: for captions.
+        sampling: how a window is taken out of an example.
+        seed: draws the windows of training.
+        skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
+    """
+
+    examples: Sequence[Example]
+    description: Description
+    tokenizer: Tokenizer | None
+    sampling: Sampling
+    seed: int
+    skip_bad: bool
+
+    @property
+    def raw(self) -> bool:
+        """The front ends have not seen these."""
+        return True
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Modality -> bool [N], which examples have it."""
+        return {
+            m: torch.tensor([m in example.modalities for example in self.examples])
+            for m in self.description.specs
+        }
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The labels, as those of `Clips`."""
+        return targets(self.examples, self.description.labels, self.description.task)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def having(self, modalities: Sequence[str]) -> "Streamed":
+        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        specs = {m: self.description.specs[m] for m in modalities}
+        kept = [example for example in self.examples if set(modalities) <= set(example.modalities)]
+        return replace(self, examples=kept, description=replace(self.description, specs=specs))
+
+    def take(self, rows: Tensor) -> "Streamed":
+        """Return the examples at `rows`, int64."""
+        return replace(self, examples=[self.examples[row] for row in rows.tolist()])
+
+    def load(
+        self,
+        order: Iterable[Sequence[int]],
+        device: torch.device,
+        workers: int,
+        step: int | None = None,
+    ) -> Iterator[Clips]:
+        """Yield a batch for each sequence of rows; see `Source`."""
+        description = self.description
+        dataset = ClipDataset(
+            self.examples,
+            description.specs,
+            self.tokenizer,
+            description.labels,
+            description.task,
+            seed=self.seed,
+            sampling=self.sampling,
+            skip_bad=self.skip_bad,
+        )
+        keys: Iterable[list[Key]] = (
+            [row if step is None else (row, step + number) for row in rows]
+            for number, rows in enumerate(order)
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=keys,
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # so that its own draws leave the global one alone
+        )
+        return (clips.to(device) for clips in loader)
