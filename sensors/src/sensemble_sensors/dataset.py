@@ -1,4 +1,7 @@
-"""The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format")."""
+"""The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format").
+
+A media file may lie inside a shard, a tar in the same folder: `"video": "train-000000.tar#1536+482113"`.
+"""
 
 # An index may have millions of lines, and a Path costs several times what it asks of the system.
 # ruff: noqa: PTH113, PTH114, PTH118, PTH202

@@ -60,10 +60,15 @@ def clip(
     """
     wanted = [m for m in example.modalities if m in specs and m != "text"]
     timed = [m for m in wanted if m == "audio" or example.image is None]
-    step, span = _steps(example, specs, sampling) if timed else (0.0, 0.0)
-    whole = duration(example) if timed else 0.0
-    if timed and whole <= 0:
-        raise BadDataError(f"{example.video or example.audio}: lasts no time")
+    step = span = whole = 0.0
+    if timed:
+        found = {path: probe(path) for path in (example.video, example.audio) if path is not None}
+        longest = max(path.seconds for path in found.values())
+        whole = (longest if example.end is None else example.end) - (example.start or 0.0)
+        if longest <= 0:
+            raise BadDataError(f"{example.video or example.audio}: lasts no time")
+        rate = found[example.video].rate if example.video is not None else 0.0
+        step, span = _steps(rate, specs, sampling)
     room = max(whole - span, 0.0)
     # All is drawn in any case, so that an example's crop does not hang on which modalities are decoded.
     place, zoom, down, right = (0.5, 0.0, 0.5, 0.5) if draw is None else draw.random(4)
@@ -79,14 +84,11 @@ def clip(
     return decoded
 
 
-def _steps(example: Example, specs: Mapping[str, InputSpec], sampling: Sampling) -> tuple[float, float]:
+def _steps(rate: float, specs: Mapping[str, InputSpec], sampling: Sampling) -> tuple[float, float]:
     """Return the seconds from one sampled frame to the next (0: as the spec says), and those of a window."""
     longest = max(spec.window for spec in specs.values())
-    if sampling.stride is None or example.video is None or "video" not in specs:
-        return 0.0, longest
-    frames = specs["video"].shape[1]
-    rate = probe(example.video).rate
-    if frames < 2 or rate <= 0:
+    frames = specs["video"].shape[1] if "video" in specs else 0
+    if sampling.stride is None or frames < 2 or rate <= 0:
         return 0.0, longest
     step = min(sampling.stride / rate, longest / (frames - 1))
     return step, step * (frames - 1)

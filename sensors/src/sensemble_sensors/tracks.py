@@ -27,6 +27,9 @@ _PREROLL = 1.0
 # A track whose next frame is this much late has a hole; less is the rounding of its container.
 _HOLE = 0.02
 
+# Seconds of sound in a piece; a codec's own frames are so short that handling them costs more.
+_PIECE = 0.25
+
 Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
 
 
@@ -110,7 +113,8 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
         if resampler is None or hole > _HOLE * rate:
             pieces += _resampled(path, resampler, None) if resampler else []
             pieces.append(np.zeros(max(hole, 0), np.float32))
-            resampler, skip, due = av.AudioResampler(format="fltp", rate=round(rate)), max(-hole, 0), time
+            resampler = av.AudioResampler(format="fltp", rate=round(rate), frame_size=round(_PIECE * rate))
+            skip, due = max(-hole, 0), time
         pieces += _resampled(path, resampler, frame)
         due += frame.samples / frame.sample_rate
         for piece in pieces:
