@@ -25,7 +25,10 @@ class Common:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
+    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors.
+
+    `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.
+    """
 
     data: OptionalFolder = None
     """A dataset in Sensemble's format; without it, the embedded digits."""

@@ -18,7 +18,7 @@ _PAPERS = {"vit_b16": presets.vit_b16, "clip_b16": presets.clip_b16, "mae_b16": 
 
 
 def new_model(config: Config, dataset: Dataset) -> Model:
-    """Make the model that `config` describes for `dataset`; what is random comes from torch's global generator.
+    """Make the model that `config` describes for `dataset`; draws from torch's global generator.
 
     Raises:
         ConfigurationError: the dataset or the settings do not fit the model.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sensemble_sensors.media import Sampling
 
 from sensemble_train.config import Config
+from sensemble_train.mae import MAEConfig
 from sensemble_train.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.parallel import ScaleConfig
 from sensemble_train.pretrain import PretrainConfig
@@ -22,7 +23,12 @@ def digits(data: str) -> Config:
 
 def digits_mae(data: str) -> Config:
     """The embedded dataset by masked autoencoding, which needs more steps and no large batches."""
-    return Config(data, pretrain=PretrainConfig(objective="mae", steps=600, batch=50, warmup=60))
+    return Config(
+        data,
+        pretrain=PretrainConfig(
+            objective="mae", mae=MAEConfig(width=64, depth=2, heads=4), steps=600, batch=50, warmup=60
+        ),
+    )
 
 
 def audioset_contrastive(data: str) -> Config:
