@@ -21,7 +21,7 @@ def mixup(batch: Clips, rate: float = 0.5, classes: int = 0) -> Clips:
     """Mix some examples with others of the batch: all inputs but text, and the labels (Zhang et al., 2017).
 
     Args:
-        batch: raw tensors or features; bytes are rounded. An example that has something which its partner lacks
+        batch: raw tensors or features; bytes are rounded. An example with something that its partner lacks
             is left as it is, as is a batch of text alone.
         rate: the share of examples that are mixed (App. E), each with a weight from Beta(10, 10).
         classes: how many there are, for targets that are class indices.
