@@ -10,7 +10,9 @@ from sensemble_runtime import subsets
 from .clips import write_dataset
 from .conftest import COMMAND, MODALITIES, Refusal
 
-QUICK = ["--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5", "--finetune.steps", "2", "--finetune.batch", "4"]
+QUICK = (
+    "--pretrain.steps 2 --pretrain.batch 8 --probe.steps 5 --finetune.steps 2 --finetune.batch 4"
+).split()
 EVERY = sorted(subsets.name(subset) for subset in subsets.subsets(MODALITIES))
 
 
@@ -48,12 +50,12 @@ def test_two_jobs_make_the_matrix_that_one_makes_from_the_others_configuration(
     assert json.loads((alone / "matrix.json").read_text()) == matrix
 
 
-def test_what_is_no_experiment_is_refused(refused: Refusal, tmp_path: Path) -> None:
-    assert "audioset_contrastive" in refused("train", "matrix", "imagenet", "--out", tmp_path)
+def test_what_is_no_experiment_is_refusal(refusal: Refusal, tmp_path: Path) -> None:
+    assert "audioset_contrastive" in refusal("train", "matrix", "imagenet", "--out", tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    assert "data: missing" in refused("train", "matrix", tmp_path / "config.json", "--out", tmp_path)
+    assert "data: missing" in refusal("train", "matrix", tmp_path / "config.json", "--out", tmp_path)
 
 
-def test_clips_model_asks_for_clips_merges(refused: Refusal, clips: Path, tmp_path: Path) -> None:
-    line = refused("train", "matrix", "audioset_contrastive", "--data", clips, "--out", tmp_path / "run")
+def test_clips_model_asks_for_clips_merges(refusal: Refusal, clips: Path, tmp_path: Path) -> None:
+    line = refusal("train", "matrix", "audioset_contrastive", "--data", clips, "--out", tmp_path / "run")
     assert "bpe_simple_vocab_16e6.txt.gz" in line

@@ -50,8 +50,9 @@ class MAE(MeanLoss):
     of text the cross entropy of the masked words in units of log(vocabulary): in every modality, 1 is what
     guessing costs. Masks are drawn from torch's global generator.
 
-    Attributes:
-        model: what is pretrained; its embeddings are the means of its encoders' tokens.
+    Args:
+        model: trained in place; its embeddings are the means of its encoders' tokens.
+        config: what is masked, and the decoder.
 
     Raises:
         ConfigurationError: the model shares no block, has stems that mix patches, or class tokens.
@@ -59,10 +60,10 @@ class MAE(MeanLoss):
 
     def __init__(self, model: Model, config: MAEConfig) -> None:
         super().__init__(model)
-        model.head.requires_grad_(requires_grad=False)
         configs = model.description.configs.values()
         if not model.description.shared or any(c.stem or c.clip for c in configs):
             raise ConfigurationError("MAE takes shared blocks, plain patches and no class token; see presets")
+        model.head.requires_grad_(requires_grad=False)
         self.config = config
         width = next(iter(configs)).width
         self.embed = nn.Linear(width, config.width)
@@ -77,11 +78,11 @@ class MAE(MeanLoss):
             self.predict[m] = nn.Linear(config.width, _target_size(encoder))
 
     def forward(self, *batches: Clips) -> Tensor:
-        """Return the loss of a batch, a scalar.
+        """Return the loss of a micro-batch, a scalar.
 
         Args:
-            batches: one batch of features of all of the model's modalities; those that an example lacks are
-                neither seen nor asked for.
+            batches: one batch, with features of all of the model's modalities; those that an example lacks
+                are neither seen nor asked for.
         """
         (batch,) = batches
         rows = torch.arange(len(batch), device=self.mask.device).repeat(self.config.repeats)
