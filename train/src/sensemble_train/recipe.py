@@ -170,7 +170,8 @@ class _Run:
             self._seed(stage),
             self.config.scale,
             self.world,
-            progress=partial(self._tell, stage),
+            self.config.augment,
+            partial(self._tell, stage),
         )
 
     def _seed(self, purpose: str) -> int:
