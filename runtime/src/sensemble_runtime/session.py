@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
+from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.sensor import Sensor
 
 from sensemble_runtime.bundle import Bundle
@@ -25,6 +26,7 @@ ALIGN = (
     0.01  # seconds that a complete window waits for the others', so that what ends together pools together
 )
 CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
+KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
 
 
@@ -35,11 +37,13 @@ class Session:
     is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
-    attached last feeds it; when that one is lost, the one before takes over.
+    attached last feeds it; while that one is lost or unwell, the one before takes over.
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         record: a record file to which to add a run with every prediction.
+        health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
+            never, for what is played rather than captured.
         on_event: called with every event, in order, from a thread of the session; it may call any method.
 
     Attributes:
@@ -54,6 +58,7 @@ class Session:
         bundle: Bundle,
         *,
         record: Path | None = None,
+        health: Thresholds | None = DEFAULT,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.missed = 0
@@ -68,6 +73,7 @@ class Session:
         self._suite = Suite(
             bundle,
             self._composition,
+            health,
             self._changed,
             pending=lambda modality: modality in {*self._composition.ready, *self._encoding},
             left=self._note_live,
@@ -134,6 +140,11 @@ class Session:
         with self._changed:
             self._suite.detach(name)
 
+    def retry(self, name: str) -> None:
+        """Try a sensor that was lost again now, not when its time comes: it is known to be back."""
+        with self._changed:
+            self._suite.retry(name)
+
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
@@ -148,6 +159,10 @@ class Session:
         _join(self._encoder)
         for reader in readers:
             _join(reader.thread, deadline - time.monotonic())
+        for reader in readers:
+            if reader.thread.is_alive():
+                reader.kill()
+                _join(reader.thread, KILL)
         with self._changed:
             self._outbox_complete = True
             for modality in self._bundle.modalities:
