@@ -1,6 +1,6 @@
 """Real media files, written with PyAV, for the tests of the sensors."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +14,6 @@ from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
-
-from .parts import SoundServer, running_sound_server
 
 
 @dataclass(frozen=True)
@@ -130,10 +128,3 @@ def read_all() -> Callable[[Sensor], list[Sample]]:
             taken.append(sample)
 
     return read
-
-
-@pytest.fixture
-def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
-    """A PulseAudio server; ALSA, and so PortAudio, finds it and nothing else."""
-    with running_sound_server(tmp_path) as server:
-        yield server
