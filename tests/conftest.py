@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .parts import NetworkCamera, SoundServer, running_sound_server
+from .parts import NetworkCamera, SoundServer, noise, running_sound_server
 
 
 @pytest.fixture
@@ -13,6 +13,12 @@ def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
     """A PulseAudio server; ALSA, and so PortAudio, finds it and nothing else."""
     with running_sound_server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def minute_of_noise(tmp_path: Path) -> Path:
+    """A sound file."""
+    return noise(tmp_path / "noise.wav", 0.3, seconds=60)
 
 
 @pytest.fixture

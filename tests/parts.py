@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,17 @@ class SoundServer:
         """End the server, as when the sound card is unplugged."""
         self.process.terminate()
         self.process.wait(30)
+
+
+def noise(path: Path, level: float, seconds: int) -> Path:
+    """Write white noise of this peak, 16 kHz mono, into a WAV file."""
+    sound = np.random.default_rng(0).uniform(-level, level, seconds * 16000)
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes((sound * 32767).astype(np.int16).tobytes())
+    return path
 
 
 @contextmanager

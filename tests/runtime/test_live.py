@@ -2,12 +2,10 @@
 
 import os
 import time
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
@@ -63,17 +61,6 @@ class Room:
             time.sleep(0.1)
 
 
-def noise(path: Path, level: float) -> Path:
-    """Write a minute of sound."""
-    sound = np.random.default_rng(0).uniform(-level, level, 60 * 16000)
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes((sound * 32767).astype(np.int16).tobytes())
-    return path
-
-
 def the_desk() -> list[Device]:
     """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
     return [device for device in microphones_afresh() if device.key == "desk"]
@@ -91,6 +78,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     bundle: Bundle,
     sound_server: SoundServer,
     network_camera: NetworkCamera,
+    minute_of_noise: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -98,7 +86,6 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     sound_server.unplug_speaker()
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)
-    sound = noise(tmp_path / "noise.wav", 0.3)
     events = Log()
     with Session(bundle, health=HEALTH, on_event=events) as session:
         room = Room(pipe, events)
@@ -110,7 +97,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
         with Watcher(finders, Hotplug(session, make), interval=0.2):
             room.wait(lambda: session.live == ("text", "video"))
             module = sound_server.plug("desk")
-            player = sound_server.play(sound, "desk")
+            player = sound_server.play(minute_of_noise, "desk")
             room.wait(lambda: session.live == EVERYTHING)
 
             network_camera.act = "freeze"
@@ -128,7 +115,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
             player.wait(30)
             room.wait(lambda: session.live == ("text", "video") and "lost" in events.of("audio"))
             module = sound_server.plug("desk")
-            player = sound_server.play(sound, "desk")
+            player = sound_server.play(minute_of_noise, "desk")
             room.wait(lambda: session.live == EVERYTHING)
 
             pipe.unlink()

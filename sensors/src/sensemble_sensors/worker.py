@@ -24,6 +24,7 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
+FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 GRACE = 2.0  # seconds that a worker has to end by itself
 
 _KINDS: dict[type[Exception], str] = {
@@ -86,7 +87,7 @@ def _run(order: Order, stop: Event) -> None:
         sensor.open(spec)
         try:
             _tell(order.pipe, {"kind": "opened", "text": ""})
-            armed = 0.0
+            armed = due = 0.0
             while not stop.is_set():
                 now = monotonic()
                 ring.beat(now)
@@ -98,6 +99,8 @@ def _run(order: Order, stop: Event) -> None:
                 if sample is not None:
                     ring.put(sample)
                     _tell(order.pipe, None)
+                    stop.wait(max(due - monotonic(), 0.0))
+                    due = monotonic() + 1 / FLOOD
         finally:
             sensor.close()
             faulthandler.cancel_dump_traceback_later()
