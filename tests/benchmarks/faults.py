@@ -4,10 +4,11 @@ The parts are real: a microphone on a PulseAudio server, an MJPEG camera on the 
 pipe, each in a process of its own. What no part does when told (native crashes, wrong clocks, NaN) happens in
 the worker's process, around the real sensor. Each row is one fault, put in, awaited, taken out, and awaited.
 
-`found` is from putting it in to the session's first word about it, `back` from taking it out to the modality
-being live again. `lost` counts the windows of the other modalities that were complete and never encoded,
-`gap` is the longest time between two of their embeddings, and `others` what was told of them; the row "nothing" says what both are without a
-fault. Memory (of the session's process), threads, open files and worker processes are those before and after.
+`found` is from putting it in to the session's first word about it, `back` from taking it out to the
+modality being live again. `lost` counts the windows of the other modalities that were complete and never
+encoded, `gap` is the longest time between two of their embeddings, and `others` what was told of them; the
+row "nothing" says what that is without a fault. Memory (of the session's process), threads, open files and
+worker processes are those before and after.
 """
 
 import argparse

@@ -202,6 +202,16 @@ def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
     assert not health.hopeless
 
 
+@pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])
+def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: bool) -> None:
+    captions = (Sample("text", "one", START + (i + 1) / rate) for i in range(rate * seconds))
+    told = findings(TEXT, captions, late=0.0)
+    if floods:
+        expect(told, "it floods", (2.7, 3.0))
+    else:
+        assert told == []
+
+
 def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> None:
     still = list(frozen(pictures(300), 0.0, 1e9))
     health, hopeless = Health(VIDEO, LIMITS, START), []

@@ -30,6 +30,7 @@ class Thresholds:
         rate: seconds over which the rate is measured.
         sound_rate: relative error of the rate of sound.
         picture_rate: the least share of the spec's rate that a camera must give.
+        flood: seconds of more than `flood_rate` samples a second.
         ahead: seconds by which a sample's time may be ahead of the clock, or behind the sample before.
         late: seconds by which sound or pictures may be behind the clock.
         drift: seconds by which they may be further behind it than those of the other modality.
@@ -50,6 +51,8 @@ class Thresholds:
     rate: float = 5.0
     sound_rate: float = 0.06
     picture_rate: float = 0.5
+    flood: float = 2.0
+    flood_rate: int = 150
     ahead: float = 0.2
     late: float = 3.0
     drift: float = 0.5
@@ -103,6 +106,7 @@ class Health:
         self._loudness = 0.0  # the share of clipped sound, averaged over the last seconds
         self._until: dict[str, float] = {}  # by finding, until when it counts
         self._counts: deque[tuple[float, int]] = deque()  # (time, how many came with it) since a cut
+        self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
         self._unwell: float | None = None  # since when
         self._lags: deque[float] = deque(maxlen=_LAGS)
 
@@ -126,6 +130,9 @@ class Health:
             if sample.cut:
                 self._counts.clear()
                 self._last = None
+            self._arrivals.append(now)
+            many = len(self._arrivals) == self._arrivals.maxlen and now - self._arrivals[0] < 1
+            self._lasts("many", self._limits.flood, now, "it floods", holds=many)
             self._examine(sample, now)
             self._time(sample, now, beside)
             self._came = now
