@@ -88,7 +88,7 @@ def ring(spec: InputSpec) -> Ring:
     return Ring(mmap(-1, Ring.size(spec)), spec)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4000), max_size=12))
 def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> None:
     shared, rng = ring(AUDIO), np.random.default_rng(0)
@@ -109,7 +109,7 @@ def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> N
 
 
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bursts: list[int]) -> None:
     shared, count, before = ring(spec), 0, -1

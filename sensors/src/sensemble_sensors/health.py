@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
+_SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
 _LAGS = 7  # samples over which a lag is the median
 
 
@@ -27,7 +28,7 @@ class Thresholds:
         black: seconds of pictures whose mean is below `black_level`, of 0 to 255.
         silent: seconds of sound that stays within `silent_level`, of 1.
         clipped: seconds over which, on average, `clipped_share` of the sound reaches `clipped_level`, of 1.
-        rate: seconds over which the rate is measured.
+        rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: relative error of the rate of sound.
         picture_rate: the least share of the spec's rate that a camera must give.
         flood: seconds of more than `flood_rate` samples a second.
@@ -198,8 +199,7 @@ class Health:
         rate = (sum(count for _, count in self._counts) - self._counts[0][1]) / span
         slow = rate < limits.picture_rate * spec.rate
         wrong = slow if spec.modality == "video" else abs(rate / spec.rate - 1) > limits.sound_rate
-        if wrong:
-            unit = "pictures a second" if spec.modality == "video" else "Hz"
-            self._find(f"its rate is wrong, not {spec.rate:g} {unit}", now)
+        unit = "pictures a second" if spec.modality == "video" else "Hz"
+        self._lasts("rate", _SETTLE, now, f"its rate is wrong, not {spec.rate:g} {unit}", holds=wrong)
         while self._counts[-1][0] - self._counts[0][0] >= limits.rate:
             self._counts.popleft()
