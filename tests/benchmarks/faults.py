@@ -44,6 +44,7 @@ from parts import NetworkCamera, SoundServer, noise, running_sound_server  # noq
 
 PATIENCE = 90.0  # seconds after which what did not happen counts as never
 QUIET = 8.0  # seconds of the row "nothing", and for which a fault that nothing is told of is left in
+SETTLE = 6.0  # seconds after a row, so that what the last seconds are measured by is over
 SPEAK = 0.5  # seconds between two captions
 
 IN_THE_WORKER = ("crash", "hang", "hang with Python's lock", "leak", "raise", "flood")
@@ -239,7 +240,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
     if fault != "nothing":
         room.take_out(modality, fault)
         back = until(lambda: room.session.live == everything)
-    time.sleep(1.0)
+    time.sleep(SETTLE)
     beside = "; ".join(f"{e.modality}: {e.reason}" for e in told(others)) or "nothing"
     dropped, gap = lost(list(room.predictions), others)
     after = state()
