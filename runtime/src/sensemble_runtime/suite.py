@@ -70,8 +70,10 @@ class Suite:
 
     @property
     def modalities(self) -> set[str]:
-        """Those of the attached sensors."""
-        return {reader.modality for reader in self._readers.values()}
+        """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
+        told = {name: kind for name, (kind, _) in self._told.items()}
+        here = ("attached", "well")
+        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") in here}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
