@@ -9,12 +9,15 @@ import pytest
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.session import Session
-from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.devices import Device
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.health import Thresholds
 from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Appeared, Blind, Disappeared
 
 from .test_session import Log, Puppet, wait_for
 
@@ -171,7 +174,37 @@ def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch
         running.retry(name)
         captions.say()
         assert next(iter(running)).live == ("text",)
-        running.retry("nobody")
+        assert not running.retry("nobody")
+
+
+def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (1000.0, 1000.0))
+    file = Device("text", "said.txt", "said.txt", "said.txt")
+    made: list[Puppet] = []
+
+    def make(device: Device) -> Puppet:
+        made.append(Puppet(device.modality, device.key))
+        return made[-1]
+
+    with Session(bundle, on_event=log) as running:
+        running.attach(Puppet("video"))
+        hotplug = Hotplug(running, make)
+        for news in (Appeared(file), Disappeared(file), Blind("no PortAudio")):
+            hotplug(news)
+        wait_for(lambda: log.of("said.txt") == ["attached"])
+        made[0].acts.put(SensorLostError("gone"))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost"])
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost", "attached"])
+        assert len(made) == 1
+        made[0].acts.put(SensorEndedError("over"))
+        wait_for(lambda: "ended" in log.of("said.txt"))
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
+        assert len(made) == 2
+    hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
 
 
 def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(

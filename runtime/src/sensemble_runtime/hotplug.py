@@ -32,10 +32,10 @@ class Hotplug:
 
     def __call__(self, news: News) -> None:
         """Attach the device that appeared, or try its sensor again."""
-        if isinstance(news, Appeared):
-            key = news.device.key
-            if key in self._names:
-                self._session.retry(self._names[key])
-            else:
-                with suppress(SessionError):  # it is closed: the watcher will be, too
-                    self._names[key] = self._session.attach(self._make(news.device))
+        if not isinstance(news, Appeared):
+            return
+        key = news.device.key
+        if key in self._names and self._session.retry(self._names[key]):
+            return
+        with suppress(SessionError):  # it is closed: the watcher will be, too
+            self._names[key] = self._session.attach(self._make(news.device))

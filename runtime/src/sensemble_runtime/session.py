@@ -140,10 +140,10 @@ class Session:
         with self._changed:
             self._suite.detach(name)
 
-    def retry(self, name: str) -> None:
-        """Try a sensor that was lost again now, not when its time comes: it is known to be back."""
+    def retry(self, name: str) -> bool:
+        """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
         with self._changed:
-            self._suite.retry(name)
+            return self._suite.retry(name)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.

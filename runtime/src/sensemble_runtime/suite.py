@@ -121,10 +121,11 @@ class Suite:
             self._tell(reader, "detached", "")
             self._changed.notify_all()
 
-    def retry(self, name: str) -> None:
+    def retry(self, name: str) -> bool:
         """Try a lost sensor again now; see `Session.retry`."""
         if name in self._readers:
             self._readers[name].retry()
+        return name in self._readers
 
     def stop(self) -> list[Reader]:
         """Stop reading every sensor; return the readers whose threads may still run."""
