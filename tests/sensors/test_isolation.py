@@ -200,6 +200,18 @@ def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, spe
         absent.open(specs["text"])
 
 
+def test_a_system_that_has_no_process_for_it_makes_it_unavailable(
+    unruly: Make, specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = unruly("nothing")
+    with monkeypatch.context() as context:
+        context.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file or directory\)"):
+            sensor.open(specs["video"])
+    sensor.open(specs["video"])
+    assert sensor.read(30) is not None
+
+
 def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Specs) -> None:
     sensor = unruly("flood")
     sensor.open(specs["video"])

@@ -15,6 +15,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
+from typing import IO
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.ring import Ring
@@ -69,12 +70,18 @@ class Isolated:
         """Start the process and open the sensor in it.
 
         Raises:
-            SensorUnavailableError: what the sensor says, or that it did not open in time.
+            SensorUnavailableError: what the sensor says, or that it did not open in time, or that the system
+                has no process for it.
         """
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
-        self._worker = _Worker(self.name, self._kind, list(self._arguments), spec, self._limits)
+        try:
+            self._worker = _Worker(self.name, self._kind, list(self._arguments), spec, self._limits)
+        except OSError as error:
+            raise SensorUnavailableError(
+                f"{self.name}: its process cannot be started ({error.strerror})"
+            ) from error
         try:
             self._worker.wait_until_open()
         except SensorUnavailableError:
@@ -114,11 +121,7 @@ class _Worker:
         self._beaten = 0.0
         self._still = self._quiet = 0.0  # seconds waited without a sign of life, and without a sample
         size = Ring.size(spec)
-        with (
-            tempfile.TemporaryFile()
-            if sys.platform != "linux"
-            else os.fdopen(os.memfd_create("sensemble"), "r+b") as file
-        ):
+        with _unnamed() as file:
             file.truncate(size)
             self._ring = Ring(mmap.mmap(file.fileno(), size), spec)
             self._pipe, theirs = os.pipe()
@@ -213,6 +216,13 @@ class _Worker:
     def _end(self, reason: str) -> None:
         self.process.kill()
         self._over = self._over or SensorLostError(f"{self._name}: {reason}; its process was killed")
+
+
+def _unnamed() -> IO[bytes]:
+    """Open a file without a name, so that it is gone with the last process that holds it."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("sensemble"), "r+b")
+    return tempfile.TemporaryFile()
 
 
 def _death(status: int) -> str:
