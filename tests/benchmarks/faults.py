@@ -7,8 +7,8 @@ the worker's process, around the real sensor. Each row is one fault, put in, awa
 `found` is from putting it in to the session's first word about it, `back` from taking it out to the
 modality being live again. `lost` counts the windows of the other modalities that were complete and never
 encoded, `gap` is the longest time between two of their embeddings, and `others` what was told of them; the
-row "nothing" says what that is without a fault. Memory (of the session's process), threads, open files and
-worker processes are those before and after.
+row "nothing" says what that is without a fault. Memory of the session's process, its threads, open
+files and worker processes, and the memory of those, are those before and after.
 """
 
 import argparse
@@ -64,27 +64,32 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class State:
-    """What a session holds: MB resident, threads, open files, worker processes."""
+    """What a session holds: MB resident, threads, open files, worker processes and their MB resident."""
 
     memory: float
     threads: int
     files: int
     workers: int
+    beside: float
 
     def __str__(self) -> str:
-        return f"{self.memory:.0f} MB {self.threads}t {self.files}f {self.workers}p"
+        return f"{self.memory:.0f} MB {self.threads}t {self.files}f {self.workers}p {self.beside:.0f} MB"
 
 
 def state() -> State:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    workers = sum(
-        b"sensemble_sensors.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text().split()
-        if Path(f"/proc/{pid}/cmdline").exists()
-    )
+    workers = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"sensemble_sensors.worker" in (folder / "cmdline").read_bytes():
+                workers.append(resident(int(folder.name)))
     files = len(list(Path("/proc/self/fd").iterdir()))
-    return State(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threading.active_count(), files, workers)
+    return State(resident(os.getpid()), threading.active_count(), files, len(workers), sum(workers))
+
+
+def resident(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Room:
