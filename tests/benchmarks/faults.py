@@ -211,14 +211,15 @@ def until(condition: Callable[[], object], patience: float = PATIENCE) -> float 
     return time.monotonic() - began
 
 
-def lost(predictions: list[Prediction], others: list[str]) -> tuple[int, float]:
-    """The windows of `others` that were dropped meanwhile, and the longest gap between their embeddings."""
+def lost(predictions: list[Prediction], others: list[str]) -> tuple[str, float]:
+    """How many windows of `others` were dropped, of all, and the longest gap between their embeddings."""
+    encoded = sum(modality in p.latencies for p in predictions for modality in others)
     dropped = sum(predictions[-1].dropped.get(m, 0) - predictions[0].dropped.get(m, 0) for m in others)
     gaps = [0.0]
     for modality in others:
         times = [p.time for p in predictions if modality in p.latencies]
         gaps += list(np.diff(times)) if len(times) > 1 else [float("inf")]
-    return dropped, max(gaps)
+    return f"{dropped} of {dropped + encoded}", max(gaps)
 
 
 def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
@@ -247,7 +248,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
         back = until(lambda: room.session.live == everything)
     time.sleep(SETTLE)
     beside = "; ".join(f"{e.modality}: {e.reason}" for e in told(others)) or "nothing"
-    dropped, gap = lost(list(room.predictions), others)
+    missed, gap = lost(list(room.predictions), others)
     after = state()
     never = "never" if back is None else f"{back:.1f} s"
     return (
@@ -256,7 +257,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
         found,
         reason,
         never,
-        str(dropped),
+        missed,
         f"{gap:.2f} s",
         beside,
         f"{before}",
