@@ -350,6 +350,7 @@ def test_the_newest_of_two_sensors_feeds_and_the_older_takes_over(bundle: Bundle
         second = next(predictions).pooled
         assert not np.array_equal(first, second)
         old.say("one")
+        wait_for(old.acts.empty)
         new.say("two")
         np.testing.assert_array_equal(next(predictions).pooled, second)
         new.openings.put(SensorUnavailableError("gone"))
