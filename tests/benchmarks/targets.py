@@ -220,7 +220,7 @@ def compete(modality: str, folder: Path) -> dict[str, Result]:
         for form, contestant in running.items():
             wrote = contestant.finish()
             weights = paths[form] / "weights.safetensors" if paths[form].is_dir() else paths[form]
-            scheme = paths[form].suffixes[0].removeprefix(".")
+            division = lowering.get(paths[form].stem.removeprefix(f"{modality}."))
             results[form] = Result(
                 weights.stat().st_size,
                 contestant.loaded * 1e3,
@@ -228,7 +228,7 @@ def compete(modality: str, folder: Path) -> dict[str, Result]:
                 times[form][WARM_UP:],
                 float(wrote["peak"][0]),
                 wrote["embeddings"],
-                Delegation(**lowering[scheme]) if paths[form].suffix == ".pte" else None,
+                None if division is None else Delegation(**division),
             )
     return results
 

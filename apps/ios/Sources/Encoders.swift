@@ -32,13 +32,13 @@ actor Encoders {
         let module = executorch[modality] ?? Module(filePath: file.path)
         executorch[modality] = module
         let shape = bundle.specs[modality]!.shape
-        let outputs: [Value]
+        let input: ValueConvertible
         switch window {
-        case .audio(let samples): outputs = try module.forward(Tensor<Float>(samples, shape: shape))
-        case .video(let frames): outputs = try module.forward(Tensor<UInt8>(frames, shape: shape))
-        case .text(let caption): outputs = try module.forward(Tensor<Int64>(tokens(caption), shape: shape))
+        case .audio(let samples): input = Tensor<Float>(samples, shape: shape)
+        case .video(let frames): input = Tensor<UInt8>(frames, shape: shape)
+        case .text(let caption): input = Tensor<Int64>(tokens(caption), shape: shape)
         }
-        return try Tensor<Float>(outputs).scalars()
+        return try Tensor<Float>(module.forward(input)).scalars()
     }
 
     /// Core ML has neither bytes nor 64-bit integers: its frames are float32, its token ids int32.

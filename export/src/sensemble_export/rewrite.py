@@ -110,11 +110,7 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
         int8: also store embedding tables, which the quantizer does not reach, as int8.
     """
     rewritten = copy.deepcopy(encoder).eval()
-    for module in list(rewritten.modules()):
-        for (_, before), (name, layer) in pairwise(list(module.named_children())):
-            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
-                weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-                _absorb(module, name, weighted[-1])
+    _absorb_batch_norms(rewritten)
     for module in list(rewritten.modules()):
         if isinstance(module, Encoder):
             _centre_input(module)
@@ -132,11 +128,19 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
             _hand_on(module, "norm2", module.mlp[0])
             _centre(module.attention.out)
             _centre(module.mlp[2])
-            module.attention = SplitAttention(module.attention)
+            module.set_submodule("attention", SplitAttention(module.attention))
         for name, child in module.named_children():
             if int8 and isinstance(child, nn.Embedding):
                 setattr(module, name, Int8Embedding(child))
     return rewritten
+
+
+def _absorb_batch_norms(encoder: nn.Module) -> None:
+    for module in list(encoder.modules()):
+        for (_, before), (name, layer) in pairwise(list(module.named_children())):
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
+                weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+                _absorb(module, name, weighted[-1])
 
 
 def _identity(size: int) -> nn.Linear:
@@ -157,9 +161,10 @@ def _centre_input(encoder: Encoder) -> None:
         position.sub_(position.mean(dim=-1, keepdim=True))
 
 
-def _centre(layer: nn.Linear | nn.Conv2d) -> None:
+def _centre(layer: nn.Module) -> None:
     """Subtract from every output of `layer` the mean over its outputs."""
-    assert layer.bias is not None  # noqa: S101 - so the encoders are built
+    assert isinstance(layer, nn.Linear | nn.Conv2d)  # noqa: S101 - so the encoders are built
+    assert layer.bias is not None  # noqa: S101
     _set(layer, layer.weight - layer.weight.mean(dim=0), layer.bias - layer.bias.mean())
 
 
