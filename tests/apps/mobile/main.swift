@@ -31,10 +31,16 @@ let cases = try JSONDecoder().decode(
 var live = LiveSet(specs: bundle.specs, head: bundle.head)
 for (modality, embedding) in cases.embeddings { live.put(modality, embedding, at: 0) }
 let picture = cases.picture
-let bgra = (0..<picture.height * picture.width).flatMap { at in
-    [picture.rgb[3 * at + 2], picture.rgb[3 * at + 1], picture.rgb[3 * at], 255]
+var bgra = [UInt8](repeating: 255, count: 4 * picture.height * picture.width)
+for at in 0..<picture.height * picture.width {
+    for channel in 0..<3 { bgra[4 * at + channel] = picture.rgb[3 * at + 2 - channel] }
 }
 var audio = AudioWindows(spec: bundle.specs["audio"]!)
+var heard: [[Float]] = []
+for block in 0..<40 {
+    let samples: [Float] = (0..<7).map { Float(7 * block + $0) }
+    if let window = audio.append(samples) { heard.append(window) }
+}
 let answer = Answer(
     ids: cases.captions.map { bundle.tokenizer!.ids($0, length: bundle.specs["text"]!.shape[1]) },
     predictions: cases.ages.map { age in
@@ -44,5 +50,5 @@ let answer = Answer(
     picture: fit(
         bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
         width: picture.columns),
-    audio: (0..<40).compactMap { block in audio.append((0..<7).map { Float(7 * block + $0) }) })
+    audio: heard)
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))
