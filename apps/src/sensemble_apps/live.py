@@ -13,7 +13,8 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import Session
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.replay import MediaReplay, Replay, span
+from sensemble_sensors.recorded import Recorded, RecordingReplay
+from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
 
 from sensemble_apps.schedule import Phase, phase_at
@@ -43,21 +44,7 @@ def devices(bundle: Bundle, sensors: Sequence[Sensor], record: Path | None) -> S
                 first.setdefault(news.name, news)
                 if len(first) == len(names) and all(e.kind == "unavailable" for e in first.values()):
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
-                yield _change(news, began)
-
-
-def media(bundle: Bundle, path: Path, record: Path | None) -> Stream:
-    """Play a media file as the camera and microphone that recorded it.
-
-    Raises:
-        BadDataError: it cannot be read, or has no track for the bundle.
-        RecordError: the record cannot be opened or written.
-    """
-    player = MediaReplay(path, bundle.specs)
-    # Before it plays, for the first frame comes at once.
-    sensors = [player.sensor(m) for m in player.modalities]
-    with player:
-        yield from devices(bundle, sensors, record)
+                yield change(news, began)
 
 
 def replay(
@@ -83,7 +70,7 @@ def replay(
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
             elif isinstance(news, SensorEvent):
-                yield _change(news, began)
+                yield change(news, began)
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
@@ -95,9 +82,32 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
             plugged[modality] = session.attach(player.sensor(modality))
 
 
-def _change(event: SensorEvent, began: float) -> Change:
+def change(event: SensorEvent, began: float) -> Change:
+    """Return what a session tells of a sensor as a viewer shows it, in seconds since `began`."""
     told = _WORDS.get(event.kind, event.kind)
     return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
+
+
+def recording(bundle: Bundle, recorded: Recorded, record: Path | None) -> Stream:
+    """Play a recording in real time, as the sensors gave it.
+
+    Raises:
+        BadDataError: it cannot be read, or is of another form than the bundle takes.
+        RecordError: the record cannot be opened or written.
+    """
+    player = RecordingReplay(recorded, bundle.specs)
+    with ExitStack() as stack:
+        session, queue = stack.enter_context(_running(bundle, record))
+        for modality in player.modalities:
+            session.attach(player.sensor(modality))
+        began = monotonic()
+        stack.enter_context(player)
+        for news in _until_over(queue):
+            if isinstance(news, Prediction):
+                heard = news.time - min(news.ages.values())
+                yield Said(news.time - began, news, player.example_at(heard))
+            elif isinstance(news, SensorEvent):
+                yield change(news, began)
 
 
 @contextmanager

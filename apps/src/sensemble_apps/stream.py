@@ -1,13 +1,16 @@
 """What a running bundle tells its viewer, and a replay in virtual time that tells it as fast as it can."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.dataset import Example
+from sensemble_sensors.recorded import Plug, Recorded
 from sensemble_sensors.replay import samples, span
+from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.schedule import Phase, phase_at
 
@@ -62,3 +65,28 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...])
         prediction = composition.step(origin + length)
         if prediction is not None:
             yield Said(prediction.time, prediction, example)
+
+
+def recording(bundle: Bundle, recorded: Recorded) -> Stream:
+    """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
+
+    The same recording gives the same predictions; only their latencies are of this machine.
+
+    Raises:
+        BadDataError: it cannot be read, or is of another form than the bundle takes.
+    """
+    composition = Composition(bundle)
+    streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
+    for item in merge(*streams, key=lambda item: item.time):
+        if isinstance(item, Plug):
+            if item.modality in bundle.specs:
+                told = f"{item.kind}: {item.reason}" if item.reason else item.kind
+                yield Change(item.time, item.modality, told)
+            if item.kind in ("lost", "failed"):
+                composition.remove(item.modality)
+            continue
+        composition.add(item.modality)
+        composition.push(item)
+        prediction = composition.step(item.time)
+        if prediction is not None:
+            yield Said(prediction.time, prediction, recorded.example_at(item.time))

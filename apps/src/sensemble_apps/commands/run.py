@@ -6,16 +6,14 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_sensors.camera import Camera
-from sensemble_sensors.captions import Captions
 from sensemble_sensors.dataset import Example, read_dataset
-from sensemble_sensors.microphone import Microphone
-from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.recorded import Recorded, is_recording
 
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
 from sensemble_apps.schedule import come_and_go, steady
+from sensemble_apps.sources import sensors
 from sensemble_apps.stream import Change, Said, Stream
 from sensemble_apps.views import JsonView, LineView, View
 
@@ -41,6 +39,8 @@ def _check(arguments: Run) -> None:
         raise InputError("give --replay FOLDER, --media FILE, or some of --camera, --microphone, --captions")
     if (arguments.fast or arguments.unplug) and arguments.replay is None:
         raise InputError("--fast and --unplug are for --replay")
+    if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
+        raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
     for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
@@ -49,30 +49,30 @@ def _check(arguments: Run) -> None:
 
 
 def _stream(arguments: Run, bundle: Bundle) -> Stream:
-    if arguments.media is not None:
-        return live.media(bundle, arguments.media, arguments.record)
     if arguments.replay is None:
-        return live.devices(bundle, _sensors(arguments), arguments.record)
-    examples = _examples(arguments.replay, arguments.split)[: arguments.examples]
+        with sensors(arguments, bundle.specs) as found:
+            yield from live.devices(bundle, found, arguments.record)
+        return
+    recorded = is_recording(arguments.replay)
+    examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
+    examples = examples[: arguments.examples]
+    if recorded:
+        played = Recorded(arguments.replay, examples)
+        if arguments.fast:
+            yield from stream.recording(bundle, played)
+        else:
+            yield from live.recording(bundle, played, arguments.record)
+        return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
-        return stream.fast(bundle, examples, phases)
-    return live.replay(bundle, examples, phases, arguments.record)
+        yield from stream.fast(bundle, examples, phases)
+    else:
+        yield from live.replay(bundle, examples, phases, arguments.record)
 
 
-def _sensors(arguments: Run) -> list[Sensor]:
-    sensors: list[Sensor] = []
-    if arguments.camera is not None:
-        sensors.append(Camera(arguments.camera))
-    if arguments.microphone is not None:
-        sensors.append(Microphone(arguments.microphone))
-    if arguments.captions is not None:
-        sensors.append(Captions(arguments.captions))
-    return sensors
-
-
-def _examples(folder: Path, split: str) -> Sequence[Example]:
-    examples = read_dataset(folder).split(split)
+def _examples(folder: Path, split: str | None) -> Sequence[Example]:
+    dataset = read_dataset(folder)
+    examples = dataset.examples if split is None else dataset.split(split)
     if not examples:
         raise InputError(f"{folder}: no example in split {split}; --split takes another")
     return examples
