@@ -18,6 +18,7 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, RecordError
 from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import QUEUE, Session, SessionError
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -124,13 +125,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
 
 
-def test_windows_that_complete_together_are_pooled_together(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_that_complete_together_are_pooled_together(bundle: Bundle) -> None:
     # All three become ready, so that the encoder stops waiting then, however long it would.
-    monkeypatch.setattr(session, "ALIGN", 20.0)
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle) as running:
+    with Session(bundle, policy=Policy(align=20.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         microphone.hear()
@@ -153,11 +151,10 @@ def example(folder: Path, i: int) -> Example:
 
 
 def test_a_replay_of_three_sensors_is_heard_and_seen_together(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(session, "ALIGN", 20.0)
     player = Replay([example(tmp_path, i) for i in range(5)], bundle.specs)
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
         for modality in bundle.modalities:
             running.attach(player.sensor(modality))
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
@@ -297,7 +294,7 @@ def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_t
         found = list(running)
     assert {m for p in found for m in p.latencies} == {"audio", "text"}
     assert log.of("audio") == log.of("text") == ["attached", "ended"]
-    assert log.live()[-1] == ()
+    assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
 
 
 def test_an_unexpected_exception_is_told_and_the_rest_go_on(bundle: Bundle, log: Log) -> None:

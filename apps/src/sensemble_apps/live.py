@@ -8,7 +8,7 @@ from threading import Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, HopEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import Session
 from sensemble_sensors.dataset import Example
@@ -45,6 +45,8 @@ def devices(bundle: Bundle, sensors: Sequence[Sensor], record: Path | None) -> S
                 if len(first) == len(names) and all(e.kind == "unavailable" for e in first.values()):
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
                 yield change(news, began)
+            elif isinstance(news, HopEvent):
+                yield change(news, began)
 
 
 def replay(
@@ -69,7 +71,7 @@ def replay(
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent):
+            elif isinstance(news, SensorEvent | HopEvent):
                 yield change(news, began)
 
 
@@ -82,8 +84,11 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
             plugged[modality] = session.attach(player.sensor(modality))
 
 
-def change(event: SensorEvent, began: float) -> Change:
+def change(event: SensorEvent | HopEvent, began: float) -> Change:
     """Return what a session tells of a sensor as a viewer shows it, in seconds since `began`."""
+    if isinstance(event, HopEvent):
+        why = "overload" if event.stretch > 1 else "the overload is over"
+        return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
     told = _WORDS.get(event.kind, event.kind)
     return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
 
@@ -106,7 +111,7 @@ def recording(bundle: Bundle, recorded: Recorded, record: Path | None) -> Stream
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent):
+            elif isinstance(news, SensorEvent | HopEvent):
                 yield change(news, began)
 
 
@@ -134,7 +139,7 @@ def _running(bundle: Bundle, record: Path | None) -> Iterator[tuple[Session, Sim
             thread.join()
 
 
-def _until_over(queue: SimpleQueue[News]) -> Iterator[Prediction | SensorEvent | LiveSetEvent]:
+def _until_over(queue: SimpleQueue[News]) -> Iterator[Prediction | Event]:
     while (news := queue.get()) is not None:
         if isinstance(news, Exception):
             raise news

@@ -29,6 +29,7 @@ class Bundle:
         modalities: the modalities that have an encoder, sorted.
         specs: what each of them takes.
         head: the classifier.
+        threads: of the executor's pool, for the encoders that are loaded from now on; see `executor`.
     """
 
     def __init__(self, path: Path, contents: Manifest, head: Head) -> None:
@@ -37,6 +38,7 @@ class Bundle:
         self.modalities = tuple(sorted(contents.modalities))
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
         self.head = head
+        self.threads = 0
         self._encoders: dict[str, Encoder] = {}
         self._locks = {modality: threading.Lock() for modality in self.modalities}
         self._tokenizer: Tokenizer | None = None
@@ -119,7 +121,7 @@ class Bundle:
         entry = self.manifest.modalities[modality]
         target = next(name for name in executor.EXECUTORS if name in entry.artifacts)
         path = self.path / entry.artifacts[target].path
-        encoder = executor.load(path, target)
+        encoder = executor.load(path, target, self.threads)
         found = (encoder.dtype, encoder.shape, encoder.embedding)
         expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
         if found != expected:

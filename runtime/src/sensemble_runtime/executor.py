@@ -66,15 +66,17 @@ class ExecutorchEncoder:
         return embedding
 
 
-EXECUTORS: dict[str, Callable[[Path], Encoder]] = {"executorch-xnnpack": ExecutorchEncoder}
+EXECUTORS: dict[str, Callable[[Path, int], Encoder]] = {"executorch-xnnpack": ExecutorchEncoder}
 
 
-def load(path: Path, target: str) -> Encoder:
+def load(path: Path, target: str, threads: int = 0) -> Encoder:
     """Load the artifact at `path` with the executor named `target`, a key of `EXECUTORS`.
+
+    `threads` is the size of its thread pool, 0 for its own choice.
 
     Raises:
         BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
     """
     if target not in EXECUTORS:
         raise BundleIncompatibleError(f"{path}: no executor {target!r} here; there is {', '.join(EXECUTORS)}")
-    return EXECUTORS[target](path)
+    return EXECUTORS[target](path, threads)

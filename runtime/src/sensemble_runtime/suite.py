@@ -64,8 +64,9 @@ class Suite:
 
     @property
     def modalities(self) -> set[str]:
-        """Those of the attached sensors."""
-        return {reader.modality for reader in self._readers.values()}
+        """Those of the attached sensors, without what is lost or cannot be opened."""
+        told = {name: kind for name, (kind, _) in self._told.items()}
+        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") == "attached"}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -145,7 +146,7 @@ class Suite:
         with self._changed:
             if kind == "ended":
                 self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
-            self._leave(reader)
+            self._leave(reader, ended=kind == "ended")
             if kind == "failed" or not reader.stopped.is_set():
                 self._tell(reader, kind, reason)
             if kind in ("ended", "failed"):
@@ -166,11 +167,12 @@ class Suite:
     def _has_window(self, reader: Reader) -> bool:
         return self._feeding.get(reader.modality) is reader and self._pending(reader.modality)
 
-    def _leave(self, reader: Reader) -> None:
+    def _leave(self, reader: Reader, *, ended: bool = False) -> None:
         self._giving.discard(reader)
         if self._feeding.get(reader.modality, reader) is reader:
             self._feeding.pop(reader.modality, None)
-            self._composition.remove(reader.modality)
+            # What a source said last, before it was over, holds as long as if it had gone on.
+            (self._composition.end if ended else self._composition.remove)(reader.modality)
             self._left()
 
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
