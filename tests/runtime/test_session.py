@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sensemble_runtime import reading, session
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, RecordError
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.records import read_predictions, read_runs
 from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import QUEUE, Session, SessionError
@@ -578,3 +578,48 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
     assert unexpected == []
     assert running.live == ()
     assert threading.active_count() == before
+
+
+def test_under_overload_the_hop_stretches_and_an_event_says_so(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bundle.encode
+
+    def slow(modality: str, window: np.ndarray) -> np.ndarray:
+        time.sleep(0.1 if modality == "audio" else 0.0)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", slow)
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, policy=Policy(budget=0.5), on_event=log) as running:
+        running.attach(microphone)
+        running.attach(captions)
+
+        def stretched() -> list[HopEvent]:
+            microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
+            time.sleep(0.01)
+            return [event for event in log.events if isinstance(event, HopEvent)]
+
+        wait_for(stretched)
+        (event, *_) = stretched()
+        captions.say()
+        said = next(p for p in running if "text" in p.latencies)
+        assert microphone.acts.qsize() < 10, "no queue grows"
+    assert event.modality == "audio"
+    assert event.stretch >= 4, "0.1 s of each 0.2 s, for a hop of 0.05 s"
+    assert event.hop == pytest.approx(0.05 * event.stretch)
+    assert said.dropped["audio"] > 0
+
+
+def test_what_ended_is_pooled_with_what_comes_after_it(bundle: Bundle, log: Log) -> None:
+    microphone, camera = Puppet("audio"), Puppet("video")
+    with Session(bundle, on_event=log) as running:
+        running.attach(microphone)
+        running.attach(camera)
+        camera.see()
+        camera.acts.put(SensorEndedError("the film is over"))
+        wait_for(lambda: "ended" in log.of("video"))
+        microphone.hear()
+        microphone.acts.put(SensorEndedError("the film is over"))
+        found = list(running)
+    assert found[-1].live == ("audio", "video")

@@ -100,7 +100,8 @@ class Bundle:
 
     def unload(self, modality: str) -> None:
         """Free the encoder of `modality`; a call in progress ends first, and the next use loads it again."""
-        self._encoders.pop(modality, None)
+        if self._encoders.pop(modality, None) is not None:
+            executor.give_back_memory()
 
     def tokenize(self, caption: str) -> NDArray[np.int64]:
         """Return the token ids of `caption` as the text encoder takes them: int64 [1, L].

@@ -22,6 +22,7 @@ from sensemble_runtime.records import Records
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
+STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
 CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
 QUEUE = 16  # predictions kept for a consumer that is slow
 
@@ -255,8 +256,7 @@ class Session:
         composition, now = self._composition, time.monotonic()
         missing = self._suite.modalities - set(composition.ready)
         ends = {m: composition.next_window(m) for m in missing & set(composition.modalities)}
-        # One that is overdue by a hop gives no samples.
-        late = {m for m, end in ends.items() if end and not now - self._bundle.specs[m].hop <= end}
+        late = {m for m, end in ends.items() if end and end < now - STALLED}
         early = {m for m, end in ends.items() if end and end > now + self._policy.align}
         return missing - late - early
 
