@@ -1,4 +1,4 @@
-"""What counts as a change: not noise, not a hum that goes on; a step aside, a word, a slow drift in the end."""
+"""What counts as a change: not noise, nor a hum that goes on; but a step aside, a word, and a slow drift."""
 
 from dataclasses import replace
 

@@ -142,6 +142,12 @@ class Run(Sources):
     """A dataset whose examples to play as all sensors, or a recording, which is played as it was."""
     split: str | None = None
     """Which examples; without it, eval of a dataset, and all of a recording."""
+    budget: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 1.0
+    """The share of the time for which it may encode; where that is not enough, it encodes less often."""
+    threads: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Threads that encode; 0 for one each performance core."""
+    duty: bool = False
+    """Encode nothing that is like what was encoded last; say what that saved and, in a fast replay, cost."""
     fast: bool = False
     """Replay as fast as possible, one prediction an example."""
     unplug: bool = False
@@ -168,6 +174,8 @@ class Audit(Common):
     """Which of its examples."""
     record: OptionalFile = None
     """Record the result in this SQLite file."""
+    duty: bool = False
+    """Score it a second time as `run --duty` would do, the examples in order as one stream."""
     json: bool = False
     """Print the result as JSON."""
 

@@ -10,6 +10,7 @@ from time import monotonic
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.events import Event, HopEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import Session
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorUnavailableError
@@ -25,7 +26,7 @@ _WORDS = {"attached": "plugged in", "detached": "unplugged"}
 News = Prediction | Event | Exception | None
 
 
-def devices(bundle: Bundle, sensors: Sequence[Sensor], record: Path | None) -> Stream:
+def devices(bundle: Bundle, sensors: Sequence[Sensor], policy: Policy, record: Path | None) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
     Raises:
@@ -35,7 +36,7 @@ def devices(bundle: Bundle, sensors: Sequence[Sensor], record: Path | None) -> S
     """
     first: dict[str, SensorEvent] = {}
     began = monotonic()
-    with _running(bundle, record) as (session, queue):
+    with _running(bundle, policy, record) as (session, queue):
         names = [session.attach(sensor) for sensor in sensors]
         for news in _until_over(queue):
             if isinstance(news, Prediction):
@@ -50,7 +51,11 @@ def devices(bundle: Bundle, sensors: Sequence[Sensor], record: Path | None) -> S
 
 
 def replay(
-    bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], record: Path | None
+    bundle: Bundle,
+    examples: Sequence[Example],
+    phases: tuple[Phase, ...],
+    policy: Policy,
+    record: Path | None,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -61,7 +66,7 @@ def replay(
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, record))
+        session, queue = stack.enter_context(_running(bundle, policy, record))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
@@ -93,7 +98,7 @@ def change(event: SensorEvent | HopEvent, began: float) -> Change:
     return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
 
 
-def recording(bundle: Bundle, recorded: Recorded, record: Path | None) -> Stream:
+def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
     """Play a recording in real time, as the sensors gave it.
 
     Raises:
@@ -102,7 +107,7 @@ def recording(bundle: Bundle, recorded: Recorded, record: Path | None) -> Stream
     """
     player = RecordingReplay(recorded, bundle.specs)
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, record))
+        session, queue = stack.enter_context(_running(bundle, policy, record))
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
@@ -116,7 +121,9 @@ def recording(bundle: Bundle, recorded: Recorded, record: Path | None) -> Stream
 
 
 @contextmanager
-def _running(bundle: Bundle, record: Path | None) -> Iterator[tuple[Session, SimpleQueue[News]]]:
+def _running(
+    bundle: Bundle, policy: Policy, record: Path | None
+) -> Iterator[tuple[Session, SimpleQueue[News]]]:
     """Open a session and a queue of its predictions and events; an exception or None is the last item."""
     queue: SimpleQueue[News] = SimpleQueue()
 
@@ -129,7 +136,7 @@ def _running(bundle: Bundle, record: Path | None) -> Iterator[tuple[Session, Sim
             last = error
         queue.put(last)
 
-    with Session(bundle, record=record, on_event=queue.put) as session:
+    with Session(bundle, policy=policy, record=record, on_event=queue.put) as session:
         thread = Thread(target=pump, args=(session,), name="sensemble pump")
         thread.start()
         try:

@@ -7,6 +7,7 @@ from heapq import merge
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.recorded import Plug, Recorded
 from sensemble_sensors.replay import samples, span
@@ -36,7 +37,7 @@ class Said:
 Stream = Generator[Change | Said, None, None]
 
 
-def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...]) -> Stream:
+def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
     Between two examples passes the longest time to live, so that nothing of the one is live in the other.
@@ -45,7 +46,7 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...])
     Raises:
         BadDataError: a media file cannot be decoded.
     """
-    composition = Composition(bundle)
+    composition = Composition(bundle, policy)
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
@@ -67,7 +68,7 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...])
             yield Said(prediction.time, prediction, example)
 
 
-def recording(bundle: Bundle, recorded: Recorded) -> Stream:
+def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
     """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
 
     The same recording gives the same predictions; only their latencies are of this machine.
@@ -75,7 +76,7 @@ def recording(bundle: Bundle, recorded: Recorded) -> Stream:
     Raises:
         BadDataError: it cannot be read, or is of another form than the bundle takes.
     """
-    composition = Composition(bundle)
+    composition = Composition(bundle, policy)
     streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, Plug):
@@ -84,6 +85,8 @@ def recording(bundle: Bundle, recorded: Recorded) -> Stream:
                 yield Change(item.time, item.modality, told)
             if item.kind in ("lost", "failed"):
                 composition.remove(item.modality)
+            elif item.kind == "ended":
+                composition.end(item.modality)
             continue
         composition.add(item.modality)
         composition.push(item)

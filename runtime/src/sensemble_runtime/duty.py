@@ -31,9 +31,14 @@ class Duty:
 
 
 class Detector:
-    """Remembers each modality's last encoded window and its embedding. For one thread at a time."""
+    """Remembers each modality's last encoded window and its embedding. For one thread at a time.
+
+    Attributes:
+        saved: by modality, how many encodings it made unnecessary.
+    """
 
     def __init__(self, duty: Duty) -> None:
+        self.saved: dict[str, int] = {}
         self._duty = duty
         self._kept: dict[str, tuple[NDArray[np.float32] | str, Embedding]] = {}
 
@@ -49,10 +54,13 @@ class Detector:
         before, embedding = self._kept[modality]
         after = sketch(modality, data)
         if isinstance(before, str) or isinstance(after, str):
-            return embedding if before == after else None
-        distance = np.abs(after - before)
-        change = distance.max() if modality == "audio" else distance.mean()
-        return embedding if change <= getattr(self._duty, modality) else None
+            same = before == after
+        else:
+            distance = np.abs(after - before)
+            change = distance.max() if modality == "audio" else distance.mean()
+            same = bool(change <= getattr(self._duty, modality))
+        self.saved[modality] = self.saved.get(modality, 0) + same
+        return embedding if same else None
 
     def keep(self, modality: str, data: Media | str, embedding: Embedding) -> None:
         """Remember a window that was encoded."""

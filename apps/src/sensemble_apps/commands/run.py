@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.duty import Duty
+from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example, read_dataset
 from sensemble_sensors.recorded import Recorded, is_recording
 
@@ -15,21 +18,34 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
 from sensemble_apps.stream import Change, Said, Stream
+from sensemble_apps.tally import Tally
 from sensemble_apps.views import JsonView, LineView, View
 
 
 def main(arguments: Run) -> None:
-    """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C.
+    """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C; then sum it up.
 
     Raises:
         InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used.
     """
     _check(arguments)
     bundle = Bundle.open(arguments.bundle)
-    # Closing the generator closes its session, also when the limit ends it early.
-    with closing(_stream(arguments, bundle)) as news, _view(arguments, bundle) as view:
-        for item in _limited(news, arguments.limit):
-            view.show(item)
+    labels = bundle.manifest.labels
+    tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
+    compared = arguments.fast and arguments.duty
+    # The same stream once more, on a bundle of its own, for what the duty costs.
+    other = _stream(replace(arguments, duty=False), Bundle.open(arguments.bundle)) if compared else None
+    try:
+        # Closing the generator closes its session, also when the limit ends it early.
+        with closing(_stream(arguments, bundle)) as news, _view(arguments, bundle) as view:
+            for item in _limited(news, arguments.limit):
+                view.show(item)
+                tally.add(item)
+                if other is not None:
+                    without.add(next(other))
+    finally:  # Ctrl-C is how a run on devices ends
+        for line in (*tally.lines, *([tally.cost(without)] if compared else ())):
+            sys.stderr.write(line + "\n")
 
 
 def _check(arguments: Run) -> None:
@@ -49,9 +65,11 @@ def _check(arguments: Run) -> None:
 
 
 def _stream(arguments: Run, bundle: Bundle) -> Stream:
+    duty = Duty() if arguments.duty else None
+    policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
-            yield from live.devices(bundle, found, arguments.record)
+            yield from live.devices(bundle, found, policy, arguments.record)
         return
     recorded = is_recording(arguments.replay)
     examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
@@ -59,15 +77,15 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
     if recorded:
         played = Recorded(arguments.replay, examples)
         if arguments.fast:
-            yield from stream.recording(bundle, played)
+            yield from stream.recording(bundle, played, policy)
         else:
-            yield from live.recording(bundle, played, arguments.record)
+            yield from live.recording(bundle, played, policy, arguments.record)
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
-        yield from stream.fast(bundle, examples, phases)
+        yield from stream.fast(bundle, examples, phases, policy)
     else:
-        yield from live.replay(bundle, examples, phases, arguments.record)
+        yield from live.replay(bundle, examples, phases, policy, arguments.record)
 
 
 def _examples(folder: Path, split: str | None) -> Sequence[Example]:
