@@ -1,13 +1,14 @@
 """What a session adds to the encoders' own time, and what a dead sensor costs.
 
-`uv run python tests/benchmarks/overhead.py RUN` takes a run folder that `sensemble demo` wrote and prints
+`uv run python tests/benchmarks/overhead.py BUNDLE` takes what `sensemble demo` exported and prints
 
 1. for 1, 2, 3 and 8 sensors (of the bundle's modalities in turn; of several of one, one feeds and the others
    stand by): from when a sensor gave the last sample of a window to its prediction, less the time of
    encoding; median and p99, and as a share of encoding. `align` is what a window waits for those due with it.
-2. with all sensors, then with one dead: encoding and fusing by the session's core, beside the run's model
-   exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph is
-   not quantized, so each is compared with itself: the cost of a dead sensor is the ratio of its two columns.
+2. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
+   exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph has
+   the demo's preset with weights drawn at random and is not quantized, so each is compared with itself: what
+   a prediction takes, as a share of what it takes with all sensors.
 """
 
 import argparse
@@ -41,10 +42,14 @@ from pathlib import Path
 import torch
 from sensemble_export.lower import lower
 from sensemble_export.rewrite import lowerable
-from sensemble_train.model import load_model
+from sensemble_runtime.manifest import read_manifest
+from sensemble_train.model import Description, Model
+from sensemble_train.presets import small
 
-model = load_model(Path(sys.argv[1]))
-specs = model.description.specs
+manifest = read_manifest(Path(sys.argv[1]) / "manifest.json")
+specs = {m: entry.spec for m, entry in manifest.modalities.items()}
+torch.manual_seed(0)
+model = Model(Description(specs, small(specs), manifest.labels, manifest.task), None).eval()
 
 class Fused(torch.nn.Module):
     # An ExecuTorch program of the runtime has one input: all windows, one after another, as float32.
@@ -169,9 +174,9 @@ def push(composition: Composition, spec: InputSpec, window: NDArray[np.generic],
             composition.push(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0))
 
 
-def main(run: Path, model: Path) -> None:
-    session_adds(Bundle.open(run / "bundle"))
-    dead_costs(Bundle.open(run / "bundle"), model)
+def main(folder: Path) -> None:
+    session_adds(Bundle.open(folder))
+    dead_costs(Bundle.open(folder))
 
 
 def session_adds(bundle: Bundle) -> None:
@@ -190,10 +195,10 @@ def session_adds(bundle: Bundle) -> None:
     assert threading.active_count() == 1
 
 
-def dead_costs(bundle: Bundle, model: Path) -> None:
+def dead_costs(bundle: Bundle) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / "fused.pte"
-        subprocess.run([sys.executable, "-c", FUSE, model, program], check=True)
+        subprocess.run([sys.executable, "-c", FUSE, bundle.path, program], check=True)
         times = dead(bundle, Module(str(program)))
     whole = times["nothing"]
     print(f"\n{'dead':10}{'core':>10}{'of whole':>10}{'fused':>10}{'of whole':>10}")
@@ -206,8 +211,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("model", type=Path, nargs="?", help="a folder of run/models; by default, the first")
-    given = parser.parse_args()
-    models = sorted(path.parent for path in (given.run / "models").rglob("weights.safetensors"))
-    main(given.run, given.model or models[0])
+    parser.add_argument("bundle", type=Path)
+    main(parser.parse_args().bundle)
