@@ -26,7 +26,8 @@ ENDLESS = Path(__file__).with_name("record_endlessly.py")
 
 
 def take(begin: float, seconds: float, seed: int = 0) -> list[Sample]:
-    """What a jittery microphone, a camera and captions give from `begin` on; the microphone has one hole."""
+    """What a jittery microphone, a camera and captions give soon after `begin`; the sound has one hole."""
+    begin += 5  # later than any recording takes to be opened
     rng = np.random.default_rng(seed)
     samples = []
     for i in range(round(20 * seconds)):
@@ -72,14 +73,14 @@ def assert_equal(found: list[Sample], given: list[Sample], shift: float) -> None
 
 def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs) -> None:
     folder = tmp_path / "out"
-    given = take(monotonic() + 0.2, 3.0)
+    given = take(monotonic(), 3.0)
     record(folder, given)
     dataset = read_dataset(folder)
     recorded = Recorded(folder, dataset.examples)
     found = list(recorded.samples(specs))
     assert is_recording(folder)
     assert_equal(found, given, given[0].time - found[0].time)
-    assert 0 < found[0].time < 0.5
+    assert 0 <= found[0].time < 1
     assert [(p.name, p.kind) for p in recorded.plugs] == [
         ("", "began"),
         ("camera 0", "attached"),
