@@ -86,7 +86,7 @@ def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs)
         ("camera 0", "attached"),
         ("camera 0", "lost"),
     ]
-    assert len(dataset.examples) in (3, 4)
+    assert len(dataset.examples) in (4, 5), "three seconds and a little, from anywhere in a second"
     assert {e.split for e in dataset.examples} == {"pretrain"}
     for sample in found:
         example = recorded.example_at(sample.time)
