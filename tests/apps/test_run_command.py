@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 from sensemble_apps.schedule import come_and_go, phase_at
@@ -14,6 +15,7 @@ from sensemble_runtime.records import read_runs
 
 from .conftest import COMMAND, Refusal, Sensemble
 
+SoundServer = Any
 KEYS = {
     "time",
     "live",
@@ -113,6 +115,39 @@ def test_a_duty_says_what_it_saved_and_what_it_cost(
     both = json.loads(audited.stdout)
     assert both["duty"]["saved"] == dict(zip(("audio", "text", "video"), map(int, saved), strict=True))
     assert both["duty"]["subsets"].keys() == both["subsets"].keys()
+
+
+@pytest.mark.parametrize("option", [(), ("--in-process",)])
+def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, option: tuple[str, ...]
+) -> None:
+    clip = dataset_folder / "eval-one-0.mkv"
+    result = sensemble("run", bundle_folder, "--camera", clip, "--json", "--limit", "1", *option)
+    (said,) = map(json.loads, result.stdout.splitlines())
+    assert (result.returncode, said["live"]) == (0, ["video"])
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_plugged_in_is_attached(
+    bundle_folder: Path, sound_server: SoundServer, minute_of_noise: Path
+) -> None:
+    sound_server.unplug_speaker()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        sound_server.plug("desk")
+        player = sound_server.play(minute_of_noise, "desk")
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["live"] == ["audio"]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    player.terminate()
+    player.wait(30)
+    assert process.returncode == 130
+    assert "microphone plugged in" in errors
 
 
 def test_real_time_replay_says_what_the_fast_one_says(

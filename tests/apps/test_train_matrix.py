@@ -11,8 +11,9 @@ from .clips import write_dataset
 from .conftest import COMMAND, MODALITIES, Refusal
 
 QUICK = (
-    "--pretrain.steps 2 --pretrain.batch 8 --probe.steps 5 --finetune.steps 2 --finetune.batch 4"
-).split()
+    *("--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5"),
+    *("--finetune.steps", "2", "--finetune.batch", "4"),
+)
 EVERY = sorted(subsets.name(subset) for subset in subsets.subsets(MODALITIES))
 
 

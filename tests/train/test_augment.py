@@ -1,11 +1,12 @@
 """Augmentation does what App. E says, and nothing to what it should leave alone."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_train.augment import color_jitter, mixup, random_crop, spec_augment
+from sensemble_train.augment import PAPER, AugmentConfig, augment, color_jitter, mixup, spec_augment
 from sensemble_train.data import Clips
 
 
@@ -94,28 +95,10 @@ def test_colour_jitter_is_the_same_in_all_frames_and_within_bounds() -> None:
     assert not torch.equal(color_jitter(noise), noise)
 
 
-SIZES = st.integers(20, 60)
-
-
-@settings(max_examples=25, deadline=None)
-@given(height=SIZES, width=SIZES, side=st.integers(16, 40), seed=st.integers(0, 999))
-def test_a_crop_has_its_size_and_its_zoom(height: int, width: int, side: int, seed: int) -> None:
-    torch.manual_seed(seed)
-    x = np.linspace(0, 250, width)
-    ramp = torch.from_numpy(x).round().to(torch.uint8).view(1, 1, 1, width, 1).expand(2, 2, height, width, 3)
-    cut = random_crop(ramp, side)
-    assert cut.shape == (2, 2, side, side, 3)
-    assert torch.equal(cut[:, 0], cut[:, 1])
-    for row in cut[:, 0, 0, :, 0].int():
-        seen = int(row[-1] - row[0]) / 250 / min(1.0, height / width)  # of the shorter side
-        assert 0.7 - 0.12 < seen < 0.875 + 0.12  # less a pixel at each end, on a scale of few pixels
-
-
 def test_the_global_seed_decides_all() -> None:
     clips, log_mel = torch.randint(0, 256, (3, 2, 40, 40, 3), dtype=torch.uint8), torch.randn(3, 1, 300, 128)
     for again in (
         lambda: color_jitter(clips),
-        lambda: random_crop(clips, 16),
         lambda: spec_augment(log_mel),
         lambda: mixup(batch_of(9), classes=9).inputs["audio"],
     ):
@@ -125,3 +108,17 @@ def test_the_global_seed_decides_all() -> None:
             results.append(again())
         assert torch.equal(results[0], results[1])
         assert not torch.equal(results[0], results[2])
+
+
+def test_a_batch_changes_in_what_the_configuration_names() -> None:
+    torch.manual_seed(0)
+    batch = batch_of(9)
+    same = augment(batch, AugmentConfig(), 9)
+    assert all(torch.equal(same.inputs[m], x) for m, x in batch.inputs.items())
+    assert same.targets is batch.targets
+    changed = augment(batch, PAPER, 9)
+    assert changed.targets is not None
+    assert changed.targets.shape == (9, 9)
+    assert {m for m, x in batch.inputs.items() if not torch.equal(changed.inputs[m], x)} == {"audio", "video"}
+    unlabelled = augment(replace(batch, targets=None), AugmentConfig(mixup=1.0), 9)
+    assert all(torch.equal(unlabelled.inputs[m], x) for m, x in batch.inputs.items())

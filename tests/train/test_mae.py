@@ -11,7 +11,11 @@ from sensemble_train.data import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Description, Model, load_model, save_model
+from sensemble_train.parallel import ScaleConfig
 from sensemble_train.presets import clip_b16, mae_b16, small_mae, vit_b16
+from sensemble_train.schedule import Optimization
+from sensemble_train.steplog import read_losses
+from sensemble_train.trainer import Loop, fit
 from torch import Tensor, nn
 
 from .tiny import MASKED, SPECS, raw_inputs, tiny_model
@@ -160,6 +164,26 @@ def test_reconstruction_falls_and_the_encoders_are_a_model(tmp_path: Path) -> No
         embeddings = again.encoders[m](x[:4])
         assert embeddings.shape == (4, 128)
         torch.testing.assert_close(embeddings, model.eval().encoders[m](x[:4]))
+
+
+def test_an_interrupted_run_goes_on_with_the_same_masks(tmp_path: Path) -> None:
+    settings = Optimization(steps=5, batch=4, learning_rate=1e-2)
+
+    def losses(name: str, stop: int = -1) -> list[float]:
+        def progress(done: int, _steps: int) -> None:
+            if done == stop:
+                raise KeyboardInterrupt
+
+        mae = tiny_mae()
+        loop = Loop(tmp_path / name, 0, ScaleConfig(save_every=2), progress=progress)
+        trained = fit(mae, [features(mae, 12)], settings, loop)
+        trunks = [encoder.trunk for encoder in trained.encoders.values()]
+        assert all(trunk.blocks[-1] is trunks[0].blocks[-1] for trunk in trunks)
+        return read_losses(tmp_path / name)
+
+    with pytest.raises(KeyboardInterrupt):
+        losses("interrupted", stop=3)
+    assert losses("interrupted") == losses("whole")
 
 
 def test_encoders_that_cannot_be_masked_are_refused() -> None:

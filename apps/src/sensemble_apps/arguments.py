@@ -109,7 +109,10 @@ class Sources(Common):
     microphone: OptionalText = None
     """A microphone's number or name, or `default`."""
     captions: OptionalText = None
-    """A caption file (text, .srt, .vtt), or `-` for standard input."""
+    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`."""
+    in_process: bool = False
+    """Capture in threads, not in a process for each camera and microphone: less memory, but one that
+    hangs stays so, and one that crashes takes all with it."""
     media: OptionalFile = None
     """A media file to play as camera and microphone."""
 
@@ -138,6 +141,8 @@ class Run(Sources):
 
     bundle: Positional[Folder]
     """A bundle folder."""
+    watch: bool = False
+    """Attach every camera and microphone that is there or comes, but those of a kind that is named."""
     replay: OptionalFolder = None
     """A dataset whose examples to play as all sensors, or a recording, which is played as it was."""
     split: str | None = None
@@ -197,3 +202,6 @@ class Report(Common):
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Common):
     """Say what this machine has, and what to install for the rest."""
+
+    watch: bool = False
+    """Tell which cameras and microphones come and go, until Ctrl-C."""

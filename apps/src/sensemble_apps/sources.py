@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sensemble_sensors.camera import Camera
 from sensemble_sensors.captions import Captions
-from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.arguments import Sources
+from sensemble_apps.plugs import capture
 
 
 @contextmanager
@@ -34,9 +33,9 @@ def devices(given: Sources) -> list[Sensor]:
     """Return a sensor for each of the devices that were named."""
     found: list[Sensor] = []
     if given.camera is not None:
-        found.append(Camera(given.camera))
+        found.append(capture("video", given.camera, in_process=given.in_process))
     if given.microphone is not None:
-        found.append(Microphone(given.microphone))
+        found.append(capture("audio", given.microphone, in_process=given.in_process))
     if given.captions is not None:
         found.append(Captions(given.captions))
     return found

@@ -19,9 +19,12 @@ from sensemble_train.data import Clips
 from sensemble_train.model import Model, save_model
 from torch import Tensor
 
+from sensemble_export import lowering
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
+from sensemble_export.lowering import write_lowering
 from sensemble_export.parity import Measurement, compare, measure
 from sensemble_export.pool import lower_all
+from sensemble_export.readme import readme
 
 TARGET = "executorch-xnnpack"
 """The executor for which the artifacts are (`sensemble_runtime.executor`)."""
@@ -79,7 +82,7 @@ def export_bundle(
             save_file({"windows": ranges.contiguous()}, scratch / f"calibration.{modality}.safetensors")
             save_file({"windows": held.contiguous()}, scratch / f"held_out.{modality}.safetensors")
         tasks = [f"{m}:{scheme}" for scheme in ("int8", "fp32") for m in model.modalities]
-        lower_all(scratch, tasks, steps.step)
+        divisions = lower_all(scratch, tasks, steps.step)
         measured: dict[str, dict[str, Measurement]] = {"int8": {}, "fp32": {}}
         for modality in model.modalities:
             for scheme, found in measured.items():
@@ -103,6 +106,8 @@ def export_bundle(
         entries = {m: _place(model, m, scratch, parities[m], quantized[m]) for m in model.modalities}
         contents = _describe(model, bundle, entries, provenance)
         manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
+        write_lowering(divisions, bundle / lowering.FILE_NAME)
+        (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
         if out.exists():
             out.rename(scratch / "previous")
         bundle.rename(out)

@@ -11,13 +11,13 @@ from sensemble_train.frontend import LogMel
 from torch import Tensor, fx, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from sensemble_export.rewrite import Standardize
+from sensemble_export.rewrite import RootMeanSquare
 
 CALIBRATION_WINDOWS = 64
 """How many windows set the ranges of the activations; more cost time and change little."""
 
 _QUANTIZED = (torch.ops.aten.linear.default, torch.ops.aten.conv2d.default)
-_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, Standardize))
+_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
 
 
 def quantize(encoder: nn.Module, windows: Tensor) -> fx.GraphModule:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
+from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.sensor import Sensor
 
 from sensemble_runtime.bundle import Bundle
@@ -24,6 +25,7 @@ from sensemble_runtime.suite import Suite
 
 STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
 CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
+KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
 
 
@@ -34,12 +36,14 @@ class Session:
     is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
-    attached last feeds it; when that one is lost, the one before takes over.
+    attached last feeds it; while that one is lost or unwell, the one before takes over.
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         policy: how to spend the processor, and what to pool; see `Policy`.
         record: a record file to which to add a run with every prediction.
+        health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
+            never, for what is played rather than captured.
         on_event: called with every event, in order, from a thread of the session; it may call any method.
 
     Attributes:
@@ -55,6 +59,7 @@ class Session:
         *,
         policy: Policy | None = None,
         record: Path | None = None,
+        health: Thresholds | None = DEFAULT,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.missed = 0
@@ -72,6 +77,7 @@ class Session:
         self._suite = Suite(
             bundle,
             self._composition,
+            health,
             self._changed,
             pending=lambda modality: modality in {*self._composition.ready, *self._encoding},
             left=self._note_live,
@@ -138,6 +144,11 @@ class Session:
         with self._changed:
             self._suite.detach(name)
 
+    def retry(self, name: str) -> bool:
+        """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
+        with self._changed:
+            return self._suite.retry(name)
+
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
@@ -152,6 +163,10 @@ class Session:
         _join(self._encoder)
         for reader in readers:
             _join(reader.thread, deadline - time.monotonic())
+        for reader in readers:
+            if reader.thread.is_alive():
+                reader.kill()
+                _join(reader.thread, KILL)
         with self._changed:
             self._outbox_complete = True
             for modality in self._bundle.modalities:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
+from sensemble_sensors.health import Thresholds
 from sensemble_sensors.sensor import Sample, Sensor
 
 from sensemble_runtime.bundle import Bundle
@@ -18,18 +19,21 @@ from sensemble_runtime.events import Event, Kind, SensorEvent, explain
 from sensemble_runtime.reading import Reader
 from sensemble_runtime.windows import SampleError
 
+_BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
+
 
 class Suite:
     """Keeps the sensors of a session, each read by a `Reader`, and pushes what they give.
 
-    Of several sensors of one modality the one attached last feeds it; when that one is lost, the one before
-    takes over.
+    Of several sensors of one modality the one attached last feeds it; while that one is lost or unwell, the
+    one before takes over.
 
     Args:
         bundle: says which modalities there are, and loads their encoders.
         composition: takes the samples.
-        changed: the session's lock, notified whenever something changes. The properties, `attach`, `detach`
-            and `stop` need it held.
+        health: when a sensor counts as unwell; None: never.
+        changed: the session's lock, notified whenever something changes. The properties, `attach`, `detach`,
+            `retry` and `stop` need it held.
         pending: whether a window of a modality is still to be encoded, or being so.
         left: called, with the lock held, when a modality left the composition.
         send: called, with the lock held, with each event.
@@ -39,6 +43,7 @@ class Suite:
         self,
         bundle: Bundle,
         composition: Composition,
+        health: Thresholds | None,
         changed: threading.Condition,
         *,
         pending: Callable[[str], bool],
@@ -47,6 +52,7 @@ class Suite:
     ) -> None:
         self._bundle = bundle
         self._composition = composition
+        self._health = health
         self._changed = changed
         self._pending, self._left, self._send = pending, left, send
         self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
@@ -64,9 +70,10 @@ class Suite:
 
     @property
     def modalities(self) -> set[str]:
-        """Those of the attached sensors, without what is lost or cannot be opened."""
+        """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
         told = {name: kind for name, (kind, _) in self._told.items()}
-        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") == "attached"}
+        here = ("attached", "well")
+        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") in here}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -82,7 +89,18 @@ class Suite:
         self._running = [reader for reader in self._running if reader.thread.is_alive()]
         before = [reader.thread for reader in self._running if reader.sensor is sensor]
         spec = self._bundle.specs[sensor.modality]
-        reader = Reader(name, sensor, spec, before, opened=self._opened, gave=self._gave, failed=self._failed)
+        reader = Reader(
+            name,
+            sensor,
+            spec,
+            self._health,
+            before,
+            opened=self._opened,
+            gave=self._gave,
+            felt=self._felt,
+            beside=self._beside,
+            failed=self._failed,
+        )
         self._over = False
         self._names.add(name)
         self._told.pop(name, None)
@@ -98,15 +116,21 @@ class Suite:
             raise SessionError(f"{name}: no such sensor was attached; now attached: {attached}")
         reader = self._readers.pop(name, None)
         if reader is not None:
-            reader.stopped.set()
+            reader.stop()
             self._leave(reader)
             self._tell(reader, "detached", "")
             self._changed.notify_all()
 
+    def retry(self, name: str) -> bool:
+        """Try a lost sensor again now; see `Session.retry`."""
+        if name in self._readers:
+            self._readers[name].retry()
+        return name in self._readers
+
     def stop(self) -> list[Reader]:
         """Stop reading every sensor; return the readers whose threads may still run."""
         for reader in self._readers.values():
-            reader.stopped.set()
+            reader.stop()
         self._changed.notify_all()
         return list(self._running)
 
@@ -141,6 +165,18 @@ class Suite:
             if self._composition.ready:
                 self._changed.notify_all()
 
+    def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
+        with self._changed:
+            if reader.stopped.is_set():
+                return
+            if wrong:
+                self._leave(reader)
+            self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
+
+    def _beside(self, reader: Reader) -> float | None:
+        feeding = self._feeding.get(_BESIDE.get(reader.modality, ""))
+        return feeding.lag if feeding is not None else None
+
     def _failed(self, reader: Reader, error: Exception) -> None:
         kind, reason = explain(error)
         with self._changed:
@@ -150,7 +186,7 @@ class Suite:
             if kind == "failed" or not reader.stopped.is_set():
                 self._tell(reader, kind, reason)
             if kind in ("ended", "failed"):
-                reader.stopped.set()
+                reader.stop()
                 if self._readers.get(reader.name) is reader:
                     del self._readers[reader.name]
                     self._over = not self._readers

@@ -3,7 +3,7 @@
 Every function returns a new batch or tensor and draws from torch's global generator.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,45 @@ from sensemble_train.data import Clips
 
 BETA = 10.0
 """Both parameters of the Beta distribution of mixup's weights; the paper names none, this is AST's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """What is changed at random in training; the paper's values are those of App. E.
+
+    Attributes:
+        mixup: share of the labelled examples that are mixed with another; the paper's is 0.5.
+        time: frames of the log-mel that a hidden span is shorter than; 192, or 0 to hide none.
+        bins: mel bins that one is shorter than; 48, or 0.
+        color: whether brightness, contrast and hue of videos change.
+    """
+
+    mixup: float = 0.0
+    time: int = 0
+    bins: int = 0
+    color: bool = False
+
+
+PAPER = AugmentConfig(mixup=0.5, time=192, bins=48, color=True)
+
+
+def augment(batch: Clips, config: AugmentConfig, classes: int) -> Clips:
+    """Return a batch of features as training shall see it: changed by all that `config` names.
+
+    Crops are not among it: they are cut when a video is decoded (`Sampling.zoom`).
+
+    Args:
+        batch: features; without labels it is not mixed.
+        config: what to change.
+        classes: how many there are.
+    """
+    inputs = dict(batch.inputs)
+    if "audio" in inputs and (config.time or config.bins):
+        inputs["audio"] = spec_augment(inputs["audio"], config.time, config.bins)
+    if "video" in inputs and config.color:
+        inputs["video"] = color_jitter(inputs["video"])
+    changed = replace(batch, inputs=inputs)
+    return mixup(changed, config.mixup, classes) if config.mixup and batch.targets is not None else changed
 
 
 def mixup(batch: Clips, rate: float = 0.5, classes: int = 0) -> Clips:
@@ -76,22 +115,3 @@ def color_jitter(clips: Tensor) -> Tensor:
     """
     jitter = v2.ColorJitter(brightness=0.2, contrast=0.1, saturation=0.0, hue=0.025)
     return torch.stack([jitter(clip.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for clip in clips])
-
-
-def random_crop(clips: Tensor, side: int) -> Tensor:
-    """Scale each clip's short side to between 8/7 and 10/7 of `side`, and cut a square out anywhere (Sec. 5).
-
-    Args:
-        clips: uint8 [B, T, H, W, 3].
-        side: of the squares; for 224, the paper's, the short side is drawn from 256 to 320 pixels.
-
-    Returns:
-        uint8 [B, T, side, side, 3].
-    """
-    cut = v2.RandomCrop(side)
-    shorter = torch.randint(round(side * 8 / 7), round(side * 10 / 7) + 1, (len(clips),)).tolist()
-    frames = (
-        cut(v2.functional.resize(clip.permute(0, 3, 1, 2), [size], antialias=True))
-        for clip, size in zip(clips, shorter, strict=True)
-    )
-    return torch.stack([clip.permute(0, 2, 3, 1) for clip in frames])

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, field
 
-from sensemble_train.contrastive import Contrastive
+from sensemble_train.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.data import Source
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Model
@@ -30,7 +30,9 @@ class PretrainConfig(Optimization):
     warmup: int = 24
 
 
-def pretrain(model: Model, unlabelled: Source, config: PretrainConfig, loop: Loop) -> Model:
+def pretrain(
+    model: Model, unlabelled: Source, config: PretrainConfig, loop: Loop, log_scale: float = LOG_SCALE
+) -> Model:
     """Return a copy of `model` whose encoders were trained by what `config` says.
 
     Args:
@@ -38,11 +40,12 @@ def pretrain(model: Model, unlabelled: Source, config: PretrainConfig, loop: Loo
         unlabelled: the pretraining examples.
         config: the optimizer's settings.
         loop: how and where to train.
+        log_scale: the logarithm of the inverse temperature with which contrastive learning begins.
 
     Raises:
         ConfigurationError: the model is not of the shape that masked autoencoding takes; or as `fit`.
         CheckpointError: as `fit`.
     """
     start = copy.deepcopy(model)
-    objective = MAE(start, config.mae) if config.objective == "mae" else Contrastive(start)
+    objective = MAE(start, config.mae) if config.objective == "mae" else Contrastive(start, log_scale)
     return fit(objective, [unlabelled], config, loop)

@@ -1,11 +1,13 @@
 """`sensemble export`: a trained model of a run, quantized and lowered into the run's bundle."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from sensemble_export.bundle import export_bundle
+from sensemble_export.lowering import FILE_NAME, describe_lowering
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.dataset import Example, read_dataset
@@ -58,6 +60,8 @@ def export(run: Path, method: str, train: Subset) -> None:
             dataset=data.name,
             progress=partial(advance, "export"),
         )
+    for line in describe_lowering(run / BUNDLE / FILE_NAME):
+        sys.stderr.write(line + "\n")
 
 
 def _data(run: Path) -> Path:

@@ -82,7 +82,16 @@ class _Reading:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
         self._readers = [
             Reader(
-                s.name, s, specs[s.modality], (), opened=self._opened, gave=self._gave, failed=self._failed
+                s.name,
+                s,
+                specs[s.modality],
+                None,
+                (),
+                opened=self._opened,
+                gave=self._gave,
+                felt=lambda *_: None,
+                beside=lambda _: None,
+                failed=self._failed,
             )
             for s in found
         ]
@@ -100,7 +109,7 @@ class _Reading:
                 self._check_first()
         finally:
             for reader in self._readers:
-                reader.stopped.set()
+                reader.stop()
             for reader in self._readers:
                 reader.thread.join()
 
@@ -120,7 +129,7 @@ class _Reading:
     def _failed(self, reader: Reader, error: Exception) -> None:
         kind, reason = explain(error)
         if kind in ("ended", "failed"):
-            reader.stopped.set()
+            reader.stop()
         self._tell(SensorEvent(monotonic(), reader.name, reader.modality, kind, reason))
 
     def _tell(self, event: SensorEvent) -> None:

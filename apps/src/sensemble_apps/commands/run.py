@@ -4,17 +4,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.duty import Duty
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example, read_dataset
+from sensemble_sensors.health import DEFAULT
 from sensemble_sensors.recorded import Recorded, is_recording
 
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
+from sensemble_apps.plugs import finders, plug
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
 from sensemble_apps.stream import Change, Said, Stream
@@ -50,9 +53,9 @@ def main(arguments: Run) -> None:
 
 def _check(arguments: Run) -> None:
     devices = (arguments.camera, arguments.microphone, arguments.captions)
-    sources = (any(devices), arguments.media is not None, arguments.replay is not None)
+    sources = (any(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
     if sum(sources) != 1:
-        raise InputError("give --replay FOLDER, --media FILE, or some of --camera, --microphone, --captions")
+        raise InputError("give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch")
     if (arguments.fast or arguments.unplug) and arguments.replay is None:
         raise InputError("--fast and --unplug are for --replay")
     if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
@@ -69,7 +72,16 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
     policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
-            yield from live.devices(bundle, found, policy, arguments.record)
+            unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
+            yield from live.devices(
+                bundle,
+                found,
+                policy,
+                arguments.record,
+                health=None if arguments.media is not None else DEFAULT,
+                finders=finders(unnamed) if arguments.watch else (),
+                make=partial(plug, in_process=arguments.in_process),
+            )
         return
     recorded = is_recording(arguments.replay)
     examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
