@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,32 @@ def test_a_media_file_is_heard_and_seen(
     assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
     assert "microphone plugged in" in result.stderr
     assert "camera plugged in" in result.stderr
+    assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
+    assert re.search(
+        r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
+    )
+
+
+def test_a_duty_says_what_it_saved_and_what_it_cost(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
+    plain, duty = sensemble(*command), sensemble(*command, "--duty")
+    said = [json.loads(line) for line in duty.stdout.splitlines()]
+    right = [
+        sum(s["label"] in s["labels"] for s in map(json.loads, r.stdout.splitlines())) for r in (plain, duty)
+    ]
+    skipped = 3 * len(said) - sum(len(s["latencies"]) for s in said)
+    saved = re.findall(r"(\d+) of 6", next(line for line in duty.stderr.splitlines() if "saved" in line))
+    assert sum(map(int, saved)) == skipped
+    assert duty.stderr.splitlines()[-2] == f"right in {right[1]} of 6 labelled predictions"
+    expected = f"without the duty, {right[0]} would have been right: it cost {right[0] - right[1]}"
+    assert duty.stderr.splitlines()[-1] == expected
+    assert "duty" not in plain.stderr
+    audited = sensemble("audit", bundle_folder, "--data", dataset_folder, "--duty", "--json")
+    both = json.loads(audited.stdout)
+    assert both["duty"]["saved"] == dict(zip(("audio", "text", "video"), map(int, saved), strict=True))
+    assert both["duty"]["subsets"].keys() == both["subsets"].keys()
 
 
 @pytest.mark.parametrize("option", [(), ("--in-process",)])
@@ -163,6 +190,7 @@ def test_what_cannot_be_run_is_one_line(
     assert "--replay" in refusal("run", bundle_folder, "--captions", "-", "--fast")
     assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
     assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "test")
+    assert "budget" in refusal("run", bundle_folder, "--captions", "-", "--budget", "0")
     assert "--limit" in refusal("run", bundle_folder, "--captions", "-", "--limit", "0")
     assert "no such file" in refusal("run", bundle_folder, "--captions", tmp_path / "none.txt").lower()
     assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "test")

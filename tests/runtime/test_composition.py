@@ -1,12 +1,17 @@
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
+from sensemble_runtime.duty import Duty
 from sensemble_runtime.errors import BundleError
 from sensemble_runtime.fusion import pool
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.windows import SampleError
 from sensemble_sensors.sensor import Sample
 
@@ -164,3 +169,110 @@ def test_equal_input_gives_equal_predictions(bundle: Bundle) -> None:
 def test_a_modality_without_an_encoder_is_refused(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="no encoder for 'depth'"):
         Composition(bundle).add("depth")
+
+
+def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:
+    composition = Composition(bundle, Policy(skew=0.3))
+    for modality in bundle.modalities:
+        composition.add(modality)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 0.2))
+    for sample in frames(1.2):
+        composition.push(sample)
+    together = composition.step(1.3)
+    assert together is not None
+    assert together.live == ("audio", "text", "video"), "a caption holds, whenever it came"
+    composition.push(frames(1.4)[1])
+    apart = composition.step(1.45)
+    assert apart is not None
+    assert apart.live == ("text", "video"), "sound of 0.4 s before the picture is not pooled with it"
+    composition.push(audio(1.3))
+    again = composition.step(1.5)
+    assert again is not None
+    assert again.live == ("audio", "text", "video")
+
+
+def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    for sample in frames(1.0):
+        composition.push(sample)
+    composition.step(1.0)
+    encoder = bundle.load("video")
+    composition.end("video")
+    assert bundle.load("video") is not encoder, "its encoder is unloaded"
+    assert composition.live(1.5) == ("video",)
+    composition.push(audio(1.5))
+    prediction = composition.step(1.5)
+    assert prediction is not None
+    assert prediction.live == ("audio", "video")
+    assert composition.live(2.1) == ("audio",), "video lives for 1 s"
+
+
+def test_only_what_has_its_turn_is_taken(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 1.0))
+    assert [item.modality for item in composition.take(["text"])] == ["text"]
+    assert composition.ready == ("audio",)
+
+
+def test_with_a_duty_what_does_not_change_is_not_encoded_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: encoded.append(m) or real(m, window))
+    composition = Composition(bundle, Policy(duty=Duty()))
+    for modality in bundle.modalities:
+        composition.add(modality)
+    still = frames(0.0)[0].data
+    said = []
+    for i in range(1, 11):
+        for sample in (audio(i / 10, seed=i), Sample("video", still, i / 10), Sample("text", "one", i / 10)):
+            composition.push(sample)
+        said.append(composition.step(i / 10))
+    assert encoded.count("video") == encoded.count("text") == 1
+    last = said[-1]
+    assert last is not None
+    assert last.ages == pytest.approx(dict.fromkeys(bundle.modalities, 0.0)), "it counts as seen again"
+    assert last.skipped["text"] == 9
+    assert last.skipped["video"] == 8, "the first window has two frames"
+    assert "video" not in last.latencies
+    composition.push(Sample("video", np.asarray(still) ^ 255, 1.1))
+    composition.push(Sample("text", "two", 1.1))
+    changed = composition.step(1.1)
+    assert changed is not None
+    assert changed.latencies.keys() >= {"text", "video"}
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from sensemble_runtime.bundle import Bundle
+
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
+
+bundles = [Bundle.open(Path(sys.argv[1])) for _ in range(150)]
+sizes = []
+for _ in range(3):
+    before = resident()
+    for bundle in bundles:
+        for modality in bundle.modalities:
+            bundle.load(modality)
+    loaded = resident()
+    for bundle in bundles:
+        for modality in bundle.modalities:
+            bundle.unload(modality)
+    sizes.append((before, loaded, resident()))
+print(sizes[1:])  # the first round also loads libraries
+"""
+
+
+def test_when_the_suite_shrinks_its_encoders_memory_is_returned(bundle_folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, bundle_folder], capture_output=True, text=True, check=True
+    )
+    for before, loaded, after in ast.literal_eval(run.stdout):
+        assert loaded - before > 2000, "kB: there is something to return"
+        assert after - before < 0.1 * (loaded - before)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from sensemble_runtime import reading, session
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, RecordError, SessionError
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import QUEUE
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -126,13 +127,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
 
 
-def test_windows_that_complete_together_are_pooled_together(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_that_complete_together_are_pooled_together(bundle: Bundle) -> None:
     # All three become ready, so that the encoder stops waiting then, however long it would.
-    monkeypatch.setattr(session, "ALIGN", 20.0)
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle) as running:
+    with Session(bundle, policy=Policy(align=20.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         microphone.hear()
@@ -155,11 +153,10 @@ def example(folder: Path, i: int) -> Example:
 
 
 def test_a_replay_of_three_sensors_is_heard_and_seen_together(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(session, "ALIGN", 20.0)
     player = Replay([example(tmp_path, i) for i in range(5)], bundle.specs)
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
         for modality in bundle.modalities:
             running.attach(player.sensor(modality))
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
@@ -302,7 +299,7 @@ def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_t
         found = list(running)
     assert {m for p in found for m in p.latencies} == {"audio", "text"}
     assert log.of("audio") == log.of("text") == ["attached", "ended"]
-    assert log.live()[-1] == ()
+    assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
 
 
 def test_an_unexpected_exception_is_told_and_the_rest_go_on(bundle: Bundle, log: Log) -> None:
@@ -587,3 +584,48 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
     assert unexpected == []
     assert running.live == ()
     assert threading.active_count() == before
+
+
+def test_under_overload_the_hop_stretches_and_an_event_says_so(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bundle.encode
+
+    def slow(modality: str, window: np.ndarray) -> np.ndarray:
+        time.sleep(0.1 if modality == "audio" else 0.0)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", slow)
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, policy=Policy(budget=0.5), on_event=log) as running:
+        running.attach(microphone)
+        running.attach(captions)
+
+        def stretched() -> list[HopEvent]:
+            microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
+            time.sleep(0.01)
+            return [event for event in log.events if isinstance(event, HopEvent)]
+
+        wait_for(stretched)
+        (event, *_) = stretched()
+        captions.say()
+        said = next(p for p in running if "text" in p.latencies)
+        assert microphone.acts.qsize() < 10, "no queue grows"
+    assert event.modality == "audio"
+    assert event.stretch >= 4, "0.1 s of each 0.2 s, for a hop of 0.05 s"
+    assert event.hop == pytest.approx(0.05 * event.stretch)
+    assert said.dropped["audio"] > 0
+
+
+def test_what_ended_is_pooled_with_what_comes_after_it(bundle: Bundle, log: Log) -> None:
+    microphone, camera = Puppet("audio"), Puppet("video")
+    with Session(bundle, on_event=log) as running:
+        running.attach(microphone)
+        running.attach(camera)
+        camera.see()
+        camera.acts.put(SensorEndedError("the film is over"))
+        wait_for(lambda: "ended" in log.of("video"))
+        microphone.hear()
+        microphone.acts.put(SensorEndedError("the film is over"))
+        found = list(running)
+    assert found[-1].live == ("audio", "video")

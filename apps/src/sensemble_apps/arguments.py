@@ -101,28 +101,58 @@ class Export(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Common):
-    """Run a bundle on live sensors, or replay a dataset or a media file."""
+class Sources(Common):
+    """The sensors that `run` and `record` can be given."""
 
-    bundle: Positional[Folder]
-    """A bundle folder."""
     camera: OptionalText = None
     """A camera's number, URL or video file."""
     microphone: OptionalText = None
     """A microphone's number or name, or `default`."""
     captions: OptionalText = None
     """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`."""
-    watch: bool = False
-    """Attach every camera and microphone that is there or comes, but those of a kind that is named."""
     in_process: bool = False
     """Capture in threads, not in a process for each camera and microphone: less memory, but one that
     hangs stays so, and one that crashes takes all with it."""
     media: OptionalFile = None
     """A media file to play as camera and microphone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Sources):
+    """Record sensors as a dataset, segment by segment, until Ctrl-C or the last of them has ended."""
+
+    out: Positional[Folder]
+    """The dataset's folder; a recording that is there is continued."""
+    bundle: OptionalFolder = None
+    """A bundle that shall later take the recording bit for bit; without it, 16 kHz and 128 x 128 pixels."""
+    label: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    """What is to be seen or heard all the while; it can also be written into `index.jsonl` later."""
+    split: str = "pretrain"
+    """Of which split the examples are; those of `train` and `eval` need a label."""
+    segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
+    """Seconds of an example; a kill loses the last one."""
+    seconds: Annotated[float | None, tyro.conf.arg(metavar="S")] = None
+    """Stop after so long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Sources):
+    """Run a bundle on live sensors, or replay a dataset, a recording or a media file."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    watch: bool = False
+    """Attach every camera and microphone that is there or comes, but those of a kind that is named."""
     replay: OptionalFolder = None
-    """A dataset whose examples to play as all sensors."""
-    split: str = "eval"
-    """Which examples of the dataset."""
+    """A dataset whose examples to play as all sensors, or a recording, which is played as it was."""
+    split: str | None = None
+    """Which examples; without it, eval of a dataset, and all of a recording."""
+    budget: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 1.0
+    """The share of the time for which it may encode; where that is not enough, it encodes less often."""
+    threads: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Threads that encode; 0 for one each performance core."""
+    duty: bool = False
+    """Encode nothing that is like what was encoded last; say what that saved and, in a fast replay, cost."""
     fast: bool = False
     """Replay as fast as possible, one prediction an example."""
     unplug: bool = False
@@ -149,6 +179,8 @@ class Audit(Common):
     """Which of its examples."""
     record: OptionalFile = None
     """Record the result in this SQLite file."""
+    duty: bool = False
+    """Score it a second time as `run --duty` would do, the examples in order as one stream."""
     json: bool = False
     """Print the result as JSON."""
 

@@ -33,6 +33,7 @@ _COMMANDS: dict[str, Any] = {
     "data": _DATA,
     "train": arguments.Train,
     "export": arguments.Export,
+    "record": arguments.Record,
     "run": arguments.Run,
     "audit": arguments.Audit,
     "report": arguments.Report,

@@ -10,16 +10,18 @@ from threading import Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, HopEvent, SensorEvent
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import Session
 from sensemble_sensors import watcher
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.devices import Device
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.health import DEFAULT, Thresholds
-from sensemble_sensors.replay import MediaReplay, Replay, span
+from sensemble_sensors.recorded import Recorded, RecordingReplay
+from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Blind, Finder, Watcher
 
@@ -34,6 +36,7 @@ News = Prediction | Event | Exception | None
 def devices(
     bundle: Bundle,
     sensors: Sequence[Sensor],
+    policy: Policy,
     record: Path | None,
     *,
     health: Thresholds | None = DEFAULT,
@@ -52,7 +55,7 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, record, health))
+        session, queue = stack.enter_context(_running(bundle, policy, record, health))
         names = {session.attach(sensor) for sensor in sensors}
         if make is not None and finders:
             stack.enter_context(Watcher(finders, partial(_found, Hotplug(session, make))))
@@ -65,7 +68,9 @@ def devices(
                 unavailable = all(event.kind == "unavailable" for event in first.values())
                 if not finders and first.keys() == names and unavailable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
-                yield _change(news, began)
+                yield change(news, began)
+            elif isinstance(news, HopEvent):
+                yield change(news, began)
 
 
 def _found(hotplug: Hotplug, news: watcher.News) -> None:
@@ -74,22 +79,12 @@ def _found(hotplug: Hotplug, news: watcher.News) -> None:
     hotplug(news)
 
 
-def media(bundle: Bundle, path: Path, record: Path | None) -> Stream:
-    """Play a media file as the camera and microphone that recorded it.
-
-    Raises:
-        BadDataError: it cannot be read, or has no track for the bundle.
-        RecordError: the record cannot be opened or written.
-    """
-    player = MediaReplay(path, bundle.specs)
-    # Before it plays, for the first frame comes at once.
-    sensors = [player.sensor(m) for m in player.modalities]
-    with player:
-        yield from devices(bundle, sensors, record, health=None)
-
-
 def replay(
-    bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], record: Path | None
+    bundle: Bundle,
+    examples: Sequence[Example],
+    phases: tuple[Phase, ...],
+    policy: Policy,
+    record: Path | None,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -100,7 +95,7 @@ def replay(
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, record, health=None))
+        session, queue = stack.enter_context(_running(bundle, policy, record, health=None))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
@@ -110,8 +105,8 @@ def replay(
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent):
-                yield _change(news, began)
+            elif isinstance(news, SensorEvent | HopEvent):
+                yield change(news, began)
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
@@ -123,14 +118,40 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
             plugged[modality] = session.attach(player.sensor(modality))
 
 
-def _change(event: SensorEvent, began: float) -> Change:
+def change(event: SensorEvent | HopEvent, began: float) -> Change:
+    """Return what a session tells of a sensor as a viewer shows it, in seconds since `began`."""
+    if isinstance(event, HopEvent):
+        why = "overload" if event.stretch > 1 else "the overload is over"
+        return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
     told = _WORDS.get(event.kind, event.kind)
     return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
 
 
+def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
+    """Play a recording in real time, as the sensors gave it.
+
+    Raises:
+        BadDataError: it cannot be read, or is of another form than the bundle takes.
+        RecordError: the record cannot be opened or written.
+    """
+    player = RecordingReplay(recorded, bundle.specs)
+    with ExitStack() as stack:
+        session, queue = stack.enter_context(_running(bundle, policy, record, health=None))
+        for modality in player.modalities:
+            session.attach(player.sensor(modality))
+        began = monotonic()
+        stack.enter_context(player)
+        for news in _until_over(queue):
+            if isinstance(news, Prediction):
+                heard = news.time - min(news.ages.values())
+                yield Said(news.time - began, news, player.example_at(heard))
+            elif isinstance(news, SensorEvent | HopEvent):
+                yield change(news, began)
+
+
 @contextmanager
 def _running(
-    bundle: Bundle, record: Path | None, health: Thresholds | None
+    bundle: Bundle, policy: Policy, record: Path | None, health: Thresholds | None
 ) -> Iterator[tuple[Session, SimpleQueue[News]]]:
     """Open a session and a queue of its predictions and events; an exception or None is the last item."""
     queue: SimpleQueue[News] = SimpleQueue()
@@ -144,7 +165,7 @@ def _running(
             last = error
         queue.put(last)
 
-    with Session(bundle, record=record, health=health, on_event=queue.put) as session:
+    with Session(bundle, policy=policy, record=record, health=health, on_event=queue.put) as session:
         thread = Thread(target=pump, args=(session,), name="sensemble pump")
         thread.start()
         try:
@@ -154,7 +175,7 @@ def _running(
             thread.join()
 
 
-def _until_over(queue: SimpleQueue[News]) -> Iterator[Prediction | SensorEvent | LiveSetEvent]:
+def _until_over(queue: SimpleQueue[News]) -> Iterator[Prediction | Event]:
     while (news := queue.get()) is not None:
         if isinstance(news, Exception):
             raise news

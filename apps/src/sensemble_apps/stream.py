@@ -1,13 +1,17 @@
 """What a running bundle tells its viewer, and a replay in virtual time that tells it as fast as it can."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example
+from sensemble_sensors.recorded import Plug, Recorded
 from sensemble_sensors.replay import samples, span
+from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.schedule import Phase, phase_at
 
@@ -33,7 +37,7 @@ class Said:
 Stream = Generator[Change | Said, None, None]
 
 
-def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...]) -> Stream:
+def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
     Between two examples passes the longest time to live, so that nothing of the one is live in the other.
@@ -42,7 +46,7 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...])
     Raises:
         BadDataError: a media file cannot be decoded.
     """
-    composition = Composition(bundle)
+    composition = Composition(bundle, policy)
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
@@ -62,3 +66,30 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...])
         prediction = composition.step(origin + length)
         if prediction is not None:
             yield Said(prediction.time, prediction, example)
+
+
+def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
+    """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
+
+    The same recording gives the same predictions; only their latencies are of this machine.
+
+    Raises:
+        BadDataError: it cannot be read, or is of another form than the bundle takes.
+    """
+    composition = Composition(bundle, policy)
+    streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
+    for item in merge(*streams, key=lambda item: item.time):
+        if isinstance(item, Plug):
+            if item.modality in bundle.specs:
+                told = f"{item.kind}: {item.reason}" if item.reason else item.kind
+                yield Change(item.time, item.modality, told)
+            if item.kind in ("lost", "failed"):
+                composition.remove(item.modality)
+            elif item.kind == "ended":
+                composition.end(item.modality)
+            continue
+        composition.add(item.modality)
+        composition.push(item)
+        prediction = composition.step(item.time)
+        if prediction is not None:
+            yield Said(prediction.time, prediction, recorded.example_at(item.time))

@@ -73,7 +73,7 @@ def prediction_line(said: Said, labels: Sequence[str]) -> str:
     top = int(np.argmax(prediction.probabilities))
     truth = (
         ""
-        if example is None
+        if example is None or not example.labels
         else "  right"
         if labels[top] in example.labels
         else f"  is {', '.join(example.labels)}"

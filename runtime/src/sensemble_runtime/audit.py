@@ -6,7 +6,7 @@ then costs one matrix product (`fusion.pool_subsets`).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,6 +19,8 @@ from sensemble_sensors.media import window
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.duty import Detector, Duty
+from sensemble_runtime.executor import Embedding
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.records import Answer, Records, fingerprint
 from sensemble_runtime.scores import METRICS, SubsetScore, score
@@ -38,6 +40,7 @@ class AuditResult:
         metric: what the scores are: `accuracy` or `mAP`, in [0, 1].
         examples: how many there were.
         bundle: the SHA-256 of the bundle's `manifest.json`.
+        saved: with a duty, how many encodings of each modality it made unnecessary.
     """
 
     subsets: dict[str, SubsetScore]
@@ -45,6 +48,7 @@ class AuditResult:
     metric: str
     examples: int
     bundle: str
+    saved: dict[str, int] = field(default_factory=dict)
 
     @property
     def p(self) -> float:
@@ -72,6 +76,7 @@ class AuditResult:
             "metric": self.metric,
             "examples": self.examples,
             "bundle": self.bundle,
+            **({"saved": self.saved} if self.saved else {}),
         }
 
 
@@ -82,6 +87,7 @@ def audit(
     record: Path | None = None,
     dataset: str | None = None,
     progress: Progress | None = None,
+    duty: Duty | None = None,
 ) -> AuditResult:
     """Score every subset of the bundle's modalities on labelled examples; these may lack modalities.
 
@@ -91,6 +97,7 @@ def audit(
         record: a record file to which to add the run, the answers (as they come) and the scores.
         dataset: its name, for the record.
         progress: called as `progress(done, total)` after each example.
+        duty: take the examples for a stream, in which what is like the one before is not encoded again.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
@@ -100,10 +107,11 @@ def audit(
     truth = _truth(bundle, examples)
     names = [subsets.name(subset) for subset in subsets.subsets(bundle.modalities)]
     probabilities, present = [], []
+    detector = Detector(duty) if duty else None
     with ExitStack() as stack:
         records = stack.enter_context(Records(record)) if record is not None else None
         run = records.begin("audit", bundle, dataset) if records else 0
-        for chunk in _chunks(bundle, examples, progress):
+        for chunk in _chunks(bundle, examples, progress, detector):
             probabilities.append(chunk.probabilities)
             present.append(chunk.present)
             if records:
@@ -114,7 +122,8 @@ def audit(
             records.end(run)
     unscored = tuple(name for name in names if name not in scored)
     metric = METRICS[bundle.manifest.task]
-    return AuditResult(scored, unscored, metric, len(examples), fingerprint(bundle))
+    saved = detector.saved if detector else {}
+    return AuditResult(scored, unscored, metric, len(examples), fingerprint(bundle), saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,9 @@ class _Chunk:
     present: NDArray[np.bool_]
 
 
-def _chunks(bundle: Bundle, examples: Sequence[Example], progress: Progress | None) -> Iterator[_Chunk]:
+def _chunks(
+    bundle: Bundle, examples: Sequence[Example], progress: Progress | None, detector: Detector | None
+) -> Iterator[_Chunk]:
     sets = subsets.subsets(bundle.modalities)
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
@@ -134,17 +145,22 @@ def _chunks(bundle: Bundle, examples: Sequence[Example], progress: Progress | No
         for column, example in enumerate(some):
             for row, modality in enumerate(bundle.modalities):
                 if modality in example.modalities:
-                    stacked[row, column] = _embed(bundle, example, modality)
+                    stacked[row, column] = _embed(bundle, example, modality, detector)
             if progress:
                 progress(start + column + 1, len(examples))
         present = np.array([[set(subset) <= set(example.modalities) for example in some] for subset in sets])
         yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)), present)
 
 
-def _embed(bundle: Bundle, example: Example, modality: str) -> NDArray[np.float32]:
-    if modality == "text":
-        return bundle.encode(modality, bundle.tokenize(example.text or ""))
-    return bundle.encode(modality, window(example, bundle.specs[modality]))
+def _embed(bundle: Bundle, example: Example, modality: str, detector: Detector | None) -> Embedding:
+    data = (example.text or "") if modality == "text" else window(example, bundle.specs[modality])
+    known = detector.unchanged(modality, data) if detector else None
+    if known is not None:
+        return known
+    embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
+    if detector:
+        detector.keep(modality, data, embedding)
+    return embedding
 
 
 def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:

@@ -29,6 +29,7 @@ class Bundle:
         modalities: the modalities that have an encoder, sorted.
         specs: what each of them takes.
         head: the classifier.
+        threads: of the executor's pool, for the encoders that are loaded from now on; see `executor`.
     """
 
     def __init__(self, path: Path, contents: Manifest, head: Head) -> None:
@@ -37,6 +38,7 @@ class Bundle:
         self.modalities = tuple(sorted(contents.modalities))
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
         self.head = head
+        self.threads = 0
         self._encoders: dict[str, Encoder] = {}
         self._locks = {modality: threading.Lock() for modality in self.modalities}
         self._tokenizer: Tokenizer | None = None
@@ -98,7 +100,8 @@ class Bundle:
 
     def unload(self, modality: str) -> None:
         """Free the encoder of `modality`; a call in progress ends first, and the next use loads it again."""
-        self._encoders.pop(modality, None)
+        if self._encoders.pop(modality, None) is not None:
+            executor.give_back_memory()
 
     def tokenize(self, caption: str) -> NDArray[np.int64]:
         """Return the token ids of `caption` as the text encoder takes them: int64 [1, L].
@@ -119,7 +122,7 @@ class Bundle:
         entry = self.manifest.modalities[modality]
         target = next(name for name in executor.EXECUTORS if name in entry.artifacts)
         path = self.path / entry.artifacts[target].path
-        encoder = executor.load(path, target)
+        encoder = executor.load(path, target, self.threads)
         found = (encoder.dtype, encoder.shape, encoder.embedding)
         expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
         if found != expected:

@@ -2,11 +2,11 @@
 
 It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
 equal input gives equal predictions, in real time, in a fast replay and in a test. It is for one thread at a
-time, except that `encode`, which touches no state, may run beside everything else.
+time, except that `encode`, which touches no state but its own, may run beside everything else.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.duty import Detector
 from sensemble_runtime.fusion import pool
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.windows import SampleError, Window, Windows, windows
 
 
@@ -30,13 +32,17 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The embedding of a window, float32 [d], when the window ended, and how many seconds encoding took."""
+    """The embedding of a window, float32 [d], when the window ended, and how many seconds encoding took.
+
+    `skipped`: it is that of an earlier window, which was like it.
+    """
 
     modality: str
     embedding: NDArray[np.float32]
     time: float
     latency: float
     source: Windows
+    skipped: bool = False
 
 
 class Composition:
@@ -44,10 +50,14 @@ class Composition:
 
     Args:
         bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
+        policy: its `skew` and `duty` are used here.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
         self._bundle = bundle
+        self._policy = policy or Policy()
+        self._detector = Detector(self._policy.duty) if self._policy.duty else None
+        self._skipped: dict[str, int] = {}
         self._windows: dict[str, Windows] = {}
         self._embeddings: dict[str, Encoded] = {}
 
@@ -73,9 +83,18 @@ class Composition:
 
     def remove(self, modality: str) -> None:
         """Take `modality` out of the live set at once, forget its samples and unload its encoder."""
-        self._windows.pop(modality, None)
         self._embeddings.pop(modality, None)
+        self.end(modality)
+
+    def end(self, modality: str) -> None:
+        """Forget the samples of `modality` and unload its encoder; what it said holds while it is fresh."""
+        self._windows.pop(modality, None)
+        self._skipped.pop(modality, None)
         self._bundle.unload(modality)
+
+    def next_window(self, modality: str) -> float | None:
+        """Return when the next window of a modality that is here will end, or None if that cannot be told."""
+        return self._windows[modality].due
 
     def push(self, sample: Sample) -> None:
         """Add a sample of a modality that is here.
@@ -88,12 +107,19 @@ class Composition:
         self._windows[sample.modality].push(sample)
 
     def live(self, now: float) -> tuple[str, ...]:
-        """Return the live set at `now`, sorted: the embeddings that are not older than their time to live."""
-        return tuple(m for m in sorted(self._embeddings) if now <= self._expiry(m))
+        """Return the live set at `now`, sorted.
+
+        It has the embeddings that are not older than their time to live, and whose windows end within the
+        skew of the newest one.
+        """
+        fresh = self._fresh(now)
+        ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
+        oldest = max(ends.values(), default=0.0) - self._policy.skew
+        return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
 
     def next_expiry(self, now: float) -> float | None:
-        """Return when the first embedding of the live set will leave it by age, or None if it is empty."""
-        return min((self._expiry(modality) for modality in self.live(now)), default=None)
+        """Return when the first embedding that is fresh will no longer be, or None if none is."""
+        return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
 
     def step(self, now: float) -> Prediction | None:
         """Encode the newest window of each modality that is ready and pool the live set at `now`.
@@ -107,13 +133,18 @@ class Composition:
         """
         return self.fuse(self.encode(self.take()), now)
 
-    def take(self) -> list[Taken]:
-        """Take the newest window of each modality that is ready: the first third of a step."""
-        taken = ((modality, ring, ring.take()) for modality, ring in sorted(self._windows.items()))
+    def take(self, modalities: Collection[str] | None = None) -> list[Taken]:
+        """Take the newest window of each modality that is ready: the first third of a step.
+
+        Args:
+            modalities: leave the others for another time; None: take all.
+        """
+        rings = {m: r for m, r in sorted(self._windows.items()) if modalities is None or m in modalities}
+        taken = ((modality, ring, ring.take()) for modality, ring in rings.items())
         return [Taken(modality, window, ring) for modality, ring, window in taken if window is not None]
 
     def encode(self, taken: Iterable[Taken]) -> list[Encoded]:
-        """Encode what was taken: the long middle third of a step.
+        """Encode what was taken, unless it is like what was last encoded: the long middle third of a step.
 
         Raises:
             EncoderError, BundleError: as `step`.
@@ -127,6 +158,8 @@ class Composition:
         """
         fresh = {e.modality: e for e in encoded if self._is_current(e)}
         self._embeddings |= fresh
+        for modality, found in fresh.items():
+            self._skipped[modality] = self._skipped.get(modality, 0) + found.skipped
         live = self.live(now)
         if not fresh or not live:
             return None
@@ -137,15 +170,23 @@ class Composition:
             ages={m: now - self._embeddings[m].time for m in live},
             probabilities=self._bundle.head.probabilities(pooled),
             pooled=pooled,
-            latencies={m: e.latency for m, e in fresh.items()},
+            latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: self._windows[m].dropped for m in self.modalities},
+            skipped={m: self._skipped.get(m, 0) for m in self.modalities} if self._detector else {},
         )
 
     def _encode(self, taken: Taken) -> Encoded:
         began = time.perf_counter()
         data = taken.window.data
+        if self._detector:
+            known = self._detector.unchanged(taken.modality, data)
+            if known is not None:
+                latency = time.perf_counter() - began
+                return Encoded(taken.modality, known, taken.window.time, latency, taken.source, skipped=True)
         tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
         embedding = self._bundle.encode(taken.modality, tensor)
+        if self._detector:
+            self._detector.keep(taken.modality, data, embedding)
         latency = time.perf_counter() - began
         return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source)
 
@@ -154,6 +195,9 @@ class Composition:
             # Encoding it after its removal loaded its encoder again.
             self._bundle.unload(encoded.modality)
         return self._windows.get(encoded.modality) is encoded.source
+
+    def _fresh(self, now: float) -> list[str]:
+        return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]
 
     def _expiry(self, modality: str) -> float:
         return self._embeddings[modality].time + self._bundle.specs[modality].ttl

@@ -1,4 +1,4 @@
-"""What a session tells while it runs: what becomes of its sensors, and which modalities are live."""
+"""What a session tells while it runs: what becomes of its sensors, which modalities are live, overload."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +37,24 @@ class LiveSetEvent:
     live: tuple[str, ...]
 
 
-Event = SensorEvent | LiveSetEvent
+@dataclass(frozen=True, slots=True)
+class HopEvent:
+    """The encoders need another share of the processor than before, so a modality's hop changes.
+
+    Attributes:
+        time: when, in seconds on the clock of `time.monotonic`.
+        modality: which.
+        hop: seconds between two encodings from now on.
+        stretch: how many times that of the bundle it is; 1 when the overload is over.
+    """
+
+    time: float
+    modality: str
+    hop: float
+    stretch: int
+
+
+Event = SensorEvent | LiveSetEvent | HopEvent
 
 
 def explain(error: Exception) -> tuple[Kind, str]:

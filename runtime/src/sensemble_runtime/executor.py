@@ -1,5 +1,7 @@
 """Encoders as functions: one artifact of a bundle, loaded by the executor that its target names."""
 
+import ctypes
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -66,15 +68,24 @@ class ExecutorchEncoder:
         return embedding
 
 
-EXECUTORS: dict[str, Callable[[Path], Encoder]] = {"executorch-xnnpack": ExecutorchEncoder}
+EXECUTORS: dict[str, Callable[[Path, int], Encoder]] = {"executorch-xnnpack": ExecutorchEncoder}
 
 
-def load(path: Path, target: str) -> Encoder:
+def give_back_memory() -> None:
+    """Return what freed encoders took to the system; glibc would keep a third of it for this process."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+def load(path: Path, target: str, threads: int = 0) -> Encoder:
     """Load the artifact at `path` with the executor named `target`, a key of `EXECUTORS`.
+
+    `threads` is the size of its thread pool, 0 for its own choice.
 
     Raises:
         BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
     """
     if target not in EXECUTORS:
         raise BundleIncompatibleError(f"{path}: no executor {target!r} here; there is {', '.join(EXECUTORS)}")
-    return EXECUTORS[target](path)
+    return EXECUTORS[target](path, threads)

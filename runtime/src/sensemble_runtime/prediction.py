@@ -1,6 +1,6 @@
 """What a session says each time that it hears or sees something new."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ class Prediction:
         pooled: the pooled representation (Eq. 7), float32 [d].
         latencies: of each modality encoded for it, seconds that took, with tokenization.
         dropped: of each attached modality, how many windows were dropped for newer ones since it was added.
+        skipped: of each attached modality, how many windows were like the one last encoded and were given its
+            embedding since it was added; only with a duty.
     """
 
     time: float
@@ -28,3 +30,4 @@ class Prediction:
     pooled: NDArray[np.float32]
     latencies: dict[str, float]
     dropped: dict[str, int]
+    skipped: dict[str, int] = field(default_factory=dict)

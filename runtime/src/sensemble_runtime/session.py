@@ -20,11 +20,10 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.records import Records
+from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
-ALIGN = (
-    0.01  # seconds that a complete window waits for the others', so that what ends together pools together
-)
+STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
 CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
 KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
@@ -41,6 +40,7 @@ class Session:
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
+        policy: how to spend the processor, and what to pool; see `Policy`.
         record: a record file to which to add a run with every prediction.
         health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
             never, for what is played rather than captured.
@@ -57,6 +57,7 @@ class Session:
         self,
         bundle: Bundle,
         *,
+        policy: Policy | None = None,
         record: Path | None = None,
         health: Thresholds | None = DEFAULT,
         on_event: Callable[[Event], None] | None = None,
@@ -69,7 +70,10 @@ class Session:
 
         # The lock of everything below; notified when any of it changes.
         self._changed = threading.Condition()
-        self._composition = Composition(bundle)
+        self._policy = policy or Policy()
+        bundle.threads = self._policy.threads
+        self._composition = Composition(bundle, self._policy)
+        self._scheduler = Scheduler(self._policy, bundle.specs)
         self._suite = Suite(
             bundle,
             self._composition,
@@ -191,17 +195,22 @@ class Session:
             now = time.monotonic()
             expiry = composition.next_expiry(now)
             patience = None if expiry is None else max(0.0, expiry - now)
-            self._changed.wait_for(lambda: self._stopped or composition.ready, patience)
+            self._changed.wait_for(lambda: self._stopped or self._due, self._patience(patience))
             self._note_live()
-            if composition.ready:
-                self._changed.wait_for(lambda: self._stopped or self._all_ready, ALIGN)
+            if self._due:
+                self._changed.wait_for(lambda: self._stopped or not self._awaited, self._policy.align)
             if self._stopped:
                 return False
-            taken = composition.take()
+            taken = composition.take(self._due)
+            began = time.monotonic()
             self._encoding = {item.modality for item in taken}
         encoded = composition.encode(taken)
         with self._changed:
             self._encoding = set()
+            for item in encoded:
+                self._scheduler.spent(item.modality, began, item.latency)
+            for event in self._scheduler.changes(composition.modalities, time.monotonic()):
+                self._send(event)
             prediction = composition.fuse(encoded, time.monotonic())
             self._note_live()
             if prediction is not None:
@@ -245,8 +254,26 @@ class Session:
         return self._closed or self._error is not None
 
     @property
-    def _all_ready(self) -> bool:
-        return self._suite.modalities <= set(self._composition.ready)
+    def _due(self) -> tuple[str, ...]:
+        """Whose windows to encode now."""
+        composition = self._composition
+        return self._scheduler.due(composition.ready, composition.modalities, time.monotonic())
+
+    def _patience(self, expiry: float | None) -> float | None:
+        """Return how long to wait for a window: until one that is here has its turn, or the next expiry."""
+        composition = self._composition
+        turn = self._scheduler.patience(composition.ready, composition.modalities, time.monotonic())
+        return min((wait for wait in (expiry, turn) if wait is not None), default=None)
+
+    @property
+    def _awaited(self) -> set[str]:
+        """The modalities whose next window may end together with one that is complete."""
+        composition, now = self._composition, time.monotonic()
+        missing = self._suite.modalities - set(composition.ready)
+        ends = {m: composition.next_window(m) for m in missing & set(composition.modalities)}
+        late = {m for m, end in ends.items() if end and end < now - STALLED}
+        early = {m for m, end in ends.items() if end and end > now + self._policy.align}
+        return missing - late - early
 
     def _note_live(self) -> None:
         now = time.monotonic()

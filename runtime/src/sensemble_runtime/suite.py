@@ -182,7 +182,7 @@ class Suite:
         with self._changed:
             if kind == "ended":
                 self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
-            self._leave(reader)
+            self._leave(reader, ended=kind == "ended")
             if kind == "failed" or not reader.stopped.is_set():
                 self._tell(reader, kind, reason)
             if kind in ("ended", "failed"):
@@ -203,11 +203,12 @@ class Suite:
     def _has_window(self, reader: Reader) -> bool:
         return self._feeding.get(reader.modality) is reader and self._pending(reader.modality)
 
-    def _leave(self, reader: Reader) -> None:
+    def _leave(self, reader: Reader, *, ended: bool = False) -> None:
         self._giving.discard(reader)
         if self._feeding.get(reader.modality, reader) is reader:
             self._feeding.pop(reader.modality, None)
-            self._composition.remove(reader.modality)
+            # What a source said last, before it was over, holds as long as if it had gone on.
+            (self._composition.end if ended else self._composition.remove)(reader.modality)
             self._left()
 
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:

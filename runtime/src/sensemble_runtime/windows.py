@@ -48,6 +48,11 @@ class Windows(ABC):
         self._saved: Window | None = None
 
     @property
+    def due(self) -> float | None:
+        """When the next window will end, if samples go on as they do; None if that cannot be told."""
+        return None
+
+    @property
     def ready(self) -> bool:
         """Whether a window is complete that was not taken."""
         return self._untaken > 0
@@ -121,6 +126,13 @@ class AudioWindows(Windows):
         self._count = 0
         self._end = self._size - self._hop  # of the newest window, counted in samples as `_count` is
 
+    @property
+    def due(self) -> float | None:
+        """See `Windows`."""
+        if math.isinf(self._time):
+            return None
+        return self._time + (self._end + self._hop - self._count) / self._spec.rate
+
     def _append(self, sample: Sample) -> int:
         data = np.asarray(sample.data, dtype=np.float32)
         self._count += len(data)
@@ -167,6 +179,11 @@ class VideoWindows(Windows):
         self._times.fill(-math.inf)
         self._slot = -1  # of the newest frame
         self._due = math.nan  # when the next window is; NaN before the first
+
+    @property
+    def due(self) -> float | None:
+        """See `Windows`."""
+        return None if math.isnan(self._due) else self._due
 
     def _append(self, sample: Sample) -> int:
         # A frame too close to the one before it is only kept while it is the newest.

@@ -135,7 +135,7 @@ class _Outlet:
                 self._box.end(over)
 
 
-class _Player(ABC):
+class Player(ABC):
     """Plays a stream of samples in real time, from one thread, through one sensor a modality.
 
     Samples whose time has passed go out at once, so that a player that was late catches up. Closing a sensor
@@ -206,7 +206,7 @@ class _Player(ABC):
             outlet.end(over)
 
 
-class Replay(_Player):
+class Replay(Player):
     """Plays dataset examples one after another, each for `span(specs)` seconds.
 
     Args:
@@ -238,7 +238,7 @@ class Replay(_Player):
             origin += span(self._specs)
 
 
-class MediaReplay(_Player):
+class MediaReplay(Player):
     """Plays one media file, its sound and its picture aligned by the file's own timestamps.
 
     Args:

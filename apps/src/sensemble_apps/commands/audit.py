@@ -7,6 +7,7 @@ from rich.table import Table
 from sensemble_runtime import audit
 from sensemble_runtime.audit import AuditResult
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.duty import Duty
 from sensemble_sensors.dataset import read_dataset
 
 from sensemble_apps.arguments import Audit
@@ -23,13 +24,18 @@ def main(arguments: Audit) -> None:
         InputError, BundleError, BadDataError, RecordError: something given cannot be used.
     """
     result = measure(arguments.bundle, arguments.data, arguments.split, arguments.record)
+    saving = (
+        measure(arguments.bundle, arguments.data, arguments.split, None, Duty()) if arguments.duty else None
+    )
     if arguments.json:
-        say_json(result.to_json(), indent=2)
+        say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}), indent=2)
     else:
-        Console().print(_table(result))
+        Console().print(_table(result, saving))
 
 
-def measure(bundle: Path, data: Path, split: str, record: Path | None) -> AuditResult:
+def measure(
+    bundle: Path, data: Path, split: str, record: Path | None, duty: Duty | None = None
+) -> AuditResult:
     """Audit the bundle on a split of a dataset, with a progress bar.
 
     Raises:
@@ -40,20 +46,26 @@ def measure(bundle: Path, data: Path, split: str, record: Path | None) -> AuditR
     if not examples:
         raise InputError(f"{data}: no example in split {split}; --split takes another")
     with progress("Auditing") as advance:
-        return audit.audit(opened, examples, record=record, dataset=data.name, progress=advance)
+        return audit.audit(opened, examples, record=record, dataset=data.name, progress=advance, duty=duty)
 
 
-def _table(result: AuditResult) -> Table:
+def _table(result: AuditResult, saving: AuditResult | None) -> Table:
     table = Table(title=f"{result.metric}, %", title_justify="left", box=None)
     table.add_column("live")
-    table.add_column("score", justify="right")
-    table.add_column("examples", justify="right")
+    for column in ("score", "with duty", "examples") if saving else ("score", "examples"):
+        table.add_column(column, justify="right")
+    both = [result, saving] if saving else [result]
     for name, score in result.subsets.items():
         style = "yellow" if name == result.worst else ""
-        table.add_row(name, percent(score.accuracy), str(score.n), style=style)
+        scores = [percent(audited.subsets[name].accuracy) for audited in both]
+        table.add_row(name, *scores, str(score.n), style=style)
     for name in result.unscored:
-        table.add_row(name, percent(None), "0")
+        table.add_row(name, *[percent(None) for _ in both], "0")
     table.add_section()
-    table.add_row("P, the mean", percent(result.p))
-    table.add_row("R, the worst", percent(result.r))
+    table.add_row("P, the mean", *[percent(audited.p) for audited in both])
+    table.add_row("R, the worst", *[percent(audited.r) for audited in both])
+    if saving:
+        saved = ", ".join(f"{m} {n}" for m, n in sorted(saving.saved.items()))
+        table.caption = f"encodings that the duty saved, of {result.examples} examples: {saved}"
+        table.caption_justify = "left"
     return table

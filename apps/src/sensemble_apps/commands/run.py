@@ -3,35 +3,52 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_sensors.captions import Captions
+from sensemble_runtime.duty import Duty
+from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example, read_dataset
-from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.health import DEFAULT
+from sensemble_sensors.recorded import Recorded, is_recording
 
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
-from sensemble_apps.plugs import capture, finders, plug
+from sensemble_apps.plugs import finders, plug
 from sensemble_apps.schedule import come_and_go, steady
+from sensemble_apps.sources import sensors
 from sensemble_apps.stream import Change, Said, Stream
+from sensemble_apps.tally import Tally
 from sensemble_apps.views import JsonView, LineView, View
 
 
 def main(arguments: Run) -> None:
-    """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C.
+    """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C; then sum it up.
 
     Raises:
         InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used.
     """
     _check(arguments)
     bundle = Bundle.open(arguments.bundle)
-    # Closing the generator closes its session, also when the limit ends it early.
-    with closing(_stream(arguments, bundle)) as news, _view(arguments, bundle) as view:
-        for item in _limited(news, arguments.limit):
-            view.show(item)
+    labels = bundle.manifest.labels
+    tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
+    compared = arguments.fast and arguments.duty
+    # The same stream once more, on a bundle of its own, for what the duty costs.
+    other = _stream(replace(arguments, duty=False), Bundle.open(arguments.bundle)) if compared else None
+    try:
+        # Closing the generator closes its session, also when the limit ends it early.
+        with closing(_stream(arguments, bundle)) as news, _view(arguments, bundle) as view:
+            for item in _limited(news, arguments.limit):
+                view.show(item)
+                tally.add(item)
+                if other is not None:
+                    without.add(next(other))
+    finally:  # Ctrl-C is how a run on devices ends
+        for line in (*tally.lines, *([tally.cost(without)] if compared else ())):
+            sys.stderr.write(line + "\n")
 
 
 def _check(arguments: Run) -> None:
@@ -41,6 +58,8 @@ def _check(arguments: Run) -> None:
         raise InputError("give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch")
     if (arguments.fast or arguments.unplug) and arguments.replay is None:
         raise InputError("--fast and --unplug are for --replay")
+    if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
+        raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
     for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
@@ -49,38 +68,41 @@ def _check(arguments: Run) -> None:
 
 
 def _stream(arguments: Run, bundle: Bundle) -> Stream:
-    if arguments.media is not None:
-        return live.media(bundle, arguments.media, arguments.record)
+    duty = Duty() if arguments.duty else None
+    policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
     if arguments.replay is None:
-        sensors = _sensors(arguments)
-        unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
-        return live.devices(
-            bundle,
-            sensors,
-            arguments.record,
-            finders=finders(unnamed) if arguments.watch else (),
-            make=partial(plug, in_process=arguments.in_process),
-        )
-    examples = _examples(arguments.replay, arguments.split)[: arguments.examples]
+        with sensors(arguments, bundle.specs) as found:
+            unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
+            yield from live.devices(
+                bundle,
+                found,
+                policy,
+                arguments.record,
+                health=None if arguments.media is not None else DEFAULT,
+                finders=finders(unnamed) if arguments.watch else (),
+                make=partial(plug, in_process=arguments.in_process),
+            )
+        return
+    recorded = is_recording(arguments.replay)
+    examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
+    examples = examples[: arguments.examples]
+    if recorded:
+        played = Recorded(arguments.replay, examples)
+        if arguments.fast:
+            yield from stream.recording(bundle, played, policy)
+        else:
+            yield from live.recording(bundle, played, policy, arguments.record)
+        return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
-        return stream.fast(bundle, examples, phases)
-    return live.replay(bundle, examples, phases, arguments.record)
+        yield from stream.fast(bundle, examples, phases, policy)
+    else:
+        yield from live.replay(bundle, examples, phases, policy, arguments.record)
 
 
-def _sensors(arguments: Run) -> list[Sensor]:
-    sensors: list[Sensor] = []
-    if arguments.camera is not None:
-        sensors.append(capture("video", arguments.camera, in_process=arguments.in_process))
-    if arguments.microphone is not None:
-        sensors.append(capture("audio", arguments.microphone, in_process=arguments.in_process))
-    if arguments.captions is not None:
-        sensors.append(Captions(arguments.captions))
-    return sensors
-
-
-def _examples(folder: Path, split: str) -> Sequence[Example]:
-    examples = read_dataset(folder).split(split)
+def _examples(folder: Path, split: str | None) -> Sequence[Example]:
+    dataset = read_dataset(folder)
+    examples = dataset.examples if split is None else dataset.split(split)
     if not examples:
         raise InputError(f"{folder}: no example in split {split}; --split takes another")
     return examples

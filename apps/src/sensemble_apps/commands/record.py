@@ -1,0 +1,142 @@
+"""`sensemble record`: what sensors give, as a dataset that can be labelled, trained on and replayed."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Condition
+from time import monotonic
+
+from sensemble_runtime.events import SensorEvent, explain
+from sensemble_runtime.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.reading import Reader
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.recording import Recording
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_apps.arguments import Record
+from sensemble_apps.errors import InputError
+from sensemble_apps.live import change
+from sensemble_apps.output import say
+from sensemble_apps.sources import sensors
+from sensemble_apps.views import change_line
+
+# Where no bundle says otherwise; of these, the rate of the sound and the size of the pictures count.
+FORM = {
+    "audio": InputSpec("audio", "float32", (1, 16000), rate=16000, window=1.0, hop=1.0, ttl=1.0),
+    "text": InputSpec("text", "int64", (1, 1), rate=0, window=0, hop=0, ttl=1.0),
+    "video": InputSpec("video", "uint8", (1, 30, 128, 128, 3), rate=30, window=1.0, hop=1.0, ttl=1.0),
+}
+_CHECK = 0.2  # seconds between two looks at the disk
+
+
+def main(arguments: Record) -> None:
+    """Record until the sensors end, the time is up or Ctrl-C; then say how much there is.
+
+    Raises:
+        InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used.
+        RecordingError: the folder cannot be written, or the disk is full.
+    """
+    _check(arguments)
+    specs = _specs(arguments.bundle)
+    recording = Recording(
+        arguments.out,
+        specs["audio"].rate if "audio" in specs else FORM["audio"].rate,
+        seconds=arguments.segment,
+        split=arguments.split,
+        labels=arguments.label,
+    )
+    # Ctrl-C is how a recording ends.
+    with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
+        _Reading(recording, found, specs).run(arguments.seconds)
+    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}")
+
+
+def _check(arguments: Record) -> None:
+    devices = (arguments.camera, arguments.microphone, arguments.captions)
+    if any(devices) == (arguments.media is not None):
+        raise InputError("give --media FILE, or some of --camera, --microphone, --captions")
+    for name, seconds in (("--segment", arguments.segment), ("--seconds", arguments.seconds)):
+        if seconds is not None and not 0.1 <= seconds < float("inf"):
+            raise InputError(f"{name} {seconds:g}: give 0.1 or more")
+
+
+def _specs(bundle: Path | None) -> Mapping[str, InputSpec]:
+    if bundle is None:
+        return FORM
+    return {m: entry.spec for m, entry in read_manifest(bundle / FILE_NAME).modalities.items()}
+
+
+class _Reading:
+    """Sensors, each read by a thread of its own, whose samples and fates go into a recording."""
+
+    def __init__(self, recording: Recording, found: Sequence[Sensor], specs: Mapping[str, InputSpec]) -> None:
+        self._recording = recording
+        self._began = monotonic()
+        self._changed = Condition()
+        self._told: dict[str, SensorEvent] = {}  # the last by name
+        self._any = False  # whether one could be opened
+        for sensor in found:
+            if sensor.modality not in specs:
+                raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
+        self._readers = [
+            Reader(
+                s.name,
+                s,
+                specs[s.modality],
+                None,
+                (),
+                opened=self._opened,
+                gave=self._gave,
+                felt=lambda *_: None,
+                beside=lambda _: None,
+                failed=self._failed,
+            )
+            for s in found
+        ]
+
+    def run(self, seconds: float | None) -> None:
+        """Read until all sensors have ended, or for `seconds`."""
+        for reader in self._readers:
+            reader.thread.start()
+        end = float("inf") if seconds is None else self._began + seconds
+        try:
+            while monotonic() < end and not all(reader.stopped.is_set() for reader in self._readers):
+                self._recording.check()
+                with self._changed:
+                    self._changed.wait(min(_CHECK, max(0.0, end - monotonic())))
+                self._check_first()
+        finally:
+            for reader in self._readers:
+                reader.stop()
+            for reader in self._readers:
+                reader.thread.join()
+
+    def _check_first(self) -> None:
+        told = list(self._told.values())
+        absent = len(told) == len(self._readers) and all(event.kind == "unavailable" for event in told)
+        if absent and not self._any:
+            raise SensorUnavailableError("; ".join(event.reason for event in told))
+
+    def _opened(self, reader: Reader) -> None:
+        self._any = True
+        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, "attached", ""))
+
+    def _gave(self, _: Reader, sample: Sample) -> None:
+        self._recording.put(sample)
+
+    def _failed(self, reader: Reader, error: Exception) -> None:
+        kind, reason = explain(error)
+        if kind in ("ended", "failed"):
+            reader.stop()
+        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, kind, reason))
+
+    def _tell(self, event: SensorEvent) -> None:
+        with self._changed:
+            last = self._told.get(event.name)
+            if last is None or (last.kind, last.reason) != (event.kind, event.reason):
+                self._recording.event(event.name, event.modality, event.kind, event.reason)
+                sys.stderr.write(change_line(change(event, self._began)) + "\n")
+            self._told[event.name] = event
+            self._changed.notify_all()

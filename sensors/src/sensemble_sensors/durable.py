@@ -1,0 +1,79 @@
+"""Files that a kill, a full disk or a power cut leaves whole: written under another name, or line by line."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file to the disk so that under its name there is all of it or nothing; see `sync_folder`.
+
+    Raises:
+        OSError: the disk is full, or cannot be written; nothing is left.
+    """
+    beside = path.with_name(path.name + ".partial")
+    try:
+        with beside.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of a folder's files on the disk, where the system can (Windows cannot)."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def append(path: Path, lines: str) -> None:
+    """Append whole lines and put them on the disk; a power cut may leave a part of them, see `mend`.
+
+    Raises:
+        OSError: the disk is full, or cannot be written; the file is as it was.
+    """
+    with path.open("ab", buffering=0) as out:
+        before = out.seek(0, os.SEEK_END)
+        try:
+            data = lines.encode()
+            while data:
+                data = data[out.write(data) :]
+            os.fsync(out.fileno())
+        except OSError:
+            with suppress(OSError):
+                out.truncate(before)
+            raise
+
+
+def mend(path: Path) -> list[str]:
+    """Return the lines of a JSON Lines file, made if it is not there, and end it with a whole line.
+
+    What a broken append has left is cut off; a last line that only lacks its end, as an editor leaves it,
+    gets it.
+
+    Raises:
+        OSError: it cannot be read or written.
+        ValueError: it is not UTF-8.
+    """
+    path.touch()
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    tail = data[len(whole) :]
+    if tail:
+        try:
+            json.loads(tail)
+        except ValueError:
+            os.truncate(path, len(whole))
+        else:
+            append(path, "\n")
+            whole = data
+    return whole.decode().splitlines()

@@ -1,0 +1,224 @@
+"""Read a recording back: the very samples that were put into it, and what became of its sensors meanwhile."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.recording import EVENTS, SEGMENTS
+from sensemble_sensors.replay import Player
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+_PAUSE = 1.0  # seconds between two takes, and where examples were left out
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An example of a recording and where it lies in time.
+
+    Attributes:
+        example: as the index has it, with the labels that it got since.
+        path: its `.jsonl`.
+        take: which take it is of.
+        start: in seconds of the take.
+        end: in seconds of the take.
+        rate: of its sound (Hz).
+    """
+
+    example: Example
+    path: Path
+    take: int
+    start: float
+    end: float
+    rate: int
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield its samples as they were put, in the order of their times, which are seconds of the take.
+
+        Raises:
+            BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
+        """
+        audio, video = self.example.audio, self.example.video
+        try:
+            sound = _sound(audio) if audio else np.zeros(0, np.float32)
+            shots = _shots(video) if video else iter(())
+            for line in _lines(self.path.read_bytes())[1:]:
+                data: Any = line.get("text")
+                if line["modality"] == "audio":
+                    data, sound = np.split(sound, [line["count"]])
+                elif line["modality"] == "video":
+                    data = next(shots, None)
+                if data is None or len(data) < line.get("count", 0):
+                    raise BadDataError(f"{self.path}: names more than its media file holds; copy it again")
+                yield Sample(line["modality"], data, line["time"], line["cut"])
+        except (OSError, ValueError, KeyError, av.FFmpegError) as error:
+            raise BadDataError(f"{self.path}: cannot be read ({error}); copy the recording again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """What became of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
+
+    take: int
+    time: float
+    name: str
+    modality: str
+    kind: str
+    reason: str
+
+
+class Recorded:
+    """Some segments of a recording as one stream, whose time begins at 0.
+
+    What follows each other in the recording does so in the stream, at the same distance. Between two takes,
+    and where examples were left out, passes a second.
+
+    Args:
+        folder: of the recording.
+        examples: of its index.
+
+    Raises:
+        BadDataError: an example has no segment, or `events.jsonl` is none.
+    """
+
+    def __init__(self, folder: Path, examples: Sequence[Example]) -> None:
+        found = [_segment(example, folder / SEGMENTS / f"{example.id}.jsonl") for example in examples]
+        self.segments = sorted(found, key=lambda segment: (segment.take, segment.start))
+        self._folder = folder
+        self._shifts = _shifts(self.segments)
+        self._ends = [s.end + shift for s, shift in zip(self.segments, self._shifts, strict=True)]
+
+    @property
+    def length(self) -> float:
+        """How many seconds it lasts."""
+        return self._ends[-1]
+
+    def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
+        """Yield the samples of the modalities that `specs` has, as they were put, `origin` later.
+
+        Raises:
+            BadDataError: they are of another form than `specs` asks for, or cannot be read.
+        """
+        for segment, shift in zip(self.segments, self._shifts, strict=True):
+            for sample in segment.samples():
+                if sample.modality in specs:
+                    _check(sample, segment, specs[sample.modality])
+                    yield replace(sample, time=origin + (sample.time + shift))
+
+    @cached_property
+    def plugs(self) -> list[Plug]:
+        """What became of the sensors, in order, in the time of the stream."""
+        found = []
+        for plug in _plugs(self._folder / EVENTS):
+            places = [(s.take, s.end) for s in self.segments]
+            index = bisect_left(places, (plug.take, plug.time))
+            if index < len(places) and self.segments[index].take == plug.take:
+                found.append(replace(plug, time=plug.time + self._shifts[index]))
+        return sorted(found, key=lambda plug: plug.time)
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example whose segment holds `time`, in seconds of the stream; None between them."""
+        index = bisect_left(self._ends, time)
+        if index == len(self.segments):
+            return None
+        segment = self.segments[index]
+        return segment.example if time > segment.start + self._shifts[index] else None
+
+
+class RecordingReplay(Player):
+    """Plays a recording in real time, its samples as far apart as they were.
+
+    Args:
+        recorded: what to play.
+        specs: the input of each encoder; one sensor for each modality that was recorded.
+    """
+
+    def __init__(self, recorded: Recorded, specs: Mapping[str, InputSpec]) -> None:
+        present = {modality for segment in recorded.segments for modality in segment.example.modalities}
+        super().__init__("recording", {m: spec for m, spec in specs.items() if m in present})
+        self._recorded = recorded
+        self._specs = specs
+        self._origin = 0.0
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example that was recorded at what is now `time`."""
+        return self._recorded.example_at(time - self._origin)
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        self._origin = origin
+        return self._recorded.samples(self._specs, origin)
+
+
+def is_recording(folder: Path) -> bool:
+    """Return whether a dataset's folder is a recording."""
+    return (folder / EVENTS).is_file()
+
+
+def _check(sample: Sample, segment: Segment, spec: InputSpec) -> None:
+    if sample.modality == "text":
+        return
+    has: Any = segment.rate if sample.modality == "audio" else np.shape(sample.data)
+    wants: Any = spec.rate if sample.modality == "audio" else spec.shape[2:]
+    if has != wants:
+        raise BadDataError(
+            f"{segment.path}: {sample.modality} was recorded at {has}, and the bundle takes {wants}; record "
+            "with --bundle, or use `sensemble audit`, which converts"
+        )
+
+
+def _shifts(segments: Sequence[Segment]) -> list[float]:
+    """Return what to add to the times of each segment's take."""
+    shifts: list[float] = []
+    last: Segment | None = None
+    for segment in segments:
+        if last and segment.take == last.take and int(segment.example.id) == int(last.example.id) + 1:
+            shifts.append(shifts[-1])
+        else:
+            shifts.append((last.end + shifts[-1] + _PAUSE if last else 0.0) - segment.start)
+        last = segment
+    return shifts
+
+
+def _segment(example: Example, path: Path) -> Segment:
+    try:
+        with path.open("rb") as opened:
+            header = json.loads(opened.readline())
+        return Segment(example, path, header["take"], header["start"], header["end"], header["rate"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadDataError(
+            f"{path}: does not describe the segment {example.id!r} ({error}); copy the recording again"
+        ) from error
+
+
+def _plugs(path: Path) -> list[Plug]:
+    """Read `events.jsonl`; a last line that a power cut has cut short is no event yet."""
+    try:
+        return [Plug(**line) for line in _lines(path.read_bytes().rpartition(b"\n")[0])]
+    except (OSError, ValueError, TypeError) as error:
+        raise BadDataError(f"{path}: has a line that no recording wrote ({error})") from error
+
+
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def _sound(path: Path) -> NDArray[np.float32]:
+    with av.open(f"file:{path}") as container:
+        pieces = [np.asarray(frame.to_ndarray(), np.float32).ravel() for frame in container.decode(audio=0)]
+    return np.concatenate([np.zeros(0, np.float32), *pieces])
+
+
+def _shots(path: Path) -> Iterator[NDArray[np.uint8]]:
+    with av.open(f"file:{path}") as container:
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

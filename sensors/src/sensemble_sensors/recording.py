@@ -1,0 +1,273 @@
+"""Write what sensors give as a dataset that grows segment by segment and survives whatever ends it.
+
+A recording is a folder in the data format (`dataset.py`): each segment is an example of `index.jsonl`. Beside
+it lie `events.jsonl`, what became of the sensors, and `segments/`, for each segment a Matroska file (FFV1
+pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the time of every sample, for Matroska
+knows only milliseconds. A segment's files are on the disk before its line is in the index. So a kill, a full
+disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else.
+
+On a folder that holds a recording it goes on, as a further take: a class can be recorded after another.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+from threading import Condition, Thread
+from time import monotonic
+from typing import Any, Self
+
+import av
+import numpy as np
+
+from sensemble_sensors.dataset import SPLITS
+from sensemble_sensors.durable import append, mend, sync_folder, write
+from sensemble_sensors.errors import SensorsError
+from sensemble_sensors.sensor import Sample
+
+INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
+LAG = 0.5  # seconds that a segment stays open for samples that are late
+BEHIND = 10.0  # seconds of samples that wait for a slow disk; what is more is lost, which an event tells
+_TICKS = 1000  # Matroska's, a second
+
+
+class RecordingError(SensorsError):
+    """A recording cannot be written, or is none; names the folder and the remedy."""
+
+
+class Recording:
+    """A folder to which samples go, from any thread; a context manager.
+
+    Args:
+        folder: made if it is not there; a recording that it holds is continued.
+        rate: of the sound, in samples a second (Hz).
+        seconds: how long a segment is.
+        split: of the examples: `pretrain`, or with labels also `train` or `eval`.
+        labels: of the examples; they can be given later by editing `index.jsonl`.
+
+    Attributes:
+        segments: how many this take has on the disk.
+
+    Raises:
+        RecordingError: the folder cannot be written or holds something else, or the split needs labels.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rate: float,
+        *,
+        seconds: float = 1.0,
+        split: str = "pretrain",
+        labels: Sequence[str] = (),
+    ) -> None:
+        if split not in SPLITS or (split != "pretrain" and not labels):
+            raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
+        self.segments = 0
+        self._folder = folder
+        self._rate = round(rate)
+        self._seconds = seconds
+        self._common = {"split": split, "labels": list(labels)}
+        self._number, self._take = _prepare(folder)
+        self._origin = monotonic()
+        # The lock of everything below; notified when there is something to do.
+        self._changed = Condition()
+        self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
+        self._lines: list[dict[str, Any]] = []  # of events
+        self._next = 0  # the first segment that is not closed
+        self._lost: dict[str, int] = {}  # samples by modality, not told yet
+        self._holes: set[str] = set()  # modalities whose next sample follows lost ones
+        self._closed = False
+        self._error: RecordingError | None = None
+        self.event("", "", "began", "")
+        self._thread = Thread(target=self._write, name=f"recording {folder}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def put(self, sample: Sample) -> None:
+        """Add a sample; never waits for the disk."""
+        time = sample.time - self._origin
+        with self._changed:
+            if time > (self._next + 1) * self._seconds + LAG + BEHIND:
+                self._lost[sample.modality] = self._lost.get(sample.modality, 0) + 1
+                self._holes.add(sample.modality)
+                return
+            cut = sample.cut or sample.modality in self._holes
+            self._holes.discard(sample.modality)
+            segment = max(floor(time / self._seconds), self._next)
+            self._waiting.setdefault(segment, []).append(replace(sample, time=time, cut=cut))
+
+    def event(self, name: str, modality: str, kind: str, reason: str) -> None:
+        """Add what became of a sensor, now; the fields are those of a session's `SensorEvent`."""
+        line = {"take": self._take, "time": self._now(), "name": name, "modality": modality}
+        with self._changed:
+            self._lines.append({**line, "kind": kind, "reason": reason})
+            self._changed.notify_all()
+
+    def check(self) -> None:
+        """Raise what stopped the writing, if anything did.
+
+        Raises:
+            RecordingError: the disk is full, or cannot be written; what the index names is on it.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Write what there is as the last segment; closing twice is allowed.
+
+        Raises:
+            RecordingError: as `check`.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        self.check()
+
+    def _now(self) -> float:
+        return monotonic() - self._origin
+
+    def _write(self) -> None:
+        try:
+            while not self._write_next():
+                pass
+        except OSError as error:
+            self._error = RecordingError(
+                f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
+                "take are good, make room and record on"
+            )
+
+    def _write_next(self) -> bool:
+        """Write the events and the segments that are complete; return whether that was the last."""
+        with self._changed:
+            due = (self._next + 1) * self._seconds + LAG
+            self._changed.wait_for(
+                lambda: self._closed or bool(self._lines) or self._now() >= due, max(0.0, due - self._now())
+            )
+            over = self._closed
+            until = max(self._waiting, default=-1) + 1 if over else floor((self._now() - LAG) / self._seconds)
+            ready = {n: self._waiting.pop(n) for n in sorted(self._waiting) if n < until}
+            self._next = max(self._next, until)
+        for number, samples in ready.items():
+            self._write_segment(number, sorted(samples, key=lambda s: s.time))
+        with self._changed:
+            for modality, count in self._lost.items():
+                self.event("", modality, "dropped", f"the disk is slow: {count} samples are lost")
+            lines, self._lines, self._lost = self._lines, [], {}
+        if lines:
+            append(self._folder / EVENTS, "".join(_line(line) for line in lines))
+        return over
+
+    def _write_segment(self, number: int, samples: list[Sample]) -> None:
+        name = f"{self._number:06d}"
+        present = {sample.modality for sample in samples}
+        media = sorted(present - {"text"})
+        folder = self._folder / SEGMENTS
+        if media:
+            write(folder / f"{name}.mkv", encode(samples, number * self._seconds, self._rate))
+        header = {
+            "take": self._take,
+            "start": number * self._seconds,
+            "end": (number + 1) * self._seconds,
+            "rate": self._rate,
+        }
+        lines = [header, *(_described(sample) for sample in samples)]
+        write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode())
+        sync_folder(folder)
+        example: dict[str, Any] = {"id": name, **self._common}
+        example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
+        captions = [sample.data for sample in samples if sample.modality == "text"]
+        example |= {"text": captions[-1]} if captions else {}
+        append(self._folder / INDEX, _line({**example, "end": self._seconds}))
+        self._number += 1
+        self.segments += 1
+
+
+def encode(samples: Sequence[Sample], start: float, rate: int) -> bytes:
+    """Encode sound and pictures, losslessly, as one Matroska file.
+
+    Args:
+        samples: of `audio` and `video`, in the order of their times; others are left out.
+        start: the time that becomes the file's beginning, unless a sample begins before it.
+        rate: of the sound.
+    """
+    sound = [s for s in samples if s.modality == "audio"]
+    shots = [s for s in samples if s.modality == "video"]
+    start = min([start, *(s.time for s in shots), *(s.time - len(s.data) / rate for s in sound)])
+    out = io.BytesIO()
+    with av.open(out, "w", format="matroska") as container:
+        # Both streams come before the first packet; FFV1's slices carry checksums.
+        tracks: dict[str, Any] = {}
+        if shots:
+            picture = tracks["video"] = container.add_stream("ffv1", options={"level": "3", "slicecrc": "1"})
+            picture.height, picture.width = np.shape(shots[0].data)[:2]
+            picture.pix_fmt = "bgr0"
+            picture.codec_context.time_base = Fraction(1, _TICKS)
+            picture.codec_context.thread_count = 1
+        if sound:
+            tracks["audio"] = container.add_stream("pcm_f32le", rate=rate, layout="mono")
+        tick = -1
+        for shot in shots:
+            frame = av.VideoFrame.from_ndarray(np.asarray(shot.data, np.uint8), format="rgb24")
+            frame = frame.reformat(format="bgr0")
+            tick = max(tick + 1, round((shot.time - start) * _TICKS))
+            frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
+            container.mux(tracks["video"].encode(frame))
+        for begin, wave in _runs(sound, rate):
+            piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
+            piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
+            piece.pts = round((begin - start) * rate)
+            container.mux(tracks["audio"].encode(piece))
+        for track in tracks.values():
+            container.mux(track.encode(None))
+    return out.getvalue()
+
+
+def _runs(sound: Sequence[Sample], rate: int) -> list[tuple[float, Any]]:
+    """Return (begin, float32 [n]) between cuts: the times of chunks jitter, their sound does not."""
+    runs: list[tuple[float, list[Any]]] = []
+    for sample in sound:
+        if sample.cut or not runs:
+            runs.append((sample.time - len(sample.data) / rate, []))
+        runs[-1][1].append(np.asarray(sample.data, np.float32))
+    return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
+
+
+def _described(sample: Sample) -> dict[str, Any]:
+    line: dict[str, Any] = {"modality": sample.modality, "time": sample.time, "cut": sample.cut}
+    if sample.modality == "audio":
+        line["count"] = len(sample.data)
+    elif isinstance(sample.data, str):
+        line["text"] = sample.data
+    return line
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def _prepare(folder: Path) -> tuple[int, int]:
+    """Make or mend the folder; return the number of the next segment and of this take."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / EVENTS).exists():
+            raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
+        takes = [int(json.loads(line)["take"]) for line in mend(folder / EVENTS)]
+        numbers = [int(json.loads(line)["id"]) for line in mend(folder / INDEX)]
+        (folder / SEGMENTS).mkdir(exist_ok=True)
+        for half in (folder / SEGMENTS).glob("*.partial"):
+            half.unlink()
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"{folder}: is no recording ({error}); name another folder") from error
+    return max(numbers, default=-1) + 1, max(takes, default=0) + 1

@@ -1,0 +1,76 @@
+"""`sensemble record`, and what can be done with what it leaves."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.recorded import Recorded
+
+from .conftest import COMMAND, Refusal, Sensemble
+
+
+def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    out, clip = tmp_path / "out", dataset_folder / "eval-one-0.mkv"
+    recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
+    assert recorded.returncode == 0, recorded.stderr
+    assert recorded.stdout.endswith(f"segments of 1 s in {out}\n")
+    assert "camera ended: eval-one-0.mkv: all is played" in recorded.stderr
+
+    replay = ("run", bundle_folder, "--replay", out, "--json")
+    first, second = (sensemble(*replay, "--fast") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    fast = [{**json.loads(line), "latencies": 0} for line in first.stdout.splitlines()]
+    assert fast
+    assert [{**json.loads(line), "latencies": 0} for line in second.stdout.splitlines()] == fast
+    assert fast[-1]["live"] == ["audio", "video"]
+    real = sensemble(*replay)
+    assert real.returncode == 0, real.stderr
+    said = [json.loads(line) for line in real.stdout.splitlines()]
+    last = [s["probabilities"] for s in said if s["live"] == ["audio", "video"]][-1]
+    assert last == fast[-1]["probabilities"], "in real time it hears and sees the same bits"
+
+    index = out / "index.jsonl"
+    lines = [
+        json.loads(line) | {"split": "eval", "labels": ["one"]} for line in index.read_text().splitlines()
+    ]
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    audited = sensemble("audit", bundle_folder, "--data", out, "--json")
+    assert audited.returncode == 0, audited.stderr
+    assert json.loads(audited.stdout)["examples"] == len(lines)
+    labelled = sensemble(*replay, "--fast", "--split", "eval")
+    assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
+
+
+def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
+    command = [COMMAND, "record", tmp_path / "out", "--captions", "-", "--label", "talk", "--split", "train"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("one person\n")
+        process.stdin.flush()
+        assert "captions plugged in" in process.stderr.readline()
+        index = tmp_path / "out" / "index.jsonl"
+        while not (index.exists() and index.read_text()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert output == f"1 segments of 1 s in {tmp_path / 'out'}\n"
+    (example,) = read_dataset(tmp_path / "out").examples
+    assert (example.text, example.labels, example.split) == ("one person", ("talk",), "train")
+    assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
+
+
+def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert "--camera" in refusal("record", out)
+    assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
+    assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
+    assert "another folder" in refusal("record", Path(__file__).parent, "--captions", "-")
+    assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)

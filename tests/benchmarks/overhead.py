@@ -1,0 +1,213 @@
+"""What a session adds to the encoders' own time, and what a dead sensor costs.
+
+`uv run python tests/benchmarks/overhead.py BUNDLE` takes what `sensemble demo` exported and prints
+
+1. for 1, 2, 3 and 8 sensors (of the bundle's modalities in turn; of several of one, one feeds and the others
+   stand by): from when a sensor gave the last sample of a window to its prediction, less the time of
+   encoding; median and p99, and as a share of encoding. `align` is what a window waits for those due with it.
+2. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
+   exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph has
+   the demo's preset with weights drawn at random and is not quantized. The two take turns, so that the ratio
+   holds on a busy machine; it falls where a dead sensor costs the core nothing.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_runtime._native import Module
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.composition import Composition
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.scheduler import Policy
+from sensemble_runtime.session import Session
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+WINDOWS = 100  # of each modality
+REPEATS = 300  # of each prediction of the second part
+
+FUSE = """
+import sys
+from pathlib import Path
+import torch
+from sensemble_export.lower import lower
+from sensemble_export.rewrite import lowerable
+from sensemble_runtime.manifest import read_manifest
+from sensemble_train.model import Description, Model
+from sensemble_train.presets import small
+
+manifest = read_manifest(Path(sys.argv[1]) / "manifest.json")
+specs = {m: entry.spec for m, entry in manifest.modalities.items()}
+torch.manual_seed(0)
+model = Model(Description(specs, small(specs), manifest.labels, manifest.task), None).eval()
+
+class Fused(torch.nn.Module):
+    # An ExecuTorch program of the runtime has one input: all windows, one after another, as float32.
+    def __init__(self):
+        super().__init__()
+        encoders = {m: lowerable(model.encoders[m], int8=False) for m in model.modalities}
+        self.encoders = torch.nn.ModuleDict(encoders)
+        self.head = model.head
+    def forward(self, flat):
+        embeddings, at = [], 0
+        for m in model.modalities:
+            shape, dtype = specs[m].shape, getattr(torch, specs[m].dtype)
+            size = torch.Size(shape).numel()
+            embeddings.append(self.encoders[m](flat[:, at : at + size].reshape(shape).to(dtype)))
+            at += size
+        return self.head(torch.stack(embeddings).mean(dim=0))
+
+size = sum(torch.Size(s.shape).numel() for s in specs.values())
+Path(sys.argv[2]).write_bytes(lower(Fused().eval(), torch.zeros(1, size)).program)
+"""
+
+
+class Paced:
+    """Gives a hop of sound, a frame or a caption each time that it is due."""
+
+    def __init__(self, spec: InputSpec, name: str) -> None:
+        self.modality, self.name = spec.modality, name
+        self._data = data_of(spec)
+        self._pause = 1 / spec.rate if spec.modality == "video" else spec.hop or 0.1
+        self._next = 0.0
+
+    def open(self, spec: InputSpec) -> None:  # noqa: ARG002
+        self._next = time.monotonic()
+
+    def read(self, timeout: float) -> Sample | None:
+        wait = self._next - time.monotonic()
+        time.sleep(max(0.0, min(wait, timeout)))
+        if wait > timeout:
+            return None
+        self._next += self._pause
+        return Sample(self.modality, self._data, time.monotonic())
+
+    def close(self) -> None: ...
+
+
+def data_of(spec: InputSpec) -> Media | str:
+    """Return what a sensor gives at a time: a hop of sound, a frame, a caption."""
+    rng = np.random.default_rng(0)
+    if spec.modality == "audio":
+        return rng.uniform(-1, 1, round(spec.hop * spec.rate)).astype(np.float32)
+    if spec.modality == "text":
+        return "a person says seven"
+    return rng.integers(0, 256, spec.shape[2:], dtype=np.uint8)
+
+
+def added(bundle: Bundle, sensors: int, align: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, for each prediction, the seconds that the session added, and those that encoding took."""
+    quick = {m: faster(spec) for m, spec in bundle.specs.items()}
+    own = Bundle(bundle.path, bundle.manifest, bundle.head)
+    own.specs = quick
+    found: list[Prediction] = []
+    with Session(own, policy=Policy(align=align)) as session:
+        for i, modality in enumerate(islice(cycle(bundle.modalities), sensors)):
+            session.attach(Paced(quick[modality], f"{modality} {i}"))
+        for prediction in session:
+            found.append(prediction)
+            if len(found) >= WINDOWS * min(sensors, 3):
+                break
+    found = found[len(found) // 10 :]
+    # A paced sensor's window ends when it is given, so its age is all the time that passed since.
+    total = np.array([max(p.ages[m] for m in p.latencies) for p in found])
+    encoding = np.array([sum(p.latencies.values()) for p in found])
+    return total - encoding, encoding
+
+
+def faster(spec: InputSpec) -> InputSpec:
+    """Return the spec with a hop of at most 0.1 s, so that there is something to measure."""
+    return replace(spec, hop=min(spec.hop, 0.1))
+
+
+def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
+    """Return, by what is dead, the median seconds of a prediction: the session's core, the fused graph."""
+    windows = {m: np.asarray(window_of(spec)) for m, spec in bundle.specs.items()}
+    results = {}
+    for missing in (None, *bundle.modalities):
+        composition = Composition(bundle)
+        times: tuple[list[float], list[float]] = ([], [])
+        flat = np.concatenate(
+            [(0 if m == missing else 1) * windows[m].astype(np.float32).ravel() for m in bundle.modalities]
+        )[None]
+        for i in range(REPEATS):
+            for m in bundle.modalities:
+                if m != missing:
+                    composition.add(m)
+                    push(composition, bundle.specs[m], windows[m], 100.0 * i)
+            began = time.perf_counter()
+            composition.step(100.0 * i)
+            times[0].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            fused(flat)
+            times[1].append(time.perf_counter() - began)
+        results[missing or "nothing"] = (median(times[0]), median(times[1]))
+    return results
+
+
+def window_of(spec: InputSpec) -> Media | NDArray[np.int64]:
+    rng = np.random.default_rng(0)
+    if spec.modality == "audio":
+        return rng.uniform(-1, 1, spec.shape).astype(np.float32)
+    return rng.integers(0, 9 if spec.modality == "text" else 256, spec.shape).astype(spec.dtype)
+
+
+def push(composition: Composition, spec: InputSpec, window: NDArray[np.generic], end: float) -> None:
+    """Give a composition the samples of one window."""
+    if spec.modality == "audio":
+        composition.push(Sample("audio", np.asarray(window[0], np.float32), end, cut=True))
+    elif spec.modality == "text":
+        composition.push(Sample("text", "a person says seven", end))
+    else:
+        for i, frame in enumerate(window[0]):
+            moment = end - (len(window[0]) - 1 - i) / spec.rate
+            composition.push(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0))
+
+
+def main(folder: Path) -> None:
+    session_adds(Bundle.open(folder))
+    dead_costs(Bundle.open(folder))
+
+
+def session_adds(bundle: Bundle) -> None:
+    print(f"{'sensors':>8}{'align':>8}{'encoding':>12}{'added':>10}{'p99':>10}{'share':>8}{'p99':>8}")
+    for align in (0.0, Policy().align):
+        for sensors in (1, 2, 3, 8):
+            more, encoding = added(bundle, sensors, align)
+            share = np.percentile(more / encoding, (50, 99))
+            low, high = np.percentile(more, (50, 99)) * 1e3
+            own = np.median(encoding) * 1e3
+            print(
+                f"{sensors:8}{align * 1e3:5.0f} ms{own:9.2f} ms{low:7.2f} ms{high:7.2f} ms"
+                f"{share[0]:8.0%}{share[1]:8.0%}",
+                flush=True,
+            )
+    assert threading.active_count() == 1
+
+
+def dead_costs(bundle: Bundle) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        program = Path(scratch) / "fused.pte"
+        subprocess.run([sys.executable, "-c", FUSE, bundle.path, program], check=True)
+        times = dead(bundle, Module(str(program)))
+    print(f"\n{'dead':10}{'core':>10}{'fused':>10}{'ratio':>8}")
+    for name, (ours, theirs) in times.items():
+        print(f"{name:10}{ours * 1e3:7.2f} ms{theirs * 1e3:7.2f} ms{ours / theirs:8.0%}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundle", type=Path)
+    main(parser.parse_args().bundle)

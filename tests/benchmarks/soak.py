@@ -1,0 +1,233 @@
+"""The session for days, in minutes: does anything grow?
+
+`uv run python tests/benchmarks/soak.py BUNDLE [--plugs N] [--windows N] [--seconds S]` runs
+
+1. `plugs` simulated plug events (1,000,000) and `windows` windows (10,000,000) through the thread-free core
+   on an accelerated clock: modalities come, go and end, samples jump, freeze and are cut;
+2. `seconds` (3600) of real time: a session with a record, whose sensors fail at random: blocked, lost, ended,
+   flooding, with bad samples, with a clock that jumps; while others attach and detach.
+
+Memory, threads, file descriptors and shared memory are measured all along. The run fails if they grow over
+the second half, or if the record lacks a prediction. In the first part a function stands for the encoders,
+which would take days; in the second they are real. `tests/runtime/test_soak.py` runs a short form.
+"""
+
+import argparse
+import gc
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from sensemble_runtime import reading
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.composition import Composition
+from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.session import Session
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+PROBES = 40  # measurements of a part
+GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
+BREATH = 2  # threads, files or segments more: sensors come and go, SQLite opens its log and closes it
+
+
+@dataclass
+class Usage:
+    """What the process holds, over time."""
+
+    memory: list[int] = field(default_factory=list)  # kB, resident
+    threads: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    shared: list[int] = field(default_factory=list)  # mapped segments of shared memory
+
+    def probe(self) -> None:
+        gc.collect()
+        status = Path("/proc/self/status").read_text()
+        self.memory.append(int(status.split("VmRSS:")[1].split()[0]))
+        self.threads.append(threading.active_count())
+        self.files.append(len(list(Path("/proc/self/fd").iterdir())))
+        self.shared.append(Path("/proc/self/maps").read_text().count("/dev/shm/"))  # noqa: S108 - where Linux keeps it
+
+    def growth(self) -> dict[str, float]:
+        """Return by how much the median of the last quarter exceeds that of the second."""
+        quarter = max(1, len(self.memory) // 4)
+        return {
+            name: median(values[-quarter:]) - median(values[quarter : 2 * quarter])
+            for name, values in vars(self).items()
+        }
+
+    def check(self) -> None:
+        grown = self.growth()
+        assert grown["memory"] < GROWTH, f"memory grew by {grown['memory']} kB: {self.memory}"
+        for name in ("threads", "files", "shared"):
+            assert grown[name] <= BREATH, f"{name} grew: {getattr(self, name)}"
+
+
+def accelerated(bundle: Bundle, plugs: int, windows: int) -> tuple[int, int, Usage]:
+    """Drive a composition through plug events and windows at full speed; return how many there were."""
+    rng = random.Random(0)  # noqa: S311 - a simulation
+    embedding = np.ones(bundle.manifest.embedding, np.float32)
+    bundle.encode = lambda *_: embedding  # type: ignore[method-assign]
+    bundle.load = lambda *_: None  # type: ignore[method-assign, assignment, return-value]
+    pools = {m: [sample(bundle.specs[m], 0.0, seed) for seed in range(4)] for m in bundle.modalities}
+    composition, usage = Composition(bundle), Usage()
+    now, plugged, complete, next_probe = 0.0, 0, 0, 0.0
+    while plugged < plugs or complete < windows:
+        # As many windows between two plug events as there shall be in all.
+        for modality in bundle.modalities:
+            if plugged < plugs and rng.random() < 0.5:
+                act = rng.choice((composition.remove, composition.end, composition.add))
+                act(modality)
+                plugged += 1
+        for _ in range(max(1, round(windows / max(plugs, 1) / 2))):
+            now += rng.choice((0.01, 0.1, 0.1, 0.1, 5.0))
+            for modality in composition.modalities or bundle.modalities:
+                composition.add(modality)
+                for part in rng.choice(pools[modality]):
+                    moment = now - rng.choice((0.0, 0.0, 0.0, 0.5))
+                    composition.push(Sample(modality, part.data, moment, cut=rng.random() < 0.01))
+            before = len(composition.ready)
+            prediction = composition.step(now)
+            complete += before
+            assert prediction is None or np.isfinite(prediction.probabilities).all()
+        share = max(min(1.0, plugged / max(plugs, 1)), 0) * min(1.0, complete / max(windows, 1))
+        if share >= next_probe:
+            usage.probe()
+            next_probe += 1 / PROBES
+            progress(f"{plugged:,} plug events, {complete:,} windows")
+    usage.probe()
+    return plugged, complete, usage
+
+
+def sample(spec: InputSpec, time: float, seed: int) -> list[Sample]:
+    """Return samples that make up one window, the last one at `time`."""
+    rng = np.random.default_rng(seed)
+    if spec.modality == "audio":
+        return [Sample("audio", rng.uniform(-1, 1, spec.shape[1]).astype(np.float32), time)]
+    if spec.modality == "text":
+        return [Sample("text", f"caption {seed}", time)]
+    _, count, *shape = spec.shape
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+    return [Sample("video", im, time - (count - 1 - i) / spec.rate) for i, im in enumerate(images)]
+
+
+class Unruly:
+    """A sensor that works for a while and then does what sensors do."""
+
+    def __init__(self, modality: str, seed: int) -> None:
+        self.modality, self.name = modality, f"{modality} {seed}"
+        self._rng = random.Random(seed)  # noqa: S311 - a simulation
+        self._spec: InputSpec | None = None
+        self._pending: list[Sample] = []
+
+    def open(self, spec: InputSpec) -> None:
+        if self._rng.random() < 0.2:
+            raise SensorUnavailableError("absent")
+        self._spec, self._pending = spec, []
+
+    def read(self, timeout: float) -> Sample | None:
+        assert self._spec is not None
+        fate = self._rng.random()
+        if fate < 0.002:
+            raise SensorLostError("unplugged")
+        if fate < 0.003:
+            raise ValueError("in native code")
+        if fate < 0.004:
+            raise SensorEndedError("over")
+        if fate < 0.006:
+            return Sample(self.modality, np.zeros(3, np.int16), time.monotonic())  # type: ignore[arg-type]
+        if fate < 0.01:
+            time.sleep(timeout)  # frozen
+            return None
+        if not self._pending:
+            time.sleep(0 if fate < 0.05 else 0.01)
+            jump = self._rng.choice((0.0, 0.0, 0.0, 0.0, -3.0, 2.0)) if fate < 0.1 else 0.0
+            self._pending = sample(self._spec, time.monotonic() + jump, self._rng.randrange(4))
+        return self._pending.pop(0)
+
+    def close(self) -> None: ...
+
+
+def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
+    """Run a session with failing sensors; return how many predictions were made, and how many recorded."""
+    reading.RETRY = (0.05, 0.2)
+    rng = random.Random(1)  # noqa: S311 - a simulation
+    usage, seen = Usage(), [0]
+    with tempfile.TemporaryDirectory() as scratch:
+        record = Path(scratch) / "record.sqlite"
+        with Session(bundle, record=record) as session:
+            names: list[str] = []
+            end, next_probe, made = time.monotonic() + seconds, 0.0, 0
+            consumer = threading.Thread(target=consume, args=(session, seen))
+            consumer.start()
+            while (now := time.monotonic()) < end:
+                names += [
+                    session.attach(Unruly(rng.choice(bundle.modalities), made + i))
+                    for i in range(6 - len(names))
+                ]
+                made += 6
+                time.sleep(rng.uniform(0, 0.1))
+                session.detach(names.pop(rng.randrange(len(names))))
+                if now >= next_probe:
+                    usage.probe()
+                    next_probe = now + seconds / PROBES
+                    progress(f"{end - now:.0f} s to go, {seen[0]:,} predictions, {usage.memory[-1]:,} kB")
+        consumer.join()
+        (run,) = read_runs(record)
+        assert run.ended is not None
+        recorded = len(read_predictions(record, run.id))
+    return seen[0] + session.missed, recorded, usage
+
+
+def consume(session: Session, seen: list[int]) -> None:
+    while True:
+        for _ in session:
+            seen[0] += 1
+        if session._closed:
+            return
+        time.sleep(0.01)  # the last sensor ended; another comes
+
+
+def progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:78}", end="", file=sys.stderr, flush=True)
+
+
+def soak(folder: Path, plugs: int, windows: int, seconds: float, say: Callable[[str], None] = print) -> None:
+    """Run both parts.
+
+    Raises:
+        AssertionError: something grew, or a prediction is not in the record.
+    """
+    began = time.monotonic()
+    plugged, complete, usage = accelerated(Bundle.open(folder), plugs, windows)
+    say(f"accelerated: {plugged:,} plug events, {complete:,} windows in {time.monotonic() - began:.0f} s")
+    say(f"  grown over its second half: {usage.growth()}")
+    usage.check()
+    before = threading.active_count()
+    predicted, recorded, usage = real_time(Bundle.open(folder), seconds)
+    say(f"real time: {seconds:g} s, {predicted:,} predictions, {recorded:,} recorded")
+    say(f"  grown over its second half: {usage.growth()}")
+    usage.check()
+    assert predicted == recorded > 0, f"{predicted} predictions, {recorded} recorded"
+    assert threading.active_count() == before, "a thread is left"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--plugs", type=int, default=1_000_000)
+    parser.add_argument("--windows", type=int, default=10_000_000)
+    parser.add_argument("--seconds", type=float, default=3600)
+    given = parser.parse_args()
+    soak(given.bundle, given.plugs, given.windows, given.seconds)

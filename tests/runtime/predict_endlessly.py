@@ -1,0 +1,51 @@
+"""Run a session that records its predictions until killed; prints how many are committed after each commit.
+
+`python predict_endlessly.py BUNDLE RECORD`
+"""
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from sensemble_runtime import session
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.records import Records
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+
+class Talk:
+    modality = name = "text"
+
+    def open(self, spec: InputSpec) -> None: ...
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        time.sleep(0.001)
+        return Sample("text", "one", time.monotonic())
+
+    def close(self) -> None: ...
+
+
+class Telling(Records):
+    committed = 0
+
+    def add_predictions(self, run: int, predictions: Iterable[Prediction], labels: tuple[str, ...]) -> None:
+        made = list(predictions)
+        super().add_predictions(run, made, labels)
+        self.committed += len(made)
+        sys.stdout.write(f"{self.committed}\n")
+        sys.stdout.flush()
+
+
+def main(bundle: Path, record: Path) -> None:
+    session.Records = Telling  # type: ignore[misc]
+    with session.Session(Bundle.open(bundle), record=record) as running:
+        running.attach(Talk())
+        for _ in running:
+            pass
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

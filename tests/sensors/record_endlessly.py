@@ -1,0 +1,43 @@
+"""Record tiny segments until killed, in a process of its own; prints a line for each that is committed.
+
+Every value of a sample is the microsecond of its time, modulo 256, so that whoever reads it can check it.
+`python record_endlessly.py FOLDER`
+"""
+
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+from sensemble_sensors import recording
+from sensemble_sensors.recording import Recording, RecordingError
+from sensemble_sensors.sensor import Sample
+
+
+def main(folder: Path) -> int:
+    recording.LAG = 0.0
+    told = 0
+    try:
+        with Recording(folder, 16000, seconds=0.02) as out:
+            origin = out._origin
+            while True:
+                out.check()
+                # A time of whole microseconds since the origin comes back as it was.
+                now = round((monotonic() - origin) * 1e6)
+                wave = np.full(16, now % 256, np.float32)
+                image = np.full((16, 16, 3), now % 256, np.uint8)
+                out.put(Sample("audio", wave, origin + now / 1e6, cut=True))
+                out.put(Sample("video", image, origin + now / 1e6))
+                while told < out.segments:
+                    told += 1
+                    sys.stdout.write(f"{told}\n")
+                    sys.stdout.flush()
+                sleep(0.002)
+    except RecordingError as error:
+        sys.stdout.write("".join(f"{n}\n" for n in range(told, out.segments)))
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

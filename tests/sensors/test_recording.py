@@ -1,0 +1,262 @@
+"""A recording gives back the very samples that went into it, whatever ended it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import decode_audio, decode_video
+from sensemble_sensors.recorded import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.recording import Recording, RecordingError
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+RATE = 16000
+ENDLESS = Path(__file__).with_name("record_endlessly.py")
+
+
+def take(begin: float, seconds: float, seed: int = 0) -> list[Sample]:
+    """What a jittery microphone, a camera and captions give soon after `begin`; the sound has one hole."""
+    begin += 5  # later than any recording takes to be opened
+    rng = np.random.default_rng(seed)
+    samples = []
+    for i in range(round(20 * seconds)):
+        hole = 0.07 * (i >= 10 * seconds)
+        wave = rng.uniform(-1, 1, 800).astype(np.float32)
+        jitter = rng.uniform(0, 0.01)
+        samples.append(Sample("audio", wave, begin + i / 20 + hole + jitter, cut=i in (0, 10 * seconds)))
+    for i in range(round(15 * seconds)):
+        image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        samples.append(Sample("video", image, begin + i / 15 + rng.uniform(0, 0.03), cut=i == 0))
+    samples += [
+        Sample("text", f"caption {i}, häß", begin + i + 0.5, cut=i == 0) for i in range(round(seconds))
+    ]
+    return sorted(samples, key=lambda sample: sample.time)
+
+
+def record(
+    folder: Path,
+    samples: list[Sample],
+    *,
+    seconds: float = 1.0,
+    split: str = "pretrain",
+    labels: tuple[str, ...] = (),
+) -> None:
+    with Recording(folder, RATE, seconds=seconds, split=split, labels=labels) as out:
+        out.event("camera 0", "video", "attached", "")
+        for sample in samples:
+            out.put(sample)
+        out.event("camera 0", "video", "lost", "unplugged")
+
+
+def assert_equal(found: list[Sample], given: list[Sample], shift: float) -> None:
+    assert [s.modality for s in found] == [s.modality for s in given]
+    assert [s.cut for s in found] == [s.cut for s in given]
+    assert [s.time for s in found] == pytest.approx([s.time - shift for s in given], abs=1e-6)
+    for a, b in zip(found, given, strict=True):
+        if isinstance(b.data, str):
+            assert a.data == b.data
+        else:
+            assert a.data.dtype == b.data.dtype
+            np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs) -> None:
+    folder = tmp_path / "out"
+    given = take(monotonic(), 3.0)
+    record(folder, given)
+    dataset = read_dataset(folder)
+    recorded = Recorded(folder, dataset.examples)
+    found = list(recorded.samples(specs))
+    assert is_recording(folder)
+    assert_equal(found, given, given[0].time - found[0].time)
+    assert 0 <= found[0].time < 1
+    assert [(p.name, p.kind) for p in recorded.plugs] == [
+        ("", "began"),
+        ("camera 0", "attached"),
+        ("camera 0", "lost"),
+    ]
+    assert len(dataset.examples) in (4, 5), "three seconds and a little, from anywhere in a second"
+    assert {e.split for e in dataset.examples} == {"pretrain"}
+    for sample in found:
+        example = recorded.example_at(sample.time)
+        assert example is not None
+        if sample.modality == "text":
+            assert example.text == sample.data
+    assert recorded.example_at(recorded.length + 1) is None
+
+
+def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Path) -> None:
+    given = take(monotonic(), 2.0)
+    record(tmp_path, given, split="eval", labels=("clap",), seconds=10.0)
+    (example,) = read_dataset(tmp_path).examples
+    assert (example.split, example.labels, example.text) == ("eval", ("clap",), "caption 1, häß")
+    assert example.audio is not None
+    assert example.video == example.audio
+    sound = np.concatenate([s.data for s in given if s.modality == "audio"])  # type: ignore[misc]
+    heard = decode_audio(example.audio, RATE)
+    first = next(i for i in range(RATE) if np.array_equal(heard[i : i + 16000], sound[:16000]))
+    assert first < 0.1 * RATE, "they begin together, but for when the first frame came"
+    np.testing.assert_array_equal(heard[-16000:], sound[-16000:])
+    assert 0.05 < (len(heard) - first - len(sound)) / RATE < 0.09, "the hole in the sound is silence"
+    first_frame = next(s.data for s in given if s.modality == "video")
+    np.testing.assert_array_equal(decode_video(example.video, 15, 1, (32, 32))[0], first_frame)
+
+
+def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> None:
+    first = take(monotonic(), 1.0, seed=1)
+    record(tmp_path, first, split="train", labels=("one",))
+    second = take(monotonic(), 1.0, seed=2)
+    record(tmp_path, second, split="train", labels=("two",))
+    dataset = read_dataset(tmp_path)
+    assert [e.id for e in dataset.examples] == [f"{i:06d}" for i in range(len(dataset.examples))]
+    recorded = Recorded(tmp_path, dataset.examples)
+    found = list(recorded.samples(specs))
+    assert len(found) == len(first) + len(second)
+    assert_equal(found[: len(first)], first, first[0].time - found[0].time)
+    assert_equal(found[len(first) :], second, second[0].time - found[len(first)].time)
+    twos = Recorded(tmp_path, [e for e in dataset.examples if e.labels == ("two",)])
+    assert len(list(twos.samples(specs))) == len(second)
+    assert {plug.take for plug in twos.plugs} == {2}
+
+
+def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 2.0))
+    index = tmp_path / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text().splitlines()]
+    for line in lines:
+        line.update(split="eval", labels=["clap"])
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    dataset = read_dataset(tmp_path)
+    assert {e.labels for e in dataset.split("eval")} == {("clap",)}
+    assert len(Recorded(tmp_path, dataset.examples).segments) == len(lines)
+
+
+def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:
+    given = [s for s in take(monotonic(), 0.5) if s.modality == "audio"]
+    record(tmp_path, given)
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples), specs)
+    assert replay.modalities == ("audio",)
+    sensor = replay.sensor("audio")
+    sensor.open(specs["audio"])
+    with replay:
+        found = [sensor.read(20) for _ in given]
+        assert all(sample is not None for sample in found)
+        assert_equal([s for s in found if s], given, given[0].time - found[0].time)  # type: ignore[union-attr]
+        assert replay.example_at(found[-1].time) is not None  # type: ignore[union-attr]
+    sensor.close()
+
+
+def test_a_recording_of_another_form_is_refused(tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 0.5))
+    recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
+    larger = InputSpec("video", "uint8", (1, 8, 64, 64, 3), 8, 1.0, 0.5, 2.0)
+    with pytest.raises(BadDataError, match=r"video was recorded at \(32, 32, 3\), and the bundle takes"):
+        list(recorded.samples({"video": larger}))
+
+
+def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RecordingError, match="holds no recording"):
+        Recording(tmp_path, RATE)
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+    with pytest.raises(RecordingError, match="with a label"):
+        Recording(tmp_path / "new", RATE, split="eval")
+
+
+def test_files_are_on_the_disk_before_the_index_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        real(number)
+        synced.append(Path(f"/proc/self/fd/{number}").resolve().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    record(tmp_path, take(monotonic(), 0.5), seconds=10.0)
+    order = [name for name in synced if name != "events.jsonl"]
+    assert order == ["000000.mkv.partial", "000000.jsonl.partial", "segments", "index.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl"])
+def test_a_line_that_a_power_cut_broke_off_costs_that_line_only(
+    tmp_path: Path, specs: Specs, name: str
+) -> None:
+    record(tmp_path, take(monotonic(), 2.0))
+    whole = (tmp_path / name).read_bytes()
+    before = read_dataset(tmp_path).examples
+    last = whole[:-1].rfind(b"\n") + 1
+    for end in (last + 1, (last + len(whole)) // 2, len(whole) - 2):
+        for tail in (whole[last:end], b"\0" * (end - last)):
+            (tmp_path / name).write_bytes(whole[:last] + tail)
+            dataset = read_dataset(tmp_path)
+            lost = name == "index.jsonl"
+            assert dataset.examples == (before[:-1] if lost else before)
+            assert len(dataset.skipped) == lost
+            assert list(Recorded(tmp_path, dataset.examples).samples(specs))
+            assert len(Recorded(tmp_path, dataset.examples).plugs) == (3 if lost else 2)
+    (tmp_path / "segments" / "000099.mkv.partial").write_bytes(b"half")
+    record(tmp_path, take(monotonic(), 0.5))  # it is mended and goes on
+    dataset = read_dataset(tmp_path)
+    assert not dataset.skipped
+    assert not list(tmp_path.rglob("*.partial"))
+    assert list(Recorded(tmp_path, dataset.examples).samples(specs))
+
+
+def endless(folder: Path, limit: Callable[[], None] | None = None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, ENDLESS, folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limit,  # noqa: PLW1509 - nothing else runs here
+    )
+
+
+def whole(folder: Path, committed: int) -> None:
+    """Check that a recording holds what was committed, and that all it holds is good."""
+    dataset = read_dataset(folder)
+    assert len(dataset.examples) >= committed
+    for segment in Recorded(folder, dataset.examples).segments:
+        for sample in segment.samples():
+            assert np.all(sample.data == round(sample.time * 1e6) % 256)
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_a_kill_at_any_moment_leaves_every_committed_segment(tmp_path: Path, attempt: int) -> None:
+    with endless(tmp_path / "out") as process:
+        assert process.stdout is not None
+        for _ in range(attempt + 1):
+            assert process.stdout.readline()
+        sleep(attempt * 0.004)  # another moment within a segment each time
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().splitlines()
+    committed = attempt + 1 + len(rest)
+    whole(tmp_path / "out", committed)
+
+
+def test_a_full_disk_stops_the_recording_and_leaves_what_it_had(tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # the index is the file that grows
+
+    with endless(tmp_path / "out", limit=small_files) as process:
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cannot be written (File too large)" in errors.splitlines()[-1]
+    committed = len(output.splitlines())
+    assert committed > 2
+    whole(tmp_path / "out", committed)
+    assert not list((tmp_path / "out").rglob("*.partial"))
+    assert not read_dataset(tmp_path / "out").skipped, "no half line is left"
