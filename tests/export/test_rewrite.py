@@ -12,6 +12,7 @@ from sensemble_export.lower import lower
 from sensemble_export.parity import measure
 from sensemble_export.pool import lower_all
 from sensemble_export.rewrite import Int8Embedding, lowerable
+from sensemble_export.targets import Job
 from sensemble_train.encoders import ENCODERS, EncoderConfig
 from torch import nn
 
@@ -85,7 +86,7 @@ def test_an_int8_table_is_within_half_a_step(rows: int, width: int, scale: float
 
 def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(NotLowerableError, match=r"not a saved model .*sensemble doctor"):
-        lower_all(tmp_path, ["audio:int8"], lambda: None)
+        lower_all(tmp_path, [Job("audio", "executorch-xnnpack", "int8-static")], lambda: None)
 
 
 def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_a_bundle_of_schema_1_still_opens_and_encodes(folder: Path, reference: d
     for entry in raw["modalities"].values():
         for artifact in entry["artifacts"].values():
             del artifact["kept"]
-            artifact |= artifact.pop("files")[0]
+            artifact.update(artifact.pop("files")[0])
             artifact["scheme"] = artifact["scheme"].removesuffix("-static")
     path.write_text(json.dumps(raw), encoding="utf-8")
     found = Bundle.open(folder).encode("audio", reference["audio.windows"][0])

@@ -144,7 +144,8 @@ def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None)
             return target
     lacks = (f"{target} {executor.missing(target)}" for target in ([wanted] if wanted else entry.artifacts))
     raise BundleIncompatibleError(
-        f"{path}: {modality} does not run here: {'; '.join(lacks)}; here run {', '.join(executor.available())}"
+        f"{path}: {modality} does not run here: {'; '.join(lacks)}; here run "
+        f"{', '.join(executor.available())}"
     )
 
 

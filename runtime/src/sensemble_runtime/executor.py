@@ -1,7 +1,6 @@
 """Encoders as functions: one artifact of a bundle, loaded by the executor of its target."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -75,7 +74,7 @@ EXECUTORS = {
         "`pip install sensemble-runtime[onnx]`",
     ),
 }
-"""By target, the preferred first: Core ML reaches the Neural Engine, and XNNPACK starts sooner than ONNX Runtime."""
+"""By target, the preferred first: Core ML reaches the Neural Engine, XNNPACK is smaller than ONNX Runtime."""
 
 
 def missing(target: str) -> str:
@@ -102,8 +101,8 @@ def load(path: Path, target: str) -> Encoder:
     if lacking := missing(target):
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
     module, name = EXECUTORS[target].encoder
-    kind: Callable[[Path], Encoder] = getattr(import_module(module), name)
-    return kind(path)
+    encoder: Encoder = getattr(import_module(module), name)(path)
+    return encoder
 
 
 def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> None:

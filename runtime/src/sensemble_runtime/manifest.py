@@ -32,8 +32,8 @@ Scheme = Literal[
 """How an encoder is quantized.
 
 `int8-dynamic`: int8 weights, activations int8 with ranges found as it runs; `int8-static`: ranges from
-calibration. `int8-weights`: activations stay float. `int4-weights`: int4 in groups of a row, activations as in
-`int8-dynamic`. `palette-...`: each weight an index into a table of 2^6 or 2^4 values.
+calibration. `int8-weights`: activations stay float. `int4-weights`: int4 in groups of a row, activations as
+in `int8-dynamic`. `palette-...`: each weight an index into a table of 2^6 or 2^4 values.
 """
 
 _DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
@@ -60,8 +60,8 @@ class Parity:
         max_error: the largest absolute difference of an element.
         mean_error: the mean absolute difference of the elements.
         windows: how many windows were compared.
-        agreement: the fraction of them that the head, on this modality alone, classifies the same; a bundle of
-            schema version 1 does not say.
+        agreement: the fraction of them that the head, on this modality alone, classifies the same; a bundle
+            of schema version 1 does not say.
     """
 
     cosine: float
@@ -80,8 +80,8 @@ class Artifact:
         files: the file at `path`, or every file in that folder.
         scheme: how it is quantized.
         kept: names of the layers that stay float, because quantizing them hurts.
-        parity: against the float encoder, where an executor could run it; for Core ML, after `sensemble export
-            verify` on a Mac.
+        parity: against the float encoder, where an executor could run it; for Core ML, after `sensemble
+            export verify` on a Mac.
         latency_ms: median milliseconds a window on the machine that measured parity.
         peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone, where it was measured.
     """
@@ -213,10 +213,11 @@ def _parse(text: str, path: Path) -> Manifest:
         manifest: Manifest = decode(Manifest, raw)
     except DecodeError as error:
         raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
-    for field, entry in (*manifest.files(), *manifest.artifacts()):
-        if not _PATH.fullmatch(entry.path):
+    paths = [(field, file.path) for field, file in manifest.files()]
+    for field, name in (*paths, *((field, artifact.path) for field, artifact in manifest.artifacts())):
+        if not _PATH.fullmatch(name):
             raise BundlePathError(
-                f"{path}: {field}.path: {entry.path!r} is not a relative path of plain names inside the bundle"
+                f"{path}: {field}.path: {name!r} is not a relative path of plain names inside the bundle"
             )
     problem = next(_problems(manifest), None)
     if problem is not None:

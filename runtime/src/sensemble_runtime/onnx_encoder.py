@@ -36,7 +36,8 @@ class OnnxEncoder:
             self.dtype, self.shape = _DTYPES[taken.type], tuple(taken.shape)
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
             raise BundleIncompatibleError(
-                f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({_line(error)}); export it again"
+                f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({_line(error)}); "
+                "export it again"
             ) from error
         self.embedding: int = given.shape[-1]
         self._path, self._input, self._running = path, taken.name, threading.Lock()
