@@ -79,7 +79,8 @@ def test_a_run_folder_can_be_exported_and_reported_by_hand(demo: DemoRun, refusa
     assert "unknown target 'tflite'" in refusal("export", demo.folder, "--target", "tflite")
     assert "int3" in refusal("export", demo.folder, "--scheme", "audio=int3")
     assert "write size=20MB" in refusal("export", demo.folder, "--budget", "size=1GB")
-    assert "give one of them" in refusal("export", demo.folder, "--budget", "drop=1", "--scheme", "audio=fp32")
+    both = ("--budget", "drop=1", "--scheme", "audio=fp32")
+    assert "give one of them" in refusal("export", demo.folder, *both)
 
 
 def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, refusal: Refusal) -> None:
