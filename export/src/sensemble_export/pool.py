@@ -70,6 +70,9 @@ def _watch(worker: subprocess.Popen[str], divisions: dict[str, Delegation], done
     with worker:
         for line in worker.stdout or ():
             report = json.loads(line)
+            if "missing" in report:
+                name = report["missing"]
+                raise NotLowerableError(f"{report['job']}: needs {name}, not installed; `pip install {name}`")
             if "mismatch" in report:
                 raise ParityFailedError(f"{report['job']}: read back, {report['mismatch']}; file it as a bug")
             if "error" in report:

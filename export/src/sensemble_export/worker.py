@@ -2,7 +2,8 @@
 
 Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
 Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and prints one line of
-JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}` or `{"job", "mismatch"}`.
+JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}`, `{"job", "mismatch"}` (what
+was written does not read back) or `{"job", "missing"}` (a module).
 """
 
 import json
@@ -76,6 +77,9 @@ def main(folder: Path, jobs: list[Job]) -> None:
             delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
         except MismatchError as error:
             _report(job, mismatch=str(error))
+            raise
+        except ModuleNotFoundError as error:
+            _report(job, missing=error.name)
             raise
         except Exception as error:
             _report(job, error=f"{type(error).__name__}: {error}")
