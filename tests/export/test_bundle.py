@@ -123,11 +123,11 @@ def test_the_manifest_is_what_was_returned_and_scores_every_subset(exported: Exp
 
 
 def evaluate_raw(exported: Export) -> dict[str, float]:
-    """Train's own evaluation, which takes what the front ends give."""
+    """Train's own evaluation, of what the float encoders give."""
     clips, encoders = exported.held_out, exported.model.encoders
     with torch.no_grad():
-        features = {m: encoders[m].front(rows) for m, rows in clips.inputs.items()}
-    return evaluate(exported.model, type(clips)(features, clips.present, clips.targets))
+        embeddings = {m: encoders[m](rows) for m, rows in clips.inputs.items()}
+    return evaluate(exported.model, type(clips)(embeddings, clips.present, clips.targets))
 
 
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
