@@ -55,7 +55,9 @@ def manifest() -> Manifest:
             method="masd+wiseft",
             dataset="colours <&>",
             accuracy=scores,
-            accuracy_quantized={"executorch-xnnpack": {name: score - 0.005 for name, score in scores.items()}},
+            accuracy_quantized={
+                "executorch-xnnpack": {name: score - 0.005 for name, score in scores.items()}
+            },
             float_bytes=dict.fromkeys(SPECS, 2_000_000),
             float_latency_ms=dict.fromkeys(SPECS, 9.5),
             created="2026-11-24T12:00:00+00:00",
