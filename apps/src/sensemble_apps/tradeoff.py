@@ -11,10 +11,11 @@ from sensemble_export.errors import BudgetError
 from sensemble_export.search import Option, best, front
 from sensemble_runtime import subsets
 
-from sensemble_apps.names import percent
+from sensemble_apps.names import abbreviation, percent
 from sensemble_apps.output import writing
 
 _SHOWN = 20
+_CAPTION = "worst: the set that is worst off; drop: points, on the set that loses most; *: some layers float"
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sensemble", "font.size": 10}
 
 
@@ -43,17 +44,18 @@ def show(target: str, found: Sequence[Option], budget: Mapping[str, float], draw
 
 def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table:
     table = Table(title=f"{target}: what no other combination beats", title_justify="left", box=None)
+    table.caption, table.caption_justify = _CAPTION, "left"
     modalities = [job.modality for job in found[0].jobs]
     for column in ("", *modalities):
         table.add_column(column)
-    for column in ("MB", "ms", "worst set, %", "largest drop, points", "of"):
+    for column in ("MB", "ms", "worst, %", "drop", "on"):
         table.add_column(column, justify="right")
     shown = front(found)
     if chosen is not None and chosen not in shown:
         shown = [chosen, *shown]
     shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]
     for option in sorted(shown, key=lambda option: option.size):
-        schemes = [f"{job.scheme}{f' but {len(job.kept)}' if job.kept else ''}" for job in option.jobs]
+        schemes = [f"{job.scheme}{'*' if job.kept else ''}" for job in option.jobs]
         table.add_row(
             ">" if option == chosen else "",
             *schemes,
@@ -61,7 +63,7 @@ def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table
             f"{option.latency:.2f}",
             percent(option.worst),
             f"{option.drop:.1f}",
-            subsets.name(subsets.parse(option.hurt)),
+            abbreviation(subsets.parse(option.hurt)),
             style="bold" if option == chosen else "",
         )
     return table

@@ -176,5 +176,5 @@ def _shortfall(found: Sequence[Option], budget: dict[str, float], limit: str) ->
     least = min(option.costs()[limit] for option in inside or found)
     unit, over = _UNITS[limit][0], least - budget[limit]
     given = f" with {' and '.join(rest)} met" if rest and inside else ""
-    verdict = f"{over:.2f} {unit} over" if over > 0 else "which alone can be met"
-    return f"{limit} is {least:.2f} {unit} at least{given}, {verdict}"
+    verdict = f"{over:.2g} {unit} over" if over > 0 else "which alone can be met"
+    return f"{limit} is {least:.4g} {unit} at least{given}, {verdict}"

@@ -97,6 +97,8 @@ class Workshop:
             ParityFailedError: an artifact that this machine cannot run does not read back as it should.
         """
         new = [job for job in dict.fromkeys(jobs) if job not in self.made]
+        if not new:
+            return
         steps = _Steps(2 * len(new), progress)
         divisions = lower_all(self.folder, new, steps.step)
         for job in new:
