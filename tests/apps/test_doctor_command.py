@@ -1,6 +1,13 @@
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
-from .conftest import Refusal, Sensemble
+import pytest
+
+from .conftest import COMMAND, Refusal, Sensemble
+
+SoundServer = Any
 
 
 def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemble) -> None:
@@ -13,6 +20,24 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
     assert {state for state, *_ in findings.values()} <= {"ok", "missing"}
     assert findings["executors"][:3] == ["ok", "executors", "executorch-xnnpack,"]
     assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
+
+
+@pytest.mark.devices
+def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
+    with subprocess.Popen(
+        [COMMAND, "doctor", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any("appeared     microphone default: default" in line for line in lines)
+        module = sound_server.plug("desk")
+        assert any("appeared     microphone desk: desk" in line for line in lines)
+        sound_server.unplug(module)
+        assert any("disappeared  microphone desk: desk" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "sensemble: interrupted\n"
 
 
 def test_usage_errors_and_help(sensemble: Sensemble) -> None:

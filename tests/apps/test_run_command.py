@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 from sensemble_apps.schedule import come_and_go, phase_at
@@ -13,6 +14,7 @@ from sensemble_runtime.records import read_runs
 
 from .conftest import COMMAND, Refusal, Sensemble
 
+SoundServer = Any
 KEYS = {
     "time",
     "live",
@@ -86,6 +88,39 @@ def test_a_media_file_is_heard_and_seen(
     assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
     assert "microphone plugged in" in result.stderr
     assert "camera plugged in" in result.stderr
+
+
+@pytest.mark.parametrize("option", [(), ("--in-process",)])
+def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, option: tuple[str, ...]
+) -> None:
+    clip = dataset_folder / "eval-one-0.mkv"
+    result = sensemble("run", bundle_folder, "--camera", clip, "--json", "--limit", "1", *option)
+    (said,) = map(json.loads, result.stdout.splitlines())
+    assert (result.returncode, said["live"]) == (0, ["video"])
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_plugged_in_is_attached(
+    bundle_folder: Path, sound_server: SoundServer, minute_of_noise: Path
+) -> None:
+    sound_server.unplug_speaker()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        sound_server.plug("desk")
+        player = sound_server.play(minute_of_noise, "desk")
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["live"] == ["audio"]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    player.terminate()
+    player.wait(30)
+    assert process.returncode == 130
+    assert "microphone plugged in" in errors
 
 
 def test_real_time_replay_says_what_the_fast_one_says(

@@ -6,6 +6,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime import reading, session
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.errors import EncoderError, RecordError
+from sensemble_runtime.errors import EncoderError, RecordError, SessionError
 from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.records import read_predictions, read_runs
-from sensemble_runtime.session import QUEUE, Session, SessionError
+from sensemble_runtime.session import QUEUE
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.replay import Replay
@@ -26,6 +27,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 Act = Sample | Exception | threading.Event
+Session = partial(session.Session, health=None)  # for puppets are nothing that could be well
 
 
 class Puppet:
@@ -269,15 +271,18 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
         "microphone",
         absent,
         bundle.specs["audio"],
+        None,
         (),
         opened=lambda _: None,
         gave=lambda _, __: None,
+        felt=lambda _, __: None,
+        beside=lambda _: None,
         failed=lambda _, error: failures.append(error),
     )
-    reader.stopped = Waits()
+    reader.due = Waits()
     reader.thread.start()
     wait_for(lambda: absent.opened == 7)
-    reader.stopped.set()
+    reader.stop()
     reader.thread.join()
     assert waits[:6] == [0.001, 0.002, 0.004, 0.004, 0.004, 0.004]
     assert [str(e) for e in failures] == ["absent"] * 6
@@ -345,6 +350,7 @@ def test_the_newest_of_two_sensors_feeds_and_the_older_takes_over(bundle: Bundle
         second = next(predictions).pooled
         assert not np.array_equal(first, second)
         old.say("one")
+        wait_for(old.acts.empty)
         new.say("two")
         np.testing.assert_array_equal(next(predictions).pooled, second)
         new.openings.put(SensorUnavailableError("gone"))
@@ -532,7 +538,7 @@ def test_a_sensor_that_never_returns_is_named_when_closing(
     running.close()
 
 
-def perform(running: Session, plan: list[str], modality: str) -> None:
+def perform(running: session.Session, plan: list[str], modality: str) -> None:
     sensors: list[Puppet] = []
     names: list[str] = []
     for act in plan:

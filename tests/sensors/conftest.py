@@ -1,11 +1,9 @@
 """Real media files, written with PyAV, for the tests of the sensors."""
 
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import av
@@ -130,58 +128,3 @@ def read_all() -> Callable[[Sensor], list[Sample]]:
             taken.append(sample)
 
     return read
-
-
-@dataclass(frozen=True)
-class SoundServer:
-    """A PulseAudio server of the test's own, whose only input hears what is played on its only output."""
-
-    process: subprocess.Popen[bytes]
-
-    def play(self, path: Path) -> subprocess.Popen[bytes]:
-        """Start to play a file; wait for the process, or end it."""
-        return subprocess.Popen(["paplay", "--device=speaker", str(path)])
-
-    def stop(self) -> None:
-        """End the server, as when the sound card is unplugged."""
-        self.process.terminate()
-        self.process.wait(30)
-
-
-@pytest.fixture
-def sound_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
-    """Run PulseAudio with a null sink, and let ALSA, and so PortAudio, find it and nothing else.
-
-    Its home is a folder of the test's own, so that it neither finds nor disturbs a server that runs here.
-    """
-    for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        folder = tmp_path / name.lower()
-        folder.mkdir(mode=0o700)
-        monkeypatch.setenv(name, str(folder))
-    for name in ("PULSE_SERVER", "DBUS_SESSION_BUS_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "home" / ".asoundrc").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-    (tmp_path / "xdg_config_home" / "pulse").mkdir()
-    (tmp_path / "xdg_config_home" / "pulse" / "client.conf").write_text("autospawn = no\n")
-    command = [
-        "pulseaudio",
-        "-n",
-        "--daemonize=no",
-        "--use-pid-file=no",
-        "--exit-idle-time=-1",
-        "--disable-shm",
-    ]
-    modules = ["module-native-protocol-unix", "module-null-sink sink_name=speaker rate=16000 channels=1"]
-    with (tmp_path / "pulseaudio.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, *(word for module in modules for word in ("-L", module))], stdout=log, stderr=log
-        )
-    server = SoundServer(process)
-    try:
-        wait = ["pactl", "--format=json", "info"]
-        while subprocess.run(wait, capture_output=True, check=False).returncode:
-            assert process.poll() is None, (tmp_path / "pulseaudio.log").read_text()
-            sleep(0.05)
-        yield server
-    finally:
-        server.stop()

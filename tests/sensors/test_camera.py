@@ -13,9 +13,11 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
+from sensemble_sensors.isolation import Isolated, Limits
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+NetworkCamera = Any
 Studio = Any
 Specs = Mapping[str, InputSpec]
 ReadAll = Callable[[Sensor], list[Sample]]
@@ -139,3 +141,43 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
         read_all(camera)
     camera.close()
     assert active_count() <= before + 1  # the server's own
+
+
+def test_an_isolated_camera_that_stalls_in_a_picture_is_lost_and_comes_back(
+    network_camera: NetworkCamera, specs: Specs
+) -> None:
+    camera = Isolated(Camera, network_camera.address, limits=Limits(quiet=1.0))
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.act = "stall"
+    with pytest.raises(SensorLostError, match="gave nothing for 1 s; its process was killed"):
+        read_on(camera)
+    camera.close()
+    network_camera.act = "well"
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.switch_off()
+    with pytest.raises(SensorLostError, match=r"gives no more pictures|gave nothing"):
+        read_on(camera)
+    camera.close()
+    with pytest.raises(SensorUnavailableError, match="no video comes from this address"):
+        camera.open(specs["video"])
+
+
+def test_a_network_camera_may_change_its_resolution(network_camera: NetworkCamera, specs: Specs) -> None:
+    camera = Camera(network_camera.address)
+    camera.open(specs["video"])
+    network_camera.act = "resize"
+    for _ in range(10):
+        sample = camera.read(30)
+        assert sample is not None
+        assert np.asarray(sample.data).shape == (32, 32, 3)
+    network_camera.switch_off()
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
+        read_on(camera)
+    camera.close()
+
+
+def read_on(sensor: Sensor) -> None:
+    while True:
+        sensor.read(0.5)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -59,6 +60,54 @@ def test_a_named_pipe_outlives_its_writers(tmp_path: Path, specs: Specs) -> None
     captions.close()
     with pytest.raises(OSError, match="No such device or address"):  # nobody reads it any more
         os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_a_pipe_that_is_removed_is_lost_and_its_successor_is_read(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "pipe"
+    captions = Captions(path)
+    for line in ("first", "second"):
+        os.mkfifo(path)
+        captions.open(specs["text"])
+        with path.open("w") as pipe:
+            pipe.write(f"{line}\n")
+        sample = captions.read(10)
+        assert sample is not None
+        assert sample.data == line
+        path.unlink()
+        if line == "second":
+            os.mkfifo(path)  # another one
+        with pytest.raises(SensorLostError, match="pipe: the pipe was removed"):
+            captions.read(0.01)
+        captions.close()
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_socket_is_read_until_its_other_side_hangs_up(family: int, tmp_path: Path, specs: Specs) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(family) as server:
+        server.bind(("127.0.0.1", 0) if family == socket.AF_INET else path)
+        server.listen()
+        source = f"tcp://127.0.0.1:{server.getsockname()[1]}" if family == socket.AF_INET else path
+        captions = Captions(source)
+        for _ in range(2):
+            captions.open(specs["text"])
+            other, _ = server.accept()
+            other.sendall(b"a dog\na c")
+            first = captions.read(10)
+            assert captions.read(0) is None
+            other.sendall(b"at\n")
+            second = captions.read(10)
+            assert first is not None
+            assert second is not None
+            assert (first.data, second.data) == ("a dog", "a cat")
+            other.close()
+            with pytest.raises(SensorLostError, match="its other side hung up"):
+                captions.read(10)
+            captions.close()
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Connection refused\)"):
+        captions.open(specs["text"])
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(an address is tcp://HOST:PORT\)"):
+        Captions("tcp://nowhere").open(specs["text"])
 
 
 def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:

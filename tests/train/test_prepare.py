@@ -223,6 +223,31 @@ def test_every_bad_example_is_named_with_file_and_line_and_skipped_only_when_ask
     assert [example.id for example in read_dataset(out).examples] == ["good_video1_0"]
 
 
+def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:
+    source, out = bad_segments(tmp_path), tmp_path / "out"
+    with pytest.raises(BadDataError, match=r"^7 bad examples"):
+        prepare(audioset.survey(source, out), out)
+    film(source / "noise_video.mp4", 4)
+    with pytest.raises(BadDataError, match=r"^6 bad examples"):
+        prepare(audioset.survey(source, out), out)
+    report = prepare(audioset.survey(source, out), out, skip_bad=True)
+    assert report.written == {"eval": 2}
+
+
+def test_a_link_out_of_a_source_that_is_its_own_dataset_is_refused(tmp_path: Path) -> None:
+    source = published.kinetics(tmp_path / "k400")
+    film(tmp_path / "elsewhere.mp4", 4)
+    video = source / "train" / "train_vid_1_000001_000005.mp4"
+    video.unlink()
+    video.symlink_to(tmp_path / "elsewhere.mp4")
+    with pytest.raises(BadDataError, match=r"train_vid_1_.*is a link that leaves .*k400; choose another"):
+        prepare(kinetics.survey(source, source), source)
+    out = tmp_path / "out"
+    assert prepare(kinetics.survey(source, out), out).written == {"train": 2, "eval": 1}
+    (tmp_path / "name").symlink_to(source)
+    assert kinetics.survey(tmp_path / "name", out).fingerprint() == kinetics.survey(source, out).fingerprint()
+
+
 def test_what_is_no_such_dataset_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     surveys: list[tuple[Looks, str]] = [
         (audioset.survey, "unbalanced_train_segments"),

@@ -4,16 +4,19 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.dataset import read_dataset
 from sensemble_train import recipe
 from sensemble_train.config import Config
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
+from sensemble_train.model import load_model
 from sensemble_train.presets import describe
 from sensemble_train.pretrain import PretrainConfig
 from sensemble_train.steplog import read_losses
@@ -195,3 +198,66 @@ def link(folder: Path, into: Path) -> Path:
     for file in folder.glob("*.mkv"):
         shutil.copy(file, into)
     return into
+
+
+def test_what_is_streamed_is_trained_on_alike(
+    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    """Windows are as long as the clips here, so that those drawn at random are all of them."""
+    config, _, _ = run
+    streamed = replace(config, stream=True, train_modalities=("video",))
+    matrix = recipe.run(streamed, tmp_path / "run", quiet)
+    recipe.run(replace(config, train_modalities=("video",)), tmp_path / "kept", quiet)
+    assert read_losses(tmp_path / "run" / "pretrained") == pytest.approx(
+        read_losses(tmp_path / "kept" / "pretrained"), abs=1e-4
+    )
+    assert sorted(matrix["masd"]["video"]) == EVERY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"held_out": 0.5},
+        {"everything": True},
+        {"pretrain": PretrainConfig(objective="mae", steps=2, batch=8)},
+    ],
+    ids=["held out", "everything", "mae"],
+)
+def test_the_other_experiments_give_whole_matrices(
+    changes: dict[str, Any], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    labelled = [{**line, "labels": line["labels"] or ["dark"]} for line in lines]
+    config = replace(config_for(write_index(link(folder, tmp_path), labelled), "video"), **changes)
+    matrix = recipe.run(config, tmp_path / "run", quiet)
+    assert set(matrix) == set(recipe.methods(config))
+    assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
+    assert ("finetune_everything" in matrix) == config.everything
+
+
+def test_labels_that_pretraining_lacks_cannot_all_be_used(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    config = replace(config_for(clips[0], "video"), everything=True)
+    with pytest.raises(ConfigurationError, match=r"index\.jsonl:1\) of the split 'pretrain' has no labels"):
+        recipe.run(config, tmp_path / "run", quiet)
+
+
+def test_another_dataset_may_begin_with_the_encoders_of_a_run(
+    run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    _, out, _ = run
+    folder, lines = clips
+    mute = [{k: v for k, v in line.items() if k != "text"} for line in lines]
+    mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
+    config = config_for(
+        write_index(link(folder, tmp_path), [line for line in mute if len(line) > 3]), "video"
+    )
+    begun = replace(config, initialize=str(out / "pretrained"), pretrain=PretrainConfig(steps=0))
+    recipe.run(begun, tmp_path / "run", quiet)
+    old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
+    assert new.modalities == ("audio", "video")
+    assert new.description.labels == ("very bright", "very dark")
+    for m in new.modalities:
+        theirs = old.encoders[m].state_dict()
+        assert all(torch.equal(value, theirs[key]) for key, value in new.encoders[m].state_dict().items())

@@ -25,7 +25,10 @@ class Common:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
+    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors.
+
+    `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.
+    """
 
     data: OptionalFolder = None
     """A dataset in Sensemble's format; without it, the embedded digits."""
@@ -122,7 +125,12 @@ class Run(Common):
     microphone: OptionalText = None
     """A microphone's number or name, or `default`."""
     captions: OptionalText = None
-    """A caption file (text, .srt, .vtt), or `-` for standard input."""
+    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`."""
+    watch: bool = False
+    """Attach every camera and microphone that is there or comes, but those of a kind that is named."""
+    in_process: bool = False
+    """Capture in threads, not in a process for each camera and microphone: less memory, but one that
+    hangs stays so, and one that crashes takes all with it."""
     media: OptionalFile = None
     """A media file to play as camera and microphone."""
     replay: OptionalFolder = None
@@ -176,3 +184,6 @@ class Report(Common):
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Common):
     """Say what this machine has, and what to install for the rest."""
+
+    watch: bool = False
+    """Tell which cameras and microphones come and go, until Ctrl-C."""

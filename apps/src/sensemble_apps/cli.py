@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str]) -> Common:
     name = argv[0] if argv else ""
+    if list(argv[:2]) == ["train", "matrix"]:
+        from sensemble_apps.commands import train_matrix  # its fields are those of training, torch and all
+
+        return train_matrix.parse(argv[2:])
     if name in _COMMANDS:
         # Looking at one command alone saves a quarter of a second, and `run` shall predict within one.
         kind, prog, rest = _COMMANDS[name], f"sensemble {name}", argv[1:]

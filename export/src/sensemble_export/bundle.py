@@ -16,7 +16,10 @@ from sensemble_train.data import Clips
 from sensemble_train.model import Model
 from torch import Tensor, from_numpy
 
+from sensemble_export import lowering
 from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.lowering import write_lowering
+from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS, Job, plan
 from sensemble_export.workshop import Made, Progress, Workshop
 
@@ -123,6 +126,9 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     }
     contents = _describe(shop, bundle, entries, _provenance(shop, jobs, origin))
     manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
+    divided = {job.file: shop.made[job].delegation for job in (*jobs, *floats(jobs))}
+    write_lowering({file: found for file, found in divided.items() if found}, bundle / lowering.FILE_NAME)
+    (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     previous = shop.folder / "previous"
     if out.exists():
         out.rename(previous)

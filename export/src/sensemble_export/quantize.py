@@ -15,14 +15,14 @@ from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from sensemble_export.rewrite import Standardize
+from sensemble_export.rewrite import RootMeanSquare
 
 CALIBRATION_WINDOWS = 64
 """How many windows set the ranges of the activations; more cost time and change little."""
 INT4_GROUP = 32
 """Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
 
-_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, Standardize))
+_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
 
 
 def quantize(

@@ -4,14 +4,17 @@ import copy
 from itertools import pairwise
 
 import torch
-from sensemble_train.encoders import ClassToken, Trunk
-from sensemble_train.transformer import Block
+from sensemble_train.encoders import ClassToken, Encoder, Trunk
+from sensemble_train.transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Standardize(nn.Module):
-    """Layer normalization without its affine part, its means as products, which XNNPACK takes."""
+class RootMeanSquare(nn.Module):
+    """What is left of a layer norm on a residual stream whose every summand has mean 0 over its width.
+
+    The mean is a product, which XNNPACK takes.
+    """
 
     average: Tensor
 
@@ -22,21 +25,59 @@ class Standardize(nn.Module):
         self.register_buffer("average", torch.full((1, size), 1 / size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bring [..., width] to mean 0 and variance 1."""
-        centred = x - functional.linear(x, self.average)
-        return centred * torch.rsqrt(functional.linear(centred * centred, self.average) + self.eps)
+        """Bring [..., width] of mean 0 to variance 1."""
+        return x * torch.rsqrt(functional.linear(x * x, self.average) + self.eps)
 
 
-class Affine(nn.Module):
-    """The affine part of a layer normalization behind which no linear layer stands."""
+class CentredAffine(nn.Module):
+    """The affine part of a layer norm with which a residual stream begins, brought back to mean 0."""
+
+    average: Tensor
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         super().__init__()
+        size = norm.normalized_shape[-1]
         self.weight, self.bias = nn.Parameter(norm.weight.detach()), nn.Parameter(norm.bias.detach())
+        self.register_buffer("average", torch.full((1, size), 1 / size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale and shift [..., width]."""
-        return x * self.weight + self.bias
+        """Scale, shift and centre [..., width]."""
+        x = x * self.weight + self.bias
+        return x - functional.linear(x, self.average)
+
+
+class SplitAttention(nn.Module):
+    """`Attention` on one window, with a layer each for q, k and v.
+
+    Each result goes into the layout that its product takes in one transposition, where slices of a common
+    layer would be copied first, and the scale is in the weights of q.
+    """
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.heads, self.size, self.out = attention.heads, attention.size, attention.out
+        layers = []
+        for index, (weight, bias) in enumerate(
+            zip(attention.qkv.weight.chunk(3), attention.qkv.bias.chunk(3), strict=True)
+        ):
+            scale = self.size**-0.5 if index == 0 else 1.0
+            layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+            _set(layer, weight * scale, bias * scale)
+            layers.append(layer)
+        self.q, self.k, self.v = layers
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attend over x [1, N, width]; `bias` [1, 1, 1, N] or [1, 1, N, N] is added to the scores."""
+        count, width = x.shape[1:]
+        heads = (count, self.heads, self.size)
+        q = self.q(x).view(heads).permute(1, 0, 2)
+        k = self.k(x).view(heads).permute(1, 2, 0)
+        v = self.v(x).view(heads).permute(1, 0, 2)
+        scores = torch.bmm(q, k)
+        if bias is not None:
+            scores = scores + bias.view(1, -1, count)
+        mixed = torch.bmm(scores.softmax(dim=-1), v).permute(1, 0, 2)
+        return self.out(mixed.reshape(1, count, width))  # type: ignore[no-any-return]
 
 
 class Int8Embedding(nn.Module):
@@ -59,34 +100,47 @@ class Int8Embedding(nn.Module):
 
 @torch.no_grad()
 def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
-    """Return a copy of `encoder`, in evaluation mode, that lowers to one subgraph.
+    """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
-    What is affine in a normalization goes into the layer with weights beside it: fewer constants and
-    operations, and the same function.
+    What is affine in a normalization goes into the layer with weights beside it, and so does the centring of
+    the layer norms: fewer constants and operations, and the same function.
 
     Args:
         encoder: one of `sensemble_train.encoders`; it is left as it is.
         int8: also store embedding tables, which the quantizer does not reach, as int8.
     """
     rewritten = copy.deepcopy(encoder).eval()
+    _absorb_batch_norms(rewritten)
     for module in list(rewritten.modules()):
-        if isinstance(module, Block):
-            _hand_on(module, "norm1", module.attention.qkv)
-            _hand_on(module, "norm2", module.mlp[0])
+        if isinstance(module, Encoder):
+            _centre_input(module)
         elif isinstance(module, ClassToken):
-            module.set_submodule("norm", nn.Sequential(Standardize(module.norm), Affine(module.norm)))
+            module.token.sub_(module.token.mean(dim=-1, keepdim=True))
+            module.set_submodule(
+                "norm", nn.Sequential(RootMeanSquare(module.norm), CentredAffine(module.norm))
+            )
         elif isinstance(module, Trunk):
             if isinstance(module.project, nn.Identity):
                 module.project = _identity(module.norm.normalized_shape[0])
             _hand_on(module, "norm", module.project)  # between them is a mean over tokens, which commutes
-        for (_, before), (name, layer) in pairwise(list(module.named_children())):
-            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
-                weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-                _absorb(module, name, weighted[-1])
+        elif isinstance(module, Block):
+            _hand_on(module, "norm1", module.attention.qkv)
+            _hand_on(module, "norm2", module.mlp[0])
+            _centre(module.attention.out)
+            _centre(module.mlp[2])
+            module.set_submodule("attention", SplitAttention(module.attention))
         for name, child in module.named_children():
             if int8 and isinstance(child, nn.Embedding):
                 setattr(module, name, Int8Embedding(child))
     return rewritten
+
+
+def _absorb_batch_norms(encoder: nn.Module) -> None:
+    for module in list(encoder.modules()):
+        for (_, before), (name, layer) in pairwise(list(module.named_children())):
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
+                weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+                _absorb(module, name, weighted[-1])
 
 
 def _identity(size: int) -> nn.Linear:
@@ -96,13 +150,31 @@ def _identity(size: int) -> nn.Linear:
     return layer
 
 
+def _centre_input(encoder: Encoder) -> None:
+    """Centre what the residual stream begins with: the stem or the token table, and the positions."""
+    for name, child in encoder.named_children():
+        if name == "stem":
+            _centre([m for m in child.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1])
+        elif isinstance(child, nn.Embedding):
+            child.weight.sub_(child.weight.mean(dim=1, keepdim=True))
+    for position in encoder.parameters(recurse=False):
+        position.sub_(position.mean(dim=-1, keepdim=True))
+
+
+def _centre(layer: nn.Module) -> None:
+    """Subtract from every output of `layer` the mean over its outputs."""
+    assert isinstance(layer, nn.Linear | nn.Conv2d)  # noqa: S101 - so the encoders are built
+    assert layer.bias is not None  # noqa: S101
+    _set(layer, layer.weight - layer.weight.mean(dim=0), layer.bias - layer.bias.mean())
+
+
 def _hand_on(parent: nn.Module, name: str, behind: nn.Module) -> None:
     """Move the affine part of the layer norm `name` into the linear layer behind it."""
     norm = parent.get_submodule(name)
     assert isinstance(norm, nn.LayerNorm)  # noqa: S101 - so the encoders are built
     assert isinstance(behind, nn.Linear)  # noqa: S101
     _set(behind, behind.weight * norm.weight, functional.linear(norm.bias, behind.weight, behind.bias))
-    parent.set_submodule(name, Standardize(norm))
+    parent.set_submodule(name, RootMeanSquare(norm))
 
 
 def _absorb(parent: nn.Module, name: str, before: nn.Linear | nn.Conv2d) -> None:

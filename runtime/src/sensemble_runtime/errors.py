@@ -29,6 +29,10 @@ class EncoderError(SensembleRuntimeError):
     """An encoder failed while it ran; names the executor's own error."""
 
 
+class SessionError(SensembleRuntimeError):
+    """A session was asked for what it cannot do, or a sensor keeps it from closing."""
+
+
 class RecordError(SensembleRuntimeError):
     """A record file cannot be opened, read or written."""
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 
-Kind = Literal["attached", "unavailable", "lost", "ended", "failed", "detached"]
+Kind = Literal["attached", "unwell", "well", "unavailable", "lost", "ended", "failed", "detached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class SensorEvent:
         time: when, in seconds on the clock of `time.monotonic`.
         name: the sensor's, as `Session.attach` returned it.
         modality: the sensor's.
-        kind: `attached`: it was opened. `unavailable`, `lost`: it will be tried again. `ended`, and `failed`
+        kind: `attached`: it was opened. `unwell`: what it gives cannot be true, and is kept out of the live
+            set until it is `well`. `unavailable`, `lost`: it will be tried again. `ended`, and `failed`
             (by an exception that no sensor should raise): it will not. `detached`: that was asked for.
         reason: one line of text; empty where there is nothing to say.
     """

@@ -1,8 +1,15 @@
-"""The thread of one sensor: opens it, reads it, closes it, and tries again when that fails, until stopped."""
+"""The thread of one sensor: opens it, reads it, closes it, and tries again when that fails, until stopped.
+
+What it reads is checked; while something is wrong with it, nobody gets it.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic
 
+from sensemble_sensors.errors import SensorLostError
+from sensemble_sensors.health import Health, Thresholds
+from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -17,14 +24,19 @@ class Reader:
         name: what the sensor is called.
         sensor: to be read.
         spec: what its samples shall be like.
+        health: when it counts as unwell; None: never.
         before: threads that may still use the same sensor, to be waited for.
         opened: called, as the others in the reader's thread, when the sensor was opened.
-        gave: called with each sample; what it raises counts as the sensor's failure.
-        failed: called with whatever the sensor raised. Unless it sets `stopped`, the sensor is tried again.
+        gave: called with each sample, unless the sensor is unwell; what it raises counts as its failure.
+        felt: called with what is wrong with the samples, whenever that changes; empty when nothing is.
+        beside: returns the lag of the sensor that this one must not drift from, or None.
+        failed: called with whatever the sensor raised. Unless it calls `stop`, the sensor is tried again.
 
     Attributes:
-        stopped: ends the thread when it is set; the sensor is closed before that.
-        thread: not started.
+        stopped: set by `stop`.
+        lag: seconds by which its samples are behind the clock; None where that is not known.
+        due: ends the wait between two tries when it is set.
+        thread: not started; it ends after `stop`, when the sensor is closed.
     """
 
     def __init__(
@@ -32,21 +44,42 @@ class Reader:
         name: str,
         sensor: Sensor,
         spec: InputSpec,
+        health: Thresholds | None,
         before: Sequence[threading.Thread],
         *,
         opened: Callable[["Reader"], None],
         gave: Callable[["Reader", Sample], None],
+        felt: Callable[["Reader", tuple[str, ...]], None],
+        beside: Callable[["Reader"], float | None],
         failed: Callable[["Reader", Exception], None],
     ) -> None:
         self.name = name
         self.sensor = sensor
         self.modality = sensor.modality
         self.stopped = threading.Event()
+        self.due = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
+        self.lag: float | None = None
         self._spec = spec
+        self._thresholds = health
         self._before = before
         self._opened, self._gave, self._failed = opened, gave, failed
+        self._felt, self._beside = felt, beside
         self._delay = RETRY[0]
+
+    def stop(self) -> None:
+        """Let the thread end as soon as the sensor returns from what it does."""
+        self.stopped.set()
+        self.due.set()
+
+    def retry(self) -> None:
+        """Try a lost sensor again now, as it is known to be back."""
+        self.due.set()
+
+    def kill(self) -> None:
+        """End the sensor's process, if it has one, for it does not return."""
+        if isinstance(self.sensor, Isolated):
+            self.sensor.kill()
 
     def _run(self) -> None:
         for thread in self._before:
@@ -57,14 +90,28 @@ class Reader:
                     act()
                 except Exception as error:  # noqa: BLE001 - whatever a sensor does is told and ends no thread
                     self._failed(self, error)
-            self.stopped.wait(self._delay)
-            self._delay = min(2 * self._delay, RETRY[1])
+            if self.due.wait(self._delay) and not self.stopped.is_set():
+                self.due.clear()
+                self._delay = RETRY[0]
+            else:
+                self._delay = min(2 * self._delay, RETRY[1])
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
         self._opened(self)
+        health = Health(self._spec, self._thresholds, monotonic()) if self._thresholds else None
+        wrong: tuple[str, ...] = ()
         while not self.stopped.is_set():
             sample = self.sensor.read(READ)
             if sample is not None:
                 self._delay = RETRY[0]
+            if health is not None:
+                found = health.check(sample, monotonic(), self._beside(self))
+                self.lag = health.lag
+                if found != wrong:
+                    wrong = found
+                    self._felt(self, found)
+                if health.hopeless:
+                    raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
+            if sample is not None and not wrong:
                 self._gave(self, sample)

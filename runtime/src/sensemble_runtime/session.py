@@ -8,31 +8,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Self
 
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.health import DEFAULT, Thresholds
+from sensemble_sensors.sensor import Sensor
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
-from sensemble_runtime.errors import SensembleRuntimeError
-from sensemble_runtime.events import Event, Kind, LiveSetEvent, SensorEvent, explain
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.reading import Reader
 from sensemble_runtime.records import Records
-from sensemble_runtime.windows import SampleError
+from sensemble_runtime.suite import Suite
 
 ALIGN = (
     0.01  # seconds that a complete window waits for the others', so that what ends together pools together
 )
 CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
+KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
-
-
-class SessionError(SensembleRuntimeError):
-    """A session was asked for what it cannot do, or a sensor keeps it from closing."""
 
 
 class Session:
@@ -42,11 +37,13 @@ class Session:
     is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
-    attached last feeds it; when that one is lost, the one before takes over.
+    attached last feeds it; while that one is lost or unwell, the one before takes over.
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         record: a record file to which to add a run with every prediction.
+        health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
+            never, for what is played rather than captured.
         on_event: called with every event, in order, from a thread of the session; it may call any method.
 
     Attributes:
@@ -61,6 +58,7 @@ class Session:
         bundle: Bundle,
         *,
         record: Path | None = None,
+        health: Thresholds | None = DEFAULT,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.missed = 0
@@ -72,18 +70,20 @@ class Session:
         # The lock of everything below; notified when any of it changes.
         self._changed = threading.Condition()
         self._composition = Composition(bundle)
-        self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
-        self._running: list[Reader] = []  # whose threads may still run
-        self._names: set[str] = set()  # ever attached
-        self._giving: set[Reader] = set()  # have given a sample since they were opened
-        self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
-        self._told: dict[str, tuple[Kind, str]] = {}  # by name, so that a retry tells only what is new
+        self._suite = Suite(
+            bundle,
+            self._composition,
+            health,
+            self._changed,
+            pending=lambda modality: modality in {*self._composition.ready, *self._encoding},
+            left=self._note_live,
+            send=self._send,
+        )
         self._encoding: set[str] = set()
         self._live: tuple[str, ...] = ()
         self._predictions: deque[Prediction] = deque()
         self._outbox: deque[Prediction | Event] = deque()
         self._closed = False
-        self._over = False  # the last sensor has ended by itself
         self._outbox_complete = False
         self._error: Exception | None = None
         self._raised = False
@@ -102,7 +102,7 @@ class Session:
     def __iter__(self) -> Iterator[Prediction]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._predictions or self._stopped or self._over)
+                self._changed.wait_for(lambda: self._predictions or self._stopped or self._suite.over)
                 if not self._predictions:
                     self._raise_once()
                     return
@@ -127,28 +127,7 @@ class Session:
         with self._changed:
             if self._stopped:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
-            if sensor.modality not in self._bundle.specs:
-                raise SessionError(
-                    f"{sensor.name}: the bundle has no encoder for {sensor.modality!r}; "
-                    f"it has {', '.join(self._bundle.modalities)}"
-                )
-            if any(reader.sensor is sensor for reader in self._readers.values()):
-                raise SessionError(f"{sensor.name}: already attached; detach it first")
-            names = (sensor.name if n == 1 else f"{sensor.name} ({n})" for n in count(1))
-            name = next(name for name in names if name not in self._readers)
-            self._running = [reader for reader in self._running if reader.thread.is_alive()]
-            before = [reader.thread for reader in self._running if reader.sensor is sensor]
-            spec = self._bundle.specs[sensor.modality]
-            reader = Reader(
-                name, sensor, spec, before, opened=self._opened, gave=self._gave, failed=self._failed
-            )
-            self._over = False
-            self._names.add(name)
-            self._told.pop(name, None)
-            self._readers[name] = reader
-            self._running.append(reader)
-            reader.thread.start()
-        return name
+            return self._suite.attach(sensor)
 
     def detach(self, name: str) -> None:
         """Stop reading a sensor; its modality leaves the live set before this returns.
@@ -159,15 +138,12 @@ class Session:
             SessionError: no sensor of that name was ever attached.
         """
         with self._changed:
-            if name not in self._names:
-                attached = ", ".join(self._readers) or "none"
-                raise SessionError(f"{name}: no such sensor was attached; now attached: {attached}")
-            reader = self._readers.pop(name, None)
-            if reader is not None:
-                reader.stopped.set()
-                self._leave(reader)
-                self._tell(reader, "detached", "")
-                self._changed.notify_all()
+            self._suite.detach(name)
+
+    def retry(self, name: str) -> bool:
+        """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
+        with self._changed:
+            return self._suite.retry(name)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
@@ -178,12 +154,15 @@ class Session:
         """
         with self._changed:
             self._closed = True
-            self._stop_readers()
-            readers = list(self._running)
+            readers = self._suite.stop()
         deadline = time.monotonic() + CLOSE
         _join(self._encoder)
         for reader in readers:
             _join(reader.thread, deadline - time.monotonic())
+        for reader in readers:
+            if reader.thread.is_alive():
+                reader.kill()
+                _join(reader.thread, KILL)
         with self._changed:
             self._outbox_complete = True
             for modality in self._bundle.modalities:
@@ -196,58 +175,6 @@ class Session:
         stuck = ", ".join(reader.name for reader in readers if reader.thread.is_alive())
         if stuck:
             raise SessionError(f"{stuck}: did not stop within {CLOSE:g} s; its thread is left behind")
-
-    # What the readers tell.
-
-    def _opened(self, reader: Reader) -> None:
-        self._load(reader.modality)
-        with self._changed:
-            if not reader.stopped.is_set():
-                self._tell(reader, "attached", "")
-
-    def _gave(self, reader: Reader, sample: Sample) -> None:
-        modality = reader.modality
-        if sample.modality != modality:
-            raise SampleError(f"{modality}: gave a sample of {sample.modality}")
-        with self._changed:
-            absent = modality not in self._composition.modalities and not reader.stopped.is_set()
-        if absent:
-            self._load(modality)
-        with self._changed:
-            if reader.stopped.is_set():
-                return
-            self._giving.add(reader)
-            givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
-            if givers[-1] is not reader:
-                return
-            self._composition.add(modality)
-            if self._feeding.get(modality) is not reader:
-                self._feeding[modality] = reader
-                sample = replace(sample, cut=True)
-            self._composition.push(sample)
-            if self._composition.ready:
-                self._changed.notify_all()
-
-    def _failed(self, reader: Reader, error: Exception) -> None:
-        kind, reason = explain(error)
-        with self._changed:
-            if kind == "ended":
-                self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
-            self._leave(reader)
-            if kind == "failed" or not reader.stopped.is_set():
-                self._tell(reader, kind, reason)
-            if kind in ("ended", "failed"):
-                reader.stopped.set()
-                if self._readers.get(reader.name) is reader:
-                    del self._readers[reader.name]
-                    self._over = not self._readers
-            self._changed.notify_all()
-
-    def _load(self, modality: str) -> None:
-        """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
-        self._bundle.load(modality)
-        if modality == "text":
-            self._bundle.tokenize("")
 
     # What the other threads run.
 
@@ -319,19 +246,7 @@ class Session:
 
     @property
     def _all_ready(self) -> bool:
-        return {reader.modality for reader in self._readers.values()} <= set(self._composition.ready)
-
-    def _has_window(self, reader: Reader) -> bool:
-        """Whether a window of `reader` is still to be encoded, or being so."""
-        feeds = self._feeding.get(reader.modality) is reader
-        return feeds and reader.modality in {*self._composition.ready, *self._encoding}
-
-    def _leave(self, reader: Reader) -> None:
-        self._giving.discard(reader)
-        if self._feeding.get(reader.modality, reader) is reader:
-            self._feeding.pop(reader.modality, None)
-            self._composition.remove(reader.modality)
-            self._note_live()
+        return self._suite.modalities <= set(self._composition.ready)
 
     def _note_live(self) -> None:
         now = time.monotonic()
@@ -340,24 +255,14 @@ class Session:
             self._live = live
             self._send(LiveSetEvent(now, live))
 
-    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
-        if self._told.get(reader.name) != (kind, reason):
-            self._told[reader.name] = (kind, reason)
-            self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))
-
     def _send(self, event: Event) -> None:
         self._outbox.append(event)
-        self._changed.notify_all()
-
-    def _stop_readers(self) -> None:
-        for reader in self._readers.values():
-            reader.stopped.set()
         self._changed.notify_all()
 
     def _break(self, error: Exception) -> None:
         with self._changed:
             self._error = self._error or error
-            self._stop_readers()
+            self._suite.stop()
 
     def _raise_once(self) -> None:
         if self._error is not None and not self._raised:

@@ -45,8 +45,8 @@ class Camera:
     played in real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
 
     Args:
-        source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0), the address of a
-            stream (http://, rtsp://, ...), or a video file.
+        source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 whenever the camera
+            is opened), the address of a stream (http://, rtsp://, ...), or a video file.
         name: what the sensor is called; by default, after its source.
     """
 
@@ -54,7 +54,7 @@ class Camera:
 
     def __init__(self, source: int | str | Path, name: str | None = None) -> None:
         self.name = name or f"camera {source}"
-        self._source = _source(source)
+        self._given = source
         self._box: Mailbox | None = None
         self._stop = Event()
         self._thread = Thread()
@@ -70,15 +70,16 @@ class Camera:
             raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
         self.close()
         cv2 = opencv()
-        if isinstance(self._source, str):
+        source = _source(self._given)
+        if isinstance(source, str):
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
             options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
-            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, options)
+            capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
         else:
-            capture = cv2.VideoCapture(self._source if isinstance(self._source, int) else str(self._source))
+            capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         if not capture.isOpened():
-            raise SensorUnavailableError(f"{self.name}: {_remedy(self._source)}")
-        shots = (_played if isinstance(self._source, Path) else _captured)(capture, spec, self.name)
+            raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
+        shots = (_played if isinstance(source, Path) else _captured)(capture, spec, self.name)
         self._stop, self._box = Event(), Mailbox(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(

@@ -1,11 +1,13 @@
-"""Captions as a sensor: lines of standard input, a text file or a named pipe; subtitles in their own time."""
+"""Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles in their own time."""
 
 import os
 import select
+import socket
 import stat
 from collections import deque
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.parse import urlsplit
 
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
@@ -13,6 +15,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.subtitles import read_subtitles
 
 _LONGEST = 1 << 16  # bytes of a line; a longer one is no caption
+_PATIENCE = 5.0  # seconds that a connection may take
 _STDIN = 0
 
 
@@ -20,8 +23,9 @@ class Captions:
     """Gives each line that is not blank as a caption, or each cue of a .srt or .vtt file when its time comes.
 
     Args:
-        source: "-" for standard input, or a file. A named pipe stays open when its writers leave, for others
-            to come; standard input and files end.
+        source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
+            open when its writers leave, for others to come, and is lost when it is removed; a socket is lost
+            when its other side hangs up; standard input and files end.
         name: what the sensor is called; by default, after its source.
     """
 
@@ -36,8 +40,8 @@ class Captions:
         """Open the source; subtitles begin to play now.
 
         Raises:
-            SensorUnavailableError: there is no such file, it cannot be read, a subtitle file is not what its
-                format says, or `spec` is not one of text.
+            SensorUnavailableError: there is no such file or socket, it cannot be read, a subtitle file is not
+                what its format says, or `spec` is not one of text.
         """
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
@@ -47,7 +51,9 @@ class Captions:
             timed = path.suffix.lower() in {".srt", ".vtt"}
             self._lines = _Cues(path, self.name) if timed else _Lines(self._source, self.name)
         except OSError as error:
-            raise SensorUnavailableError(f"{self.name}: cannot be opened ({error.strerror})") from error
+            raise SensorUnavailableError(
+                f"{self.name}: cannot be opened ({error.strerror or error})"
+            ) from error
         except BadDataError as error:
             raise SensorUnavailableError(str(error)) from error
 
@@ -69,8 +75,9 @@ class _Lines:
 
     def __init__(self, source: str | Path, name: str) -> None:
         self._name = name
-        self._file = _STDIN if str(source) == "-" else os.open(source, _flags(Path(source)))
-        os.fstat(self._file)  # standard input may have been closed
+        self._source = str(source)
+        self._file = _STDIN if self._source == "-" else _opened(self._source)
+        self._kind = stat.S_IFMT(os.fstat(self._file).st_mode)  # standard input may have been closed
         self._partial = b""
         self._whole: deque[bytes] = deque()
         self._over = False
@@ -89,6 +96,7 @@ class _Lines:
                 raise SensorEndedError(f"{self._name}: has ended")
             try:
                 if not select.select([self._file], [], [], max(until - monotonic(), 0.0))[0]:
+                    self._check()
                     return None
                 data = os.read(self._file, _LONGEST)
             except OSError as error:
@@ -96,6 +104,8 @@ class _Lines:
             self._take(data)
 
     def _take(self, data: bytes) -> None:
+        if not data and self._kind == stat.S_IFSOCK:
+            raise SensorLostError(f"{self._name}: its other side hung up")
         *whole, self._partial = (self._partial + data).split(b"\n")
         self._whole.extend(whole)
         if not data:
@@ -104,14 +114,34 @@ class _Lines:
         elif len(self._partial) > _LONGEST:
             raise SensorLostError(f"{self._name}: a line is longer than {_LONGEST} bytes; is this a text?")
 
+    def _check(self) -> None:
+        """See whether a named pipe is still the one that writers find; a removed one is silent for ever."""
+        if self._kind == stat.S_IFIFO and self._file != _STDIN:
+            try:
+                there = os.path.samestat(Path(self._source).stat(), os.fstat(self._file))
+            except FileNotFoundError:
+                there = False
+            if not there:
+                raise SensorLostError(f"{self._name}: the pipe was removed")
+
     def close(self) -> None:
         if self._file != _STDIN:
             os.close(self._file)
 
 
-def _flags(path: Path) -> int:
-    """How to open a file; a named pipe also for writing, so that it does not end with its last writer."""
-    return os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(path.stat().st_mode) else os.O_RDONLY
+def _opened(source: str) -> int:
+    """Open a file or socket; a named pipe also for writing, so that it does not end with its last writer."""
+    if source.startswith("tcp://"):
+        address = urlsplit(source)
+        if address.hostname is None or address.port is None:
+            raise OSError(None, "an address is tcp://HOST:PORT")
+        return socket.create_connection((address.hostname, address.port), _PATIENCE).detach()
+    mode = Path(source).stat().st_mode
+    if stat.S_ISSOCK(mode):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(source)
+            return connection.detach()
+    return os.open(source, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
 
 
 class _Cues:

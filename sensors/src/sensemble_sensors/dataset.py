@@ -124,10 +124,11 @@ def _check_new(example: Example, examples: dict[str, Example]) -> None:
 
 
 class _Root:
-    """A dataset's folder, and where the files in it really are; each folder in it is looked up once."""
+    """A dataset's folder, and where the files in it really are; each folder and shard is looked up once."""
 
     def __init__(self, folder: Path) -> None:
         self.path = os.path.realpath(folder)
+        self.shards: dict[str, int] = {}  # those that were found to lie in the folder, and their bytes
         self._folders: dict[PurePosixPath, str] = {}
 
     def locate(self, path: PurePosixPath) -> str:
@@ -184,20 +185,22 @@ class _Line:
         if relative is None:
             return None
         inside = shards.parse(relative)
-        path = PurePosixPath(inside[0] if inside else relative)
-        if path.is_absolute() or ".." in path.parts or "\0" in relative:
-            raise BadDataError(
-                f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
-            )
-        target = root.locate(path)
-        if target != root.path and not target.startswith(os.path.join(root.path, "")):
-            raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
-        if not os.path.isfile(target):
-            raise BadDataError(f"{name}: there is no file {str(path)!r}")
-        if inside and os.path.getsize(target) < inside[1] + inside[2]:
-            raise BadDataError(
-                f"{name}: {str(path)!r} is cut short: it has no {inside[2]} bytes at {inside[1]}"
-            )
+        place = inside[0] if inside else relative
+        if place not in root.shards:
+            path = PurePosixPath(place)
+            if path.is_absolute() or ".." in path.parts or "\0" in place:
+                raise BadDataError(
+                    f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
+                )
+            target = root.locate(path)
+            if target != root.path and not target.startswith(os.path.join(root.path, "")):
+                raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
+            if not os.path.isfile(target):
+                raise BadDataError(f"{name}: there is no file {place!r}")
+            if inside:
+                root.shards[place] = os.path.getsize(target)
+        if inside and root.shards[place] < inside[1] + inside[2]:
+            raise BadDataError(f"{name}: {place!r} is cut short: it has no {inside[2]} bytes at {inside[1]}")
         return folder / relative
 
 

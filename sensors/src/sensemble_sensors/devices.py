@@ -4,8 +4,12 @@ OpenCV and PortAudio are loaded when they are first asked for: a process that us
 missing one is an error only to who needs it.
 """
 
+import json
 import os
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,14 +17,26 @@ from types import ModuleType
 from sensemble_sensors.errors import SensorUnavailableError
 
 _PROBED = 4  # how many camera numbers are tried where the system has no list of them
+_LISTED = Path("/sys/class/video4linux")
+_LINKS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
+_PATIENCE = 15.0  # seconds that a process may take to list the microphones
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A camera or a microphone: `id` is what `Camera` or `Microphone` takes, `name` is for people."""
+    """Something that a sensor can be opened on.
 
+    Attributes:
+        modality: of what it gives.
+        id: what `Camera` or `Microphone` takes, as long as nothing is plugged or unplugged.
+        name: for people.
+        key: what `Camera`, `Microphone` or `Captions` takes, the same whenever the device is plugged in.
+    """
+
+    modality: str
     id: str
     name: str
+    key: str
 
 
 def cameras() -> list[Device]:
@@ -30,14 +46,17 @@ def cameras() -> list[Device]:
         SensorUnavailableError: OpenCV cannot be loaded; says what to install.
     """
     cv2 = opencv()
-    listed = Path("/sys/class/video4linux")
     if not Path("/sys").is_dir():
         numbers = [number for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
-        return [Device(str(number), f"camera {number}") for number in numbers]
+        return [Device("video", str(number), f"camera {number}", str(number)) for number in numbers]
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
-    nodes = [node for node in listed.glob("video*") if (node / "index").read_text().strip() == "0"]
+    nodes = [node for node in _LISTED.glob("video*") if (node / "index").read_text().strip() == "0"]
     found = {int(node.name.removeprefix("video")): (node / "name").read_text().strip() for node in nodes}
-    return [Device(str(number), name) for number, name in sorted(found.items())]
+    links = {link.resolve().name: str(link) for folder in reversed(_LINKS) for link in folder.glob("*")}
+    return [
+        Device("video", str(number), name, links.get(f"video{number}", str(number)))
+        for number, name in sorted(found.items())
+    ]
 
 
 def microphones() -> list[Device]:
@@ -46,8 +65,34 @@ def microphones() -> list[Device]:
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
     """
-    devices = portaudio().query_devices()
-    return [Device(str(d["index"]), str(d["name"])) for d in devices if d["max_input_channels"] > 0]
+    found = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
+    names = Counter(str(device["name"]) for device in found)
+    return [
+        # PortAudio's numbers change whenever something is plugged in; a name that two have is no name.
+        Device("audio", number, name, name if names[name] == 1 else number)
+        for number, name in ((str(device["index"]), str(device["name"])) for device in found)
+    ]
+
+
+def microphones_afresh() -> list[Device]:
+    """Return the sound devices that have an input now, listed by a process of its own.
+
+    PortAudio looks for devices only when it starts, and starting it again would stop what is open here.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
+    """
+    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices"]
+    try:
+        listing = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=True)
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise SensorUnavailableError(
+            reason or f"the list of microphones ended with status {error.returncode}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise SensorUnavailableError(f"PortAudio does not list its devices in {_PATIENCE:g} s") from error
+    return [Device(**fields) for fields in json.loads(listing.stdout)]
 
 
 def opencv() -> ModuleType:
@@ -82,3 +127,10 @@ def portaudio() -> ModuleType:
             f"PortAudio cannot be loaded ({error}); install it by `apt-get install libportaudio2` "
             "(Debian, Ubuntu) or `brew install portaudio` (macOS)"
         ) from error
+
+
+if __name__ == "__main__":
+    try:
+        json.dump([asdict(device) for device in microphones()], sys.stdout)
+    except SensorUnavailableError as error:
+        sys.exit(str(error))

@@ -1,5 +1,6 @@
 """A microphone as a sensor, through PortAudio."""
 
+import sys
 from threading import Lock
 from time import monotonic
 from types import ModuleType
@@ -66,9 +67,10 @@ class Microphone:
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives audio, not {spec.modality}")
         self.close()
+        fresh = "sounddevice" not in sys.modules
         library = portaudio()
         with _opening:
-            if not _open:
+            if not _open and not fresh:
                 # PortAudio looks for devices only when it starts: one plugged in since is seen after this.
                 library._terminate()  # noqa: SLF001
                 library._initialize()  # noqa: SLF001

@@ -10,6 +10,7 @@ from sensemble_train import presets
 from sensemble_train.clip_tokens import clip_tokenizer
 from sensemble_train.clip_weights import initialize, read_clip
 from sensemble_train.config import Config
+from sensemble_train.contrastive import LOG_SCALE
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.model import Description, Model, load_model
 from sensemble_train.tokens import train_tokenizer
@@ -17,20 +18,23 @@ from sensemble_train.tokens import train_tokenizer
 _PAPERS = {"vit_b16": presets.vit_b16, "clip_b16": presets.clip_b16, "mae_b16": presets.mae_b16}
 
 
-def new_model(config: Config, dataset: Dataset) -> Model:
-    """Make the model that `config` describes for `dataset`; what is random comes from torch's global generator.
+def new_model(config: Config, dataset: Dataset) -> tuple[Model, float]:
+    """Make the model that `config` describes for `dataset`; draws from torch's global generator.
+
+    Returns:
+        The model, and the logarithm of the inverse temperature with which contrastive learning begins.
 
     Raises:
         ConfigurationError: the dataset or the settings do not fit the model.
         CheckpointError: a file of weights or merges cannot be used.
     """
     if config.initialize and Path(config.initialize).is_dir():
-        return _of_another_run(Path(config.initialize), presets.describe(dataset))
+        return _of_another_run(Path(config.initialize), presets.describe(dataset)), LOG_SCALE
     description = _description(config, dataset)
     model = Model(description, _tokenizer(config, description, dataset))
-    if config.initialize:
-        initialize(model, read_clip(Path(config.initialize)))
-    return model
+    if not config.initialize:
+        return model, LOG_SCALE
+    return model, initialize(model, read_clip(Path(config.initialize)))
 
 
 def _description(config: Config, dataset: Dataset) -> Description:

@@ -8,6 +8,7 @@ from typing import Literal
 from sensemble_runtime.decode import DecodeError, decode, document
 from sensemble_sensors.media import PLAIN, Sampling
 
+from sensemble_train.augment import AugmentConfig
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.parallel import ScaleConfig
@@ -29,6 +30,7 @@ class Config:
         stream: decode examples whenever they are needed, instead of keeping them all in memory.
         sampling: how a window is taken out of a longer example, where they are streamed.
         skip_bad: log an example that cannot be decoded and take the next, where they are streamed.
+        augment: what is changed at random in training (App. E).
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
         distill: at most how many unlabelled examples make D_SD. As many as `digits` has: a student that sees
             few learns them by heart.
@@ -49,6 +51,7 @@ class Config:
     stream: bool = False
     sampling: Sampling = PLAIN
     skip_bad: bool = False
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     everything: bool = False
     distill: int = 2700
     held_out: float = 0.0

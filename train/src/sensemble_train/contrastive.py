@@ -16,6 +16,9 @@ from sensemble_train.parallel import accumulating, gather
 MAX_SCALE = 100.0
 """Largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)."""
 
+LOG_SCALE = math.log(1 / 0.07)
+"""Logarithm of the inverse temperature with which CLIP began."""
+
 
 class Contrastive(Objective):
     """The mean of CLIP's symmetric loss over all n-choose-2 pairs, with a learned temperature.
@@ -24,13 +27,17 @@ class Contrastive(Objective):
     and those of a rank's micro-batches too (Gao et al., 2021, "Scaling deep contrastive learning batch size
     under memory limited setup": embed without gradients, take the loss's gradient with respect to the
     embeddings, embed again and go on backward from there).
+
+    Args:
+        model: its encoders are trained in place.
+        log_scale: the logarithm of the inverse temperature to begin with.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, log_scale: float = LOG_SCALE) -> None:
         super().__init__(model)
         model.head.requires_grad_(requires_grad=False)
         # Of one element, for FSDP takes no scalars.
-        self.log_scale = nn.Parameter(torch.tensor([math.log(1 / 0.07)]))
+        self.log_scale = nn.Parameter(torch.tensor([log_scale]))
 
     def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor]:
         """Return the embeddings, modality -> float32 [B, d], and the logarithm of the inverse temperature."""

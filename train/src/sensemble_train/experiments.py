@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from sensemble_sensors.media import Sampling
 
+from sensemble_train.augment import PAPER, AugmentConfig
 from sensemble_train.config import Config
+from sensemble_train.mae import MAEConfig
 from sensemble_train.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.parallel import ScaleConfig
 from sensemble_train.pretrain import PretrainConfig
@@ -21,8 +23,12 @@ def digits(data: str) -> Config:
 
 
 def digits_mae(data: str) -> Config:
-    """The embedded dataset by masked autoencoding, which needs more steps and no large batches."""
-    return Config(data, pretrain=PretrainConfig(objective="mae", steps=600, batch=50, warmup=60))
+    """The embedded dataset by masked autoencoding."""
+    mae = MAEConfig(width=64, depth=2, heads=4)
+    return Config(
+        data,
+        pretrain=PretrainConfig(objective="mae", mae=mae, steps=600, batch=50, warmup=60),
+    )
 
 
 def audioset_contrastive(data: str) -> Config:
@@ -33,6 +39,7 @@ def audioset_contrastive(data: str) -> Config:
         model="clip_b16",
         stream=True,
         sampling=Sampling(stride=32, zoom=_CROPS),
+        augment=PAPER,
         distill=20_000,
         pretrain=PretrainConfig(
             steps=0, epochs=32, batch=1024, learning_rate=8e-4, warmup=1000, weight_decay=0.05
@@ -64,7 +71,13 @@ def kinetics(data: str) -> Config:
 def imagenet_captions(data: str) -> Config:
     """ImageNet-Captions on CLIP's own encoders (Table 11): give `initialize` and `merges`."""
     like = audioset_contrastive(data)
-    return replace(like, sampling=Sampling(), held_out=0.2, pretrain=replace(like.pretrain, epochs=0))
+    return replace(
+        like,
+        sampling=Sampling(),
+        augment=AugmentConfig(),
+        held_out=0.2,
+        pretrain=replace(like.pretrain, epochs=0),
+    )
 
 
 EXPERIMENTS: dict[str, Callable[[str], Config]] = {

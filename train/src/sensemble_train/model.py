@@ -60,6 +60,9 @@ class Model(nn.Module):
         self.encoders = nn.ModuleDict({m: ENCODERS[m](specs[m], configs[m]) for m in sorted(specs)})
         if description.shared:
             _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
+        self._copies = _copies(self)
+        self.register_state_dict_post_hook(_leave_out_copies)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_copies_back)  # type: ignore[no-untyped-call]
         self.head = nn.Linear(next(iter(configs.values())).embedding, len(description.labels))
 
     @property
@@ -96,6 +99,27 @@ def _share(trunks: list[Trunk], count: int) -> None:
         for block in range(len(first.blocks) - count, len(first.blocks)):
             trunk.blocks[block] = first.blocks[block]
         trunk.norm = first.norm
+
+
+def _copies(model: nn.Module) -> dict[str, str]:
+    """Return the names under which a parameter appears again -> the one under which it appears first."""
+    first: dict[int, str] = {}
+    named = {
+        name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)
+    }
+    return {name: kept for name, kept in named.items() if name != kept}
+
+
+def _leave_out_copies(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
+    """Give a state dict every parameter once, as the files want it."""
+    for name in model._copies:  # noqa: SLF001 - a hook of the model's own
+        state.pop(prefix + name, None)
+
+
+def _put_copies_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    for name, kept in model._copies.items():  # noqa: SLF001 - a hook of the model's own
+        if prefix + kept in state:
+            state.setdefault(prefix + name, state[prefix + kept])
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -6,18 +6,23 @@ two million examples, every worker would come to hold gigabytes of its own.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from sensemble_sensors.dataset import MEDIA, Example
+
+_FIELDS = tuple(field.name for field in fields(Example))
 
 
 class Packed:
     """A sequence of examples, kept as bytes and made anew each time one is asked for."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        lines = [json.dumps(asdict(example), default=str).encode() for example in examples]
+        lines = [
+            json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
+            for example in examples
+        ]
         self._ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
         self._bytes = np.frombuffer(b"".join(lines), np.uint8)
 
@@ -29,6 +34,6 @@ class Packed:
             raise IndexError(f"example {index} of {len(self)}")
         index %= len(self)
         begin = self._ends[index - 1] if index else 0
-        fields = json.loads(self._bytes[begin : self._ends[index]].tobytes())
-        media = {kind: Path(fields[kind]) for kind in MEDIA if fields[kind] is not None}
-        return Example(**fields | media | {"labels": tuple(fields["labels"])})
+        values = json.loads(self._bytes[begin : self._ends[index]].tobytes())
+        media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
+        return Example(**values | media | {"labels": tuple(values["labels"])})

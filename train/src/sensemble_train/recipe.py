@@ -72,9 +72,9 @@ class _Run:
 
     def train(self, dataset: Dataset, wanted: Sequence[tuple[str, ...]]) -> None:
         torch.manual_seed(self.config.seed)
-        model = new_model(self.config, dataset)
+        model, log_scale = new_model(self.config, dataset)
         sources = {split: self._source(model, split, dataset) for split in ("pretrain", "train", "eval")}
-        model = self._pretrained(model, sources["pretrain"])
+        model = self._pretrained(model, sources["pretrain"], log_scale)
         sources |= self._split(sources)
         embedded = embed(model, sources["train"], self._loop("embed"))
         # Whatever no other job has, first; then what others had, in case one of them died.
@@ -105,11 +105,13 @@ class _Run:
         features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
         return Clips(features, raw.present, raw.targets)
 
-    def _pretrained(self, model: Model, unlabelled: Source) -> Model:
+    def _pretrained(self, model: Model, unlabelled: Source, log_scale: float) -> Model:
         folder, config = self.out / "pretrained", self.config.pretrain
         loop = self._loop("pretrain", folder)
         with runs.claimed(self.out, "pretrained", self.world, wait=True):
-            return runs.model_of(folder, self.world, lambda: pretrain(model, unlabelled, config, loop))
+            return runs.model_of(
+                folder, self.world, lambda: pretrain(model, unlabelled, config, loop, log_scale)
+            )
 
     def _split(self, sources: Mapping[str, Source]) -> dict[str, Source]:
         """Return the labelled examples D_T, and D_SD to distil on: of pretraining's or held out of them."""
@@ -170,7 +172,8 @@ class _Run:
             self._seed(stage),
             self.config.scale,
             self.world,
-            progress=partial(self._tell, stage),
+            self.config.augment,
+            partial(self._tell, stage),
         )
 
     def _seed(self, purpose: str) -> int:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from sensemble_train import checkpoint
+from sensemble_train.augment import AugmentConfig, augment
 from sensemble_train.data import Source
 from sensemble_train.model import Model
 from sensemble_train.objective import Objective, Part
@@ -42,7 +43,7 @@ class Loop:
         seed: draws the batches, and all that is random in a step.
         scale: ranks, precision, memory, checkpoints.
         world: the ranks.
-        augment: changes a batch of features at random (App. E); None to leave it as it is.
+        augment: what is changed in a batch at random.
         progress: told of every step.
     """
 
@@ -50,7 +51,7 @@ class Loop:
     seed: int
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     world: World = field(default_factory=alone)
-    augment: Callable[[Part], Part] | None = None
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     progress: Progress = lambda _done, _steps: None
 
 
@@ -74,6 +75,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         for number, source in enumerate(sources)
     ]
     model = objective.model
+    classes = len(model.description.labels)
     module = distribute(objective.train(), scale, world)
     learning = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, settings.learning_rate, weight_decay=settings.weight_decay)
@@ -88,13 +90,11 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             began = perf_counter()
             loaded = [next(stream) for stream in streams]
             waited = perf_counter() - began
+            _reseed(loop, step, -1)
             batch = tuple(
-                model.front(clips) if source.raw else clips
+                augment(model.front(clips) if source.raw else clips, loop.augment, classes)
                 for source, clips in zip(sources, loaded, strict=True)
             )
-            _reseed(loop, step, -1)
-            if loop.augment is not None:
-                batch = loop.augment(batch)
             rate = settings.rate(step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate

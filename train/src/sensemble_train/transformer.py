@@ -1,12 +1,10 @@
-"""The parts of a vision transformer, written to be lowered (DESIGN, "One front end").
-
-Attention is spelled out with `bmm` and every shape is static, so that one XNNPACK subgraph takes all of it.
-"""
+"""The parts of a vision transformer; every shape is static, so that they can be lowered."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Activation = Literal["relu", "gelu", "quick_gelu"]
 
@@ -23,7 +21,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.G
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, spelled out as scale, q k^T, softmax and v."""
+    """Multi-head self-attention; export spells it out for the backend (`sensemble_export.rewrite`)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -34,17 +32,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Attend over x [B, N, width]; `bias` [B, 1, 1, N] or [1, 1, N, N] is added to the scores."""
         batch, count, width = x.shape
-        qkv = self.qkv(x).reshape(batch, count, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
-        # Slices of whole heads, for XNNPACK takes slices and no selections; nor expansions, for the bias.
-        rows = batch * self.heads
-        qkv = qkv.reshape(3 * rows, count, self.size)
-        q, k, v = qkv[:rows], qkv[rows : 2 * rows], qkv[2 * rows :]
-        scores = torch.bmm(q * self.size**-0.5, k.transpose(1, 2))
-        if bias is not None:
-            scores = (scores.view(batch, self.heads, count, count) + bias).view(-1, count, count)
-        mixed = torch.bmm(scores.softmax(dim=-1), v)
-        mixed = mixed.reshape(batch, self.heads, count, self.size).permute(0, 2, 1, 3)
-        return self.out(mixed.reshape(batch, count, width))  # type: ignore[no-any-return]
+        qkv = self.qkv(x).view(batch, count, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], attn_mask=bias)
+        return self.out(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Event
+from time import monotonic
 
 from sensemble_sensors import devices
 from sensemble_sensors.devices import Device
 from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.watcher import Appeared, Blind, Disappeared, News, Watcher
 
 from sensemble_apps.arguments import Doctor
+from sensemble_apps.names import SENSORS
 from sensemble_apps.output import say
+from sensemble_apps.plugs import finders
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,23 @@ class Finding:
     text: str
 
 
-def main(arguments: Doctor) -> None:  # noqa: ARG001 - every command takes its arguments
-    """Print one line a finding."""
+def main(arguments: Doctor) -> None:
+    """Print one line a finding, and then, if asked to watch, one line for each device that comes or goes."""
     for finding in examine():
         say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
+    if arguments.watch:
+        began = monotonic()
+        with Watcher(finders(("audio", "video")), lambda news: say(_news(news, monotonic() - began))):
+            Event().wait()
+
+
+def _news(news: News, time: float) -> str:
+    match news:
+        case Blind(reason):
+            return f"{time:8.2f} s  blind        {reason}"
+        case Appeared(device) | Disappeared(device):
+            what = "appeared" if isinstance(news, Appeared) else "disappeared"
+            return f"{time:8.2f} s  {what:<12} {SENSORS[device.modality]} {device.key}: {device.name}"
 
 
 def examine() -> Iterator[Finding]:

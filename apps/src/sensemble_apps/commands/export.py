@@ -1,12 +1,14 @@
 """`sensemble export`: a trained model of a run, quantized and lowered into the run's bundle."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from sensemble_export import search
 from sensemble_export.bundle import Origin, export_bundle, floats, workshop, write_bundle
+from sensemble_export.lowering import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, plan
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
@@ -92,15 +94,17 @@ def export(
                 jobs=jobs,
                 progress=progress,
             )
-            return
-        with workshop(model, run / BUNDLE, calibration, held_out) as shop:
-            chosen: list[Job] = []
-            for target in targets:
-                found = search.options(shop, target, partial(_stage, advance, target))
-                show(target, found, budget, run / TRADE_OFF.format(target=target))
-                chosen += search.best(found, budget).jobs
-            shop.make(floats(chosen))
-            write_bundle(shop, chosen, run / BUNDLE, origin)
+        else:
+            with workshop(model, run / BUNDLE, calibration, held_out) as shop:
+                chosen: list[Job] = []
+                for target in targets:
+                    found = search.options(shop, target, partial(_stage, advance, target))
+                    show(target, found, budget, run / TRADE_OFF.format(target=target))
+                    chosen += search.best(found, budget).jobs
+                shop.make(floats(chosen))
+                write_bundle(shop, chosen, run / BUNDLE, origin)
+    for line in describe_lowering(run / BUNDLE / FILE_NAME):
+        sys.stderr.write(line + "\n")
 
 
 def _stage(advance: Callable[[str, int, int], None], target: str, stage: str) -> Callable[[int, int], None]:

@@ -3,18 +3,18 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_sensors.camera import Camera
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.dataset import Example, read_dataset
-from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.sensor import Sensor
 
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
+from sensemble_apps.plugs import capture, finders, plug
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.stream import Change, Said, Stream
 from sensemble_apps.views import JsonView, LineView, View
@@ -36,9 +36,9 @@ def main(arguments: Run) -> None:
 
 def _check(arguments: Run) -> None:
     devices = (arguments.camera, arguments.microphone, arguments.captions)
-    sources = (any(devices), arguments.media is not None, arguments.replay is not None)
+    sources = (any(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
     if sum(sources) != 1:
-        raise InputError("give --replay FOLDER, --media FILE, or some of --camera, --microphone, --captions")
+        raise InputError("give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch")
     if (arguments.fast or arguments.unplug) and arguments.replay is None:
         raise InputError("--fast and --unplug are for --replay")
     if arguments.fast and arguments.record is not None:
@@ -52,7 +52,15 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
     if arguments.media is not None:
         return live.media(bundle, arguments.media, arguments.record)
     if arguments.replay is None:
-        return live.devices(bundle, _sensors(arguments), arguments.record)
+        sensors = _sensors(arguments)
+        unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
+        return live.devices(
+            bundle,
+            sensors,
+            arguments.record,
+            finders=finders(unnamed) if arguments.watch else (),
+            make=partial(plug, in_process=arguments.in_process),
+        )
     examples = _examples(arguments.replay, arguments.split)[: arguments.examples]
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
@@ -63,9 +71,9 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
 def _sensors(arguments: Run) -> list[Sensor]:
     sensors: list[Sensor] = []
     if arguments.camera is not None:
-        sensors.append(Camera(arguments.camera))
+        sensors.append(capture("video", arguments.camera, in_process=arguments.in_process))
     if arguments.microphone is not None:
-        sensors.append(Microphone(arguments.microphone))
+        sensors.append(capture("audio", arguments.microphone, in_process=arguments.in_process))
     if arguments.captions is not None:
         sensors.append(Captions(arguments.captions))
     return sensors

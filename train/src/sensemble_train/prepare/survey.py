@@ -106,8 +106,8 @@ def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "
 
 
 def files(source: Path, but: Path) -> Iterator[Path]:
-    """Yield every file under `source`, sorted within each folder, except what is under `but`."""
-    for folder, inner, names in os.walk(source, followlinks=True):
+    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`."""
+    for folder, inner, names in os.walk(source.resolve(), followlinks=True):
         inner[:] = sorted(name for name in inner if Path(folder, name).resolve() != but.resolve())
         for name in sorted(names):
             yield Path(folder, name)

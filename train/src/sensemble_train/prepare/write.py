@@ -97,7 +97,7 @@ def write(
     _claim(out, parts / "claim.json", claim)
     inside = out.resolve() in (survey.source.resolve(), *survey.source.resolve().parents)
     tasks = list(_tasks(survey, out, shards, inside=inside))
-    _run(tasks, jobs, progress)
+    _run(tasks, jobs, progress, again=not skip_bad)
     return _finish(survey, tasks, out, claim, skip_bad=skip_bad)
 
 
@@ -110,8 +110,9 @@ def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> It
             yield _Task(f"{split}-{number:06d}", part, out, shards is not None, inside)
 
 
-def _run(tasks: Sequence[_Task], jobs: int, progress: Progress) -> None:
-    todo = [task for task in tasks if not _part(task).exists()]
+def _run(tasks: Sequence[_Task], jobs: int, progress: Progress, *, again: bool) -> None:
+    """Do the parts that are not done; `again` those too with bad examples, which may have been mended."""
+    todo = [task for task in tasks if not _done(task) or (again and _done(task)["bad"])]
     total = sum(len(task.rows) for task in tasks)
     done = total - sum(len(task.rows) for task in todo)
     progress(done, total)
@@ -174,7 +175,11 @@ def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
     line = dict(example.fields)
     for kind, path in example.media.items():
         if inside:
-            line[kind] = path.absolute().relative_to(out.absolute()).as_posix()
+            if not path.resolve().is_relative_to(out.resolve()):
+                raise BadDataError(
+                    f"{path}: is a link that leaves {out}; choose another folder than the source"
+                )
+            line[kind] = path.relative_to(out.resolve()).as_posix()
             continue
         # A few hundred folders: one with two million files would be slow.
         name = str(example.fields["id"])
@@ -201,7 +206,7 @@ def _finish(
     index = out / "index.jsonl.partial"
     with index.open("w", encoding="utf-8") as file:
         for task in tasks:
-            part = json.loads(_part(task).read_text("utf-8"))
+            part = _done(task)
             file.writelines(line + "\n" for line in part["lines"])
             written[task.rows[0].split] += len(part["lines"])
             bad += part["bad"]
@@ -238,6 +243,14 @@ def _check_same(out: Path, before: dict[str, object], now: dict[str, object]) ->
         raise BadDataError(
             f"{out}: was prepared with other {' and '.join(changed)}; choose another folder, or remove it"
         )
+
+
+def _done(task: _Task) -> dict[str, list[str]]:
+    """Return the `lines` and the `bad` of a part; nothing if it is not done."""
+    if not _part(task).exists():
+        return {}
+    part: dict[str, list[str]] = json.loads(_part(task).read_text("utf-8"))
+    return part
 
 
 def _part(task: _Task) -> Path:

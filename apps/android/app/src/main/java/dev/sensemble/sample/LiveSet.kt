@@ -1,0 +1,33 @@
+package dev.sensemble.sample
+
+/** What is known now: the modalities that count, and the probability of each label. */
+class Prediction(val live: List<String>, val probabilities: FloatArray)
+
+/** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
+class LiveSet(private val specs: Map<String, Spec>, private val head: Head) {
+    private class Entry(val embedding: FloatArray, val time: Double)
+
+    private val entries = HashMap<String, Entry>()
+
+    /** Keep the embedding of a window that ended at `time` (s). */
+    fun put(modality: String, embedding: FloatArray, time: Double) {
+        entries[modality] = Entry(embedding, time)
+    }
+
+    fun remove(modality: String) {
+        entries.remove(modality)
+    }
+
+    /** The classes of the mean of the live embeddings, or null if nothing is live. */
+    fun predict(now: Double): Prediction? {
+        val live = entries.keys.filter { now - entries.getValue(it).time <= specs.getValue(it).ttl }.sorted()
+        if (live.isEmpty()) return null
+        val members = live.map { entries.getValue(it).embedding }
+        val pooled = FloatArray(members[0].size) { i ->
+            var sum = 0f
+            for (member in members) sum += member[i]
+            sum / members.size
+        }
+        return Prediction(live, head.probabilities(pooled))
+    }
+}

@@ -1,0 +1,149 @@
+package dev.sensemble.sample
+
+import android.Manifest.permission.CAMERA
+import android.Manifest.permission.RECORD_AUDIO
+import android.content.pm.PackageManager.PERMISSION_GRANTED
+import android.os.Bundle as SavedState
+import android.os.SystemClock
+import android.view.inputmethod.EditorInfo
+import android.widget.EditText
+import android.widget.LinearLayout
+import android.widget.TextView
+import androidx.activity.ComponentActivity
+import androidx.activity.result.contract.ActivityResultContracts.RequestMultiplePermissions
+import androidx.camera.view.PreviewView
+import androidx.core.content.ContextCompat
+import java.io.File
+import java.io.IOException
+import kotlin.concurrent.thread
+import org.json.JSONException
+
+/** Camera, microphone and captions into one bundle: which of them are live, and what they say together. */
+class MainActivity : ComponentActivity() {
+    private lateinit var preview: PreviewView
+    private lateinit var caption: EditText
+    private lateinit var live: TextView
+    private lateinit var prediction: TextView
+    private var session: Session? = null
+    private var camera: Camera? = null
+    private var microphone: Microphone? = null
+
+    private val ask = registerForActivityResult(RequestMultiplePermissions()) { pending?.let { start(it) } }
+    private var pending: Bundle? = null
+
+    override fun onCreate(state: SavedState?) {
+        super.onCreate(state)
+        preview = PreviewView(this)
+        caption = EditText(this).apply {
+            setHint(R.string.caption)
+            setSingleLine()
+            imeOptions = EditorInfo.IME_ACTION_DONE
+        }
+        live = TextView(this).apply { setText(R.string.loading) }
+        prediction = TextView(this).apply { textSize = 24f }
+        val column = LinearLayout(this).apply {
+            orientation = LinearLayout.VERTICAL
+            fitsSystemWindows = true
+        }
+        column.addView(preview, LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, 0, 1f))
+        for (view in listOf(caption, live, prediction)) column.addView(view)
+        setContentView(column)
+        thread(name = "open") { open() }
+    }
+
+    override fun onDestroy() {
+        camera?.close()
+        microphone?.close()
+        session?.close { encoders?.close() }
+        super.onDestroy()
+    }
+
+    private var encoders: Encoders? = null
+
+    private fun open() {
+        try {
+            val bundle = Bundle(unpack())
+            runOnUiThread { if (!isDestroyed) request(bundle) }
+        } catch (error: IOException) {
+            runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
+        } catch (error: JSONException) {
+            runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
+        } catch (error: RuntimeException) {
+            runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
+        }
+    }
+
+    /** ExecuTorch maps files, and an asset is not one: copy the bundle out of the package, once an installation. */
+    private fun unpack(): File {
+        val installed = packageManager.getPackageInfo(packageName, 0).lastUpdateTime
+        val folder = File(filesDir, "bundle-$installed")
+        if (folder.exists()) return folder
+        filesDir.listFiles { file -> file.name.startsWith("bundle") }?.forEach { it.deleteRecursively() }
+        val beside = File(filesDir, "bundle.partial")
+        copy("bundle", beside)
+        if (!beside.renameTo(folder)) throw IOException("$folder: cannot be written")
+        return folder
+    }
+
+    private fun copy(asset: String, to: File) {
+        val inside = assets.list(asset).orEmpty()
+        if (inside.isEmpty()) {
+            to.parentFile?.mkdirs()
+            assets.open(asset).use { from -> to.outputStream().use { from.copyTo(it) } }
+        }
+        for (name in inside) copy("$asset/$name", File(to, name))
+    }
+
+    private fun request(bundle: Bundle) {
+        pending = bundle
+        val needed = listOf("video" to CAMERA, "audio" to RECORD_AUDIO).filter { it.first in bundle.specs }
+        val missing = needed.map { it.second }.filterNot { granted(it) }
+        if (missing.isEmpty()) start(bundle) else ask.launch(missing.toTypedArray())
+    }
+
+    private fun granted(permission: String) =
+        ContextCompat.checkSelfPermission(this, permission) == PERMISSION_GRANTED
+
+    /** Start whichever sensors there are; one that was refused is a missing modality and nothing more. */
+    private fun start(bundle: Bundle) {
+        pending = null
+        val encoders = Encoders(bundle).also { this.encoders = it }
+        val session = Session(
+            LiveSet(bundle.specs, bundle.head),
+            clock = { SystemClock.elapsedRealtimeNanos() / 1e9 },
+            encode = { modality, window ->
+                when (modality) {
+                    "audio" -> encoders.audio(window as FloatArray)
+                    "video" -> encoders.video(window as ByteArray)
+                    else -> encoders.text(checkNotNull(bundle.tokenizer).ids(window as String, bundle.length()))
+                }
+            },
+            changed = { found, failures -> runOnUiThread { show(bundle, found, failures) } }
+        ).also { this.session = it }
+        bundle.specs["video"]?.let { spec ->
+            val lost = { reason: String -> session.lost("video", reason) }
+            if (granted(CAMERA)) camera = Camera(this, spec, preview, { session.offer("video", it) }, lost)
+            else lost(getString(R.string.refused))
+        }
+        bundle.specs["audio"]?.let { spec ->
+            val lost = { reason: String -> session.lost("audio", reason) }
+            if (granted(RECORD_AUDIO)) microphone = Microphone(spec, { session.offer("audio", it) }, lost)
+            else lost(getString(R.string.refused))
+        }
+        caption.isEnabled = "text" in bundle.specs
+        caption.setOnEditorActionListener { view, _, _ ->
+            if (view.text.isNotBlank()) session.offer("text", view.text.toString())
+            true
+        }
+    }
+
+    private fun Bundle.length(): Int = specs.getValue("text").shape[1].toInt()
+
+    private fun show(bundle: Bundle, found: Prediction?, failures: Map<String, String>) {
+        val missing = failures.map { "${it.key}: ${it.value}" }
+        val names = found?.live.orEmpty().joinToString(" + ").ifEmpty { getString(R.string.nothing_live) }
+        live.text = (listOf(names) + missing).joinToString("\n")
+        prediction.text = found?.probabilities?.withIndex()?.sortedByDescending { it.value }?.take(3)
+            ?.joinToString("\n") { "${bundle.labels[it.index]}  ${"%.0f".format(100 * it.value)} %" }.orEmpty()
+    }
+}

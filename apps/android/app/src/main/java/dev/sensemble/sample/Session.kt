@@ -1,0 +1,61 @@
+package dev.sensemble.sample
+
+import java.util.concurrent.Executors
+
+/**
+ * Windows in, predictions out: one thread encodes, the newest window of each modality wins, and an encoder that
+ * fails takes its own modality away and nothing else.
+ *
+ * @param encode runs the encoder of a modality on a window (FloatArray, ByteArray or a caption).
+ * @param changed is told, on the session's thread, the prediction or null, and what failed by modality.
+ */
+class Session(
+    private val live: LiveSet,
+    private val clock: () -> Double,
+    private val encode: (String, Any) -> FloatArray,
+    private val changed: (Prediction?, Map<String, String>) -> Unit
+) {
+    private val thread = Executors.newSingleThreadScheduledExecutor()
+    private val waiting = HashMap<String, Pair<Any, Double>>()
+    private val failures = HashMap<String, String>()
+
+    init {
+        // An embedding leaves the live set by age, even if nothing new comes.
+        thread.scheduleWithFixedDelay({ tell() }, 1, 1, java.util.concurrent.TimeUnit.SECONDS)
+    }
+
+    /** Give a window of `modality` that ended now; from any thread. */
+    fun offer(modality: String, window: Any) {
+        synchronized(waiting) { waiting[modality] = Pair(window, clock()) }
+        thread.execute { step(modality) }
+    }
+
+    /** Say that a sensor is not there, and why; from any thread. */
+    fun lost(modality: String, reason: String) {
+        thread.execute {
+            live.remove(modality)
+            failures[modality] = reason
+            tell()
+        }
+    }
+
+    /** End after what is being encoded, and then do `last`. */
+    fun close(last: () -> Unit) {
+        thread.execute(last)
+        thread.shutdown()
+    }
+
+    private fun step(modality: String) {
+        val (window, time) = synchronized(waiting) { waiting.remove(modality) } ?: return
+        try {
+            live.put(modality, encode(modality, window), time)
+            failures.remove(modality)
+        } catch (error: RuntimeException) {
+            live.remove(modality)
+            failures[modality] = error.message ?: error.javaClass.simpleName
+        }
+        tell()
+    }
+
+    private fun tell() = changed(live.predict(clock()), HashMap(failures))
+}

@@ -1,0 +1,110 @@
+import Foundation
+
+/// What one encoder takes: see the bundle's README.md.
+struct Spec: Decodable {
+    let shape: [Int]
+    let rate: Double
+    let window: Double
+    let hop: Double
+    let ttl: Double
+}
+
+struct BundleError: LocalizedError {
+    let errorDescription: String?
+    init(_ text: String) { errorDescription = text }
+}
+
+/// A bundle that `sensemble export` wrote: what its encoders take, where their programs lie, and the classifier.
+struct ModelBundle {
+    private struct Manifest: Decodable {
+        struct Artifact: Decodable { let path: String }
+        struct Entry: Decodable {
+            let spec: Spec
+            let artifacts: [String: Artifact]
+        }
+        struct File: Decodable { let path: String }
+        let modalities: [String: Entry]
+        let labels: [String]
+        let task: String
+        let head: File
+        let tokenizer: File?
+    }
+
+    struct Program {
+        let target: String
+        let file: URL
+    }
+
+    /// What runs on iOS, the fastest first.
+    static let targets = ["coreml", "executorch-coreml", "executorch-xnnpack"]
+
+    let specs: [String: Spec]
+    let programs: [String: Program]
+    let labels: [String]
+    let head: Head
+    let tokenizer: Tokenizer?
+
+    init(folder: URL) throws {
+        let data = try Data(contentsOf: folder.appendingPathComponent("manifest.json"))
+        let manifest = try JSONDecoder().decode(Manifest.self, from: data)
+        // An encoder that was exported for other targets only cannot run here; its sensor stays off.
+        programs = manifest.modalities.compactMapValues { entry in
+            ModelBundle.targets.first { entry.artifacts[$0] != nil }.map {
+                Program(target: $0, file: folder.appendingPathComponent(entry.artifacts[$0]!.path))
+            }
+        }
+        let runnable = programs
+        specs = manifest.modalities.mapValues(\.spec).filter { runnable[$0.key] != nil }
+        guard !specs.isEmpty else {
+            throw BundleError("It has no artifact for \(ModelBundle.targets.joined(separator: ", "))")
+        }
+        labels = manifest.labels
+        let weights = try Data(contentsOf: folder.appendingPathComponent(manifest.head.path))
+        head = try Head(safetensors: weights, multiClass: manifest.task == "multi-class")
+        tokenizer = try manifest.tokenizer.map {
+            try Tokenizer(json: Data(contentsOf: folder.appendingPathComponent($0.path)))
+        }
+    }
+}
+
+/// The classifier: `weight x pooled + bias`, then softmax (multi-class) or a sigmoid for each class.
+struct Head {
+    private struct Entry: Decodable {
+        let dtype: String
+        let data_offsets: [Int]
+    }
+
+    private let weight: [Float]
+    private let bias: [Float]
+    private let multiClass: Bool
+
+    init(safetensors: Data, multiClass: Bool) throws {
+        let bytes = [UInt8](safetensors)
+        let start = 8 + (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+        let header = try JSONDecoder().decode([String: Entry].self, from: Data(bytes[8..<start]))
+        func tensor(_ name: String) throws -> [Float] {
+            guard let entry = header[name], entry.dtype == "F32" else {
+                throw BundleError("head.safetensors: no \(name) of type F32")
+            }
+            return stride(from: entry.data_offsets[0], to: entry.data_offsets[1], by: 4).map { offset in
+                Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[start + offset + $1]) << (8 * $1) })
+            }
+        }
+        weight = try tensor("weight")
+        bias = try tensor("bias")
+        self.multiClass = multiClass
+    }
+
+    func probabilities(_ pooled: [Float]) -> [Float] {
+        let logits = bias.indices.map { row in
+            pooled.indices.reduce(Double(bias[row])) {
+                $0 + Double(weight[row * pooled.count + $1]) * Double(pooled[$1])
+            }
+        }
+        if !multiClass { return logits.map { Float(1 / (1 + exp(-$0))) } }
+        let top = logits.max() ?? 0
+        let shares = logits.map { exp($0 - top) }
+        let whole = shares.reduce(0, +)
+        return shares.map { Float($0 / whole) }
+    }
+}

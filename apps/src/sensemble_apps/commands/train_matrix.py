@@ -1,0 +1,73 @@
+"""`sensemble train matrix`: one of the paper's experiments, every cell of it, into a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from sensemble_train import recipe
+from sensemble_train.config import Config, read_config
+from sensemble_train.experiments import EXPERIMENTS
+
+from sensemble_apps.arguments import Common, Folder
+from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.report import write_page
+from sensemble_apps.errors import InputError
+from sensemble_apps.output import say
+from sensemble_apps.progress import stages
+from sensemble_apps.runfolder import MATRIX, PAGE
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMatrix(Common):
+    """Train every method for every M_T of an experiment, score each on every M_E, and draw what came out.
+
+    Run it again to go on where it stopped; run it several times at once, and the jobs share the sets M_T;
+    start it as `torchrun --nproc-per-node N -m sensemble_apps ...`, and the ranks share each batch.
+    """
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    out: Folder
+    """The run folder."""
+
+
+def parse(argv: Sequence[str]) -> TrainMatrix:
+    """Read the command line: the name of an experiment or a `config.json`, then fields that shall differ.
+
+    Raises:
+        InputError: it names neither.
+        ConfigurationError: the file is no configuration.
+    """
+    chosen = argv[0] if argv else ""
+    if chosen in EXPERIMENTS:
+        config = EXPERIMENTS[chosen]("")
+    elif chosen.endswith(".json"):
+        config = read_config(Path(chosen))
+    elif chosen in {"-h", "--help"}:
+        config = EXPERIMENTS["digits"]("")
+    else:
+        raise InputError(
+            f"train matrix {chosen}: name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
+        )
+    return tyro.cli(
+        TrainMatrix,
+        prog=f"sensemble train matrix {chosen}",
+        args=argv[1:] if chosen[:1] != "-" else argv,
+        default=TrainMatrix(config=config, out=tyro.MISSING),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def main(arguments: TrainMatrix) -> None:
+    """Train what the run folder lacks, write the page, and print where it is.
+
+    Raises:
+        BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
+    """
+    config = arguments.config
+    data = Path(config.data) if config.data else digits(config.seed)
+    with stages() as advance:
+        recipe.run(replace(config, data=str(data.resolve())), arguments.out, advance)
+    say(str(arguments.out / MATRIX))
+    say(str(write_page(arguments.out, arguments.out / PAGE)))

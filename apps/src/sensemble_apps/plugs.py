@@ -1,0 +1,30 @@
+"""Where cameras and microphones are looked for, and the sensors that are made of them."""
+
+from collections.abc import Collection
+
+from sensemble_sensors import devices
+from sensemble_sensors.camera import Camera
+from sensemble_sensors.devices import Device
+from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.microphone import Microphone
+from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.watcher import Finder
+
+_KINDS: dict[str, type[Camera | Microphone]] = {"audio": Microphone, "video": Camera}
+
+
+def finders(modalities: Collection[str]) -> list[Finder]:
+    """Return where the cameras (`video`) and microphones (`audio`) are looked for."""
+    known: dict[str, Finder] = {"audio": devices.microphones_afresh, "video": devices.cameras}
+    return [find for modality, find in known.items() if modality in modalities]
+
+
+def capture(modality: str, source: str, *, in_process: bool, name: str | None = None) -> Sensor:
+    """Return a camera (`video`) or microphone (`audio`), in a process of its own unless `in_process`."""
+    kind = _KINDS[modality]
+    return kind(source, name) if in_process else Isolated(kind, source, name)
+
+
+def plug(device: Device, *, in_process: bool) -> Sensor:
+    """Return the sensor of a device that a watcher found; it finds that device again when it is back."""
+    return capture(device.modality, device.key, in_process=in_process, name=device.name)

@@ -1,0 +1,36 @@
+"""What of each artifact XNNPACK runs: `lowering.json` in the bundle, and the same in words."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sensemble_export.pool import Delegation
+
+FILE_NAME = "lowering.json"
+
+
+def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
+    """Write, for each artifact (`audio:int8`), its subgraphs, how many operators they hold, and the rest.
+
+    The file is `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`.
+    """
+    report = {
+        artifact: {
+            "subgraphs": division.subgraphs,
+            "delegated": sum(division.delegated.values()),
+            "not_delegated": division.remaining,
+        }
+        for artifact, division in sorted(divisions.items())
+    }
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def describe_lowering(path: Path) -> Iterator[str]:
+    """Say what a `lowering.json` says, a line for each artifact."""
+    for artifact, division in json.loads(path.read_text(encoding="utf-8")).items():
+        outside = ", ".join(f"{count} {name}" for name, count in division["not_delegated"].items())
+        parts = "subgraph" if division["subgraphs"] == 1 else "subgraphs"
+        yield (
+            f"{artifact}: {division['delegated']} operators in {division['subgraphs']} {parts}; "
+            f"outside: {outside or 'none'}"
+        )

@@ -1,0 +1,41 @@
+"""What a watcher tells, done to a session: what is new is attached, what is back is tried at once."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from sensemble_sensors.devices import Device
+from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.watcher import Appeared, News
+
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session import Session
+
+
+class Hotplug:
+    """Give it to a `Watcher` as what it tells.
+
+    A device that disappears stays attached: its sensor is lost, and is opened again when the device, known by
+    its key, is back. A new device of a modality feeds it from then on; the ones before stand by.
+
+    Args:
+        session: to attach to.
+        make: makes the sensor of a device that is new.
+        known: names of sensors, as `Session.attach` returned them, that are attached, by their devices' keys.
+    """
+
+    def __init__(
+        self, session: Session, make: Callable[[Device], Sensor], known: dict[str, str] | None = None
+    ) -> None:
+        self._session = session
+        self._make = make
+        self._names = dict(known or {})
+
+    def __call__(self, news: News) -> None:
+        """Attach the device that appeared, or try its sensor again."""
+        if not isinstance(news, Appeared):
+            return
+        key = news.device.key
+        if key in self._names and self._session.retry(self._names[key]):
+            return
+        with suppress(SessionError):  # it is closed: the watcher will be, too
+            self._names[key] = self._session.attach(self._make(news.device))

@@ -1,0 +1,216 @@
+"""The sensors of a session: which are attached, which of a modality feeds its windows, what becomes of each.
+
+It runs nothing but its readers' threads, and shares the session's composition under the session's lock.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+
+from sensemble_sensors.health import Thresholds
+from sensemble_sensors.sensor import Sample, Sensor
+
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.composition import Composition
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.events import Event, Kind, SensorEvent, explain
+from sensemble_runtime.reading import Reader
+from sensemble_runtime.windows import SampleError
+
+_BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
+
+
+class Suite:
+    """Keeps the sensors of a session, each read by a `Reader`, and pushes what they give.
+
+    Of several sensors of one modality the one attached last feeds it; while that one is lost or unwell, the
+    one before takes over.
+
+    Args:
+        bundle: says which modalities there are, and loads their encoders.
+        composition: takes the samples.
+        health: when a sensor counts as unwell; None: never.
+        changed: the session's lock, notified whenever something changes. The properties, `attach`, `detach`,
+            `retry` and `stop` need it held.
+        pending: whether a window of a modality is still to be encoded, or being so.
+        left: called, with the lock held, when a modality left the composition.
+        send: called, with the lock held, with each event.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        composition: Composition,
+        health: Thresholds | None,
+        changed: threading.Condition,
+        *,
+        pending: Callable[[str], bool],
+        left: Callable[[], None],
+        send: Callable[[Event], None],
+    ) -> None:
+        self._bundle = bundle
+        self._composition = composition
+        self._health = health
+        self._changed = changed
+        self._pending, self._left, self._send = pending, left, send
+        self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
+        self._running: list[Reader] = []  # whose threads may still run
+        self._names: set[str] = set()  # ever attached
+        self._giving: set[Reader] = set()  # have given a sample since they were opened
+        self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
+        self._told: dict[str, tuple[Kind, str]] = {}  # by name, so that a retry tells only what is new
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the last sensor has ended by itself."""
+        return self._over
+
+    @property
+    def modalities(self) -> set[str]:
+        """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
+        told = {name: kind for name, (kind, _) in self._told.items()}
+        here = ("attached", "well")
+        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") in here}
+
+    def attach(self, sensor: Sensor) -> str:
+        """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
+        if sensor.modality not in self._bundle.specs:
+            raise SessionError(
+                f"{sensor.name}: the bundle has no encoder for {sensor.modality!r}; "
+                f"it has {', '.join(self._bundle.modalities)}"
+            )
+        if any(reader.sensor is sensor for reader in self._readers.values()):
+            raise SessionError(f"{sensor.name}: already attached; detach it first")
+        names = (sensor.name if n == 1 else f"{sensor.name} ({n})" for n in count(1))
+        name = next(name for name in names if name not in self._readers)
+        self._running = [reader for reader in self._running if reader.thread.is_alive()]
+        before = [reader.thread for reader in self._running if reader.sensor is sensor]
+        spec = self._bundle.specs[sensor.modality]
+        reader = Reader(
+            name,
+            sensor,
+            spec,
+            self._health,
+            before,
+            opened=self._opened,
+            gave=self._gave,
+            felt=self._felt,
+            beside=self._beside,
+            failed=self._failed,
+        )
+        self._over = False
+        self._names.add(name)
+        self._told.pop(name, None)
+        self._readers[name] = reader
+        self._running.append(reader)
+        reader.thread.start()
+        return name
+
+    def detach(self, name: str) -> None:
+        """Stop reading a sensor; see `Session.detach`."""
+        if name not in self._names:
+            attached = ", ".join(self._readers) or "none"
+            raise SessionError(f"{name}: no such sensor was attached; now attached: {attached}")
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            reader.stop()
+            self._leave(reader)
+            self._tell(reader, "detached", "")
+            self._changed.notify_all()
+
+    def retry(self, name: str) -> bool:
+        """Try a lost sensor again now; see `Session.retry`."""
+        if name in self._readers:
+            self._readers[name].retry()
+        return name in self._readers
+
+    def stop(self) -> list[Reader]:
+        """Stop reading every sensor; return the readers whose threads may still run."""
+        for reader in self._readers.values():
+            reader.stop()
+        self._changed.notify_all()
+        return list(self._running)
+
+    # What the readers tell, from their own threads.
+
+    def _opened(self, reader: Reader) -> None:
+        self._load(reader.modality)
+        with self._changed:
+            if not reader.stopped.is_set():
+                self._tell(reader, "attached", "")
+
+    def _gave(self, reader: Reader, sample: Sample) -> None:
+        modality = reader.modality
+        if sample.modality != modality:
+            raise SampleError(f"{modality}: gave a sample of {sample.modality}")
+        with self._changed:
+            absent = modality not in self._composition.modalities and not reader.stopped.is_set()
+        if absent:
+            self._load(modality)
+        with self._changed:
+            if reader.stopped.is_set():
+                return
+            self._giving.add(reader)
+            givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
+            if givers[-1] is not reader:
+                return
+            self._composition.add(modality)
+            if self._feeding.get(modality) is not reader:
+                self._feeding[modality] = reader
+                sample = replace(sample, cut=True)
+            self._composition.push(sample)
+            if self._composition.ready:
+                self._changed.notify_all()
+
+    def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
+        with self._changed:
+            if reader.stopped.is_set():
+                return
+            if wrong:
+                self._leave(reader)
+            self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
+
+    def _beside(self, reader: Reader) -> float | None:
+        feeding = self._feeding.get(_BESIDE.get(reader.modality, ""))
+        return feeding.lag if feeding is not None else None
+
+    def _failed(self, reader: Reader, error: Exception) -> None:
+        kind, reason = explain(error)
+        with self._changed:
+            if kind == "ended":
+                self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
+            self._leave(reader)
+            if kind == "failed" or not reader.stopped.is_set():
+                self._tell(reader, kind, reason)
+            if kind in ("ended", "failed"):
+                reader.stop()
+                if self._readers.get(reader.name) is reader:
+                    del self._readers[reader.name]
+                    self._over = not self._readers
+            self._changed.notify_all()
+
+    def _load(self, modality: str) -> None:
+        """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
+        self._bundle.load(modality)
+        if modality == "text":
+            self._bundle.tokenize("")
+
+    # What is done with the lock held.
+
+    def _has_window(self, reader: Reader) -> bool:
+        return self._feeding.get(reader.modality) is reader and self._pending(reader.modality)
+
+    def _leave(self, reader: Reader) -> None:
+        self._giving.discard(reader)
+        if self._feeding.get(reader.modality, reader) is reader:
+            self._feeding.pop(reader.modality, None)
+            self._composition.remove(reader.modality)
+            self._left()
+
+    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
+        if self._told.get(reader.name) != (kind, reason):
+            self._told[reader.name] = (kind, reason)
+            self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))

@@ -1,0 +1,205 @@
+"""Whether what a sensor gives can be true: pictures that freeze, silence, a clock that jumps.
+
+The first half are pure functions of one sample; `Health` remembers what it needs to say how long that lasts.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+_SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
+_LAGS = 7  # samples over which a lag is the median
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a sensor counts as unwell; what is infinite is never found.
+
+    Attributes:
+        stalled: seconds without a sample, of a camera or a microphone.
+        frozen: seconds of pictures that are equal to the last bit.
+        black: seconds of pictures whose mean is below `black_level`, of 0 to 255.
+        silent: seconds of sound that stays within `silent_level`, of 1.
+        clipped: seconds over which, on average, `clipped_share` of the sound reaches `clipped_level`, of 1.
+        rate: seconds over which the rate is measured; it must stay wrong for one second more.
+        sound_rate: relative error of the rate of sound.
+        picture_rate: the least share of the spec's rate that a camera must give.
+        flood: seconds of more than `flood_rate` samples a second.
+        ahead: seconds by which a sample's time may be ahead of the clock, or behind the sample before.
+        late: seconds by which sound or pictures may be behind the clock.
+        drift: seconds by which they may be further behind it than those of the other modality.
+        recovery: seconds without a finding after which the sensor counts as well again.
+        reopen: seconds of being unwell after which it is closed and opened anew: that cures what a library
+            repeats for ever, or shows that it is unplugged.
+    """
+
+    stalled: float = 3.0
+    frozen: float = 2.0
+    black: float = 2.0
+    black_level: float = 4.0
+    silent: float = 3.0
+    silent_level: float = 1e-4
+    clipped: float = 1.0
+    clipped_level: float = 0.99
+    clipped_share: float = 0.1
+    rate: float = 5.0
+    sound_rate: float = 0.06
+    picture_rate: float = 0.5
+    flood: float = 2.0
+    flood_rate: int = 150
+    ahead: float = 0.2
+    late: float = 3.0
+    drift: float = 0.5
+    recovery: float = 1.0
+    reopen: float = 20.0
+
+
+DEFAULT = Thresholds()
+
+
+def is_black(picture: NDArray[np.uint8], level: float) -> bool:
+    """Whether the mean of a picture, uint8 [H, W, 3], is below `level`, of 0 to 255."""
+    return bool(picture.mean() < level)
+
+
+def is_silent(wave: NDArray[np.float32], level: float) -> bool:
+    """Whether sound, float32 [n], stays within `level`, of 1."""
+    return not len(wave) or bool(np.abs(wave).max() < level)
+
+
+def clipped_share(wave: NDArray[np.float32], level: float) -> float:
+    """Return which share of sound, float32 [n], reaches `level`, of 1."""
+    return float(np.mean(np.abs(wave) >= level)) if len(wave) else 0.0
+
+
+def is_finite(data: Media | str) -> bool:
+    """Whether sound holds neither NaN nor infinity; pictures and captions cannot."""
+    return isinstance(data, str) or bool(np.isfinite(data).all())
+
+
+class Health:
+    """Watches the samples of one open sensor, for one thread.
+
+    Args:
+        spec: of the samples.
+        thresholds: when the sensor counts as unwell.
+        now: when it was opened, on the clock of `time.monotonic`.
+
+    Attributes:
+        hopeless: whether it has been unwell for so long that it should be opened anew.
+    """
+
+    def __init__(self, spec: InputSpec, thresholds: Thresholds, now: float) -> None:
+        self.hopeless = False
+        self._spec = spec
+        self._limits = thresholds
+        self._live = spec.modality in ("audio", "video")
+        self._came = now  # when the last sample came
+        self._last: Sample | None = None
+        self._since: dict[str, float] = {}  # by condition, since when it has held without a break
+        self._loudness = 0.0  # the share of clipped sound, averaged over the last seconds
+        self._until: dict[str, float] = {}  # by finding, until when it counts
+        self._counts: deque[tuple[float, int]] = deque()  # (time, how many came with it) since a cut
+        self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
+        self._unwell: float | None = None  # since when
+        self._lags: deque[float] = deque(maxlen=_LAGS)
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds from when samples were captured to when they came; None before there are enough."""
+        return median(self._lags) if len(self._lags) == _LAGS else None
+
+    def check(self, sample: Sample | None, now: float, beside: float | None = None) -> tuple[str, ...]:
+        """Look at what the sensor gave and return what is wrong with it, sorted; empty when it is well.
+
+        Args:
+            sample: None where nothing came.
+            now: when it came, or did not.
+            beside: the `lag` of the camera beside a microphone, or the other way round.
+        """
+        if sample is None:
+            if self._live and now - self._came >= self._limits.stalled:
+                self._find(f"nothing came for {self._limits.stalled:g} s", now)
+        else:
+            if sample.cut:
+                self._counts.clear()
+                self._last = None
+            self._arrivals.append(now)
+            many = len(self._arrivals) == self._arrivals.maxlen and now - self._arrivals[0] < 1
+            self._lasts("many", self._limits.flood, now, "it floods", holds=many)
+            self._examine(sample, now)
+            self._time(sample, now, beside)
+            self._came = now
+            self._last = sample
+        self._until = {finding: until for finding, until in self._until.items() if until > now}
+        self._unwell = (self._unwell if self._unwell is not None else now) if self._until else None
+        self.hopeless = self._unwell is not None and now - self._unwell >= self._limits.reopen
+        return tuple(sorted(self._until))
+
+    def _find(self, finding: str, now: float) -> None:
+        self._until[finding] = now + self._limits.recovery
+
+    def _lasts(self, condition: str, seconds: float, now: float, finding: str, *, holds: bool) -> None:
+        """Find it when `condition` has held for so many seconds."""
+        if not holds:
+            self._since.pop(condition, None)
+        elif now - self._since.setdefault(condition, self._came) >= seconds:
+            self._find(finding, now)
+
+    def _examine(self, sample: Sample, now: float) -> None:
+        limits, data = self._limits, sample.data
+        if not is_finite(data):
+            self._find("the sound holds NaN or infinity", now)
+        elif self._spec.modality == "video":
+            picture = np.asarray(data, np.uint8)
+            same = self._last is not None and np.array_equal(picture, np.asarray(self._last.data))
+            dark = is_black(picture, limits.black_level)
+            self._lasts("same", limits.frozen, now, "the picture is frozen", holds=same and not dark)
+            self._lasts("dark", limits.black, now, "the picture is black", holds=dark)
+        elif self._spec.modality == "audio":
+            wave = np.asarray(data, np.float32)
+            quiet = is_silent(wave, limits.silent_level)
+            weight = 1 - math.exp(-len(wave) / self._spec.rate / limits.clipped)
+            self._loudness += weight * (clipped_share(wave, limits.clipped_level) - self._loudness)
+            self._lasts("quiet", limits.silent, now, "the sound is silent", holds=quiet)
+            if self._loudness >= limits.clipped_share:
+                self._find("the sound is clipped; turn it down", now)
+
+    def _time(self, sample: Sample, now: float, beside: float | None) -> None:
+        limits = self._limits
+        back = self._last is not None and sample.time < self._last.time - limits.ahead
+        if back or sample.time > now + limits.ahead:
+            self._find("its clock jumps", now)
+            self._counts.clear()
+            self._lags.clear()
+        elif self._live:
+            self._lags.append(now - sample.time)
+            lag = self.lag
+            if lag is not None and lag > limits.late:
+                self._find(f"it is more than {limits.late:g} s late", now)
+            if lag is not None and beside is not None and lag - beside > limits.drift:
+                other = "sound" if self._spec.modality == "video" else "picture"
+                self._find(f"it drifts, {limits.drift:g} s behind the {other}", now)
+            self._count(sample, now)
+
+    def _count(self, sample: Sample, now: float) -> None:
+        """Measure the rate over the last seconds since a cut, from the samples' own times."""
+        limits, spec = self._limits, self._spec
+        self._counts.append((sample.time, 1 if spec.modality == "video" else len(sample.data)))
+        span = sample.time - self._counts[0][0]
+        if span < limits.rate:
+            return
+        rate = (sum(count for _, count in self._counts) - self._counts[0][1]) / span
+        slow = rate < limits.picture_rate * spec.rate
+        wrong = slow if spec.modality == "video" else abs(rate / spec.rate - 1) > limits.sound_rate
+        unit = "pictures a second" if spec.modality == "video" else "Hz"
+        self._lasts("rate", _SETTLE, now, f"its rate is wrong, not {spec.rate:g} {unit}", holds=wrong)
+        while self._counts[-1][0] - self._counts[0][0] >= limits.rate:
+            self._counts.popleft()

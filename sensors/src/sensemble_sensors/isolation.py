@@ -1,0 +1,229 @@
+"""Any sensor in a process of its own: one that hangs, crashes, leaks or floods takes nothing with it.
+
+Samples come through memory without a name, so that nothing is left behind whichever side is killed, and a
+worker ends when the process that started it does. Needs POSIX.
+"""
+
+import json
+import mmap
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from time import monotonic
+from typing import IO
+
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.ring import Ring
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.worker import GRACE, Order
+
+_ERRORS = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended": SensorEndedError}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an isolated sensor may take; one that takes more is killed, and is lost.
+
+    Attributes:
+        opening: seconds from starting its process until it is open.
+        hanging: seconds without a sign of life.
+        quiet: seconds without a sample, of a camera or a microphone.
+        resident: bytes of memory.
+    """
+
+    opening: float = 15.0
+    hanging: float = 3.0
+    quiet: float = 5.0
+    resident: int = 1 << 30
+
+
+class Isolated:
+    """Runs a sensor in a supervised process of its own, and gives what that gives.
+
+    Args:
+        kind: the sensor's class, which a fresh process can import.
+        arguments: of its constructor; they travel as JSON.
+        limits: what it may take.
+    """
+
+    def __init__(self, kind: type[Sensor], *arguments: str | float | None, limits: Limits = Limits()) -> None:
+        inner = kind(*arguments)
+        self.modality = inner.modality
+        self.name = inner.name
+        self._kind = f"{kind.__module__}:{kind.__qualname__}"
+        self._arguments = arguments
+        self._limits = limits
+        self._worker: _Worker | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None while closed."""
+        return self._worker.process.pid if self._worker else None
+
+    def open(self, spec: InputSpec) -> None:
+        """Start the process and open the sensor in it.
+
+        Raises:
+            SensorUnavailableError: what the sensor says, or that it did not open in time, or that the system
+                has no process for it.
+        """
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
+        self.close()
+        try:
+            self._worker = _Worker(self.name, self._kind, list(self._arguments), spec, self._limits)
+        except OSError as error:
+            raise SensorUnavailableError(
+                f"{self.name}: its process cannot be started ({error.strerror})"
+            ) from error
+        try:
+            self._worker.wait_until_open()
+        except SensorUnavailableError:
+            self.close()
+            raise
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`. A sensor that took more than its limits is lost."""
+        if self._worker is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._worker.read(timeout)
+
+    def close(self) -> None:
+        """Close the sensor, or end its process if it does not return."""
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = None
+
+    def kill(self) -> None:
+        """End the process at once, from any thread; whoever opens or reads the sensor finds it lost."""
+        if self._worker is not None:
+            self._worker.process.kill()
+
+
+class _Worker:
+    """One process, its ring and its pipe."""
+
+    def __init__(
+        self, name: str, kind: str, arguments: list[str | float | None], spec: InputSpec, limits: Limits
+    ) -> None:
+        self._name = name
+        self._limits = limits
+        self._live = spec.modality in ("audio", "video")
+        self._partial = b""
+        self._opened = False
+        self._over: SensorsError | None = None
+        self._beaten = 0.0
+        self._still = self._quiet = 0.0  # seconds waited without a sign of life, and without a sample
+        size = Ring.size(spec)
+        with _unnamed() as file:
+            file.truncate(size)
+            self._ring = Ring(mmap.mmap(file.fileno(), size), spec)
+            self._pipe, theirs = os.pipe()
+            order = Order(
+                kind,
+                arguments,
+                sys.path,
+                asdict(spec),
+                file.fileno(),
+                theirs,
+                opening=2 * limits.opening,  # later than this side, which can say why
+                hanging=2 * limits.hanging,
+                resident=limits.resident,
+            )
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "sensemble_sensors.worker", json.dumps(asdict(order))],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(file.fileno(), theirs),
+                    start_new_session=True,  # Ctrl-C is for who started it
+                )
+            except BaseException:
+                os.close(self._pipe)
+                raise
+            finally:
+                os.close(theirs)
+
+    def wait_until_open(self) -> None:
+        until = monotonic() + self._limits.opening
+        while not self._opened:
+            if self._over is not None:
+                raise SensorUnavailableError(str(self._over)) from self._over
+            left = until - monotonic()
+            if left <= 0:
+                self._end(f"did not open within {self._limits.opening:g} s")
+            self._listen(max(left, 0.0))
+
+    def read(self, timeout: float) -> Sample | None:
+        until = monotonic() + timeout
+        listened = False
+        while (sample := self._ring.get()) is None:
+            if self._over is not None:
+                raise self._over
+            left = until - monotonic()
+            if left <= 0 and listened:
+                return None
+            self._supervise(self._listen(max(left, 0.0)))
+            listened = True
+        self._quiet = 0.0
+        return sample
+
+    def close(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            with suppress(subprocess.TimeoutExpired):  # in the kernel's hands: it ends when they let go
+                self.process.wait(GRACE)
+        os.close(self._pipe)
+        del self._ring  # the memory too, even if some error's traceback still knows this worker
+
+    def _listen(self, timeout: float) -> float:
+        """Take what the pipe brings within `timeout` seconds, and return how long that took."""
+        began = monotonic()
+        if select.select([self._pipe], [], [], timeout)[0]:
+            data = os.read(self._pipe, 1 << 16)
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            for line in filter(None, lines):
+                news = json.loads(line)
+                self._opened |= news["kind"] == "opened"
+                if news["kind"] in _ERRORS:
+                    self._over = _ERRORS[news["kind"]](news["text"])
+            if not data and self._over is None:
+                self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait())}")
+        return monotonic() - began
+
+    def _supervise(self, waited: float) -> None:
+        """Count waiting time alone, so that a machine with too much to do is no fault of the sensor."""
+        beaten = self._ring.beaten
+        self._still = 0.0 if beaten != self._beaten else self._still + waited
+        self._quiet += waited
+        self._beaten = beaten
+        if self._still > self._limits.hanging:
+            self._end(f"hung for {self._limits.hanging:g} s")
+        elif self._live and self._quiet > self._limits.quiet:
+            self._end(f"gave nothing for {self._limits.quiet:g} s")
+
+    def _end(self, reason: str) -> None:
+        self.process.kill()
+        self._over = self._over or SensorLostError(f"{self._name}: {reason}; its process was killed")
+
+
+def _unnamed() -> IO[bytes]:
+    """Open a file without a name, so that it is gone with the last process that holds it."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("sensemble"), "r+b")
+    return tempfile.TemporaryFile()
+
+
+def _death(status: int) -> str:
+    return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

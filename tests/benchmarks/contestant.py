@@ -1,0 +1,71 @@
+"""One form of one encoder in a process of its own, for `targets.py`: it runs windows when it is told to.
+
+    python contestant.py KIND ARTIFACT WINDOWS OUT
+
+KIND is `executorch-xnnpack` or `onnx`, whose ARTIFACT is a file, or `eager` or `compile`, whose ARTIFACT is
+the folder of a saved model with one encoder. WINDOWS is a safetensors file with `windows` [N, ...]. It prints
+seconds to load and to the end of a first window, as JSON; then for each index on its standard input the
+seconds that window took; at the end, into OUT, `embeddings` float32 [N, d] and `peak` (resident MB).
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+Window = NDArray[np.generic]
+Run = Callable[[Window], Window]
+
+
+def load(kind: str, artifact: Path) -> Run:
+    """Load an encoder as a function from a window [1, ...] to an embedding [d], with what it imports."""
+    if kind == "executorch-xnnpack":
+        from sensemble_runtime import executor
+
+        return executor.load(artifact, kind)
+    if kind == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda window: session.run(None, {name: window})[0][0]
+    import torch
+    from sensemble_train.model import load_model
+
+    (encoder,) = load_model(artifact).encoders.values()
+    if kind == "compile":
+        encoder = torch.compile(encoder)
+
+    @torch.inference_mode()
+    def run(window: Window) -> Window:
+        return encoder(torch.from_numpy(window))[0].numpy()
+
+    return run
+
+
+def main(kind: str, artifact: Path, windows: Path, out: Path) -> None:
+    with safe_open(windows, "numpy") as file:
+        rows = file.get_slice("windows")
+        start = time.perf_counter()
+        encoder = load(kind, artifact)
+        loaded = time.perf_counter()
+        embeddings = np.stack([encoder(rows[:1])] * rows.get_shape()[0])
+        print(json.dumps([loaded - start, time.perf_counter() - start]), flush=True)
+        for line in sys.stdin:
+            index = int(line)
+            window = rows[index : index + 1]
+            start = time.perf_counter()
+            embeddings[index] = encoder(window)
+            print(time.perf_counter() - start, flush=True)
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    save_file({"embeddings": embeddings, "peak": np.array([peak])}, out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))

@@ -1,0 +1,92 @@
+"""A contrastive training step of ViT-B/16 on images and captions, beside open_clip's own.
+
+`uv run python tests/benchmarks/contrastive_step.py [batch] [rounds]` (8 and 5) gives both models the same
+random weights, checks that their first losses agree, and takes steps in turn: forward, CLIP's loss, backward,
+AdamW. It prints the samples a second of each and the ratio, by the medians. On a GPU both run under bf16
+autocast, on a CPU in float32 on two threads.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import open_clip
+import torch
+from open_clip.loss import ClipLoss
+from sensemble_train.clip_weights import CLIP_MEAN, CLIP_STD, initialize
+from sensemble_train.contrastive import Contrastive
+from sensemble_train.data import Clips
+from sensemble_train.model import Model
+from sensemble_train.presets import clip_b16
+
+THREADS, WARMUP = 2, 1
+
+
+def shaped_like_clip() -> Model:
+    """Our encoders of images and of captions as long as CLIP's, without stochastic depth, as there."""
+    paper = clip_b16(("a", "b"), ("text", "video"), frames=1)
+    specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
+    configs = {m: replace(config, drop_path=0.0) for m, config in paper.configs.items()}
+    return Model(replace(paper, specs=specs, configs=configs), None)
+
+
+def main(batch: int = 8, rounds: int = 5) -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(THREADS)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    theirs = open_clip.create_model("ViT-B-16-quickgelu").to(device).train()
+    model = shaped_like_clip()
+    initialize(model, theirs.state_dict())
+    ours = Contrastive(model.to(device)).to(device).train()
+    loss_of = ClipLoss()
+    optimizers = [
+        torch.optim.AdamW([p for p in m.parameters() if p.requires_grad], 1e-6) for m in (ours, theirs)
+    ]
+    pixels = torch.randint(0, 256, (batch, 1, 224, 224, 3), dtype=torch.uint8, device=device)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
+    images = (pixels[:, 0].permute(0, 3, 1, 2) / 255 - mean) / std
+    tokens = torch.randint(1, 49406, (batch, 77), device=device)
+    tokens[:, 20], tokens[:, 21:] = 49407, 0
+    present = torch.ones(batch, dtype=torch.bool, device=device)
+    clips = Clips({"text": tokens, "video": pixels}, {"text": present, "video": present}, None)
+
+    def our_step() -> float:
+        optimizers[0].zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = ours.backward(ours, [(clips,)], lambda _: None)
+        optimizers[0].step()
+        return loss.item()
+
+    def their_step() -> float:
+        optimizers[1].zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = loss_of(*theirs(images, tokens))
+        loss.backward()
+        optimizers[1].step()
+        return float(loss.item())
+
+    seconds = interleaved([our_step, their_step], rounds)
+    rate, reference = (batch / statistics.median(times) for times in seconds)
+    kind = torch.cuda.get_device_name() if device.type == "cuda" else f"{THREADS} CPU threads"
+    print(f"{kind}, batch {batch}: {rate:.2f} samples/s, open_clip {reference:.2f}: {rate / reference:.2f} x")
+
+
+def interleaved(steps: list[Callable[[], float]], rounds: int) -> list[list[float]]:
+    """Take every step in turn, after some that do not count and have to agree; return the seconds of each."""
+    seconds: list[list[float]] = [[] for _ in steps]
+    for turn in range(WARMUP + rounds):
+        losses = []
+        for step, times in zip(steps, seconds, strict=True):
+            start = time.perf_counter()
+            losses.append(step())
+            times.append(time.perf_counter() - start)
+        print(f"step {turn}: losses {losses}", flush=True)
+        if turn == 0 and abs(losses[0] - losses[1]) > 0.01 * abs(losses[1]):
+            raise SystemExit("the two do not compute the same loss")
+    return [times[WARMUP:] for times in seconds]
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,174 @@
+"""The real parts of the tests with devices: a sound server, and a network camera that can misbehave."""
+
+import os
+import subprocess
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+
+_ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+
+
+@dataclass(frozen=True)
+class SoundServer:
+    """A PulseAudio server of the test's own, whose inputs hear what is played on its outputs.
+
+    At first there is one of each, `speaker`, the default. ALSA, and so PortAudio, finds what is plugged in.
+    """
+
+    process: subprocess.Popen[bytes]
+    home: Path
+
+    def play(self, path: Path, sink: str = "speaker") -> subprocess.Popen[bytes]:
+        """Start to play a file; wait for the process, or end it."""
+        return subprocess.Popen(["paplay", f"--device={sink}", str(path)])
+
+    def plug(self, name: str) -> str:
+        """Plug in a microphone that hears what is played on the sink of its name; return its module.
+
+        When it is unplugged, PulseAudio lets whoever listens hear the default from then on, if there is one.
+        """
+        pcm = f'pcm.{name} {{ type pulse device "{name}.monitor" hint {{ show on description {name} }} }}\n'
+        with (self.home / ".asoundrc").open("a") as asoundrc:
+            asoundrc.write(pcm)
+        module = ["module-null-sink", f"sink_name={name}", "rate=16000", "channels=1"]
+        command = ["pactl", "load-module", *module]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def unplug(self, module: str) -> None:
+        """Take a module, and the microphone in it, out."""
+        subprocess.run(["pactl", "unload-module", module], check=True)
+        (self.home / ".asoundrc").write_text(_ALSA)
+
+    def unplug_speaker(self) -> None:
+        """Take the first microphone and loudspeaker out."""
+        self.unplug("module-null-sink")
+
+    def stop(self) -> None:
+        """End the server, as when the sound card is unplugged."""
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def noise(path: Path, level: float, seconds: int) -> Path:
+    """Write white noise of this peak, 16 kHz mono, into a WAV file."""
+    sound = np.random.default_rng(0).uniform(-level, level, seconds * 16000)
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes((sound * 32767).astype(np.int16).tobytes())
+    return path
+
+
+@contextmanager
+def running_sound_server(folder: Path) -> Iterator[SoundServer]:
+    """Run PulseAudio with a null sink, and let ALSA, and so PortAudio, find it and nothing else.
+
+    Its home is in `folder`, so that it neither finds nor disturbs a server that runs here.
+    """
+    names = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
+    homes = {name: folder / name.lower() for name in names}
+    for home in homes.values():
+        home.mkdir(mode=0o700)
+    (homes["HOME"] / ".asoundrc").write_text(_ALSA)
+    (homes["XDG_CONFIG_HOME"] / "pulse").mkdir()
+    (homes["XDG_CONFIG_HOME"] / "pulse" / "client.conf").write_text("autospawn = no\n")
+    options = ["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm"]
+    modules = ["module-native-protocol-unix", "module-null-sink sink_name=speaker rate=16000 channels=1"]
+    with patch.dict(os.environ, {name: str(home) for name, home in homes.items()}):
+        for name in ("PULSE_SERVER", "DBUS_SESSION_BUS_ADDRESS"):
+            os.environ.pop(name, None)
+        with (folder / "pulseaudio.log").open("wb") as log:
+            process = subprocess.Popen(
+                ["pulseaudio", *options, *(word for module in modules for word in ("-L", module))],
+                stdout=log,
+                stderr=log,
+            )
+        server = SoundServer(process, homes["HOME"])
+        try:
+            wait = ["pactl", "--format=json", "info"]
+            while subprocess.run(wait, capture_output=True, check=False).returncode:
+                assert process.poll() is None, (folder / "pulseaudio.log").read_text()
+                sleep(0.05)
+            yield server
+        finally:
+            server.stop()
+
+
+class NetworkCamera:
+    """An MJPEG camera on the loopback that gives 20 noisy pictures a second, until told to misbehave.
+
+    Attributes:
+        act: "well", "stall" (in the middle of a picture), "freeze", "black", "resize", "slow" or "garbage".
+        address: what `Camera` takes; the same when it is switched off and on again.
+    """
+
+    def __init__(self) -> None:
+        self.act = "well"
+        self._port = 0
+        self._on = False
+        self._server: ThreadingHTTPServer | None = None
+        self.switch_on()
+        self.address = f"http://127.0.0.1:{self._port}/stream.mjpg"
+
+    def switch_on(self) -> None:
+        """Listen, and serve whoever comes."""
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                try:
+                    for part in camera._parts():
+                        self.wfile.write(part)
+                except OSError:
+                    pass  # whoever looked has gone
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self._on = True
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server.daemon_threads = True
+        self._port = self._server.server_address[1]
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def switch_off(self) -> None:
+        """Drop every connection, and take no new one."""
+        self._on = False
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        self._server = None
+
+    def _parts(self) -> Iterator[bytes]:
+        rng = np.random.default_rng(0)
+        last = b""
+        while self._on:
+            picture = rng.integers(60, 200, (48, 64, 3)).astype(np.uint8)
+            if self.act == "black":
+                picture[:] = rng.integers(0, 3, (48, 64, 3))
+            if self.act == "resize":
+                picture = cv2.resize(picture, (160, 90))
+            if self.act != "freeze" or not last:
+                last = cv2.imencode(".jpg", picture)[1].tobytes()
+            if self.act == "garbage":
+                last = rng.bytes(len(last))
+            part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(last)}\r\n\r\n".encode()
+            yield part + last[: len(last) // 2]
+            while self.act == "stall" and self._on:
+                sleep(0.01)
+            yield last[len(last) // 2 :] + b"\r\n"
+            sleep(1.0 if self.act == "slow" else 0.05)

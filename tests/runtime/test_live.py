@@ -1,0 +1,132 @@
+"""A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sensemble_runtime import reading
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.hotplug import Hotplug
+from sensemble_runtime.session import Session
+from sensemble_sensors import watcher
+from sensemble_sensors.camera import Camera
+from sensemble_sensors.captions import Captions
+from sensemble_sensors.devices import Device, microphones_afresh
+from sensemble_sensors.health import Thresholds
+from sensemble_sensors.isolation import Isolated, Limits
+from sensemble_sensors.microphone import Microphone
+from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.watcher import Watcher
+
+from .test_session import Log
+
+NetworkCamera = Any
+SoundServer = Any
+
+EVERYTHING = ("audio", "text", "video")
+HEALTH = Thresholds(frozen=1.0, black=1.0, silent=1.5, recovery=0.5, picture_rate=0.0, stalled=1.5, late=60.0)
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder: Path) -> Bundle:
+    return Bundle.open(bundle_folder)
+
+
+class Room:
+    """Where a session runs: somebody talks in it, for those who read the caption pipe."""
+
+    def __init__(self, pipe: Path, log: Log) -> None:
+        self._pipe = pipe
+        self._log = log
+
+    def say(self) -> None:
+        """Write a caption, if anybody listens."""
+        try:
+            pipe = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return
+        os.write(pipe, b"one person\n")
+        os.close(pipe)
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Talk on until it comes true."""
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end, told(self._log)
+            self.say()
+            time.sleep(0.1)
+
+
+def the_desk() -> list[Device]:
+    """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
+    return [device for device in microphones_afresh() if device.key == "desk"]
+
+
+def make(device: Device) -> Sensor:
+    if device.modality == "text":
+        return Captions(device.key, "captions")
+    kind = {"audio": Microphone, "video": Camera}[device.modality]
+    return Isolated(kind, device.key, device.modality, limits=Limits(quiet=4.0))
+
+
+@pytest.mark.devices
+def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
+    bundle: Bundle,
+    sound_server: SoundServer,
+    network_camera: NetworkCamera,
+    minute_of_noise: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.2, 1000.0))  # so that only the watcher brings back what was away
+    sound_server.unplug_speaker()
+    pipe = tmp_path / "captions"
+    os.mkfifo(pipe)
+    events = Log()
+    with Session(bundle, health=HEALTH, on_event=events) as session:
+        room = Room(pipe, events)
+        finders = [
+            the_desk,
+            watcher.network_camera(network_camera.address),
+            watcher.caption_source(str(pipe)),
+        ]
+        with Watcher(finders, Hotplug(session, make), interval=0.2):
+            room.wait(lambda: session.live == ("text", "video"))
+            module = sound_server.plug("desk")
+            player = sound_server.play(minute_of_noise, "desk")
+            room.wait(lambda: session.live == EVERYTHING)
+
+            network_camera.act = "freeze"
+            room.wait(lambda: session.live == ("audio", "text"))
+            assert ("video", "unwell", "the picture is frozen") in told(events)
+            network_camera.act = "well"
+            room.wait(lambda: session.live == EVERYTHING)
+
+            network_camera.switch_off()
+            room.wait(lambda: session.live == ("audio", "text") and "lost" in events.of("video"))
+            network_camera.switch_on()
+            room.wait(lambda: session.live == EVERYTHING)
+
+            sound_server.unplug(module)
+            player.wait(30)
+            room.wait(lambda: session.live == ("text", "video") and "lost" in events.of("audio"))
+            module = sound_server.plug("desk")
+            player = sound_server.play(minute_of_noise, "desk")
+            room.wait(lambda: session.live == EVERYTHING)
+
+            pipe.unlink()
+            room.wait(lambda: session.live == ("audio", "video") and "lost" in events.of("captions"))
+            os.mkfifo(pipe)
+            room.wait(lambda: session.live == EVERYTHING)
+    player.terminate()
+    player.wait(30)
+    assert {e.name for e in events.events if isinstance(e, SensorEvent)} == {"audio", "captions", "video"}
+    assert all(kind != "failed" for _, kind, _ in told(events))
+
+
+def told(log: Log) -> list[tuple[str, str, str]]:
+    return [(e.name, e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent)]

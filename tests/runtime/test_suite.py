@@ -1,0 +1,241 @@
+"""Sensors that lie, stand by for each other, live in processes of their own, and come back early."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime import reading
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.hotplug import Hotplug
+from sensemble_runtime.session import Session
+from sensemble_sensors.devices import Device
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.health import Thresholds
+from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Appeared, Blind, Disappeared
+
+from .test_session import Log, Puppet, wait_for
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder: Path) -> Bundle:
+    return Bundle.open(bundle_folder)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+class Camera:
+    """Gives 20 pictures a second, of noise until it is told otherwise."""
+
+    modality = "video"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.frozen = False
+        self.late = 0.0
+        self.opened = 0
+        self._rng = np.random.default_rng(0)
+        self._picture = self._noise()
+
+    def _noise(self) -> np.ndarray:
+        return self._rng.integers(90, 110, (8, 8, 3)).astype(np.uint8)
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.shape[2:] == self._picture.shape
+        self.opened += 1
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(min(0.05, timeout))
+        if not self.frozen:
+            self._picture = self._noise()
+        return Sample("video", self._picture, time.monotonic() - self.late)
+
+    def close(self) -> None:
+        pass
+
+
+def reasons(log: Log, name: str) -> list[tuple[str, str]]:
+    return [(e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent) and e.name == name]
+
+
+FROZEN = "the picture is frozen"
+QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
+
+
+def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
+    camera, captions = Camera("camera"), Puppet("text")
+    with Session(bundle, health=QUICK, on_event=log) as running:
+        running.attach(camera)
+        running.attach(captions)
+        wait_for(lambda: "video" in running.live)
+        camera.frozen = True
+        wait_for(lambda: ("unwell", FROZEN) in reasons(log, "camera"))
+        assert "video" not in running.live
+        captions.say()
+        wait_for(lambda: running.live == ("text",))
+        camera.frozen = False
+        wait_for(lambda: "video" in running.live)
+    kinds = [kind for kind, _ in reasons(log, "camera")]
+    assert kinds == ["attached", "unwell", "well"]
+    assert camera.opened == 1
+
+
+def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
+    standby, camera = Camera("standby"), Camera("camera")
+    with Session(bundle, health=QUICK, on_event=log) as running:
+        running.attach(standby)
+        running.attach(camera)
+        fed = running._suite._feeding
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+        camera.frozen = True
+        wait_for(lambda: "unwell" in log.of("camera"))
+        wait_for(lambda: "video" in fed and fed["video"].name == "standby" and "video" in running.live)
+        camera.frozen = False
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+    assert log.of("standby") == ["attached"]
+
+
+def test_one_that_stays_frozen_is_opened_anew(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
+    camera = Camera("camera")
+    camera.frozen = True
+    health = Thresholds(frozen=0.2, reopen=0.2, stalled=60.0)
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(camera)
+        wait_for(lambda: camera.opened == 3)
+    assert reasons(log, "camera")[:4] == [
+        ("attached", ""),
+        ("unwell", FROZEN),
+        ("lost", f"camera: {FROZEN}; it is opened anew"),
+        ("attached", ""),
+    ]
+
+
+def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundle, log: Log) -> None:
+    microphone = Puppet("audio")
+    health = Thresholds(recovery=0.1, stalled=60.0)
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(microphone)
+        broken = np.full(1600, np.nan, np.float32)
+        microphone.acts.put(Sample("audio", broken, time.monotonic()))
+        wait_for(lambda: "unwell" in log.of("audio"))
+        wait_for(lambda: "well" in log.of("audio"))
+        microphone.hear()
+        prediction = next(iter(running))
+        assert np.isfinite(prediction.pooled).all()
+    assert log.of("audio") == ["attached", "unwell", "well"]
+
+
+def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: Log) -> None:
+    microphone, camera, stop = Puppet("audio"), Camera("camera"), threading.Event()
+
+    def speak() -> None:
+        while not stop.wait(0.05):
+            noise = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
+            microphone.acts.put(Sample("audio", noise, time.monotonic()))
+
+    health = Thresholds(drift=0.5, stalled=60.0, sound_rate=10.0, picture_rate=0.0, late=60.0)
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        with Session(bundle, health=health, on_event=log) as running:
+            running.attach(microphone)
+            running.attach(camera)
+            wait_for(lambda: running.live == ("audio", "video"))
+            camera.late = 5.0
+            wait_for(lambda: ("unwell", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
+            wait_for(lambda: running.live == ("audio",))
+    finally:
+        stop.set()
+        speaker.join()
+
+
+def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RETRY", (1000.0, 1000.0))
+    captions = Puppet("text")
+    captions.openings.put(SensorUnavailableError("gone"))
+    with Session(bundle, on_event=log) as running:
+        name = running.attach(captions)
+        wait_for(lambda: "unavailable" in log.of("text"))
+        running.retry(name)
+        wait_for(lambda: "attached" in log.of("text"))
+        captions.acts.put(SensorLostError("gone"))
+        wait_for(lambda: "lost" in log.of("text"))
+        running.retry(name)
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+        assert not running.retry("nobody")
+
+
+def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (1000.0, 1000.0))
+    file = Device("text", "said.txt", "said.txt", "said.txt")
+    made: list[Puppet] = []
+
+    def make(device: Device) -> Puppet:
+        made.append(Puppet(device.modality, device.key))
+        return made[-1]
+
+    with Session(bundle, on_event=log) as running:
+        running.attach(Puppet("video"))
+        hotplug = Hotplug(running, make)
+        for news in (Appeared(file), Disappeared(file), Blind("no PortAudio")):
+            hotplug(news)
+        wait_for(lambda: log.of("said.txt") == ["attached"])
+        made[0].acts.put(SensorLostError("gone"))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost"])
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost", "attached"])
+        assert len(made) == 1
+        made[0].acts.put(SensorEndedError("over"))
+        wait_for(lambda: "ended" in log.of("said.txt"))
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
+        assert len(made) == 2
+    hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
+
+
+def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sensors"))
+    from unruly import Unruly
+
+    captions = Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        running.attach(Isolated(Unruly, "crash", 10))
+        wait_for(lambda: log.of("unruly crash").count("lost") >= 2)
+        captions.say()
+        wait_for(lambda: "text" in running.live)
+    assert log.of("unruly crash")[:4] == ["attached", "lost", "attached", "lost"]
+    assert ("lost", "unruly crash: its process died of SIGSEGV") in reasons(log, "unruly crash")
+    assert any("video" in e.live for e in log.events if isinstance(e, LiveSetEvent))
+
+
+def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensemble_runtime.session.CLOSE", 0.1)
+    monkeypatch.setattr("sensemble_runtime.session.KILL", 30.0)
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sensors"))
+    from unruly import Unruly
+
+    before = threading.active_count()
+    camera = Isolated(Unruly, "hang opening")
+    with Session(bundle) as running:
+        running.attach(camera)
+        wait_for(lambda: camera.pid is not None)
+    assert camera.pid is None
+    assert threading.active_count() == before

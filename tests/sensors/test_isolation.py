@@ -1,0 +1,280 @@
+"""Real processes that hang, crash, leak and flood, and one that is killed from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from mmap import mmap
+from pathlib import Path
+from threading import active_count
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_sensors.captions import Captions
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.isolation import Isolated, Limits
+from sensemble_sensors.ring import Ring
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+Make = Callable[..., Isolated]
+
+AUDIO = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.1, 1.0)
+VIDEO = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
+TEXT = InputSpec("text", "int64", (1, 8), 0, 0.0, 0.0, 1.0)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def held() -> tuple[set[Path], int, int]:
+    """What a process must not collect: named shared memory of the machine, its own files and threads."""
+    named = set(Path("/dev/shm").iterdir())  # noqa: S108 - where Linux keeps it
+    return named, len(list(Path("/proc/self/fd").iterdir())), active_count()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and was not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def unruly(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """A function that makes an isolated `Unruly`; nothing of it may be left when the test ends."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    from unruly import Unruly
+
+    made: list[Isolated] = []
+
+    def make(act: str, **limits: float) -> Isolated:
+        made.append(Isolated(Unruly, act, limits=Limits(**limits)))
+        return made[-1]
+
+    before = held()
+    yield make
+    pids = [sensor.pid for sensor in made if sensor.pid is not None]
+    for sensor in made:
+        sensor.close()
+    assert not any(map(is_alive, pids))
+    assert held() == before
+
+
+def read_on(sensor: Isolated) -> tuple[list[Sample], SensorsError]:
+    """Read until it raises; what came, and what it raised."""
+    taken: list[Sample] = []
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            sample = sensor.read(0.1)
+        except SensorsError as error:
+            return taken, error
+        taken += [sample] if sample is not None else []
+    pytest.fail("it never ended")
+
+
+def ring(spec: InputSpec) -> Ring:
+    return Ring(mmap(-1, Ring.size(spec)), spec)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 4000), max_size=12))
+def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> None:
+    shared, rng = ring(AUDIO), np.random.default_rng(0)
+    pieces = [rng.uniform(-1, 1, size).astype(np.float32) for size in sizes]
+    end, got = 0.0, []
+    for i, piece in enumerate(pieces):
+        end += len(piece) / AUDIO.rate
+        shared.put(Sample("audio", piece, end, cut=i == 0))
+        while (sample := shared.get()) is not None:
+            got.append(sample)
+    np.testing.assert_array_equal(
+        np.concatenate([np.zeros(0, np.float32), *(np.asarray(s.data, np.float32) for s in got)]),
+        np.concatenate([np.zeros(0, np.float32), *pieces]),
+    )
+    ends = np.cumsum([len(s.data) for s in got]) / AUDIO.rate
+    np.testing.assert_allclose([s.time for s in got], ends, atol=1e-9)
+    assert [s.cut for s in got] == [True] * bool(got) + [False] * (len(got) - 1)
+
+
+@pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT])
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
+def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bursts: list[int]) -> None:
+    shared, count, before = ring(spec), 0, -1
+    for burst in bursts:
+        for _ in range(burst):
+            data = {
+                "audio": np.full(10, count, np.float32),
+                "video": np.full(VIDEO.shape[2:], count % 256, np.uint8),
+                "text": f"{count} é",
+            }[spec.modality]
+            shared.put(Sample(spec.modality, data, float(count)))
+            count += 1
+        while (sample := shared.get()) is not None:
+            index = round(sample.time)
+            if isinstance(sample.data, str):
+                assert sample.data == f"{index} é"
+            else:
+                assert np.all(sample.data == (index if spec is AUDIO else index % 256))
+            hole = index > before + 1
+            assert index > before
+            assert sample.cut == (before == -1 or (hole and spec is AUDIO))
+            before = index
+        assert before == count - 1
+
+
+def test_what_is_not_of_the_specs_form_is_refused() -> None:
+    for data in (np.zeros(4, np.float64), np.zeros((2, 4), np.float32)):
+        with pytest.raises(ValueError, match="gave float"):
+            ring(AUDIO).put(Sample("audio", data, 0.0))
+    with pytest.raises(ValueError, match="sample of text"):
+        ring(AUDIO).put(Sample("text", "hello", 0.0))
+
+
+def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("end")
+    for _ in range(2):  # a closed sensor may be opened again
+        sensor.open(specs["video"])
+        assert sensor.pid != os.getpid()
+        taken, error = read_on(sensor)
+        assert isinstance(error, SensorEndedError)
+        assert str(error) == "that was all"
+        assert [int(np.asarray(s.data)[0, 0, 0]) for s in taken] == [1, 2, 3]
+        assert [s.cut for s in taken] == [True, False, False]
+        assert all(0 <= time.monotonic() - s.time < 60 for s in taken), "one clock for both"
+        sensor.close()
+        sensor.close()
+    with pytest.raises(SensorLostError, match="is closed"):
+        sensor.read(0)
+
+
+@pytest.mark.parametrize(
+    ("act", "limits", "reason"),
+    [
+        ("hang", {"hanging": 0.5}, "unruly hang: hung for 0.5 s; its process was killed"),
+        ("hang with the lock", {"hanging": 0.5}, "hung for 0.5 s; its process was killed"),
+        ("fall silent", {"quiet": 0.5}, "gave nothing for 0.5 s; its process was killed"),
+        ("crash", {}, "unruly crash: its process died of SIGSEGV"),
+        ("exit", {}, "its process ended with status 3"),
+        ("leak", {"resident": 300 << 20}, "its process took more than 300 MB of memory"),
+        ("raise", {}, "failed with ZeroDivisionError: in the driver"),
+        ("lose", {}, "pulled out"),
+    ],
+)
+def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
+    unruly: Make, specs: Specs, act: str, limits: dict[str, float], reason: str
+) -> None:
+    sensor = unruly(act, **limits)
+    sensor.open(specs["video"])
+    taken, error = read_on(sensor)
+    assert len(taken) == 3
+    assert isinstance(error, SensorLostError)
+    assert reason in str(error)
+    sensor.close()
+    sensor.open(specs["video"])
+    sample = sensor.read(30)
+    assert sample is not None
+    assert sample.cut
+
+
+def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, specs: Specs) -> None:
+    absent, hanging = unruly("be absent"), unruly("hang opening", opening=1.5)
+    with pytest.raises(SensorUnavailableError, match=r"^unruly be absent: plug it in$"):
+        absent.open(specs["video"])
+    with pytest.raises(SensorUnavailableError, match=r"did not open within 1\.5 s; its process was killed"):
+        hanging.open(specs["video"])
+    assert absent.pid is hanging.pid is None
+    with pytest.raises(SensorUnavailableError, match="gives video, not text"):
+        absent.open(specs["text"])
+
+
+def test_a_system_that_has_no_process_for_it_makes_it_unavailable(
+    unruly: Make, specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = unruly("nothing")
+    with monkeypatch.context() as context:
+        context.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file or directory\)"):
+            sensor.open(specs["video"])
+    sensor.open(specs["video"])
+    assert sensor.read(30) is not None
+
+
+def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("flood")
+    sensor.open(specs["video"])
+    times: list[float] = []
+    for _ in range(5):
+        time.sleep(0.05)
+        sample = sensor.read(30)
+        assert sample is not None
+        times.append(sample.time)
+    assert times == sorted(times)
+
+
+def test_one_that_hangs_closing_is_killed(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("hang closing")
+    sensor.open(specs["video"])
+    pid = sensor.pid
+    assert pid is not None
+    sensor.close()
+    assert not is_alive(pid)
+
+
+def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("nothing")
+    sensor.kill()
+    sensor.open(specs["video"])
+    sensor.kill()
+    assert "died of SIGKILL" in str(read_on(sensor)[1])
+
+
+@pytest.mark.parametrize("act", ["nothing", "hang with the lock"])
+def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> None:
+    script = (
+        "import sys\nfrom unruly import Unruly\nfrom sensemble_sensors.isolation import Isolated, Limits\n"
+        "from sensemble_sensors.spec import InputSpec\n"
+        f"sensor = Isolated(Unruly, {act!r}, limits=Limits(hanging=2.0))\n"
+        "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
+        "print(sensor.pid, flush=True)\nsensor.read(9)\nsys.stdin.read()\n"
+    )
+    before = held()
+    command = [sys.executable, "-c", script]
+    folder = Path(__file__).parent
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert is_alive(pid)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid))
+    assert held() == before
+
+
+def test_a_worker_loads_no_torch() -> None:
+    script = "import sys, sensemble_sensors.worker\nprint(sorted({'torch', 'cv2', 'av'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_captions_can_be_isolated_too(specs: Specs, tmp_path: Path) -> None:
+    path = tmp_path / "said.txt"
+    path.write_text("one\ntwo é\n", encoding="utf-8")
+    sensor = Isolated(Captions, str(path))
+    assert (sensor.modality, sensor.name) == ("text", f"captions {path}")
+    sensor.open(specs["text"])
+    taken, error = read_on(sensor)
+    assert [s.data for s in taken] == ["one", "two é"]
+    assert isinstance(error, SensorEndedError)
+    sensor.close()
