@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sensemble_runtime.manifest import (
+    SCHEMA,
     Artifact,
     FileEntry,
     Manifest,
@@ -25,17 +26,17 @@ SPECS = {
 def manifest() -> Manifest:
     scores = matrices("video")["masd+wiseft"]["video"]
     return Manifest(
-        schema=1,
+        schema=SCHEMA,
         modalities={
             m: ModalityEntry(
                 spec,
                 {
                     "executorch-xnnpack": Artifact(
                         f"{m}/encoder.pte",
-                        500_000,
-                        "0" * 64,
-                        "int8",
-                        Parity(0.9987, 0.2, 0.01, 64),
+                        (FileEntry(f"{m}/encoder.pte", 500_000, "0" * 64),),
+                        "int8-static",
+                        (),
+                        Parity(0.9987, 0.2, 0.01, 64, 0.99),
                         4.25,
                         41.0,
                     )
@@ -48,12 +49,15 @@ def manifest() -> Manifest:
         task="multi-class",
         head=FileEntry("head.safetensors", 10, "0" * 64),
         tokenizer=FileEntry("tokenizer.json", 10, "0" * 64),
+        held_out={},
         provenance=Provenance(
             train_modalities=("video",),
             method="masd+wiseft",
             dataset="colours <&>",
             accuracy=scores,
-            accuracy_quantized={name: score - 0.005 for name, score in scores.items()},
+            accuracy_quantized={
+                "executorch-xnnpack": {name: score - 0.005 for name, score in scores.items()}
+            },
             float_bytes=dict.fromkeys(SPECS, 2_000_000),
             float_latency_ms=dict.fromkeys(SPECS, 9.5),
             created="2026-11-24T12:00:00+00:00",

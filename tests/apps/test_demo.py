@@ -76,6 +76,20 @@ def test_started_again_it_goes_on_after_what_is_finished(demo: DemoRun, sensembl
 def test_a_run_folder_can_be_exported_and_reported_by_hand(demo: DemoRun, refusal: Refusal) -> None:
     assert "audio" in refusal("export", demo.folder, "--train-modalities", "audio")
     assert "no method 'best'" in refusal("export", demo.folder, "--method", "best")
+    assert "unknown target 'tflite'" in refusal("export", demo.folder, "--target", "tflite")
+    assert "int3" in refusal("export", demo.folder, "--scheme", "audio=int3")
+    assert "write size=20MB" in refusal("export", demo.folder, "--budget", "size=1GB")
+    both = ("--budget", "drop=1", "--scheme", "audio=fp32")
+    assert "give one of them" in refusal("export", demo.folder, *both)
+
+
+def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, refusal: Refusal) -> None:
+    result = sensemble("export", "verify", demo.folder / "bundle")
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if "executorch-xnnpack" in line]
+    assert [row[0] for row in rows] == list(MODALITIES)
+    assert all(float(row[3]) > 0.98 for row in rows)
+    assert "cannot be read" in refusal("export", "verify", demo.folder)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])

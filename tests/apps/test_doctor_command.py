@@ -18,7 +18,7 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
         "python", "executors", "cameras", "microphones", "training", "export", "speech",
     ]  # fmt: skip
     assert {state for state, *_ in findings.values()} <= {"ok", "missing"}
-    assert findings["executors"][:3] == ["ok", "executors", "executorch-xnnpack"]
+    assert findings["executors"][:3] == ["ok", "executors", "executorch-xnnpack,"]
     assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
 
 

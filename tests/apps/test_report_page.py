@@ -42,8 +42,8 @@ def test_tables_have_headers_and_figures_have_names(html: str) -> None:
 
 
 def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:
-    before = of_run.manifest.provenance.accuracy_quantized["audio+text+video"]
-    after = of_run.manifest.provenance.accuracy_quantized["audio+text"]
+    before = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text+video"]
+    after = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text"]
     text = Page(report.render(of_run, MADE)).text
     assert f"If the camera dies, accuracy falls from {100 * before:.1f} % to {100 * after:.1f} %." in text
     assert "Plain finetuning" in text
@@ -70,7 +70,7 @@ def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:
-    scores = {"accuracy": {"audio": 0.6}, "accuracy_quantized": {"audio": 0.5}}
+    scores = {"accuracy": {"audio": 0.6}, "accuracy_quantized": {"executorch-xnnpack": {"audio": 0.5}}}
     made = replace(of_run.manifest.provenance, train_modalities=("audio",), **scores)
     alone = replace(
         of_run,

@@ -35,6 +35,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
 from sensemble_export.pool import Delegation, lower_all
+from sensemble_export.targets import Job
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.head import Head
 from sensemble_runtime.scores import score
@@ -49,10 +50,10 @@ from tokenizers.models import WordLevel
 PTE, ONNX = "executorch-xnnpack", "onnx"
 FORMS = {
     "ONNX Runtime float": (ONNX, "float.onnx"),
-    ".pte float": (PTE, "{modality}.fp32.pte"),
+    ".pte float": (PTE, "{modality}.executorch-xnnpack.fp32.pte"),
     "ONNX Runtime int8 static": (ONNX, "static.onnx"),
     "ONNX Runtime int8 dynamic": (ONNX, "dynamic.onnx"),
-    ".pte int8 static": (PTE, "{modality}.int8.pte"),
+    ".pte int8 static": (PTE, "{modality}.executorch-xnnpack.int8-static.pte"),
     "torch eager": ("eager", "model"),
     "torch.compile": ("compile", "model"),
 }
@@ -169,9 +170,9 @@ def prepare(model: Model, modality: str, calibration: torch.Tensor, held: torch.
         chosen = calibration[:: max(1, len(calibration) // CALIBRATION)].contiguous()
         save_file({"windows": chosen}, folder / f"calibration.{modality}.safetensors")
     if not (folder / "lowering.json").exists():
-        tasks = [f"{modality}:{scheme}" for scheme in ("int8", "fp32")]
-        divisions = lower_all(folder, tasks, lambda: None)
-        text = json.dumps({task.split(":")[1]: asdict(found) for task, found in divisions.items()})
+        jobs = [Job(modality, "executorch-xnnpack", scheme) for scheme in ("int8-static", "fp32")]
+        divisions = lower_all(folder, jobs, lambda: None)
+        text = json.dumps({f"{job.target}.{job.scheme}": asdict(divisions[job.file]) for job in jobs})
         (folder / "lowering.json").write_text(text)
     if not (folder / "dynamic.onnx").exists():
         to_onnx(model.encoders[modality], calibration, folder)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensemble_export import bundle
+from sensemble_export import workshop
+from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.pool import Delegation
+from sensemble_export.targets import Job
 from sensemble_runtime.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data import Clips
@@ -25,6 +27,18 @@ SPECS = {
     "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 2, window=1, hop=0.5, ttl=2),
 }
 LABELS = ("cat", "dog", "owl")
+ORIGIN = Origin(("video",), "finetune", "digits")
+JOBS = (
+    Job("audio", "executorch-xnnpack", "int8-static"),
+    Job("text", "executorch-xnnpack", "int8-dynamic"),
+    Job("video", "executorch-xnnpack", "int4-weights"),
+    Job("text", "onnx", "int8-dynamic"),
+    Job("video", "onnx", "int8-static"),
+    Job("text", "coreml", "palette-6bit"),
+    Job("video", "coreml", "int8-weights", ("trunk.blocks.0.mlp",)),
+    Job("text", "executorch-coreml", "int8-weights"),
+)
+"""Every target, with whatever modality is quick for it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Export:
     steps: list[tuple[int, int]]
 
 
-def make_model(seed: int) -> Model:
+def make_model(seed: int, modalities: Sequence[str] = tuple(SPECS)) -> Model:
     """The preset's audio encoder, of half a million parameters, and two tiny ones, with no trivial norms."""
     torch.manual_seed(seed)
     tiny = {"width": 32, "depth": 1, "heads": 2, "embedding": 128, "activation": "relu"}
@@ -50,11 +64,12 @@ def make_model(seed: int) -> Model:
         "video": EncoderConfig(**tiny, stem=(8,), patch=8, tubelet=2),
     }
     tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "cat": 1}, "[PAD]"))
-    model = Model(Description(SPECS, configs, LABELS, "multi-class"), tokenizer)
+    specs, configs = ({m: one[m] for m in modalities} for one in (SPECS, configs))
+    model = Model(Description(specs, configs, LABELS, "multi-class"), tokenizer)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-        for modality in SPECS:
+        for modality in modalities:
             model.encoders[modality](windows(modality, 32, seed))  # batch norms see some data
     return model.eval()
 
@@ -85,26 +100,23 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
     folder = tmp_path_factory.mktemp("export")
     programs = folder / "programs"
     divisions: dict[str, Delegation] = {}
-    real = bundle.lower_all
+    real = workshop.lower_all
 
-    def lower_and_keep(
-        scratch: Path, tasks: Sequence[str], done: Callable[[], None]
-    ) -> dict[str, Delegation]:
-        divisions.update(real(scratch, tasks, done))
+    def lower_and_keep(scratch: Path, jobs: Sequence[Job], done: Callable[[], None]) -> dict[str, Delegation]:
+        divisions.update(real(scratch, jobs, done))
         shutil.copytree(scratch, programs)
         return divisions
 
     model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "lower_all", lower_and_keep)
-        manifest = bundle.export_bundle(
+        patch.setattr(workshop, "lower_all", lower_and_keep)
+        manifest = export_bundle(
             model,
             folder / "bundle",
+            ORIGIN,
             calibration={modality: windows(modality, 32, seed=2) for modality in SPECS},
             held_out=held_out,
-            train_modalities=("video",),
-            method="finetune",
-            dataset="digits",
+            jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
     return Export(model, held_out, folder / "bundle", manifest, divisions, programs, steps)

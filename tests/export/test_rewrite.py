@@ -12,10 +12,11 @@ from sensemble_export.lower import lower
 from sensemble_export.parity import measure
 from sensemble_export.pool import lower_all
 from sensemble_export.rewrite import Int8Embedding, lowerable
+from sensemble_export.targets import Job
 from sensemble_train.encoders import ENCODERS, EncoderConfig
 from torch import nn
 
-from .conftest import SPECS, make_model, windows
+from .conftest import SPECS, Export, make_model, windows
 
 
 @pytest.mark.parametrize("modality", SPECS)
@@ -87,7 +88,26 @@ def test_an_int8_table_is_within_half_a_step(rows: int, width: int, scale: float
 
 def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(NotLowerableError, match=r"not a saved model .*sensemble doctor"):
-        lower_all(tmp_path, ["audio:int8"], lambda: None)
+        lower_all(tmp_path, [Job("audio", "executorch-xnnpack", "int8-static")], lambda: None)
+
+
+def test_what_a_target_cannot_do_is_said_with_the_remedy(exported: Export) -> None:
+    with pytest.raises(
+        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32 or int8"
+    ):
+        lower_all(exported.programs, [Job("audio", "executorch-coreml", "fp16")], lambda: None)
+
+
+def test_a_library_that_is_missing_is_named(
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = 'raise ModuleNotFoundError("No module named \'coremltools\'", name="coremltools")'
+    (tmp_path / "coremltools.py").write_text(absent, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(
+        NotLowerableError, match="needs coremltools, not installed; `pip install coremltools`"
+    ):
+        lower_all(exported.programs, [Job("text", "coreml", "fp16")], lambda: None)
 
 
 def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 from executorch.exir import to_edge_transform_and_lower
 from sensemble_runtime.head import Head, save_head
 from sensemble_runtime.manifest import (
+    SCHEMA,
     Artifact,
     FileEntry,
     Manifest,
@@ -121,10 +122,8 @@ def main(out: Path) -> None:
                 )
         reference[f"{modality}.windows"] = inputs.numpy()
         file = entry(folder, path)
-        scheme = "int8" if modality in QUANTIZED else "fp32"
-        artifact = Artifact(
-            file.path, file.bytes, file.sha256, scheme, parity=None, latency_ms=None, peak_mb=None
-        )
+        scheme = "int8-static" if modality in QUANTIZED else "fp32"
+        artifact = Artifact(file.path, (file,), scheme, kept=(), parity=None, latency_ms=None, peak_mb=None)
         modalities[modality] = ModalityEntry(SPECS[modality], {"executorch-xnnpack": artifact})
     np.savez(out / "reference.npz", **reference)
 
@@ -146,7 +145,7 @@ def main(out: Path) -> None:
         created="2026-01-01T00:00:00+00:00",
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
-    manifest = Manifest(1, modalities, D, LABELS, "multi-class", head, words, provenance)
+    manifest = Manifest(SCHEMA, modalities, D, LABELS, "multi-class", head, words, {}, provenance)
     write_manifest(manifest, folder / "manifest.json")
 
 

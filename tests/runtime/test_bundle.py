@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_runtime import executor
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import (
     BundleCorruptError,
@@ -205,14 +207,64 @@ def test_a_folder_in_place_of_a_file_is_refused(folder: Path, name: str) -> None
 
 
 def test_another_schema_is_refused(folder: Path) -> None:
-    edit(folder, '"schema": 1', '"schema": 2')
-    with pytest.raises(BundleIncompatibleError, match="version 2"):
+    edit(folder, '"schema": 2', '"schema": 3')
+    with pytest.raises(BundleIncompatibleError, match="version 3"):
         Bundle.open(folder)
 
 
 def test_a_bundle_for_other_executors_is_refused(folder: Path) -> None:
-    edit(folder, '"executorch-xnnpack"', '"coreml"')
-    with pytest.raises(BundleIncompatibleError, match=r"is for coreml, and .* executorch-xnnpack"):
+    edit(folder, '"executorch-xnnpack"', '"executorch-coreml"')
+    with pytest.raises(
+        BundleIncompatibleError, match=r"audio does not run here: executorch-coreml .*here run executorch-xnn"
+    ):
+        Bundle.open(folder)
+
+
+def test_an_executor_that_was_asked_for_is_taken_or_refused(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder, executor="executorch-xnnpack")
+    assert bundle.executors == dict.fromkeys(("audio", "text", "video"), "executorch-xnnpack")
+    with pytest.raises(BundleIncompatibleError, match="audio is for executorch-xnnpack, not onnx; export it"):
+        Bundle.open(bundle_folder, executor="onnx")
+
+
+def test_an_executor_that_is_not_installed_says_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(folder, '"executorch-xnnpack"', '"onnx"')
+    absent = dataclasses.replace(executor.EXECUTORS["onnx"], needs="absent_onnxruntime")
+    monkeypatch.setitem(executor.EXECUTORS, "onnx", absent)
+    for asked in (None, "onnx"):
+        with pytest.raises(BundleIncompatibleError, match=r"onnx is not installed: `pip install .*\[onnx\]`"):
+            Bundle.open(folder, executor=asked)
+    with pytest.raises(BundleIncompatibleError, match="onnx is not installed"):
+        executor.load(folder / "audio" / "encoder.pte", "onnx")
+
+
+def test_a_bundle_of_schema_1_still_opens_and_encodes(folder: Path, reference: dict[str, np.ndarray]) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["schema"] = 1
+    del raw["held_out"]
+    for entry in raw["modalities"].values():
+        for artifact in entry["artifacts"].values():
+            del artifact["kept"]
+            artifact.update(artifact.pop("files")[0])
+            artifact["scheme"] = artifact["scheme"].removesuffix("-static")
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    found = Bundle.open(folder).encode("audio", reference["audio.windows"][0])
+    np.testing.assert_allclose(found, reference["audio.lowered"][0], atol=1e-5)
+
+
+def test_a_package_with_more_files_than_listed_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    artifact = raw["modalities"]["audio"]["artifacts"]["executorch-xnnpack"]
+    artifact["path"] = "audio"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    Bundle.open(folder)
+    (folder / "audio" / "more").mkdir()
+    (folder / "audio" / "more" / "weights").touch()
+    with pytest.raises(BundleCorruptError, match="audio/more/weights: not in the manifest"):
         Bundle.open(folder)
 
 
@@ -283,6 +335,7 @@ FRESH = """
 import sys
 import numpy as np
 from pathlib import Path
+from sensemble_runtime import executor
 from sensemble_runtime.bundle import Bundle
 
 bundle = Bundle.open(Path(sys.argv[1]))

@@ -15,6 +15,7 @@ from sensemble_runtime.errors import (
     BundlePathError,
 )
 from sensemble_runtime.manifest import (
+    SCHEMA,
     Artifact,
     FileEntry,
     Manifest,
@@ -28,25 +29,47 @@ from sensemble_sensors.spec import InputSpec
 
 HASH = "0123456789abcdef" * 4
 MANIFEST = Manifest(
-    schema=1,
+    schema=SCHEMA,
     modalities={
         "audio": ModalityEntry(
             InputSpec("audio", "float32", (1, 16000), rate=16000, window=1, hop=0.5, ttl=2),
             {
                 "executorch-xnnpack": Artifact(
                     "audio/encoder.pte",
-                    10,
-                    HASH,
-                    "int8",
-                    Parity(0.99, 0.1, 0.01, 64),
+                    (FileEntry("audio/encoder.pte", 10, HASH),),
+                    "int8-static",
+                    ("trunk.project",),
+                    Parity(0.99, 0.1, 0.01, 64, 0.98),
                     latency_ms=1.5,
                     peak_mb=30,
-                )
+                ),
+                "coreml": Artifact(
+                    "audio/coreml.mlpackage",
+                    (
+                        FileEntry("audio/coreml.mlpackage/Manifest.json", 10, HASH),
+                        FileEntry("audio/coreml.mlpackage/Data/weights/weight.bin", 20, HASH),
+                    ),
+                    "palette-6bit",
+                    (),
+                    None,
+                    None,
+                    None,
+                ),
             },
         ),
         "text": ModalityEntry(
             InputSpec("text", "int64", (1, 16), rate=0, window=0, hop=0, ttl=5),
-            {"executorch-xnnpack": Artifact("text/encoder.pte", 10, HASH, "fp32", None, None, None)},
+            {
+                "executorch-xnnpack": Artifact(
+                    "text/encoder.pte",
+                    (FileEntry("text/encoder.pte", 10, HASH),),
+                    "fp32",
+                    (),
+                    None,
+                    None,
+                    None,
+                )
+            },
         ),
     },
     embedding=8,
@@ -54,12 +77,13 @@ MANIFEST = Manifest(
     task="multi-label",
     head=FileEntry("head.safetensors", 10, HASH),
     tokenizer=FileEntry("tokenizer.json", 10, HASH),
+    held_out={"audio": FileEntry("audio/held_out.safetensors", 10, HASH)},
     provenance=Provenance(
         train_modalities=("audio",),
         method="masd+wiseft",
         dataset="digits",
         accuracy={"audio": 0.5, "audio+text": 1},
-        accuracy_quantized={"audio": 0.49},
+        accuracy_quantized={"executorch-xnnpack": {"audio": 0.49}},
         float_bytes={"audio": 40},
         float_latency_ms={"audio": 3.0},
         created="2026-01-01T00:00:00+00:00",
@@ -133,12 +157,24 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             r"modalities.audio.spec.shape\[1\]: expected an integer",
         ),
         (set_to(*AUDIO, "spec", "hop", value=0), "modalities.audio.spec: expected rate, window, hop and ttl"),
-        (set_to(*ARTIFACT, "bytes", value=-1), "executorch-xnnpack.bytes: expected at least 1, got -1"),
         (
-            set_to(*ARTIFACT, "sha256", value=HASH.upper()),
-            "executorch-xnnpack.sha256: expected 64 lower-case",
+            set_to(*ARTIFACT, "files", 0, "bytes", value=-1),
+            r"executorch-xnnpack.files\[0\].bytes: expected at least 1, got -1",
         ),
-        (set_to(*ARTIFACT, "scheme", value="int4"), "executorch-xnnpack.scheme: expected 'int8' or 'fp32'"),
+        (
+            set_to(*ARTIFACT, "files", 0, "sha256", value=HASH.upper()),
+            r"executorch-xnnpack.files\[0\].sha256: expected 64 lower-case",
+        ),
+        (set_to(*ARTIFACT, "scheme", value="int4"), "executorch-xnnpack.scheme: expected 'fp32' or 'fp16'"),
+        (set_to(*ARTIFACT, "files", value=[]), "executorch-xnnpack.files: expected audio/encoder.pte itself"),
+        (
+            set_to(*AUDIO, "artifacts", "coreml", "files", 1, "path", value="audio/weight.bin"),
+            "coreml.files: expected audio/coreml.mlpackage itself or files in it",
+        ),
+        (
+            set_to("held_out", "video", value={"path": "a", "bytes": 1, "sha256": HASH}),
+            "held_out.video: has no",
+        ),
         (set_to(*ARTIFACT, "parity", "cosine", value=10**400), "parity.cosine: expected a number within"),
         (set_to("embedding", value=0), "embedding: expected at least 1, got 0"),
         (set_to("labels", value=["a", "a"]), "labels: expected distinct names"),
@@ -193,12 +229,12 @@ def test_a_file_that_is_missing_or_not_utf8_is_refused(path: Path) -> None:
         read_manifest(path)
 
 
-@given(st.integers().filter(lambda version: version != 1), st.booleans())
+@given(st.integers().filter(lambda version: version not in {1, SCHEMA}), st.booleans())
 def test_another_schema_is_incompatible_whatever_else_it_holds(path: Path, version: int, keep: bool) -> None:
     raw = document(path) | {"schema": version} if keep else {"schema": version, "other": []}
     path.write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(
-        BundleIncompatibleError, match=f"version {version}, and this sensemble-runtime reads version 1"
+        BundleIncompatibleError, match=f"version {version}, and this sensemble-runtime reads versions 1 to 2"
     ):
         read_manifest(path)
 
@@ -279,3 +315,96 @@ def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> Non
     with pytest.raises(BundleCorruptError, match="labels"):
         write_manifest(bad, tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
+
+
+def version_1() -> dict[str, Any]:
+    """What version 1 wrote, as it wrote it."""
+    spec = {"modality": "audio", "dtype": "float32", "shape": [1, 16000], "rate": 16000.0}
+    parity = {"cosine": 0.998, "max_error": 0.05, "mean_error": 0.004, "windows": 400}
+    artifact = {
+        "path": "audio/executorch-xnnpack.int8.pte",
+        "bytes": 627000,
+        "sha256": HASH,
+        "scheme": "int8",
+        "parity": parity,
+        "latency_ms": 1.26,
+        "peak_mb": 38.0,
+    }
+    return {
+        "schema": 1,
+        "modalities": {
+            "audio": {
+                "spec": spec | {"window": 1.0, "hop": 0.5, "ttl": 2.0},
+                "artifacts": {"executorch-xnnpack": artifact},
+            }
+        },
+        "embedding": 128,
+        "labels": ["one", "two"],
+        "task": "multi-class",
+        "head": {"path": "head.safetensors", "bytes": 10, "sha256": HASH},
+        "tokenizer": None,
+        "provenance": {
+            "train_modalities": ["audio"],
+            "method": "masd+wiseft",
+            "dataset": "digits",
+            "accuracy": {"audio": 0.8},
+            "accuracy_quantized": {"audio": 0.79},
+            "float_bytes": {"audio": 2100000},
+            "float_latency_ms": {"audio": 1.33},
+            "created": "2026-11-24T12:00:00+00:00",
+        },
+    }
+
+
+def test_version_1_is_read_as_if_written_today(path: Path) -> None:
+    path.write_text(json.dumps(version_1()), encoding="utf-8")
+    manifest = read_manifest(path)
+    assert manifest.schema == SCHEMA
+    name = "audio/executorch-xnnpack.int8.pte"
+    assert manifest.modalities["audio"].artifacts["executorch-xnnpack"] == Artifact(
+        name,
+        (FileEntry(name, 627000, HASH),),
+        "int8-static",
+        (),
+        Parity(0.998, 0.05, 0.004, 400, None),
+        1.26,
+        38.0,
+    )
+    assert manifest.provenance.accuracy_quantized == {"executorch-xnnpack": {"audio": 0.79}}
+    assert manifest.held_out == {}
+    write_manifest(manifest, path)
+    assert read_manifest(path) == manifest
+
+
+V1_ARTIFACT = ("modalities", "audio", "artifacts", "executorch-xnnpack")
+
+
+@pytest.mark.parametrize(
+    ("alter", "message"),
+    [
+        (set_to(*V1_ARTIFACT, "scheme", value="int5"), "executorch-xnnpack.scheme: expected"),
+        (set_to(*V1_ARTIFACT, "bytes", value="many"), r"files\[0\].bytes: expected an integer"),
+        (set_to(*V1_ARTIFACT, value=3), "executorch-xnnpack: expected an object"),
+        (set_to("modalities", "audio", value=[]), "modalities.audio: expected an object"),
+        (set_to("modalities", value="audio"), "modalities: expected an object"),
+        (
+            set_to("provenance", "accuracy_quantized", value=None),
+            "accuracy_quantized.executorch-xnnpack: exp",
+        ),
+        (set_to("provenance", value=None), "provenance: expected an object"),
+    ],
+)
+def test_a_bad_field_of_version_1_is_named(path: Path, alter: Callable[[Any], None], message: str) -> None:
+    raw = version_1()
+    alter(raw)
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(BundleCorruptError, match=message):
+        read_manifest(path)
+
+
+def test_a_path_of_version_1_that_leaves_the_bundle_is_refused(path: Path) -> None:
+    raw = version_1()
+    parent(raw, (*V1_ARTIFACT, "path"))["path"] = "../secret"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(BundlePathError, match="secret"):
+        read_manifest(path)

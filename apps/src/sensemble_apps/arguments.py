@@ -98,6 +98,20 @@ class Export(Common):
     """Which of the run's methods."""
     train_modalities: Annotated[str | None, tyro.conf.arg(metavar="SET")] = None
     """Which M_T; without it, that of the greatest robustness (R_best, Eq. 5)."""
+    target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ("executorch-xnnpack",)
+    """For what: executorch-xnnpack, onnx, coreml, executorch-coreml."""
+    scheme: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET:]SENSOR=SCHEME ...")] = ()
+    """How to quantize which modality, such as `audio=int8-dynamic`; the rest as is usual for the target."""
+    budget: Annotated[str | None, tyro.conf.arg(metavar="LIMITS")] = None
+    """Search for the best schemes within limits, such as `size=20MB,latency=30ms,drop=1.0` (points)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportVerify(Common):
+    """Measure the parity of a bundle's artifacts on this machine, such as Core ML's on a Mac."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

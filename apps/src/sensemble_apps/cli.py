@@ -77,6 +77,8 @@ def _parse(argv: Sequence[str]) -> Common:
         # Looking at one command alone saves a quarter of a second, and `run` shall predict within one.
         kind, prog, rest = _COMMANDS[name], f"sensemble {name}", argv[1:]
         description = _DESCRIPTIONS.get(name)
+        if list(argv[:2]) == ["export", "verify"]:  # a run of that name is written `./verify`
+            kind, prog, rest = arguments.ExportVerify, "sensemble export verify", argv[2:]
     else:
         kind, prog, rest, description = _every(), "sensemble", argv, _DESCRIPTION
     command: Common = tyro.cli(

@@ -156,7 +156,7 @@ def headline(evidence: Evidence) -> Headline:
     """Return what the shipped model scores, and what it and finetuning lose with each sensor."""
     made = evidence.manifest.provenance
     method, trained_on = made.method, subsets.name(made.train_modalities)
-    floats, quantized = made.accuracy, made.accuracy_quantized
+    floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
     if evidence.audited:
         # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
         quantized = {name: score for name, (score, _) in evidence.audited.items()}

@@ -13,6 +13,7 @@ MATRIX = "matrix.json"
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"
+TRADE_OFF = "trade-off.{target}.svg"
 
 
 def audited(run: Path) -> dict[str, tuple[float, int]]:

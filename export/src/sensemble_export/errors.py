@@ -19,3 +19,11 @@ class ParityFailedError(ExportError):
 
 class MeasurementError(ExportError):
     """An artifact could not be run in the measuring process; names its own error."""
+
+
+class SchemeError(ExportError):
+    """A target, modality or scheme that was asked for is not there."""
+
+
+class BudgetError(ExportError):
+    """No bundle is within the budget, or the budget cannot be read; says by how much, and what would do."""

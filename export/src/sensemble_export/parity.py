@@ -4,10 +4,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
+from sensemble_runtime.head import Head
 from sensemble_runtime.manifest import Parity
 
 from sensemble_export.errors import MeasurementError
@@ -40,24 +42,42 @@ def measure(artifact: Path, target: str, windows: Path) -> Measurement:
     Raises:
         MeasurementError: the process failed; holds the last line it wrote.
     """
-    out = artifact.with_suffix(".measured.safetensors")
-    command = [sys.executable, "-m", "sensemble_export.measure", *map(str, (artifact, target, windows, out))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
-        raise MeasurementError(
-            f"{artifact.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
-        )
-    found = load_file(out)
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "measured.safetensors"
+        command = [
+            sys.executable,
+            "-m",
+            "sensemble_export.measure",
+            str(artifact),
+            target,
+            str(windows),
+            str(out),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+            raise MeasurementError(
+                f"{artifact.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
+            )
+        found = load_file(out)
     median, p95 = np.percentile(found["seconds"], [50, 95]) * 1e3
     return Measurement(
         found["embeddings"], float(found["load"][0]) * 1e3, float(median), float(p95), float(found["peak"][0])
     )
 
 
-def compare(found: Floats, expected: Floats) -> Parity:
-    """Compare embeddings [N, d] of an artifact with those of the float encoder."""
+def compare(found: Floats, expected: Floats, head: Head) -> Parity:
+    """Compare embeddings [N, d] of an artifact, and what `head` says of each, with the float encoder's."""
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (found * expected).sum(axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)
     errors = np.abs(found - expected)
-    return Parity(float(cosines.mean()), float(errors.max()), float(errors.mean()), len(found))
+    agree = (_decisions(head, found) == _decisions(head, expected)).all(axis=1).mean()
+    return Parity(float(cosines.mean()), float(errors.max()), float(errors.mean()), len(found), float(agree))
+
+
+def _decisions(head: Head, embeddings: Floats) -> NDArray[np.bool_]:
+    """Return which classes the head finds in each embedding: bool [N, C]."""
+    found = head.probabilities(embeddings)
+    if head.task == "multi-class":
+        return np.asarray(found == found.max(axis=1, keepdims=True))
+    return np.asarray(found > 0.5)

@@ -7,10 +7,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sensemble_export.errors import NotLowerableError
+from sensemble_export.errors import NotLowerableError, ParityFailedError
+from sensemble_export.targets import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +29,29 @@ class Delegation:
     remaining: dict[str, int]
 
 
-def lower_all(folder: Path, tasks: Sequence[str], done: Callable[[], None]) -> dict[str, Delegation]:
-    """Do `tasks` (`MODALITY:SCHEME`) of `sensemble_export.worker` on `folder`, in a process for each core.
+def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> dict[str, Delegation]:
+    """Have `sensemble_export.worker` do `jobs` on `folder`, in a process for each core.
 
     Args:
-        folder: holds the saved model and the calibration windows, and gets the programs.
-        tasks: the longest first; they are dealt out in turn.
-        done: called after each task, from other threads.
+        folder: holds the saved model and the calibration windows, and gets the artifacts.
+        jobs: the longest first; they are dealt out in turn.
+        done: called after each job, from other threads.
 
     Returns:
-        How each task's program is divided.
+        By artifact (`Job.file`), how each program for XNNPACK is divided.
 
     Raises:
         NotLowerableError: one of them failed; the others are stopped.
+        ParityFailedError: what one of them wrote is not what it should be; the others are stopped.
     """
-    count = min(os.cpu_count() or 1, len(tasks))
+    count = min(os.cpu_count() or 1, len(jobs))
     workers: list[subprocess.Popen[str]] = []
     divisions: dict[str, Delegation] = {}
     with ThreadPoolExecutor(count) as pool, tempfile.TemporaryFile("w+") as chatter:
         try:
             for first in range(count):
-                command = [sys.executable, "-m", "sensemble_export.worker", str(folder), *tasks[first::count]]
+                dealt = [json.dumps(asdict(job)) for job in jobs[first::count]]
+                command = [sys.executable, "-m", "sensemble_export.worker", str(folder), *dealt]
                 # What the libraries say on the way is of interest only if they fail.
                 workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=chatter, text=True))
             for watched in as_completed([pool.submit(_watch, worker, divisions, done) for worker in workers]):
@@ -67,11 +70,17 @@ def _watch(worker: subprocess.Popen[str], divisions: dict[str, Delegation], done
     with worker:
         for line in worker.stdout or ():
             report = json.loads(line)
+            if "missing" in report:
+                name = report["missing"]
+                raise NotLowerableError(f"{report['job']}: needs {name}, not installed; `pip install {name}`")
+            if "mismatch" in report:
+                raise ParityFailedError(f"{report['job']}: read back, {report['mismatch']}; file it as a bug")
             if "error" in report:
                 raise NotLowerableError(
-                    f"{report['task']}: cannot be lowered ({report['error']}); "
-                    "change the encoder to operations that XNNPACK takes"
+                    f"{report['job']}: cannot be lowered ({report['error']}); choose another scheme or "
+                    "target, or change the encoder to operations that this one takes"
                 )
-            divisions[report["task"]] = Delegation(**report["delegation"])
+            if report["delegation"] is not None:
+                divisions[report["job"]] = Delegation(**report["delegation"])
             done()
     return worker.returncode

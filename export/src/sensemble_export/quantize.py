@@ -1,47 +1,80 @@
-"""Post-training int8 (torchao's pt2e): weights per channel, activations static, from real windows."""
+"""Post-training quantization for XNNPACK, by torchao: weights per channel or in groups, real windows."""
 
 import math
+from functools import partial
 
 import torch
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
+from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, fx, nn
+from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
+from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from sensemble_export.rewrite import RootMeanSquare
 
 CALIBRATION_WINDOWS = 64
 """How many windows set the ranges of the activations; more cost time and change little."""
+INT4_GROUP = 32
+"""Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
 
-_QUANTIZED = (torch.ops.aten.linear.default, torch.ops.aten.conv2d.default)
 _FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
 
 
-def quantize(encoder: nn.Module, windows: Tensor) -> fx.GraphModule:
+def quantize(
+    encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...] = ()
+) -> fx.GraphModule:
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
     The log-mel front end and the layer norms, whose values span many decades, and everything that is not a
-    product with a weight (softmax, residual sums) stay float.
+    product with a weight (softmax, residual sums) stay float. Convolutions are static int8 in every scheme.
 
     Args:
-        encoder: takes [1, ...].
+        encoder: takes [1, ...]; it is changed.
         windows: [N, ...] that it will meet in use; `CALIBRATION_WINDOWS` of them are taken at even distances.
+        scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
+        kept: modules in which nothing is quantized.
     """
-    quantizer = XNNPACKQuantizer().set_filter_function(_is_quantized)
-    config = get_symmetric_quantization_config(is_per_channel=True)
-    for operator in _QUANTIZED:
-        quantizer.set_operator_type(operator, config)
+    if scheme == "int4-weights":
+        config = Int8DynamicActivationIntxWeightConfig(
+            weight_dtype=torch.int4,  # type: ignore[attr-defined]
+            weight_granularity=PerGroup(INT4_GROUP),
+        )
+        quantize_(encoder, config, filter_fn=partial(_is_int4, kept=kept))
+    quantizer = XNNPACKQuantizer().set_filter_function(partial(_is_quantized, kept=kept))
+    static = get_symmetric_quantization_config(is_per_channel=True)
+    quantizer.set_operator_type(torch.ops.aten.conv2d.default, static)
+    if scheme != "int4-weights":
+        dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
+        quantizer.set_operator_type(
+            torch.ops.aten.linear.default, dynamic if scheme == "int8-dynamic" else static
+        )
     with torch.no_grad():
         prepared = prepare_pt2e(torch.export.export(encoder, (windows[:1],)).module(), quantizer)
-        step = math.ceil(len(windows) / CALIBRATION_WINDOWS)
-        for index in range(0, len(windows), step):
-            prepared(windows[index : index + 1])
+        for window in spread(windows).split(1):
+            prepared(window)
         quantized: fx.GraphModule = convert_pt2e(prepared)
     return quantized
 
 
-def _is_quantized(node: fx.Node) -> bool:
-    return all(kind not in _FLOAT for _, kind in node.meta.get("nn_module_stack", {}).values())
+def spread(windows: Tensor) -> Tensor:
+    """Take at most `CALIBRATION_WINDOWS` of windows [N, ...], at even distances."""
+    return windows[:: math.ceil(len(windows) / CALIBRATION_WINDOWS)]
+
+
+def within(name: str, modules: tuple[str, ...]) -> bool:
+    """Say whether the layer `name` is one of `modules` or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _is_int4(module: nn.Module, name: str, kept: tuple[str, ...]) -> bool:
+    return isinstance(module, nn.Linear) and module.in_features % INT4_GROUP == 0 and not within(name, kept)
+
+
+def _is_quantized(node: fx.Node, kept: tuple[str, ...]) -> bool:
+    stack = node.meta.get("nn_module_stack", {}).values()
+    return all(kind not in _FLOAT and not within(name, kept) for name, kind in stack)

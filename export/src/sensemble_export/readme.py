@@ -62,7 +62,7 @@ def _modality(manifest: Manifest, modality: str, entry: ModalityEntry) -> Iterat
     yield _ABOUT[spec.modality].format(
         count=spec.shape[1], size=" x ".join(map(str, spec.shape[2:4])), window=f"{spec.window:g}"
     )
-    programs = [a.path for target, a in entry.artifacts.items() if target.startswith("executorch")]
+    programs = [a.path for target, a in entry.artifacts.items() if target == "executorch-xnnpack"]
     if programs:
         array, make = _KOTLIN[spec.dtype]
         yield (

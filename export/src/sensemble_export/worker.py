@@ -1,8 +1,9 @@
-"""One process of an export: `python -m sensemble_export.worker FOLDER MODALITY:SCHEME ...`.
+"""One process of an export: `python -m sensemble_export.worker FOLDER JOB ...`, each JOB a `Job` as JSON.
 
 Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
-Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `MODALITY.SCHEME.pte`, and prints
-one line of JSON a task: `{"task", "delegation"}`, or at the first failure `{"task", "error"}`.
+Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and prints one line of
+JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}`, `{"job", "mismatch"}` (what
+was written does not read back) or `{"job", "missing"}` (a module).
 """
 
 import json
@@ -15,32 +16,86 @@ from safetensors.torch import load_file
 from sensemble_train.model import load_model
 from torch import Tensor, nn
 
-from sensemble_export.lower import Lowered, lower
-from sensemble_export.quantize import quantize
-from sensemble_export.rewrite import lowerable
+from sensemble_export.pool import Delegation
+from sensemble_export.targets import Job
 
 
-def build(encoder: nn.Module, windows: Tensor, scheme: str) -> Lowered:
-    """Lower `encoder` as `scheme` says, `int8` or `fp32`; `windows` [N, ...] are real ones."""
-    module = lowerable(encoder, int8=scheme == "int8")
-    return lower(quantize(module, windows) if scheme == "int8" else module, windows[:1])
+class MismatchError(Exception):
+    """What was written does not read back as what it should be."""
 
 
-def main(folder: Path, tasks: list[str]) -> None:
-    """Do `tasks`, in order."""
+def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
+    """Write `encoder`, in evaluation mode, as `job` says; `windows` [N, ...] are real ones.
+
+    Returns:
+        For XNNPACK, how the program is divided.
+
+    Raises:
+        MismatchError: a Core ML package, which cannot be run here, does not read back as it should.
+    """
+    # Each target imports a library of its own, which takes seconds.
+    if job.target == "executorch-xnnpack":
+        from sensemble_export.lower import lower
+        from sensemble_export.quantize import quantize
+        from sensemble_export.rewrite import lowerable
+
+        module = lowerable(encoder, int8=job.scheme != "fp32")
+        if job.scheme != "fp32":
+            module = quantize(module, windows, job.scheme, job.kept)
+        lowered = lower(module, windows[:1])
+        path.write_bytes(lowered.program)
+        return lowered.delegation
+    if job.target == "onnx":
+        from sensemble_export.to_onnx import to_onnx
+
+        to_onnx(encoder, windows, job.scheme, job.kept, path)
+        return None
+    from sensemble_export.to_coreml import FED, to_coreml, to_executorch
+
+    if job.target == "executorch-coreml":
+        to_executorch(encoder, windows, job.scheme, path)
+        return None
+    from sensemble_export.read_back import census, problems
+
+    to_coreml(encoder, windows, job.scheme, job.kept, path)
+    fed = str(FED[windows.dtype]).removeprefix("torch.")
+    with torch.no_grad():
+        embedding = encoder(windows[:1]).shape[-1]
+    problem = next(problems(census(path), fed, (1, *windows.shape[1:]), embedding, job.scheme), None)
+    if problem is not None:
+        raise MismatchError(problem)
+    return None
+
+
+def main(folder: Path, jobs: list[Job]) -> None:
+    """Do `jobs`, in order."""
     torch.set_num_threads(1)
     model = load_model(folder / "model")
-    for task in tasks:
-        modality, scheme = task.split(":")
-        windows = load_file(folder / f"calibration.{modality}.safetensors")["windows"]
+    for job in jobs:
+        windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
         try:
-            lowered = build(model.encoders[modality], windows, scheme)
-        except Exception as error:
-            print(json.dumps({"task": task, "error": f"{type(error).__name__}: {error}"}), flush=True)  # noqa: T201
+            delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
+        except MismatchError as error:
+            _report(job, mismatch=str(error))
             raise
-        (folder / f"{modality}.{scheme}.pte").write_bytes(lowered.program)
-        print(json.dumps({"task": task, "delegation": asdict(lowered.delegation)}), flush=True)  # noqa: T201
+        except ModuleNotFoundError as error:
+            _report(job, missing=error.name)
+            raise
+        except Exception as error:
+            _report(job, error=f"{type(error).__name__}: {error}")
+            raise
+        _report(job, delegation=delegation and asdict(delegation))
+
+
+def _report(job: Job, **what: object) -> None:
+    sys.stdout.write(json.dumps({"job": job.file, **what}) + "\n")
+    sys.stdout.flush()
+
+
+def _job(text: str) -> Job:
+    fields = json.loads(text)
+    return Job(**fields | {"kept": tuple(fields["kept"])})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), list(map(_job, sys.argv[2:])))

@@ -12,7 +12,7 @@ from sensemble_runtime import executor, manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.executor import Embedding, Encoder, Window
 from sensemble_runtime.head import Head, load_head
-from sensemble_runtime.manifest import Artifact, FileEntry, Manifest, read_manifest
+from sensemble_runtime.manifest import Artifact, FileEntry, Manifest, ModalityEntry, read_manifest
 from sensemble_runtime.text import tokenize
 
 if TYPE_CHECKING:  # loading the library is left to the first caption
@@ -28,15 +28,17 @@ class Bundle:
         manifest: what it says.
         modalities: the modalities that have an encoder, sorted.
         specs: what each of them takes.
+        executors: which target's artifact encodes each of them.
         head: the classifier.
         threads: of the executor's pool, for the encoders that are loaded from now on; see `executor`.
     """
 
-    def __init__(self, path: Path, contents: Manifest, head: Head) -> None:
+    def __init__(self, path: Path, contents: Manifest, head: Head, executors: dict[str, str]) -> None:
         self.path = path
         self.manifest = contents
         self.modalities = tuple(sorted(contents.modalities))
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
+        self.executors = executors
         self.head = head
         self.threads = 0
         self._encoders: dict[str, Encoder] = {}
@@ -45,8 +47,13 @@ class Bundle:
         self._tokenizer_lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path) -> "Bundle":
+    def open(cls, path: Path, executor: str | None = None) -> "Bundle":
         """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
+
+        Args:
+            path: the folder.
+            executor: the target whose artifacts to run; without it, for each modality the first of
+                `sensemble_runtime.executor.available` that it has an artifact for. `executors` says which.
 
         Raises:
             BundleCorruptError: a file is missing, truncated or altered, or not what the manifest says.
@@ -54,14 +61,11 @@ class Bundle:
             BundlePathError: a file lies outside the folder.
         """
         contents = read_manifest(path / manifest.FILE_NAME)
-        for modality, entry in contents.modalities.items():
-            if not entry.artifacts.keys() & executor.EXECUTORS.keys():
-                raise BundleIncompatibleError(
-                    f"{path}: {modality} is for {', '.join(entry.artifacts)}, and this installation has "
-                    f"{', '.join(executor.EXECUTORS)}; export it for one of these"
-                )
+        executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         for _, file in contents.files():
             _verify(path, file)
+        for _, artifact in contents.artifacts():
+            _verify_nothing_else(path, artifact)
         head = load_head(path / contents.head.path, contents.task)
         expected = (len(contents.labels), contents.embedding)
         if head.weight.shape != expected:
@@ -69,7 +73,7 @@ class Bundle:
                 f"{path / contents.head.path}: weight is {list(head.weight.shape)}, the labels and "
                 f"embedding of the manifest make it {list(expected)}; export the bundle again"
             )
-        return cls(path, contents, head)
+        return cls(path, contents, head, executors)
 
     def encode(self, modality: str, window: Window) -> Embedding:
         """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
@@ -120,7 +124,7 @@ class Bundle:
 
     def _load(self, modality: str) -> Encoder:
         entry = self.manifest.modalities[modality]
-        target = next(name for name in executor.EXECUTORS if name in entry.artifacts)
+        target = self.executors[modality]
         path = self.path / entry.artifacts[target].path
         encoder = executor.load(path, target, self.threads)
         found = (encoder.dtype, encoder.shape, encoder.embedding)
@@ -132,7 +136,31 @@ class Bundle:
         return encoder
 
 
-def _verify(folder: Path, file: FileEntry | Artifact) -> None:
+def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None) -> str:
+    """Return the target whose artifact encodes `modality` here."""
+    if wanted is not None and wanted not in entry.artifacts:
+        raise BundleIncompatibleError(
+            f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
+        )
+    for target in executor.available():
+        if target == wanted or (wanted is None and target in entry.artifacts):
+            return target
+    lacks = (f"{target} {executor.missing(target)}" for target in ([wanted] if wanted else entry.artifacts))
+    raise BundleIncompatibleError(
+        f"{path}: {modality} does not run here: {'; '.join(lacks)}; here run "
+        f"{', '.join(executor.available())}"
+    )
+
+
+def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:
+    """Refuse a package (a folder) with files that its manifest does not list."""
+    listed = {folder / file.path for file in artifact.files}
+    for found in (folder / artifact.path).rglob("*"):
+        if found not in listed and (found.is_symlink() or not found.is_dir()):
+            raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
+
+
+def _verify(folder: Path, file: FileEntry) -> None:
     path = folder / file.path
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve()):

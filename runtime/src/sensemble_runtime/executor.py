@@ -1,8 +1,10 @@
-"""Encoders as functions: one artifact of a bundle, loaded by the executor that its target names."""
+"""Encoders as functions: one artifact of a bundle, loaded by the executor of its target."""
 
 import ctypes
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.spec import DType
 
-from sensemble_runtime import _native
-from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+from sensemble_runtime.errors import BundleIncompatibleError
 
 Window = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
@@ -39,36 +40,57 @@ class Encoder(Protocol):
         """
 
 
-class ExecutorchEncoder:
-    """An ExecuTorch program (.pte) with its XNNPACK subgraphs, run without Python's ExecuTorch or torch.
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """What runs the artifacts of one target.
 
-    Args:
-        path: the program; it is mapped into memory, so the file must stay as it is while it is loaded.
-        threads: size of ExecuTorch's thread pool, which all encoders of the process share: only the first one
-            can set it. 0 keeps it as it is, one thread for each performance core.
-
-    Raises:
-        BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.
+    Attributes:
+        encoder: module and name of its `Encoder` class, which takes the artifact's path; imported when used.
+        needs: the module without which it cannot run.
+        remedy: how to get that module.
+        system: the one `sys.platform` it is for; empty for every one.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        try:
-            self._module = _native.Module(str(path), threads)
-        except RuntimeError as error:
-            raise BundleIncompatibleError(f"{error}; export the bundle again with this version") from error
-        self.dtype, self.shape = self._module.input
-        self.embedding = self._module.output[-1]
-
-    def __call__(self, window: Window) -> Embedding:
-        """Encode a window; see `Encoder`."""
-        try:
-            embedding: Embedding = self._module(window)[0]
-        except RuntimeError as error:
-            raise EncoderError(str(error)) from error
-        return embedding
+    encoder: tuple[str, str]
+    needs: str
+    remedy: str
+    system: str = ""
 
 
-EXECUTORS: dict[str, Callable[[Path, int], Encoder]] = {"executorch-xnnpack": ExecutorchEncoder}
+EXECUTORS = {
+    "coreml": Executor(
+        ("sensemble_runtime.coreml_encoder", "CoreMLEncoder"),
+        "coremltools",
+        "`pip install sensemble-runtime[coreml]`",
+        "darwin",
+    ),
+    "executorch-xnnpack": Executor(
+        ("sensemble_runtime.native_encoder", "NativeEncoder"),
+        "sensemble_runtime._native",
+        "build it: `uv sync --reinstall-package sensemble-runtime` (needs CMake and a C++17 compiler)",
+    ),
+    "onnx": Executor(
+        ("sensemble_runtime.onnx_encoder", "OnnxEncoder"),
+        "onnxruntime",
+        "`pip install sensemble-runtime[onnx]`",
+    ),
+}
+"""By target, the preferred first: Core ML reaches the Neural Engine, XNNPACK is smaller than ONNX Runtime."""
+
+
+def missing(target: str) -> str:
+    """Return, after the name of `target`, what this machine lacks to run its artifacts; empty if nothing."""
+    executor = EXECUTORS.get(target)
+    if executor is None:
+        return "has no executor in this package"
+    if executor.system and sys.platform != executor.system:
+        return f"runs on {executor.system} alone"
+    return "" if find_spec(executor.needs) else f"is not installed: {executor.remedy}"
+
+
+def available() -> tuple[str, ...]:
+    """Return the targets whose artifacts this machine can run, the preferred first."""
+    return tuple(target for target in EXECUTORS if not missing(target))
 
 
 def give_back_memory() -> None:
@@ -79,13 +101,27 @@ def give_back_memory() -> None:
 
 
 def load(path: Path, target: str, threads: int = 0) -> Encoder:
-    """Load the artifact at `path` with the executor named `target`, a key of `EXECUTORS`.
+    """Load the artifact at `path`, made for `target`, a key of `EXECUTORS`.
 
-    `threads` is the size of its thread pool, 0 for its own choice.
+    `threads` is the size of its thread pool where it has one to set, 0 for its own choice.
 
     Raises:
         BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
     """
-    if target not in EXECUTORS:
-        raise BundleIncompatibleError(f"{path}: no executor {target!r} here; there is {', '.join(EXECUTORS)}")
-    return EXECUTORS[target](path, threads)
+    if lacking := missing(target):
+        raise BundleIncompatibleError(f"{path}: {target} {lacking}")
+    module, name = EXECUTORS[target].encoder
+    encoder: Encoder = getattr(import_module(module), name)(path, threads)
+    return encoder
+
+
+def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
+    """Refuse a window that is not of an encoder's `dtype` and `shape`, for executors that do not themselves.
+
+    Raises:
+        ValueError: it is not; says what was expected.
+    """
+    if window.dtype != dtype or window.shape != shape:
+        raise ValueError(
+            f"{path}: expected {dtype} {list(shape)}, got {window.dtype.name} {list(window.shape)}"
+        )

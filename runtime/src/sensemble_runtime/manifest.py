@@ -13,11 +13,28 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_runtime import subsets
 from sensemble_runtime.decode import DecodeError, decode, document
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
+from sensemble_runtime.migrate import migrate
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 
 Task = Literal["multi-class", "multi-label"]
+Scheme = Literal[
+    "fp32",
+    "fp16",
+    "int8-dynamic",
+    "int8-static",
+    "int8-weights",
+    "int4-weights",
+    "palette-6bit",
+    "palette-4bit",
+]
+"""How an encoder is quantized.
+
+`int8-dynamic`: int8 weights, activations int8 with ranges found as it runs; `int8-static`: ranges from
+calibration. `int8-weights`: activations stay float. `int4-weights`: int4 in groups of a row, activations as
+in `int8-dynamic`. `palette-...`: each weight an index into a table of 2^6 or 2^4 values.
+"""
 
 _DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
@@ -43,12 +60,15 @@ class Parity:
         max_error: the largest absolute difference of an element.
         mean_error: the mean absolute difference of the elements.
         windows: how many windows were compared.
+        agreement: the fraction of them that the head, on this modality alone, classifies the same; a bundle
+            of schema version 1 does not say.
     """
 
     cosine: float
     max_error: float
     mean_error: float
     windows: int
+    agreement: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +76,33 @@ class Artifact:
     """One encoder in one executor's form.
 
     Attributes:
-        path: relative to the bundle's folder, with `/`.
-        bytes: the file's size.
-        sha256: of the file, in lower-case hex.
-        scheme: how it is quantized: `int8` or `fp32`.
-        parity: against the float encoder, where it was measured.
-        latency_ms: median milliseconds a window on the machine that exported it, where it was measured.
+        path: of the file, or of the folder (a Core ML package); relative to the bundle's folder, with `/`.
+        files: the file at `path`, or every file in that folder.
+        scheme: how it is quantized.
+        kept: names of the layers that stay float, because quantizing them hurts.
+        parity: against the float encoder, where an executor could run it; for Core ML, after `sensemble
+            export verify` on a Mac.
+        latency_ms: median milliseconds a window on the machine that measured parity.
         peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone, where it was measured.
     """
 
     path: str
-    bytes: int
-    sha256: str
-    scheme: Literal["int8", "fp32"]
+    files: tuple[FileEntry, ...]
+    scheme: Scheme
+    kept: tuple[str, ...]
     parity: Parity | None
     latency_ms: float | None
     peak_mb: float | None
 
+    @property
+    def bytes(self) -> int:
+        """The size of all its files."""
+        return sum(file.bytes for file in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class ModalityEntry:
-    """One modality: what its encoder takes, and the encoder for each executor (`executorch-xnnpack`, ...)."""
+    """One modality: what its encoder takes, and the encoder for each target (`executorch-xnnpack`, ...)."""
 
     spec: InputSpec
     artifacts: dict[str, Artifact]
@@ -91,9 +117,9 @@ class Provenance:
         method: `finetune`, `masd+wiseft`, ...
         dataset: its name.
         accuracy: of the float model, as a fraction, by subset.
-        accuracy_quantized: of this bundle, as a fraction, by subset.
-        float_bytes: the size of the float encoder's artifact, by modality.
-        float_latency_ms: its median milliseconds a window, by modality.
+        accuracy_quantized: of this bundle, as a fraction, by target and subset, for targets that were run.
+        float_bytes: the size of the float encoder for the bundle's first target, by modality.
+        float_latency_ms: its median milliseconds a window, by modality, if that target was run.
         created: when, ISO 8601.
     """
 
@@ -101,7 +127,7 @@ class Provenance:
     method: str
     dataset: str
     accuracy: dict[str, float]
-    accuracy_quantized: dict[str, float]
+    accuracy_quantized: dict[str, dict[str, float]]
     float_bytes: dict[str, int]
     float_latency_ms: dict[str, float]
     created: str
@@ -119,6 +145,8 @@ class Manifest:
         task: `multi-class` (softmax) or `multi-label` (sigmoid).
         head: `head.safetensors`.
         tokenizer: `tokenizer.json`; a bundle with text has one.
+        held_out: by modality, safetensors of a few held-out windows (`windows` [N, ...]) and what the float
+            encoder makes of them (`embeddings` float32 [N, d]), with which any machine can measure parity.
         provenance: where it came from.
     """
 
@@ -129,24 +157,35 @@ class Manifest:
     task: Task
     head: FileEntry
     tokenizer: FileEntry | None
+    held_out: dict[str, FileEntry]
     provenance: Provenance
 
-    def files(self) -> Iterator[tuple[str, FileEntry | Artifact]]:
+    def files(self) -> Iterator[tuple[str, FileEntry]]:
         """Yield every file that the bundle must hold, with its field in the manifest."""
         yield "head", self.head
         if self.tokenizer is not None:
             yield "tokenizer", self.tokenizer
+        for modality, file in self.held_out.items():
+            yield f"held_out.{modality}", file
+        for field, artifact in self.artifacts():
+            for index, file in enumerate(artifact.files):
+                yield f"{field}.files[{index}]", file
+
+    def artifacts(self) -> Iterator[tuple[str, Artifact]]:
+        """Yield every artifact, with its field in the manifest."""
         for modality, entry in self.modalities.items():
-            for executor, artifact in entry.artifacts.items():
-                yield f"modalities.{modality}.artifacts.{executor}", artifact
+            for target, artifact in entry.artifacts.items():
+                yield f"modalities.{modality}.artifacts.{target}", artifact
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check a `manifest.json`; the files it names are not looked at.
 
+    One of schema version 1 is read as if it had been written today.
+
     Raises:
         BundleCorruptError: the file is missing or not what the format says; names the field.
-        BundleIncompatibleError: it is of another schema version.
+        BundleIncompatibleError: it is of a schema version that is not known here.
         BundlePathError: a path in it is absolute, has `..`, or is not portable.
     """
     try:
@@ -169,19 +208,20 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
 def _parse(text: str, path: Path) -> Manifest:
     try:
-        raw = document(text)
+        raw = migrate(document(text))
         _check_schema(raw, path)
         manifest: Manifest = decode(Manifest, raw)
-        problem = next(_problems(manifest), None)
     except DecodeError as error:
         raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
+    paths = [(field, file.path) for field, file in manifest.files()]
+    for field, name in (*paths, *((field, artifact.path) for field, artifact in manifest.artifacts())):
+        if not _PATH.fullmatch(name):
+            raise BundlePathError(
+                f"{path}: {field}.path: {name!r} is not a relative path of plain names inside the bundle"
+            )
+    problem = next(_problems(manifest), None)
     if problem is not None:
         raise BundleCorruptError(f"{path}: {problem}; export the bundle again")
-    for field, file in manifest.files():
-        if not _PATH.fullmatch(file.path):
-            raise BundlePathError(
-                f"{path}: {field}.path: {file.path!r} is not a relative path of plain names inside the bundle"
-            )
     return manifest
 
 
@@ -190,7 +230,7 @@ def _check_schema(raw: object, path: Path) -> None:
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if isinstance(schema, int) and not isinstance(schema, bool) and schema != SCHEMA:
         raise BundleIncompatibleError(
-            f"{path}: schema: version {schema}, and this sensemble-runtime reads version {SCHEMA}; "
+            f"{path}: schema: version {schema}, and this sensemble-runtime reads versions 1 to {SCHEMA}; "
             "export the bundle again, or install the version that wrote it"
         )
 
@@ -208,6 +248,8 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         yield f"embedding: expected at least 1, got {manifest.embedding}"
     if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
         yield "labels: expected distinct names, at least one"
+    for modality in manifest.held_out.keys() - manifest.modalities.keys():
+        yield f"held_out.{modality}: has no encoder here"
     if "text" in manifest.modalities and manifest.tokenizer is None:
         yield "tokenizer: missing, and there is a text encoder"
     yield from _file_problems(manifest)
@@ -220,6 +262,14 @@ def _file_problems(manifest: Manifest) -> Iterator[str]:
             yield f"{field}.bytes: expected at least 1, got {file.bytes}"
         if not _SHA256.fullmatch(file.sha256):
             yield f"{field}.sha256: expected 64 lower-case hexadecimal digits"
+    for field, artifact in manifest.artifacts():
+        paths = [file.path for file in artifact.files]
+        if paths != [artifact.path] and not (paths and all(_inside(artifact.path, path) for path in paths)):
+            yield f"{field}.files: expected {artifact.path} itself or files in it"
+
+
+def _inside(folder: str, path: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
@@ -244,8 +294,9 @@ def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterat
     if not set(provenance.train_modalities) <= modalities:
         yield "provenance.train_modalities: names a modality that has no encoder here"
     known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
-    for name in ("accuracy", "accuracy_quantized"):
-        for subset, score in getattr(provenance, name).items():
+    tables = {f"accuracy_quantized.{t}": scores for t, scores in provenance.accuracy_quantized.items()}
+    for name, scores in {"accuracy": provenance.accuracy, **tables}.items():
+        for subset, score in scores.items():
             if subset not in known:
                 yield f"provenance.{name}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
             if not 0 <= score <= 1:

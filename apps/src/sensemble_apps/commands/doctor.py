@@ -64,12 +64,20 @@ def examine() -> Iterator[Finding]:
 def _executors() -> Finding:
     try:
         executor = importlib.import_module("sensemble_runtime.executor")
+        importlib.import_module("sensemble_runtime._native")
     except ImportError as error:
         remedy = (
             "build it: `uv sync --reinstall-package sensemble-runtime` (needs CMake and a C++17 compiler)"
         )
         return Finding("executors", found=False, text=f"the native module does not load ({error}); {remedy}")
-    return Finding("executors", found=True, text=f"{', '.join(executor.EXECUTORS)} {version('executorch')}")
+    found, lacking = (
+        executor.available(),
+        [f"{t} {why}" for t in executor.EXECUTORS if (why := executor.missing(t))],
+    )
+    text = (
+        f"{', '.join(found)} (executorch {version('executorch')}){''.join(f'; {line}' for line in lacking)}"
+    )
+    return Finding("executors", found=True, text=text)
 
 
 def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) -> Finding:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sensemble_export.bundle import export_bundle
+from sensemble_export import search
+from sensemble_export.bundle import Origin, export_bundle, floats, workshop, write_bundle
 from sensemble_export.lowering import FILE_NAME, describe_lowering
+from sensemble_export.targets import Job, plan
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.dataset import Example, read_dataset
@@ -19,7 +21,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import say
 from sensemble_apps.progress import stages
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
+from sensemble_apps.tradeoff import show
 
 _CALIBRATION, _HELD_OUT = 200, 400  # examples that int8 takes its ranges from, and that it is measured on
 
@@ -30,13 +33,39 @@ def main(arguments: Export) -> None:
     Raises:
         InputError, MatrixError, CheckpointError, BadDataError, ExportError: the run cannot be exported.
     """
+    if arguments.budget is not None and arguments.scheme:
+        raise InputError("--budget searches the schemes that --scheme sets: give one of them")
+    budget = search.parse_budget(arguments.budget) if arguments.budget is not None else None
     train = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
-    export(arguments.run, arguments.method, train or most_robust(arguments.run / MATRIX, arguments.method))
+    export(
+        arguments.run,
+        arguments.method,
+        train or most_robust(arguments.run / MATRIX, arguments.method),
+        arguments.target,
+        arguments.scheme,
+        budget,
+    )
     say(str(arguments.run / BUNDLE))
 
 
-def export(run: Path, method: str, train: Subset) -> None:
+def export(
+    run: Path,
+    method: str,
+    train: Subset,
+    targets: Sequence[str] = ("executorch-xnnpack",),
+    schemes: Sequence[str] = (),
+    budget: dict[str, float] | None = None,
+) -> None:
     """Export the model of one method and M_T into the run's bundle, with progress bars.
+
+    Args:
+        run: the run folder.
+        method: which of its methods.
+        train: which M_T.
+        targets: for what, names of `sensemble_export.targets.TARGETS`.
+        schemes: how to quantize what, as `sensemble_export.targets.plan` takes it.
+        budget: limits (`sensemble_export.search.parse_budget`) within which schemes are searched instead;
+            the trade-off is printed, and drawn into the run folder.
 
     Raises:
         InputError, CheckpointError, BadDataError, ExportError: as `main`.
@@ -47,21 +76,39 @@ def export(run: Path, method: str, train: Subset) -> None:
     model = load_model(folder)
     data = _data(run)
     dataset = read_dataset(data)
+    origin = Origin(train, method, data.name)
+    jobs = plan(model.modalities, targets, schemes)
     with stages() as advance:
         decoded = partial(_decode, model, partial(advance, "decode"))
-        calibration = decoded(dataset.split("train")[:_CALIBRATION])
-        export_bundle(
-            model,
-            run / BUNDLE,
-            calibration={m: rows[calibration.present[m]] for m, rows in calibration.inputs.items()},
-            held_out=decoded(dataset.split("eval")[:_HELD_OUT]),
-            train_modalities=train,
-            method=method,
-            dataset=data.name,
-            progress=partial(advance, "export"),
-        )
+        windows = decoded(dataset.split("train")[:_CALIBRATION])
+        calibration = {m: rows[windows.present[m]] for m, rows in windows.inputs.items()}
+        held_out = decoded(dataset.split("eval")[:_HELD_OUT])
+        if budget is None:
+            progress = partial(advance, "export")
+            export_bundle(
+                model,
+                run / BUNDLE,
+                origin,
+                calibration=calibration,
+                held_out=held_out,
+                jobs=jobs,
+                progress=progress,
+            )
+        else:
+            with workshop(model, run / BUNDLE, calibration, held_out) as shop:
+                chosen: list[Job] = []
+                for target in targets:
+                    found = search.options(shop, target, partial(_stage, advance, target))
+                    show(target, found, budget, run / TRADE_OFF.format(target=target))
+                    chosen += search.best(found, budget).jobs
+                shop.make(floats(chosen))
+                write_bundle(shop, chosen, run / BUNDLE, origin)
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         sys.stderr.write(line + "\n")
+
+
+def _stage(advance: Callable[[str, int, int], None], target: str, stage: str) -> Callable[[int, int], None]:
+    return partial(advance, f"{target}: {stage}")
 
 
 def _data(run: Path) -> Path:

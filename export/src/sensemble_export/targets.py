@@ -1,0 +1,97 @@
+"""What an encoder can be exported to: targets, the schemes of each, and which are chosen for whom."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from sensemble_runtime.manifest import Scheme
+
+from sensemble_export.errors import SchemeError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A form of an encoder.
+
+    Attributes:
+        schemes: what it can be quantized to; the first is float.
+        default: the one taken where none is chosen.
+        suffix: of the file or folder.
+    """
+
+    schemes: tuple[Scheme, ...]
+    default: Scheme
+    suffix: str
+
+
+TARGETS = {
+    "executorch-xnnpack": Target(
+        ("fp32", "int8-dynamic", "int8-static", "int4-weights"), "int8-static", ".pte"
+    ),
+    "onnx": Target(("fp32", "int8-dynamic", "int8-static"), "int8-static", ".onnx"),
+    "coreml": Target(
+        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"), "int8-weights", ".mlpackage"
+    ),
+    "executorch-coreml": Target(("fp32", "fp16", "int8-weights"), "int8-weights", ".pte"),
+}
+"""By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One artifact to make.
+
+    Attributes:
+        modality: whose encoder.
+        target: for what.
+        scheme: how it is quantized.
+        kept: names of layers, or of modules that hold some, which stay float.
+    """
+
+    modality: str
+    target: str
+    scheme: Scheme
+    kept: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The artifact's name, unlike that of any other job of the same model."""
+        mark = f"-{hashlib.sha256(' '.join(self.kept).encode()).hexdigest()[:6]}" if self.kept else ""
+        return f"{self.modality}.{self.target}.{self.scheme}{mark}{TARGETS[self.target].suffix}"
+
+
+def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str]) -> list[Job]:
+    """Return the jobs that a user asks for: each modality for each target.
+
+    Args:
+        modalities: the model's.
+        targets: names of `TARGETS`.
+        chosen: `[TARGET:]MODALITY=SCHEME` each; one that names its target counts more than one that does not,
+            and what is chosen by none is the target's default.
+
+    Raises:
+        SchemeError: a target, a modality or a scheme is unknown, or the target does not have the scheme.
+    """
+    for target in targets:
+        _known("target", target, TARGETS)
+    schemes: dict[tuple[str, str], Scheme] = {}
+    for choice in sorted(chosen, key=lambda text: ":" in text):
+        where, _, scheme = choice.partition("=")
+        target, _, modality = where.rpartition(":")
+        _known("modality", modality, modalities)
+        _known("scheme", scheme, get_args(Scheme))
+        for one in [target] if target else targets:
+            _known("target", one, targets)
+            if scheme not in TARGETS[one].schemes:
+                raise SchemeError(
+                    f"--scheme {choice}: {one} has {', '.join(TARGETS[one].schemes)}; choose one of these"
+                    + ("" if target else f", or say for which target: TARGET:{choice}")
+                )
+            schemes[one, modality] = scheme
+    return [Job(m, t, schemes.get((t, m), TARGETS[t].default)) for t in targets for m in modalities]
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise SchemeError(f"unknown {kind} {name!r}; there is {', '.join(names)}")

@@ -1,0 +1,154 @@
+"""From an encoder to a Core ML package, or to an ExecuTorch program for Core ML's delegate."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import coremltools.optimize.coreml as optimize
+import numpy as np
+import torch
+from executorch.backends.apple.coreml.compiler import CoreMLBackend
+from executorch.backends.apple.coreml.partition import CoreMLPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from executorch.exir.delegate import executorch_call_delegate
+from sensemble_runtime.manifest import Scheme
+from sensemble_train.frontend import LogMel
+from torch import Tensor, nn
+
+from sensemble_export.quantize import within
+
+OLDEST = ct.target.iOS17
+"""The oldest system that runs the packages; macOS 14 has the same Core ML."""
+FED = {torch.uint8: torch.float32, torch.int64: torch.int32, torch.float32: torch.float32}
+"""What a Core ML encoder takes in place of a dtype that Core ML may not have; the values are equal."""
+LEAST_WEIGHTS = 512
+"""A layer of fewer weights stays float: its scales or its palette would outweigh what it saves."""
+
+_WEIGHTED = {"linear", "conv", "gather"}
+_CONFIGS = {
+    "int8-weights": optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=LEAST_WEIGHTS),
+    "palette-6bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=6, weight_threshold=LEAST_WEIGHTS),
+    "palette-4bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=LEAST_WEIGHTS),
+}
+
+
+class Fed(nn.Module):
+    """An encoder whose input is named `window`."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Encode what Core ML is fed."""
+        return self.encoder(window)  # type: ignore[no-any-return]
+
+
+def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
+    """Write `encoder` as the Core ML package `path`, which takes `window` and gives `embedding`.
+
+    Everything computes in float16 but for `fp32` and what leads to a logarithm (the log-mel's energies are
+    smaller than float16 holds). Biases, positions and the front end's constants are not quantized.
+
+    Args:
+        encoder: in evaluation mode; takes [1, ...].
+        windows: [N, ...], of which the first gives the form.
+        scheme: one of the target's.
+        kept: modules in which nothing is quantized.
+        path: ends in `.mlpackage`.
+    """
+    window = windows[:1].to(FED[windows.dtype])
+    with torch.no_grad():
+        program = torch.export.export(Fed(encoder), (window,)).run_decompositions({})
+    model = ct.convert(
+        program,
+        outputs=[ct.TensorType("embedding", dtype=np.float32)],
+        minimum_deployment_target=OLDEST,
+        compute_precision=ct.precision.FLOAT32
+        if scheme == "fp32"
+        else ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_log(op, {})),
+        skip_model_load=True,
+    )
+    if scheme in _CONFIGS:
+        weights = optimize.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS)
+        excluded = {name: None for name, found in weights.items() if not _is_quantized(name, found, kept)}
+        config = optimize.OptimizationConfig(_CONFIGS[scheme], op_name_configs=excluded)
+        linear = scheme == "int8-weights"
+        quantized = optimize.linear_quantize_weights if linear else optimize.palettize_weights
+        model = quantized(model, config)
+    model.save(str(path))
+    _make_reproducible(path, str(windows.dtype).removeprefix("torch."))
+
+
+def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
+    """Write `encoder` as an ExecuTorch program whose whole graph is Core ML's.
+
+    It is fed as a package is. The delegate has one precision for the whole graph, and a log-mel underflows in
+    float16: an encoder that has one computes in float32.
+
+    Raises:
+        ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
+    """
+    heard = any(isinstance(module, LogMel) for module in encoder.modules())
+    if heard and scheme == "fp16":
+        raise ValueError(
+            "its log-mel underflows in float16: choose fp32 or int8-weights, or the target coreml"
+        )
+    half = not heard and scheme != "fp32"
+    specs = CoreMLBackend.generate_compile_specs(
+        minimum_deployment_target=OLDEST,
+        compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+        op_linear_quantizer_config={
+            "mode": "linear_symmetric",
+            "dtype": "int8",
+            "granularity": "per_channel",
+            "weight_threshold": LEAST_WEIGHTS,
+        }
+        if scheme == "int8-weights"
+        else None,
+    )
+    with torch.no_grad():
+        program = torch.export.export(Fed(encoder), (windows[:1].to(FED[windows.dtype]),))
+    edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner(compile_specs=specs)])
+    nodes = edge.exported_program().graph_module.graph.nodes
+    called = Counter(node.target.__name__ for node in nodes if node.op == "call_function")
+    left = called - Counter({executorch_call_delegate.__name__: 1, "getitem": 1})
+    if left:
+        raise ValueError(f"Core ML leaves {dict(left)}")
+    path.write_bytes(edge.to_executorch().buffer)
+
+
+def _leads_to_log(op: Any, known: dict[Any, bool]) -> bool:  # noqa: ANN401 - coremltools has no types
+    """Say whether a logarithm is taken of what `op` computes, or is `op`."""
+    if op not in known:
+        users = (user for output in op.outputs for user in output.child_ops)
+        known[op] = op.op_type == "log" or any(_leads_to_log(user, known) for user in users)
+    return known[op]
+
+
+def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa: ANN401 - as above
+    """Say whether a constant is the weight of a layer; torch's buffers, the front end's, begin with `b_`."""
+    weighted = any(child.op_type in _WEIGHTED for child in found.child_ops)
+    layer = name.removeprefix("p_encoder_").replace("_", ".")
+    return (
+        weighted and not name.startswith("b_") and not within(layer, tuple(k.replace("_", ".") for k in kept))
+    )
+
+
+def _make_reproducible(package: Path, dtype: str) -> None:
+    """Put `dtype`, for the executor, in the place of the date, and fixed names in that of random ones."""
+    specification = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    spec = ct.utils.load_spec(str(package))
+    del spec.description.metadata.userDefined["com.github.apple.coremltools.conversion_date"]
+    spec.description.metadata.userDefined["dtype"] = dtype
+    specification.write_bytes(spec.SerializeToString(deterministic=True))
+    specification.chmod(0o644)
+    manifest = package / "Manifest.json"
+    contents: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    items: dict[str, dict[str, str]] = contents["itemInfoEntries"]
+    names = {old: item["name"] for old, item in items.items()}
+    contents["itemInfoEntries"] = {names[old]: items[old] for old in sorted(items, key=names.__getitem__)}
+    contents["rootModelIdentifier"] = names[contents["rootModelIdentifier"]]
+    manifest.write_text(json.dumps(contents, indent=1), encoding="utf-8")

@@ -1,0 +1,96 @@
+"""From an encoder to an ONNX model, quantized by ONNX Runtime's own tools."""
+
+from ast import literal_eval
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+from sensemble_runtime.manifest import Scheme
+from sensemble_train.frontend import LogMel
+from torch import Tensor, nn
+
+from sensemble_export.quantize import spread, within
+
+OPSET = 20
+"""Of the default domain, fixed: ONNX Runtime runs it from 1.17 (2024) on."""
+_SCOPES = "pkg.torch.onnx.name_scopes"  # where torch notes the modules that a node comes from
+
+
+def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
+    """Write `encoder` as the ONNX model `path`, checked by onnx's own checker.
+
+    It takes `window` and gives `embedding`. Layer norms stay as they are: ONNX has them.
+
+    Args:
+        encoder: in evaluation mode; takes [1, ...].
+        windows: [N, ...] real ones, for `int8-static`.
+        scheme: `fp32`, `int8-dynamic` (linear layers and token tables; convolutions stay float) or
+            `int8-static` (these and convolutions).
+        kept: modules in which nothing is quantized.
+        path: the file.
+    """
+    model = _export(encoder, windows[:1])
+    front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
+    weights = {constant.name for constant in model.graph.initializer}
+    chosen = [n.name for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
+    for node in model.graph.node:  # they name files of this machine
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "model.onnx"
+        if scheme == "fp32":
+            made = path
+            onnx.save(model, made)
+        elif scheme == "int8-dynamic":
+            quantize_dynamic(model, made, per_channel=True, nodes_to_quantize=chosen)
+        else:
+            quantize_static(
+                model,
+                made,
+                _Windows(spread(windows)),
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                nodes_to_quantize=chosen,
+            )
+        quantized = onnx.load(made)
+    onnx.checker.check_model(quantized, full_check=True)
+    path.write_bytes(quantized.SerializeToString(deterministic=True))
+
+
+def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:
+    with torch.no_grad():
+        program = torch.onnx.export(
+            encoder, (window,), dynamo=True, opset_version=OPSET, input_names=["window"], verbose=False
+        )
+    assert program is not None  # noqa: S101 - so it is with `dynamo`
+    graph = program.model.graph
+    for node in graph:
+        for value in node.outputs:
+            if value.name == "embedding":  # what torch calls the rows of a token table
+                value.name = "rows"
+    graph.outputs[0].name = "embedding"
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, floats: tuple[str, ...]) -> bool:
+    """Say whether a node is a product with, or a look-up in, weights that are not of the modules `floats`."""
+    if node.op_type not in {"MatMul", "Gemm", "Gather", *(["Conv"] if scheme == "int8-static" else [])}:
+        return False
+    scopes: list[str] = next((literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), [])
+    constants = [name for name in node.input if name in weights]
+    return bool(constants) and not any(within(name, floats) for name in (*scopes, *constants))
+
+
+class _Windows(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds one window after another."""
+
+    def __init__(self, windows: Tensor) -> None:
+        self._each = iter([{"window": window.numpy()} for window in windows.split(1)])
+
+    def get_next(self) -> dict[str, np.ndarray[Any, Any]] | None:
+        return next(self._each, None)

@@ -1,0 +1,83 @@
+"""Parity measured where a bundle has been taken: a Mac for Core ML, a board for XNNPACK."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.numpy import load_file
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.executor import missing
+from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
+
+from sensemble_export.errors import ExportError
+from sensemble_export.parity import compare, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One artifact on this machine.
+
+    Attributes:
+        modality: whose encoder.
+        target: for what.
+        artifact: the bundle's, with what was measured here in the place of what was not known.
+        parity: measured here; None where nothing here runs it.
+        reason: why not.
+    """
+
+    modality: str
+    target: str
+    artifact: Artifact
+    parity: Parity | None
+    reason: str
+
+
+def verify(path: Path) -> Iterator[Verified]:
+    """Run every artifact of the bundle `path` that runs here, on the windows it holds; yield each in turn.
+
+    After the last one, parity, latency and memory that no machine had measured yet go into its manifest.
+
+    Raises:
+        BundleError: it cannot be opened.
+        ExportError: it holds no windows, for it is of an older version.
+        MeasurementError: an artifact that should run here does not.
+    """
+    bundle = Bundle.open(path)
+    contents = bundle.manifest
+    if not contents.held_out:
+        raise ExportError(
+            f"{path}: holds no held-out windows, for an older version wrote it; export it again"
+        )
+    updated: dict[tuple[str, str], Artifact] = {}
+    for modality, entry in contents.modalities.items():
+        for target, artifact in entry.artifacts.items():
+            found = _run(bundle, modality, target, artifact)
+            updated[modality, target] = found.artifact
+            yield found
+    renewed = _with(contents, updated)
+    if renewed != contents:
+        beside = path / f"{FILE_NAME}.partial"
+        write_manifest(renewed, beside)
+        beside.replace(path / FILE_NAME)
+
+
+def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
+    if reason := missing(target):
+        return Verified(modality, target, artifact, None, reason)
+    windows = bundle.path / bundle.manifest.held_out[modality].path
+    found = measure(bundle.path / artifact.path, target, windows)
+    parity = compare(found.embeddings, load_file(windows)["embeddings"], bundle.head)
+    if artifact.parity is None:
+        artifact = dataclasses.replace(
+            artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
+        )
+    return Verified(modality, target, artifact, parity, "")
+
+
+def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:
+    modalities = {
+        m: dataclasses.replace(entry, artifacts={t: artifacts[m, t] for t in entry.artifacts})
+        for m, entry in contents.modalities.items()
+    }
+    return dataclasses.replace(contents, modalities=modalities)

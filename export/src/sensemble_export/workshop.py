@@ -1,0 +1,180 @@
+"""Where artifacts are made and proved: a folder with the model, its windows, and all that is made of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from sensemble_runtime.executor import missing
+from sensemble_runtime.fusion import pool_subsets
+from sensemble_runtime.head import Head
+from sensemble_runtime.manifest import Parity
+from sensemble_runtime.scores import score
+from sensemble_runtime.subsets import name, subsets
+from sensemble_train.data import Clips
+from sensemble_train.model import Model, save_model
+from torch import Tensor
+
+from sensemble_export.errors import CalibrationMissingError
+from sensemble_export.parity import Floats, Measurement, compare, measure
+from sensemble_export.pool import Delegation, lower_all
+from sensemble_export.targets import Job
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact.
+
+    Attributes:
+        path: the file or folder.
+        bytes: the size of all of it.
+        measured: in a process of its own, where this machine has an executor for it.
+        parity: of that, against the float encoder.
+        delegation: for XNNPACK, how it is divided.
+    """
+
+    path: Path
+    bytes: int
+    measured: Measurement | None
+    parity: Parity | None
+    delegation: Delegation | None
+
+
+class Workshop:
+    """Makes artifacts of one model, each once.
+
+    Attributes:
+        model: trained; in evaluation mode.
+        head: its classifier.
+        folder: scratch space.
+        held_out: the evaluation set.
+        calibration: modality -> windows [N, ...] of training data.
+        windows: modality -> its held-out windows [N, ...].
+        expected: modality -> what the float encoder makes of them, float32 [N, d].
+        made: by job.
+
+    Args:
+        model: as above.
+        folder: as above.
+        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges.
+        held_out: as above.
+
+    Raises:
+        CalibrationMissingError: a modality of the model has no calibration or held-out windows.
+    """
+
+    def __init__(
+        self, model: Model, folder: Path, calibration: Mapping[str, Tensor], held_out: Clips
+    ) -> None:
+        windows = _windows(model, calibration, held_out)
+        self.model, self.folder, self.held_out = model.eval(), folder, held_out
+        self.head = Head(
+            model.head.weight.detach().numpy(), model.head.bias.detach().numpy(), model.description.task
+        )
+        self.calibration = {modality: ranges for modality, (ranges, _) in windows.items()}
+        self.windows = {modality: held for modality, (_, held) in windows.items()}
+        self.expected = {m: _embed(model, m, held) for m, held in self.windows.items()}
+        self.made: dict[Job, Made] = {}
+        save_model(model, folder / "model")
+        for modality, (ranges, held) in windows.items():
+            save_file({"windows": ranges.contiguous()}, folder / f"calibration.{modality}.safetensors")
+            save_file({"windows": held.contiguous()}, folder / f"held_out.{modality}.safetensors")
+
+    def make(self, jobs: Iterable[Job], progress: Progress | None = None) -> None:
+        """Make and measure what of `jobs` is not there yet.
+
+        Args:
+            jobs: the longest first.
+            progress: called with (steps done, steps in all), from other threads too.
+
+        Raises:
+            NotLowerableError: an encoder cannot be exported.
+            MeasurementError: an artifact does not run in the runtime.
+            ParityFailedError: an artifact that this machine cannot run does not read back as it should.
+        """
+        new = [job for job in dict.fromkeys(jobs) if job not in self.made]
+        if not new:
+            return
+        steps = _Steps(2 * len(new), progress)
+        divisions = lower_all(self.folder, new, steps.step)
+        for job in new:
+            self.made[job] = self._prove(job, divisions.get(job.file))
+            steps.step()
+
+    def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
+        """Score every subset on the held-out examples that have all of it, from each modality's embeddings.
+
+        Without labels there is no score.
+        """
+        if self.held_out.targets is None:
+            return {}
+        present, targets = {}, self.held_out.targets.numpy()
+        stacked = np.zeros((len(embeddings), len(self.held_out), self.head.weight.shape[1]), dtype=np.float32)
+        for row, (modality, found) in zip(stacked, sorted(embeddings.items()), strict=True):
+            present[modality] = self.held_out.present[modality].numpy()
+            row[present[modality]] = found
+        scores = {}
+        for subset, pooled in zip(subsets(embeddings), pool_subsets(stacked), strict=True):
+            has = np.all([present[m] for m in subset], axis=0)
+            if has.any():
+                found = self.head.probabilities(pooled[has])
+                scores[name(subset)] = score(found, targets[has], self.head.task)
+        return scores
+
+    def _prove(self, job: Job, delegation: Delegation | None) -> Made:
+        path = self.folder / job.file
+        size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+        if missing(job.target):
+            return Made(path, size, None, None, delegation)
+        found = measure(path, job.target, self.folder / f"held_out.{job.modality}.safetensors")
+        parity = compare(found.embeddings, self.expected[job.modality], self.head)
+        return Made(path, size, found, parity, delegation)
+
+
+class _Steps:
+    """Counts what is done, for the progress bar."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def step(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _windows(
+    model: Model, calibration: Mapping[str, Tensor], held_out: Clips
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return each modality's calibration and held-out windows, checked against its spec."""
+    windows = {}
+    for modality in model.modalities:
+        spec = model.description.specs[modality]
+        empty = torch.zeros(0, *spec.shape[1:])
+        held = held_out.inputs.get(modality, empty)
+        held = held[held_out.present[modality]] if modality in held_out.present else held
+        pair = (calibration.get(modality, empty), held)
+        for kind, rows in zip(("calibration", "held-out"), pair, strict=True):
+            if not len(rows):
+                raise CalibrationMissingError(
+                    f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"
+                )
+            found = (str(rows.dtype).removeprefix("torch."), tuple(rows.shape[1:]))
+            if found != (spec.dtype, spec.shape[1:]):
+                raise CalibrationMissingError(
+                    f"{modality}: {kind} windows are {found[0]} {list(found[1])}, the encoder takes "
+                    f"{spec.dtype} {list(spec.shape[1:])}; give the sensor's raw windows"
+                )
+        windows[modality] = pair
+    return windows
+
+
+@torch.no_grad()
+def _embed(model: Model, modality: str, windows: Tensor) -> Floats:
+    encoder = model.encoders[modality]
+    embeddings: Floats = torch.cat([encoder(rows) for rows in torch.split(windows, 64)]).numpy()
+    return embeddings

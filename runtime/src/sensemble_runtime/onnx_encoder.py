@@ -1,0 +1,62 @@
+"""ONNX models, by ONNX Runtime on the CPU."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+from sensemble_runtime.executor import Embedding, Window, check
+
+_DTYPES: dict[str, Any] = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+}
+_ERRORS_ONLY = 3
+
+
+class OnnxEncoder:
+    """An ONNX model (.onnx) of one input and one output.
+
+    Args:
+        path: the model; it is read once.
+        threads: of its own pool; 0 for one on each core.
+
+    Raises:
+        BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            # From bytes, so that a model cannot name weights in files outside the bundle.
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+            self.dtype, self.shape = _DTYPES[taken.type], tuple(taken.shape)
+        except Exception as error:  # ONNX Runtime's own errors share no narrower base
+            raise BundleIncompatibleError(
+                f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({_line(error)}); "
+                "export it again"
+            ) from error
+        self.embedding: int = given.shape[-1]
+        self._path, self._input, self._running = path, taken.name, threading.Lock()
+
+    def __call__(self, window: Window) -> Embedding:
+        """Encode a window; see `Encoder`."""
+        check(window, self.dtype, self.shape, self._path)
+        try:
+            with self._running:
+                embedding: Embedding = self._session.run(None, {self._input: window})[0][0]
+        except Exception as error:
+            raise EncoderError(f"{self._path}: {_line(error)}") from error
+        return embedding
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

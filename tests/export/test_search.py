@@ -1,0 +1,158 @@
+"""The budget, the choice within it, the sweep for layers which quantization hurts, and a real search."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_export.bundle import LEAST_COSINE, floats, workshop, write_bundle
+from sensemble_export.errors import BudgetError
+from sensemble_export.search import Option, best, front, options, parse_budget
+from sensemble_export.sensitivity import hurting, sensitivity
+from sensemble_runtime.bundle import Bundle
+
+from .conftest import ORIGIN, make_clips, make_model, windows
+
+
+def option(size: float, latency: float, drop: float) -> Option:
+    """One that costs this many MB, ms and points."""
+    return Option((), round(size * 1e6), latency, drop, "audio", 0.9 - drop / 100)
+
+
+FOUND = [option(8, 9, 0), option(2, 3, 0.5), option(2, 4, 0.4), option(1, 5, 2.0), option(3, 9, 0.5)]
+
+found_options = st.lists(
+    st.builds(
+        option, st.integers(1, 9), st.floats(0, 9, allow_subnormal=False), st.sampled_from([0, 0.5, 1.5])
+    ),
+    min_size=1,
+    max_size=12,
+)
+limits = st.dictionaries(st.sampled_from(["size", "latency", "drop"]), st.floats(0, 10), min_size=1)
+
+
+def test_a_budget_is_read() -> None:
+    assert parse_budget("size=20MB,latency=30ms,drop=1.0") == {"size": 20, "latency": 30, "drop": 1}
+    assert parse_budget("drop=0.5, size=3") == {"drop": 0.5, "size": 3}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "size", "size=20GB", "drop=1,drop=2", "memory=3", "size=-1", "drop=1ms"]
+)
+def test_another_budget_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(BudgetError, match=rf"^--budget {re.escape(text)}: .* write size=20MB"):
+        parse_budget(text)
+
+
+def test_with_a_limit_on_the_drop_the_smallest_wins_and_without_one_the_most_accurate() -> None:
+    assert best(FOUND, {"drop": 1.0}) == FOUND[2]
+    assert best(FOUND, {"drop": 5.0}) == FOUND[3]
+    assert best(FOUND, {"size": 4}) == FOUND[2]
+    assert best(FOUND, {"latency": 3.5}) == FOUND[1]
+    assert best(FOUND, {"size": 20}) == FOUND[0]
+
+
+def test_what_cannot_be_met_is_said_with_the_amount() -> None:
+    with pytest.raises(BudgetError) as error:
+        best(FOUND, {"size": 1.5, "drop": 1.0})
+    assert str(error.value) == (
+        "none of 5 combinations is within the budget: size is 2 MB at least with drop met, 0.5 MB over; "
+        "drop is 2 points at least with size met, 1 points over; "
+        "raise the budget, or train a smaller model"
+    )
+
+
+@given(found_options, limits)
+def test_what_is_chosen_is_within_the_budget_or_nothing_is(
+    found: list[Option], budget: dict[str, float]
+) -> None:
+    def fits(one: Option) -> bool:
+        return all(one.costs()[limit] <= most + 1e-9 for limit, most in budget.items())
+
+    if any(map(fits, found)):
+        assert fits(best(found, budget))
+    else:
+        with pytest.raises(BudgetError, match="over"):
+            best(found, budget)
+
+
+@given(found_options)
+def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
+    kept = front(found)
+    for one in found:
+        assert any(all(k.costs()[c] <= one.costs()[c] for c in one.costs()) for k in kept)
+    for one in kept:
+        others = [k for k in kept if k is not one]
+        assert not any(all(k.costs()[c] <= one.costs()[c] for c in one.costs()) for k in others)
+
+
+@pytest.mark.parametrize("scheme", ["int8-static", "int8-dynamic", "int4-weights"])
+def test_the_sweep_finds_the_layer_that_was_spoilt(scheme: str) -> None:
+    encoder = make_model(3).encoders["video"]
+    name = "trunk.blocks.0.mlp"
+    with torch.no_grad():
+        hidden = encoder.get_submodule(f"{name}.0").weight
+        hidden[::2, ::32] *= 400  # a few weights so large that the others of their row or group vanish
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    errors = sensitivity(encoder, windows("video", 8, seed=1), scheme)
+    assert set(errors) == {"stem.0.project", "stem.3", "trunk.blocks.0.attention", name, "trunk.project"}
+    assert max(errors, key=errors.__getitem__) == name
+    assert name in hurting(errors)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), min_size=1, max_size=20))
+def test_few_layers_stay_float_and_those_that_hurt_most(errors: dict[str, float]) -> None:
+    kept = hurting(errors)
+    assert len(kept) <= max(1, len(errors) // 4)
+    least = min((errors[name] for name in kept), default=1)
+    assert all(errors[name] <= least for name in errors.keys() - set(kept))
+
+
+def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: Path) -> None:
+    model, held_out, out = make_model(0, ("text", "video")), make_clips(24, seed=1), tmp_path / "bundle"
+    calibration = {modality: windows(modality, 32, seed=2) for modality in model.modalities}
+    stages: dict[str, tuple[int, int]] = {}
+    with workshop(model, out, calibration, held_out) as shop:
+        found = options(shop, "onnx", lambda stage: lambda done, total: stages.update({stage: (done, total)}))
+        plain = [one for one in found if not any(job.kept for job in one.jobs)]
+        good = [job for job, made in shop.made.items() if not job.kept and made.parity.cosine >= LEAST_COSINE]
+        text, video = (len([job for job in good if job.modality == m]) for m in model.modalities)
+        assert len(plain) == text * video > 1
+        assert stages["schemes"] == (12, 12)
+        kept = {(job.modality, job.scheme) for one in found for job in one.jobs if job.kept}
+        assert len(shop.made) == 6 + len(kept)
+        exact = next(one for one in plain if {job.scheme for job in one.jobs} == {"fp32"})
+        assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
+        for one in found:
+            assert one.size == sum(shop.made[job].bytes for job in one.jobs)
+            assert one.latency > 0
+        with pytest.raises(BudgetError, match=r"size is 0\.\d+ MB at least, 0\.\d+ MB over; raise"):
+            best(found, {"size": 0.001})
+        chosen = best(found, {"drop": 100.0})
+        assert chosen.size == min(one.size for one in found) < exact.size
+        shop.make(floats(chosen.jobs))
+        manifest = write_bundle(shop, chosen.jobs, out, ORIGIN)
+    bundle = Bundle.open(out)
+    assert bundle.executors == {"text": "onnx", "video": "onnx"}
+    assert chosen.size == sum(artifact.bytes for _, artifact in manifest.artifacts())
+    fell = (
+        manifest.provenance.accuracy[chosen.hurt]
+        - manifest.provenance.accuracy_quantized["onnx"][chosen.hurt]
+    )
+    assert max(0.0, 100 * fell) == pytest.approx(chosen.drop)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:
+    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
+    calibration = {"text": windows("text", 8, seed=2)}
+    with workshop(model, tmp_path / "bundle", calibration, held_out) as shop:
+        with pytest.raises(BudgetError, match="executorch-coreml has no executor"):
+            options(shop, "executorch-coreml", lambda _: lambda *_: None)
+        shop.held_out = type(held_out)(held_out.inputs, held_out.present, None)
+        with pytest.raises(BudgetError, match="have no labels"):
+            options(shop, "onnx", lambda _: lambda *_: None)

@@ -1,0 +1,45 @@
+"""Which schemes are chosen for what, and the one line that says what cannot be."""
+
+import pytest
+from sensemble_export.errors import SchemeError
+from sensemble_export.targets import TARGETS, Job, plan
+
+SENSORS = ("audio", "video")
+
+
+def test_without_a_choice_each_target_has_its_default() -> None:
+    jobs = plan(SENSORS, list(TARGETS), [])
+    assert len(jobs) == 8
+    assert {(job.target, job.scheme) for job in jobs} == {(t, TARGETS[t].default) for t in TARGETS}
+
+
+def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
+    chosen = ["onnx:audio=fp32", "audio=int8-dynamic"]
+    jobs = plan(SENSORS, ["executorch-xnnpack", "onnx"], chosen)
+    assert jobs == [
+        Job("audio", "executorch-xnnpack", "int8-dynamic"),
+        Job("video", "executorch-xnnpack", "int8-static"),
+        Job("audio", "onnx", "fp32"),
+        Job("video", "onnx", "int8-static"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "chosen", "says"),
+    [
+        (["tflite"], [], "unknown target 'tflite'; there is executorch-xnnpack, onnx, coreml"),
+        (["onnx"], ["depth=fp32"], "unknown modality 'depth'; there is audio, video"),
+        (["onnx"], ["audio=int3"], "unknown scheme 'int3'; there is fp32, fp16"),
+        (["onnx"], ["audio"], "unknown scheme ''"),
+        (["onnx"], ["coreml:audio=fp16"], "unknown target 'coreml'; there is onnx"),
+        (
+            ["onnx", "coreml"],
+            ["audio=palette-6bit"],
+            "--scheme audio=palette-6bit: onnx has fp32, int8-dynamic, int8-static; choose one of these",
+        ),
+    ],
+)
+def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says: str) -> None:
+    with pytest.raises(SchemeError) as error:
+        plan(SENSORS, targets, chosen)
+    assert str(error.value).startswith(says)

@@ -1,0 +1,83 @@
+"""Parity measured again from what a bundle holds, and a Core ML package read back."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from sensemble_export.errors import ExportError
+from sensemble_export.read_back import Census, census, problems
+from sensemble_export.verify import verify
+from sensemble_runtime.manifest import read_manifest
+
+from .conftest import JOBS, SPECS, Export
+
+
+@pytest.fixture
+def copied(exported: Export, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
+
+
+def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copied: Path) -> None:
+    found = {(one.modality, one.target): one for one in verify(copied)}
+    assert found.keys() == {(job.modality, job.target) for job in JOBS}
+    for (modality, target), one in found.items():
+        if "coreml" in target:
+            assert one.parity is None
+            assert one.reason
+        else:
+            assert one.parity.windows == 8
+            assert one.parity.cosine > 0.98, (modality, target)
+    assert read_manifest(copied / "manifest.json") == exported.manifest  # all that runs here was known
+
+
+def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
+    path = copied / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["modalities"]["text"]["artifacts"]["onnx"] |= {"parity": None, "latency_ms": None, "peak_mb": None}
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    found = {(one.modality, one.target): one for one in verify(copied)}
+    kept = read_manifest(path).modalities["text"].artifacts["onnx"]
+    assert kept == found["text", "onnx"].artifact
+    assert kept.parity == found["text", "onnx"].parity
+    assert kept.latency_ms > 0
+
+
+def test_a_bundle_without_windows_cannot_be_verified(copied: Path) -> None:
+    path = copied / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["held_out"] = {}
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ExportError, match=r"holds no held-out windows.*export it again"):
+        next(verify(copied))
+
+
+def package(exported: Export, modality: str) -> Census:
+    return census(exported.out / exported.manifest.modalities[modality].artifacts["coreml"].path)
+
+
+def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: Export) -> None:
+    text, video = package(exported, "text"), package(exported, "video")
+    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
+    assert video.takes == {"window": ("float32", SPECS["video"].shape)}
+    assert text.gives == video.gives == {"embedding": ("float32", (1, 128))}
+    assert set(text.weights) == {"palette-6bit"}
+    mlp = 2 * 32 * 128
+    assert video.weights["float16"] == mlp  # the layers that were to stay float
+    assert video.weights["int8"] > mlp
+    assert text.operations["gather"] == 1
+    assert text.operations["softmax"] == video.operations["softmax"] == 1
+
+
+def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) -> None:
+    found = package(exported, "text")
+    good = ("int32", (1, 8), 128, "palette-6bit")
+    assert list(problems(found, *good)) == []
+    for bad, says in (
+        (("int64", (1, 8), 128, "palette-6bit"), "it takes"),
+        (("int32", (1, 9), 128, "palette-6bit"), "it takes"),
+        (("int32", (1, 8), 64, "palette-6bit"), "it gives"),
+        (("int32", (1, 8), 128, "int8-weights"), "its weights are"),
+        (("int32", (1, 8), 128, "fp16"), "its weights are"),
+    ):
+        assert next(problems(found, *bad)).startswith(says)
