@@ -9,13 +9,15 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from sensemble_train.contrastive import Contrastive
 from sensemble_train.data import Clips
+from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.methods import Task
+from sensemble_train.model import Model
 from sensemble_train.parallel import ScaleConfig, World, join
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
@@ -58,6 +60,9 @@ def train(job: Job, world: World) -> list[float]:
     loop = Loop(Path(job.folder), 3, ScaleConfig(**job.scale), world, progress=progress)  # type: ignore[arg-type]
     if job.objective == "contrastive":
         fit(Contrastive(model), [examples()], settings, loop)
+    elif job.objective == "mae":
+        shared = Model(replace(model.description, shared=1), model.tokenizer)
+        fit(MAE(shared, MAEConfig(width=16, depth=1, heads=2)), [examples()], settings, loop)
     else:
         sources = [examples().having(("video",)), examples().having(model.modalities)]
         fit(Task(model, ("video",), 0.5), sources, settings, loop)

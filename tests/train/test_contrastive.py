@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from open_clip.loss import ClipLoss
 from scipy.special import log_softmax
-from sensemble_train.contrastive import MAX_SCALE, global_loss
+from sensemble_train.contrastive import MAX_SCALE, Contrastive, global_loss
 from torch import Tensor
+
+from .tiny import MASKED, tiny_model
 
 Array = NDArray[np.float64]
 
@@ -66,11 +68,21 @@ def test_gradients_equal_finite_differences_of_clips_loss() -> None:
     assert temperature.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
 
 
-def test_the_temperature_is_learned_up_to_clips_bound() -> None:
-    a, b = units(4, 3, 0), units(4, 3, 1)
-    pair = {"a": torch.from_numpy(a), "b": torch.from_numpy(b)}
-    value = global_loss(pair, log_scale(1e4), everywhere("ab", 4))
-    assert value.item() == pytest.approx(clip_loss(a, b, MAX_SCALE), rel=1e-6)
+@pytest.mark.parametrize("published", [4.6052, 9.0])
+def test_the_temperature_stays_within_clips_bound_and_may_leave_it_again(published: float) -> None:
+    objective = Contrastive(tiny_model(MASKED), published)
+    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
+    pair = {m: torch.from_numpy(units(4, 3, seed)) for seed, m in enumerate("ab")}
+    global_loss(pair, objective.log_scale.double(), everywhere("ab", 4)).backward()
+    assert objective.log_scale.grad is not None
+    assert objective.log_scale.grad.item() > 0  # what is paired at random wants it lower
+    torch.optim.SGD([objective.log_scale], 0.1).step()
+    objective.after_step()
+    assert objective.log_scale.item() < math.log(MAX_SCALE)
+    with torch.no_grad():
+        objective.log_scale.add_(99.0)
+    objective.after_step()
+    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
 
 
 @st.composite

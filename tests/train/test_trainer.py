@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_train.errors import CheckpointError
+from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.order import Order
 from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import alone
+from torch._dynamo.utils import counters
 
 from .ranks import STEPS, Job, train
 
@@ -40,7 +42,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
 
 @given(
     examples=st.integers(8, 40),
-    batch=st.integers(8, 50),
+    batch=st.integers(2, 12).map(lambda quarter: 4 * quarter),
     seed=st.integers(0, 9),
     size=st.sampled_from([1, 2, 4]),
     step=st.integers(0, 30),
@@ -58,6 +60,16 @@ def test_ranks_share_the_batch_that_one_alone_would_take(
     assert len(set(epoch)) == len(epoch)
 
 
+def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="batches of 10 do not divide among 4 ranks"):
+        Order(100, 10, 0, 0, 4)
+
+
+def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"--scale\.micro-batch 3: 8 examples on each rank"):
+        train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
+
+
 def test_a_killed_run_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -> None:
     job = {"folder": str(tmp_path / "killed"), "scale": SAVING, "drop_path": 0.5}
     command = [sys.executable, "-m", "tests.train.ranks", json.dumps([{**job, "kill": 5}])]
@@ -70,16 +82,19 @@ def test_a_killed_run_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("objective", "scale"),
     [
-        ("contrastive", {"micro_batch": 3, "checkpoint_activations": True}),
-        ("masd", {"micro_batch": 3, "checkpoint_activations": True}),
-        ("masd", {"compile": True}),
+        ("contrastive", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("masd", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("masd", {"compile": True, "checkpoint_activations": True}),
     ],
 )
 def test_what_saves_memory_or_time_changes_no_loss(
     objective: str, scale: dict[str, object], reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
+    torch.compiler.reset()
+    counters.clear()
     losses = train(Job(str(tmp_path), objective, scale), alone())
     assert losses == pytest.approx(reference[objective], abs=1e-5)
+    assert (counters["stats"]["unique_graphs"] > 0) == scale.get("compile", False)
 
 
 def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path) -> None:
@@ -99,13 +114,19 @@ def test_two_ranks_do_what_one_does_and_go_on_where_one_stopped(
             "scale": {"parallel": parallel, "micro_batch": micro_batch, **SAVING},
         }
         for parallel in ("ddp", "fsdp")
-        for objective in ("contrastive", "masd")
+        for objective in ("contrastive", "masd", "mae")
         for micro_batch in (0, 2)
     ]
-    killed = [sys.executable, "-m", "tests.train.ranks", json.dumps([{**jobs[-2], "kill": 3}])]
+    killed = [sys.executable, "-m", "tests.train.ranks", json.dumps([{**jobs[8], "kill": 3}])]
     assert subprocess.run(killed, cwd=ROOT, check=False).returncode == -9
-    for job, losses in zip(jobs, run(*jobs, ranks=2), strict=True):
-        assert losses == pytest.approx(reference[str(job["objective"])], abs=1e-5), job
+    found = run(*jobs, ranks=2)
+    for job, losses in zip(jobs, found, strict=True):
+        if job["objective"] != "mae":
+            assert losses == pytest.approx(reference[str(job["objective"])], abs=1e-5), job
+    # Each rank draws masks of its own, so those of two ranks can be held to each other only.
+    ddp, fsdp = found[4:6], found[10:12]
+    for one, other in zip(ddp, fsdp, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -113,5 +134,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     step = tmp_path / "checkpoints" / f"step-{STEPS}"
     for file in step.iterdir():
         file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a checkpoint of this run"):
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a whole checkpoint of this run"):
         train(Job(str(tmp_path), scale=SAVING), alone())

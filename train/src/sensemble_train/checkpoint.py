@@ -4,13 +4,17 @@ Every rank writes its shards as safetensors, by torch's distributed checkpoint, 
 them. Nothing random is in it, nor a position in the data: both are functions of the seed and the step.
 """
 
+import os
 import re
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, cast
 
+from safetensors import SafetensorError
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -36,10 +40,22 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
         save_shards(tensors, storage_writer=writer, no_dist=world.size == 1)
     world.barrier()
     if world.rank == 0:
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
         partial.rename(done)
+        _sync(folder)
         for old in folder.iterdir():
             if old != done:
                 shutil.rmtree(old)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk, so that a power cut cannot take what it replaces too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:
@@ -56,9 +72,10 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
     try:
         with _quiet():
             load_shards(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=world.size == 1)
-    except (Exception, CheckpointException) as error:  # torch's own is no Exception; the files do not fit
+    except (CheckpointException, SafetensorError, OSError, KeyError, AssertionError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a checkpoint of this run ({shorten(str(error), 300)}); delete it to start over"
+            f"{path}: not a whole checkpoint of this run ({shorten(str(error), 300)}); where it is "
+            "damaged or another's, delete it to start over"
         ) from error
     model = {name: tensors[f"model.{name}"] for name in model}
     moments: Any = {
@@ -81,8 +98,9 @@ def _tensors(module: nn.Module, optimizer: Optimizer) -> tuple[_State, _State, _
     return tensors, model, state
 
 
-def _quiet() -> warnings.catch_warnings:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Silence the note that one process alone is one process alone."""
-    context = warnings.catch_warnings()
-    warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-    return context
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield

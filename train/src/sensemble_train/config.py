@@ -39,7 +39,7 @@ class Config:
         pretrain: pretraining; of no length to leave it out.
         probe: the linear probe.
         finetune: finetuning and MASD.
-        scale: how the work is shared and kept small.
+        scale: how the work is shared and kept small; all but its precision may change while a run goes on.
     """
 
     data: str
@@ -74,7 +74,7 @@ def read_config(path: Path) -> Config:
     return config
 
 
-_FREE = {"train_modalities", "scale"}  # fields that change neither what a cell is nor what is in it
+_FREE = {"train_modalities", "scale"}  # which change neither what a cell is nor what is in it
 
 
 def claim(run: Path, config: Config) -> None:
@@ -93,6 +93,7 @@ def claim(run: Path, config: Config) -> None:
         except ConfigurationError as error:
             raise ConfigurationError(f"{error}; choose another --out") from error
         new = asdict(config)
+        old["precision"], new["precision"] = (each["scale"]["precision"] for each in (old, new))
         differ = [name for name in new if name not in _FREE and old[name] != new[name]]
         if differ:
             changes = ", ".join(f"{name} was {old[name]}, is {new[name]}" for name in differ)
@@ -100,4 +101,6 @@ def claim(run: Path, config: Config) -> None:
                 f"{run}: holds a run with other settings ({changes}); choose another --out"
             )
     run.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    unfinished.replace(path)

@@ -37,7 +37,7 @@ class Contrastive(Objective):
         super().__init__(model)
         model.head.requires_grad_(requires_grad=False)
         # Of one element, for FSDP takes no scalars.
-        self.log_scale = nn.Parameter(torch.tensor([log_scale]))
+        self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
 
     def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor]:
         """Return the embeddings, modality -> float32 [B, d], and the logarithm of the inverse temperature."""
@@ -75,6 +75,11 @@ class Contrastive(Objective):
                 )
         return loss.detach()
 
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Bound the temperature as CLIP does: the parameter, so that it can come back from its bound."""
+        self.log_scale.clamp_(max=math.log(MAX_SCALE))
+
     def _embed(self, modality: str, batch: Clips) -> Tensor:
         """Encode the rows that are there, so that BatchNorm sees no zeros of absent ones; those stay zero."""
         rows = batch.present[modality]
@@ -100,7 +105,7 @@ def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Ma
     Returns:
         A scalar, float32: the mean over the pairs that at least two examples share; 0 if there is none.
     """
-    scale = log_scale.exp().clamp(max=MAX_SCALE)
+    scale = log_scale.exp()
     everywhere = {
         m: gather(embeddings[m].to(torch.promote_types(embeddings[m].dtype, torch.float32)))
         for m in sorted(embeddings)

@@ -85,6 +85,14 @@ class Clips:
             None if self.targets is None else self.targets[rows],
         )
 
+    def pin_memory(self) -> "Clips":
+        """Return the examples in memory from which a GPU reads by itself; a DataLoader asks for it."""
+        return Clips(
+            {m: x.pin_memory() for m, x in self.inputs.items()},
+            {m: rows.pin_memory() for m, rows in self.present.items()},
+            None if self.targets is None else self.targets.pin_memory(),
+        )
+
     def to(self, device: torch.device) -> "Clips":
         """Return the examples on `device`."""
         return Clips(

@@ -9,5 +9,9 @@ class ConfigurationError(TrainError):
     """A configuration asks for what cannot be: an unknown modality, a preset that does not fit the data."""
 
 
+class DivergedError(TrainError):
+    """Training came to numbers that are not finite."""
+
+
 class CheckpointError(TrainError):
     """A saved model is missing, truncated or of another shape."""

@@ -10,7 +10,7 @@ from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
 from sensemble_train.trainer import Loop
 
-_BATCH = 256
+_BATCH = 256  # examples, where micro-batches are not smaller
 
 
 @torch.no_grad()
@@ -22,19 +22,23 @@ def embed(model: Model, source: Source, loop: Loop) -> Clips:
     """
     world = loop.world
     model.eval().to(world.device)
-    rows = [part.tolist() for part in torch.arange(len(source)).split(_BATCH)][world.rank :: world.size]
+    rows = [part.tolist() for part in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)][
+        world.rank :: world.size
+    ]
     found = {
         m: torch.zeros(len(source), model.head.in_features, device=world.device) for m in model.modalities
     }
+    present = {m: torch.zeros(len(source), device=world.device) for m in model.modalities}
     done = 0
     for part, clips in zip(rows, source.load(rows, world.device, loop.scale.workers), strict=True):
         for m, features in (model.front(clips) if source.raw else clips).inputs.items():
             found[m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
+            present[m][part] = clips.present[m].float()
         done += len(part)
         loop.progress(done, sum(map(len, rows)))
     embeddings = {m: world.sum(values).cpu() for m, values in found.items()}
     model.cpu()
-    return Clips(embeddings, {m: source.present[m] for m in embeddings}, source.targets)
+    return Clips(embeddings, {m: world.sum(rows).cpu().bool() for m, rows in present.items()}, source.targets)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,8 +40,8 @@ class ClipDataset(Dataset[Clips]):
         task: `multi-class` or `multi-label`.
         seed: draws the windows and crops, with the step and the index.
         sampling: how a window is taken out of an example.
-        skip_bad: give the next good example in place of one that cannot be decoded, and log a warning that
-            names it, instead of raising.
+        skip_bad: log a warning that names an example that cannot be decoded, instead of raising, and give the
+            next good one in its place; in evaluation, a row in which nothing is present.
 
     Raises:
         BadDataError: an example has a label that is not among `labels`.
@@ -90,6 +91,8 @@ class ClipDataset(Dataset[Clips]):
                 if not self._skip_bad:
                     raise BadDataError(reason) from error
                 _LOG.warning("skipped %s", reason)
+                if step is None:  # its place stays its own: a row with nothing in it
+                    return self._row(replace(example, text=None), {})
                 index = (index + 1) % len(self)
             else:
                 return self._row(example, media)

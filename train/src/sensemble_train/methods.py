@@ -76,13 +76,6 @@ def self_distillation_loss(student: Tensor, teacher: Tensor, task: str) -> Tenso
     return functional.binary_cross_entropy_with_logits(student, teacher.sigmoid())
 
 
-def freeze_norms(model: nn.Module) -> None:
-    """Keep the stems' BatchNorm at the statistics of pretraining, which saw every modality."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
 def linear_probe(
     model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
 ) -> Model:

@@ -40,6 +40,9 @@ class Objective(nn.Module, ABC):
             reseed: sets the random state that the part of that number begins with.
         """
 
+    def after_step(self) -> None:
+        """Bring back what the optimizer may have moved out of its bounds."""
+
 
 class MeanLoss(Objective):
     """An objective whose loss over a batch is the mean of its parts' losses."""

@@ -31,7 +31,8 @@ class Order:
         size: how many ranks there are.
 
     Raises:
-        ConfigurationError: a rank's share of a batch is less than two examples, which is too few to compare.
+        ConfigurationError: a batch does not divide among the ranks, or a rank's share is less than two
+            examples, which is too few to compare.
     """
 
     examples: int
@@ -41,6 +42,10 @@ class Order:
     size: int = 1
 
     def __post_init__(self) -> None:
+        if self.batch % self.size:
+            raise ConfigurationError(
+                f"batches of {self.batch} do not divide among {self.size} ranks; change one"
+            )
         if self.share < 2:
             raise ConfigurationError(
                 f"batches of {self.batch} from {self.examples} examples on {self.size} ranks: training takes "

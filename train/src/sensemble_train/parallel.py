@@ -22,11 +22,14 @@ from sensemble_train.transformer import Block
 
 @dataclass(frozen=True, slots=True)
 class ScaleConfig:
-    """How a model is trained that is large, or on much data; none of it changes what is computed.
+    """How a model is trained that is large, or on much data.
+
+    None of it changes what is computed, but for rounding, and for BatchNorm, which sees a rank's micro-batch.
 
     Attributes:
         parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
         precision: `bf16` runs the encoders under autocast; losses, weights and optimizer stay float32.
+            The one field that a run may not change in the middle.
         compile: compile each transformer block.
         checkpoint_activations: keep only each block's input, and compute the rest again when it is needed.
         micro_batch: examples that a rank encodes at a time, adding up the gradients; 0 for its whole share.
@@ -65,6 +68,13 @@ class World:
     def mean(self, value: Tensor) -> float:
         """Return the mean over the ranks of a scalar."""
         return float(self.sum(value.detach().clone())) / self.size
+
+    def greatest(self, value: float) -> float:
+        """Return the largest of the ranks' numbers."""
+        found = torch.tensor(value, device=self.device)
+        if self.size > 1:
+            dist.all_reduce(found, dist.ReduceOp.MAX)
+        return float(found)
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up the ranks' tensors in place, and return it."""
@@ -105,7 +115,7 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     blocks = [block for block in module.modules() if isinstance(block, Block)]
     for block in blocks:
         if scale.compile:
-            block.compile()
+            block.forward = torch.compile(block.forward)  # type: ignore[method-assign]
         if scale.checkpoint_activations:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     if scale.precision == "bf16":
@@ -132,7 +142,7 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
         yield
 
 
-def number(value: Tensor) -> float:
+def as_float(value: Tensor) -> float:
     """Return a scalar that may be sharded."""
     return float(value.full_tensor() if isinstance(value, DTensor) else value)
 

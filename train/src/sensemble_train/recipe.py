@@ -51,11 +51,11 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
     dataset = read_dataset(Path(config.data))
     wanted = check(config, dataset)
     with join() as world:
-        if world.rank == 0:
-            claim(out, config)
-        world.barrier()
-        matrix = read_matrix(out) if (out / "matrix.json").exists() else {}
-        if not all(name(train) in matrix.get(m, {}) for m in methods(config) for train in wanted):
+        with runs.claimed(out, "config", world, wait=True):
+            if world.rank == 0:
+                claim(out, config)
+            world.barrier()
+        if not world.agree(runs.scored(out, methods(config), wanted)):
             _Run(config, out, world, progress).train(dataset, wanted)
         world.barrier()
         return read_matrix(out)
@@ -75,11 +75,15 @@ class _Run:
         model, log_scale = new_model(self.config, dataset)
         sources = {split: self._source(model, split, dataset) for split in ("pretrain", "train", "eval")}
         model = self._pretrained(model, sources["pretrain"], log_scale)
+        if self.config.everything:
+            sources["everything"] = self._source(model, "everything", dataset)
         sources |= self._split(sources)
         embedded = embed(model, sources["train"], self._loop("embed"))
         # Whatever no other job has, first; then what others had, in case one of them died.
         for wait in (False, True):
             for train in wanted:
+                if self.world.agree(runs.scored(self.out, methods(self.config), [train])):
+                    continue
                 with runs.claimed(self.out, name(train), self.world, wait=wait) as ours:
                     if ours:
                         self._downstream(model, embedded, sources, train)
@@ -87,8 +91,9 @@ class _Run:
     def _source(self, model: Model, split: str, dataset: Dataset) -> Source:
         """Return a split: streamed, or decoded and put through the front ends once."""
         config, description = self.config, model.description
-        examples = unlabelled(dataset) if split == "pretrain" else dataset.split(split)
-        if split == "pretrain" and not config.everything:
+        combined = {"pretrain": unlabelled(dataset), "everything": labelled(dataset)}
+        examples = combined.get(split) or dataset.split(split)
+        if split == "pretrain":
             examples = tuple(dataclasses.replace(example, labels=()) for example in examples)
         if config.stream:
             seed = self._seed(f"windows {split}") % 2**32
@@ -158,7 +163,7 @@ class _Run:
         if self.config.everything:
             cell(
                 "finetune_everything",
-                lambda: finetune(probed, sources["pretrain"], train, config, loop("finetune_everything")),
+                lambda: finetune(probed, sources["everything"], train, config, loop("finetune_everything")),
             )
         if self.world.rank == 0:
             with runs.claimed(self.out, "matrix", alone(), wait=True):
@@ -189,6 +194,11 @@ def methods(config: Config) -> tuple[str, ...]:
     return (*METHODS, "finetune_everything") if config.everything else METHODS
 
 
+def labelled(dataset: Dataset) -> tuple[Example, ...]:
+    """Return all examples with labels but those of evaluation: pretraining's may have some too (Sec. 6.2)."""
+    return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
+
+
 def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
     """Return the sets M_T that `config` asks for; `all` stands for every subset.
 
@@ -196,15 +206,14 @@ def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
         ConfigurationError: a set names a modality that no labelled example has, fewer than two labelled
             examples have all of a set, or fewer than two unlabelled ones have all modalities.
     """
-    if config.everything:
-        known = {label for example in dataset.split("train") for label in example.labels}
-        bare = next((e for e in unlabelled(dataset) if not known.issuperset(e.labels) or not e.labels), None)
-        if bare is not None:
-            raise ConfigurationError(
-                f"--everything: {bare.id!r} (index.jsonl:{bare.line}) of the split 'pretrain' has "
-                f"{', '.join(bare.labels) or 'no labels'}; it takes labels that the split 'train' has"
-            )
-    labelled = {m for example in dataset.split("train") for m in example.modalities}
+    known = {label for example in dataset.split("train") for label in example.labels}
+    strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
+    if config.everything and strange is not None:
+        raise ConfigurationError(
+            f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
+            f"labels {', '.join(strange.labels)}; it takes those that the split 'train' has"
+        )
+    there = {m for example in dataset.split("train") for m in example.modalities}
     every = {m for example in dataset.examples for m in example.modalities}
     if _having(unlabelled(dataset), every) < 2:
         raise ConfigurationError(
@@ -212,12 +221,12 @@ def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
             "split 'pretrain'"
         )
     everything = config.train_modalities == ("all",)
-    wanted = subsets(labelled) if everything else [parse(text) for text in config.train_modalities]
+    wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]
     for train in wanted:
-        if not set(train) <= labelled:
+        if not set(train) <= there:
             raise ConfigurationError(
                 f"--train-modalities {name(train)}: the labelled examples of {config.data} have "
-                f"{name(labelled)}; choose among these"
+                f"{name(there)}; choose among these"
             )
         count = _having(dataset.split("train"), train)
         if count < 2:

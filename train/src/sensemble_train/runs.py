@@ -8,6 +8,7 @@ matrix.json                     method -> M_T -> M_E -> score, of the cells that
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from sensemble_runtime.subsets import name
 
 from sensemble_train.model import Model, load_model, save_model
 from sensemble_train.parallel import World
+
+_POLL = 1.0  # seconds until a job asks again for what another has
 
 Matrix = dict[str, dict[str, dict[str, float]]]
 """Method -> M_T -> M_E -> score in [0, 1]."""
@@ -59,6 +62,12 @@ def collect(out: Path, methods: Sequence[str]) -> Matrix:
     return matrix
 
 
+def scored(out: Path, methods: Sequence[str], trained: Sequence[Sequence[str]]) -> bool:
+    """Say whether the matrix holds a row of every method for each of the sets `trained`."""
+    matrix = read_matrix(out) if (out / "matrix.json").exists() else {}
+    return all(name(train) in matrix.get(method, {}) for method in methods for train in trained)
+
+
 def read_matrix(out: Path) -> Matrix:
     """Read the matrix of a run folder."""
     matrix: Matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))["methods"]
@@ -73,14 +82,19 @@ def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]
         Whether it is ours: without `wait`, it is not where another job has it.
     """
     lock = FileLock(out / "locks" / f"{what}.lock")
-    ours = True
-    if world.rank == 0:
-        (out / "locks").mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            ours = False
+    (out / "locks").mkdir(parents=True, exist_ok=True)
+    # All ranks ask again together: none may wait in a collective for as long as another job trains.
+    while not (ours := world.agree(world.rank == 0 and _acquired(lock))) and wait:
+        time.sleep(_POLL)
     try:
-        yield world.agree(ours)
+        yield ours
     finally:
         lock.release()
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True

@@ -18,10 +18,11 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from sensemble_train import checkpoint
 from sensemble_train.augment import AugmentConfig, augment
 from sensemble_train.data import Source
+from sensemble_train.errors import ConfigurationError, DivergedError
 from sensemble_train.model import Model
 from sensemble_train.objective import Objective, Part
 from sensemble_train.order import Order, seeded
-from sensemble_train.parallel import ScaleConfig, World, distribute, number
+from sensemble_train.parallel import ScaleConfig, World, as_float, distribute
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import StepLog
 
@@ -65,14 +66,15 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         loop: how and where.
 
     Raises:
-        ConfigurationError: there are too few examples for a batch.
+        ConfigurationError: there are too few examples for a batch, or micro-batches do not divide it.
         CheckpointError: `loop.folder` holds the checkpoint of something else.
+        DivergedError: the loss or the gradient is no longer finite; nothing of that step is kept.
     """
     world, scale = loop.world, loop.scale
     steps = settings.length(len(sources[0]))
     orders = [
-        Order(len(source), settings.batch, loop.seed + number, world.rank, world.size)
-        for number, source in enumerate(sources)
+        Order(len(source), settings.batch, loop.seed + place, world.rank, world.size)
+        for place, source in enumerate(sources)
     ]
     model = objective.model
     classes = len(model.description.labels)
@@ -100,10 +102,17 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                 group["lr"] = rate
             optimizer.zero_grad()
             parts = _split(batch, scale.micro_batch)
-            loss = objective.backward(module, parts, partial(_reseed, loop, step))
-            norm = nn.utils.clip_grad_norm_(learning, settings.clip or math.inf)
+            loss = world.mean(objective.backward(module, parts, partial(_reseed, loop, step)))
+            norm = as_float(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
+            if not math.isfinite(loss + norm):
+                raise DivergedError(
+                    f"{loop.folder}: step {step + 1} has a loss of {loss} and a gradient of norm {norm}; "
+                    "lower the learning rate, or clip the gradient"
+                )
             optimizer.step()
-            log.add(step + 1, loss=world.mean(loss), learning_rate=rate, norm=number(norm), waited=waited)
+            objective.after_step()
+            waited = world.greatest(waited)  # the slowest rank is the one that all wait for
+            log.add(step + 1, loss=loss, learning_rate=rate, norm=norm, waited=waited)
             if scale.save_every and (step + 1) % scale.save_every == 0:
                 checkpoint.save(saves, step + 1, module, optimizer, world)
             loop.progress(step + 1, steps)
@@ -115,10 +124,19 @@ def _reseed(loop: Loop, step: int, part: int) -> None:
 
 
 def _split(batch: Part, size: int) -> list[Part]:
-    """Cut a rank's share of a step into equal micro-batches of at most `size` examples."""
-    share = len(batch[0])
-    count = next(n for n in range(1, share + 1) if share % n == 0 and (not size or share // n <= size))
-    cut = [[clips.take(rows) for rows in torch.arange(len(clips)).tensor_split(count)] for clips in batch]
+    """Cut a rank's share of a step into micro-batches of `size` examples of the first source.
+
+    Raises:
+        ConfigurationError: the shares of all sources do not divide into as many equal parts, of two at least.
+    """
+    shares = [len(clips) for clips in batch]
+    count = max(1, math.ceil(shares[0] / size)) if size else 1
+    if any(share % count or share // count < 2 for share in shares):
+        raise ConfigurationError(
+            f"--scale.micro-batch {size}: {' and '.join(map(str, shares))} examples on each rank do not "
+            f"divide into {count} equal parts of two at least; choose another"
+        )
+    cut = [[clips.take(rows) for rows in torch.arange(len(clips)).chunk(count)] for clips in batch]
     return list(zip(*cut, strict=True))
 
 

@@ -1,5 +1,6 @@
 """`sensemble train matrix`: one of the paper's experiments, every cell of it, into a page."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,11 +64,14 @@ def main(arguments: TrainMatrix) -> None:
     """Train what the run folder lacks, write the page, and print where it is.
 
     Raises:
-        BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
+        InputError, BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
     """
     config = arguments.config
+    if not config.data and config.model != "small":
+        raise InputError("--data: name the folder of the dataset (`sensemble data prepare` makes one)")
     data = Path(config.data) if config.data else digits(config.seed)
     with stages() as advance:
         recipe.run(replace(config, data=str(data.resolve())), arguments.out, advance)
-    say(str(arguments.out / MATRIX))
-    say(str(write_page(arguments.out, arguments.out / PAGE)))
+    if int(os.environ.get("RANK", "0")) == 0:  # of the ranks that `torchrun` started
+        say(str(arguments.out / MATRIX))
+        say(str(write_page(arguments.out, arguments.out / PAGE)))

@@ -14,6 +14,7 @@ import numpy as np
 import platformdirs
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from sensemble_train.digits import speech
@@ -78,6 +79,14 @@ def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
     """
     if (folder / "index.jsonl").exists():
         return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):  # another process may want it, too
+        if not (folder / "index.jsonl").exists():
+            _build(folder, config, progress)
+    return folder
+
+
+def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
     partial_folder = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
     (partial_folder / "media").mkdir(parents=True)
@@ -95,7 +104,6 @@ def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
             progress(len(lines), len(plans))
     (partial_folder / "index.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial_folder.rename(folder)
-    return folder
 
 
 def _plan(config: DigitsConfig) -> list[_Plan]:
