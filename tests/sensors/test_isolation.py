@@ -189,6 +189,16 @@ def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
     assert sample.cut
 
 
+def test_the_memory_of_who_started_it_is_not_its_own(unruly: Make, specs: Specs) -> None:
+    hoard = np.ones(400 << 20, np.uint8)
+    sensor = unruly("nothing", resident=300 << 20)
+    sensor.open(specs["video"])
+    end = time.monotonic() + 3  # it measures itself every second
+    while time.monotonic() < end:
+        sensor.read(0.1)
+    assert len(hoard) > 300 << 20
+
+
 def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, specs: Specs) -> None:
     absent, hanging = unruly("be absent"), unruly("hang opening", opening=1.5)
     with pytest.raises(SensorUnavailableError, match=r"^unruly be absent: plug it in$"):
