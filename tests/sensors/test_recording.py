@@ -142,6 +142,26 @@ def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
     assert len(Recorded(tmp_path, dataset.examples).segments) == len(lines)
 
 
+def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothing(
+    tmp_path: Path, specs: Specs
+) -> None:
+    begin, wave = monotonic() + 5, np.full(1600, 0.5, np.float32)
+    empty = np.zeros(0, np.float32)
+    given = [(wave, 0.1, True), (empty, 0.1, False), (wave, 0.2, False), (empty, 0.2, True), (wave, 0.21, False)]
+    record(tmp_path, [Sample("audio", data, begin + at, cut) for data, at, cut in given])
+    found = list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
+    assert [len(s.data) for s in found] == [1600] * 3
+    assert all(np.all(s.data == np.float32(0.5)) for s in found)
+    assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
+
+
+def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RATE)
+    recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
+    with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):
+        recording.close()
+
+
 def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:
     given = [s for s in take(monotonic(), 0.5) if s.modality == "audio"]
     record(tmp_path, given)
