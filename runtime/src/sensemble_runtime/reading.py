@@ -66,6 +66,7 @@ class Reader:
         self._opened, self._gave, self._failed = opened, gave, failed
         self._felt, self._beside = felt, beside
         self._delay = RETRY[0]
+        self._suspected: tuple[str, ...] = ()  # what was wrong when it was last closed for it
 
     def stop(self) -> None:
         """Let the thread end as soon as the sensor returns from what it does."""
@@ -98,13 +99,16 @@ class Reader:
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
+        began = monotonic()
         self._opened(self)
-        health = Health(self._spec, self._thresholds, monotonic()) if self._thresholds else None
-        wrong: tuple[str, ...] = ()
+        wrong = self._suspected
+        health = Health(self._spec, self._thresholds, began, wrong) if self._thresholds else None
+        if wrong:
+            self._felt(self, wrong)
         while not self.stopped.is_set():
             sample = self.sensor.read(READ)
-            if sample is not None:
-                self._delay = RETRY[0]
+            if sample is not None and monotonic() - began > self._delay:
+                self._delay = RETRY[0]  # one that lives shorter than it was waited for is no better yet
             if health is not None:
                 found = health.check(sample, monotonic(), self._beside(self))
                 self.lag = health.lag
@@ -112,6 +116,9 @@ class Reader:
                     wrong = found
                     self._felt(self, found)
                 if health.hopeless:
+                    self._suspected = wrong
                     raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
+                if not wrong:
+                    self._suspected = ()
             if sample is not None and not wrong:
                 self._gave(self, sample)
