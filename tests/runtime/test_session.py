@@ -522,7 +522,7 @@ def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
 def test_a_sensor_that_never_returns_is_named_when_closing(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "CLOSE", 0.1)
+    monkeypatch.setattr(reading, "CLOSE", 0.1)
     camera, dead = Puppet("video", "camera 7"), threading.Event()
     running = Session(bundle)
     running.attach(camera)

@@ -275,8 +275,8 @@ def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
 
 
 def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensemble_runtime.session.CLOSE", 0.1)
-    monkeypatch.setattr("sensemble_runtime.session.KILL", 30.0)
+    monkeypatch.setattr("sensemble_runtime.reading.CLOSE", 0.1)
+    monkeypatch.setattr("sensemble_runtime.reading.KILL", 30.0)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sensors"))
     from unruly import Unruly
 

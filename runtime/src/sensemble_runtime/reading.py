@@ -16,6 +16,10 @@ from sensemble_sensors.spec import InputSpec
 READ = 0.1  # seconds that one read may wait, and so about how long a reader takes to stop
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 
+BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
+CLOSE = 5.0  # seconds that `join` gives the sensors to return from what they are doing
+KILL = 1.0  # seconds more, once its process is killed, for one that has its own
+
 
 class Reader:
     """A sensor and the thread that alone uses it.
@@ -122,3 +126,24 @@ class Reader:
                     self._suspected = ()
             if sample is not None and not wrong:
                 self._gave(self, sample)
+
+
+def join(readers: Sequence[Reader]) -> list[Reader]:
+    """Wait for the threads of stopped readers, and kill the processes of those that do not return in time.
+
+    Returns:
+        The readers whose threads still run; they are daemons, and left behind.
+    """
+    deadline = monotonic() + CLOSE
+    for reader in readers:
+        _join(reader.thread, deadline - monotonic())
+    for reader in readers:
+        if reader.thread.is_alive():
+            reader.kill()
+            _join(reader.thread, KILL)
+    return [reader for reader in readers if reader.thread.is_alive()]
+
+
+def _join(thread: threading.Thread, timeout: float) -> None:
+    if thread is not threading.current_thread():
+        thread.join(max(0.0, timeout))

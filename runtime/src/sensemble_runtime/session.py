@@ -14,18 +14,18 @@ from typing import Self
 from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.sensor import Sensor
 
+from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.reading import join
 from sensemble_runtime.records import Records
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
 STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
-CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
-KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
 
 
@@ -159,14 +159,8 @@ class Session:
         with self._changed:
             self._closed = True
             readers = self._suite.stop()
-        deadline = time.monotonic() + CLOSE
         _join(self._encoder)
-        for reader in readers:
-            _join(reader.thread, deadline - time.monotonic())
-        for reader in readers:
-            if reader.thread.is_alive():
-                reader.kill()
-                _join(reader.thread, KILL)
+        left = join(readers)
         with self._changed:
             self._outbox_complete = True
             for modality in self._bundle.modalities:
@@ -176,9 +170,9 @@ class Session:
             return  # an event's listener closes the session; the reporter ends when it returns
         _join(self._reporter)
         self._raise_once()
-        stuck = ", ".join(reader.name for reader in readers if reader.thread.is_alive())
-        if stuck:
-            raise SessionError(f"{stuck}: did not stop within {CLOSE:g} s; its thread is left behind")
+        if left:
+            stuck = ", ".join(reader.name for reader in left)
+            raise SessionError(f"{stuck}: did not stop within {reading.CLOSE:g} s; its thread is left behind")
 
     # What the other threads run.
 
@@ -297,6 +291,6 @@ class Session:
             raise self._error
 
 
-def _join(thread: threading.Thread, timeout: float | None = None) -> None:
+def _join(thread: threading.Thread) -> None:
     if thread is not threading.current_thread():
-        thread.join(None if timeout is None else max(0.0, timeout))
+        thread.join()

@@ -16,10 +16,8 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, Kind, SensorEvent, explain
-from sensemble_runtime.reading import Reader
+from sensemble_runtime.reading import BESIDE, Reader
 from sensemble_runtime.windows import SampleError
-
-_BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
 
 
 class Suite:
@@ -174,7 +172,7 @@ class Suite:
             self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
 
     def _beside(self, reader: Reader) -> float | None:
-        feeding = self._feeding.get(_BESIDE.get(reader.modality, ""))
+        feeding = self._feeding.get(BESIDE.get(reader.modality, ""))
         return feeding.lag if feeding is not None else None
 
     def _failed(self, reader: Reader, error: Exception) -> None:
