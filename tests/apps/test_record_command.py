@@ -86,7 +86,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
         def open(self, spec: InputSpec) -> None: ...
 
         def read(self, timeout: float) -> Sample | None:
-            time.sleep(0.05)
+            time.sleep(min(0.05, timeout))
             return Sample("video", picture, time.monotonic())
 
         def close(self) -> None: ...

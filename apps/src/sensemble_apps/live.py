@@ -79,7 +79,8 @@ def devices(
 ) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
-    What `finders` find is attached, too, as the sensor that `make` makes of it, whenever it is there.
+    What `finders` find is attached, too, as the sensor that `make` makes of it, whenever it is there; as long
+    as they look, nothing ends the run.
 
     Raises:
         SensorUnavailableError: not one of them can be opened at first, and no other will be found; says why.
@@ -89,7 +90,7 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health))
+        session, inbox = stack.enter_context(_running(bundle, policy, record, health, lasting=bool(finders)))
         names = {session.attach(sensor) for sensor in sensors}
         if make is not None and finders:
             stack.enter_context(Watcher(finders, partial(_found, Hotplug(session, make))))
@@ -185,7 +186,12 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
 
 @contextmanager
 def _running(
-    bundle: Bundle, policy: Policy, record: Path | None, health: Thresholds | None
+    bundle: Bundle,
+    policy: Policy,
+    record: Path | None,
+    health: Thresholds | None,
+    *,
+    lasting: bool = False,
 ) -> Iterator[tuple[Session, Inbox]]:
     """Open a session and an inbox of its predictions and events; an exception or None is the last item."""
     inbox = Inbox()
@@ -199,7 +205,9 @@ def _running(
             last = error
         inbox.put(last)
 
-    with Session(bundle, policy=policy, record=record, health=health, on_event=inbox.put) as session:
+    with Session(
+        bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
+    ) as session:
         thread = Thread(target=pump, args=(session,), name="sensemble pump")
         thread.start()
         try:

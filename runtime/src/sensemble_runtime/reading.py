@@ -38,6 +38,8 @@ class Reader:
 
     Attributes:
         stopped: set by `stop`.
+        began: when it was last opened, on the clock of `time.monotonic`; None before the first time.
+        told: the kind and the reason of the last event of it, so that a retry tells only what is new.
         lag: seconds by which its samples are behind the clock; None where that is not known.
         due: ends the wait between two tries when it is set.
         thread: not started; it ends after `stop`, when the sensor is closed.
@@ -63,6 +65,8 @@ class Reader:
         self.stopped = threading.Event()
         self.due = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
+        self.began: float | None = None
+        self.told = ("", "")
         self.lag: float | None = None
         self._spec = spec
         self._thresholds = health
@@ -103,7 +107,7 @@ class Reader:
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
-        began = monotonic()
+        self.began = began = monotonic()
         self._opened(self)
         wrong = self._suspected
         health = Health(self._spec, self._thresholds, began, wrong) if self._thresholds else None

@@ -33,7 +33,8 @@ class Session:
     """Sensors in, predictions out; a context manager, and an iterable of `Prediction`.
 
     Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
-    is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
+    is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what broke
+    the encoding or the record.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
     attached last feeds it; while that one is lost or unwell, the one before takes over.
@@ -44,6 +45,7 @@ class Session:
         record: a record file to which to add a run with every prediction.
         health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
             never, for what is played rather than captured.
+        lasting: go on when the last sensor has ended, for others may come; otherwise iterating ends.
         on_event: called with every event, in order, from a thread of the session; it may call any method.
 
     Attributes:
@@ -60,10 +62,12 @@ class Session:
         policy: Policy | None = None,
         record: Path | None = None,
         health: Thresholds | None = DEFAULT,
+        lasting: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.missed = 0
         self._bundle = bundle
+        self._lasting = lasting
         self._on_event = on_event
         self._records = Records(record) if record is not None else None
         self._run = self._records.begin("session", bundle) if self._records else 0
@@ -106,7 +110,7 @@ class Session:
     def __iter__(self) -> Iterator[Prediction]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._predictions or self._stopped or self._suite.over)
+                self._changed.wait_for(lambda: self._predictions or self._stopped or self._over)
                 if not self._predictions:
                     self._raise_once()
                     return
@@ -133,16 +137,13 @@ class Session:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
             return self._suite.attach(sensor)
 
-    def detach(self, name: str) -> None:
+    def detach(self, name: str) -> bool:
         """Stop reading a sensor; its modality leaves the live set before this returns.
 
-        It does not wait for the sensor. Nothing happens if that has ended, or was detached, before.
-
-        Raises:
-            SessionError: no sensor of that name was ever attached.
+        It does not wait for the sensor. False if it is not attached: it has ended, or was detached before.
         """
         with self._changed:
-            self._suite.detach(name)
+            return self._suite.detach(name)
 
     def retry(self, name: str) -> bool:
         """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
@@ -248,6 +249,11 @@ class Session:
         return self._closed or self._error is not None
 
     @property
+    def _over(self) -> bool:
+        """Whether nothing more will come: the last sensor has ended by itself."""
+        return self._suite.over and not self._lasting
+
+    @property
     def _due(self) -> tuple[str, ...]:
         """Whose windows to encode now."""
         composition = self._composition
@@ -261,13 +267,16 @@ class Session:
 
     @property
     def _awaited(self) -> set[str]:
-        """The modalities whose next window may end together with one that is complete."""
+        """The modalities whose next window may end together with one that is complete.
+
+        Its end is known and about now; or it was opened so lately that its first sample is still to come. A
+        caption comes when it comes.
+        """
         composition, now = self._composition, time.monotonic()
         missing = self._suite.modalities - set(composition.ready)
         ends = {m: composition.next_window(m) for m in missing & set(composition.modalities)}
-        late = {m for m, end in ends.items() if end and end < now - STALLED}
-        early = {m for m, end in ends.items() if end and end > now + self._policy.align}
-        return missing - late - early
+        near = {m for m, end in ends.items() if end and now - STALLED <= end <= now + self._policy.align}
+        return near | {m for m in self._suite.starting(now) & missing if ends.get(m) is None}
 
     def _note_live(self) -> None:
         now = time.monotonic()

@@ -47,8 +47,8 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
 
     Returns:
         Samples in the order of their times, all later than `origin`: sound in chunks of 0.1 s, video frame by
-        frame, and last the caption. Every window is complete at `origin + span(specs)`. The first sample of
-        each modality is a cut.
+        frame, and the caption just before the last of them, for no window waits for captions. Every window is
+        complete at `origin + span(specs)`. The first sample of each modality is a cut.
 
     Raises:
         BadDataError: a media file cannot be decoded.
@@ -68,7 +68,7 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
             stream.append(Sample("video", frame, over - (len(frames) - 1 - i) / spec.rate, cut=i == 0))
     if "text" in specs and example.text is not None:
         stream.append(Sample("text", example.text, over, cut=True))
-    return sorted(stream, key=lambda sample: sample.time)
+    return sorted(stream, key=lambda sample: (sample.time, sample.modality != "text"))
 
 
 def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
