@@ -1,6 +1,7 @@
 import signal
 import subprocess
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
         [COMMAND, "doctor", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        deadline = Timer(60, process.kill)  # ends the lines, should what is awaited never come
+        deadline.start()
         lines = iter(process.stdout.readline, "")
         assert any("appeared     microphone default: default" in line for line in lines)
         module = sound_server.plug("desk")
@@ -36,6 +39,7 @@ def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
         assert any("disappeared  microphone desk: desk" in line for line in lines)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
+        deadline.cancel()
     assert process.returncode == 130
     assert errors == "sensemble: interrupted\n"
 

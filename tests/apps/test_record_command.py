@@ -3,10 +3,17 @@
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
+import numpy as np
+from sensemble_apps.commands import record
 from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.health import Thresholds
 from sensemble_sensors.recorded import Recorded
+from sensemble_sensors.recording import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
 
 from .conftest import COMMAND, Refusal, Sensemble
 
@@ -56,8 +63,11 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
         process.stdin.flush()
         assert "captions plugged in" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
+        end = time.monotonic() + 60
         while not (index.exists() and index.read_text()):
             assert process.poll() is None
+            assert time.monotonic() < end, "no segment came"
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -65,6 +75,29 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
     (example,) = read_dataset(tmp_path / "out").examples
     assert (example.text, example.labels, example.split) == ("one person", ("talk",), "train")
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
+
+
+def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
+    picture = np.full((128, 128, 3), 99, np.uint8)
+
+    class Frozen:
+        modality, name = "video", "camera"
+
+        def open(self, spec: InputSpec) -> None: ...
+
+        def read(self, timeout: float) -> Sample | None:
+            time.sleep(min(0.05, timeout))
+            return Sample("video", picture, time.monotonic())
+
+        def close(self) -> None: ...
+
+    health = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
+    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+        record._Reading(recording, [Frozen()], record.FORM, health).run(2.5)
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
+    unwell = recorded.plugs[-1].time
+    assert all(s.time <= unwell for segment in recorded.segments for s in segment.samples())
 
 
 def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:

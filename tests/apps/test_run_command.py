@@ -27,6 +27,7 @@ KEYS = {
     "labels",
     "latencies",
     "dropped",
+    "skipped",
 }
 
 

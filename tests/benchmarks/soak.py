@@ -5,11 +5,13 @@
 1. `plugs` simulated plug events (1,000,000) and `windows` windows (10,000,000) through the thread-free core
    on an accelerated clock: modalities come, go and end, samples jump, freeze and are cut;
 2. `seconds` (3600) of real time: a session with a record, whose sensors fail at random: blocked, lost, ended,
-   flooding, with bad samples, with a clock that jumps; while others attach and detach.
+   flooding, with bad samples, with a clock that jumps; while others attach and detach, one of them in a
+   process of its own.
 
-Memory, threads, file descriptors and shared memory are measured all along. The run fails if they grow over
-the second half, or if the record lacks a prediction. In the first part a function stands for the encoders,
-which would take days; in the second they are real. `tests/runtime/test_soak.py` runs a short form.
+Memory, threads, file descriptors, rings in shared memory and processes are measured all along. The run fails
+if they grow over the second half, if a ring or a process is left, or if the record lacks a prediction. In the
+first part a function stands for the encoders, which would take days; in the second they are real.
+`tests/runtime/test_soak.py` runs a short form.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -31,12 +34,15 @@ from sensemble_runtime.composition import Composition
 from sensemble_runtime.records import read_predictions, read_runs
 from sensemble_runtime.session import Session
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 PROBES = 40  # measurements of a part
 GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
-BREATH = 2  # threads, files or segments more: sensors come and go, SQLite opens its log and closes it
+# How many more there may be: sensors come and go, each process takes three files, SQLite opens its log.
+BREATH = {"threads": 2, "files": 4, "rings": 1, "children": 1}
+REPLUG = 1.5  # seconds for which a sensor in a process of its own is attached
 
 
 @dataclass
@@ -46,7 +52,8 @@ class Usage:
     memory: list[int] = field(default_factory=list)  # kB, resident
     threads: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
-    shared: list[int] = field(default_factory=list)  # mapped segments of shared memory
+    rings: list[int] = field(default_factory=list)  # mapped, of sensors in processes of their own
+    children: list[int] = field(default_factory=list)  # processes
 
     def probe(self) -> None:
         gc.collect()
@@ -54,7 +61,8 @@ class Usage:
         self.memory.append(int(status.split("VmRSS:")[1].split()[0]))
         self.threads.append(threading.active_count())
         self.files.append(len(list(Path("/proc/self/fd").iterdir())))
-        self.shared.append(Path("/proc/self/maps").read_text().count("/dev/shm/"))  # noqa: S108 - where Linux keeps it
+        self.rings.append(rings())
+        self.children.append(children())
 
     def growth(self) -> dict[str, float]:
         """Return by how much the median of the last quarter exceeds that of the second."""
@@ -67,8 +75,19 @@ class Usage:
     def check(self) -> None:
         grown = self.growth()
         assert grown["memory"] < GROWTH, f"memory grew by {grown['memory']} kB: {self.memory}"
-        for name in ("threads", "files", "shared"):
-            assert grown[name] <= BREATH, f"{name} grew: {getattr(self, name)}"
+        for name, breath in BREATH.items():
+            assert grown[name] <= breath, f"{name} grew: {getattr(self, name)}"
+
+
+def rings() -> int:
+    """Return how many rings of isolated sensors this process has mapped."""
+    return Path("/proc/self/maps").read_text().count("/memfd:sensemble")
+
+
+def children() -> int:
+    """Return how many processes this one has started that it has not yet seen end."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return sum(len(task.read_text().split()) for task in tasks)
 
 
 def accelerated(bundle: Bundle, plugs: int, windows: int) -> tuple[int, int, Usage]:
@@ -163,9 +182,10 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
     usage, seen = Usage(), [0]
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "record.sqlite"
-        with Session(bundle, record=record) as session:
+        with Session(bundle, record=record, lasting=True) as session:
             names: list[str] = []
-            end, next_probe, made = time.monotonic() + seconds, 0.0, 0
+            end, next_probe, next_plug, made = time.monotonic() + seconds, 0.0, 0.0, 0
+            isolated, opened = "", 0
             consumer = threading.Thread(target=consume, args=(session, seen))
             consumer.start()
             while (now := time.monotonic()) < end:
@@ -174,13 +194,22 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
                     for i in range(6 - len(names))
                 ]
                 made += 6
+                if now >= next_plug:
+                    session.detach(isolated)
+                    # A worker imports its sensor by name, which `__main__` is not.
+                    kind = import_module(Path(__file__).stem).Unruly
+                    isolated = session.attach(Isolated(kind, rng.choice(bundle.modalities), made))
+                    next_plug = now + REPLUG
                 time.sleep(rng.uniform(0, 0.1))
                 session.detach(names.pop(rng.randrange(len(names))))
                 if now >= next_probe:
                     usage.probe()
+                    opened = max(opened, usage.rings[-1])
                     next_probe = now + seconds / PROBES
                     progress(f"{end - now:.0f} s to go, {seen[0]:,} predictions, {usage.memory[-1]:,} kB")
         consumer.join()
+        assert opened, "no sensor was ever seen in a process of its own"
+        assert (rings(), children()) == (0, 0), "a ring or a process is left"
         (run,) = read_runs(record)
         assert run.ended is not None
         recorded = len(read_predictions(record, run.id))
@@ -188,12 +217,8 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
 
 
 def consume(session: Session, seen: list[int]) -> None:
-    while True:
-        for _ in session:
-            seen[0] += 1
-        if session._closed:
-            return
-        time.sleep(0.01)  # the last sensor ended; another comes
+    for _ in session:
+        seen[0] += 1
 
 
 def progress(text: str) -> None:

@@ -35,6 +35,7 @@ def prediction(when: float) -> Prediction:
         pooled=np.zeros(8, np.float32),
         latencies={"audio": 0.01},
         dropped={"audio": 3, "video": 0},
+        skipped={"audio": 2, "video": 1},
     )
 
 
@@ -63,6 +64,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     assert first.probabilities.tolist() == [0.25, 0.625, 0.125]
     assert (first.ages, first.latencies) == ({"audio": 0.25, "video": 0.125}, {"audio": 0.01})
     assert first.dropped == {"audio": 3, "video": 0}
+    assert first.skipped == {"audio": 2, "video": 1}
     assert before - 1 < first.at < time.time() + 1
     (recorded,) = read_runs(path)
     assert recorded.kind == "session"

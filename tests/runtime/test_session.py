@@ -128,13 +128,15 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_windows_that_complete_together_are_pooled_together(bundle: Bundle) -> None:
-    # All three become ready, so that the encoder stops waiting then, however long it would.
+    # Both others become ready after the caption, so that the encoder stops waiting, however long it would.
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
     with Session(bundle, policy=Policy(align=20.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
-        microphone.hear()
+        wait_for(lambda: microphone.holders and camera.holders and captions.holders)
         captions.say()
+        wait_for(lambda: "text" in running._composition.ready)
+        microphone.hear()
         camera.see()
         prediction = next(iter(running))
     assert prediction.live == ("audio", "text", "video")
@@ -162,7 +164,9 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         with player:
             found = list(running)
-    assert [p.live for p in found] == [bundle.modalities] * len(found)
+    # No window waits for a caption: one that comes a moment later than the others is pooled with them then.
+    assert all({"audio", "video"} <= set(p.live) for p in found)
+    assert found[-1].live == bundle.modalities
     for modality in bundle.modalities:
         encoded = sum(modality in p.latencies for p in found)
         assert encoded + found[-1].dropped[modality] == 5, f"{modality}: encoded, or dropped and counted"
@@ -302,18 +306,79 @@ def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_t
     assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
 
 
-def test_an_unexpected_exception_is_told_and_the_rest_go_on(bundle: Bundle, log: Log) -> None:
+def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
     camera, captions = Puppet("video"), Puppet("text")
     with Session(bundle, on_event=log) as running:
         running.attach(camera)
         running.attach(captions)
         camera.acts.put(ZeroDivisionError("in the\ndriver"))
-        wait_for(lambda: "failed" in log.of("video"))
+        wait_for(lambda: log.of("video") == ["attached", "lost", "attached"])
         captions.say()
         assert next(iter(running)).live == ("text",)
-    (failed,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "failed"]
-    assert failed.reason == "ZeroDivisionError: in the driver"
-    assert camera.opened == 1, "it is not tried again"
+    (lost,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
+    assert lost.reason == "ZeroDivisionError: in the driver"
+
+
+def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
+    first, second = Puppet("text", "first"), Puppet("text", "second")
+    with Session(bundle, on_event=log, lasting=True) as running:
+        running.attach(first)
+        first.acts.put(SensorEndedError("over"))
+        wait_for(lambda: "ended" in log.of("first"))
+        running.attach(second)
+        second.say()
+        assert next(iter(running)).live == ("text",)
+
+
+def test_an_encoder_stays_loaded_while_another_sensor_needs_it(bundle: Bundle) -> None:
+    first, second = Puppet("text", "first"), Puppet("text", "second")
+    with Session(bundle) as running:
+        running.attach(first)
+        running.attach(second)
+        wait_for(lambda: first.holders and second.holders)
+        first.say()
+        second.say()
+        next(iter(running))
+        encoder = bundle._encoders["text"]
+        running.detach("second")
+        assert bundle._encoders["text"] is encoder
+        running.detach("first")
+        assert "text" not in bundle._encoders
+
+
+def test_one_detached_while_its_encoder_loads_leaves_none(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, go_on = threading.Event(), threading.Event()
+    load = bundle.load
+
+    def slowly(modality: str) -> object:
+        loading.set()
+        assert go_on.wait(20)
+        return load(modality)
+
+    monkeypatch.setattr(bundle, "load", slowly)
+    camera = Puppet("video")
+    with Session(bundle) as running:
+        running.attach(camera)
+        assert loading.wait(20)
+        running.detach("video")
+        go_on.set()
+        wait_for(lambda: all(not reader.thread.is_alive() for reader in running._suite._running))
+        assert "video" not in bundle._encoders
+
+
+def test_a_window_waits_for_no_caption(bundle: Bundle) -> None:
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, policy=Policy(align=30.0)) as running:
+        running.attach(captions)
+        running.attach(microphone)
+        wait_for(lambda: captions.holders and microphone.holders)
+        microphone.hear()
+        assert next(iter(running)).live == ("audio",)
 
 
 @pytest.mark.parametrize(
@@ -511,8 +576,7 @@ def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
             running.attach(captions)
         with pytest.raises(SessionError, match="no encoder for 'depth'; it has audio, text, video"):
             running.attach(Puppet("depth"))
-        with pytest.raises(SessionError, match="camera: no such sensor"):
-            running.detach("camera")
+        assert not running.detach("camera")
         assert running.attach(Puppet("text")) == "text (2)"
     with pytest.raises(SessionError, match="closed"):
         running.attach(Puppet("text"))
@@ -522,7 +586,7 @@ def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
 def test_a_sensor_that_never_returns_is_named_when_closing(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "CLOSE", 0.1)
+    monkeypatch.setattr(reading, "CLOSE", 0.1)
     camera, dead = Puppet("video", "camera 7"), threading.Event()
     running = Session(bundle)
     running.attach(camera)

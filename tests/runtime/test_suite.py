@@ -1,5 +1,6 @@
 """Sensors that lie, stand by for each other, live in processes of their own, and come back early."""
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -121,6 +122,53 @@ def test_one_that_stays_frozen_is_opened_anew(
     ]
 
 
+def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
+    camera, standby = Camera("camera"), Camera("standby")
+    health = Thresholds(
+        frozen=0.2, recovery=0.2, reopen=0.2, stalled=2.0, black=0.5, silent=0.5, flood=0.5, rate=math.inf
+    )
+    fed_by: set[str] = set()
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(standby)
+        running.attach(camera)
+        fed = running._suite._feeding
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+        camera.frozen = True
+        wait_for(lambda: "lost" in log.of("camera"))
+        before = camera.opened
+
+        def is_opened_again() -> bool:
+            fed_by.update(reader.name for reader in fed.copy().values())
+            return camera.opened >= before + 4
+
+        wait_for(is_opened_again)
+        assert fed_by == {"standby"}
+        wait_for(lambda: "video" in running.live)
+        assert "well" not in log.of("camera")
+        camera.frozen = False
+        wait_for(lambda: log.of("camera")[-1] == "well")
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+    assert log.of("standby") == ["attached"]
+
+
+def test_one_that_fails_soon_is_waited_for_longer_each_time(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.05, 100.0))
+    captions = Puppet("text")
+    for _ in range(4):
+        captions.acts.put(Sample("text", "one", time.monotonic()))
+        captions.acts.put(SensorLostError("gone"))
+    began = time.monotonic()
+    with Session(bundle, health=None, on_event=log) as running:
+        running.attach(captions)
+        wait_for(lambda: captions.opened == 5)
+    assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
+
+
 def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
     health = Thresholds(recovery=0.1, stalled=60.0)
@@ -227,8 +275,8 @@ def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
 
 
 def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensemble_runtime.session.CLOSE", 0.1)
-    monkeypatch.setattr("sensemble_runtime.session.KILL", 30.0)
+    monkeypatch.setattr("sensemble_runtime.reading.CLOSE", 0.1)
+    monkeypatch.setattr("sensemble_runtime.reading.KILL", 30.0)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sensors"))
     from unruly import Unruly
 

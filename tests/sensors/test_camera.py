@@ -8,12 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_sensors import camera
 from sensemble_sensors.camera import Camera
 from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
 from sensemble_sensors.isolation import Isolated, Limits
+from sensemble_sensors.mailbox import Mailbox
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -181,3 +183,22 @@ def test_a_network_camera_may_change_its_resolution(network_camera: NetworkCamer
 def read_on(sensor: Sensor) -> None:
     while True:
         sensor.read(0.5)
+
+
+def test_whatever_stops_the_capturing_is_told_to_the_reader() -> None:
+    class Capture:
+        released = False
+
+        def release(self) -> None:
+            self.released = True
+
+    def shots() -> Iterator[Sample]:
+        yield Sample("video", np.zeros((2, 2, 3), np.uint8), 0.0)
+        raise TypeError("of no frame")
+
+    capture, box = Capture(), Mailbox(1)
+    camera._capture(capture, shots(), box, Event(), "camera 0")  # type: ignore[arg-type]
+    assert box.get(0) is not None
+    with pytest.raises(SensorLostError, match=r"camera 0: capturing failed \(TypeError: of no frame\)"):
+        box.get(0)
+    assert capture.released

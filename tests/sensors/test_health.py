@@ -57,6 +57,15 @@ def findings(
     return told[1:]
 
 
+def test_what_is_suspected_counts_until_nothing_was_found_for_the_longest_threshold() -> None:
+    health = Health(VIDEO, LIMITS, START, ("the picture is frozen",))
+    told = {i / 10: health.check(sample, sample.time) for i, sample in enumerate(pictures(80, late=0.0), 1)}
+    assert LIMITS.longest == 6.0
+    assert {wrong for at, wrong in told.items() if at < 6.0} == {("the picture is frozen",)}
+    assert {wrong for at, wrong in told.items() if at > 6.0} == {()}
+    assert not health.hopeless
+
+
 @given(Waves, st.floats(1 / 1024, 1, width=32))
 def test_silence_and_clipping_are_what_they_say(wave: np.ndarray, level: float) -> None:
     assert is_silent(wave, level) == all(abs(x) < level for x in wave.tolist())

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 from sensemble_sensors.dataset import read_dataset
-from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError
 from sensemble_sensors.media import decode_audio, decode_video
 from sensemble_sensors.recorded import Recorded, RecordingReplay, is_recording
 from sensemble_sensors.recording import Recording, RecordingError
@@ -130,6 +130,47 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     assert {plug.take for plug in twos.plugs} == {2}
 
 
+def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, specs: Specs) -> None:
+    given = take(monotonic(), 3.0)
+    record(tmp_path, given, seconds=0.5)
+    examples = read_dataset(tmp_path).examples
+    kept = [*examples[:2], *examples[4:]]
+    recorded = Recorded(tmp_path, kept, specs)
+    found = list(recorded.samples(specs))
+    assert len(found) < len(given)
+    gap = recorded.segments[2].start + recorded._shifts[2] - (recorded.segments[1].end + recorded._shifts[1])
+    assert gap == pytest.approx(5.0), "the time to live of a caption"
+    after = [s for s in found if s.time > recorded._ends[1]]
+    assert {m: next(s.cut for s in after if s.modality == m) for m in ("audio", "video")} == {
+        "audio": True,
+        "video": True,
+    }
+    assert sum(s.cut for s in after if s.modality == "video") == 1
+
+
+def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs: Specs) -> None:
+    with Recording(tmp_path, RATE) as out:
+        out.put(Sample("text", "one", monotonic(), cut=True))
+        out.event("captions", "text", "lost", "pulled out")
+        sleep(0.4)
+        out.event("captions", "text", "attached", "")
+        out.put(Sample("text", "two", monotonic(), cut=True))
+        out.event("captions", "text", "ended", "over")
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
+    sensor = replay.sensor("text")
+    sensor.open(specs["text"])
+    with replay:
+        first = sensor.read(20)
+        with pytest.raises(SensorLostError, match="recording text: pulled out"):
+            sensor.read(20)
+        sensor.close()
+        sensor.open(specs["text"])
+        second = sensor.read(20)
+        with pytest.raises(SensorEndedError, match="all is played"):
+            sensor.read(20)
+    assert [s.data for s in (first, second) if s is not None] == ["one", "two"]
+
+
 def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
     record(tmp_path, take(monotonic(), 2.0))
     index = tmp_path / "index.jsonl"
@@ -140,6 +181,32 @@ def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
     assert {e.labels for e in dataset.split("eval")} == {("clap",)}
     assert len(Recorded(tmp_path, dataset.examples).segments) == len(lines)
+
+
+def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothing(
+    tmp_path: Path, specs: Specs
+) -> None:
+    begin, wave = monotonic() + 5, np.full(1600, 0.5, np.float32)
+    empty = np.zeros(0, np.float32)
+    given = [
+        (wave, 0.1, True),
+        (empty, 0.1, False),
+        (wave, 0.2, False),
+        (empty, 0.2, True),
+        (wave, 0.21, False),
+    ]
+    record(tmp_path, [Sample("audio", data, begin + at, cut) for data, at, cut in given])
+    found = list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
+    assert [len(s.data) for s in found] == [1600] * 3
+    assert all(np.all(s.data == np.float32(0.5)) for s in found)
+    assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
+
+
+def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RATE)
+    recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
+    with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):
+        recording.close()
 
 
 def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:

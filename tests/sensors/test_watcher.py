@@ -1,5 +1,6 @@
 """Devices that come and go: real files, sockets and sound servers, and a camera folder as Linux keeps it."""
 
+import json
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -104,6 +105,26 @@ def test_a_camera_is_known_again_though_its_number_changes(
         assert watcher.look() == [Disappeared(found)]
     node(tmp_path, 2, "nameless")
     assert watcher.look() == [Appeared(Device("video", "2", "nameless", "2"))]
+
+
+def test_a_node_that_vanishes_while_it_is_read_is_no_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_LISTED", tmp_path / "sys")
+    monkeypatch.setattr(devices, "_LINKS", ())
+    node(tmp_path, 1, "there")
+    node(tmp_path, 2, "half gone")
+    (tmp_path / "sys" / "video2" / "name").unlink()
+    (tmp_path / "sys" / "video3").mkdir()
+    assert cameras() == [Device("video", "1", "there", "1")]
+
+
+def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
+    def garbled() -> list[Device]:
+        return list(json.loads("[{"))
+
+    (news,) = Watcher([garbled], lambda _: None).look()
+    assert isinstance(news, Blind)
 
 
 def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Specs) -> None:

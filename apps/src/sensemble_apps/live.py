@@ -1,12 +1,12 @@
 """Run a session in real time: on devices, on a media file, or on a replay with sensors that come and go."""
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
+from threading import Condition, Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
@@ -30,7 +30,41 @@ from sensemble_apps.stream import Change, Said, Stream
 
 _WORDS = {"attached": "plugged in", "detached": "unplugged"}
 
+NEWS = 256  # predictions and events kept for a viewer that is slow
+
 News = Prediction | Event | Exception | None
+
+
+class Inbox:
+    """The bounded queue of a viewer: when full, the oldest gives way, so that a slow viewer stays current.
+
+    Attributes:
+        missed: how many the viewer never saw.
+    """
+
+    def __init__(self, capacity: int = NEWS) -> None:
+        self.missed = 0
+        self._items: deque[News] = deque(maxlen=capacity)
+        self._changed = Condition()
+
+    def put(self, news: News) -> None:
+        """Add predictions and events, and last None, or what went wrong; never blocks."""
+        with self._changed:
+            self.missed += len(self._items) == self._items.maxlen
+            self._items.append(news)
+            self._changed.notify()
+
+    def __iter__(self) -> Iterator[Prediction | Event]:
+        """Yield what was put until None comes; raise an exception."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._items)
+                news = self._items.popleft()
+            if news is None:
+                return
+            if isinstance(news, Exception):
+                raise news
+            yield news
 
 
 def devices(
@@ -45,7 +79,8 @@ def devices(
 ) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
-    What `finders` find is attached, too, as the sensor that `make` makes of it, whenever it is there.
+    What `finders` find is attached, too, as the sensor that `make` makes of it, whenever it is there; as long
+    as they look, nothing ends the run.
 
     Raises:
         SensorUnavailableError: not one of them can be opened at first, and no other will be found; says why.
@@ -55,11 +90,11 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, policy, record, health))
+        session, inbox = stack.enter_context(_running(bundle, policy, record, health, lasting=bool(finders)))
         names = {session.attach(sensor) for sensor in sensors}
         if make is not None and finders:
             stack.enter_context(Watcher(finders, partial(_found, Hotplug(session, make))))
-        for news in _until_over(queue):
+        for news in inbox:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
             elif isinstance(news, SensorEvent):
@@ -95,12 +130,12 @@ def replay(
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
         stack.enter_context(player)
-        for news in _until_over(queue):
+        for news in inbox:
             _plug(session, player, plugged, phase_at(phases, (monotonic() - began) / length))
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
@@ -136,12 +171,12 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
     """
     player = RecordingReplay(recorded, bundle.specs)
     with ExitStack() as stack:
-        session, queue = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
         stack.enter_context(player)
-        for news in _until_over(queue):
+        for news in inbox:
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
@@ -151,32 +186,35 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
 
 @contextmanager
 def _running(
-    bundle: Bundle, policy: Policy, record: Path | None, health: Thresholds | None
-) -> Iterator[tuple[Session, SimpleQueue[News]]]:
-    """Open a session and a queue of its predictions and events; an exception or None is the last item."""
-    queue: SimpleQueue[News] = SimpleQueue()
+    bundle: Bundle,
+    policy: Policy,
+    record: Path | None,
+    health: Thresholds | None,
+    *,
+    lasting: bool = False,
+) -> Iterator[tuple[Session, Inbox]]:
+    """Open a session and an inbox of its predictions and events; an exception or None is the last item."""
+    inbox = Inbox()
 
     def pump(session: Session) -> None:
         last = None
         try:
             for prediction in session:
-                queue.put(prediction)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader of the queue gets it
+                inbox.put(prediction)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader of the inbox gets it
             last = error
-        queue.put(last)
+        inbox.put(last)
 
-    with Session(bundle, policy=policy, record=record, health=health, on_event=queue.put) as session:
+    with Session(
+        bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
+    ) as session:
         thread = Thread(target=pump, args=(session,), name="sensemble pump")
         thread.start()
         try:
-            yield session, queue
+            yield session, inbox
         finally:
+            missed = session.missed + inbox.missed
             session.close()
             thread.join()
-
-
-def _until_over(queue: SimpleQueue[News]) -> Iterator[Prediction | Event]:
-    while (news := queue.get()) is not None:
-        if isinstance(news, Exception):
-            raise news
-        yield news
+            if missed:
+                sys.stderr.write(f"sensemble: {missed} predictions and events came too fast to be shown\n")

@@ -9,7 +9,7 @@ from sensemble_runtime.composition import Composition
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example
-from sensemble_sensors.recorded import Plug, Recorded
+from sensemble_sensors.recorded import AWAY, Plug, Recorded
 from sensemble_sensors.replay import samples, span
 from sensemble_sensors.sensor import Sample
 
@@ -83,7 +83,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
             if item.modality in bundle.specs:
                 told = f"{item.kind}: {item.reason}" if item.reason else item.kind
                 yield Change(item.time, item.modality, told)
-            if item.kind in ("lost", "failed"):
+            if item.kind in AWAY:
                 composition.remove(item.modality)
             elif item.kind == "ended":
                 composition.end(item.modality)

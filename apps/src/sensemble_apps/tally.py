@@ -8,6 +8,21 @@ import numpy as np
 from sensemble_apps.stream import Change, Said
 
 
+class _Total:
+    """Adds up counts by modality that begin anew whenever the modality comes back."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+
+    def add(self, counts: dict[str, int]) -> None:
+        for modality, count in counts.items():
+            last = self._last.get(modality, 0)
+            new = count - last if count >= last else count
+            self.counts[modality] = self.counts.get(modality, 0) + new
+        self._last = counts
+
+
 class Tally:
     """Counts what a stream tells.
 
@@ -21,8 +36,8 @@ class Tally:
         self._virtual = virtual
         self._ages: list[float] = []
         self._encoded: Counter[str] = Counter()
-        self._dropped: dict[str, int] = {}
-        self._skipped: dict[str, int] = {}
+        self._dropped = _Total()
+        self._skipped = _Total()
         self._right: list[bool] = []
 
     def add(self, news: Change | Said) -> None:
@@ -32,8 +47,8 @@ class Tally:
         prediction = news.prediction
         self._ages += [prediction.ages[m] for m in prediction.latencies if m in prediction.ages]
         self._encoded.update(prediction.latencies.keys())
-        self._dropped |= prediction.dropped
-        self._skipped |= prediction.skipped
+        self._dropped.add(prediction.dropped)
+        self._skipped.add(prediction.skipped)
         if news.example is not None and news.example.labels:
             self._right.append(self._labels[int(prediction.probabilities.argmax())] in news.example.labels)
 
@@ -44,10 +59,10 @@ class Tally:
         if self._ages and not self._virtual:
             median, late = np.percentile(self._ages, (50, 99)) * 1e3
             lines.append(f"from capture to prediction: median {median:.1f} ms, p99 {late:.1f} ms")
-        encoded, dropped = sum(self._encoded.values()), sum(self._dropped.values())
+        encoded, dropped = sum(self._encoded.values()), sum(self._dropped.counts.values())
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
-        if self._skipped:
+        if self._skipped.counts:
             lines.append(f"the duty saved {self._saved}")
         if self._right:
             lines.append(f"right in {sum(self._right)} of {len(self._right)} labelled predictions")
@@ -60,5 +75,5 @@ class Tally:
 
     @property
     def _saved(self) -> str:
-        each = (f"{m} {n} of {n + self._encoded[m]}" for m, n in sorted(self._skipped.items()))
+        each = (f"{m} {n} of {n + self._encoded[m]}" for m, n in sorted(self._skipped.counts.items()))
         return f"these encodings: {', '.join(each)}"

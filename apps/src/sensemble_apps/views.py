@@ -34,6 +34,7 @@ def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
         "labels": list(example.labels) if example else None,
         "latencies": {m: round(latency, 6) for m, latency in prediction.latencies.items()},
         "dropped": prediction.dropped,
+        "skipped": prediction.skipped,
     }
 
 

@@ -81,16 +81,22 @@ class Composition:
             self._bundle.load(modality)
             self._windows[modality] = windows(self._bundle.specs[modality])
 
-    def remove(self, modality: str) -> None:
-        """Take `modality` out of the live set at once, forget its samples and unload its encoder."""
+    def remove(self, modality: str, *, keep: bool = False) -> None:
+        """Take `modality` out of the live set at once and forget its samples; see `end` for the rest."""
         self._embeddings.pop(modality, None)
-        self.end(modality)
+        self.end(modality, keep=keep)
 
-    def end(self, modality: str) -> None:
-        """Forget the samples of `modality` and unload its encoder; what it said holds while it is fresh."""
+    def end(self, modality: str, *, keep: bool = False) -> None:
+        """Forget the samples of `modality`; what it said holds while it is fresh.
+
+        Args:
+            modality: which.
+            keep: leave its encoder loaded, for it will be added again.
+        """
         self._windows.pop(modality, None)
         self._skipped.pop(modality, None)
-        self._bundle.unload(modality)
+        if not keep:
+            self._bundle.unload(modality)
 
     def next_window(self, modality: str) -> float | None:
         """Return when the next window of a modality that is here will end, or None if that cannot be told."""

@@ -5,6 +5,8 @@ from typing import Literal
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 
+from sensemble_runtime.errors import SensembleRuntimeError
+
 Kind = Literal["attached", "unwell", "well", "unavailable", "lost", "ended", "failed", "detached"]
 
 
@@ -17,8 +19,9 @@ class SensorEvent:
         name: the sensor's, as `Session.attach` returned it.
         modality: the sensor's.
         kind: `attached`: it was opened. `unwell`: what it gives cannot be true, and is kept out of the live
-            set until it is `well`. `unavailable`, `lost`: it will be tried again. `ended`, and `failed`
-            (by an exception that no sensor should raise): it will not. `detached`: that was asked for.
+            set until it is `well`. `unavailable`, `lost` (also by an exception that no sensor should
+            raise): it will be tried again. `ended`, and `failed` (what it gives is not of the spec's form, or
+            the bundle has no use for it): it will not. `detached`: that was asked for.
         reason: one line of text; empty where there is nothing to say.
     """
 
@@ -67,4 +70,6 @@ def explain(error: Exception) -> tuple[Kind, str]:
             return "lost", text
         case SensorEndedError():
             return "ended", text
-    return "failed", f"{type(error).__name__}: {text}"
+        case SensembleRuntimeError():
+            return "failed", f"{type(error).__name__}: {text}"
+    return "lost", f"{type(error).__name__}: {text}"

@@ -16,6 +16,10 @@ from sensemble_sensors.spec import InputSpec
 READ = 0.1  # seconds that one read may wait, and so about how long a reader takes to stop
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 
+BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
+CLOSE = 5.0  # seconds that `join` gives the sensors to return from what they are doing
+KILL = 1.0  # seconds more, once its process is killed, for one that has its own
+
 
 class Reader:
     """A sensor and the thread that alone uses it.
@@ -34,6 +38,8 @@ class Reader:
 
     Attributes:
         stopped: set by `stop`.
+        began: when it was last opened, on the clock of `time.monotonic`; None before the first time.
+        told: the kind and the reason of the last event of it, so that a retry tells only what is new.
         lag: seconds by which its samples are behind the clock; None where that is not known.
         due: ends the wait between two tries when it is set.
         thread: not started; it ends after `stop`, when the sensor is closed.
@@ -59,6 +65,8 @@ class Reader:
         self.stopped = threading.Event()
         self.due = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
+        self.began: float | None = None
+        self.told = ("", "")
         self.lag: float | None = None
         self._spec = spec
         self._thresholds = health
@@ -66,6 +74,7 @@ class Reader:
         self._opened, self._gave, self._failed = opened, gave, failed
         self._felt, self._beside = felt, beside
         self._delay = RETRY[0]
+        self._suspected: tuple[str, ...] = ()  # what was wrong when it was last closed for it
 
     def stop(self) -> None:
         """Let the thread end as soon as the sensor returns from what it does."""
@@ -98,13 +107,16 @@ class Reader:
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
+        self.began = began = monotonic()
         self._opened(self)
-        health = Health(self._spec, self._thresholds, monotonic()) if self._thresholds else None
-        wrong: tuple[str, ...] = ()
+        wrong = self._suspected
+        health = Health(self._spec, self._thresholds, began, wrong) if self._thresholds else None
+        if wrong:
+            self._felt(self, wrong)
         while not self.stopped.is_set():
             sample = self.sensor.read(READ)
-            if sample is not None:
-                self._delay = RETRY[0]
+            if sample is not None and monotonic() - began > self._delay:
+                self._delay = RETRY[0]  # one that lives shorter than it was waited for is no better yet
             if health is not None:
                 found = health.check(sample, monotonic(), self._beside(self))
                 self.lag = health.lag
@@ -112,6 +124,30 @@ class Reader:
                     wrong = found
                     self._felt(self, found)
                 if health.hopeless:
+                    self._suspected = wrong
                     raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
+                if not wrong:
+                    self._suspected = ()
             if sample is not None and not wrong:
                 self._gave(self, sample)
+
+
+def join(readers: Sequence[Reader]) -> list[Reader]:
+    """Wait for the threads of stopped readers, and kill the processes of those that do not return in time.
+
+    Returns:
+        The readers whose threads still run; they are daemons, and left behind.
+    """
+    deadline = monotonic() + CLOSE
+    for reader in readers:
+        _join(reader.thread, deadline - monotonic())
+    for reader in readers:
+        if reader.thread.is_alive():
+            reader.kill()
+            _join(reader.thread, KILL)
+    return [reader for reader in readers if reader.thread.is_alive()]
+
+
+def _join(thread: threading.Thread, timeout: float) -> None:
+    if thread is not threading.current_thread():
+        thread.join(max(0.0, timeout))

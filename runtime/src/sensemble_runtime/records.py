@@ -24,7 +24,7 @@ from sensemble_runtime.manifest import FILE_NAME, Task
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scores import SubsetScore
 
-SCHEMA = 1
+SCHEMA = 2  # 2: predictions have `skipped`
 Kind = Literal["session", "audit"]
 
 _APPLICATION = 0x53454E53  # "SENS", in the file's header
@@ -49,7 +49,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
     ages TEXT NOT NULL,        -- JSON
     latencies TEXT NOT NULL,   -- JSON
-    dropped TEXT NOT NULL      -- JSON
+    dropped TEXT NOT NULL,     -- JSON
+    skipped TEXT NOT NULL      -- JSON
 ) STRICT;
 CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run);
 CREATE TABLE IF NOT EXISTS scores (
@@ -114,6 +115,7 @@ class RecordedPrediction:
     ages: dict[str, float]
     latencies: dict[str, float]
     dropped: dict[str, int]
+    skipped: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,12 +200,12 @@ class Records:
                 "+".join(p.live),
                 labels[int(p.probabilities.argmax())],
                 _pack(p.probabilities),
-                *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped)),
+                *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped)),
             )
             for p in predictions
         ]
         with _reported(self._path), self._db:
-            self._db.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def add_answers(self, run: int, answers: Iterable[Answer]) -> None:
         """Add an audit's answers."""
@@ -269,8 +271,9 @@ def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
                 ages=json.loads(ages),
                 latencies=json.loads(latencies),
                 dropped=json.loads(dropped),
+                skipped=json.loads(skipped),
             )
-            for _, at, when, live, label, probabilities, ages, latencies, dropped in db.execute(
+            for _, at, when, live, label, probabilities, ages, latencies, dropped, skipped in db.execute(
                 "SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,)
             )
         ]

@@ -14,18 +14,18 @@ from typing import Self
 from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.sensor import Sensor
 
+from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.reading import join
 from sensemble_runtime.records import Records
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
 STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
-CLOSE = 5.0  # seconds that `close` gives the sensors to return from what they are doing
-KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 QUEUE = 16  # predictions kept for a consumer that is slow
 
 
@@ -33,7 +33,8 @@ class Session:
     """Sensors in, predictions out; a context manager, and an iterable of `Prediction`.
 
     Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
-    is closed or the last of its sensors has ended by itself. It raises what broke the encoding or the record.
+    is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what broke
+    the encoding or the record.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
     attached last feeds it; while that one is lost or unwell, the one before takes over.
@@ -44,6 +45,7 @@ class Session:
         record: a record file to which to add a run with every prediction.
         health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
             never, for what is played rather than captured.
+        lasting: go on when the last sensor has ended, for others may come; otherwise iterating ends.
         on_event: called with every event, in order, from a thread of the session; it may call any method.
 
     Attributes:
@@ -60,10 +62,12 @@ class Session:
         policy: Policy | None = None,
         record: Path | None = None,
         health: Thresholds | None = DEFAULT,
+        lasting: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.missed = 0
         self._bundle = bundle
+        self._lasting = lasting
         self._on_event = on_event
         self._records = Records(record) if record is not None else None
         self._run = self._records.begin("session", bundle) if self._records else 0
@@ -106,7 +110,7 @@ class Session:
     def __iter__(self) -> Iterator[Prediction]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._predictions or self._stopped or self._suite.over)
+                self._changed.wait_for(lambda: self._predictions or self._stopped or self._over)
                 if not self._predictions:
                     self._raise_once()
                     return
@@ -133,16 +137,13 @@ class Session:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
             return self._suite.attach(sensor)
 
-    def detach(self, name: str) -> None:
+    def detach(self, name: str) -> bool:
         """Stop reading a sensor; its modality leaves the live set before this returns.
 
-        It does not wait for the sensor. Nothing happens if that has ended, or was detached, before.
-
-        Raises:
-            SessionError: no sensor of that name was ever attached.
+        It does not wait for the sensor. False if it is not attached: it has ended, or was detached before.
         """
         with self._changed:
-            self._suite.detach(name)
+            return self._suite.detach(name)
 
     def retry(self, name: str) -> bool:
         """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
@@ -159,14 +160,8 @@ class Session:
         with self._changed:
             self._closed = True
             readers = self._suite.stop()
-        deadline = time.monotonic() + CLOSE
         _join(self._encoder)
-        for reader in readers:
-            _join(reader.thread, deadline - time.monotonic())
-        for reader in readers:
-            if reader.thread.is_alive():
-                reader.kill()
-                _join(reader.thread, KILL)
+        left = join(readers)
         with self._changed:
             self._outbox_complete = True
             for modality in self._bundle.modalities:
@@ -176,9 +171,9 @@ class Session:
             return  # an event's listener closes the session; the reporter ends when it returns
         _join(self._reporter)
         self._raise_once()
-        stuck = ", ".join(reader.name for reader in readers if reader.thread.is_alive())
-        if stuck:
-            raise SessionError(f"{stuck}: did not stop within {CLOSE:g} s; its thread is left behind")
+        if left:
+            stuck = ", ".join(reader.name for reader in left)
+            raise SessionError(f"{stuck}: did not stop within {reading.CLOSE:g} s; its thread is left behind")
 
     # What the other threads run.
 
@@ -254,6 +249,11 @@ class Session:
         return self._closed or self._error is not None
 
     @property
+    def _over(self) -> bool:
+        """Whether nothing more will come: the last sensor has ended by itself."""
+        return self._suite.over and not self._lasting
+
+    @property
     def _due(self) -> tuple[str, ...]:
         """Whose windows to encode now."""
         composition = self._composition
@@ -267,13 +267,16 @@ class Session:
 
     @property
     def _awaited(self) -> set[str]:
-        """The modalities whose next window may end together with one that is complete."""
+        """The modalities whose next window may end together with one that is complete.
+
+        Its end is known and about now; or it was opened so lately that its first sample is still to come. A
+        caption comes when it comes.
+        """
         composition, now = self._composition, time.monotonic()
         missing = self._suite.modalities - set(composition.ready)
         ends = {m: composition.next_window(m) for m in missing & set(composition.modalities)}
-        late = {m for m, end in ends.items() if end and end < now - STALLED}
-        early = {m for m, end in ends.items() if end and end > now + self._policy.align}
-        return missing - late - early
+        near = {m for m, end in ends.items() if end and now - STALLED <= end <= now + self._policy.align}
+        return near | {m for m in self._suite.starting(now) & missing if ends.get(m) is None}
 
     def _note_live(self) -> None:
         now = time.monotonic()
@@ -297,6 +300,6 @@ class Session:
             raise self._error
 
 
-def _join(thread: threading.Thread, timeout: float | None = None) -> None:
+def _join(thread: threading.Thread) -> None:
     if thread is not threading.current_thread():
-        thread.join(None if timeout is None else max(0.0, timeout))
+        thread.join()

@@ -16,10 +16,10 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, Kind, SensorEvent, explain
-from sensemble_runtime.reading import Reader
+from sensemble_runtime.reading import BESIDE, Reader
 from sensemble_runtime.windows import SampleError
 
-_BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
+_STARTING = 1.0  # seconds that an open sensor may take to its first sample
 
 
 class Suite:
@@ -57,10 +57,8 @@ class Suite:
         self._pending, self._left, self._send = pending, left, send
         self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
         self._running: list[Reader] = []  # whose threads may still run
-        self._names: set[str] = set()  # ever attached
         self._giving: set[Reader] = set()  # have given a sample since they were opened
         self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
-        self._told: dict[str, tuple[Kind, str]] = {}  # by name, so that a retry tells only what is new
         self._over = False
 
     @property
@@ -71,9 +69,18 @@ class Suite:
     @property
     def modalities(self) -> set[str]:
         """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
-        told = {name: kind for name, (kind, _) in self._told.items()}
-        here = ("attached", "well")
-        return {r.modality for name, r in self._readers.items() if told.get(name, "attached") in here}
+        return {r.modality for r in self._readers.values() if r.told[0] in ("", "attached", "well")}
+
+    def starting(self, now: float) -> set[str]:
+        """Return the modalities, but for captions, of sensors that were opened a window ago or later."""
+        specs = self._bundle.specs
+        return {
+            reader.modality
+            for reader in self._readers.values()
+            if specs[reader.modality].hop > 0
+            and reader.began is not None
+            and now - reader.began <= _STARTING + specs[reader.modality].window
+        }
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -102,24 +109,21 @@ class Suite:
             failed=self._failed,
         )
         self._over = False
-        self._names.add(name)
-        self._told.pop(name, None)
         self._readers[name] = reader
         self._running.append(reader)
         reader.thread.start()
         return name
 
-    def detach(self, name: str) -> None:
+    def detach(self, name: str) -> bool:
         """Stop reading a sensor; see `Session.detach`."""
-        if name not in self._names:
-            attached = ", ".join(self._readers) or "none"
-            raise SessionError(f"{name}: no such sensor was attached; now attached: {attached}")
         reader = self._readers.pop(name, None)
-        if reader is not None:
-            reader.stop()
-            self._leave(reader)
-            self._tell(reader, "detached", "")
-            self._changed.notify_all()
+        if reader is None:
+            return False
+        reader.stop()
+        self._leave(reader)
+        self._tell(reader, "detached", "")
+        self._changed.notify_all()
+        return True
 
     def retry(self, name: str) -> bool:
         """Try a lost sensor again now; see `Session.retry`."""
@@ -137,7 +141,7 @@ class Suite:
     # What the readers tell, from their own threads.
 
     def _opened(self, reader: Reader) -> None:
-        self._load(reader.modality)
+        self._load(reader)
         with self._changed:
             if not reader.stopped.is_set():
                 self._tell(reader, "attached", "")
@@ -149,7 +153,7 @@ class Suite:
         with self._changed:
             absent = modality not in self._composition.modalities and not reader.stopped.is_set()
         if absent:
-            self._load(modality)
+            self._load(reader)
         with self._changed:
             if reader.stopped.is_set():
                 return
@@ -174,7 +178,7 @@ class Suite:
             self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
 
     def _beside(self, reader: Reader) -> float | None:
-        feeding = self._feeding.get(_BESIDE.get(reader.modality, ""))
+        feeding = self._feeding.get(BESIDE.get(reader.modality, ""))
         return feeding.lag if feeding is not None else None
 
     def _failed(self, reader: Reader, error: Exception) -> None:
@@ -192,11 +196,15 @@ class Suite:
                     self._over = not self._readers
             self._changed.notify_all()
 
-    def _load(self, modality: str) -> None:
+    def _load(self, reader: Reader) -> None:
         """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
+        modality = reader.modality
         self._bundle.load(modality)
         if modality == "text":
             self._bundle.tokenize("")
+        with self._changed:
+            if reader.stopped.is_set() and not self._has_other(reader):  # detached while it loaded
+                self._bundle.unload(modality)
 
     # What is done with the lock held.
 
@@ -208,10 +216,15 @@ class Suite:
         if self._feeding.get(reader.modality, reader) is reader:
             self._feeding.pop(reader.modality, None)
             # What a source said last, before it was over, holds as long as if it had gone on.
-            (self._composition.end if ended else self._composition.remove)(reader.modality)
+            leave = self._composition.end if ended else self._composition.remove
+            leave(reader.modality, keep=self._has_other(reader))
             self._left()
 
+    def _has_other(self, reader: Reader) -> bool:
+        """Whether another attached sensor needs the same encoder."""
+        return any(r.modality == reader.modality and r is not reader for r in self._readers.values())
+
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
-        if self._told.get(reader.name) != (kind, reason):
-            self._told[reader.name] = (kind, reason)
+        if reader.told != (kind, reason):
+            reader.told = (kind, reason)
             self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))

@@ -183,7 +183,10 @@ class VideoWindows(Windows):
     @property
     def due(self) -> float | None:
         """See `Windows`."""
-        return None if math.isnan(self._due) else self._due
+        if self._slot < 0:
+            return None
+        first = float(self._times[np.isfinite(self._times)].min())
+        return first - float(self._offsets[0]) if math.isnan(self._due) else self._due
 
     def _append(self, sample: Sample) -> int:
         # A frame too close to the one before it is only kept while it is the newest.

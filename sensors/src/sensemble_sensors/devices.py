@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,8 +51,11 @@ def cameras() -> list[Device]:
         numbers = [number for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
         return [Device("video", str(number), f"camera {number}", str(number)) for number in numbers]
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
-    nodes = [node for node in _LISTED.glob("video*") if (node / "index").read_text().strip() == "0"]
-    found = {int(node.name.removeprefix("video")): (node / "name").read_text().strip() for node in nodes}
+    found: dict[int, str] = {}
+    for node in _LISTED.glob("video*"):
+        with suppress(OSError):  # unplugged since it was listed
+            if (node / "index").read_text().strip() == "0":
+                found[int(node.name.removeprefix("video"))] = (node / "name").read_text().strip()
     links = {link.resolve().name: str(link) for folder in reversed(_LINKS) for link in folder.glob("*")}
     return [
         Device("video", str(number), name, links.get(f"video{number}", str(number)))

@@ -60,6 +60,12 @@ class Thresholds:
     recovery: float = 1.0
     reopen: float = 20.0
 
+    @property
+    def longest(self) -> float:
+        """Seconds in which whatever is wrong, and can be found, is found."""
+        waits = (self.stalled, self.frozen, self.black, self.silent, self.clipped, self.rate + _SETTLE)
+        return max((wait for wait in (*waits, self.flood) if wait < math.inf), default=0.0)
+
 
 DEFAULT = Thresholds()
 
@@ -91,12 +97,16 @@ class Health:
         spec: of the samples.
         thresholds: when the sensor counts as unwell.
         now: when it was opened, on the clock of `time.monotonic`.
+        suspected: what was wrong with it when it was closed. It counts on until nothing was found for as long
+            as the longest threshold: what is frozen for ever is well in its first seconds, each time anew.
 
     Attributes:
         hopeless: whether it has been unwell for so long that it should be opened anew.
     """
 
-    def __init__(self, spec: InputSpec, thresholds: Thresholds, now: float) -> None:
+    def __init__(
+        self, spec: InputSpec, thresholds: Thresholds, now: float, suspected: tuple[str, ...] = ()
+    ) -> None:
         self.hopeless = False
         self._spec = spec
         self._limits = thresholds
@@ -109,6 +119,8 @@ class Health:
         self._counts: deque[tuple[float, int]] = deque()  # (time, how many came with it) since a cut
         self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
         self._unwell: float | None = None  # since when
+        self._suspected = set(suspected)
+        self._trusted = now + thresholds.longest  # when what is suspected no longer counts
         self._lags: deque[float] = deque(maxlen=_LAGS)
 
     @property
@@ -141,7 +153,11 @@ class Health:
         self._until = {finding: until for finding, until in self._until.items() if until > now}
         self._unwell = (self._unwell if self._unwell is not None else now) if self._until else None
         self.hopeless = self._unwell is not None and now - self._unwell >= self._limits.reopen
-        return tuple(sorted(self._until))
+        if self._until:
+            self._trusted = now + self._limits.longest
+        elif now >= self._trusted:
+            self._suspected.clear()
+        return tuple(sorted(self._suspected | self._until.keys()))
 
     def _find(self, finding: str, now: float) -> None:
         self._until[finding] = now + self._limits.recovery

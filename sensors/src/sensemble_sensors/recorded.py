@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.recording import EVENTS, SEGMENTS
-from sensemble_sensors.replay import Player
+from sensemble_sensors.replay import Gone, Player
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_PAUSE = 1.0  # seconds between two takes, and where examples were left out
+AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
+_PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +83,27 @@ class Recorded:
     """Some segments of a recording as one stream, whose time begins at 0.
 
     What follows each other in the recording does so in the stream, at the same distance. Between two takes,
-    and where examples were left out, passes a second.
+    and where examples were left out, passes so much time that nothing from before is live after it, and the
+    next sample of each modality is a cut.
 
     Args:
         folder: of the recording.
         examples: of its index.
+        specs: the input of each encoder, for how long that is; a second without.
 
     Raises:
         BadDataError: an example has no segment, or `events.jsonl` is none.
     """
 
-    def __init__(self, folder: Path, examples: Sequence[Example]) -> None:
+    def __init__(
+        self, folder: Path, examples: Sequence[Example], specs: Mapping[str, InputSpec] | None = None
+    ) -> None:
         found = [_segment(example, folder / SEGMENTS / f"{example.id}.jsonl") for example in examples]
         self.segments = sorted(found, key=lambda segment: (segment.take, segment.start))
         self._folder = folder
-        self._shifts = _shifts(self.segments)
+        pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
+        self._joined = [_follows(*pair) for pair in zip([None, *self.segments], self.segments, strict=False)]
+        self._shifts = _shifts(self.segments, self._joined, max(pause, _PAUSE))
         self._ends = [s.end + shift for s, shift in zip(self.segments, self._shifts, strict=True)]
 
     @property
@@ -106,14 +114,20 @@ class Recorded:
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
         """Yield the samples of the modalities that `specs` has, as they were put, `origin` later.
 
+        Where a segment does not go on from the one before it, the first sample of each modality is a cut.
+
         Raises:
             BadDataError: they are of another form than `specs` asks for, or cannot be read.
         """
-        for segment, shift in zip(self.segments, self._shifts, strict=True):
+        going: set[str] = set()  # modalities that gave a sample since the last break
+        for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
+            going = going if joined else set()
             for sample in segment.samples():
                 if sample.modality in specs:
                     _check(sample, segment, specs[sample.modality])
-                    yield replace(sample, time=origin + (sample.time + shift))
+                    cut = sample.cut or sample.modality not in going
+                    going.add(sample.modality)
+                    yield replace(sample, time=origin + (sample.time + shift), cut=cut)
 
     @cached_property
     def plugs(self) -> list[Plug]:
@@ -138,6 +152,8 @@ class Recorded:
 class RecordingReplay(Player):
     """Plays a recording in real time, its samples as far apart as they were.
 
+    What was lost or unwell is lost when it was; opened again at once, it gives nothing before it then did.
+
     Args:
         recorded: what to play.
         specs: the input of each encoder; one sensor for each modality that was recorded.
@@ -154,9 +170,15 @@ class RecordingReplay(Player):
         """Return the example that was recorded at what is now `time`."""
         return self._recorded.example_at(time - self._origin)
 
-    def _stream(self, origin: float) -> Iterator[Sample]:
+    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
         self._origin = origin
-        return self._recorded.samples(self._specs, origin)
+        gone = [
+            Gone(plug.modality, origin + plug.time, plug.reason)
+            for plug in self._recorded.plugs
+            if plug.kind in AWAY and plug.modality in self.modalities
+        ]
+        samples = self._recorded.samples(self._specs, origin)
+        return merge(samples, gone, key=lambda item: item.time)
 
 
 def is_recording(folder: Path) -> bool:
@@ -176,16 +198,20 @@ def _check(sample: Sample, segment: Segment, spec: InputSpec) -> None:
         )
 
 
-def _shifts(segments: Sequence[Segment]) -> list[float]:
+def _follows(last: Segment | None, segment: Segment) -> bool:
+    """Whether a segment goes on where `last` ended, with no example left out between them."""
+    return (
+        last is not None and segment.take == last.take and int(segment.example.id) == int(last.example.id) + 1
+    )
+
+
+def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -> list[float]:
     """Return what to add to the times of each segment's take."""
     shifts: list[float] = []
-    last: Segment | None = None
-    for segment in segments:
-        if last and segment.take == last.take and int(segment.example.id) == int(last.example.id) + 1:
-            shifts.append(shifts[-1])
-        else:
-            shifts.append((last.end + shifts[-1] + _PAUSE if last else 0.0) - segment.start)
-        last = segment
+    end = -pause  # of the one before, in the stream
+    for segment, follows in zip(segments, joined, strict=True):
+        shifts.append(shifts[-1] if follows else end + pause - segment.start)
+        end = segment.end + shifts[-1]
     return shifts
 
 

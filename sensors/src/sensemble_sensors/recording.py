@@ -93,9 +93,13 @@ class Recording:
         self.close()
 
     def put(self, sample: Sample) -> None:
-        """Add a sample; never waits for the disk."""
+        """Add a sample; never waits for the disk. Sound of no length is left out."""
         time = sample.time - self._origin
         with self._changed:
+            if sample.modality == "audio" and not len(sample.data):
+                if sample.cut:
+                    self._holes.add(sample.modality)
+                return
             if time > (self._next + 1) * self._seconds + LAG + BEHIND:
                 self._lost[sample.modality] = self._lost.get(sample.modality, 0) + 1
                 self._holes.add(sample.modality)
@@ -116,7 +120,8 @@ class Recording:
         """Raise what stopped the writing, if anything did.
 
         Raises:
-            RecordingError: the disk is full, or cannot be written; what the index names is on it.
+            RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; what the
+                index names is on the disk.
         """
         if self._error is not None:
             raise self._error
@@ -144,6 +149,11 @@ class Recording:
             self._error = RecordingError(
                 f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
                 "take are good, make room and record on"
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, `check` and `close` raise it
+            self._error = RecordingError(
+                f"{self._folder}: a sample cannot be written ({type(error).__name__}: {error}); its "
+                f"{self.segments} segments of this take are good, leave out what gave it and record on"
             )
 
     def _write_next(self) -> bool:
@@ -222,10 +232,13 @@ def encode(samples: Sequence[Sample], start: float, rate: int) -> bytes:
             tick = max(tick + 1, round((shot.time - start) * _TICKS))
             frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
             container.mux(tracks["video"].encode(frame))
+        end = 0
         for begin, wave in _runs(sound, rate):
             piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
             piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
-            piece.pts = round((begin - start) * rate)
+            # No earlier than the run before it ends, as a clock that steps back would have it.
+            piece.pts = max(end, round((begin - start) * rate))
+            end = piece.pts + len(wave)
             container.mux(tracks["audio"].encode(piece))
         for track in tracks.values():
             container.mux(track.encode(None))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -46,8 +47,8 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
 
     Returns:
         Samples in the order of their times, all later than `origin`: sound in chunks of 0.1 s, video frame by
-        frame, and last the caption. Every window is complete at `origin + span(specs)`. The first sample of
-        each modality is a cut.
+        frame, and the caption just before the last of them, for no window waits for captions. Every window is
+        complete at `origin + span(specs)`. The first sample of each modality is a cut.
 
     Raises:
         BadDataError: a media file cannot be decoded.
@@ -67,7 +68,7 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
             stream.append(Sample("video", frame, over - (len(frames) - 1 - i) / spec.rate, cut=i == 0))
     if "text" in specs and example.text is not None:
         stream.append(Sample("text", example.text, over, cut=True))
-    return sorted(stream, key=lambda sample: sample.time)
+    return sorted(stream, key=lambda sample: (sample.time, sample.modality != "text"))
 
 
 def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -82,6 +83,15 @@ def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tupl
             first, rest = first + size, rest[size:]
     if len(rest):
         yield first, rest
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The sensor of `modality` is lost at `time`, for `reason`; it can be opened again at once."""
+
+    modality: str
+    time: float
+    reason: str
 
 
 class _Outlet:
@@ -128,6 +138,11 @@ class _Outlet:
             if self._box is not None:
                 self._box.put(sample)
 
+    def lose(self, reason: str) -> None:
+        with self._lock:
+            if self._box is not None:
+                self._box.end(SensorLostError(f"{self.name}: {reason}"))
+
     def end(self, over: SensorsError) -> None:
         with self._lock:
             self._over = over
@@ -151,8 +166,8 @@ class Player(ABC):
         self._bad: BadDataError | None = None
 
     @abstractmethod
-    def _stream(self, origin: float) -> Iterator[Sample]:
-        """Yield samples in the order of their times, from `origin` on."""
+    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
+        """Yield samples, and what becomes of the sensors, in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
         """Return the sensor of `modality`; it raises SensorEndedError when all is played.
@@ -195,10 +210,14 @@ class Player(ABC):
     def _play(self) -> None:
         over = SensorEndedError(f"{self._name}: all is played")
         try:
-            for sample in self._stream(monotonic()):
-                if self._stop.wait(sample.time - monotonic()):
+            for item in self._stream(monotonic()):
+                if self._stop.wait(item.time - monotonic()):
                     break
-                self._outlets[sample.modality].put(sample)
+                outlet = self._outlets[item.modality]
+                if isinstance(item, Gone):
+                    outlet.lose(item.reason)
+                else:
+                    outlet.put(item)
         except BadDataError as error:
             self._bad = error
             over = SensorEndedError(f"{self._name}: stopped, for {error}")

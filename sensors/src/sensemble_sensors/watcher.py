@@ -113,7 +113,7 @@ class Watcher:
         for i, find in enumerate(self._finders):
             try:
                 now = {device.key: device for device in find()}
-            except (SensorsError, OSError) as error:
+            except (SensorsError, OSError, ValueError) as error:
                 if self._blind[i] != str(error):
                     news.append(Blind(" ".join(str(error).split())))
                 self._blind[i] = str(error)

@@ -33,7 +33,6 @@ _KINDS: dict[type[Exception], str] = {
     SensorEndedError: "ended",
 }
 _STDIN = 0
-_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of one step of `ru_maxrss`
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,16 @@ def _run(order: Order, stop: Event) -> None:
 
 
 def _measure(sensor: Sensor, resident: int) -> None:
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT > resident:
+    if _resident() > resident:
         raise SensorLostError(f"{sensor.name}: its process took more than {resident >> 20} MB of memory")
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process holds; on macOS the most that it ever held."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not `ru_maxrss`: Linux hands the parent's on through fork and exec.
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _watch(stop: Event) -> None:

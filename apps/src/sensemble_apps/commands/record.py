@@ -7,10 +7,11 @@ from pathlib import Path
 from threading import Condition
 from time import monotonic
 
-from sensemble_runtime.events import SensorEvent, explain
+from sensemble_runtime.events import Kind, SensorEvent, explain
 from sensemble_runtime.manifest import FILE_NAME, read_manifest
-from sensemble_runtime.reading import Reader
+from sensemble_runtime.reading import BESIDE, Reader, join
 from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -49,7 +50,8 @@ def main(arguments: Record) -> None:
     )
     # Ctrl-C is how a recording ends.
     with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
-        _Reading(recording, found, specs).run(arguments.seconds)
+        health = None if arguments.media is not None else DEFAULT
+        _Reading(recording, found, specs, health).run(arguments.seconds)
     say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}")
 
 
@@ -69,9 +71,18 @@ def _specs(bundle: Path | None) -> Mapping[str, InputSpec]:
 
 
 class _Reading:
-    """Sensors, each read by a thread of its own, whose samples and fates go into a recording."""
+    """Sensors, each read by a thread of its own, whose samples and fates go into a recording.
 
-    def __init__(self, recording: Recording, found: Sequence[Sensor], specs: Mapping[str, InputSpec]) -> None:
+    While one is unwell by `health`, what it gives is left out.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        found: Sequence[Sensor],
+        specs: Mapping[str, InputSpec],
+        health: Thresholds | None,
+    ) -> None:
         self._recording = recording
         self._began = monotonic()
         self._changed = Condition()
@@ -85,12 +96,12 @@ class _Reading:
                 s.name,
                 s,
                 specs[s.modality],
-                None,
+                health,
                 (),
                 opened=self._opened,
                 gave=self._gave,
-                felt=lambda *_: None,
-                beside=lambda _: None,
+                felt=self._felt,
+                beside=self._beside,
                 failed=self._failed,
             )
             for s in found
@@ -110,8 +121,9 @@ class _Reading:
         finally:
             for reader in self._readers:
                 reader.stop()
-            for reader in self._readers:
-                reader.thread.join()
+            if left := join(self._readers):
+                names = ", ".join(reader.name for reader in left)
+                sys.stderr.write(f"sensemble: {names}: did not stop in time; its thread is left behind\n")
 
     def _check_first(self) -> None:
         told = list(self._told.values())
@@ -125,6 +137,13 @@ class _Reading:
 
     def _gave(self, _: Reader, sample: Sample) -> None:
         self._recording.put(sample)
+
+    def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
+        kind: Kind = "unwell" if wrong else "well"
+        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, kind, "; ".join(wrong)))
+
+    def _beside(self, reader: Reader) -> float | None:
+        return next((r.lag for r in self._readers if r.modality == BESIDE.get(reader.modality)), None)
 
     def _failed(self, reader: Reader, error: Exception) -> None:
         kind, reason = explain(error)

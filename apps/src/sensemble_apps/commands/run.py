@@ -87,7 +87,7 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
     examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
     examples = examples[: arguments.examples]
     if recorded:
-        played = Recorded(arguments.replay, examples)
+        played = Recorded(arguments.replay, examples, bundle.specs)
         if arguments.fast:
             yield from stream.recording(bundle, played, policy)
         else:
