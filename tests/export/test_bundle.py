@@ -191,6 +191,26 @@ def test_a_good_export_replaces_the_previous_bundle(
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bundle"
+    shutil.copytree(exported.out, out)
+    before, real = digests(out), Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == "bundle" and target == out and not out.exists():
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        export(exported, out)
+    assert digests(out) == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def stale(exported: Export) -> Callable[..., dict[str, Delegation]]:
     """Stand in for lowering by the programs that the shared export made."""
 

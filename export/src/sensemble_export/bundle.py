@@ -130,14 +130,13 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     write_lowering({file: found for file, found in divided.items() if found}, bundle / lowering.FILE_NAME)
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     previous = shop.folder / "previous"
-    if out.exists():
-        out.rename(previous)
     try:
+        if out.exists():
+            out.rename(previous)
         bundle.rename(out)
-    except OSError:
-        if previous.exists():
+    finally:  # whatever came between the two, an interrupt too
+        if previous.exists() and not out.exists():
             previous.rename(out)
-        raise
     return contents
 
 
