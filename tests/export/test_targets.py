@@ -43,3 +43,10 @@ def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says:
     with pytest.raises(SchemeError) as error:
         plan(SENSORS, targets, chosen)
     assert str(error.value).startswith(says)
+
+
+def test_a_job_that_a_target_cannot_do_is_refused() -> None:
+    with pytest.raises(SchemeError, match=r"^executorch-coreml has fp32, fp16.*, not palette-4bit$"):
+        Job("video", "executorch-coreml", "palette-4bit")
+    with pytest.raises(SchemeError, match="none can be kept float"):
+        Job("video", "executorch-coreml", "fp16", ("trunk",))

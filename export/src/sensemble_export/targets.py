@@ -18,11 +18,13 @@ class Target:
         schemes: what it can be quantized to; the first is float.
         default: the one taken where none is chosen.
         suffix: of the file or folder.
+        mixes: whether some layers can stay float while others are quantized.
     """
 
     schemes: tuple[Scheme, ...]
     default: Scheme
     suffix: str
+    mixes: bool = True
 
 
 TARGETS = {
@@ -33,7 +35,7 @@ TARGETS = {
     "coreml": Target(
         ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"), "int8-weights", ".mlpackage"
     ),
-    "executorch-coreml": Target(("fp32", "fp16", "int8-weights"), "int8-weights", ".pte"),
+    "executorch-coreml": Target(("fp32", "fp16", "int8-weights"), "int8-weights", ".pte", mixes=False),
 }
 """By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well."""
 
@@ -47,12 +49,22 @@ class Job:
         target: for what.
         scheme: how it is quantized.
         kept: names of layers, or of modules that hold some, which stay float.
+
+    Raises:
+        SchemeError: the target does not have the scheme, or cannot keep layers float.
     """
 
     modality: str
     target: str
     scheme: Scheme
     kept: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        target = TARGETS[self.target]
+        if self.scheme not in target.schemes:
+            raise SchemeError(f"{self.target} has {', '.join(target.schemes)}, not {self.scheme}")
+        if self.kept and not target.mixes:
+            raise SchemeError(f"{self.target} has one precision for all layers: none can be kept float")
 
     @property
     def file(self) -> str:
@@ -90,6 +102,11 @@ def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str
                 )
             schemes[one, modality] = scheme
     return [Job(m, t, schemes.get((t, m), TARGETS[t].default)) for t in targets for m in modalities]
+
+
+def within(name: str, modules: tuple[str, ...]) -> bool:
+    """Say whether the layer `name` is one of `modules` or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def _known(kind: str, name: str, names: Iterable[str]) -> None:

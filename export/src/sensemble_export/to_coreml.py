@@ -17,7 +17,7 @@ from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.quantize import within
+from sensemble_export.targets import within
 
 OLDEST = ct.target.iOS17
 """The oldest system that runs the packages; macOS 14 has the same Core ML."""

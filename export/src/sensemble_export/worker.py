@@ -39,7 +39,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
         from sensemble_export.quantize import quantize
         from sensemble_export.rewrite import lowerable
 
-        module = lowerable(encoder, int8=job.scheme != "fp32")
+        module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
         if job.scheme != "fp32":
             module = quantize(module, windows, job.scheme, job.kept)
         lowered = lower(module, windows[:1])
