@@ -112,7 +112,7 @@ def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_what_a_target_cannot_do_is_said_with_the_remedy(exported: Export) -> None:
     with pytest.raises(
-        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32 or int8"
+        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32, or the target"
     ):
         lower_all(exported.programs, [Job("audio", "executorch-coreml", "fp16")], lambda: None)
 
