@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from sensemble_export.readme import readme
+from sensemble_export.targets import TARGETS
 from sensemble_runtime.head import load_head
 from sensemble_runtime.manifest import Manifest, ModalityEntry
 from sensemble_train.presets import vit_b16
@@ -26,6 +27,8 @@ TYPES = {
     "text": ("LongArray", "Tensor.fromBlob(", "[Int64]"),
     "video": ("ByteArray", "Tensor.fromBlobUnsigned(", "[UInt8]"),
 }
+
+FED = {"audio": "float32", "text": "int32", "video": "float32"}  # what Core ML takes
 
 
 def paper(manifest: Manifest) -> Manifest:
@@ -53,6 +56,12 @@ def sections(text: str) -> dict[str, str]:
     return dict(zip(found[1::2], found[2::2], strict=True)) | {"": found[0]}
 
 
+def cells(section: str) -> list[list[str]]:
+    """The cells of every row of a section's tables."""
+    lines = (line for line in section.splitlines() if line.startswith("| "))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def table(section: str) -> dict[str, str]:
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", section, flags=re.MULTILINE)
     return {key: value for key, value in rows if key != "---"}
@@ -68,11 +77,19 @@ def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest,
     spec = entry.spec
     section = sections(readme(manifest))[modality]
     rows = table(section)
-    assert rows.pop("feed") == f"{spec.dtype} {list(spec.shape)}"
     assert rows.pop("gives") == f"float32 [1, {manifest.embedding}], of length 1"
     assert rows.pop("stays in the live set for").startswith(f"{spec.ttl:g} s ")
-    for target, artifact in entry.artifacts.items():
-        assert rows.pop(target) == f"`{artifact.path}`, {artifact.scheme}, {artifact.bytes} bytes"
+    listed = [row for row in cells(section) if row[0] in TARGETS]
+    assert [row[0] for row in listed] == list(entry.artifacts)
+    for target, path, feed, *about in listed:
+        artifact = entry.artifacts[target]
+        assert path == f"`{artifact.path}`"
+        dtype = FED[modality] if "coreml" in target else spec.dtype
+        named = "" if target.startswith("executorch-") else " as `window`"
+        assert feed == f"{dtype} {list(spec.shape)}{named}"
+        parity = artifact.parity
+        proved = f"cosine {parity.cosine:.4f}" if parity else "unproved: no machine has run it"
+        assert about == [artifact.scheme, str(artifact.bytes), proved]
     values = {"rate": spec.rate, "window": spec.window, "hop": spec.hop}
     assert rows.keys() == FACTS[modality].keys()
     for key, fact in FACTS[modality].items():
@@ -85,18 +102,55 @@ def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest,
     assert size[modality] in section
 
 
+def snippets(manifest: Manifest, modality: str) -> dict[tuple[str, str], str]:
+    """The code for an encoder, by language and by the target of the artifact that it loads."""
+    found = re.findall(r"```(kotlin|swift)\n(.*?)```", sections(readme(manifest))[modality], re.DOTALL)
+    paths = {artifact.path: target for target, artifact in manifest.modalities[modality].artifacts.items()}
+    return {(language, paths[re.findall(r'"(\S+/\S+)"', code)[0]]): code for language, code in found}
+
+
+CODE = [
+    ("kotlin", "executorch-xnnpack"),
+    ("swift", "executorch-xnnpack"),
+    ("swift", "coreml"),
+    ("swift", "executorch-coreml"),
+]
+
+
 @pytest.mark.parametrize("modality", SPECS)
-def test_the_code_loads_the_encoder_and_makes_its_tensor(manifest: Manifest, modality: str) -> None:
-    entry = manifest.modalities[modality]
-    kotlin, swift = re.findall(
-        r"```(?:kotlin|swift)\n(.*?)```", sections(readme(manifest))[modality], re.DOTALL
-    )
+def test_the_code_loads_each_artifact_and_makes_its_tensor(manifest: Manifest, modality: str) -> None:
+    entry, found = manifest.modalities[modality], snippets(manifest, modality)
+    assert found.keys() == {(language, target) for language, target in CODE if target in entry.artifacts}
     array, make, scalars = TYPES[modality]
     shape = ", ".join(map(str, entry.spec.shape))
-    path = entry.artifacts["executorch-xnnpack"].path
-    assert (f'"{path}"' in kotlin, f'"{path}"' in swift) == (True, True)
-    assert (f"window: {array}" in kotlin, make in kotlin, f"longArrayOf({shape})" in kotlin) == (True,) * 3
-    assert (f"window: {scalars}" in swift, f"shape: [{shape}]" in swift) == (True, True)
+    for (language, target), code in found.items():
+        if language == "kotlin":
+            assert (f"window: {array}" in code, make in code, f"longArrayOf({shape})" in code) == (True,) * 3
+            continue
+        fed = (
+            {"[UInt8]": "[Float]", "[Int64]": "[Int32]"}.get(scalars, scalars)
+            if "coreml" in target
+            else scalars
+        )
+        assert (f"window: {fed}" in code, f"shape: [{shape}]" in code) == (True, True)
+        assert ('"window": array' in code, 'for: "embedding"' in code) == (target == "coreml",) * 2
+
+
+def test_it_says_what_runs_each_kind_of_file_that_is_there(manifest: Manifest) -> None:
+    said = {
+        "executorch-xnnpack": "backend_xnnpack",
+        "onnx": "ONNX Runtime",
+        "coreml": "`.mlpackage` runs on Core ML",
+        "executorch-coreml": "backend_coreml",
+    }
+    assert all(words in readme(manifest) for words in said.values())
+    for kept in TARGETS:
+        entries = {
+            m: replace(entry, artifacts={t: a for t, a in entry.artifacts.items() if t == kept})
+            for m, entry in manifest.modalities.items()
+        }
+        opening = sections(readme(replace(manifest, modalities=entries)))[""]
+        assert [target for target, words in said.items() if words in opening] == [kept]
 
 
 def test_the_classifier_is_the_head_that_is_there(manifest: Manifest, exported: Export) -> None:

@@ -13,6 +13,8 @@ from sensemble_export.parity import measure
 from sensemble_export.pool import lower_all
 from sensemble_export.rewrite import Int8Embedding, lowerable
 from sensemble_export.targets import Job
+from sensemble_export.worker import build
+from sensemble_runtime.manifest import Scheme
 from sensemble_train.encoders import ENCODERS, EncoderConfig
 from torch import nn
 
@@ -63,6 +65,23 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
         assert lower(rewritten, rows[:1]).delegation.subgraphs == 1
 
 
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int4-weights"])
+@pytest.mark.parametrize("layer", ["token", "trunk.blocks.0.mlp"])
+def test_a_layer_that_is_kept_is_float_in_the_program(scheme: Scheme, layer: str, tmp_path: Path) -> None:
+    encoder, rows = make_model(3).encoders["text"], windows("text", 8, seed=4)
+    plain, kept = (
+        Job("text", "executorch-xnnpack", scheme),
+        Job("text", "executorch-xnnpack", scheme, (layer,)),
+    )
+    for job in (plain, kept):
+        build(encoder, rows, job, tmp_path / job.file)
+    weights = [p for p in encoder.get_submodule(layer).parameters() if p.dim() == 2]
+    bits = 4 if scheme == "int4-weights" and layer != "token" else 8
+    saved = sum(weight.numel() * (32 - bits) // 8 for weight in weights)
+    grown = (tmp_path / kept.file).stat().st_size - (tmp_path / plain.file).stat().st_size
+    assert grown == pytest.approx(saved, rel=0.25)  # scales and operators go, too
+
+
 def test_an_empty_caption_has_a_finite_embedding() -> None:
     encoder = make_model(3).encoders["text"]
     with torch.no_grad():
@@ -93,7 +112,7 @@ def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_what_a_target_cannot_do_is_said_with_the_remedy(exported: Export) -> None:
     with pytest.raises(
-        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32 or int8"
+        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32, or the target"
     ):
         lower_all(exported.programs, [Job("audio", "executorch-coreml", "fp16")], lambda: None)
 

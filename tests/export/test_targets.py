@@ -9,18 +9,26 @@ SENSORS = ("audio", "video")
 
 def test_without_a_choice_each_target_has_its_default() -> None:
     jobs = plan(SENSORS, list(TARGETS), [])
-    assert len(jobs) == 8
-    assert {(job.target, job.scheme) for job in jobs} == {(t, TARGETS[t].default) for t in TARGETS}
+    assert {(job.target, job.modality): job.scheme for job in jobs} == {
+        ("executorch-xnnpack", "audio"): "int8-dynamic",
+        ("executorch-xnnpack", "video"): "int8-dynamic",
+        ("onnx", "audio"): "int8-dynamic",
+        ("onnx", "video"): "int8-dynamic",
+        ("coreml", "audio"): "int8-weights",
+        ("coreml", "video"): "int8-weights",
+        ("executorch-coreml", "audio"): "fp32",  # a log-mel underflows in float16
+        ("executorch-coreml", "video"): "fp16",
+    }
 
 
 def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
-    chosen = ["onnx:audio=fp32", "audio=int8-dynamic"]
+    chosen = ["onnx:audio=fp32", "audio=int8-static"]
     jobs = plan(SENSORS, ["executorch-xnnpack", "onnx"], chosen)
     assert jobs == [
-        Job("audio", "executorch-xnnpack", "int8-dynamic"),
-        Job("video", "executorch-xnnpack", "int8-static"),
+        Job("audio", "executorch-xnnpack", "int8-static"),
+        Job("video", "executorch-xnnpack", "int8-dynamic"),
         Job("audio", "onnx", "fp32"),
-        Job("video", "onnx", "int8-static"),
+        Job("video", "onnx", "int8-dynamic"),
     ]
 
 
@@ -31,6 +39,11 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
         (["onnx"], ["depth=fp32"], "unknown modality 'depth'; there is audio, video"),
         (["onnx"], ["audio=int3"], "unknown scheme 'int3'; there is fp32, fp16"),
         (["onnx"], ["audio"], "unknown scheme ''"),
+        (
+            ["executorch-coreml"],
+            ["audio=int8-weights"],
+            "--scheme audio=int8-weights: executorch-coreml has fp32, fp16",
+        ),
         (["onnx"], ["coreml:audio=fp16"], "unknown target 'coreml'; there is onnx"),
         (
             ["onnx", "coreml"],
@@ -43,3 +56,10 @@ def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says:
     with pytest.raises(SchemeError) as error:
         plan(SENSORS, targets, chosen)
     assert str(error.value).startswith(says)
+
+
+def test_a_job_that_a_target_cannot_do_is_refused() -> None:
+    with pytest.raises(SchemeError, match=r"^executorch-coreml has fp32, fp16.*, not palette-4bit$"):
+        Job("video", "executorch-coreml", "palette-4bit")
+    with pytest.raises(SchemeError, match="none can be kept float"):
+        Job("video", "executorch-coreml", "fp16", ("trunk",))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sensemble_export.errors import ExportError
 from sensemble_export.read_back import Census, census, problems
+from sensemble_export.readme import readme
 from sensemble_export.verify import verify
 from sensemble_runtime.manifest import read_manifest
 
@@ -23,10 +24,11 @@ def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copie
     assert found.keys() == {(job.modality, job.target) for job in JOBS}
     for (modality, target), one in found.items():
         if "coreml" in target:
-            assert one.parity is None
+            assert one.parity is one.latency_ms is None
             assert one.reason
         else:
             assert one.parity.windows == 8
+            assert 0 < one.latency_ms != one.artifact.latency_ms  # of this run, not of the export
             assert one.parity.cosine > 0.98, (modality, target)
     assert read_manifest(copied / "manifest.json") == exported.manifest  # all that runs here was known
 
@@ -41,6 +43,7 @@ def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
     assert kept == found["text", "onnx"].artifact
     assert kept.parity == found["text", "onnx"].parity
     assert kept.latency_ms > 0
+    assert (copied / "README.md").read_text(encoding="utf-8") == readme(read_manifest(path))
 
 
 def test_a_bundle_without_windows_cannot_be_verified(copied: Path) -> None:

@@ -227,6 +227,29 @@ def test_an_executor_that_was_asked_for_is_taken_or_refused(bundle_folder: Path)
         Bundle.open(bundle_folder, executor="onnx")
 
 
+def test_an_artifact_whose_parity_was_measured_is_preferred(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    found = {"cosine": 1.0, "max_error": 0.0, "mean_error": 0.0, "windows": 8, "agreement": 1.0}
+    for modality in ("audio", "text"):  # of which neither is proved
+        artifacts = raw["modalities"][modality]["artifacts"]
+        artifacts["coreml"] = artifacts["executorch-xnnpack"] | {"parity": None}
+    raw["modalities"]["audio"]["artifacts"]["executorch-xnnpack"]["parity"] = found
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    monkeypatch.setattr(executor, "available", lambda: tuple(executor.EXECUTORS))  # as on a Mac
+    chosen = Bundle.open(folder).executors
+    assert chosen == {"audio": "executorch-xnnpack", "text": "coreml", "video": "executorch-xnnpack"}
+    only = raw["modalities"]["video"]["artifacts"]
+    only["coreml"] = only["executorch-xnnpack"]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert set(Bundle.open(folder, executor="executorch-xnnpack").executors.values()) == {
+        "executorch-xnnpack"
+    }
+    assert Bundle.open(folder).executors["video"] == "coreml"
+
+
 def test_an_executor_that_is_not_installed_says_how_to_get_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

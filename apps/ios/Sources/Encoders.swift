@@ -21,21 +21,27 @@ actor Encoders {
     func encode(_ modality: String, _ window: Window) async throws -> [Float] {
         let program = bundle.programs[modality]!
         return program.target == "coreml"
-            ? try await predict(modality, program.file, window) : try forward(modality, program.file, window)
+            ? try await predict(modality, program.file, window) : try forward(modality, program, window)
     }
 
     private func tokens(_ caption: String) -> [Int64] {
         bundle.tokenizer!.ids(caption, length: bundle.specs["text"]!.shape[1])
     }
 
-    private func forward(_ modality: String, _ file: URL, _ window: Window) throws -> [Float] {
-        let module = executorch[modality] ?? Module(filePath: file.path)
+    private func forward(
+        _ modality: String, _ program: ModelBundle.Program, _ window: Window
+    ) throws -> [Float] {
+        let module = executorch[modality] ?? Module(filePath: program.file.path)
         executorch[modality] = module
         let shape = bundle.specs[modality]!.shape
+        let delegated = program.target == "executorch-coreml"  // takes what Core ML takes
         let input: ValueConvertible
         switch window {
         case .audio(let samples): input = Tensor<Float>(samples, shape: shape)
+        case .video(let frames) where delegated: input = Tensor<Float>(frames.map(Float.init), shape: shape)
         case .video(let frames): input = Tensor<UInt8>(frames, shape: shape)
+        case .text(let caption) where delegated:
+            input = Tensor<Int32>(tokens(caption).map(Int32.init), shape: shape)
         case .text(let caption): input = Tensor<Int64>(tokens(caption), shape: shape)
         }
         return try Tensor<Float>(module.forward(input)).scalars()

@@ -211,7 +211,7 @@ def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[
         ("Latency of a window", [_number(ms, ".1f", "ms") for ms, _ in latencies]),
         ("Latency as float", [_number(ms, ".1f", "ms") for _, ms in latencies]),
         ("Peak memory of its process", [_number(a.peak_mb, ".0f", "MB") for _, _, a in encoders]),
-        ("Parity: mean cosine", [_number(x.cosine, ".4f") if x else _MISSING for x in parities]),
+        ("Parity: mean cosine", [_number(x.cosine, ".4f") if x else "unproved" for x in parities]),
         ("Parity: mean error", [_number(x.mean_error, ".4f") if x else _MISSING for x in parities]),
         ("Parity: largest error", [_number(x.max_error, ".3f") if x else _MISSING for x in parities]),
         ("Parity: windows compared", [str(x.windows) if x else _MISSING for x in parities]),

@@ -19,12 +19,11 @@ from torch import Tensor, from_numpy
 from sensemble_export import lowering
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.lowering import write_lowering
+from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS, Job, plan
 from sensemble_export.workshop import Made, Progress, Workshop
 
-LEAST_COSINE = 0.98
-"""The mean cosine similarity to the float encoder below which an artifact is not worth shipping."""
 ENCLOSED = 8
 """Held-out windows that a bundle holds of each modality, to measure parity where it runs."""
 
@@ -75,8 +74,8 @@ def export_bundle(
         CalibrationMissingError: a modality of the model has no calibration or held-out windows.
         NotLowerableError: an encoder cannot be exported.
         MeasurementError: an artifact does not run in the runtime.
-        ParityFailedError: an artifact's mean cosine similarity to its float encoder is below `LEAST_COSINE`,
-            or, of one that does not run here, it does not read back as it should.
+        ParityFailedError: an artifact's mean cosine similarity to its float encoder is below what its scheme
+            must reach (`parity.least_cosine`), or one that does not run here does not read back as it should.
         ExportError: `out` is something else than a bundle.
     """
     jobs = jobs or plan(model.modalities, ["executorch-xnnpack"], [])
@@ -113,7 +112,7 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     Raises:
         ParityFailedError: it is not; as `export_bundle`.
     """
-    for job in jobs:
+    for job in dict.fromkeys((*jobs, *floats(jobs))):
         _check(job, shop.made[job])
     bundle = shop.folder / "bundle"
     bundle.mkdir()
@@ -126,27 +125,28 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     }
     contents = _describe(shop, bundle, entries, _provenance(shop, jobs, origin))
     manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
-    divided = {job.file: shop.made[job].delegation for job in (*jobs, *floats(jobs))}
-    write_lowering({file: found for file, found in divided.items() if found}, bundle / lowering.FILE_NAME)
+    divided = {entries[job.modality].artifacts[job.target].path: shop.made[job].delegation for job in jobs}
+    write_lowering({path: found for path, found in divided.items() if found}, bundle / lowering.FILE_NAME)
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     previous = shop.folder / "previous"
-    if out.exists():
-        out.rename(previous)
     try:
+        if out.exists():
+            out.rename(previous)
         bundle.rename(out)
-    except OSError:
-        if previous.exists():
+    finally:  # whatever came between the two, an interrupt too
+        if previous.exists() and not out.exists():
             previous.rename(out)
-        raise
     return contents
 
 
 def _check(job: Job, made: Made) -> None:
-    if made.parity is not None and not made.parity.cosine >= LEAST_COSINE:
+    least = least_cosine(job.scheme)
+    if made.parity is not None and not made.parity.cosine >= least:
+        remedy = "choose another scheme, calibrate on more and more typical windows, or train longer"
         raise ParityFailedError(
             f"{job.modality}: {job.scheme} embeddings for {job.target} have a mean cosine of "
-            f"{made.parity.cosine:.4f} to the float ones, below {LEAST_COSINE}; choose another scheme, "
-            "calibrate on more and more typical windows, or train longer"
+            f"{made.parity.cosine:.5f} to the trained encoder's, below {least}; "
+            + ("file it as a bug" if job.scheme in FLOATS else remedy)
         )
 
 

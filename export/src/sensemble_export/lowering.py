@@ -10,7 +10,7 @@ FILE_NAME = "lowering.json"
 
 
 def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
-    """Write, for each artifact (`audio:int8`), its subgraphs, how many operators they hold, and the rest.
+    """Write, for each artifact (by its path in the bundle), its subgraphs, their operators, and the rest.
 
     The file is `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`.
     """

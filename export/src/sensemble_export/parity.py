@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from sensemble_runtime.head import Head
-from sensemble_runtime.manifest import Parity
+from sensemble_runtime.manifest import Parity, Scheme
 
 from sensemble_export.errors import MeasurementError
 
 Floats = NDArray[np.float32]
+
+FLOATS = {"fp32": 0.9999, "fp16": 0.999}
+"""The mean cosine similarity to the trained encoder that rounding alone leaves, by float scheme."""
+LEAST_COSINE = 0.98
+"""That below which a quantized artifact is not worth shipping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Measurement:
     median_ms: float
     p95_ms: float
     peak_mb: float
+
+
+def least_cosine(scheme: Scheme) -> float:
+    """Return the mean cosine similarity to the trained encoder below which an artifact is not shipped."""
+    return FLOATS.get(scheme, LEAST_COSINE)
 
 
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:

@@ -16,6 +16,7 @@ from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from sensemble_export.rewrite import RootMeanSquare
+from sensemble_export.targets import within
 
 CALIBRATION_WINDOWS = 64
 """How many windows set the ranges of the activations; more cost time and change little."""
@@ -64,11 +65,6 @@ def quantize(
 def spread(windows: Tensor) -> Tensor:
     """Take at most `CALIBRATION_WINDOWS` of windows [N, ...], at even distances."""
     return windows[:: math.ceil(len(windows) / CALIBRATION_WINDOWS)]
-
-
-def within(name: str, modules: tuple[str, ...]) -> bool:
-    """Say whether the layer `name` is one of `modules` or in one."""
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def _is_int4(module: nn.Module, name: str, kept: tuple[str, ...]) -> bool:

@@ -20,8 +20,8 @@ class Census:
         gives: of each output.
         system: the opset, as `CoreML7` (iOS 17).
         operations: how many there are of each kind, without constants.
-        weights: elements of the constants of at least `LEAST` elements, by how they are stored: `float16`,
-            `float32`, `int8`, `palette-6bit`, ...
+        weights: elements of the constants of at least `LEAST_WEIGHTS` elements, by how they are stored:
+            `float16`, `float32`, `int8`, `palette-6bit`, ...
         weight_bytes: the size of the file of weights.
     """
 
@@ -33,8 +33,8 @@ class Census:
     weight_bytes: int
 
 
-LEAST = 512
-"""Elements of the smallest constant that is counted; smaller ones are not quantized."""
+LEAST_WEIGHTS = 512
+"""A layer of fewer weights stays float: its scales or its palette would outweigh what it saves."""
 
 
 def census(package: Path) -> Census:
@@ -49,7 +49,7 @@ def census(package: Path) -> Census:
             continue
         tensor = operation.outputs[0].type.tensorType
         count = math.prod(d.constant.size for d in tensor.dimensions)
-        if count >= LEAST:
+        if count >= LEAST_WEIGHTS:
             weights[_storage(operation)] += count
     return Census(
         dict(map(_feature, spec.description.input)),

@@ -6,15 +6,38 @@ pools and classifies (`sensemble_runtime.windows`, `text`, `fusion`, `head`).
 
 from collections.abc import Iterator
 
-from sensemble_runtime.manifest import FILE_NAME, Manifest, ModalityEntry
+from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, ModalityEntry
 from sensemble_sensors.spec import InputSpec
+
+from sensemble_export.targets import fed
 
 _KOTLIN = {
     "float32": ("FloatArray", "Tensor.fromBlob"),
     "int64": ("LongArray", "Tensor.fromBlob"),
     "uint8": ("ByteArray", "Tensor.fromBlobUnsigned"),
 }
-_SWIFT = {"float32": "Float", "int64": "Int64", "uint8": "UInt8"}
+_SWIFT = {"float32": "Float", "int32": "Int32", "int64": "Int64", "uint8": "UInt8"}
+_RUNS = {
+    "executorch-xnnpack": (
+        "A `.pte` file for `executorch-xnnpack` runs on ExecuTorch: `org.pytorch:executorch-android` from "
+        "Maven Central, or the Swift package `github.com/pytorch/executorch` on its branch "
+        "`swiftpm-VERSION`, with `executorch`, `backend_xnnpack`, `kernels_optimized` and "
+        "`kernels_quantized` linked by `-all_load`; take the version that wrote the file."
+    ),
+    "executorch-coreml": (
+        "A `.pte` file for `executorch-coreml` runs from iOS 17 on with the Swift package "
+        "`github.com/pytorch/executorch` and its `backend_coreml`. Frames are fed as float32 (0 to 255), "
+        "token ids as int32."
+    ),
+    "coreml": (
+        "A `.mlpackage` runs on Core ML, from iOS 17 or macOS 14 on. Its input is `window`, its output "
+        "`embedding`; frames are fed as float32 (0 to 255), token ids as int32."
+    ),
+    "onnx": (
+        "An `.onnx` file (opset 20) runs on ONNX Runtime from 1.17 on. Its input is `window`, its output "
+        "`embedding`."
+    ),
+}
 
 
 def readme(manifest: Manifest) -> str:
@@ -41,47 +64,83 @@ def _opening(manifest: Manifest) -> Iterator[str]:
         "Arrays are dense, the last dimension varies fastest. Each encoder may be missing, at any time; run "
         "those whose sensor is there, each on its own thread if you like, one window at a time."
     )
-    yield (
-        "A `.pte` file runs on ExecuTorch: `org.pytorch:executorch-android` from Maven Central, or the Swift "
-        "package `github.com/pytorch/executorch` on its branch `swiftpm-VERSION`, with `executorch`, "
-        "`backend_xnnpack`, `kernels_optimized` and `kernels_quantized` linked by `-all_load`; take the "
-        "version that wrote the file."
-    )
+    held = {target for entry in manifest.modalities.values() for target in entry.artifacts}
+    yield from (text for target, text in _RUNS.items() if target in held)
 
 
 def _modality(manifest: Manifest, modality: str, entry: ModalityEntry) -> Iterator[str]:
     spec = entry.spec
     shape = ", ".join(map(str, spec.shape))
-    rows = [f"| feed | {spec.dtype} [{shape}] |", *(f"| {key} | {value} |" for key, value in _facts(spec))]
+    rows = [f"| {key} | {value} |" for key, value in _facts(spec)]
     rows.append(f"| stays in the live set for | {spec.ttl:g} s after the end of its window |")
     rows.append(f"| gives | float32 [1, {manifest.embedding}], of length 1 |")
-    for target, artifact in entry.artifacts.items():
-        rows.append(f"| {target} | `{artifact.path}`, {artifact.scheme}, {artifact.bytes} bytes |")
     yield f"## {modality}"
     yield "\n".join(["| | |", "| --- | --- |", *rows])
+    artifacts = [
+        _artifact(target, artifact, spec.dtype, shape) for target, artifact in entry.artifacts.items()
+    ]
+    yield "\n".join(
+        [
+            "| for | file | feed | scheme | bytes | parity |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *artifacts,
+        ]
+    )
     yield _ABOUT[spec.modality].format(
         count=spec.shape[1], size=" x ".join(map(str, spec.shape[2:4])), window=f"{spec.window:g}"
     )
-    programs = [a.path for target, a in entry.artifacts.items() if target == "executorch-xnnpack"]
-    if programs:
-        array, make = _KOTLIN[spec.dtype]
-        yield (
-            "```kotlin\n"
-            f'val {modality} = Module.load(File(bundle, "{programs[0]}").path, Module.LOAD_MODE_MMAP)\n'
-            f"fun encode(window: {array}): FloatArray {{\n"
-            f"    val tensor = {make}(window, longArrayOf({shape}))\n"
-            f"    return {modality}.forward(EValue.from(tensor))[0].toTensor().dataAsFloatArray\n"
-            "}\n```"
-        )
-        scalar = _SWIFT[spec.dtype]
-        yield (
-            "```swift\n"
-            f'let {modality} = Module(filePath: bundle.appending(path: "{programs[0]}").path)\n'
-            f"func encode(_ window: [{scalar}]) throws -> [Float] {{\n"
-            f"    let tensor = Tensor<{scalar}>(window, shape: [{shape}])\n"
-            f"    return try Tensor<Float>({modality}.forward(tensor)).scalars()\n"
-            "}\n```"
-        )
+    for target, artifact in entry.artifacts.items():
+        scalar = _SWIFT[fed(spec.dtype, target)]
+        if target == "executorch-xnnpack":
+            yield _kotlin(modality, artifact.path, spec.dtype, shape)
+        if target.startswith("executorch-"):
+            yield _swift(modality, artifact.path, scalar, shape)
+        elif target == "coreml":
+            yield _core_ml(modality, artifact.path, scalar, shape)
+
+
+def _artifact(target: str, artifact: Artifact, dtype: str, shape: str) -> str:
+    """Return the row of an artifact."""
+    feed = f"{fed(dtype, target)} [{shape}]" + ("" if target.startswith("executorch-") else " as `window`")
+    parity = f"cosine {artifact.parity.cosine:.4f}" if artifact.parity else "unproved: no machine has run it"
+    return f"| {target} | `{artifact.path}` | {feed} | {artifact.scheme} | {artifact.bytes} | {parity} |"
+
+
+def _kotlin(modality: str, path: str, dtype: str, shape: str) -> str:
+    array, make = _KOTLIN[dtype]
+    return (
+        "```kotlin\n"
+        f'val {modality} = Module.load(File(bundle, "{path}").path, Module.LOAD_MODE_MMAP)\n'
+        f"fun encode(window: {array}): FloatArray {{\n"
+        f"    val tensor = {make}(window, longArrayOf({shape}))\n"
+        f"    return {modality}.forward(EValue.from(tensor))[0].toTensor().dataAsFloatArray\n"
+        "}\n```"
+    )
+
+
+def _swift(modality: str, path: str, scalar: str, shape: str) -> str:
+    return (
+        "```swift\n"
+        f'let {modality} = Module(filePath: bundle.appending(path: "{path}").path)\n'
+        f"func encode(_ window: [{scalar}]) throws -> [Float] {{\n"
+        f"    let tensor = Tensor<{scalar}>(window, shape: [{shape}])\n"
+        f"    return try Tensor<Float>({modality}.forward(tensor)).scalars()\n"
+        "}\n```"
+    )
+
+
+def _core_ml(modality: str, path: str, scalar: str, shape: str) -> str:
+    return (
+        "```swift\n"
+        f'let compiled = try await MLModel.compileModel(at: bundle.appending(path: "{path}"))\n'
+        f"let {modality} = try MLModel(contentsOf: compiled)\n"
+        f"func encode(_ window: [{scalar}]) throws -> [Float] {{\n"
+        f"    let array = MLMultiArray(MLShapedArray(scalars: window, shape: [{shape}]))\n"
+        '    let fed = try MLDictionaryFeatureProvider(dictionary: ["window": array])\n'
+        f'    let found = try {modality}.prediction(from: fed).featureValue(for: "embedding")!\n'
+        "    return MLShapedArray<Float>(found.multiArrayValue!).scalars\n"
+        "}\n```"
+    )
 
 
 def _facts(spec: InputSpec) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ from sensemble_train.transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_export.targets import within
+
 
 class RootMeanSquare(nn.Module):
     """What is left of a layer norm on a residual stream whose every summand has mean 0 over its width.
@@ -99,7 +101,7 @@ class Int8Embedding(nn.Module):
 
 
 @torch.no_grad()
-def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
+def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
     What is affine in a normalization goes into the layer with weights beside it, and so does the centring of
@@ -108,10 +110,11 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     Args:
         encoder: one of `sensemble_train.encoders`; it is left as it is.
         int8: also store embedding tables, which the quantizer does not reach, as int8.
+        kept: modules in which no table is.
     """
     rewritten = copy.deepcopy(encoder).eval()
     _absorb_batch_norms(rewritten)
-    for module in list(rewritten.modules()):
+    for path, module in list(rewritten.named_modules()):
         if isinstance(module, Encoder):
             _centre_input(module)
         elif isinstance(module, ClassToken):
@@ -130,7 +133,8 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
             _centre(module.mlp[2])
             module.set_submodule("attention", SplitAttention(module.attention))
         for name, child in module.named_children():
-            if int8 and isinstance(child, nn.Embedding):
+            inside = f"{path}.{name}" if path else name
+            if int8 and isinstance(child, nn.Embedding) and not within(inside, kept):
                 setattr(module, name, Int8Embedding(child))
     return rewritten
 

@@ -7,12 +7,12 @@ in accuracy on every subset of sensors is then arithmetic on embeddings that are
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensemble_runtime.executor import missing
 
-from sensemble_export.bundle import LEAST_COSINE
-from sensemble_export.errors import BudgetError
+from sensemble_export.errors import BudgetError, ParityFailedError
+from sensemble_export.parity import least_cosine
 from sensemble_export.sensitivity import hurting, sensitivity
 from sensemble_export.targets import TARGETS, Job
 from sensemble_export.workshop import Progress, Workshop
@@ -64,6 +64,19 @@ def parse_budget(text: str) -> dict[str, float]:
     return limits
 
 
+def check_targets(targets: Sequence[str]) -> None:
+    """Refuse targets that this machine cannot run, and so cannot be searched for here.
+
+    Raises:
+        BudgetError: there is one.
+    """
+    for target in targets:
+        if lacking := missing(target):
+            raise BudgetError(
+                f"a search measures, and {target} {lacking}; search for another target, or there"
+            )
+
+
 def options(shop: Workshop, target: str, progress: Callable[[str], Progress]) -> list[Option]:
     """Export every modality with every scheme of `target`, and with layers kept float, and combine them.
 
@@ -78,9 +91,9 @@ def options(shop: Workshop, target: str, progress: Callable[[str], Progress]) ->
     Raises:
         BudgetError: the target does not run here, or the held-out examples have no labels.
         NotLowerableError, MeasurementError: as `Workshop.make`.
+        ParityFailedError: no scheme is good enough for some modality.
     """
-    if lacking := missing(target):
-        raise BudgetError(f"a search measures, and {target} {lacking}; search for another target, or there")
+    check_targets([target])
     if shop.held_out.targets is None:
         raise BudgetError("a search counts accuracy, and the held-out examples have no labels; add some")
     schemes = TARGETS[target].schemes
@@ -88,8 +101,15 @@ def options(shop: Workshop, target: str, progress: Callable[[str], Progress]) ->
     shop.make(plain, progress("schemes"))
     mixed = [mix for job in plain if (mix := _mixed(shop, job)) is not None]
     shop.make(mixed, progress("mixed precision"))
-    good = [job for job in (*plain, *mixed) if _cosine(shop, job) >= LEAST_COSINE]
+    good = [job for job in (*plain, *mixed) if _cosine(shop, job) >= least_cosine(job.scheme)]
     choices = [[job for job in good if job.modality == m] for m in shop.model.modalities]
+    for modality, jobs in zip(shop.model.modalities, choices, strict=True):
+        if not jobs:
+            nearest = max(_cosine(shop, job) for job in plain if job.modality == modality)
+            raise ParityFailedError(
+                f"{modality}: no scheme of {target} gives the trained encoder's embeddings (mean cosine "
+                f"{nearest:.5f} at most), not even {schemes[0]}; file it as a bug"
+            )
     floats = shop.scores(shop.expected)
     return [_option(shop, jobs, floats) for jobs in itertools.product(*choices)]
 
@@ -128,13 +148,9 @@ def _mixed(shop: Workshop, job: Job) -> Job | None:
     """Return `job` with the layers that it hurts kept float, if it does hurt."""
     if job.scheme == TARGETS[job.target].schemes[0] or _cosine(shop, job) >= _NOTICED:
         return None
-    encoder = shop.model.encoders[job.modality]
-    return Job(
-        job.modality,
-        job.target,
-        job.scheme,
-        hurting(sensitivity(encoder, shop.calibration[job.modality], job.scheme)),
-    )
+    encoder, windows = shop.model.encoders[job.modality], shop.calibration[job.modality]
+    kept = hurting(sensitivity(encoder, windows, job.scheme))
+    return replace(job, kept=kept) if kept else None
 
 
 def _cosine(shop: Workshop, job: Job) -> float:

@@ -16,26 +16,31 @@ class Target:
 
     Attributes:
         schemes: what it can be quantized to; the first is float.
-        default: the one taken where none is chosen.
+        default: the one taken where none is chosen, but see `default`.
         suffix: of the file or folder.
+        mixes: whether some layers can stay float while others are quantized.
     """
 
     schemes: tuple[Scheme, ...]
     default: Scheme
     suffix: str
+    mixes: bool = True
 
 
 TARGETS = {
     "executorch-xnnpack": Target(
-        ("fp32", "int8-dynamic", "int8-static", "int4-weights"), "int8-static", ".pte"
+        ("fp32", "int8-dynamic", "int8-static", "int4-weights"), "int8-dynamic", ".pte"
     ),
-    "onnx": Target(("fp32", "int8-dynamic", "int8-static"), "int8-static", ".onnx"),
+    "onnx": Target(("fp32", "int8-dynamic", "int8-static"), "int8-dynamic", ".onnx"),
     "coreml": Target(
         ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"), "int8-weights", ".mlpackage"
     ),
-    "executorch-coreml": Target(("fp32", "fp16", "int8-weights"), "int8-weights", ".pte"),
+    "executorch-coreml": Target(("fp32", "fp16"), "fp16", ".pte", mixes=False),
 }
-"""By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well."""
+"""By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well.
+
+ExecuTorch's delegate quantizes every constant, a log-mel's too, so for `executorch-coreml` nothing is int8.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,22 @@ class Job:
         target: for what.
         scheme: how it is quantized.
         kept: names of layers, or of modules that hold some, which stay float.
+
+    Raises:
+        SchemeError: the target does not have the scheme, or cannot keep layers float.
     """
 
     modality: str
     target: str
     scheme: Scheme
     kept: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        target = TARGETS[self.target]
+        if self.scheme not in target.schemes:
+            raise SchemeError(f"{self.target} has {', '.join(target.schemes)}, not {self.scheme}")
+        if self.kept and not target.mixes:
+            raise SchemeError(f"{self.target} has one precision for all layers: none can be kept float")
 
     @property
     def file(self) -> str:
@@ -89,7 +104,33 @@ def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str
                     + ("" if target else f", or say for which target: TARGET:{choice}")
                 )
             schemes[one, modality] = scheme
-    return [Job(m, t, schemes.get((t, m), TARGETS[t].default)) for t in targets for m in modalities]
+    return [Job(m, t, schemes.get((t, m), default(m, t))) for t in targets for m in modalities]
+
+
+def default(modality: str, target: str) -> Scheme:
+    """Return the scheme that is taken where none is chosen.
+
+    The delegate of `executorch-coreml` has one precision for all, and a log-mel underflows in float16.
+    """
+    heard = modality == "audio" and target == "executorch-coreml"
+    return "fp32" if heard else TARGETS[target].default
+
+
+_CORE_ML = {
+    "uint8": "float32",
+    "int64": "int32",
+    "float32": "float32",
+}  # it may have neither of the first two
+
+
+def fed(dtype: str, target: str) -> str:
+    """Return what an artifact for `target` takes in place of windows of `dtype`; the values are equal."""
+    return _CORE_ML[dtype] if "coreml" in target else dtype
+
+
+def within(name: str, modules: tuple[str, ...]) -> bool:
+    """Say whether the layer `name` is one of `modules` or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def _known(kind: str, name: str, names: Iterable[str]) -> None:

@@ -17,14 +17,11 @@ from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.quantize import within
+from sensemble_export.read_back import LEAST_WEIGHTS
+from sensemble_export.targets import fed, within
 
 OLDEST = ct.target.iOS17
 """The oldest system that runs the packages; macOS 14 has the same Core ML."""
-FED = {torch.uint8: torch.float32, torch.int64: torch.int32, torch.float32: torch.float32}
-"""What a Core ML encoder takes in place of a dtype that Core ML may not have; the values are equal."""
-LEAST_WEIGHTS = 512
-"""A layer of fewer weights stays float: its scales or its palette would outweigh what it saves."""
 
 _WEIGHTED = {"linear", "conv", "gather"}
 _CONFIGS = {
@@ -59,7 +56,7 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
         kept: modules in which nothing is quantized.
         path: ends in `.mlpackage`.
     """
-    window = windows[:1].to(FED[windows.dtype])
+    window = _fed(windows)
     with torch.no_grad():
         program = torch.export.export(Fed(encoder), (window,)).run_decompositions({})
     model = ct.convert(
@@ -79,38 +76,27 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
         quantized = optimize.linear_quantize_weights if linear else optimize.palettize_weights
         model = quantized(model, config)
     model.save(str(path))
-    _make_reproducible(path, str(windows.dtype).removeprefix("torch."))
+    _make_reproducible(path, _dtype(windows))
 
 
 def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
     """Write `encoder` as an ExecuTorch program whose whole graph is Core ML's.
 
     It is fed as a package is. The delegate has one precision for the whole graph, and a log-mel underflows in
-    float16: an encoder that has one computes in float32.
+    float16: an encoder that has one takes `fp32`.
 
     Raises:
         ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
     """
     heard = any(isinstance(module, LogMel) for module in encoder.modules())
     if heard and scheme == "fp16":
-        raise ValueError(
-            "its log-mel underflows in float16: choose fp32 or int8-weights, or the target coreml"
-        )
-    half = not heard and scheme != "fp32"
+        raise ValueError("its log-mel underflows in float16: choose fp32, or the target coreml")
     specs = CoreMLBackend.generate_compile_specs(
         minimum_deployment_target=OLDEST,
-        compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
-        op_linear_quantizer_config={
-            "mode": "linear_symmetric",
-            "dtype": "int8",
-            "granularity": "per_channel",
-            "weight_threshold": LEAST_WEIGHTS,
-        }
-        if scheme == "int8-weights"
-        else None,
+        compute_precision=ct.precision.FLOAT16 if scheme == "fp16" else ct.precision.FLOAT32,
     )
     with torch.no_grad():
-        program = torch.export.export(Fed(encoder), (windows[:1].to(FED[windows.dtype]),))
+        program = torch.export.export(Fed(encoder), (_fed(windows),))
     edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner(compile_specs=specs)])
     nodes = edge.exported_program().graph_module.graph.nodes
     called = Counter(node.target.__name__ for node in nodes if node.op == "call_function")
@@ -118,6 +104,15 @@ def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Pat
     if left:
         raise ValueError(f"Core ML leaves {dict(left)}")
     path.write_bytes(edge.to_executorch().buffer)
+
+
+def _fed(windows: Tensor) -> Tensor:
+    """Return the first of windows [N, ...], as an encoder for Core ML takes it."""
+    return windows[:1].to(getattr(torch, fed(_dtype(windows), "coreml")))
+
+
+def _dtype(windows: Tensor) -> str:
+    return str(windows.dtype).removeprefix("torch.")
 
 
 def _leads_to_log(op: Any, known: dict[Any, bool]) -> bool:  # noqa: ANN401 - coremltools has no types

@@ -13,7 +13,8 @@ from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.quantize import spread, within
+from sensemble_export.quantize import spread
+from sensemble_export.targets import within
 
 OPSET = 20
 """Of the default domain, fixed: ONNX Runtime runs it from 1.17 (2024) on."""

@@ -12,6 +12,7 @@ from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, wr
 
 from sensemble_export.errors import ExportError
 from sensemble_export.parity import compare, measure
+from sensemble_export.readme import readme
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Verified:
         target: for what.
         artifact: the bundle's, with what was measured here in the place of what was not known.
         parity: measured here; None where nothing here runs it.
+        latency_ms: median milliseconds a window, measured here; None likewise.
         reason: why not.
     """
 
@@ -30,13 +32,15 @@ class Verified:
     target: str
     artifact: Artifact
     parity: Parity | None
+    latency_ms: float | None
     reason: str
 
 
 def verify(path: Path) -> Iterator[Verified]:
     """Run every artifact of the bundle `path` that runs here, on the windows it holds; yield each in turn.
 
-    After the last one, parity, latency and memory that no machine had measured yet go into its manifest.
+    After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
+    its README.
 
     Raises:
         BundleError: it cannot be opened.
@@ -60,11 +64,12 @@ def verify(path: Path) -> Iterator[Verified]:
         beside = path / f"{FILE_NAME}.partial"
         write_manifest(renewed, beside)
         beside.replace(path / FILE_NAME)
+        (path / "README.md").write_text(readme(renewed), encoding="utf-8")
 
 
 def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
     if reason := missing(target):
-        return Verified(modality, target, artifact, None, reason)
+        return Verified(modality, target, artifact, None, None, reason)
     windows = bundle.path / bundle.manifest.held_out[modality].path
     found = measure(bundle.path / artifact.path, target, windows)
     parity = compare(found.embeddings, load_file(windows)["embeddings"], bundle.head)
@@ -72,7 +77,7 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Veri
         artifact = dataclasses.replace(
             artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
         )
-    return Verified(modality, target, artifact, parity, "")
+    return Verified(modality, target, artifact, parity, found.median_ms, "")
 
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:

@@ -17,7 +17,7 @@ from sensemble_train.model import load_model
 from torch import Tensor, nn
 
 from sensemble_export.pool import Delegation
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, fed
 
 
 class MismatchError(Exception):
@@ -39,7 +39,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
         from sensemble_export.quantize import quantize
         from sensemble_export.rewrite import lowerable
 
-        module = lowerable(encoder, int8=job.scheme != "fp32")
+        module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
         if job.scheme != "fp32":
             module = quantize(module, windows, job.scheme, job.kept)
         lowered = lower(module, windows[:1])
@@ -50,7 +50,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
         to_onnx(encoder, windows, job.scheme, job.kept, path)
         return None
-    from sensemble_export.to_coreml import FED, to_coreml, to_executorch
+    from sensemble_export.to_coreml import to_coreml, to_executorch
 
     if job.target == "executorch-coreml":
         to_executorch(encoder, windows, job.scheme, path)
@@ -58,10 +58,10 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     from sensemble_export.read_back import census, problems
 
     to_coreml(encoder, windows, job.scheme, job.kept, path)
-    fed = str(FED[windows.dtype]).removeprefix("torch.")
+    takes = fed(str(windows.dtype).removeprefix("torch."), job.target)
     with torch.no_grad():
         embedding = encoder(windows[:1]).shape[-1]
-    problem = next(problems(census(path), fed, (1, *windows.shape[1:]), embedding, job.scheme), None)
+    problem = next(problems(census(path), takes, (1, *windows.shape[1:]), embedding, job.scheme), None)
     if problem is not None:
         raise MismatchError(problem)
     return None

@@ -53,7 +53,8 @@ class Bundle:
         Args:
             path: the folder.
             executor: the target whose artifacts to run; without it, for each modality the first of
-                `sensemble_runtime.executor.available` that it has an artifact for. `executors` says which.
+                `sensemble_runtime.executor.available` that it has an artifact for whose parity was measured,
+                or, if there is none, any artifact. `executors` says which.
 
         Raises:
             BundleCorruptError: a file is missing, truncated or altered, or not what the manifest says.
@@ -142,8 +143,9 @@ def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None)
         raise BundleIncompatibleError(
             f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
         )
-    for target in executor.available():
-        if target == wanted or (wanted is None and target in entry.artifacts):
+    here = [target for target in executor.available() if target in entry.artifacts]
+    for target in sorted(here, key=lambda target: entry.artifacts[target].parity is None):  # proved first
+        if wanted in (None, target):
             return target
     lacks = (f"{target} {executor.missing(target)}" for target in ([wanted] if wanted else entry.artifacts))
     raise BundleIncompatibleError(

@@ -81,7 +81,7 @@ class Artifact:
         scheme: how it is quantized.
         kept: names of the layers that stay float, because quantizing them hurts.
         parity: against the float encoder, where an executor could run it; for Core ML, after `sensemble
-            export verify` on a Mac.
+            export verify` on a Mac. None means that it is unproved.
         latency_ms: median milliseconds a window on the machine that measured parity.
         peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone, where it was measured.
     """

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sensemble_export import search
-from sensemble_export.bundle import Origin, export_bundle, floats, workshop, write_bundle
+from sensemble_export.bundle import Origin, export_bundle, workshop, write_bundle
 from sensemble_export.lowering import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, plan
 from sensemble_runtime import subsets
@@ -17,6 +17,7 @@ from sensemble_train.data import Clips, decode
 from sensemble_train.model import Model, load_model
 
 from sensemble_apps.arguments import Export
+from sensemble_apps.costs import show_costs
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import say
@@ -78,14 +79,16 @@ def export(
     dataset = read_dataset(data)
     origin = Origin(train, method, data.name)
     jobs = plan(model.modalities, targets, schemes)
+    if budget is not None:
+        search.check_targets(targets)
     with stages() as advance:
         decoded = partial(_decode, model, partial(advance, "decode"))
-        windows = decoded(dataset.split("train")[:_CALIBRATION])
+        windows = decoded(_spread(dataset.split("train"), _CALIBRATION))
         calibration = {m: rows[windows.present[m]] for m, rows in windows.inputs.items()}
-        held_out = decoded(dataset.split("eval")[:_HELD_OUT])
+        held_out = decoded(_spread(dataset.split("eval"), _HELD_OUT))
         if budget is None:
             progress = partial(advance, "export")
-            export_bundle(
+            manifest = export_bundle(
                 model,
                 run / BUNDLE,
                 origin,
@@ -101,10 +104,16 @@ def export(
                     found = search.options(shop, target, partial(_stage, advance, target))
                     show(target, found, budget, run / TRADE_OFF.format(target=target))
                     chosen += search.best(found, budget).jobs
-                shop.make(floats(chosen))
-                write_bundle(shop, chosen, run / BUNDLE, origin)
+                manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
+    show_costs(manifest)
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         sys.stderr.write(line + "\n")
+
+
+def _spread(examples: Sequence[Example], most: int) -> list[Example]:
+    """Take at most `most` of `examples`, at even distances: a split may be sorted, by class or by day."""
+    count = min(most, len(examples))
+    return [examples[index * len(examples) // count] for index in range(count)]
 
 
 def _stage(advance: Callable[[str, int, int], None], target: str, stage: str) -> Callable[[int, int], None]:
