@@ -202,3 +202,9 @@ def test_whatever_stops_the_capturing_is_told_to_the_reader() -> None:
     with pytest.raises(SensorLostError, match=r"camera 0: capturing failed \(TypeError: of no frame\)"):
         box.get(0)
     assert capture.released
+
+
+def test_no_password_is_in_its_name() -> None:
+    assert Camera("rtsp://me:se@cret@cam.local:554/one?a=b").name == "camera rtsp://cam.local:554/one?a=b"
+    assert Camera("http://cam.local/one@two").name == "camera http://cam.local/one@two"
+    assert Camera(0).name == "camera 0"

@@ -96,6 +96,9 @@ def test_what_is_held_shows_an_open_sensor(unruly: Make, specs: Specs) -> None:
     rings, children, files, _ = (now - then for now, then in zip(held(), before, strict=True))
     assert (rings, children) == (1, 1)
     assert files > 0
+    assert b"unruly" not in Path(f"/proc/{sensor.pid}/cmdline").read_bytes().lower(), (
+        "an order may hold secrets"
+    )
 
 
 @settings(max_examples=30)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.devices import opencv
+from sensemble_sensors.devices import opencv, without_user
 from sensemble_sensors.errors import (
     SensorEndedError,
     SensorLostError,
@@ -47,13 +47,13 @@ class Camera:
     Args:
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 whenever the camera
             is opened), the address of a stream (http://, rtsp://, ...), or a video file.
-        name: what the sensor is called; by default, after its source.
+        name: what the sensor is called; by default, after its source, without a user and password in it.
     """
 
     modality = "video"
 
     def __init__(self, source: int | str | Path, name: str | None = None) -> None:
-        self.name = name or f"camera {source}"
+        self.name = name or f"camera {without_user(str(source))}"
         self._given = source
         self._box: Mailbox | None = None
         self._stop = Event()

@@ -6,6 +6,7 @@ missing one is an error only to who needs it.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -97,6 +98,11 @@ def microphones_afresh() -> list[Device]:
     except subprocess.TimeoutExpired as error:
         raise SensorUnavailableError(f"PortAudio does not list its devices in {_PATIENCE:g} s") from error
     return [Device(**fields) for fields in json.loads(listing.stdout)]
+
+
+def without_user(source: str) -> str:
+    """Return an address without the user and the password that it may hold; anything else as it is."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", source)
 
 
 def opencv() -> ModuleType:

@@ -138,7 +138,8 @@ class _Worker:
             )
             try:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "sensemble_sensors.worker", json.dumps(asdict(order))],
+                    [sys.executable, "-P", "-m", "sensemble_sensors.worker"],
+                    bufsize=0,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -150,6 +151,9 @@ class _Worker:
                 raise
             finally:
                 os.close(theirs)
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):  # it has ended, which its pipe tells
+                self.process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
 
     def wait_until_open(self) -> None:
         until = monotonic() + self._limits.opening

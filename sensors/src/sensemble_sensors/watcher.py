@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
-from sensemble_sensors.devices import Device
+from sensemble_sensors.devices import Device, without_user
 from sensemble_sensors.errors import SensorsError
 
 INTERVAL = 3.0  # seconds between the end of a look and the next
@@ -45,7 +45,7 @@ News = Appeared | Disappeared | Blind
 
 def network_camera(address: str) -> Finder:
     """Return a finder of the camera at `address`, an URL: it is there while its port takes connections."""
-    return lambda: [Device("video", address, address, address)] if _answers(address) else []
+    return lambda: [Device("video", address, without_user(address), address)] if _answers(address) else []
 
 
 def caption_source(source: str) -> Finder:

@@ -1,6 +1,7 @@
 """The process in which `isolation.Isolated` runs a sensor: `python -m sensemble_sensors.worker`.
 
-Its order comes as JSON on its command line. Samples go into the shared ring; a pipe carries a newline for
+Its order comes as JSON, a line of standard input, for an address may hold a password, and everybody can read
+command lines. Samples go into the shared ring; a pipe carries a newline for
 each, so that the other side wakes, and one JSON line for what becomes of the sensor. It ends when its
 standard input does, which is when who started it closes it or dies, and by itself when it hangs.
 """
@@ -139,5 +140,5 @@ def _tell(pipe: int, news: dict[str, str] | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Order(**json.loads(sys.argv[1])))
+    main(Order(**json.loads(sys.stdin.buffer.readline())))
     os._exit(0)  # what a library does when Python ends is of no use here, and may hang
