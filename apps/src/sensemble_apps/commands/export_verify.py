@@ -8,6 +8,8 @@ from sensemble_export.verify import verify
 
 from sensemble_apps.arguments import ExportVerify
 
+_WIDTH = 110  # columns that the table takes; a pipe has no width of its own
+
 
 def main(arguments: ExportVerify) -> None:
     """Print what was measured, and keep in the manifest what no machine had measured before.
@@ -34,6 +36,8 @@ def main(arguments: ExportVerify) -> None:
         least = least_cosine(found.artifact.scheme)
         if not parity.cosine >= least:
             far.append(f"{found.modality} for {found.target}: mean cosine {parity.cosine:.5f}, below {least}")
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)
     if far:
         raise ParityFailedError(f"{'; '.join(far)}: do not ship it, and file it as a bug")
