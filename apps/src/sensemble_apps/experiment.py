@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sensemble_runtime import robustness
 from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps import drawing, literature, names, plates, tables
+from sensemble_apps import drawing, literature, names, pages, plates, tables
 from sensemble_apps.output import writing
 from sensemble_apps.tables import BASELINE, MORE_LABELS, Pretraining
 
@@ -83,25 +82,12 @@ def render(experiment: Experiment, made: datetime) -> str:
         MatrixError: there is not one score.
     """
     pretrainings = _begun(experiment)
-    environment = Environment(
-        loader=PackageLoader("sensemble_apps"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": names.percent,
-        "abbreviation": names.abbreviation,
-        "words": names.words,
-        "method": names.method_title,
-    }
     summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
     table_2 = [(pretraining, tables.table_2(pretraining)) for pretraining in pretrainings]
     table_3 = [(pretraining, tables.table_3(pretraining)) for pretraining in pretrainings]
     published = literature.AUDIOSET_20K if experiment.dataset.lower().startswith("audioset") else ()
     metric = "the score" if experiment.metric == "score" else experiment.metric
-    return environment.get_template("experiment.html.j2").render(
+    return pages.template("experiment.html.j2").render(
         experiment=experiment,
         metric=metric,
         metric_title=metric if metric == "mAP" else metric.capitalize(),

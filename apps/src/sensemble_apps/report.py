@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sensemble_runtime import robustness, subsets
 from sensemble_runtime.manifest import Manifest
 from sensemble_runtime.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps import drawing, figures, names
+from sensemble_apps import drawing, figures, names, pages
 
 _MISSING = "not measured"
 
@@ -94,23 +93,11 @@ class Headline:
 
 def render(evidence: Evidence, made: datetime) -> str:
     """Return the whole page as HTML that needs nothing from outside itself."""
-    environment = Environment(
-        loader=PackageLoader("sensemble_apps"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": names.percent,
-        "abbreviation": names.abbreviation,
-        "words": names.words,
-    }
     methods = [_method(m, evidence.matrices[m]) for m in names.in_order(evidence.matrices)]
     trained = _ordered({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
-    return environment.get_template("report.html.j2").render(
+    return pages.template("report.html.j2").render(
         evidence=evidence,
         metric=evidence.metric,
         metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",

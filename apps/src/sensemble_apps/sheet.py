@@ -8,7 +8,6 @@ from datetime import datetime
 import cv2
 import numpy as np
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from sensemble_runtime.subsets import name
 from sensemble_sensors.dataset import SPLITS, Dataset, Example
@@ -17,6 +16,8 @@ from sensemble_sensors.media import clip, duration
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.frontend import RATE, LogMel
+
+from sensemble_apps import pages
 
 EXAMPLES = 12
 """How many of each split are drawn, evenly spread over the index."""
@@ -46,18 +47,9 @@ class Card:
 
 def render(dataset: Dataset, made: datetime) -> str:
     """Return the page as HTML that needs nothing from outside itself."""
-    environment = Environment(
-        loader=PackageLoader("sensemble_apps"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     splits = {split: list(_cards(dataset.split(split))) for split in SPLITS if dataset.split(split)}
     counts = {split: len(dataset.split(split)) for split in splits}
-    return environment.get_template("sheet.html.j2").render(
-        dataset=dataset, splits=splits, counts=counts, made=made
-    )
+    return pages.template("sheet.html.j2").render(dataset=dataset, splits=splits, counts=counts, made=made)
 
 
 def _cards(examples: Sequence[Example]) -> Iterator[Card]:
