@@ -118,6 +118,7 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(program)]
 
 
+@pytest.mark.mobile
 @pytest.mark.parametrize("language", ["kotlin", "swift"])
 def test_the_samples_do_what_the_runtime_does(
     language: str, folder: Path, request: pytest.FixtureRequest
