@@ -12,6 +12,16 @@ settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
+_DEAR = ("demo", "exported", "built")
+"""Fixtures that take so long that all tests which need one share one process, and so one of it."""
+
+
+def pytest_itemcollected(item: pytest.Function) -> None:
+    """Tell xdist which tests belong together: by a dear fixture, or else by their module."""
+    module = item.nodeid.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(next((f for f in _DEAR if f in item.fixturenames), module)))
+
+
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
     """A PulseAudio server; ALSA, and so PortAudio, finds it and nothing else."""
