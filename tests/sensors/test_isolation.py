@@ -6,27 +6,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from mmap import mmap
 from pathlib import Path
 from threading import active_count
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation import Isolated, Limits
-from sensemble_sensors.ring import Ring
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 Specs = Mapping[str, InputSpec]
 Make = Callable[..., Isolated]
-
-AUDIO = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.1, 1.0)
-VIDEO = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
-TEXT = InputSpec("text", "int64", (1, 8), 0, 0.0, 0.0, 1.0)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -85,10 +77,6 @@ def read_on(sensor: Isolated) -> tuple[list[Sample], SensorsError]:
     pytest.fail("it never ended")
 
 
-def ring(spec: InputSpec) -> Ring:
-    return Ring(mmap(-1, Ring.size(spec)), spec)
-
-
 def test_what_is_held_shows_an_open_sensor(unruly: Make, specs: Specs) -> None:
     before = held()
     sensor = unruly("nothing")
@@ -99,61 +87,6 @@ def test_what_is_held_shows_an_open_sensor(unruly: Make, specs: Specs) -> None:
     assert b"unruly" not in Path(f"/proc/{sensor.pid}/cmdline").read_bytes().lower(), (
         "an order may hold secrets"
     )
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 4000), max_size=12))
-def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> None:
-    shared, rng = ring(AUDIO), np.random.default_rng(0)
-    pieces = [rng.uniform(-1, 1, size).astype(np.float32) for size in sizes]
-    end, got = 0.0, []
-    for i, piece in enumerate(pieces):
-        end += len(piece) / AUDIO.rate
-        shared.put(Sample("audio", piece, end, cut=i == 0))
-        while (sample := shared.get()) is not None:
-            got.append(sample)
-    np.testing.assert_array_equal(
-        np.concatenate([np.zeros(0, np.float32), *(np.asarray(s.data, np.float32) for s in got)]),
-        np.concatenate([np.zeros(0, np.float32), *pieces]),
-    )
-    ends = np.cumsum([len(s.data) for s in got]) / AUDIO.rate
-    np.testing.assert_allclose([s.time for s in got], ends, atol=1e-9)
-    assert [s.cut for s in got] == [True] * bool(got) + [False] * (len(got) - 1)
-
-
-@pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT])
-@settings(max_examples=30)
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
-def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bursts: list[int]) -> None:
-    shared, count, before = ring(spec), 0, -1
-    for burst in bursts:
-        for _ in range(burst):
-            data = {
-                "audio": np.full(10, count, np.float32),
-                "video": np.full(VIDEO.shape[2:], count % 256, np.uint8),
-                "text": f"{count} é",
-            }[spec.modality]
-            shared.put(Sample(spec.modality, data, float(count)))
-            count += 1
-        while (sample := shared.get()) is not None:
-            index = round(sample.time)
-            if isinstance(sample.data, str):
-                assert sample.data == f"{index} é"
-            else:
-                assert np.all(sample.data == (index if spec is AUDIO else index % 256))
-            hole = index > before + 1
-            assert index > before
-            assert sample.cut == (before == -1 or (hole and spec is AUDIO))
-            before = index
-        assert before == count - 1
-
-
-def test_what_is_not_of_the_specs_form_is_refused() -> None:
-    for data in (np.zeros(4, np.float64), np.zeros((2, 4), np.float32)):
-        with pytest.raises(ValueError, match="gave float"):
-            ring(AUDIO).put(Sample("audio", data, 0.0))
-    with pytest.raises(ValueError, match="sample of text"):
-        ring(AUDIO).put(Sample("text", "hello", 0.0))
 
 
 def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, specs: Specs) -> None:

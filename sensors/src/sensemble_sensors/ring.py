@@ -2,9 +2,17 @@
 
 Data crosses as bytes in place, through numpy views of the memory; the getter copies them out once. The putter
 overwrites the oldest, so that a getter that is late has the newest, and one that is overtaken notices.
+
+No order of memory is relied on, for Python has no fences and a processor (ARM's does) may show one process's
+writes to another in any order. Each slot holds the number of its sample and a checksum over that number and
+all else in it. The getter copies a slot out and checks the copy: it is a sample as it was put, or it is
+refused, whatever mixture of old and new the copy caught (but for one torn copy in 2^32). A refused slot is
+looked at again when the putter has told by another way that there is more: a byte in a pipe, which a system
+call writes and another reads, so that what was written before the one can be seen after the other.
 """
 
 from mmap import mmap
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +24,9 @@ _SLOTS = {"audio": 64, "text": 16, "video": 4}
 _CHUNK = 0.1  # seconds of sound in a slot; more is cut into several
 _LONGEST = 1 << 16  # bytes of a caption
 
-_HEAD = np.dtype([("claimed", "i8"), ("written", "i8"), ("beat", "f8")])
+_BEAT = np.dtype("f8")
+# `number` counts from 1, the first sample ever put; 0 is an empty slot. `size` is of the data, in bytes.
+_HEAD = np.dtype([("number", "i8"), ("time", "f8"), ("cut", "i8"), ("size", "i8")])
 
 
 class Ring:
@@ -29,24 +39,25 @@ class Ring:
 
     def __init__(self, memory: mmap, spec: InputSpec) -> None:
         self._spec = spec
-        self._head = np.frombuffer(memory, _HEAD, 1)
-        self._slots = np.frombuffer(memory, _slot(spec), _SLOTS[spec.modality], _HEAD.itemsize)
-        self._next = 0  # the sample that `get` returns next, counted from the first ever put
+        self._beat = np.frombuffer(memory, _BEAT, 1)
+        self._slots = np.frombuffer(memory, _slot(spec), _SLOTS[spec.modality], _BEAT.itemsize)
+        self._written = 0  # the number of the sample that was put last
+        self._next = 1  # of the one to get
         self._cut = True
 
     @staticmethod
     def size(spec: InputSpec) -> int:
         """Return how many bytes of memory the ring takes."""
-        return _HEAD.itemsize + _SLOTS[spec.modality] * _slot(spec).itemsize
+        return _BEAT.itemsize + _SLOTS[spec.modality] * _slot(spec).itemsize
 
     def beat(self, now: float) -> None:
         """Show that the putter is alive at `now`."""
-        self._head["beat"] = now
+        self._beat[0] = now
 
     @property
     def beaten(self) -> float:
         """When the putter last showed that it is alive; 0 before the first time."""
-        return float(self._head["beat"][0])
+        return float(self._beat[0])
 
     def put(self, sample: Sample) -> None:
         """Add a sample, in several pieces if it is longer than a slot.
@@ -59,33 +70,30 @@ class Ring:
         for start in range(0, max(len(data), 1), room):
             piece = data[start : start + room]
             later = (len(data) - start - len(piece)) / 4 / self._spec.rate if self._spec.rate else 0.0
-            count = int(self._head["written"][0])
-            slot = self._slots[count % len(self._slots)]
-            self._head["claimed"] = count + 1
-            slot["time"], slot["cut"], slot["size"] = (
-                sample.time - later,
-                sample.cut and not start,
-                len(piece),
-            )
+            self._written += 1
+            head = np.array((self._written, sample.time - later, sample.cut and not start, len(piece)), _HEAD)
+            slot = self._slots[self._written % len(self._slots)]
+            slot["head"] = head
             slot["data"][: len(piece)] = piece
-            self._head["written"] = count + 1
+            slot["check"] = _check(head, piece)
 
     def get(self) -> Sample | None:
         """Return the oldest sample that is still there, or None; the one after a hole in sound is a cut."""
+        slots = len(self._slots)
         while True:
-            written, slots = int(self._head["written"][0]), len(self._slots)
-            if self._next == written:
+            slot = self._slots[self._next % slots]
+            head = slot["head"].copy()
+            number, time, cut, size = head.item()
+            data = slot["data"][: max(0, size)].copy()
+            if number < self._next or int(slot["check"]) != _check(head, data):
                 return None
-            if written - self._next < slots:
-                slot = self._slots[self._next % slots]
-                data = slot["data"][: int(slot["size"])].copy()
-                time, cut = float(slot["time"]), bool(slot["cut"])
-                if int(self._head["claimed"][0]) - self._next <= slots:
-                    cut, self._cut = cut or self._cut, False
-                    self._next += 1
-                    return Sample(self._spec.modality, _data(data, self._spec), time, cut)
-            self._next = int(self._head["written"][0]) - slots // 2  # overtaken: leave the putter some room
+            if number == self._next:
+                break
+            self._next = number - slots // 2  # overtaken: leave the putter some room
             self._cut |= self._spec.modality == "audio"
+        cut, self._cut = bool(cut) or self._cut, False
+        self._next += 1
+        return Sample(self._spec.modality, _data(data, self._spec), time, cut)
 
 
 def _slot(spec: InputSpec) -> np.dtype[np.void]:
@@ -94,7 +102,11 @@ def _slot(spec: InputSpec) -> np.dtype[np.void]:
         "text": _LONGEST,
         "video": int(np.prod(spec.shape[2:])),
     }[spec.modality]
-    return np.dtype([("time", "f8"), ("size", "i8"), ("cut", "i8"), ("data", "u1", (-(-room // 8) * 8,))])
+    return np.dtype([("check", "i8"), ("head", _HEAD), ("data", "u1", (-(-room // 8) * 8,))])
+
+
+def _check(head: NDArray[np.void], data: NDArray[np.uint8]) -> int:
+    return crc32(data.data, crc32(head.tobytes()))
 
 
 def _bytes(sample: Sample, spec: InputSpec) -> NDArray[np.uint8]:
