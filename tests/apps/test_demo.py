@@ -7,7 +7,7 @@ import pytest
 from sensemble_apps.matrices import read_matrices
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.records import read_runs
+from sensemble_runtime.history import read_runs
 
 from .conftest import METHODS, MODALITIES, DemoRun, Refusal, Sensemble
 

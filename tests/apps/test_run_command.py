@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sensemble_apps.schedule import come_and_go, phase_at
 from sensemble_runtime import subsets
-from sensemble_runtime.records import read_runs
+from sensemble_runtime.history import read_runs
 
 from .conftest import COMMAND, Refusal, Sensemble
 
@@ -28,6 +28,7 @@ KEYS = {
     "latencies",
     "dropped",
     "skipped",
+    "lost",
 }
 
 

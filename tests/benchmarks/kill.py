@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.history import read_predictions, read_runs
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.recorded import Recorded
 

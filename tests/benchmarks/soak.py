@@ -31,7 +31,7 @@ import numpy as np
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
-from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.history import read_predictions, read_runs
 from sensemble_runtime.session import Session
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation import Isolated

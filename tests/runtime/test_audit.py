@@ -10,7 +10,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.audit import CHUNK, audit
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.fusion import pool
-from sensemble_runtime.records import read_answers, read_runs
+from sensemble_runtime.history import read_answers, read_runs
 from sensemble_runtime.scores import score
 from sensemble_sensors.dataset import Dataset, read_dataset
 from sensemble_sensors.errors import BadDataError

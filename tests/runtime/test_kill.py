@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_runtime.records import Records, read_predictions, read_runs
+from sensemble_runtime.history import read_predictions, read_runs
+from sensemble_runtime.records import Records
 
 ENDLESS = Path(__file__).with_name("predict_endlessly.py")
 

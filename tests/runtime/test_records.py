@@ -11,16 +11,10 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import RecordError
+from sensemble_runtime.history import read_answers, read_predictions, read_runs
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.records import (
-    SCHEMA,
-    Answer,
-    Records,
-    fingerprint,
-    read_answers,
-    read_predictions,
-    read_runs,
-)
+from sensemble_runtime.records import Answer, Records, fingerprint
+from sensemble_runtime.schema import SCHEMA
 from sensemble_runtime.scores import SubsetScore
 
 LABELS = ("zero", "one", "two")
@@ -36,6 +30,7 @@ def prediction(when: float) -> Prediction:
         latencies={"audio": 0.01},
         dropped={"audio": 3, "video": 0},
         skipped={"audio": 2, "video": 1},
+        lost={"audio": 4, "video": 0},
     )
 
 
@@ -65,6 +60,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     assert (first.ages, first.latencies) == ({"audio": 0.25, "video": 0.125}, {"audio": 0.01})
     assert first.dropped == {"audio": 3, "video": 0}
     assert first.skipped == {"audio": 2, "video": 1}
+    assert first.lost == {"audio": 4, "video": 0}
     assert before - 1 < first.at < time.time() + 1
     (recorded,) = read_runs(path)
     assert recorded.kind == "session"

@@ -18,7 +18,7 @@ from sensemble_runtime import reading, session
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, RecordError, SessionError
 from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
-from sensemble_runtime.records import read_predictions, read_runs
+from sensemble_runtime.history import read_predictions, read_runs
 from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import QUEUE
 from sensemble_sensors.dataset import Example

@@ -199,8 +199,10 @@ def test_a_caption_is_a_window_and_the_newest_wins() -> None:
     assert ring.take() == Window("two", 2.0)
     assert ring.dropped == 1
     assert not ring.ready
-    ring.push(Sample("text", "three", 3.0, cut=True))
+    ring.push(Sample("text", "three", 3.0, cut=True, lost=2))
     assert ring.take() == Window("three", 3.0)
+    ring.push(Sample("text", "four", 4.0, lost=1))
+    assert ring.lost == 3
 
 
 @pytest.mark.parametrize(

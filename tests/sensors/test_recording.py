@@ -171,6 +171,16 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
     assert [s.data for s in (first, second) if s is not None] == ["one", "two"]
 
 
+def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
+    with Recording(tmp_path / "out", 16000) as recording:
+        recording.put(Sample("text", "one", monotonic(), lost=2))
+        recording.put(Sample("text", "two", monotonic(), lost=3))
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    told = [p.reason.split(": ") for p in recorded.plugs if p.kind == "dropped"]
+    assert {why for why, _ in told} == {"they came faster than they were read"}
+    assert sum(int(count.removesuffix(" samples are lost")) for _, count in told) == 5
+
+
 def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
     record(tmp_path, take(monotonic(), 2.0))
     index = tmp_path / "index.jsonl"

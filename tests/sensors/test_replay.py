@@ -224,7 +224,7 @@ def test_a_mailbox_keeps_the_newest_and_marks_holes_in_sound(
     put, last = 0, -1
     for puts_now in puts:
         if puts_now:
-            box.put(Sample(modality, empty, put, cut=put % 7 == 3))
+            box.put(Sample(modality, empty, put, cut=put % 7 == 3, lost=put % 5))
             waiting = [*waiting, put][-capacity:]
             put += 1
             continue
@@ -238,6 +238,7 @@ def test_a_mailbox_keeps_the_newest_and_marks_holes_in_sound(
         hole = modality == "audio" and number > last + 1
         skipped_cut = any(i % 7 == 3 for i in range(last + 1, number + 1))
         assert sample.cut == (last < 0 or hole or skipped_cut)
+        assert sample.lost == sum(i % 5 + 1 for i in range(last + 1, number)) + number % 5
         last = number
     box.end(SensorEndedError("over"))
     assert [box.get(0) is not None for _ in waiting] == [True] * len(waiting)

@@ -46,7 +46,7 @@ def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> N
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bursts: list[int]) -> None:
-    shared, count, before = ring(spec), 0, -1
+    shared, count, before, lost = ring(spec), 0, -1, 0
     for burst in bursts:
         for _ in range(burst):
             data = {
@@ -54,7 +54,8 @@ def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bur
                 "video": np.full(VIDEO.shape[2:], count % 256, np.uint8),
                 "text": f"{count} é",
             }[spec.modality]
-            shared.put(Sample(spec.modality, data, float(count)))
+            shared.put(Sample(spec.modality, data, float(count), lost=count % 3))
+            lost += count % 3
             count += 1
         while (sample := shared.get()) is not None:
             index = round(sample.time)
@@ -64,9 +65,11 @@ def test_a_late_getter_has_the_newest_and_knows_of_the_hole(spec: InputSpec, bur
                 assert np.all(sample.data == (index if spec is AUDIO else index % 256))
             hole = index > before + 1
             assert index > before
+            lost -= sample.lost - (index - before - 1)
             assert sample.cut == (before == -1 or (hole and spec is AUDIO))
             before = index
         assert before == count - 1
+        assert lost == 0, "each that was lost, here or before, is counted once"
 
 
 def test_what_is_not_of_the_specs_form_is_refused() -> None:
@@ -149,11 +152,14 @@ def test_a_putter_that_hammers_tears_nothing() -> None:
     os.truncate(file, Ring.size(spec))
     getter = Ring(mmap.mmap(file, Ring.size(spec)), spec)
     times: list[float] = []
+    lost = 0
 
     def take() -> None:
+        nonlocal lost
         while (sample := getter.get()) is not None:
             assert np.all(sample.data == round(sample.time) % 251)
             times.append(sample.time)
+            lost += sample.lost
 
     with subprocess.Popen([sys.executable, "-c", HAMMER, str(file)], pass_fds=(file,)) as putter:
         while putter.poll() is None:
@@ -164,3 +170,4 @@ def test_a_putter_that_hammers_tears_nothing() -> None:
     assert times == sorted(set(times))
     assert times[-1] == 4999
     assert len(times) > 10
+    assert len(times) + lost == 5000

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from sensemble_runtime.history import read_runs
 from sensemble_runtime.manifest import FILE_NAME
-from sensemble_runtime.records import read_runs
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"

@@ -38,6 +38,7 @@ class Tally:
         self._encoded: Counter[str] = Counter()
         self._dropped = _Total()
         self._skipped = _Total()
+        self._lost = _Total()
         self._right: list[bool] = []
 
     def add(self, news: Change | Said) -> None:
@@ -49,6 +50,7 @@ class Tally:
         self._encoded.update(prediction.latencies.keys())
         self._dropped.add(prediction.dropped)
         self._skipped.add(prediction.skipped)
+        self._lost.add(prediction.lost)
         if news.example is not None and news.example.labels:
             self._right.append(self._labels[int(prediction.probabilities.argmax())] in news.example.labels)
 
@@ -62,6 +64,8 @@ class Tally:
         encoded, dropped = sum(self._encoded.values()), sum(self._dropped.counts.values())
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
+        if lost := ", ".join(f"{n} of {m}" for m, n in sorted(self._lost.counts.items()) if n):
+            lines.append(f"samples that were lost, for nobody read them in time: {lost}")
         if self._skipped.counts:
             lines.append(f"the duty saved {self._saved}")
         if self._right:

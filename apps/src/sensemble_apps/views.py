@@ -35,6 +35,7 @@ def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
         "latencies": {m: round(latency, 6) for m, latency in prediction.latencies.items()},
         "dropped": prediction.dropped,
         "skipped": prediction.skipped,
+        "lost": prediction.lost,
     }
 
 

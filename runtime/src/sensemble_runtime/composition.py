@@ -179,6 +179,7 @@ class Composition:
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: self._windows[m].dropped for m in self.modalities},
             skipped={m: self._skipped.get(m, 0) for m in self.modalities} if self._detector else {},
+            lost={m: self._windows[m].lost for m in self.modalities},
         )
 
     def _encode(self, taken: Taken) -> Encoded:

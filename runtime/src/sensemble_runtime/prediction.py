@@ -21,6 +21,8 @@ class Prediction:
         dropped: of each attached modality, how many windows were dropped for newer ones since it was added.
         skipped: of each attached modality, how many windows were like the one last encoded and were given its
             embedding since it was added; only with a duty.
+        lost: of each attached modality, how many samples gave way to newer ones before they were read, since
+            it was added.
     """
 
     time: float
@@ -31,3 +33,4 @@ class Prediction:
     latencies: dict[str, float]
     dropped: dict[str, int]
     skipped: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)

@@ -37,10 +37,12 @@ class Windows(ABC):
 
     Attributes:
         dropped: how many windows nobody took, because a newer one was complete.
+        lost: how many samples never came here, because nobody read them in time.
     """
 
     def __init__(self, spec: InputSpec) -> None:
         self.dropped = 0
+        self.lost = 0
         self._spec = spec
         self._longest_gap = max(spec.window, spec.hop)
         self._time = -math.inf  # of the newest sample
@@ -71,6 +73,7 @@ class Windows(ABC):
             self._saved = self._newest() if self.ready and self._saved is None else self._saved
             self._empty()
         self._time = sample.time
+        self.lost += sample.lost
         completed = self._append(sample)
         if completed:
             self._untaken += completed

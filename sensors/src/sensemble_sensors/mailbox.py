@@ -11,7 +11,8 @@ from sensemble_sensors.sensor import Sample
 class Mailbox:
     """Hands samples over in order; when full, the oldest gives way, so that a slow reader stays current.
 
-    The first sample that comes out is a `cut`, and so is the one after a hole in the sound.
+    The first sample that comes out is a `cut`, and so is the one after a hole in the sound. Each that comes
+    out tells how many were lost before it.
 
     Args:
         capacity: how many samples wait at most.
@@ -22,6 +23,7 @@ class Mailbox:
         self._capacity = capacity
         self._changed = Condition()
         self._cut = True
+        self._lost = 0  # since the sample that came out last
         self._end: SensorsError | None = None
 
     def put(self, sample: Sample) -> None:
@@ -30,6 +32,7 @@ class Mailbox:
             if len(self._samples) == self._capacity:
                 lost = self._samples.popleft()
                 self._cut |= lost.cut or lost.modality == "audio"
+                self._lost += 1 + lost.lost
             self._samples.append(sample)
             self._changed.notify()
 
@@ -48,10 +51,10 @@ class Mailbox:
         with self._changed:
             self._changed.wait_for(lambda: self._samples or self._end is not None, timeout)
             if self._samples:
-                sample = replace(self._samples[0], cut=self._cut or self._samples[0].cut)
-                self._samples.popleft()
-                self._cut = False
-                return sample
+                sample = self._samples.popleft()
+                cut, self._cut = sample.cut or self._cut, False
+                lost, self._lost = sample.lost + self._lost, 0
+                return replace(sample, cut=cut, lost=lost)
             if self._end is not None:
                 raise self._end
             return None

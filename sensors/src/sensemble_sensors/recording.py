@@ -78,7 +78,7 @@ class Recording:
         self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
         self._lines: list[dict[str, Any]] = []  # of events
         self._next = 0  # the first segment that is not closed
-        self._lost: dict[str, int] = {}  # samples by modality, not told yet
+        self._lost: dict[tuple[str, str], int] = {}  # samples by modality and why, not told yet
         self._holes: set[str] = set()  # modalities whose next sample follows lost ones
         self._closed = False
         self._error: RecordingError | None = None
@@ -96,12 +96,14 @@ class Recording:
         """Add a sample; never waits for the disk. Sound of no length is left out."""
         time = sample.time - self._origin
         with self._changed:
+            if sample.lost:
+                self._lose(sample.modality, "they came faster than they were read", sample.lost)
             if sample.modality == "audio" and not len(sample.data):
                 if sample.cut:
                     self._holes.add(sample.modality)
                 return
             if time > (self._next + 1) * self._seconds + LAG + BEHIND:
-                self._lost[sample.modality] = self._lost.get(sample.modality, 0) + 1
+                self._lose(sample.modality, "the disk is slow", 1)
                 self._holes.add(sample.modality)
                 return
             cut = sample.cut or sample.modality in self._holes
@@ -138,6 +140,9 @@ class Recording:
         self._thread.join()
         self.check()
 
+    def _lose(self, modality: str, why: str, count: int) -> None:
+        self._lost[modality, why] = self._lost.get((modality, why), 0) + count
+
     def _now(self) -> float:
         return monotonic() - self._origin
 
@@ -170,8 +175,8 @@ class Recording:
         for number, samples in ready.items():
             self._write_segment(number, sorted(samples, key=lambda s: s.time))
         with self._changed:
-            for modality, count in self._lost.items():
-                self.event("", modality, "dropped", f"the disk is slow: {count} samples are lost")
+            for (modality, why), count in self._lost.items():
+                self.event("", modality, "dropped", f"{why}: {count} samples are lost")
             lines, self._lines, self._lost = self._lines, [], {}
         if lines:
             append(self._folder / EVENTS, "".join(_line(line) for line in lines))

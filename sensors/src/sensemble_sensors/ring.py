@@ -25,8 +25,9 @@ _CHUNK = 0.1  # seconds of sound in a slot; more is cut into several
 _LONGEST = 1 << 16  # bytes of a caption
 
 _BEAT = np.dtype("f8")
-# `number` counts from 1, the first sample ever put; 0 is an empty slot. `size` is of the data, in bytes.
-_HEAD = np.dtype([("number", "i8"), ("time", "f8"), ("cut", "i8"), ("size", "i8")])
+# `number` counts from 1, the first sample ever put; 0 is an empty slot. `lost` is of all samples until this
+# one, so that an overwritten slot takes no count with it. `size` is of the data, in bytes.
+_HEAD = np.dtype([("number", "i8"), ("time", "f8"), ("cut", "i8"), ("lost", "i8"), ("size", "i8")])
 
 
 class Ring:
@@ -42,7 +43,10 @@ class Ring:
         self._beat = np.frombuffer(memory, _BEAT, 1)
         self._slots = np.frombuffer(memory, _slot(spec), _SLOTS[spec.modality], _BEAT.itemsize)
         self._written = 0  # the number of the sample that was put last
-        self._next = 1  # of the one to get
+        self._lost_before = 0  # it came to the ring
+        self._next = 1  # the number of the sample to get
+        self._overtaken = 0  # how many were overwritten before they could be got
+        self._told = 0  # how many that were lost the getter has been told of
         self._cut = True
 
     @staticmethod
@@ -67,11 +71,13 @@ class Ring:
         """
         data = _bytes(sample, self._spec)
         room = self._slots["data"].shape[1]
+        self._lost_before += sample.lost
         for start in range(0, max(len(data), 1), room):
             piece = data[start : start + room]
             later = (len(data) - start - len(piece)) / 4 / self._spec.rate if self._spec.rate else 0.0
             self._written += 1
-            head = np.array((self._written, sample.time - later, sample.cut and not start, len(piece)), _HEAD)
+            cut = sample.cut and not start
+            head = np.array((self._written, sample.time - later, cut, self._lost_before, len(piece)), _HEAD)
             slot = self._slots[self._written % len(self._slots)]
             slot["head"] = head
             slot["data"][: len(piece)] = piece
@@ -83,17 +89,20 @@ class Ring:
         while True:
             slot = self._slots[self._next % slots]
             head = slot["head"].copy()
-            number, time, cut, size = head.item()
+            number, time, cut, lost, size = head.item()
             data = slot["data"][: max(0, size)].copy()
             if number < self._next or int(slot["check"]) != _check(head, data):
                 return None
             if number == self._next:
                 break
-            self._next = number - slots // 2  # overtaken: leave the putter some room
+            oldest = number - slots // 2  # overtaken: leave the putter some room
+            self._overtaken += oldest - self._next
+            self._next = oldest
             self._cut |= self._spec.modality == "audio"
         cut, self._cut = bool(cut) or self._cut, False
+        lost, self._told = lost + self._overtaken - self._told, lost + self._overtaken
         self._next += 1
-        return Sample(self._spec.modality, _data(data, self._spec), time, cut)
+        return Sample(self._spec.modality, _data(data, self._spec), time, cut, lost)
 
 
 def _slot(spec: InputSpec) -> np.dtype[np.void]:

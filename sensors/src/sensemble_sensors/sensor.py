@@ -21,12 +21,14 @@ class Sample:
             size; text a caption.
         time: when the last of `data` was captured, in seconds on the clock of `time.monotonic`.
         cut: the first sample of a new recording; no window spans it and what came before.
+        lost: how many samples before it gave way to newer ones, because nobody read them in time.
     """
 
     modality: str
     data: Media | str
     time: float
     cut: bool = False
+    lost: int = 0
 
 
 class Sensor(Protocol):

@@ -1,0 +1,148 @@
+"""What a record holds, read back: its runs, their predictions and their answers."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.manifest import Task
+from sensemble_runtime.records import Answer
+from sensemble_runtime.schema import Kind, reported, version
+from sensemble_runtime.scores import SubsetScore
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One session or audit.
+
+    Attributes:
+        id: its number in the file.
+        kind: `session` or `audit`.
+        began: seconds since 1970.
+        ended: seconds since 1970; None if it was interrupted or still runs.
+        bundle: the SHA-256 of the bundle's `manifest.json`, which itself names that of every file.
+        labels: the classes, in the order of all probabilities of the run.
+        task: `multi-class` or `multi-label`.
+        dataset: what was audited, as the auditor named it.
+        scores: of an audit that ended, by subset.
+    """
+
+    id: int
+    kind: Kind
+    began: float
+    ended: float | None
+    bundle: str
+    labels: tuple[str, ...]
+    task: Task
+    dataset: str | None
+    scores: dict[str, SubsetScore]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedPrediction:
+    """A `Prediction` as it was recorded: `at`, in seconds since 1970; `label`, the most probable class."""
+
+    at: float
+    time: float
+    live: tuple[str, ...]
+    label: str
+    probabilities: NDArray[np.float32]
+    ages: dict[str, float]
+    latencies: dict[str, float]
+    dropped: dict[str, int]
+    skipped: dict[str, int]
+    lost: dict[str, int]
+
+
+def read_runs(path: Path) -> list[Run]:
+    """Return the runs of a record, oldest first; it may be open for writing elsewhere.
+
+    Raises:
+        RecordError: there is no such file, it cannot be read, or it is of another schema version.
+    """
+    with _reading(path) as db:
+        scores: dict[int, dict[str, SubsetScore]] = {}
+        for run, subset, accuracy, n in db.execute("SELECT * FROM scores ORDER BY rowid"):
+            scores.setdefault(run, {})[subset] = SubsetScore(accuracy, n)
+        return [
+            Run(run, kind, began, ended, bundle, _names(labels), task, dataset, scores.get(run, {}))
+            for run, kind, began, ended, bundle, labels, task, dataset in db.execute(
+                "SELECT * FROM runs ORDER BY id"
+            )
+        ]
+
+
+def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
+    """Return the predictions of a session, in the order they were made.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    with _reading(path) as db:
+        return [
+            RecordedPrediction(
+                at=at,
+                time=when,
+                live=tuple(live.split("+")),
+                label=label,
+                probabilities=_unpack(probabilities),
+                ages=json.loads(ages),
+                latencies=json.loads(latencies),
+                dropped=json.loads(dropped),
+                skipped=json.loads(skipped),
+                lost=json.loads(lost),
+            )
+            for (
+                _,
+                at,
+                when,
+                live,
+                label,
+                probabilities,
+                ages,
+                latencies,
+                dropped,
+                skipped,
+                lost,
+            ) in db.execute("SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,))
+        ]
+
+
+def read_answers(path: Path, run: int) -> list[Answer]:
+    """Return the answers of an audit, example by example.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    with _reading(path) as db:
+        return [
+            Answer(example, line, _names(truth), subset, label, _unpack(probabilities))
+            for _, example, line, truth, subset, label, probabilities in db.execute(
+                "SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,)
+            )
+        ]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with (
+        reported(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        if version(db, path) == 0:
+            raise RecordError(f"{path}: empty; give the file that a session or an audit recorded")
+        yield db
+
+
+def _unpack(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

@@ -1,0 +1,90 @@
+"""The tables of a record, their version, and the one error for whatever SQLite says of its file."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sensemble_runtime.errors import RecordError
+
+SCHEMA = 3  # 2: predictions have `skipped`; 3: and `lost`
+Kind = Literal["session", "audit"]
+
+_APPLICATION = 0x53454E53  # "SENS", in the file's header
+TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('session', 'audit')),
+    began REAL NOT NULL,       -- seconds since 1970
+    ended REAL,
+    bundle TEXT NOT NULL,      -- SHA-256 of its manifest.json
+    labels TEXT NOT NULL,      -- JSON list
+    task TEXT NOT NULL,
+    dataset TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS predictions (
+    run INTEGER NOT NULL REFERENCES runs,
+    at REAL NOT NULL,          -- seconds since 1970
+    time REAL NOT NULL,        -- seconds on the clock of the samples
+    live TEXT NOT NULL,
+    label TEXT NOT NULL,       -- the most probable
+    probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
+    ages TEXT NOT NULL,        -- JSON
+    latencies TEXT NOT NULL,   -- JSON
+    dropped TEXT NOT NULL,     -- JSON
+    skipped TEXT NOT NULL,     -- JSON
+    lost TEXT NOT NULL         -- JSON
+) STRICT;
+CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run);
+CREATE TABLE IF NOT EXISTS scores (
+    run INTEGER NOT NULL REFERENCES runs,
+    subset TEXT NOT NULL,
+    accuracy REAL NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (run, subset)
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+    run INTEGER NOT NULL REFERENCES runs,
+    example TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    truth TEXT NOT NULL,       -- JSON list
+    subset TEXT NOT NULL,
+    label TEXT NOT NULL,
+    probabilities BLOB NOT NULL,
+    PRIMARY KEY (run, example, subset)
+) STRICT;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {SCHEMA};
+COMMIT;
+"""
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Raise whatever SQLite raises in the block as a `RecordError` that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RecordError(
+            f"{path}: cannot be used as a record ({error}); it needs a folder that exists and can be written"
+        ) from error
+
+
+def version(db: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version of an open record, 0 of an empty file.
+
+    Raises:
+        RecordError: it is another program's file, or of another version.
+    """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if (application, found) == (_APPLICATION, SCHEMA) or (application, found, tables) == (0, 0, 0):
+        return int(found)
+    if application == _APPLICATION:
+        raise RecordError(
+            f"{path}: a record of schema version {found}, not {SCHEMA} as here; name another file"
+        )
+    raise RecordError(f"{path}: another program's database; name another file")
