@@ -17,7 +17,7 @@ from sensemble_sensors.camera import Camera
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.devices import Device, microphones_afresh
 from sensemble_sensors.health import Thresholds
-from sensemble_sensors.isolation import Isolated, Limits
+from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Watcher
@@ -70,7 +70,7 @@ def make(device: Device) -> Sensor:
     if device.modality == "text":
         return Captions(device.key, "captions")
     kind = {"audio": Microphone, "video": Camera}[device.modality]
-    return Isolated(kind, device.key, device.modality, limits=Limits(quiet=4.0))
+    return Isolated(kind, device.key, device.modality)
 
 
 @pytest.mark.devices

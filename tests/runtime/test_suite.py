@@ -122,6 +122,24 @@ def test_one_that_stays_frozen_is_opened_anew(
     ]
 
 
+def test_one_that_gives_nothing_is_opened_anew_and_live_at_its_first_window(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
+    microphone = Puppet("audio")
+    with Session(bundle, health=Thresholds(stalled=0.3), on_event=log) as running:
+        running.attach(microphone)
+        wait_for(lambda: microphone.opened == 3)
+        microphone.hear()
+        assert next(iter(running)).live == ("audio",)
+    assert reasons(log, "audio")[:4] == [
+        ("attached", ""),
+        ("unwell", "nothing came for 0.3 s"),
+        ("lost", "audio: nothing came for 0.3 s; it is opened anew"),
+        ("attached", ""),
+    ]
+
+
 def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

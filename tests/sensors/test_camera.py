@@ -14,7 +14,7 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.isolation import Isolated, Limits
+from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.mailbox import Mailbox
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -145,21 +145,21 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
     assert active_count() <= before + 1  # the server's own
 
 
-def test_an_isolated_camera_that_stalls_in_a_picture_is_lost_and_comes_back(
+def test_an_isolated_camera_that_stalls_in_a_picture_can_be_opened_anew(
     network_camera: NetworkCamera, specs: Specs
 ) -> None:
-    camera = Isolated(Camera, network_camera.address, limits=Limits(quiet=1.0))
+    camera = Isolated(Camera, network_camera.address)
     camera.open(specs["video"])
     assert camera.read(30) is not None
     network_camera.act = "stall"
-    with pytest.raises(SensorLostError, match="gave nothing for 1 s; its process was killed"):
-        read_on(camera)
+    while camera.read(0.2) is not None:
+        pass  # what was on its way; then nothing, and whoever reads decides how long to wait
     camera.close()
     network_camera.act = "well"
     camera.open(specs["video"])
     assert camera.read(30) is not None
     network_camera.switch_off()
-    with pytest.raises(SensorLostError, match=r"gives no more pictures|gave nothing"):
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
         read_on(camera)
     camera.close()
     with pytest.raises(SensorUnavailableError, match="no video comes from this address"):

@@ -212,8 +212,10 @@ def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
     health = Health(VIDEO, LIMITS, START)
     for s in pictures(10):
         assert health.check(s, s.time) == ()
-    assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
     assert not health.hopeless
+    assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
+    assert health.stalled
+    assert health.hopeless, "there is nothing to lose by opening it anew"
 
 
 @pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])

@@ -111,7 +111,6 @@ def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, sp
     [
         ("hang", {"hanging": 3.0}, "unruly hang: hung for 3 s; its process was killed"),
         ("hang with the lock", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
-        ("fall silent", {"quiet": 3.0}, "gave nothing for 3 s; its process was killed"),
         ("crash", {}, "unruly crash: its process died of SIGSEGV"),
         ("exit", {}, "its process ended with status 3"),
         ("leak", {"resident": 300 << 20}, "its process took more than 300 MB of memory"),

@@ -102,6 +102,10 @@ class Composition:
         """Return when the next window of a modality that is here will end, or None if that cannot be told."""
         return self._windows[modality].due
 
+    def window_end(self, modality: str) -> float:
+        """Return when the newest complete window of a modality that is ready ends."""
+        return self._windows[modality].end
+
     def push(self, sample: Sample) -> None:
         """Add a sample of a modality that is here.
 

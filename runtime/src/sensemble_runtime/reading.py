@@ -38,7 +38,6 @@ class Reader:
 
     Attributes:
         stopped: set by `stop`.
-        began: when it was last opened, on the clock of `time.monotonic`; None before the first time.
         told: the kind and the reason of the last event of it, so that a retry tells only what is new.
         lag: seconds by which its samples are behind the clock; None where that is not known.
         due: ends the wait between two tries when it is set.
@@ -65,7 +64,6 @@ class Reader:
         self.stopped = threading.Event()
         self.due = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
-        self.began: float | None = None
         self.told = ("", "")
         self.lag: float | None = None
         self._spec = spec
@@ -107,7 +105,7 @@ class Reader:
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
-        self.began = began = monotonic()
+        began = monotonic()
         self._opened(self)
         wrong = self._suspected
         health = Health(self._spec, self._thresholds, began, wrong) if self._thresholds else None
@@ -124,7 +122,8 @@ class Reader:
                     wrong = found
                     self._felt(self, found)
                 if health.hopeless:
-                    self._suspected = wrong
+                    # What gives nothing has nothing to prove once it gives something.
+                    self._suspected = () if health.stalled else wrong
                     raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
                 if not wrong:
                     self._suspected = ()

@@ -25,7 +25,6 @@ from sensemble_runtime.records import Records
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
-STALLED = 1.0  # seconds after which a window that was due is no longer waited for: no samples come
 QUEUE = 16  # predictions kept for a consumer that is slow
 
 
@@ -269,14 +268,20 @@ class Session:
     def _awaited(self) -> set[str]:
         """The modalities whose next window may end together with one that is complete.
 
-        Its end is known and about now; or it was opened so lately that its first sample is still to come. A
-        caption comes when it comes.
+        When it will end is known; or the sensor is open, and its first sample is still to come. A caption
+        comes when it comes.
         """
-        composition, now = self._composition, time.monotonic()
-        missing = self._suite.modalities - set(composition.ready)
-        ends = {m: composition.next_window(m) for m in missing & set(composition.modalities)}
-        near = {m for m, end in ends.items() if end and now - STALLED <= end <= now + self._policy.align}
-        return near | {m for m in self._suite.starting(now) & missing if ends.get(m) is None}
+        composition = self._composition
+        ready = composition.ready
+        missing = self._suite.modalities - set(ready)
+        complete = [composition.window_end(m) for m in ready]
+        near = {
+            m
+            for m in missing & set(composition.modalities)
+            if (end := composition.next_window(m)) is not None
+            and any(abs(end - other) <= self._policy.align for other in complete)
+        }
+        return near | (self._suite.starting & missing)
 
     def _note_live(self) -> None:
         now = time.monotonic()

@@ -19,8 +19,6 @@ from sensemble_runtime.events import Event, Kind, SensorEvent, explain
 from sensemble_runtime.reading import BESIDE, Reader
 from sensemble_runtime.windows import SampleError
 
-_STARTING = 1.0  # seconds that an open sensor may take to its first sample
-
 
 class Suite:
     """Keeps the sensors of a session, each read by a `Reader`, and pushes what they give.
@@ -71,16 +69,12 @@ class Suite:
         """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
         return {r.modality for r in self._readers.values() if r.told[0] in ("", "attached", "well")}
 
-    def starting(self, now: float) -> set[str]:
-        """Return the modalities, but for captions, of sensors that were opened a window ago or later."""
-        specs = self._bundle.specs
-        return {
-            reader.modality
-            for reader in self._readers.values()
-            if specs[reader.modality].hop > 0
-            and reader.began is not None
-            and now - reader.began <= _STARTING + specs[reader.modality].window
-        }
+    @property
+    def starting(self) -> set[str]:
+        """The modalities, but for captions, of sensors that are open and have given nothing yet."""
+        opened = {r.modality for r in self._readers.values() if r.told[0] == "attached"}
+        here = self._composition.modalities
+        return {m for m in opened if m not in here and self._bundle.specs[m].hop > 0}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""

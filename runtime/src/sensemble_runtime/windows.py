@@ -55,6 +55,11 @@ class Windows(ABC):
         return None
 
     @property
+    def end(self) -> float:
+        """When the newest complete window ends."""
+        return self._saved.time if self._saved else self._end_time()
+
+    @property
     def ready(self) -> bool:
         """Whether a window is complete that was not taken."""
         return self._untaken > 0
@@ -100,6 +105,10 @@ class Windows(ABC):
     @abstractmethod
     def _append(self, sample: Sample) -> int:
         """Add a checked sample and return how many windows it completes."""
+
+    def _end_time(self) -> float:
+        """Return when the newest complete window of the ring ends."""
+        return self._time
 
     @abstractmethod
     def _newest(self) -> Window:
@@ -152,7 +161,10 @@ class AudioWindows(Windows):
         at = (self._end - self._size) % len(self._ring)
         head = self._ring[at : at + self._size]
         data = np.concatenate([head, self._ring[: self._size - len(head)]])[None]
-        return Window(data, self._time - (self._count - self._end) / self._spec.rate)
+        return Window(data, self._end_time())
+
+    def _end_time(self) -> float:
+        return self._time - (self._count - self._end) / self._spec.rate
 
 
 class VideoWindows(Windows):

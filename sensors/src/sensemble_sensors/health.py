@@ -23,7 +23,7 @@ class Thresholds:
     """When a sensor counts as unwell; what is infinite is never found.
 
     Attributes:
-        stalled: seconds without a sample, of a camera or a microphone.
+        stalled: seconds without a sample, of a camera or a microphone; it is closed then, and opened anew.
         frozen: seconds of pictures that are equal to the last bit.
         black: seconds of pictures whose mean is below `black_level`, of 0 to 255.
         silent: seconds of sound that stays within `silent_level`, of 1.
@@ -101,12 +101,14 @@ class Health:
             as the longest threshold: what is frozen for ever is well in its first seconds, each time anew.
 
     Attributes:
-        hopeless: whether it has been unwell for so long that it should be opened anew.
+        stalled: whether nothing comes from it any more, which no library tells, and only this decides.
+        hopeless: whether it should be opened anew: nothing comes, or it has been unwell for so long.
     """
 
     def __init__(
         self, spec: InputSpec, thresholds: Thresholds, now: float, suspected: tuple[str, ...] = ()
     ) -> None:
+        self.stalled = False
         self.hopeless = False
         self._spec = spec
         self._limits = thresholds
@@ -137,7 +139,8 @@ class Health:
             beside: the `lag` of the camera beside a microphone, or the other way round.
         """
         if sample is None:
-            if self._live and now - self._came >= self._limits.stalled:
+            self.stalled = self._live and now - self._came >= self._limits.stalled
+            if self.stalled:
                 self._find(f"nothing came for {self._limits.stalled:g} s", now)
         else:
             if sample.cut:
@@ -150,9 +153,11 @@ class Health:
             self._time(sample, now, beside)
             self._came = now
             self._last = sample
+            self.stalled = False
         self._until = {finding: until for finding, until in self._until.items() if until > now}
         self._unwell = (self._unwell if self._unwell is not None else now) if self._until else None
-        self.hopeless = self._unwell is not None and now - self._unwell >= self._limits.reopen
+        unwell = now - self._unwell if self._unwell is not None else 0.0
+        self.hopeless = self.stalled or unwell >= self._limits.reopen
         if self._until:
             self._trusted = now + self._limits.longest
         elif now >= self._trusted:

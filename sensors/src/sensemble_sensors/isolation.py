@@ -33,13 +33,11 @@ class Limits:
     Attributes:
         opening: seconds from starting its process until it is open.
         hanging: seconds without a sign of life.
-        quiet: seconds without a sample, of a camera or a microphone.
         resident: bytes of memory.
     """
 
     opening: float = 15.0
     hanging: float = 3.0
-    quiet: float = 5.0
     resident: int = 1 << 30
 
 
@@ -114,12 +112,11 @@ class _Worker:
     ) -> None:
         self._name = name
         self._limits = limits
-        self._live = spec.modality in ("audio", "video")
         self._partial = b""
         self._opened = False
         self._over: SensorsError | None = None
         self._beaten = 0.0
-        self._still = self._quiet = 0.0  # seconds waited without a sign of life, and without a sample
+        self._still = 0.0  # seconds waited without a sign of life
         size = Ring.size(spec)
         with _unnamed() as file:
             file.truncate(size)
@@ -176,7 +173,6 @@ class _Worker:
                 return None
             self._supervise(self._listen(max(left, 0.0)))
             listened = True
-        self._quiet = 0.0
         return sample
 
     def close(self) -> None:
@@ -210,12 +206,9 @@ class _Worker:
         """Count waiting time alone, so that a machine with too much to do is no fault of the sensor."""
         beaten = self._ring.beaten
         self._still = 0.0 if beaten != self._beaten else self._still + waited
-        self._quiet += waited
         self._beaten = beaten
         if self._still > self._limits.hanging:
             self._end(f"hung for {self._limits.hanging:g} s")
-        elif self._live and self._quiet > self._limits.quiet:
-            self._end(f"gave nothing for {self._limits.quiet:g} s")
 
     def _end(self, reason: str) -> None:
         self.process.kill()

@@ -17,7 +17,6 @@ from sensemble_sensors.spec import InputSpec
 
 _CHUNK = 0.05  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
-_SILENCE = 2.0  # seconds without a sample after which the device counts as gone, though it says nothing
 
 
 class _Stream(Protocol):
@@ -53,7 +52,6 @@ class Microphone:
         self._device = "default" if device is None else str(device)
         self.name = name or f"microphone {self._device}"
         self._rate = 0.0
-        self._heard = 0.0  # when the newest sample came
         self._box = Mailbox(_WAITING)
         self._stream: _Stream | None = None
 
@@ -81,10 +79,7 @@ class Microphone:
         """Return the next 0.05 s of sound, or None when none came within `timeout` seconds; see `Sensor`."""
         if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
-        sample = self._box.get(timeout)
-        if sample is None and monotonic() - self._heard > _SILENCE:
-            raise self._lost()
-        return sample
+        return self._box.get(timeout)
 
     def close(self) -> None:
         """Stop to listen and release the device."""
@@ -107,7 +102,6 @@ class Microphone:
                 callback=self._hear,
                 finished_callback=self._finish,
             )
-            self._heard = monotonic()
             self._stream.start()
         except library.PortAudioError as error:
             self.close()
@@ -134,18 +128,15 @@ class Microphone:
 
     def _hear(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
         """Take a buffer, on PortAudio's own thread."""
-        self._heard = monotonic()
+        now = monotonic()
         delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
         # Some drivers give no times or wild ones; then the sound counts as heard just now.
-        time = self._heard - (delay if 0 <= delay < 1 else 0.0)
+        time = now - (delay if 0 <= delay < 1 else 0.0)
         wave = np.clip(sound[:, 0], -1, 1)
         self._box.put(Sample("audio", wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:
-        self._box.end(self._lost())
-
-    def _lost(self) -> SensorLostError:
-        return SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?")
+        self._box.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
 
 
 _open: set[Microphone] = set()  # those that listen now
