@@ -80,8 +80,8 @@ def test_examples_play_one_after_another_through_every_sensor(
 ) -> None:
     path = studio.write("played.mkv", studio.frames(8), studio.tone(1, 16000))
     short = {
+        "text": specs["text"],  # first, for the player waits for whoever reads captions
         "audio": replace(specs["audio"], shape=(1, 3200), window=0.2),
-        "text": specs["text"],
         "video": replace(specs["video"], shape=(1, 2, 32, 32, 3), window=0.25),
     }
     examples = [studio.example(video=path, audio=path, text=f"caption {i}", start=i / 4) for i in range(3)]

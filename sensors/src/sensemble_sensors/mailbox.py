@@ -24,6 +24,7 @@ class Mailbox:
         self._changed = Condition()
         self._cut = True
         self._lost = 0  # since the sample that came out last
+        self._asked = False  # whether `get` waits
         self._end: SensorsError | None = None
 
     def put(self, sample: Sample) -> None:
@@ -34,13 +35,20 @@ class Mailbox:
                 self._cut |= lost.cut or lost.modality == "audio"
                 self._lost += 1 + lost.lost
             self._samples.append(sample)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def end(self, error: SensorsError) -> None:
         """Let `get` raise `error` once the samples before it are taken."""
         with self._changed:
             self._end = error
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def wait_until_asked(self, timeout: float) -> None:
+        """Wait until whoever reads has done with all that was put and comes for more, or for `timeout`."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (self._asked and not self._samples) or self._end is not None, timeout
+            )
 
     def get(self, timeout: float) -> Sample | None:
         """Return the oldest sample, or None when none comes within `timeout` seconds.
@@ -49,7 +57,10 @@ class Mailbox:
             SensorsError: what `end` was given.
         """
         with self._changed:
+            self._asked = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._samples or self._end is not None, timeout)
+            self._asked = False
             if self._samples:
                 sample = self._samples.popleft()
                 cut, self._cut = sample.cut or self._cut, False

@@ -30,6 +30,7 @@ from sensemble_sensors.tracks import audio_pieces, modalities, video_frames
 
 _CHUNK = 0.1  # seconds of sound in a sample
 _WAITING = 32  # samples that wait for a slow reader
+_HANDING = 0.5  # seconds that a player waits for a caption to be taken
 
 
 def span(specs: Mapping[str, InputSpec]) -> float:
@@ -130,6 +131,8 @@ class _Outlet:
 
     def close(self) -> None:
         with self._lock:
+            if self._box is not None:
+                self._box.end(SensorLostError(f"{self.name}: is unplugged"))
             self._box = None
             self._open = False
 
@@ -137,6 +140,13 @@ class _Outlet:
         with self._lock:
             if self._box is not None:
                 self._box.put(sample)
+
+    def hand_over(self) -> None:
+        """Wait until whoever reads has used all that it was given; not for one who is not there."""
+        with self._lock:
+            box = self._box if self._open else None
+        if box is not None:
+            box.wait_until_asked(_HANDING)
 
     def lose(self, reason: str) -> None:
         with self._lock:
@@ -153,8 +163,9 @@ class _Outlet:
 class Player(ABC):
     """Plays a stream of samples in real time, from one thread, through one sensor a modality.
 
-    Samples whose time has passed go out at once, so that a player that was late catches up. Closing a sensor
-    and opening it again is to unplug it and plug it back. A context manager.
+    Samples whose time has passed go out at once, so that a player that was late catches up. No window waits
+    for a caption, so what comes after one goes out when whoever reads has used it: they are always pooled.
+    Closing a sensor and opening it again is to unplug it and plug it back. A context manager.
     """
 
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
@@ -218,6 +229,8 @@ class Player(ABC):
                     outlet.lose(item.reason)
                 else:
                     outlet.put(item)
+                    if item.modality == "text":
+                        outlet.hand_over()
         except BadDataError as error:
             self._bad = error
             over = SensorEndedError(f"{self._name}: stopped, for {error}")
