@@ -1,6 +1,7 @@
-"""A real sensor that does what a file tells it to: the worker in which it runs imports it by name."""
+"""The real sensors, each of which does what a file tells it to; a worker imports them by name."""
 
 import ctypes
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +15,7 @@ from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-KINDS: dict[str, type[Camera | Captions | Microphone]] = {
-    "audio": Microphone,
-    "text": Captions,
-    "video": Camera,
-}
-
+ORDERS = "SENSEMBLE_ORDERS"  # names the folder of the orders; the workers inherit it
 
 SHIFTS = {"clock ahead by an hour": 3600.0, "clock behind by an hour": -3600.0}
 BENDS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -30,13 +26,13 @@ BENDS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 
 
 class Faulty:
-    """The sensor of `source`, which obeys the word in the file `orders`."""
+    """A sensor that obeys the word in the file of its modality in the folder of the orders."""
 
-    def __init__(self, modality: str, source: str, orders: str) -> None:
-        self.modality = modality
-        self.name = modality
-        self._sensor: Sensor = KINDS[modality](source)
-        self._orders = Path(orders)
+    def __init__(self, sensor: Sensor) -> None:
+        self.modality = sensor.modality
+        self.name = sensor.modality
+        self._sensor = sensor
+        self._orders = Path(os.environ[ORDERS]) / self.modality
         self._last: Sample | None = None
         self._drift = 0.0
         self._hoard: list[object] = []
@@ -69,6 +65,21 @@ class Faulty:
 
     def close(self) -> None:
         self._sensor.close()
+
+
+class FaultyCamera(Faulty):
+    def __init__(self, source: str, name: str | None) -> None:
+        super().__init__(Camera(source, name))
+
+
+class FaultyCaptions(Faulty):
+    def __init__(self, source: str) -> None:
+        super().__init__(Captions(source))
+
+
+class FaultyMicrophone(Faulty):
+    def __init__(self, source: str, name: str | None) -> None:
+        super().__init__(Microphone(source, name))
 
 
 def _bent(sample: Sample, order: str) -> Sample:

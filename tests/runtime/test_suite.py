@@ -202,6 +202,22 @@ def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundl
     assert log.of("audio") == ["attached", "unwell", "well"]
 
 
+def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:
+    class Flood(Puppet):
+        reads = 0
+
+        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+            self.reads += 1
+            return Sample("text", "one", time.monotonic())
+
+    captions, began = Flood("text"), time.monotonic()
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        wait_for(lambda: ("unwell", "it floods") in reasons(log, "text"))
+    most = reading.FLOOD * (time.monotonic() - began + reading.BURST)
+    assert captions.reads <= most + 2
+
+
 def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: Log) -> None:
     microphone, camera, stop = Puppet("audio"), Camera("camera"), threading.Event()
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.recorded import Recorded, RecordingReplay
 from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.watcher import Blind, Finder, Watcher
+from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
 from sensemble_apps.schedule import Phase, phase_at
 from sensemble_apps.stream import Change, Said, Stream
@@ -79,8 +79,8 @@ def devices(
 ) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
-    What `finders` find is attached, too, as the sensor that `make` makes of it, whenever it is there; as long
-    as they look, nothing ends the run.
+    A sensor is tried at once when `finders` find something of its modality: it is back. What they find of
+    other modalities is attached, too, as the sensor that `make` makes of it; then nothing ends the run.
 
     Raises:
         SensorUnavailableError: not one of them can be opened at first, and no other will be found; says why.
@@ -90,10 +90,14 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health, lasting=bool(finders)))
-        names = {session.attach(sensor) for sensor in sensors}
-        if make is not None and finders:
-            stack.enter_context(Watcher(finders, partial(_found, Hotplug(session, make))))
+        session, inbox = stack.enter_context(
+            _running(bundle, policy, record, health, lasting=make is not None)
+        )
+        named = {sensor.modality: session.attach(sensor) for sensor in sensors}
+        names = set(named.values())
+        if finders:
+            hotplug = Hotplug(session, make) if make is not None else None
+            stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
         for news in inbox:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
@@ -101,17 +105,20 @@ def devices(
                 if news.name in names:
                     first.setdefault(news.name, news)
                 unavailable = all(event.kind == "unavailable" for event in first.values())
-                if not finders and first.keys() == names and unavailable:
+                if make is None and first.keys() == names and unavailable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
                 yield change(news, began)
             elif isinstance(news, HopEvent):
                 yield change(news, began)
 
 
-def _found(hotplug: Hotplug, news: watcher.News) -> None:
+def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
     if isinstance(news, Blind):
         sys.stderr.write(f"sensemble: {news.reason}\n")
-    hotplug(news)
+    elif isinstance(news, Appeared) and news.device.modality in named:
+        session.retry(named[news.device.modality])
+    elif hotplug is not None:
+        hotplug(news)
 
 
 def replay(

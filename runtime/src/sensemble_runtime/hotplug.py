@@ -20,22 +20,20 @@ class Hotplug:
     Args:
         session: to attach to.
         make: makes the sensor of a device that is new.
-        known: names of sensors, as `Session.attach` returned them, that are attached, by their devices' keys.
     """
 
-    def __init__(
-        self, session: Session, make: Callable[[Device], Sensor], known: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, session: Session, make: Callable[[Device], Sensor]) -> None:
         self._session = session
         self._make = make
-        self._names = dict(known or {})
+        self._names: dict[tuple[str, str], str] = {}  # by modality and key, for a key may be a number
 
     def __call__(self, news: News) -> None:
         """Attach the device that appeared, or try its sensor again."""
         if not isinstance(news, Appeared):
             return
-        key = news.device.key
-        if key in self._names and self._session.retry(self._names[key]):
+        device = news.device
+        which = (device.modality, device.key)
+        if which in self._names and self._session.retry(self._names[which]):
             return
         with suppress(SessionError):  # it is closed: the watcher will be, too
-            self._names[key] = self._session.attach(self._make(news.device))
+            self._names[which] = self._session.attach(self._make(device))

@@ -16,6 +16,9 @@ from sensemble_sensors.spec import InputSpec
 READ = 0.1  # seconds that one read may wait, and so about how long a reader takes to stop
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 
+FLOOD = 200  # samples a second that are read at most, on average: one that floods takes no time from others
+BURST = 0.25  # seconds of them that may come at once
+
 BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
 CLOSE = 5.0  # seconds that `join` gives the sensors to return from what they are doing
 KILL = 1.0  # seconds more, once its process is killed, for one that has its own
@@ -72,6 +75,7 @@ class Reader:
         self._opened, self._gave, self._failed = opened, gave, failed
         self._felt, self._beside = felt, beside
         self._delay = RETRY[0]
+        self._ahead = 0.0  # until when the samples that were read would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # what was wrong when it was last closed for it
 
     def stop(self) -> None:
@@ -129,6 +133,15 @@ class Reader:
                     self._suspected = ()
             if sample is not None and not wrong:
                 self._gave(self, sample)
+            if sample is not None:
+                self._pace()
+
+    def _pace(self) -> None:
+        """Wait, after a sample, if there were too many of late."""
+        now = monotonic()
+        self._ahead = max(self._ahead, now) + 1 / FLOOD
+        if self._ahead - now > BURST:
+            self.stopped.wait(self._ahead - now - BURST)
 
 
 def join(readers: Sequence[Reader]) -> list[Reader]:

@@ -17,7 +17,7 @@ from sensemble_sensors.recorded import Recorded, is_recording
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
-from sensemble_apps.plugs import finders, plug
+from sensemble_apps.plugs import finders, plug, returning
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
 from sensemble_apps.stream import Change, Said, Stream
@@ -37,10 +37,10 @@ def main(arguments: Run) -> None:
     tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream once more, on a bundle of its own, for what the duty costs.
-    other = _stream(replace(arguments, duty=False), Bundle.open(arguments.bundle)) if compared else None
+    other = play(replace(arguments, duty=False), Bundle.open(arguments.bundle)) if compared else None
     try:
         # Closing the generator closes its session, also when the limit ends it early.
-        with closing(_stream(arguments, bundle)) as news, _view(arguments, bundle) as view:
+        with closing(play(arguments, bundle)) as news, _view(arguments, bundle) as view:
             for item in _limited(news, arguments.limit):
                 view.show(item)
                 tally.add(item)
@@ -67,7 +67,12 @@ def _check(arguments: Run) -> None:
             raise InputError(f"{name} {count}: give 1 or more")
 
 
-def _stream(arguments: Run, bundle: Bundle) -> Stream:
+def play(arguments: Run, bundle: Bundle) -> Stream:
+    """Yield what `bundle` says of what `arguments` name, and what becomes of the sensors.
+
+    Raises:
+        InputError, BadDataError, SensorUnavailableError: something given cannot be used.
+    """
     duty = Duty() if arguments.duty else None
     policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
     if arguments.replay is None:
@@ -79,8 +84,8 @@ def _stream(arguments: Run, bundle: Bundle) -> Stream:
                 policy,
                 arguments.record,
                 health=None if arguments.media is not None else DEFAULT,
-                finders=finders(unnamed) if arguments.watch else (),
-                make=partial(plug, in_process=arguments.in_process),
+                finders=[*returning(arguments), *(finders(unnamed) if arguments.watch else ())],
+                make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,
             )
         return
     recorded = is_recording(arguments.replay)
