@@ -1,12 +1,12 @@
 """The session for days, in minutes: does anything grow?
 
-`uv run python tests/benchmarks/soak.py BUNDLE [--plugs N] [--windows N] [--seconds S]` runs
+`uv run python tests/benchmarks/soak.py BUNDLE [--events N] [--windows N] [--minutes M]` runs
 
-1. `plugs` simulated plug events (1,000,000) and `windows` windows (10,000,000) through the thread-free core
+1. `events` simulated plug events (1,000,000) and `windows` windows (10,000,000) through the thread-free core
    on an accelerated clock: modalities come, go and end, samples jump, freeze and are cut;
-2. `seconds` (3600) of real time: a session with a record, whose sensors fail at random: blocked, lost, ended,
-   flooding, with bad samples, with a clock that jumps; while others attach and detach, one of them in a
-   process of its own.
+2. `minutes` (60; 0 leaves it out) of real time: a session with a record, whose sensors fail at random:
+   blocked, lost, ended, flooding, with bad samples, with a clock that jumps; while others attach and detach,
+   one of them in a process of its own.
 
 Memory, threads, file descriptors, rings in shared memory and processes are measured all along. The run fails
 if they grow over the second half, if a ring or a process is left, or if the record lacks a prediction. In the
@@ -90,7 +90,7 @@ def children() -> int:
     return sum(len(task.read_text().split()) for task in tasks)
 
 
-def accelerated(bundle: Bundle, plugs: int, windows: int) -> tuple[int, int, Usage]:
+def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Usage]:
     """Drive a composition through plug events and windows at full speed; return how many there were."""
     rng = random.Random(0)  # noqa: S311 - a simulation
     embedding = np.ones(bundle.manifest.embedding, np.float32)
@@ -99,14 +99,14 @@ def accelerated(bundle: Bundle, plugs: int, windows: int) -> tuple[int, int, Usa
     pools = {m: [sample(bundle.specs[m], 0.0, seed) for seed in range(4)] for m in bundle.modalities}
     composition, usage = Composition(bundle), Usage()
     now, plugged, complete, next_probe = 0.0, 0, 0, 0.0
-    while plugged < plugs or complete < windows:
+    while plugged < events or complete < windows:
         # As many windows between two plug events as there shall be in all.
         for modality in bundle.modalities:
-            if plugged < plugs and rng.random() < 0.5:
+            if plugged < events and rng.random() < 0.5:
                 act = rng.choice((composition.remove, composition.end, composition.add))
                 act(modality)
                 plugged += 1
-        for _ in range(max(1, round(windows / max(plugs, 1) / 2))):
+        for _ in range(max(1, round(windows / max(events, 1) / 2))):
             now += rng.choice((0.01, 0.1, 0.1, 0.1, 5.0))
             for modality in composition.modalities or bundle.modalities:
                 composition.add(modality)
@@ -117,7 +117,7 @@ def accelerated(bundle: Bundle, plugs: int, windows: int) -> tuple[int, int, Usa
             prediction = composition.step(now)
             complete += before
             assert prediction is None or np.isfinite(prediction.probabilities).all()
-        share = max(min(1.0, plugged / max(plugs, 1)), 0) * min(1.0, complete / max(windows, 1))
+        share = max(min(1.0, plugged / max(events, 1)), 0) * min(1.0, complete / max(windows, 1))
         if share >= next_probe:
             usage.probe()
             next_probe += 1 / PROBES
@@ -226,20 +226,22 @@ def progress(text: str) -> None:
         print(f"\r{text:78}", end="", file=sys.stderr, flush=True)
 
 
-def soak(folder: Path, plugs: int, windows: int, seconds: float, say: Callable[[str], None] = print) -> None:
+def soak(folder: Path, events: int, windows: int, minutes: float, say: Callable[[str], None] = print) -> None:
     """Run both parts.
 
     Raises:
         AssertionError: something grew, or a prediction is not in the record.
     """
     began = time.monotonic()
-    plugged, complete, usage = accelerated(Bundle.open(folder), plugs, windows)
+    plugged, complete, usage = accelerated(Bundle.open(folder), events, windows)
     say(f"accelerated: {plugged:,} plug events, {complete:,} windows in {time.monotonic() - began:.0f} s")
     say(f"  grown over its second half: {usage.growth()}")
     usage.check()
+    if not minutes:
+        return
     before = threading.active_count()
-    predicted, recorded, usage = real_time(Bundle.open(folder), seconds)
-    say(f"real time: {seconds:g} s, {predicted:,} predictions, {recorded:,} recorded")
+    predicted, recorded, usage = real_time(Bundle.open(folder), 60 * minutes)
+    say(f"real time: {minutes:g} min, {predicted:,} predictions, {recorded:,} recorded")
     say(f"  grown over its second half: {usage.growth()}")
     usage.check()
     assert predicted == recorded > 0, f"{predicted} predictions, {recorded} recorded"
@@ -251,8 +253,8 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--plugs", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--windows", type=int, default=10_000_000)
-    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--minutes", type=float, default=60)
     given = parser.parse_args()
-    soak(given.bundle, given.plugs, given.windows, given.seconds)
+    soak(given.bundle, given.events, given.windows, given.minutes)

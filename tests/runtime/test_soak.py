@@ -8,7 +8,7 @@ SOAK = Path(__file__).parents[1] / "benchmarks" / "soak.py"
 
 
 def test_nothing_grows_while_sensors_come_go_and_fail(bundle_folder: Path) -> None:
-    sizes = ["--plugs", "4000", "--windows", "40000", "--seconds", "8"]
+    sizes = ["--events", "4000", "--windows", "40000", "--minutes", "0.13"]
     run = subprocess.run(
         [sys.executable, SOAK, bundle_folder, *sizes], capture_output=True, text=True, check=False
     )
