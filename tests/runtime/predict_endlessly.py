@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from sensemble_runtime import session
+from sensemble_runtime import reporter
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.records import Records
+from sensemble_runtime.session import Session
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -40,8 +41,8 @@ class Telling(Records):
 
 
 def main(bundle: Path, record: Path) -> None:
-    session.Records = Telling  # type: ignore[misc]
-    with session.Session(Bundle.open(bundle), record=record) as running:
+    reporter.Records = Telling  # type: ignore[misc]
+    with Session(Bundle.open(bundle), record=record) as running:
         running.attach(Talk())
         for _ in running:
             pass

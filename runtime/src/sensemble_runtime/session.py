@@ -1,7 +1,8 @@
 """A running composition: threads that read sensors, encode and report, while sensors come and go.
 
-One thread reads each sensor and waits for nothing but that sensor; one encodes; one tells events and keeps
-the record. They share a `Composition` under one lock, which nobody holds while reading, encoding or writing.
+One thread reads each sensor and waits for nothing but that sensor; one encodes; a `Reporter` tells events and
+keeps the record. They share a `Composition` under one lock, which nobody holds while reading, encoding or
+writing.
 """
 
 import threading
@@ -21,7 +22,7 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.reading import join
-from sensemble_runtime.records import Records
+from sensemble_runtime.reporter import Reporter
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
@@ -67,9 +68,6 @@ class Session:
         self.missed = 0
         self._bundle = bundle
         self._lasting = lasting
-        self._on_event = on_event
-        self._records = Records(record) if record is not None else None
-        self._run = self._records.begin("session", bundle) if self._records else 0
 
         # The lock of everything below; notified when any of it changes.
         self._changed = threading.Condition()
@@ -89,16 +87,13 @@ class Session:
         self._encoding: set[str] = set()
         self._live: tuple[str, ...] = ()
         self._predictions: deque[Prediction] = deque()
-        self._outbox: deque[Prediction | Event] = deque()
         self._closed = False
-        self._outbox_complete = False
         self._error: Exception | None = None
         self._raised = False
 
+        self._reporter = Reporter(bundle, record, on_event, self._break)
         self._encoder = threading.Thread(target=self._encode, name="sensemble encoder", daemon=True)
-        self._reporter = threading.Thread(target=self._report, name="sensemble reporter", daemon=True)
         self._encoder.start()
-        self._reporter.start()
 
     def __enter__(self) -> Self:
         return self
@@ -162,13 +157,12 @@ class Session:
         _join(self._encoder)
         left = join(readers)
         with self._changed:
-            self._outbox_complete = True
             for modality in self._bundle.modalities:
                 self._composition.remove(modality)
             self._changed.notify_all()
-        if threading.current_thread() is self._reporter:
+        self._reporter.finish(complete=self._error is None)
+        if not self._reporter.join():
             return  # an event's listener closes the session; the reporter ends when it returns
-        _join(self._reporter)
         self._raise_once()
         if left:
             stuck = ", ".join(reader.name for reader in left)
@@ -208,38 +202,13 @@ class Session:
             prediction = composition.fuse(encoded, time.monotonic())
             self._note_live()
             if prediction is not None:
-                self._outbox.append(prediction)
+                self._reporter.put(prediction)
                 self._predictions.append(prediction)
                 if len(self._predictions) > QUEUE:
                     self._predictions.popleft()
                     self.missed += 1
             self._changed.notify_all()
         return True
-
-    def _report(self) -> None:
-        labels = self._bundle.manifest.labels
-        try:
-            while batch := self._next_batch():
-                for item in batch:
-                    if self._on_event and not isinstance(item, Prediction):
-                        self._on_event(item)
-                predictions = [item for item in batch if isinstance(item, Prediction)]
-                if self._records and predictions:
-                    self._records.add_predictions(self._run, predictions, labels)
-            if self._records and self._error is None:
-                self._records.end(self._run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer gets it
-            self._break(error)
-        finally:
-            if self._records:
-                self._records.close()
-
-    def _next_batch(self) -> list[Prediction | Event]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._outbox or self._outbox_complete)
-            batch = list(self._outbox)
-            self._outbox.clear()
-        return batch
 
     # What is done with the lock held.
 
@@ -291,8 +260,7 @@ class Session:
             self._send(LiveSetEvent(now, live))
 
     def _send(self, event: Event) -> None:
-        self._outbox.append(event)
-        self._changed.notify_all()
+        self._reporter.put(event)
 
     def _break(self, error: Exception) -> None:
         with self._changed:
