@@ -4,12 +4,17 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sensemble_runtime import head, manifest
+from sensemble_runtime import head, manifest, reading
+from sensemble_runtime.bundle import Bundle
+
+from .puppets import Log
 
 settings.register_profile("runtime", deadline=None)  # a busy machine is no failure
 settings.load_profile("runtime")
@@ -44,3 +49,26 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def bundle_folder(built: Path) -> Path:
     """A complete bundle of audio, text and video: d = 8, three labels. Read only; copy it to alter it."""
     return built / "bundle"
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder: Path) -> Bundle:
+    return Bundle.open(bundle_folder)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once, so that a test need not wait."""
+    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))

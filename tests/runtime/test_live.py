@@ -22,18 +22,13 @@ from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Watcher
 
-from .test_session import Log
+from .puppets import Log
 
 NetworkCamera = Any
 SoundServer = Any
 
 EVERYTHING = ("audio", "text", "video")
 HEALTH = Thresholds(frozen=1.0, black=1.0, silent=1.5, recovery=0.5, picture_rate=0.0, stalled=1.5, late=60.0)
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder: Path) -> Bundle:
-    return Bundle.open(bundle_folder)
 
 
 class Room:

@@ -34,11 +34,6 @@ def prediction(when: float) -> Prediction:
     )
 
 
-@pytest.fixture(scope="module")
-def bundle(bundle_folder: Path) -> Bundle:
-    return Bundle.open(bundle_folder)
-
-
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
     with Records(tmp_path / "record.sqlite") as opened:

@@ -20,17 +20,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.watcher import Appeared, Blind, Disappeared
 
-from .test_session import Log, Puppet, wait_for
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_folder: Path) -> Bundle:
-    return Bundle.open(bundle_folder)
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
+from .puppets import Log, Puppet, wait_for
 
 
 class Camera:

@@ -1,0 +1,89 @@
+"""Sensors that do what a test tells them to, and what a session tells of them."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from sensemble_runtime import session
+from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Act = Sample | Exception | threading.Event
+Session = partial(session.Session, health=None)  # for puppets are nothing that could be well
+
+
+class Puppet:
+    """A sensor that gives, raises or blocks on what the test puts into it."""
+
+    def __init__(self, modality: str, name: str | None = None) -> None:
+        self.modality = modality
+        self.name = name or modality
+        self.acts: queue.Queue[Act] = queue.Queue()
+        self.openings: queue.Queue[Exception] = queue.Queue()
+        self.opened = 0
+        self.holders: set[int] = set()
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.modality == self.modality
+        assert not self.holders, "one thread at a time holds a sensor"
+        self.opened += 1
+        if not self.openings.empty():
+            raise self.openings.get()
+        self.holders.add(threading.get_ident())
+
+    def read(self, timeout: float) -> Sample | None:
+        assert self.holders == {threading.get_ident()}
+        try:
+            act = self.acts.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(act, threading.Event):
+            act.wait()
+            return None
+        if isinstance(act, Exception):
+            raise act
+        return act
+
+    def close(self) -> None:
+        self.holders.clear()
+
+    def hear(self, *, at: float | None = None) -> None:
+        """Give one audio window of noise."""
+        noise = np.random.default_rng(0).uniform(-1, 1, 1600).astype(np.float32)
+        self.acts.put(Sample("audio", noise, time.monotonic() if at is None else at))
+
+    def see(self) -> None:
+        """Give one video window."""
+        now = time.monotonic()
+        for before in (0.1, 0.0):
+            self.acts.put(Sample("video", np.full((8, 8, 3), 9, np.uint8), now - before))
+
+    def say(self, caption: str = "one") -> None:
+        self.acts.put(Sample("text", caption, time.monotonic()))
+
+
+class Log:
+    """The events of a session, and a way to wait for them."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, name: str) -> list[str]:
+        return [e.kind for e in self.events if isinstance(e, SensorEvent) and e.name == name]
+
+    def live(self) -> list[tuple[str, ...]]:
+        return [e.live for e in self.events if isinstance(e, LiveSetEvent)]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.002)
