@@ -1,8 +1,11 @@
 """A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways."""
 
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +31,27 @@ NetworkCamera = Any
 SoundServer = Any
 
 EVERYTHING = ("audio", "text", "video")
-HEALTH = Thresholds(frozen=1.0, black=1.0, silent=1.5, recovery=0.5, picture_rate=0.0, stalled=1.5, late=60.0)
+HEALTH = Thresholds(frozen=1.0, black=1.0, silent=3.0, recovery=0.5, picture_rate=0.0, stalled=4.0, late=60.0)
+
+
+@pytest.fixture
+def patient(bundle_folder: Path) -> Bundle:
+    """A bundle whose embeddings live long, so that a slow machine takes nothing out of the live set."""
+    opened = Bundle.open(bundle_folder)
+    opened.specs = {m: replace(spec, ttl=60.0) for m, spec in opened.specs.items()}
+    return opened
 
 
 class Room:
-    """Where a session runs: somebody talks in it, for those who read the caption pipe."""
+    """Where a session runs: somebody talks in it, for those who read the caption pipe, and listens to it."""
 
-    def __init__(self, pipe: Path, log: Log) -> None:
+    def __init__(self, pipe: Path, log: Log, session: Session) -> None:
         self._pipe = pipe
         self._log = log
+        self._session = session
+        self._encoded: Counter[str] = Counter()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
 
     def say(self) -> None:
         """Write a caption, if anybody listens."""
@@ -49,11 +64,23 @@ class Room:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Talk on until it comes true."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < end, told(self._log)
             self.say()
             time.sleep(0.1)
+
+    def wait_for_live(self, *modalities: str) -> None:
+        """Wait until these are live and no others, and each of them has been encoded since."""
+        self.wait(lambda: self._session.live == modalities)
+        before = self._encoded.copy()
+        self.wait(
+            lambda: self._session.live == modalities and all(self._encoded[m] > before[m] for m in modalities)
+        )
+
+    def _listen(self) -> None:
+        for prediction in self._session:
+            self._encoded.update(prediction.latencies.keys())
 
 
 def the_desk() -> list[Device]:
@@ -70,7 +97,7 @@ def make(device: Device) -> Sensor:
 
 @pytest.mark.devices
 def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
-    bundle: Bundle,
+    patient: Bundle,
     sound_server: SoundServer,
     network_camera: NetworkCamera,
     minute_of_noise: Path,
@@ -82,41 +109,44 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)
     events = Log()
-    with Session(bundle, health=HEALTH, on_event=events) as session:
-        room = Room(pipe, events)
+    with Session(patient, health=HEALTH, on_event=events) as session:
+        room = Room(pipe, events, session)
         finders = [
             the_desk,
             watcher.network_camera(network_camera.address),
             watcher.caption_source(str(pipe)),
         ]
         with Watcher(finders, Hotplug(session, make), interval=0.2):
-            room.wait(lambda: session.live == ("text", "video"))
+            room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_noise, "desk")
-            room.wait(lambda: session.live == EVERYTHING)
+            room.wait_for_live(*EVERYTHING)
 
             network_camera.act = "freeze"
-            room.wait(lambda: session.live == ("audio", "text"))
+            room.wait_for_live("audio", "text")
             assert ("video", "unwell", "the picture is frozen") in told(events)
             network_camera.act = "well"
-            room.wait(lambda: session.live == EVERYTHING)
+            room.wait_for_live(*EVERYTHING)
 
             network_camera.switch_off()
-            room.wait(lambda: session.live == ("audio", "text") and "lost" in events.of("video"))
+            room.wait(lambda: "lost" in events.of("video"))
+            room.wait_for_live("audio", "text")
             network_camera.switch_on()
-            room.wait(lambda: session.live == EVERYTHING)
+            room.wait_for_live(*EVERYTHING)
 
             sound_server.unplug(module)
             player.wait(30)
-            room.wait(lambda: session.live == ("text", "video") and "lost" in events.of("audio"))
+            room.wait(lambda: "lost" in events.of("audio"))
+            room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_noise, "desk")
-            room.wait(lambda: session.live == EVERYTHING)
+            room.wait_for_live(*EVERYTHING)
 
             pipe.unlink()
-            room.wait(lambda: session.live == ("audio", "video") and "lost" in events.of("captions"))
+            room.wait(lambda: "lost" in events.of("captions"))
+            room.wait_for_live("audio", "video")
             os.mkfifo(pipe)
-            room.wait(lambda: session.live == EVERYTHING)
+            room.wait_for_live(*EVERYTHING)
     player.terminate()
     player.wait(30)
     assert {e.name for e in events.events if isinstance(e, SensorEvent)} == {"audio", "captions", "video"}
