@@ -258,6 +258,7 @@ def until(condition: Callable[[], object], patience: float = PATIENCE) -> float 
 def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
     everything = tuple(sorted(FAULTS))
     rest = [m for m in everything if m != modality]
+    del room.predictions[:-1], room.said[:]  # for the memory is measured, too
     before, heard = state(), len(room.changes)
 
     def told(modalities: Collection[str] = (modality,)) -> list[str]:

@@ -108,7 +108,7 @@ def data_of(spec: InputSpec) -> Media | str:
 def added(bundle: Bundle, sensors: int, align: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for each prediction, the seconds that the session added, and those that encoding took."""
     quick = {m: faster(spec) for m, spec in bundle.specs.items()}
-    own = Bundle(bundle.path, bundle.manifest, bundle.head)
+    own = Bundle.open(bundle.path)
     own.specs = quick
     found: list[Prediction] = []
     with Session(own, policy=Policy(align=align)) as session:

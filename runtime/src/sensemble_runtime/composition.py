@@ -69,7 +69,7 @@ class Composition:
     @property
     def ready(self) -> tuple[str, ...]:
         """The modalities with a window to encode, sorted."""
-        return tuple(modality for modality in self.modalities if self._windows[modality].ready)
+        return tuple(sorted(modality for modality, ring in self._windows.items() if ring.ready))
 
     def add(self, modality: str) -> None:
         """Load the encoder of `modality` and accept its samples; nothing changes if it is already there.
@@ -174,6 +174,7 @@ class Composition:
         if not fresh or not live:
             return None
         pooled = pool({m: self._embeddings[m].embedding for m in live})
+        here = sorted(self._windows.items())
         return Prediction(
             time=now,
             live=live,
@@ -181,9 +182,9 @@ class Composition:
             probabilities=self._bundle.head.probabilities(pooled),
             pooled=pooled,
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
-            dropped={m: self._windows[m].dropped for m in self.modalities},
-            skipped={m: self._skipped.get(m, 0) for m in self.modalities} if self._detector else {},
-            lost={m: self._windows[m].lost for m in self.modalities},
+            dropped={m: ring.dropped for m, ring in here},
+            skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._detector else {},
+            lost={m: ring.lost for m, ring in here},
         )
 
     def _encode(self, taken: Taken) -> Encoded:

@@ -73,6 +73,7 @@ class Scheduler:
         self._policy = policy
         self._specs = specs
         self._latencies: dict[str, deque[float]] = {}
+        self._costs: dict[str, float] = {}  # the median of enough latencies
         self._began: dict[str, float] = {}  # when it was last encoded
         self._stretch: dict[str, int] = {}  # as it was last told
 
@@ -90,7 +91,10 @@ class Scheduler:
     def spent(self, modality: str, began: float, seconds: float) -> None:
         """Note that encoding `modality` took `seconds` from `began` on."""
         self._began[modality] = began
-        self._latencies.setdefault(modality, deque(maxlen=MEASURED)).append(seconds)
+        latencies = self._latencies.setdefault(modality, deque(maxlen=MEASURED))
+        latencies.append(seconds)
+        if len(latencies) == MEASURED:
+            self._costs[modality] = median(latencies)
 
     def changes(self, attached: Collection[str], now: float) -> list[HopEvent]:
         """Return which hops have become longer or shorter since this was last asked."""
@@ -110,9 +114,7 @@ class Scheduler:
 
     def _intervals(self, attached: Collection[str], now: float) -> dict[str, float]:
         """Return how many seconds must pass between two starts of each encoder that exceeds its share."""
-        costs = {
-            m: median(self._latencies[m]) for m in attached if len(self._latencies.get(m, ())) >= MEASURED
-        }
+        costs = {m: self._costs[m] for m in attached if m in self._costs}
         demands = {}
         for modality, cost in costs.items():
             # A caption comes when it comes: the time since the last one stands for its hop.

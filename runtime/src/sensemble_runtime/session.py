@@ -69,8 +69,11 @@ class Session:
         self._bundle = bundle
         self._lasting = lasting
 
-        # The lock of everything below; notified when any of it changes.
-        self._changed = threading.Condition()
+        # One lock of everything below. Who encodes and who reads sensors are told when any of it changes; who
+        # consumes only when there is something for him, or he would be in the encoder's way at each sample.
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._news = threading.Condition(lock)
         self._policy = policy or Policy()
         bundle.threads = self._policy.threads
         self._composition = Composition(bundle, self._policy)
@@ -83,6 +86,7 @@ class Session:
             pending=lambda modality: modality in {*self._composition.ready, *self._encoding},
             left=self._note_live,
             send=self._send,
+            ended=self._news.notify_all,
         )
         self._encoding: set[str] = set()
         self._live: tuple[str, ...] = ()
@@ -104,7 +108,7 @@ class Session:
     def __iter__(self) -> Iterator[Prediction]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._predictions or self._stopped or self._over)
+                self._news.wait_for(lambda: self._predictions or self._stopped or self._over)
                 if not self._predictions:
                     self._raise_once()
                     return
@@ -153,6 +157,7 @@ class Session:
         """
         with self._changed:
             self._closed = True
+            self._news.notify_all()
             readers = self._suite.stop()
         _join(self._encoder)
         left = join(readers)
@@ -207,6 +212,7 @@ class Session:
                 if len(self._predictions) > QUEUE:
                     self._predictions.popleft()
                     self.missed += 1
+                self._news.notify()
             self._changed.notify_all()
         return True
 
@@ -265,6 +271,7 @@ class Session:
     def _break(self, error: Exception) -> None:
         with self._changed:
             self._error = self._error or error
+            self._news.notify_all()
             self._suite.stop()
 
     def _raise_once(self) -> None:

@@ -35,6 +35,7 @@ class Suite:
         pending: whether a window of a modality is still to be encoded, or being so.
         left: called, with the lock held, when a modality left the composition.
         send: called, with the lock held, with each event.
+        ended: called, with the lock held, when the last sensor has ended by itself.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Suite:
         pending: Callable[[str], bool],
         left: Callable[[], None],
         send: Callable[[Event], None],
+        ended: Callable[[], None],
     ) -> None:
         self._bundle = bundle
         self._composition = composition
         self._health = health
         self._changed = changed
-        self._pending, self._left, self._send = pending, left, send
+        self._pending, self._left, self._send, self._ended = pending, left, send, ended
         self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
         self._running: list[Reader] = []  # whose threads may still run
         self._giving: set[Reader] = set()  # have given a sample since they were opened
@@ -188,6 +190,8 @@ class Suite:
                 if self._readers.get(reader.name) is reader:
                     del self._readers[reader.name]
                     self._over = not self._readers
+                    if self._over:
+                        self._ended()
             self._changed.notify_all()
 
     def _load(self, reader: Reader) -> None:

@@ -82,7 +82,7 @@ def is_silent(wave: NDArray[np.float32], level: float) -> bool:
 
 def clipped_share(wave: NDArray[np.float32], level: float) -> float:
     """Return which share of sound, float32 [n], reaches `level`, of 1."""
-    return float(np.mean(np.abs(wave) >= level)) if len(wave) else 0.0
+    return np.count_nonzero(np.abs(wave) >= level) / len(wave) if len(wave) else 0.0
 
 
 def is_finite(data: Media | str) -> bool:
@@ -118,7 +118,7 @@ class Health:
         self._since: dict[str, float] = {}  # by condition, since when it has held without a break
         self._loudness = 0.0  # the share of clipped sound, averaged over the last seconds
         self._until: dict[str, float] = {}  # by finding, until when it counts
-        self._counts: deque[tuple[float, int]] = deque()  # (time, how many came with it) since a cut
+        self._counts: deque[tuple[float, int]] = deque()  # (time, how many had come by then) since a cut
         self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
         self._unwell: float | None = None  # since when
         self._suspected = set(suspected)
@@ -213,11 +213,13 @@ class Health:
     def _count(self, sample: Sample, now: float) -> None:
         """Measure the rate over the last seconds since a cut, from the samples' own times."""
         limits, spec = self._limits, self._spec
-        self._counts.append((sample.time, 1 if spec.modality == "video" else len(sample.data)))
-        span = sample.time - self._counts[0][0]
+        before = self._counts[-1][1] if self._counts else 0
+        self._counts.append((sample.time, before + (1 if spec.modality == "video" else len(sample.data))))
+        since, first = self._counts[0]
+        span = sample.time - since
         if span < limits.rate:
             return
-        rate = (sum(count for _, count in self._counts) - self._counts[0][1]) / span
+        rate = (self._counts[-1][1] - first) / span
         slow = rate < limits.picture_rate * spec.rate
         wrong = slow if spec.modality == "video" else abs(rate / spec.rate - 1) > limits.sound_rate
         unit = "pictures a second" if spec.modality == "video" else "Hz"
