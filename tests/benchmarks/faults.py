@@ -262,7 +262,8 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
     before, heard = state(), len(room.changes)
 
     def told(modalities: Collection[str] = (modality,)) -> list[str]:
-        wrong = ("lost", "unwell", "unavailable", "failed")
+        # Who leaks is slow before it is ended for it, and would keep what it took.
+        wrong = ("lost",) if fault == "leak" else ("lost", "unwell", "unavailable", "failed")
         found = [c for c in room.changes[heard:] if c.modality in modalities]
         return [f"{c.modality} {c.event}" for c in found if c.event.partition(":")[0] in wrong]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
-from sensemble_sensors.microphone import Microphone
+from sensemble_sensors.microphone import Microphone, _Clock
 from sensemble_sensors.spec import InputSpec
 
 Studio = Any
@@ -30,6 +30,27 @@ def listen(microphone: Microphone, until: float) -> np.ndarray[Any, np.dtype[np.
 def read_on(microphone: Microphone) -> None:
     while True:
         microphone.read(0.5)
+
+
+def test_buffers_that_come_late_do_not_make_the_clock_jump() -> None:
+    clock, rng = _Clock(16000.0), np.random.default_rng(0)
+    # Now and then one is held up for half a second, and those behind it come at once with it.
+    late = (
+        np.maximum.accumulate(np.where(np.arange(400) % 30 == 13, 0.5, 0.0) + np.arange(400) * 0.05)
+        - np.arange(400) * 0.05
+    )
+    ends = 100.0 + 0.05 * np.arange(1, 401)
+    told = [clock.read(800, t) for t in ends + late + rng.uniform(0, 0.01, 400)]
+    assert told == sorted(told)
+    np.testing.assert_allclose(told, ends, atol=0.011)
+
+
+def test_a_pause_of_the_device_is_found_in_the_times_after_it() -> None:
+    clock = _Clock(16000.0)
+    ends = [100.0 + 0.05 * i + (3.0 if i > 100 else 0.0) for i in range(200)]
+    told = [clock.read(800, t) for t in ends]
+    assert told[100] == pytest.approx(ends[100])
+    assert told[-1] == pytest.approx(ends[-1])
 
 
 @pytest.mark.devices

@@ -1,6 +1,8 @@
 """A microphone as a sensor, through PortAudio."""
 
+import math
 import sys
+from collections import deque
 from threading import Lock
 from time import monotonic
 from types import ModuleType
@@ -17,6 +19,7 @@ from sensemble_sensors.spec import InputSpec
 
 _CHUNK = 0.05  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
+_STEADY = 40  # buffers, and so 2 s of sound, of which the one that came soonest tells the time of all
 
 
 class _Stream(Protocol):
@@ -52,6 +55,7 @@ class Microphone:
         self._device = "default" if device is None else str(device)
         self.name = name or f"microphone {self._device}"
         self._rate = 0.0
+        self._clock = _Clock(1.0)
         self._box = Mailbox(_WAITING)
         self._stream: _Stream | None = None
 
@@ -90,7 +94,7 @@ class Microphone:
 
     def _start(self, library: ModuleType, spec: InputSpec) -> None:
         number = self._number(microphones())
-        self._rate, self._box = spec.rate, Mailbox(_WAITING)
+        self._rate, self._box, self._clock = spec.rate, Mailbox(_WAITING), _Clock(spec.rate)
         try:
             self._stream = library.InputStream(
                 samplerate=spec.rate,
@@ -129,14 +133,37 @@ class Microphone:
     def _hear(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
         """Take a buffer, on PortAudio's own thread."""
         now = monotonic()
+        if flags.input_overflow:
+            self._clock = _Clock(self._rate)
         delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
         # Some drivers give no times or wild ones; then the sound counts as heard just now.
-        time = now - (delay if 0 <= delay < 1 else 0.0)
+        time = self._clock.read(count, now - (delay if 0 <= delay < 1 else 0.0))
         wave = np.clip(sound[:, 0], -1, 1)
         self._box.put(Sample("audio", wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:
         self._box.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
+
+
+class _Clock:
+    """Tells when sound was heard, though a busy machine brings its buffers late: it is without holes.
+
+    Args:
+        rate: of the sound, in samples a second (Hz).
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._count = 0  # samples so far
+        self._origins: deque[float] = deque(maxlen=_STEADY)  # when the first was heard, as each buffer has it
+        self._last = -math.inf
+
+    def read(self, count: int, time: float) -> float:
+        """Return when the last of `count` further samples was heard; `time` is when at the latest."""
+        self._count += count
+        self._origins.append(time - self._count / self._rate)
+        self._last = max(self._last, min(self._origins) + self._count / self._rate)
+        return self._last
 
 
 _open: set[Microphone] = set()  # those that listen now
