@@ -1,21 +1,28 @@
-"""Parity measured again from what a bundle holds, and a Core ML package read back."""
+"""Parity measured again with what stands beside a bundle, and a Core ML package read back."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from sensemble_export.errors import ExportError
-from sensemble_export.read_back import Census, census, problems
+from sensemble_export.parity import held_out_of
+from sensemble_export.read_back import Census, census, embedded, problems
 from sensemble_export.readme import readme
+from sensemble_export.targets import Job
 from sensemble_export.verify import verify
+from sensemble_export.worker import build
+from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.manifest import read_manifest
+from sensemble_train.encoders import ENCODERS, EncoderConfig
 
-from .conftest import JOBS, SPECS, Export
+from .conftest import JOBS, SPECS, Export, windows
 
 
 @pytest.fixture
 def copied(exported: Export, tmp_path: Path) -> Path:
+    shutil.copytree(held_out_of(exported.out), tmp_path / "bundle.held_out")
     return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
 
 
@@ -46,12 +53,25 @@ def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
     assert (copied / "README.md").read_text(encoding="utf-8") == readme(read_manifest(path))
 
 
-def test_a_bundle_without_windows_cannot_be_verified(copied: Path) -> None:
+def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
+    shutil.rmtree(held_out_of(copied))
+    with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
+        next(verify(copied))
+
+
+def test_windows_of_another_export_are_refused(copied: Path) -> None:
+    path = held_out_of(copied) / "text.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(BundleCorruptError, match=r"held_out/text\.safetensors: altered"):
+        next(verify(copied))
+
+
+def test_a_bundle_of_an_older_version_cannot_be_verified(copied: Path) -> None:
     path = copied / "manifest.json"
     raw = json.loads(path.read_text(encoding="utf-8"))
     raw["held_out"] = {}
     path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"holds no held-out windows.*export it again"):
+    with pytest.raises(ExportError, match=r"has no held-out windows.*export it again"):
         next(verify(copied))
 
 
@@ -65,22 +85,48 @@ def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: E
     assert video.takes == {"window": ("float32", SPECS["video"].shape)}
     assert text.gives == video.gives == {"embedding": ("float32", (1, 128))}
     assert set(text.weights) == {"palette-6bit"}
-    mlp = 2 * 32 * 128
-    assert video.weights["float16"] == mlp  # the layers that were to stay float
-    assert video.weights["int8"] > mlp
+    assert video.weights["float16"] == pytest.approx(2 * 128 * 512, rel=0.01)  # what stays float, and biases
+    assert video.weights["int8"] > 65_000
     assert text.operations["gather"] == 1
     assert text.operations["softmax"] == video.operations["softmax"] == 1
 
 
 def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) -> None:
     found = package(exported, "text")
-    good = ("int32", (1, 8), 128, "palette-6bit")
-    assert list(problems(found, *good)) == []
+    takes, gives, scheme = ("int32", (1, 8)), ("float32", (1, 128)), "palette-6bit"
+    assert list(problems(found, takes, gives, scheme)) == []
     for bad, says in (
-        (("int64", (1, 8), 128, "palette-6bit"), "it takes"),
-        (("int32", (1, 9), 128, "palette-6bit"), "it takes"),
-        (("int32", (1, 8), 64, "palette-6bit"), "it gives"),
-        (("int32", (1, 8), 128, "int8-weights"), "its weights are"),
-        (("int32", (1, 8), 128, "fp16"), "its weights are"),
+        ((("int64", (1, 8)), gives, scheme), "it takes"),
+        ((("int32", (1, 9)), gives, scheme), "it takes"),
+        ((takes, ("float32", (1, 64)), scheme), "it gives"),
+        ((takes, gives, "int8-weights"), "its weights are"),
+        ((takes, gives, "fp16"), "its weights are"),
     ):
         assert next(problems(found, *bad)).startswith(says)
+    video, gives = package(exported, "video"), ("float32", (1, 128))
+    frames = ("float32", SPECS["video"].shape)
+    assert list(problems(video, frames, gives, "int8-weights", mixed=True)) == []
+    assert next(problems(video, frames, gives, "int8-weights")).startswith("most of its weights are not int8")
+
+
+def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> None:
+    text = embedded(exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path)
+    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
+    assert text.gives == {"embedding": ("float16", (1, 128))}
+    assert set(text.weights) == {"float16"}
+    assert "float32" not in text.computes
+
+
+def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
+    encoder = ENCODERS["audio"](SPECS["audio"], tiny).eval()
+    job = Job("audio", "coreml", "fp16")
+    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
+    found = census(tmp_path / job.file)
+    assert found.takes == {"window": ("float32", SPECS["audio"].shape)}
+    front = sum(buffer.numel() for buffer in encoder.log_mel.buffers())
+    assert 0.25 * front < found.weights["float32"] <= front
+    assert found.operations["log"] == 1
+    assert found.operations["softmax"] == 1
+    assert min(found.computes["float32"], found.computes["float16"]) > 20

@@ -18,29 +18,64 @@ class Target:
         schemes: what it can be quantized to; the first is float.
         default: the one taken where none is chosen, but see `default`.
         suffix: of the file or folder.
+        tools: packages, beside torch, whose version decides what is made.
         mixes: whether some layers can stay float while others are quantized.
+        bits: that an int8 weight uses.
+        differs: what in its bytes is not the same each time; None: nothing.
     """
 
     schemes: tuple[Scheme, ...]
     default: Scheme
     suffix: str
+    tools: tuple[str, ...]
     mixes: bool = True
+    bits: int = 8
+    differs: str | None = None
 
 
 TARGETS = {
     "executorch-xnnpack": Target(
-        ("fp32", "int8-dynamic", "int8-static", "int4-weights"), "int8-dynamic", ".pte"
+        ("fp32", "int8-dynamic", "int8-static", "int4-weights"),
+        "int8-dynamic",
+        ".pte",
+        ("executorch", "torchao"),
     ),
-    "onnx": Target(("fp32", "int8-dynamic", "int8-static"), "int8-dynamic", ".onnx"),
+    "onnx": Target(
+        ("fp32", "int8-dynamic", "int8-static"),
+        "int8-dynamic",
+        ".onnx",
+        ("onnx", "onnxruntime", "onnxscript"),
+        bits=7,  # sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI
+    ),
     "coreml": Target(
-        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"), "int8-weights", ".mlpackage"
+        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"),
+        "int8-weights",
+        ".mlpackage",
+        ("coremltools",),
     ),
-    "executorch-coreml": Target(("fp32", "fp16"), "fp16", ".pte", mixes=False),
+    "executorch-coreml": Target(
+        ("fp32", "fp16"),
+        "fp16",
+        ".pte",
+        ("executorch", "coremltools"),
+        mixes=False,
+        differs="the Core ML package inside has random names and the date",
+    ),
 }
 """By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well.
 
 ExecuTorch's delegate quantizes every constant, a log-mel's too, so for `executorch-coreml` nothing is int8.
 """
+
+INT4_GROUP = 32
+"""Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
+INT4_LEAST = 2**16
+"""Weights from which a linear layer is int4 in `int4-weights`; smaller ones would save less than 32 kB."""
+
+
+def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
+    """Say whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
+    return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
 
 
 @dataclass(frozen=True, slots=True)
