@@ -7,7 +7,7 @@ from sensemble_train.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.data import Source
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Model
-from sensemble_train.presets import Objective
+from sensemble_train.presets import Pretraining
 from sensemble_train.schedule import Optimization
 from sensemble_train.trainer import Loop, fit
 
@@ -21,7 +21,7 @@ class PretrainConfig(Optimization):
         mae: what masked autoencoding masks, and its decoder.
     """
 
-    objective: Objective = "contrastive"
+    objective: Pretraining = "contrastive"
     mae: MAEConfig = field(default_factory=MAEConfig)
 
     steps: int = 240
