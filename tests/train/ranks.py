@@ -30,7 +30,7 @@ from sensemble_train.trainer import Loop, alone, fit
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
-STEPS, KILLS = 6, 4
+STEPS, KILLS = 4, 4
 
 
 @dataclass(frozen=True)
