@@ -112,7 +112,7 @@ def small_mae(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
 
     As deep as `small`, and with as many tokens of a film, so that two cores train them in minutes too.
     """
-    shape = EncoderConfig(width=128, depth=2, heads=4, embedding=128, project=False, spread=False)
+    shape = EncoderConfig(width=128, depth=2, heads=4, embedding=128, project=False)
     configs = {
         "audio": replace(shape, sinusoidal=True),
         "text": replace(shape, sinusoidal=True, vocabulary=512),
