@@ -24,6 +24,7 @@ from sensemble_train.methods import METHODS
 from sensemble_train.runs import Matrix, read_matrix
 from sensemble_train.steplog import read_losses
 
+BASELINE, OURS = "finetune", "masd+wiseft"
 COLUMNS = ("P", "R", "P missing", "R missing", "P added", "R added", "P transfer", "R transfer")
 ENDS = 20  # steps over which the first and the last loss are means
 
@@ -92,6 +93,11 @@ def pattern(console: Console, experiment: str, matrices: Sequence[Matrix]) -> No
             pairs = zip(column(matrices, ours, name), column(matrices, than, name), strict=True)
             gains = ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs)
             console.print(f"{experiment}: {claim}, {name}: {gains}")
+    for name in ("P", "R", "P transfer"):
+        pairs = zip(column(matrices, OURS, name), column(matrices, BASELINE, name), strict=True)
+        console.print(
+            f"{experiment}: {OURS} over {BASELINE}, {name}: {', '.join(f'{a / b:.2f}' for a, b in pairs)}"
+        )
 
 
 def compare(console: Console, contrastive: Sequence[Matrix], mae: Sequence[Matrix]) -> None:
