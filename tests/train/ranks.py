@@ -1,16 +1,21 @@
 """What `test_trainer.py` starts in processes of their own: a few steps of a tiny model, on one rank or more.
 
     python -m torch.distributed.run --nproc-per-node 2 -m tests.train.ranks '[{"folder": ...}, ...]'
+    python -m tests.train.ranks '[{"folder": ...}]' 7
 
-Prints the losses of each job in turn, as rank 0 logged them.
+prints the losses of each job in turn, as rank 0 logged them; with a seed, every job is killed again and again
+at moments drawn from it, before it may end.
 """
 
 import json
 import os
+import random
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter, sleep
 
 import torch
 from sensemble_train.contrastive import Contrastive
@@ -21,22 +26,26 @@ from sensemble_train.model import Model
 from sensemble_train.parallel import ScaleConfig, World, join
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
-from sensemble_train.trainer import Loop, fit
+from sensemble_train.trainer import Loop, alone, fit
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
-STEPS = 6
+STEPS, KILLS = 4, 4
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training loop of `STEPS` steps; killed at the beginning of step `kill`, if there is one."""
+    """A training loop of `STEPS` steps; it ends behind step `stop`, if there is one."""
 
     folder: str
     objective: str = "contrastive"
     scale: dict[str, object] = field(default_factory=dict)
     drop_path: float = 0.0
-    kill: int = -1
+    stop: int = -1
+
+
+class StoppedError(Exception):
+    """As if the process had died."""
 
 
 def examples(count: int = 21) -> Clips:
@@ -54,25 +63,47 @@ def train(job: Job, world: World) -> list[float]:
     settings = Optimization(steps=STEPS, batch=8, learning_rate=1e-2, warmup=2, clip=1.0)
 
     def progress(done: int, _steps: int) -> None:
-        if done == job.kill:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if done == job.stop:
+            raise StoppedError
 
     loop = Loop(Path(job.folder), 3, ScaleConfig(**job.scale), world, progress=progress)  # type: ignore[arg-type]
-    if job.objective == "contrastive":
-        fit(Contrastive(model), [examples()], settings, loop)
-    elif job.objective == "mae":
-        shared = Model(replace(model.description, shared=1), model.tokenizer)
-        fit(MAE(shared, MAEConfig(width=16, depth=1, heads=2)), [examples()], settings, loop)
-    else:
-        sources = [examples().having(("video",)), examples().having(model.modalities)]
-        fit(Task(model, ("video",), 0.5), sources, settings, loop)
+    with suppress(StoppedError):
+        if job.objective == "contrastive":
+            fit(Contrastive(model), [examples()], settings, loop)
+        elif job.objective == "mae":
+            shared = Model(replace(model.description, shared=1), model.tokenizer)
+            fit(MAE(shared, MAEConfig(width=16, depth=1, heads=2)), [examples()], settings, loop)
+        else:
+            sources = [examples().having(("video",)), examples().having(model.modalities)]
+            fit(Task(model, ("video",), 0.5), sources, settings, loop)
     world.barrier()
     return read_losses(Path(job.folder))
+
+
+def kill_at_random(job: Job, draw: random.Random) -> None:
+    """Start the job `KILLS` times and kill it while it computes, logs or saves; then let it end."""
+    whole = replace(job, folder=f"{job.folder}-timed")
+    seconds = 0.0
+    for number in range(KILLS + 2):
+        begun = perf_counter()
+        child = os.fork()  # imports nothing again
+        if not child:
+            train(job if number else whole, alone())
+            os._exit(0)
+        if 0 < number <= KILLS:
+            sleep(draw.uniform(0, seconds))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert 0 < number <= KILLS or status == 0
+        seconds = seconds or perf_counter() - begun
 
 
 def main() -> None:
     torch.set_num_threads(1)
     jobs = [Job(**job) for job in json.loads(sys.argv[1])]
+    for seed in sys.argv[2:]:
+        for job in jobs:
+            kill_at_random(job, random.Random(int(seed)))  # noqa: S311 - no secret
     with join() as world:
         found = [train(job, world) for job in jobs]
     if world.rank == 0:

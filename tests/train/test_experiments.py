@@ -1,13 +1,16 @@
 """The named experiments are the paper's, and survive their own file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_train.config import claim, read_config
 from sensemble_train.experiments import EXPERIMENTS, audioset_contrastive, audioset_mae
-from sensemble_train.schedule import Optimization
+from sensemble_train.schedule import Optimization, optimizer
+from torch import nn
 
 AUDIOSET, LABELLED = 1_743_790, 18_649  # App. B
 
@@ -19,6 +22,39 @@ def test_audioset_takes_the_papers_steps() -> None:
     assert mae.pretrain.length(AUDIOSET) // 1000 == 435
     assert contrastive.finetune.length(LABELLED) == 30 * (LABELLED // 128)
     assert mae.finetune.length(LABELLED) == 60 * (LABELLED // 64)
+
+
+TABLE_7 = {  # learning rate, global batch, warm-up, epochs
+    "pretrain": {"contrastive": (8e-4, 1024, 1000, 32), "mae": (8e-4, 1024, 2000, 256)},
+    "probe": {"contrastive": (1e-2, 256, 200, 360), "mae": (1e-2, 128, 200, 360)},
+    "finetune": {"contrastive": (1e-4, 128, 1000, 30), "mae": (1e-4, 64, 2000, 60)},
+}
+
+
+@pytest.mark.parametrize("stage", TABLE_7)
+@pytest.mark.parametrize("name", ["audioset_contrastive", "audioset_mae", "kinetics", "imagenet_captions"])
+def test_every_experiment_of_the_paper_has_table_7s_values(name: str, stage: str) -> None:
+    config = EXPERIMENTS[name]("")
+    settings = getattr(config, stage)
+    rate, batch, warmup, epochs = TABLE_7[stage][config.pretrain.objective]
+    if stage == "pretrain" and name in {"kinetics", "imagenet_captions"}:
+        epochs = 0  # they begin with encoders that are pretrained already (Sec. 5)
+    assert (settings.learning_rate, settings.batch, settings.warmup) == (rate, batch, warmup)
+    assert (settings.steps, settings.epochs) == (0, epochs)
+    assert not settings.decay_vectors
+
+
+def test_gains_biases_and_the_temperature_decay_only_where_they_are_asked_to() -> None:
+    module = nn.ModuleDict({"linear": nn.Linear(4, 3), "norm": nn.LayerNorm(3)})
+    module.register_parameter("log_scale", nn.Parameter(torch.zeros(1)))
+    module.register_parameter("token", nn.Parameter(torch.zeros(1, 1, 3)))
+    settings = Optimization(batch=1, learning_rate=0.1, weight_decay=0.5)
+    (group,) = optimizer(module.parameters(), settings).param_groups
+    assert (len(group["params"]), group["weight_decay"]) == (6, 0.5)
+    groups = optimizer(module.parameters(), replace(settings, decay_vectors=False)).param_groups
+    decayed = {group["weight_decay"]: group["params"] for group in groups}
+    assert decayed[0.5] == [module["linear"].weight]
+    assert len(decayed[0.0]) == 5
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

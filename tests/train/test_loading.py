@@ -3,6 +3,7 @@
 import logging
 import tarfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ import torch
 from sensemble_sensors import shards
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import Sampling
+from sensemble_sensors.media import PLAIN, Sampling
 from sensemble_train.data import Clips, decode
 from sensemble_train.loading import ClipDataset, collate
-from sensemble_train.packing import Packed
+from sensemble_train.packing import pack
+from sensemble_train.streaming import Streamed
 from sensemble_train.tokens import train_tokenizer
 from torch.utils.data import DataLoader
 
-from .tiny import SPECS, Line, dark_and_bright, write_index
+from .tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
 
 LABELS = ("bright", "dark")
 TOKENIZER = train_tokenizer(["a dark one", "a bright one"], 300)
@@ -32,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dataset(folder: Path, split: str = "train", **options: object) -> ClipDataset:
     examples = read_dataset(folder).split(split)
-    return ClipDataset(examples, SPECS, TOKENIZER, LABELS, "multi-class", **options)  # type: ignore[arg-type]
+    return ClipDataset(pack(examples), SPECS, TOKENIZER, LABELS, "multi-class", **options)  # type: ignore[arg-type]
 
 
 def assert_same(one: Clips, other: Clips) -> None:
@@ -45,7 +47,7 @@ def test_rows_that_fill_the_window_are_those_of_decode(folder: Path) -> None:
     # Cut to the window, so that its middle is its beginning.
     cut = [replace(example, start=0.1, end=0.2) for example in read_dataset(folder).split("train")]
     whole = decode(cut, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None)
-    rows = ClipDataset(cut, SPECS, TOKENIZER, LABELS, "multi-class")
+    rows = ClipDataset(pack(cut), SPECS, TOKENIZER, LABELS, "multi-class")
     assert_same(collate([rows[i] for i in range(len(rows))]), whole)
     assert not all(whole.present["audio"])
 
@@ -97,31 +99,59 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     lines: list[Line] = [{"split": "train", "labels": ["dark"], "video": name} for name in names]
     write_index(tmp_path, lines)
     strict = dataset(tmp_path)
-    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): .*noise\.mkv: cannot be decoded"):
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
         strict[1]
     lenient = dataset(tmp_path, skip_bad=True)
     with caplog.at_level(logging.WARNING):
         assert_same(lenient[1, 7], lenient[2, 7])
         assert not any(rows.any() for rows in lenient[1].present.values())
     assert "skipped index.jsonl:2 ('1')" in caplog.text
+    assert [lenient[i, 7].skipped for i in range(3)] == [0, 1, 0]
+    assert collate([lenient[1, 7], lenient[1, 8]]).skipped == 2
+    everything = partial(
+        decode, read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
+    )
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
+        everything()
+    whole = everything(skip_bad=True)
+    assert whole.skipped == 1
+    assert whole.present["video"].tolist() == [True, False, True]
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
     with pytest.raises(BadDataError, match="nor could"):
         dataset(bad, skip_bad=True)[0, 0]
 
 
+def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path: Path) -> None:
+    (tmp_path / "noise.mkv").write_bytes(b"noise" * 99)
+    folder = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
+    description = tiny_model(labels=2).description
+    source = Streamed(
+        pack(read_dataset(folder).examples), replace(description, labels=LABELS), TOKENIZER, PLAIN, 0, False
+    )
+    with pytest.raises(BadDataError) as caught:
+        next(source.load([[0]], torch.device("cpu"), workers=1, step=0))
+    text = str(caught.value)
+    assert text.startswith("index.jsonl:1 ('0'): video: ")
+    assert text.endswith("; mend it, or delete its line")
+    assert "\n" not in text
+
+
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:
     with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of the 1 classes"):
-        ClipDataset(read_dataset(folder).split("train"), SPECS, TOKENIZER, ("dark",), "multi-class")
+        ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, ("dark",), "multi-class")
     unlabelled = dataset(folder, "pretrain")
     assert collate([unlabelled[0], unlabelled[1]]).targets is None
-    several = ClipDataset(read_dataset(folder).split("train"), SPECS, TOKENIZER, LABELS, "multi-label")
+    several = ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, LABELS, "multi-label")
     np.testing.assert_array_equal(collate([several[0], several[1]]).targets, [[0, 1], [1, 0]])
 
 
 def test_packed_examples_are_the_same_examples(folder: Path) -> None:
     examples = read_dataset(folder).examples
-    packed = Packed(examples)
-    assert [packed[i] for i in range(len(packed))] == list(examples)
+    packed = pack(examples)
+    assert list(packed) == list(examples)
     assert packed[-1] == examples[-1]
+    few = packed.take(np.array([3, 0]))
+    assert [few[0], few[1]] == [examples[3], examples[0]]
+    assert [m for m, there in few.present.items() if there[0]] == list(examples[3].modalities)
     with pytest.raises(IndexError):
         packed[len(examples)]

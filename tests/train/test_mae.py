@@ -13,6 +13,7 @@ from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Description, Model, load_model, save_model
 from sensemble_train.parallel import ScaleConfig
 from sensemble_train.presets import clip_b16, mae_b16, small_mae, vit_b16
+from sensemble_train.pretrain import PretrainConfig, pretrain
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import Loop, fit
@@ -164,6 +165,24 @@ def test_reconstruction_falls_and_the_encoders_are_a_model(tmp_path: Path) -> No
         embeddings = again.encoders[m](x[:4])
         assert embeddings.shape == (4, 128)
         torch.testing.assert_close(embeddings, model.eval().encoders[m](x[:4]))
+
+
+def test_embeddings_are_centred_when_pretraining_ends(tmp_path: Path) -> None:
+    whole = tiny_model(replace(MASKED, spread=True))
+    model = Model(replace(whole.description, shared=1), whole.tokenizer).eval()
+    batch = features(tiny_mae(), 40)
+    batch.present["audio"][::3] = False
+    batch.inputs["audio"][::3] = 9.0  # which no statistic should see
+    config = PretrainConfig(objective="mae", mae=SMALL, steps=2, batch=8)
+    trained = pretrain(model, batch, config, Loop(tmp_path, 0))
+    for m, x in batch.inputs.items():
+        there = x[batch.present[m]]
+        means = [
+            each.encoders[m].encode(there).mean(dim=0).norm().item()  # type: ignore[operator]
+            for each in (model, trained)
+        ]
+        assert means[0] > 0.7
+        assert means[1] < 0.2
 
 
 def test_an_interrupted_run_goes_on_with_the_same_masks(tmp_path: Path) -> None:

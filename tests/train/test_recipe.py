@@ -12,6 +12,7 @@ import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.errors import BadDataError
 from sensemble_train import recipe
 from sensemble_train.config import Config
 from sensemble_train.errors import ConfigurationError
@@ -233,6 +234,46 @@ def test_the_other_experiments_give_whole_matrices(
     assert set(matrix) == set(recipe.methods(config))
     assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
     assert ("finetune_everything" in matrix) == config.everything
+
+
+def test_what_is_distilled_on_may_come_from_another_dataset(
+    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    """As Kinetics' from AudioSet (Sec. 5): examples that have every modality, without their labels."""
+    config, out, matrix = run
+    lines = dark_and_bright(tmp_path, pretrain=6, train=0, evaluation=0)
+    write_index(tmp_path, [{**line, "labels": ["none of the classes"]} for line in lines])
+    other = replace(config, distill_data=str(tmp_path), train_modalities=("video",))
+    found = recipe.run(other, tmp_path / "run", quiet)
+    same = "linear_probe", "finetune", "wiseft"
+    assert all(found[method]["video"] == matrix[method]["video"] for method in same)
+    ours, theirs = (read_losses(folder / "models" / "masd" / "video") for folder in (tmp_path / "run", out))
+    assert ours != theirs
+    with pytest.raises(ConfigurationError, match="--held-out 0 to take it from the other dataset"):
+        recipe.run(replace(other, held_out=0.2), tmp_path / "both", quiet)
+    write_index(tmp_path, [line for line in lines if len(line) == 4])
+    with pytest.raises(ConfigurationError, match="0 unlabelled examples have all of audio\\+text\\+video"):
+        recipe.run(other, tmp_path / "few", quiet)
+
+
+def test_bad_examples_are_left_out_and_told_only_when_asked(
+    clips: tuple[Path, list[Line]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, lines = clips
+    write_index(link(folder, tmp_path), lines)
+    (tmp_path / "pretrain0.mkv").write_bytes(b"noise")
+    with (tmp_path / "index.jsonl").open("a", encoding="utf-8") as file:
+        file.write("no JSON\n")
+    config = config_for(tmp_path, "video")
+    with pytest.raises(BadDataError, match=r"index\.jsonl:17: not JSON"):
+        recipe.run(config, tmp_path / "run", quiet)
+    recipe.run(replace(config, skip_bad=True), tmp_path / "kept", quiet)
+    assert "skipped 1 of 8 examples of pretrain" in caplog.text
+    assert "index.jsonl:17: not JSON" in caplog.text
+    streamed = replace(config, skip_bad=True, stream=True)
+    recipe.run(streamed, tmp_path / "streamed", quiet)
+    log = (tmp_path / "streamed" / "pretrained" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["skipped"] for line in log] == [1, 1]
 
 
 def test_labels_of_pretraining_that_nothing_else_has_cannot_be_used(

@@ -13,13 +13,19 @@ from sensemble_train.config import Config
 from sensemble_train.contrastive import LOG_SCALE
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.model import Description, Model, load_model
+from sensemble_train.parallel import World
 from sensemble_train.tokens import train_tokenizer
 
 _PAPERS = {"vit_b16": presets.vit_b16, "clip_b16": presets.clip_b16, "mae_b16": presets.mae_b16}
 
 
-def new_model(config: Config, dataset: Dataset) -> tuple[Model, float]:
+def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, float]:
     """Make the model that `config` describes for `dataset`; draws from torch's global generator.
+
+    Args:
+        config: says which.
+        dataset: gives the labels, the derived shapes, and the captions that a tokenizer learns from.
+        world: its first rank trains the tokenizer, for all.
 
     Returns:
         The model, and the logarithm of the inverse temperature with which contrastive learning begins.
@@ -31,7 +37,7 @@ def new_model(config: Config, dataset: Dataset) -> tuple[Model, float]:
     if config.initialize and Path(config.initialize).is_dir():
         return _of_another_run(Path(config.initialize), presets.describe(dataset)), LOG_SCALE
     description = _description(config, dataset)
-    model = Model(description, _tokenizer(config, description, dataset))
+    model = Model(description, _tokenizer(config, description, dataset, world))
     if not config.initialize:
         return model, LOG_SCALE
     return model, initialize(model, read_clip(Path(config.initialize)))
@@ -45,7 +51,7 @@ def _description(config: Config, dataset: Dataset) -> Description:
     return _PAPERS[config.model](found.labels, tuple(found.specs), found.task, 1 if still else 8)
 
 
-def _tokenizer(config: Config, description: Description, dataset: Dataset) -> Tokenizer | None:
+def _tokenizer(config: Config, description: Description, dataset: Dataset, world: World) -> Tokenizer | None:
     if "text" not in description.specs:
         return None
     length = description.specs["text"].shape[1]
@@ -55,9 +61,13 @@ def _tokenizer(config: Config, description: Description, dataset: Dataset) -> To
                 "--merges: clip_b16 reads captions as CLIP does; give OpenAI's bpe_simple_vocab_16e6.txt.gz"
             )
         return clip_tokenizer(Path(config.merges), length)
-    examples = dataset.split("pretrain") or dataset.split("train")
-    captions = [e.text for e in examples if e.text is not None]
-    return train_tokenizer(captions, description.configs["text"].vocabulary)
+
+    def learn() -> str:
+        examples = dataset.split("pretrain") or dataset.split("train")
+        captions = [e.text for e in examples if e.text is not None]
+        return train_tokenizer(captions, description.configs["text"].vocabulary).to_str()
+
+    return Tokenizer.from_str(world.first(learn))
 
 
 def _of_another_run(folder: Path, wanted: Description) -> Model:

@@ -64,10 +64,10 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
     Raises:
         CheckpointError: it cannot be read, or is one of another model.
     """
-    steps = [int(m[1]) for path in folder.glob("step-*") if (m := re.fullmatch(r"step-(\d+)", path.name))]
-    if not steps:
+    step = world.first(lambda: _last(folder))  # a shared disk may show the ranks different ones
+    if not step:
         return 0
-    path = folder / f"step-{max(steps)}"
+    path = folder / f"step-{step}"
     tensors, model, state = _tensors(module, optimizer)
     try:
         with _quiet():
@@ -83,7 +83,13 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
         for parameter, values in state["state"].items()
     }
     set_state_dict(module, optimizer, model_state_dict=model, optim_state_dict={**state, "state": moments})
-    return max(steps)
+    return step
+
+
+def _last(folder: Path) -> int:
+    """Return the step of the last checkpoint, or 0."""
+    names = [re.fullmatch(r"step-(\d+)", path.name) for path in folder.glob("step-*")]
+    return max((int(found[1]) for found in names if found), default=0)
 
 
 _State = dict[str, Any]

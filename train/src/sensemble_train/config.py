@@ -29,13 +29,16 @@ class Config:
         merges: OpenAI's merges, by which `clip_b16` reads captions.
         stream: decode examples whenever they are needed, instead of keeping them all in memory.
         sampling: how a window is taken out of a longer example, where they are streamed.
-        skip_bad: log an example that cannot be decoded and take the next, where they are streamed.
+        skip_bad: log a line of the index that is bad, or an example that cannot be decoded, and leave it out;
+            where examples are streamed, the next one takes its place.
         augment: what is changed at random in training (App. E).
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
         distill: at most how many unlabelled examples make D_SD. As many as `digits` has: a student that sees
             few learns them by heart.
         held_out: the share of the labelled examples that make D_SD instead, and are not labelled then
             (Sec. 5, Kinetics); 0 to take D_SD from pretraining's.
+        distill_data: the folder of another dataset, from whose unlabelled examples D_SD is drawn, as that of
+            Kinetics from AudioSet's (Sec. 5); empty to take it from `data`.
         pretrain: pretraining; of no length to leave it out.
         probe: the linear probe.
         finetune: finetuning and MASD.
@@ -55,6 +58,7 @@ class Config:
     everything: bool = False
     distill: int = 2700
     held_out: float = 0.0
+    distill_data: str = ""
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)

@@ -1,5 +1,6 @@
 """Examples decoded into tensors: what the recipe trains on when the data fits in memory."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,13 +9,16 @@ from typing import Protocol, Self
 
 import torch
 from sensemble_runtime.text import tokenize
-from sensemble_sensors.dataset import Example
+from sensemble_sensors.dataset import MEDIA, Example
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import window
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
 
-Progress = Callable[[int, int], None]
+from sensemble_train.progress import Progress
+
+LOG = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -23,10 +27,6 @@ class Source(Protocol):
     @property
     def raw(self) -> bool:
         """Whether what it loads are sensors' tensors, which the encoders' front ends have yet to see."""
-
-    @property
-    def present(self) -> dict[str, Tensor]:
-        """Modality -> bool [N], which examples have it."""
 
     @property
     def targets(self) -> Tensor | None:
@@ -57,11 +57,13 @@ class Clips:
         inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
         present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
         targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
+        skipped: how many bad examples were passed over to come to these.
     """
 
     inputs: dict[str, Tensor]
     present: dict[str, Tensor]
     targets: Tensor | None
+    skipped: int = 0
 
     @property
     def raw(self) -> bool:
@@ -87,18 +89,18 @@ class Clips:
 
     def pin_memory(self) -> "Clips":
         """Return the examples in memory from which a GPU reads by itself; a DataLoader asks for it."""
-        return Clips(
-            {m: x.pin_memory() for m, x in self.inputs.items()},
-            {m: rows.pin_memory() for m, rows in self.present.items()},
-            None if self.targets is None else self.targets.pin_memory(),
-        )
+        return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Clips":
         """Return the examples on `device`."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Clips":
         return Clips(
-            {m: x.to(device, non_blocking=True) for m, x in self.inputs.items()},
-            {m: rows.to(device, non_blocking=True) for m, rows in self.present.items()},
-            None if self.targets is None else self.targets.to(device, non_blocking=True),
+            {m: change(x) for m, x in self.inputs.items()},
+            {m: change(rows) for m, rows in self.present.items()},
+            None if self.targets is None else change(self.targets),
+            self.skipped,
         )
 
     def load(
@@ -116,6 +118,8 @@ def decode(
     labels: Sequence[str],
     task: str,
     progress: Progress,
+    *,
+    skip_bad: bool = False,
 ) -> Clips:
     """Decode the first window of every example.
 
@@ -126,43 +130,65 @@ def decode(
         labels: the class names; an example without labels makes `targets` None.
         task: `multi-class` or `multi-label`.
         progress: called with (examples done, examples in all).
+        skip_bad: log a warning that names an example that cannot be decoded, and give a row in which nothing
+            is present, instead of raising.
 
     Raises:
-        BadDataError: a file cannot be decoded.
+        BadDataError: a file cannot be decoded; names the example, its line and the file.
     """
     count = len(examples)
     kinds = {"uint8": torch.uint8, "float32": torch.float32, "int64": torch.int64}
     inputs = {m: torch.zeros(count, *spec.shape[1:], dtype=kinds[spec.dtype]) for m, spec in specs.items()}
     present = {m: torch.zeros(count, dtype=torch.bool) for m in specs}
 
-    def one(i: int) -> None:
+    def one(i: int) -> bool:
         example = examples[i]
+        rows: dict[str, Tensor] = {}
         for modality in example.modalities:
             spec = specs.get(modality)
             if spec is None:
                 continue
             if modality == "text":
                 assert tokenizer is not None  # noqa: S101 - part of the contract above
-                rows = torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
-            else:
-                rows = torch.from_numpy(window(example, spec))
-            inputs[modality][i] = rows[0]
+                rows[modality] = torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
+                continue
+            try:
+                rows[modality] = torch.from_numpy(window(example, spec))
+            except BadDataError as error:
+                if not skip_bad:
+                    raise bad(example, error) from error
+                LOG.warning("skipped %s", bad(example, error))
+                return False
+        for modality, row in rows.items():
+            inputs[modality][i] = row[0]
             present[modality][i] = True
+        return True
 
+    good = 0
     with ThreadPoolExecutor(cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(one, range(count)), start=1):
+        for done, was_good in enumerate(pool.map(one, range(count)), start=1):
+            good += was_good
             progress(done, count)
-    return Clips(inputs, present, targets(examples, labels, task))
+    return Clips(inputs, present, targets(examples, labels, task), count - good)
 
 
-def targets(examples: Sequence[Example], labels: Sequence[str], task: str) -> Tensor | None:
+def bad(example: Example, error: BadDataError) -> BadDataError:
+    """Return `error` as one line that also names the example, its line, the field and the remedy."""
+    files = {kind: getattr(example, kind) for kind in MEDIA}
+    named = [kind for kind, path in files.items() if path is not None and str(error).startswith(f"{path}:")]
+    reason = ": ".join([*named, str(error)])
+    return BadDataError(f"index.jsonl:{example.line} ({example.id!r}): {reason}; mend it, or delete its line")
+
+
+def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
     """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has none."""
-    if not all(example.labels for example in examples):
+    found = [example.labels for example in examples]
+    if not all(found):
         return None
     index = {label: i for i, label in enumerate(labels)}
     if task == "multi-class":
-        return torch.tensor([index[example.labels[0]] for example in examples])
-    hot = torch.zeros(len(examples), len(labels))
-    for row, example in enumerate(examples):
-        hot[row, [index[label] for label in example.labels]] = 1.0
+        return torch.tensor([index[names[0]] for names in found])
+    hot = torch.zeros(len(found), len(labels))
+    for row, names in enumerate(found):
+        hot[row, [index[label] for label in names]] = 1.0
     return hot

@@ -1,10 +1,12 @@
 """The score of every subset of modalities, each modality encoded once (paper, Sec. 3.1 and App. F)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
+from sensemble_runtime import subsets
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.scores import score
-from sensemble_runtime.subsets import name, subsets
 
 from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
@@ -14,31 +16,45 @@ _BATCH = 256  # examples, where micro-batches are not smaller
 
 
 @torch.no_grad()
-def embed(model: Model, source: Source, loop: Loop) -> Clips:
+def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
     """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
 
+    Args:
+        models: by names of the caller's choice; of one description, for an example is decoded once for all.
+        source: the examples.
+        loop: how and where.
+
     Returns:
-        All examples, on every rank's CPU: embeddings float32 [N, d] in place of the inputs.
+        All examples, on every rank's CPU, as each model sees them: embeddings float32 [N, d] in place of the
+        inputs.
     """
-    world = loop.world
-    model.eval().to(world.device)
+    world, device = loop.world, loop.world.device
     rows = [part.tolist() for part in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)][
         world.rank :: world.size
     ]
+    first = next(iter(models.values()))
     found = {
-        m: torch.zeros(len(source), model.head.in_features, device=world.device) for m in model.modalities
+        name: {m: torch.zeros(len(source), model.head.in_features, device=device) for m in model.modalities}
+        for name, model in models.items()
     }
-    present = {m: torch.zeros(len(source), device=world.device) for m in model.modalities}
+    present = {m: torch.zeros(len(source), device=device) for m in first.modalities}
+    for model in models.values():
+        model.eval().to(device)
     done = 0
-    for part, clips in zip(rows, source.load(rows, world.device, loop.scale.workers), strict=True):
-        for m, features in (model.front(clips) if source.raw else clips).inputs.items():
-            found[m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
+    for part, clips in zip(rows, source.load(rows, device, loop.scale.workers), strict=True):
+        for m, features in (first.front(clips) if source.raw else clips).inputs.items():
+            for name, model in models.items():
+                found[name][m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
             present[m][part] = clips.present[m].float()
         done += len(part)
         loop.progress(done, sum(map(len, rows)))
-    embeddings = {m: world.sum(values).cpu() for m, values in found.items()}
-    model.cpu()
-    return Clips(embeddings, {m: world.sum(rows).cpu().bool() for m, rows in present.items()}, source.targets)
+    for model in models.values():
+        model.cpu()
+    there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
+    return {
+        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, source.targets)
+        for name, embedded in found.items()
+    }
 
 
 @torch.no_grad()
@@ -55,9 +71,9 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     row = {}
-    for subset, representation in zip(subsets(names), pooled, strict=True):
+    for subset, representation in zip(subsets.subsets(names), pooled, strict=True):
         has = torch.stack([embedded.present[m] for m in subset]).all(dim=0)
         if has.any():
             logits = model.head(representation[has]).numpy()
-            row[name(subset)] = score(logits, embedded.targets[has].numpy(), model.description.task)
+            row[subsets.name(subset)] = score(logits, embedded.targets[has].numpy(), model.description.task)
     return row

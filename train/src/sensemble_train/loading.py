@@ -1,6 +1,5 @@
 """Examples decoded as they are needed, for data that does not fit in memory."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,10 +15,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sensemble_train.data import Clips, targets
+from sensemble_train.data import LOG, Clips, bad, targets
 from sensemble_train.packing import Packed
 
-_LOG = logging.getLogger(__name__)
 _BAD_IN_A_ROW = 100  # unreadable examples one after another: that is no longer a few bad files
 
 Key = int | tuple[int, int]
@@ -49,7 +47,7 @@ class ClipDataset(Dataset[Clips]):
 
     def __init__(
         self,
-        examples: Sequence[Example],
+        examples: Packed,
         specs: Mapping[str, InputSpec],
         tokenizer: Tokenizer | None,
         labels: Sequence[str],
@@ -63,10 +61,8 @@ class ClipDataset(Dataset[Clips]):
         for example in examples:
             strange = next((label for label in example.labels if label not in known), None)
             if strange is not None:
-                raise BadDataError(
-                    f"{_place(example)}: labels: {strange!r} is none of the {len(known)} classes"
-                )
-        self._examples = Packed(examples)
+                raise bad(example, BadDataError(f"labels: {strange!r} is none of the {len(known)} classes"))
+        self._examples = examples
         self._specs, self._tokenizer = specs, tokenizer
         self._labels, self._task = tuple(labels), task
         self._seed, self._sampling, self._skip_bad = seed, sampling, skip_bad
@@ -81,21 +77,21 @@ class ClipDataset(Dataset[Clips]):
             BadDataError: it cannot be decoded; names the file, the example and its line.
         """
         index, step = (key, None) if isinstance(key, int) else key
-        for _ in range(_BAD_IN_A_ROW):
+        for skipped in range(_BAD_IN_A_ROW):
             example = self._examples[index]
             draw = None if step is None else np.random.default_rng([self._seed, step, index])
             try:
                 media = clip(example, self._specs, self._sampling, draw)
             except BadDataError as error:
-                reason = f"{_place(example)}: {error}"
+                reason = bad(example, error)
                 if not self._skip_bad:
-                    raise BadDataError(reason) from error
-                _LOG.warning("skipped %s", reason)
+                    raise reason from error
+                LOG.warning("skipped %s", reason)
                 if step is None:  # its place stays its own: a row with nothing in it
-                    return self._row(replace(example, text=None), {})
+                    return replace(self._row(replace(example, text=None), {}), skipped=1)
                 index = (index + 1) % len(self)
             else:
-                return self._row(example, media)
+                return replace(self._row(example, media), skipped=skipped)
         raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
 
     def _row(self, example: Example, media: Mapping[str, Media]) -> Clips:
@@ -114,6 +110,23 @@ class ClipDataset(Dataset[Clips]):
         )
 
 
+class Batches(Dataset[Clips | BadDataError]):
+    """Whole batches of a `ClipDataset`, or what was wrong with one of their examples.
+
+    A worker process that raises would hand its traceback on as the error's text.
+    """
+
+    def __init__(self, clips: ClipDataset) -> None:
+        self._clips = clips
+
+    def __getitem__(self, keys: Sequence[Key]) -> Clips | BadDataError:
+        """Return the batch of the examples `keys`."""
+        try:
+            return collate([self._clips[key] for key in keys])
+        except BadDataError as error:
+            return error
+
+
 def collate(rows: Sequence[Clips]) -> Clips:
     """Put rows of a `ClipDataset` together into one batch; `targets` is None if any row has none."""
     first = rows[0]
@@ -122,8 +135,5 @@ def collate(rows: Sequence[Clips]) -> Clips:
         {m: torch.cat([row.inputs[m] for row in rows]) for m in first.inputs},
         {m: torch.cat([row.present[m] for row in rows]) for m in first.present},
         torch.cat(labelled) if len(labelled) == len(rows) else None,
+        sum(row.skipped for row in rows),
     )
-
-
-def _place(example: Example) -> str:
-    return f"index.jsonl:{example.line} ({example.id!r})"

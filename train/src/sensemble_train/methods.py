@@ -14,7 +14,7 @@ from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
 from sensemble_train.objective import MeanLoss
 from sensemble_train.order import Order
-from sensemble_train.schedule import Optimization
+from sensemble_train.schedule import Optimization, optimizer
 from sensemble_train.trainer import Loop, fit
 
 METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft")
@@ -104,14 +104,14 @@ def linear_probe(
     norm = nn.BatchNorm1d(pooled.shape[1], affine=False, momentum=None)
     probed = copy.deepcopy(model)
     head = nn.Linear(pooled.shape[1], len(model.description.labels))
-    optimizer = torch.optim.AdamW(head.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    adamw = optimizer(head.parameters(), config)
     for step, rows in enumerate(order.between(0, steps)):
-        for group in optimizer.param_groups:
+        for group in adamw.param_groups:
             group["lr"] = config.rate(step, steps)
-        optimizer.zero_grad()
+        adamw.zero_grad()
         task_loss(head(norm(pooled[rows])), targets[rows], model.description.task).backward()
         nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)
-        optimizer.step()
+        adamw.step()
     probed.head.load_state_dict(fold_norm(norm, head).state_dict())
     return probed.eval()
 

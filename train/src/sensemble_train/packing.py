@@ -5,35 +5,63 @@ two million examples, every worker would come to hold gigabytes of its own.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sensemble_sensors.dataset import MEDIA, Example
+
+from sensemble_train.presets import MODALITIES
 
 _FIELDS = tuple(field.name for field in fields(Example))
 
 
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """A sequence of examples, kept as bytes and made anew each time one is asked for."""
+    """A sequence of examples, kept as bytes and made anew each time one is asked for.
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        lines = [
-            json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
-            for example in examples
-        ]
-        self._ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
-        self._bytes = np.frombuffer(b"".join(lines), np.uint8)
+    Attributes:
+        text: uint8, the examples' JSON.
+        begins: int64 [N], where in it each begins.
+        ends: int64 [N], where each ends.
+        present: modality -> bool [N], which examples have it.
+    """
+
+    text: NDArray[np.uint8]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    present: dict[str, NDArray[np.bool_]]
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.ends)
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Example:
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
-        index %= len(self)
-        begin = self._ends[index - 1] if index else 0
-        values = json.loads(self._bytes[begin : self._ends[index]].tobytes())
+        values = json.loads(self.text[self.begins[index] : self.ends[index]].tobytes())
         media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
         return Example(**values | media | {"labels": tuple(values["labels"])})
+
+    def take(self, rows: NDArray[np.int64]) -> "Packed":
+        """Return the examples at `rows`, [n]; the bytes are shared."""
+        present = {m: there[rows] for m, there in self.present.items()}
+        return Packed(self.text, self.begins[rows], self.ends[rows], present)
+
+
+def pack(examples: Iterable[Example]) -> Packed:
+    """Put examples into one block of memory."""
+    text, ends = bytearray(), []
+    there: dict[str, list[bool]] = {m: [] for m in MODALITIES}
+    for example in examples:
+        text += json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
+        ends.append(len(text))
+        for m, rows in there.items():
+            rows.append(m in example.modalities)
+    places = np.array([0, *ends], np.int64)
+    present = {m: np.array(rows, np.bool_) for m, rows in there.items()}
+    return Packed(np.frombuffer(text, np.uint8), places[:-1], places[1:], present)

@@ -1,11 +1,11 @@
 """Many processes that train one model: torch.distributed, launched by `torchrun`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from sensemble_train.transformer import Block
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def first(self, make: Callable[[], Value]) -> Value:
+        """Return on every rank what `make` returns on rank 0, where alone it is called."""
+        found = [make() if self.rank == 0 else None]
+        if self.size > 1:
+            dist.broadcast_object_list(found, device=self.device)
+        return cast("Value", found[0])
 
     def agree(self, choice: bool) -> bool:
         """Return what rank 0 chose."""

@@ -1,12 +1,14 @@
 """Named shapes: what a dataset asks of the sensors, and the encoders that fit it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
 from sensemble_sensors.dataset import Dataset, Example
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import duration
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.tracks import frame_size
@@ -18,15 +20,17 @@ from sensemble_train.model import Description
 
 LONGEST = 8.0
 """Seconds of the longest window, as the paper samples (Table 6)."""
+LARGE = 48
+"""Pixels of the shorter side, above which frames are 64 wide and not 32."""
 _LOOKED_AT = 64  # examples from which the window and the frame size are derived
 
 
-Objective = Literal["contrastive", "mae"]
+Pretraining = Literal["contrastive", "mae"]
 """How a model is pretrained, which its encoders' shape depends on."""
 MODALITIES = ("audio", "text", "video")
 
 
-def describe(dataset: Dataset, objective: Objective = "contrastive") -> Description:
+def describe(dataset: Dataset, objective: Pretraining = "contrastive") -> Description:
     """Derive a small model for `dataset`: its inputs from the media, its labels from the index.
 
     The window is the longest clip among the first examples, at most 8 s; frames are 32 pixels wide, or 64
@@ -57,7 +61,8 @@ def describe(dataset: Dataset, objective: Objective = "contrastive") -> Descript
 
 def _specs(examples: Sequence[Example], modalities: Sequence[str]) -> dict[str, InputSpec]:
     timed = islice((e for e in examples if e.video or e.audio), _LOOKED_AT)
-    window = min(LONGEST, max(0.5, math.ceil(2 * max((duration(e) for e in timed), default=1.0)) / 2))
+    longest = max(_readable(duration, timed), default=1.0)
+    window = min(LONGEST, max(0.5, math.ceil(2 * longest) / 2))
     hop, ttl = window / 2, 2 * window
     specs = {}
     for modality in modalities:
@@ -68,12 +73,25 @@ def _specs(examples: Sequence[Example], modalities: Sequence[str]) -> dict[str, 
         else:
             seen = [e for e in examples if "video" in e.modalities][:_LOOKED_AT]
             count = 4 if any(e.video for e in seen) else 1
-            smaller = min(min(frame_size(e.video or e.image)) for e in seen[:4])  # type: ignore[arg-type]
-            side = 32 if smaller <= 48 else 64
+            smaller = min(_readable(_side, seen[:4]), default=LARGE)
+            side = 32 if smaller <= LARGE else 64
             specs[modality] = InputSpec(
                 "video", "uint8", (1, count, side, side, 3), count / window, window, hop, ttl
             )
     return specs
+
+
+def _readable(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:
+    """Measure the examples that can be read; those that cannot are told when they are decoded."""
+    for example in examples:
+        with suppress(BadDataError):
+            yield measure(example)
+
+
+def _side(example: Example) -> int:
+    path = example.video or example.image
+    assert path is not None  # noqa: S101 - the caller has looked
+    return min(frame_size(path))
 
 
 def small(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
@@ -90,14 +108,18 @@ def small(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
 
 
 def small_mae(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
-    """Small encoders to be pretrained by masking, which takes plain patches: convolutions overlap."""
-    shape = EncoderConfig(width=128, depth=3, heads=4, embedding=128, project=False, spread=False)
+    """Small encoders to be pretrained by masking, which takes plain patches: convolutions overlap.
+
+    As deep as `small`, and with as many tokens of a film, so that two cores train them in minutes too.
+    """
+    shape = EncoderConfig(width=128, depth=2, heads=4, embedding=128, project=False)
     configs = {
         "audio": replace(shape, sinusoidal=True),
         "text": replace(shape, sinusoidal=True, vocabulary=512),
     }
     if "video" in specs:
-        configs["video"] = replace(shape, patch=specs["video"].shape[2] // 4)
+        _, frames, height, _, _ = specs["video"].shape
+        configs["video"] = replace(shape, patch=height // 4, tubelet=frames)
     return {m: configs[m] for m in specs}
 
 

@@ -3,13 +3,18 @@
 import copy
 from dataclasses import dataclass, field
 
+import torch
+from torch import nn
+
 from sensemble_train.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.data import Source
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Model
-from sensemble_train.presets import Objective
+from sensemble_train.presets import Pretraining
 from sensemble_train.schedule import Optimization
 from sensemble_train.trainer import Loop, fit
+
+_BATCH = 256  # examples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class PretrainConfig(Optimization):
         mae: what masked autoencoding masks, and its decoder.
     """
 
-    objective: Objective = "contrastive"
+    objective: Pretraining = "contrastive"
     mae: MAEConfig = field(default_factory=MAEConfig)
 
     steps: int = 240
@@ -47,5 +52,30 @@ def pretrain(
         CheckpointError: as `fit`.
     """
     start = copy.deepcopy(model)
-    objective = MAE(start, config.mae) if config.objective == "mae" else Contrastive(start, log_scale)
-    return fit(objective, [unlabelled], config, loop)
+    if config.objective == "contrastive":
+        return fit(Contrastive(start, log_scale), [unlabelled], config, loop)
+    return centred(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
+
+
+@torch.no_grad()
+def centred(model: Model, source: Source, loop: Loop) -> Model:
+    """Give the BatchNorms in front of the embeddings the statistics of `source`: MAE never comes by them.
+
+    Without, what all embeddings of a modality share outweighs the rest, and where a modality is added or
+    missing, the pooled mean moves to where the head knows nothing.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        norm.train()
+    model.to(loop.world.device)
+    batches = [rows.tolist() for rows in torch.arange(len(source)).split(_BATCH)] if norms else []
+    for clips in source.load(batches, loop.world.device, loop.scale.workers):
+        for m, features in (model.front(clips) if source.raw else clips).inputs.items():
+            rows = clips.present[m]
+            if rows.sum() > 1:
+                model.encoders[m].encode(features[rows])  # type: ignore[operator]
+    for norm in norms:
+        norm.momentum = 0.1
+    return model.cpu().eval()

@@ -17,23 +17,22 @@ from sensemble_sensors.dataset import Dataset, Example, read_dataset
 from sensemble_train import runs
 from sensemble_train.beginning import new_model
 from sensemble_train.config import Config, claim
-from sensemble_train.data import Clips, Source, decode
+from sensemble_train.data import LOG, Clips, Source, decode
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.evaluate import embed, evaluate
 from sensemble_train.methods import METHODS, finetune, linear_probe, wiseft
 from sensemble_train.model import Model
 from sensemble_train.order import seeded
+from sensemble_train.packing import pack
 from sensemble_train.parallel import World, join
 from sensemble_train.pretrain import pretrain
+from sensemble_train.progress import Stages
 from sensemble_train.runs import Matrix, read_matrix
 from sensemble_train.streaming import Streamed
 from sensemble_train.trainer import Loop, alone
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how much of it is done, how much there is)."""
 
-
-def run(config: Config, out: Path, progress: Progress) -> Matrix:
+def run(config: Config, out: Path, progress: Stages) -> Matrix:
     """Train every method for every M_T of `config`, and score each on every M_E.
 
     Args:
@@ -48,7 +47,7 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
         BadDataError: the dataset is not what the data format says.
     """
-    dataset = read_dataset(Path(config.data))
+    dataset = _read(config.data, config)
     wanted = check(config, dataset)
     with join() as world:
         with runs.claimed(out, "config", world, wait=True):
@@ -56,9 +55,28 @@ def run(config: Config, out: Path, progress: Progress) -> Matrix:
                 claim(out, config)
             world.barrier()
         if not world.agree(runs.scored(out, methods(config), wanted)):
-            _Run(config, out, world, progress).train(dataset, wanted)
+            job = _Run(config, out, world, progress)
+            start = job.begin(dataset)
+            del dataset  # perhaps millions of objects, which streamed sources hold packed
+            job.train(start, wanted)
         world.barrier()
         return read_matrix(out)
+
+
+def _read(folder: str, config: Config) -> Dataset:
+    dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
+    for reason in dataset.skipped:
+        LOG.warning("skipped %s", reason)
+    return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a run has before it trains: the model, its temperature, and the examples by what they are for."""
+
+    model: Model
+    log_scale: float
+    sources: dict[str, Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +86,30 @@ class _Run:
     config: Config
     out: Path
     world: World
-    progress: Progress
+    progress: Stages
 
-    def train(self, dataset: Dataset, wanted: Sequence[tuple[str, ...]]) -> None:
+    def begin(self, dataset: Dataset) -> _Start:
+        """Make the model and the sources of examples."""
         torch.manual_seed(self.config.seed)
-        model, log_scale = new_model(self.config, dataset)
-        sources = {split: self._source(model, split, dataset) for split in ("pretrain", "train", "eval")}
-        model = self._pretrained(model, sources["pretrain"], log_scale)
+        model, log_scale = new_model(self.config, dataset, self.world)
+        examples: dict[str, Sequence[Example]] = {
+            "pretrain": unlabelled(dataset),
+            "train": dataset.split("train"),
+            "eval": dataset.split("eval"),
+        }
         if self.config.everything:
-            sources["everything"] = self._source(model, "everything", dataset)
-        sources |= self._split(sources)
-        embedded = embed(model, sources["train"], self._loop("embed"))
+            examples["everything"] = labelled(dataset)
+        if self.config.distill_data:
+            examples["distill"] = self._of_another_dataset(model)
+        return _Start(
+            model, log_scale, {what: self._source(model, what, examples[what]) for what in examples}
+        )
+
+    def train(self, start: _Start, wanted: Sequence[tuple[str, ...]]) -> None:
+        """Pretrain, and do all that the run folder lacks for each M_T."""
+        model = self._pretrained(start.model, start.sources["pretrain"], start.log_scale)
+        sources = start.sources | self._split(model, start.sources)
+        embedded = embed({"": model}, sources["train"], self._loop("embed"))[""]
         # Whatever no other job has, first; then what others had, in case one of them died.
         for wait in (False, True):
             for train in wanted:
@@ -88,24 +119,39 @@ class _Run:
                     if ours:
                         self._downstream(model, embedded, sources, train)
 
-    def _source(self, model: Model, split: str, dataset: Dataset) -> Source:
-        """Return a split: streamed, or decoded and put through the front ends once."""
+    def _of_another_dataset(self, model: Model) -> Sequence[Example]:
+        """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
+        config = self.config
+        found = unlabelled(_read(config.distill_data, config))
+        complete = [e for e in found if set(model.modalities) <= set(e.modalities)]
+        if len(complete) < 2:
+            raise ConfigurationError(
+                f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
+                f"{name(model.modalities)}; distillation takes two, choose another"
+            )
+        order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
+        return [complete[row] for row in order[: config.distill].tolist()]
+
+    def _source(self, model: Model, what: str, examples: Sequence[Example]) -> Source:
+        """Return examples as a source: streamed, or decoded and put through the front ends once."""
         config, description = self.config, model.description
-        combined = {"pretrain": unlabelled(dataset), "everything": labelled(dataset)}
-        examples = combined.get(split) or dataset.split(split)
-        if split == "pretrain":
-            examples = tuple(dataclasses.replace(example, labels=()) for example in examples)
+        if what in {"pretrain", "distill"}:
+            examples = [dataclasses.replace(example, labels=()) for example in examples]
         if config.stream:
-            seed = self._seed(f"windows {split}") % 2**32
-            return Streamed(examples, description, model.tokenizer, config.sampling, seed, config.skip_bad)
+            seed = self._seed(f"windows {what}") % 2**32
+            packed = pack(examples)
+            return Streamed(packed, description, model.tokenizer, config.sampling, seed, config.skip_bad)
         raw = decode(
             examples,
             description.specs,
             model.tokenizer,
             description.labels,
             description.task,
-            partial(self._tell, f"decode {split}"),
+            partial(self._tell, f"decode {what}"),
+            skip_bad=config.skip_bad,
         )
+        if raw.skipped:
+            LOG.warning("skipped %d of %d examples of %s", raw.skipped, len(raw), what)
         parts = [model.front(raw.take(rows)).inputs for rows in torch.arange(len(raw)).split(200)]
         features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
         return Clips(features, raw.present, raw.targets)
@@ -118,33 +164,31 @@ class _Run:
                 folder, self.world, lambda: pretrain(model, unlabelled, config, loop, log_scale)
             )
 
-    def _split(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Return the labelled examples D_T, and D_SD to distil on: of pretraining's or held out of them."""
+    def _split(self, model: Model, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Return D_SD to distil on, if it is not there yet, and D_T where D_SD is held out of it."""
         labelled, unlabelled = sources["train"], sources["pretrain"]
+        if "distill" in sources:
+            return {}
         if self.config.held_out:
             order = torch.randperm(len(labelled), generator=seeded(self.config.seed, "held out"))
             count = round(self.config.held_out * len(order))
             return {"train": labelled.take(order[count:]), "distill": labelled.take(order[:count])}
-        order = torch.randperm(len(unlabelled), generator=seeded(self.config.seed, "distill"))
-        return {"train": labelled, "distill": unlabelled.take(order[: self.config.distill])}
+        complete = unlabelled.having(model.modalities)
+        order = torch.randperm(len(complete), generator=seeded(self.config.seed, "distill"))
+        return {"distill": complete.take(order[: self.config.distill])}
 
     def _downstream(
         self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
     ) -> None:
         """Train and score every method for one M_T, as far as the run folder lacks them."""
         config, labelled = self.config.finetune, sources["train"]
+        made: dict[str, Model] = {}
 
         def cell(method: str, make: Callable[[], Model]) -> Model:
             # So that what is drawn does not hang on which cells were there before.
             torch.manual_seed(self._seed(f"{method} {name(train)}"))
-            folder = runs.cell(self.out, method, train)
-            made = runs.model_of(folder, self.world, make)
-            if not self.world.agree((folder / "scores.json").exists()):
-                loop = self._loop(f"evaluate {method} {name(train)}")
-                row = evaluate(made, embed(made, sources["eval"], loop))
-                if self.world.rank == 0:
-                    runs.write_json(folder / "scores.json", row)
-            return made
+            made[method] = runs.model_of(runs.cell(self.out, method, train), self.world, make)
+            return made[method]
 
         def loop(method: str) -> Loop:
             return self._loop(f"{method} {name(train)}", runs.cell(self.out, method, train))
@@ -165,7 +209,16 @@ class _Run:
                 "finetune_everything",
                 lambda: finetune(probed, sources["everything"], train, config, loop("finetune_everything")),
             )
+        self._score(made, sources["eval"], train)
+
+    def _score(self, made: Mapping[str, Model], evaluation: Source, train: tuple[str, ...]) -> None:
+        """Score what has no score yet, decoding each example once for all methods, and write the matrix."""
+        paths = {method: runs.cell(self.out, method, train) / "scores.json" for method in made}
+        rest = {m: model for m, model in made.items() if not self.world.agree(paths[m].exists())}
+        embedded = embed(rest, evaluation, self._loop(f"evaluate {name(train)}")) if rest else {}
         if self.world.rank == 0:
+            for method, clips in embedded.items():
+                runs.write_json(paths[method], evaluate(rest[method], clips))
             with runs.claimed(self.out, "matrix", alone(), wait=True):
                 runs.write_json(
                     self.out / "matrix.json", {"methods": runs.collect(self.out, methods(self.config))}
@@ -204,8 +257,14 @@ def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
 
     Raises:
         ConfigurationError: a set names a modality that no labelled example has, fewer than two labelled
-            examples have all of a set, or fewer than two unlabelled ones have all modalities.
+            examples have all of a set, or fewer than two unlabelled ones have all modalities; or D_SD is to
+            come from two places.
     """
+    if config.distill_data and config.held_out:
+        raise ConfigurationError(
+            f"--distill-data {config.distill_data}, --held-out {config.held_out:g}: D_SD is either; set "
+            "--held-out 0 to take it from the other dataset"
+        )
     known = {label for example in dataset.split("train") for label in example.labels}
     strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
     if config.everything and strange is not None:

@@ -1,7 +1,11 @@
 """How long and how fast a model is trained."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import AdamW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +19,8 @@ class Optimization:
         learning_rate: the highest.
         warmup: steps that lead up to it.
         weight_decay: of AdamW.
+        decay_vectors: whether gains, biases and the temperature decay too. CLIP (Radford et al., 2021, Sec.
+            2.5) and MAE's own code leave them alone; the paper does not say.
         clip: the greatest norm of the gradient, to which longer ones are cut; 0 to leave them.
     """
 
@@ -24,6 +30,7 @@ class Optimization:
     learning_rate: float
     warmup: int = 0
     weight_decay: float = 0.05
+    decay_vectors: bool = True
     clip: float = 0.0
 
     def length(self, examples: int) -> int:
@@ -36,3 +43,15 @@ class Optimization:
         if step < rising:
             return self.learning_rate * (step + 1) / rising
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def optimizer(parameters: Iterable[nn.Parameter], settings: Optimization) -> AdamW:
+    """Return AdamW for `parameters`, at the highest learning rate of `settings`."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        vector = sum(size > 1 for size in parameter.shape) < 2
+        decay = 0.0 if vector and not settings.decay_vectors else settings.weight_decay
+        groups.setdefault(decay, []).append(parameter)
+    return AdamW(
+        [{"params": group, "weight_decay": decay} for decay, group in groups.items()], settings.learning_rate
+    )

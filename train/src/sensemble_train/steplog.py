@@ -16,7 +16,8 @@ class StepLog:
 
     A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before it was cut),
     `examples_per_second` on all ranks, `data` (the share of the time that was spent waiting for data: if it
-    is not small, more `workers` help) and `memory` (GiB on the GPU at most so far; 0 on the CPU).
+    is not small, more `workers` help), `skipped` (bad examples in whose place others were taken, on
+    all ranks) and `memory` (GiB on the GPU at most so far; 0 on the CPU).
 
     Args:
         folder: where; created if need be.
@@ -46,7 +47,9 @@ class StepLog:
             self._file.close()
             self._board.close()
 
-    def add(self, step: int, *, loss: float, learning_rate: float, norm: float, waited: float) -> None:
+    def add(
+        self, step: int, *, loss: float, learning_rate: float, norm: float, waited: float, skipped: int
+    ) -> None:
         """Tell of one step, of which `waited` seconds went into waiting for data."""
         now = perf_counter()
         took, self._last = now - self._last, now
@@ -60,6 +63,7 @@ class StepLog:
             "norm": norm,
             "examples_per_second": self._examples / took,
             "data": waited / took,
+            "skipped": skipped,
             "memory": torch.cuda.max_memory_allocated(self._device) / 2**30 if cuda else 0.0,
         }
         self._file.write(json.dumps(line) + "\n")

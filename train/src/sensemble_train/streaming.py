@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from sensemble_sensors.dataset import Example
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import Sampling
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sensemble_train.data import Clips, targets
-from sensemble_train.loading import ClipDataset, Key, collate
+from sensemble_train.loading import Batches, ClipDataset, Key
 from sensemble_train.model import Description
+from sensemble_train.packing import Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Streamed:
         skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
     """
 
-    examples: Sequence[Example]
+    examples: Packed
     description: Description
     tokenizer: Tokenizer | None
     sampling: Sampling
@@ -41,14 +43,6 @@ class Streamed:
         return True
 
     @property
-    def present(self) -> dict[str, Tensor]:
-        """Modality -> bool [N], which examples have it."""
-        return {
-            m: torch.tensor([m in example.modalities for example in self.examples])
-            for m in self.description.specs
-        }
-
-    @property
     def targets(self) -> Tensor | None:
         """The labels, as those of `Clips`."""
         return targets(self.examples, self.description.labels, self.description.task)
@@ -59,12 +53,14 @@ class Streamed:
     def having(self, modalities: Sequence[str]) -> "Streamed":
         """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
         specs = {m: self.description.specs[m] for m in modalities}
-        kept = [example for example in self.examples if set(modalities) <= set(example.modalities)]
-        return replace(self, examples=kept, description=replace(self.description, specs=specs))
+        rows = np.flatnonzero(np.all([self.examples.present[m] for m in modalities], axis=0))
+        return replace(
+            self, examples=self.examples.take(rows), description=replace(self.description, specs=specs)
+        )
 
     def take(self, rows: Tensor) -> "Streamed":
         """Return the examples at `rows`, int64."""
-        return replace(self, examples=[self.examples[row] for row in rows.tolist()])
+        return replace(self, examples=self.examples.take(rows.numpy()))
 
     def load(
         self,
@@ -73,7 +69,11 @@ class Streamed:
         workers: int,
         step: int | None = None,
     ) -> Iterator[Clips]:
-        """Yield a batch for each sequence of rows; see `Source`."""
+        """Yield a batch for each sequence of rows; see `Source`.
+
+        Raises:
+            BadDataError: an example cannot be decoded; names the file, the example and its line.
+        """
         description = self.description
         dataset = ClipDataset(
             self.examples,
@@ -90,11 +90,14 @@ class Streamed:
             for number, rows in enumerate(order)
         )
         loader = DataLoader(
-            dataset,
-            batch_sampler=keys,
+            Batches(dataset),
+            batch_size=None,  # a key is a batch
+            sampler=keys,
             num_workers=workers,
-            collate_fn=collate,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # so that its own draws leave the global one alone
         )
-        return (clips.to(device) for clips in loader)
+        for clips in loader:
+            if isinstance(clips, BadDataError):
+                raise clips
+            yield clips.to(device)

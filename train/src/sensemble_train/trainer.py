@@ -5,7 +5,7 @@ rank, so a run that was killed goes on as if it had not been.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,9 @@ from sensemble_train.model import Model
 from sensemble_train.objective import Objective, Part
 from sensemble_train.order import Order, seeded
 from sensemble_train.parallel import ScaleConfig, World, as_float, distribute
-from sensemble_train.schedule import Optimization
+from sensemble_train.progress import Progress
+from sensemble_train.schedule import Optimization, optimizer
 from sensemble_train.steplog import StepLog
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
 
 
 def alone() -> World:
@@ -80,9 +78,9 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     classes = len(model.description.labels)
     module = distribute(objective.train(), scale, world)
     learning = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, settings.learning_rate, weight_decay=settings.weight_decay)
+    adamw = optimizer(learning, settings)
     saves = loop.folder / "checkpoints"
-    start = checkpoint.restore(saves, module, optimizer, world)
+    start = checkpoint.restore(saves, module, adamw, world)
     streams = [
         source.load(order.between(start, steps), world.device, scale.workers, start)
         for source, order in zip(sources, orders, strict=True)
@@ -98,9 +96,9 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                 for source, clips in zip(sources, loaded, strict=True)
             )
             rate = settings.rate(step, steps)
-            for group in optimizer.param_groups:
+            for group in adamw.param_groups:
                 group["lr"] = rate
-            optimizer.zero_grad()
+            adamw.zero_grad()
             parts = _split(batch, scale.micro_batch)
             loss = world.mean(objective.backward(module, parts, partial(_reseed, loop, step)))
             norm = as_float(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
@@ -109,12 +107,20 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                     f"{loop.folder}: step {step + 1} has a loss of {loss} and a gradient of norm {norm}; "
                     "lower the learning rate, or clip the gradient"
                 )
-            optimizer.step()
+            adamw.step()
             objective.after_step()
             waited = world.greatest(waited)  # the slowest rank is the one that all wait for
-            log.add(step + 1, loss=loss, learning_rate=rate, norm=norm, waited=waited)
+            skipped = torch.tensor(sum(clips.skipped for clips in loaded), device=world.device)
+            log.add(
+                step + 1,
+                loss=loss,
+                learning_rate=rate,
+                norm=norm,
+                waited=waited,
+                skipped=int(world.sum(skipped)),
+            )
             if scale.save_every and (step + 1) % scale.save_every == 0:
-                checkpoint.save(saves, step + 1, module, optimizer, world)
+                checkpoint.save(saves, step + 1, module, adamw, world)
             loop.progress(step + 1, steps)
     return _gathered(model, module)
 

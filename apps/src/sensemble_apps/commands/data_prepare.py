@@ -30,7 +30,7 @@ def main(arguments: DataPrepare) -> None:
             arguments.out,
             shards=arguments.shards,
             skip_bad=arguments.skip_bad,
-            jobs=arguments.jobs or len(os.sched_getaffinity(0)),
+            jobs=arguments.jobs or os.cpu_count() or 1,
             progress=advance,
         )
     for line in report.lines():

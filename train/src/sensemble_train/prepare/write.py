@@ -20,9 +20,9 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_train.prepare.inspection import Example, inspect
 from sensemble_train.prepare.shard import sample, write_shard
 from sensemble_train.prepare.survey import Row, Survey
+from sensemble_train.progress import Progress
 
 Good = TypeVar("Good")
-Progress = Callable[[int, int], None]
 PART = 500
 """Examples in a part, without shards: what a killed run does again at most, for each process."""
 
