@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torchaudio.transforms import FrequencyMasking, TimeMasking
+from torchvision.transforms import v2
 
 from sensemble_train.data import Clips
 
@@ -110,44 +111,7 @@ def color_jitter(clips: Tensor) -> Tensor:
 
     Args:
         clips: uint8 [B, T, H, W, 3]. The paper's deltas (App. E; that of saturation is 0) are taken to be
-            torchvision's, whose brightness is a factor; here they always come in that order.
+            torchvision's, whose brightness is a factor.
     """
-
-    def drawn(delta: float) -> Tensor:
-        return (2 * torch.rand(len(clips), 1, 1, 1, device=clips.device) - 1) * delta
-
-    rgb = (clips / 255).unbind(dim=-1)
-    rgb = _brightness(rgb, 1 + drawn(0.2))
-    rgb = _contrast(rgb, 1 + drawn(0.1))
-    rgb = _hue(rgb, drawn(0.025))
-    return (255 * torch.stack(rgb, dim=-1)).round().to(torch.uint8)
-
-
-_Colors = tuple[Tensor, ...]
-"""Red, green and blue, each float32 [B, T, H, W] in [0, 1]."""
-
-
-def _brightness(rgb: _Colors, factor: Tensor) -> _Colors:
-    return tuple((factor * x).clamp(0, 1) for x in rgb)
-
-
-def _contrast(rgb: _Colors, factor: Tensor) -> _Colors:
-    """Move every pixel away from its frame's mean grey, or towards it."""
-    red, green, blue = rgb
-    grey = (0.2989 * red + 0.587 * green + 0.114 * blue).mean(dim=(2, 3), keepdim=True)
-    return tuple((grey + factor * (x - grey)).clamp(0, 1) for x in rgb)
-
-
-def _hue(rgb: _Colors, turn: Tensor) -> _Colors:
-    """Turn every pixel's hue in the hexcone of HSV by a share of the circle."""
-    red, green, blue = rgb
-    value = torch.stack(rgb).amax(dim=0)
-    chroma = value - torch.stack(rgb).amin(dim=0)
-    safe = chroma.clamp(min=1e-6)
-    sixths = torch.where(
-        value == red,
-        (green - blue) / safe,
-        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
-    )
-    places = (sixths + 6 * turn + offset for offset in (5, 3, 1))
-    return tuple(value - chroma * torch.minimum(k % 6, 4 - k % 6).clamp(0, 1) for k in places)
+    jitter = v2.ColorJitter(brightness=0.2, contrast=0.1, saturation=0.0, hue=0.025)
+    return torch.stack([jitter(clip.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for clip in clips])
