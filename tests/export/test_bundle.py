@@ -134,9 +134,7 @@ def evaluate_raw(exported: Export) -> dict[str, float]:
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
     assert len(exported.divisions) == 6  # three quantized, three float
     for artifact, division in exported.divisions.items():
-        # XNNPACK's partitioner divides what has dynamic ranges (seen with executorch 1.5.1).
-        dynamic = any(scheme in artifact for scheme in ("int8-dynamic", "int4-weights"))
-        assert division.subgraphs <= (2 if dynamic else 1), artifact
+        assert division.subgraphs == 1, artifact  # dynamic ranges (text, video) included
         assert sum(division.delegated.values()) > 20
     assert exported.divisions["audio.executorch-xnnpack.int8-static.pte"].remaining == {}
     # Integers stay with ExecuTorch's own kernels: token ids, table rows, pixels.

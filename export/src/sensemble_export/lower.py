@@ -9,9 +9,14 @@ import torch
 from executorch.backends.xnnpack import _passes, xnnpack_preprocess
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir.backend.canonical_partitioners.pattern_op_partitioner import (
+    generate_partitions_from_list_of_nodes,
+)
 from executorch.exir.delegate import executorch_call_delegate
 from executorch.exir.lowered_backend_module import get_lowered_backend_modules
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.fx.passes.infra.partitioner import Partition
 
 from sensemble_export.pool import Delegation
 
@@ -39,7 +44,7 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
     with _only_passes_that_apply():
         edge = to_edge_transform_and_lower(
             exported,
-            partitioner=[XnnpackPartitioner()],
+            partitioner=[_Whole()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
     graph = edge.exported_program().graph_module
@@ -52,6 +57,19 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
     # An encoder has a hundred constants, many of them small; XNNPACK wants them aligned to 16 bytes.
     program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
     return Lowered(program, Delegation(len(parts), dict(delegated), dict(remaining)))
+
+
+class _Whole(XnnpackPartitioner):  # type: ignore[misc]
+    """Divides into the largest parts that do not depend on one another in a circle.
+
+    ExecuTorch merges groups of nodes, and tries each pair once. The layers for q, k and v, which share
+    the dynamic range of what they are fed, are one wide group, tried too early: it divides at each attention.
+    """
+
+    def generate_partitions(self, ep: ExportedProgram) -> list[Partition]:
+        nodes = self.get_matched_nodes_from_configs(ep)
+        parts: list[Partition] = generate_partitions_from_list_of_nodes(ep.graph_module, nodes)
+        return parts
 
 
 class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
