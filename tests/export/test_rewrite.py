@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_export import targets
 from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lower import lower
 from sensemble_export.parity import measure
@@ -67,7 +68,10 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
 
 @pytest.mark.parametrize("scheme", ["int8-dynamic", "int4-weights"])
 @pytest.mark.parametrize("layer", ["token", "trunk.blocks.0.mlp"])
-def test_a_layer_that_is_kept_is_float_in_the_program(scheme: Scheme, layer: str, tmp_path: Path) -> None:
+def test_a_layer_that_is_kept_is_float_in_the_program(
+    scheme: Scheme, layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "INT4_LEAST", 1024)
     encoder, rows = make_model(3).encoders["text"], windows("text", 8, seed=4)
     plain, kept = (
         Job("text", "executorch-xnnpack", scheme),

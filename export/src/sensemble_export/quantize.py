@@ -16,12 +16,10 @@ from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from sensemble_export.rewrite import RootMeanSquare
-from sensemble_export.targets import within
+from sensemble_export.targets import INT4_GROUP, is_int4, within
 
 CALIBRATION_WINDOWS = 64
 """How many windows set the ranges of the activations; more cost time and change little."""
-INT4_GROUP = 32
-"""Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
 
 _FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
 
@@ -32,7 +30,8 @@ def quantize(
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
     The log-mel front end and the layer norms, whose values span many decades, and everything that is not a
-    product with a weight (softmax, residual sums) stay float. Convolutions are static int8 in every scheme.
+    product with a weight (softmax, residual sums) stay float. Convolutions are static int8 in every scheme;
+    in `int4-weights`, linear layers that are not large (`targets.is_int4`) are as in `int8-dynamic`.
 
     Args:
         encoder: takes [1, ...]; it is changed.
@@ -40,20 +39,22 @@ def quantize(
         scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
         kept: modules in which nothing is quantized.
     """
-    if scheme == "int4-weights":
+    large = [
+        name
+        for name, module in encoder.named_modules()
+        if isinstance(module, nn.Linear) and is_int4(scheme, *module.weight.shape) and not within(name, kept)
+    ]
+    if large:
         config = Int8DynamicActivationIntxWeightConfig(
             weight_dtype=torch.int4,  # type: ignore[attr-defined]
             weight_granularity=PerGroup(INT4_GROUP),
         )
-        quantize_(encoder, config, filter_fn=partial(_is_int4, kept=kept))
-    quantizer = XNNPACKQuantizer().set_filter_function(partial(_is_quantized, kept=kept))
+        quantize_(encoder, config, filter_fn=lambda _, name: name in large)
+    quantizer = XNNPACKQuantizer().set_filter_function(partial(_is_quantized, kept=(*kept, *large)))
     static = get_symmetric_quantization_config(is_per_channel=True)
+    dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
     quantizer.set_operator_type(torch.ops.aten.conv2d.default, static)
-    if scheme != "int4-weights":
-        dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
-        quantizer.set_operator_type(
-            torch.ops.aten.linear.default, dynamic if scheme == "int8-dynamic" else static
-        )
+    quantizer.set_operator_type(torch.ops.aten.linear.default, static if scheme == "int8-static" else dynamic)
     with torch.no_grad():
         prepared = prepare_pt2e(torch.export.export(encoder, (windows[:1],)).module(), quantizer)
         for window in spread(windows).split(1):
@@ -65,10 +66,6 @@ def quantize(
 def spread(windows: Tensor) -> Tensor:
     """Take at most `CALIBRATION_WINDOWS` of windows [N, ...], at even distances."""
     return windows[:: math.ceil(len(windows) / CALIBRATION_WINDOWS)]
-
-
-def _is_int4(module: nn.Module, name: str, kept: tuple[str, ...]) -> bool:
-    return isinstance(module, nn.Linear) and module.in_features % INT4_GROUP == 0 and not within(name, kept)
 
 
 def _is_quantized(node: fx.Node, kept: tuple[str, ...]) -> bool:

@@ -149,7 +149,7 @@ def _mixed(shop: Workshop, job: Job) -> Job | None:
     if job.scheme == TARGETS[job.target].schemes[0] or _cosine(shop, job) >= _NOTICED:
         return None
     encoder, windows = shop.model.encoders[job.modality], shop.calibration[job.modality]
-    kept = hurting(sensitivity(encoder, windows, job.scheme))
+    kept = hurting(sensitivity(encoder, windows, job.target, job.scheme))
     return replace(job, kept=kept) if kept else None
 
 

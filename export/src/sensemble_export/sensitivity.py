@@ -2,39 +2,42 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from sensemble_runtime.manifest import Scheme
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_export.quantize import INT4_GROUP
+from sensemble_export.targets import INT4_GROUP, TARGETS, is_int4
 
-_LAYERS = (nn.Linear, nn.Conv2d, nn.Embedding)
+_LAYERS = (nn.Linear, nn.Embedding, nn.Conv2d)  # the last float in ONNX's int8-dynamic
 _SWEPT = 32  # windows; more change the order of the layers little
 
 
 @torch.no_grad()
-def sensitivity(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> dict[str, float]:
+def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme) -> dict[str, float]:
     """Return what quantizing each module of `encoder` alone costs: 1 minus the mean cosine of the embeddings.
 
-    The weights of its layers, and what they are fed, are rounded as `scheme` would round them; the rest is
-    float. An attention or a perceptron counts as one, every other layer on its own.
+    The weights of its layers, and what they are fed, are rounded as `scheme` rounds them for `target`; the
+    rest is float. An attention or a perceptron counts as one, every other layer on its own.
 
     Args:
         encoder: in evaluation mode; it is left as it is.
         windows: [N, ...], of which the first 32 are looked at.
-        scheme: a quantized one for XNNPACK or ONNX.
+        target: `executorch-xnnpack` or `onnx`.
+        scheme: a quantized one of the target's.
     """
     windows = windows[:_SWEPT]
     expected = encoder(windows)
     groups: dict[str, list[nn.Module]] = {}
+    swept = _LAYERS[:2] if (target, scheme) == ("onnx", "int8-dynamic") else _LAYERS
     for name, module in encoder.named_modules():
-        if isinstance(module, _LAYERS):
+        if isinstance(module, swept):
             groups.setdefault(_group(name), []).append(module)
     errors = {}
     for name, layers in groups.items():
-        with _rounded(layers, scheme):
+        with _rounded(layers, target, scheme):
             errors[name] = 1 - float(functional.cosine_similarity(encoder(windows), expected).mean())
     return errors
 
@@ -59,16 +62,20 @@ def _group(name: str) -> str:
 
 
 @contextmanager
-def _rounded(layers: list[nn.Module], scheme: Scheme) -> Iterator[None]:
+def _rounded(layers: list[nn.Module], target: str, scheme: Scheme) -> Iterator[None]:
     weights = [layer.weight.clone() for layer in layers]  # type: ignore[operator]
     hooks = []
     for layer in layers:
         assert isinstance(layer.weight, Tensor)  # noqa: S101 - all of `_LAYERS` have one
-        grouped = scheme == "int4-weights" and isinstance(layer, nn.Linear)
-        layer.weight.copy_(_round(layer.weight, INT4_GROUP, 7) if grouped else _round(layer.weight, 0, 127))
+        rows, columns = layer.weight.shape[0], layer.weight[0].numel()
+        rows = columns if rows == 3 * columns else rows  # q, k and v are exported as a layer each
+        grouped = isinstance(layer, nn.Linear) and is_int4(scheme, rows, columns)
+        group, bits = (INT4_GROUP, 4) if grouped else (columns, TARGETS[target].bits)
+        layer.weight.copy_(_round(layer.weight, group, 2 ** (bits - 1) - 1))
         if not isinstance(layer, nn.Embedding):
-            whole = scheme == "int8-static"
-            hooks.append(layer.register_forward_pre_hook(lambda _, fed, w=whole: _round_fed(fed[0], w)))
+            # ONNX's dynamic ranges are of all that a layer is fed, XNNPACK's of each vector.
+            whole = scheme == "int8-static" or target == "onnx" or isinstance(layer, nn.Conv2d)
+            hooks.append(layer.register_forward_pre_hook(partial(_feed, whole=whole)))
     try:
         yield
     finally:
@@ -80,11 +87,14 @@ def _rounded(layers: list[nn.Module], scheme: Scheme) -> Iterator[None]:
 
 
 def _round(weight: Tensor, group: int, levels: int) -> Tensor:
-    """Round each row, or each group of a row, symmetrically to `levels` steps on either side of 0."""
-    divides = group and weight[0].numel() % group == 0
-    rows = weight.reshape(-1, group) if divides else weight.flatten(1)
+    """Round each group of a row, or whole rows, symmetrically to `levels` steps on either side of 0."""
+    rows = weight.reshape(-1, group)
     step = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / levels
     return ((rows / step).round() * step).reshape(weight.shape)
+
+
+def _feed(_: nn.Module, fed: tuple[Tensor], *, whole: bool) -> Tensor:
+    return _round_fed(fed[0], whole)
 
 
 def _round_fed(fed: Tensor, whole: bool) -> Tensor:

@@ -14,7 +14,7 @@ from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
 from sensemble_export.quantize import spread
-from sensemble_export.targets import within
+from sensemble_export.targets import TARGETS, within
 
 OPSET = 20
 """Of the default domain, fixed: ONNX Runtime runs it from 1.17 (2024) on."""
@@ -41,21 +41,21 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     for node in model.graph.node:  # they name files of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-    # Weights of 7 bits: sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI.
+    reduced = TARGETS["onnx"].bits == 7
     with TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
         if scheme == "fp32":
             made = path
             onnx.save(model, made)
         elif scheme == "int8-dynamic":
-            quantize_dynamic(model, made, per_channel=True, reduce_range=True, nodes_to_quantize=chosen)
+            quantize_dynamic(model, made, per_channel=True, reduce_range=reduced, nodes_to_quantize=chosen)
         else:
             quantize_static(
                 model,
                 made,
                 _Windows(spread(windows)),
                 per_channel=True,
-                reduce_range=True,
+                reduce_range=reduced,
                 activation_type=QuantType.QInt8,
                 nodes_to_quantize=chosen,
             )
