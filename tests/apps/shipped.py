@@ -39,6 +39,7 @@ def manifest() -> Manifest:
                         Parity(0.9987, 0.2, 0.01, 64, 0.99),
                         4.25,
                         41.0,
+                        None,
                     )
                 },
             )
@@ -61,6 +62,7 @@ def manifest() -> Manifest:
             float_bytes=dict.fromkeys(SPECS, 2_000_000),
             float_latency_ms=dict.fromkeys(SPECS, 9.5),
             created="2026-11-24T12:00:00+00:00",
+            tools={},
         ),
     )
 

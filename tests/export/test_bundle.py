@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from safetensors.torch import save_file
 from sensemble_export import workshop
 from sensemble_export.bundle import export_bundle
+from sensemble_export.bundle import workshop as beside
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
-from sensemble_export.parity import LEAST_COSINE, compare
+from sensemble_export.parity import LEAST_COSINE, compare, held_out_of
 from sensemble_export.pool import Delegation, lower_all
 from sensemble_export.targets import Job
 from sensemble_runtime.head import Head
@@ -49,6 +51,12 @@ def export(exported: Export, out: Path, **changes: object) -> None:
         "jobs": JOBS,
     }
     export_bundle(changes.pop("model", exported.model), out, ORIGIN, **(arguments | changes))
+
+
+def copied(exported: Export, folder: Path) -> Path:
+    """A bundle like the exported one in `folder`, with its windows."""
+    shutil.copytree(held_out_of(exported.out), folder / "bundle.held_out")
+    return Path(shutil.copytree(exported.out, folder / "bundle"))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -170,26 +178,64 @@ def test_the_same_encoder_and_scheme_give_the_same_bytes(
 def test_failing_parity_leaves_the_previous_bundle_as_it_was(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "bundle"
-    shutil.copytree(exported.out, out)
-    before = digests(out)
+    out = copied(exported, tmp_path)
+    before = digests(tmp_path)
     monkeypatch.setattr(workshop, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError, match=r"^audio: int8-static .*cosine of -?0\.\d+ .*calibrate"):
         export(exported, out, model=make_model(9))
-    assert digests(out) == before
-    assert list(tmp_path.iterdir()) == [out]
+    assert digests(tmp_path) == before
 
 
 def test_a_good_export_replaces_the_previous_bundle(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "bundle"
-    shutil.copytree(exported.out, out)
+    out = copied(exported, tmp_path)
+    files = digests(tmp_path).keys()
     (out / "left-over").touch()
     monkeypatch.setattr(workshop, "lower_all", stale(exported))
     export(exported, out)
-    assert digests(out).keys() == digests(exported.out).keys()
-    assert list(tmp_path.iterdir()) == [out]
+    assert digests(tmp_path).keys() == files
+
+
+def test_what_a_killed_export_left_is_put_back_or_removed(
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = copied(exported, tmp_path)
+    before = digests(tmp_path)
+    previous = tmp_path / ".bundle.export" / "work" / "previous"
+    previous.mkdir(parents=True)
+    (previous.parent / "text.pte").touch()
+    out.rename(previous / "bundle")
+    held_out_of(out).rename(previous / "held_out")
+    shutil.copytree(previous / "held_out", held_out_of(out))
+    (held_out_of(out) / "text.safetensors").write_bytes(b"of the export that was killed")
+    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    with pytest.raises(ParityFailedError):
+        export(exported, out, model=make_model(9))
+    assert digests(tmp_path) == before
+
+
+def test_two_exports_at_once_do_not_meet(exported: Export, tmp_path: Path) -> None:
+    clips, calibration = exported.held_out, {m: windows(m, 4, seed=2) for m in SPECS}
+    with (
+        beside(exported.model, tmp_path / "bundle", calibration, clips),
+        pytest.raises(ExportError, match=r"bundle: another export is writing it; start this one when"),
+    ):
+        export(exported, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> None:
+    size = sum(path.stat().st_size for path in exported.out.rglob("*") if path.is_file())
+    listed = sum(file.bytes for _, file in exported.manifest.files())
+    assert size - listed < 40_000  # the manifest, the README and the report of the lowering
+    found = {path.name for path in held_out_of(exported.out).iterdir()}
+    assert found == {file.path for file in exported.manifest.held_out.values()}
+    assert found == {f"{modality}.safetensors" for modality in SPECS}
+    tools = {"torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "coremltools"}
+    assert exported.manifest.provenance.tools == {tool: version(tool) for tool in tools}
+    text = exported.manifest.modalities["text"].artifacts
+    assert {target for target, artifact in text.items() if artifact.differs} == {"executorch-coreml"}
 
 
 def test_a_float_program_that_is_not_its_encoder_is_refused(
@@ -211,12 +257,11 @@ def test_a_float_program_that_is_not_its_encoder_is_refused(
 def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "bundle"
-    shutil.copytree(exported.out, out)
-    before, real = digests(out), Path.rename
+    out = copied(exported, tmp_path)
+    before, real = digests(tmp_path), Path.rename
 
     def rename(path: Path, target: Path) -> Path:
-        if path.name == "bundle" and target == out and not out.exists():
+        if target == out and path.parent.name != "previous":
             raise KeyboardInterrupt
         return real(path, target)
 
@@ -224,8 +269,7 @@ def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(KeyboardInterrupt):
         export(exported, out)
-    assert digests(out) == before
-    assert list(tmp_path.iterdir()) == [out]
+    assert digests(tmp_path) == before
 
 
 def stale(exported: Export) -> Callable[..., dict[str, Delegation]]:

@@ -1,4 +1,4 @@
-"""Parity measured again from what a bundle holds, and a Core ML package read back."""
+"""Parity measured again with what stands beside a bundle, and a Core ML package read back."""
 
 import json
 import shutil
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from sensemble_export.errors import ExportError
+from sensemble_export.parity import held_out_of
 from sensemble_export.read_back import Census, census, problems
 from sensemble_export.readme import readme
 from sensemble_export.verify import verify
+from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.manifest import read_manifest
 
 from .conftest import JOBS, SPECS, Export
@@ -16,6 +18,7 @@ from .conftest import JOBS, SPECS, Export
 
 @pytest.fixture
 def copied(exported: Export, tmp_path: Path) -> Path:
+    shutil.copytree(held_out_of(exported.out), tmp_path / "bundle.held_out")
     return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
 
 
@@ -46,12 +49,25 @@ def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
     assert (copied / "README.md").read_text(encoding="utf-8") == readme(read_manifest(path))
 
 
-def test_a_bundle_without_windows_cannot_be_verified(copied: Path) -> None:
+def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
+    shutil.rmtree(held_out_of(copied))
+    with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
+        next(verify(copied))
+
+
+def test_windows_of_another_export_are_refused(copied: Path) -> None:
+    path = held_out_of(copied) / "text.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(BundleCorruptError, match=r"held_out/text\.safetensors: altered"):
+        next(verify(copied))
+
+
+def test_a_bundle_of_an_older_version_cannot_be_verified(copied: Path) -> None:
     path = copied / "manifest.json"
     raw = json.loads(path.read_text(encoding="utf-8"))
     raw["held_out"] = {}
     path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"holds no held-out windows.*export it again"):
+    with pytest.raises(ExportError, match=r"has no held-out windows.*export it again"):
         next(verify(copied))
 
 

@@ -123,7 +123,7 @@ def main(out: Path) -> None:
         reference[f"{modality}.windows"] = inputs.numpy()
         file = entry(folder, path)
         scheme = "int8-static" if modality in QUANTIZED else "fp32"
-        artifact = Artifact(file.path, (file,), scheme, kept=(), parity=None, latency_ms=None, peak_mb=None)
+        artifact = Artifact(file.path, (file,), scheme, (), None, None, None, None)
         modalities[modality] = ModalityEntry(SPECS[modality], {"executorch-xnnpack": artifact})
     np.savez(out / "reference.npz", **reference)
 
@@ -143,6 +143,7 @@ def main(out: Path) -> None:
         float_bytes={},
         float_latency_ms={},
         created="2026-01-01T00:00:00+00:00",
+        tools={},
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
     manifest = Manifest(SCHEMA, modalities, D, LABELS, "multi-class", head, words, {}, provenance)

@@ -42,6 +42,7 @@ MANIFEST = Manifest(
                     Parity(0.99, 0.1, 0.01, 64, 0.98),
                     latency_ms=1.5,
                     peak_mb=30,
+                    differs=None,
                 ),
                 "coreml": Artifact(
                     "audio/coreml.mlpackage",
@@ -54,6 +55,7 @@ MANIFEST = Manifest(
                     None,
                     None,
                     None,
+                    "the date",
                 ),
             },
         ),
@@ -68,6 +70,7 @@ MANIFEST = Manifest(
                     None,
                     None,
                     None,
+                    None,
                 )
             },
         ),
@@ -77,7 +80,7 @@ MANIFEST = Manifest(
     task="multi-label",
     head=FileEntry("head.safetensors", 10, HASH),
     tokenizer=FileEntry("tokenizer.json", 10, HASH),
-    held_out={"audio": FileEntry("audio/held_out.safetensors", 10, HASH)},
+    held_out={"audio": FileEntry("audio.safetensors", 10, HASH)},
     provenance=Provenance(
         train_modalities=("audio",),
         method="masd+wiseft",
@@ -87,6 +90,7 @@ MANIFEST = Manifest(
         float_bytes={"audio": 40},
         float_latency_ms={"audio": 3.0},
         created="2026-01-01T00:00:00+00:00",
+        tools={"torch": "2.13.0"},
     ),
 )
 
@@ -229,12 +233,12 @@ def test_a_file_that_is_missing_or_not_utf8_is_refused(path: Path) -> None:
         read_manifest(path)
 
 
-@given(st.integers().filter(lambda version: version not in {1, SCHEMA}), st.booleans())
+@given(st.integers().filter(lambda version: version not in {1, 2, SCHEMA}), st.booleans())
 def test_another_schema_is_incompatible_whatever_else_it_holds(path: Path, version: int, keep: bool) -> None:
     raw = document(path) | {"schema": version} if keep else {"schema": version, "other": []}
     path.write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(
-        BundleIncompatibleError, match=f"version {version}, and this sensemble-runtime reads versions 1 to 2"
+        BundleIncompatibleError, match=f"version {version}, and this sensemble-runtime reads versions 1 to 3"
     ):
         read_manifest(path)
 
@@ -369,9 +373,31 @@ def test_version_1_is_read_as_if_written_today(path: Path) -> None:
         Parity(0.998, 0.05, 0.004, 400, None),
         1.26,
         38.0,
+        None,
     )
     assert manifest.provenance.accuracy_quantized == {"executorch-xnnpack": {"audio": 0.79}}
     assert manifest.held_out == {}
+    write_manifest(manifest, path)
+    assert read_manifest(path) == manifest
+
+
+def test_version_2_is_read_without_the_windows_that_it_held(path: Path) -> None:
+    raw = document(path)
+    raw["schema"] = 2
+    raw["held_out"]["audio"]["path"] = "audio/held_out.safetensors"
+    del raw["provenance"]["tools"]
+    artifacts = raw["modalities"]["audio"]["artifacts"]
+    artifacts["executorch-coreml"] = artifacts.pop("coreml")
+    for entry in raw["modalities"].values():
+        for artifact in entry["artifacts"].values():
+            del artifact["differs"]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    manifest = read_manifest(path)
+    assert (manifest.schema, manifest.held_out, manifest.provenance.tools) == (SCHEMA, {}, {})
+    assert manifest.modalities["text"] == MANIFEST.modalities["text"]
+    found = manifest.modalities["audio"].artifacts
+    assert found["executorch-xnnpack"] == MANIFEST.modalities["audio"].artifacts["executorch-xnnpack"]
+    assert "a date" in found["executorch-coreml"].differs
     write_manifest(manifest, path)
     assert read_manifest(path) == manifest
 

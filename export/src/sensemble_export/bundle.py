@@ -1,11 +1,14 @@
 """Writing a bundle: every artifact made, measured, compared; only then the folder takes its place."""
 
+import fcntl
 import hashlib
-import tempfile
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from safetensors.torch import save
@@ -19,13 +22,13 @@ from torch import Tensor, from_numpy
 from sensemble_export import lowering
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.lowering import write_lowering
-from sensemble_export.parity import FLOATS, least_cosine
+from sensemble_export.parity import FLOATS, held_out_of, least_cosine
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS, Job, plan
 from sensemble_export.workshop import Made, Progress, Workshop
 
 ENCLOSED = 8
-"""Held-out windows that a bundle holds of each modality, to measure parity where it runs."""
+"""Held-out windows of each modality that stand beside a bundle, to measure parity where it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def export_bundle(
 ) -> Manifest:
     """Export `model`, each encoder on its own, into the bundle `out`.
 
-    The bundle is made beside `out` and renamed, so that whatever fails leaves the previous one as it was.
+    The bundle is made beside `out` and renamed, so that whatever fails leaves the previous one as it was. A
+    few held-out windows go into a folder beside it (`parity.held_out_of`): they are of persons, perhaps.
 
     Args:
         model: trained; its encoders take the raw tensors of their specs.
@@ -76,7 +80,7 @@ def export_bundle(
         MeasurementError: an artifact does not run in the runtime.
         ParityFailedError: an artifact's mean cosine similarity to its float encoder is below what its scheme
             must reach (`parity.least_cosine`), or one that does not run here does not read back as it should.
-        ExportError: `out` is something else than a bundle.
+        ExportError: `out` is something else than a bundle, or another export is writing it.
     """
     jobs = jobs or plan(model.modalities, ["executorch-xnnpack"], [])
     with workshop(model, out, calibration, held_out) as shop:
@@ -96,8 +100,36 @@ def workshop(
     if out.exists() and not (out / manifests.FILE_NAME).is_file():
         raise ExportError(f"{out}: exists and is not a bundle; choose another folder or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        yield Workshop(model, Path(beside), calibration, held_out)
+    with _beside(out) as folder:
+        yield Workshop(model, folder, calibration, held_out)
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """Give an empty folder beside `out` that no other export uses; it goes when the block ends.
+
+    One that was killed leaves its folder, perhaps with the previous bundle in it, to the next.
+    """
+    place = out.with_name(f".{out.name}.export")
+    place.mkdir(exist_ok=True)
+    opened = os.open(place, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ExportError(
+                f"{out}: another export is writing it; start this one when it has ended"
+            ) from error
+        folder = place / "work"
+        _put_back(folder, out)
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(place)
+    finally:
+        os.close(opened)
 
 
 def floats(jobs: Sequence[Job]) -> list[Job]:
@@ -114,8 +146,9 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     """
     for job in dict.fromkeys((*jobs, *floats(jobs))):
         _check(job, shop.made[job])
-    bundle = shop.folder / "bundle"
+    bundle, windows = shop.folder / "bundle", shop.folder / "held_out"
     bundle.mkdir()
+    windows.mkdir()
     entries = {
         m: ModalityEntry(
             shop.model.description.specs[m],
@@ -123,20 +156,42 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
         )
         for m in shop.model.modalities
     }
-    contents = _describe(shop, bundle, entries, _provenance(shop, jobs, origin))
+    contents = _describe(shop, bundle, windows, entries, _provenance(shop, jobs, origin))
     manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
     divided = {entries[job.modality].artifacts[job.target].path: shop.made[job].delegation for job in jobs}
     write_lowering({path: found for path, found in divided.items() if found}, bundle / lowering.FILE_NAME)
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
-    previous = shop.folder / "previous"
     try:
-        if out.exists():
-            out.rename(previous)
-        bundle.rename(out)
-    finally:  # whatever came between the two, an interrupt too
-        if previous.exists() and not out.exists():
-            previous.rename(out)
+        _replace(shop.folder, out)
+    finally:  # whatever came between, an interrupt too
+        _put_back(shop.folder, out)
     return contents
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Put `bundle` and `held_out` in `folder` in their places; what was there goes into `previous`.
+
+    As long as this takes, `out` is not there: it goes first and comes last.
+    """
+    places = {"bundle": out, "held_out": held_out_of(out)}
+    previous = folder / "previous"
+    previous.mkdir()
+    for name, place in places.items():
+        if place.exists():
+            place.rename(previous / name)
+    for name, place in reversed(places.items()):
+        (folder / name).rename(place)
+
+
+def _put_back(folder: Path, out: Path) -> None:
+    """Undo what `_replace` began in `folder` and did not end."""
+    previous = folder / "previous"
+    if out.exists() or not (previous / "bundle").exists():
+        return
+    if (previous / "held_out").exists():
+        shutil.rmtree(held_out_of(out), ignore_errors=True)
+        (previous / "held_out").rename(held_out_of(out))
+    (previous / "bundle").rename(out)
 
 
 def _check(job: Job, made: Made) -> None:
@@ -159,6 +214,7 @@ def _provenance(shop: Workshop, jobs: Sequence[Job], origin: Origin) -> Provenan
         if embeddings and (scores := shop.scores(embeddings)):
             accuracy[target] = scores
     whole = {job.modality: shop.made[job] for job in floats(jobs)}
+    tools = {"torch", *(tool for job in jobs for tool in TARGETS[job.target].tools)}
     return Provenance(
         train_modalities=tuple(sorted(origin.train_modalities)),
         method=origin.method,
@@ -168,6 +224,7 @@ def _provenance(shop: Workshop, jobs: Sequence[Job], origin: Origin) -> Provenan
         float_bytes={m: made.bytes for m, made in whole.items()},
         float_latency_ms={m: made.measured.median_ms for m, made in whole.items() if made.measured},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tools={tool: version(tool) for tool in sorted(tools)},
     )
 
 
@@ -188,13 +245,14 @@ def _place(bundle: Path, job: Job, made: Made) -> Artifact:
         made.parity,
         found.median_ms if found else None,
         found.peak_mb if found else None,
+        TARGETS[job.target].differs,
     )
 
 
 def _describe(
-    shop: Workshop, bundle: Path, entries: dict[str, ModalityEntry], provenance: Provenance
+    shop: Workshop, bundle: Path, beside: Path, entries: dict[str, ModalityEntry], provenance: Provenance
 ) -> Manifest:
-    """Write all that is not an artifact into the bundle and return the manifest of the whole."""
+    """Write all that is not an artifact into the bundle and beside it; return the manifest of the whole."""
     model, tokenizer, held_out = shop.model, None, {}
     save_head(shop.head, bundle / "head.safetensors")
     if model.tokenizer is not None and "text" in entries:
@@ -205,9 +263,9 @@ def _describe(
             "windows": windows[:ENCLOSED],
             "embeddings": from_numpy(shop.expected[modality][:ENCLOSED]),
         }
-        path = f"{modality}/held_out.safetensors"
-        (bundle / path).write_bytes(save({key: rows.contiguous() for key, rows in enclosed.items()}))
-        held_out[modality] = _file(bundle, path)
+        path = f"{modality}.safetensors"
+        (beside / path).write_bytes(save({key: rows.contiguous() for key, rows in enclosed.items()}))
+        held_out[modality] = _file(beside, path)
     return Manifest(
         manifests.SCHEMA,
         entries,

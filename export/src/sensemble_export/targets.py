@@ -18,27 +18,49 @@ class Target:
         schemes: what it can be quantized to; the first is float.
         default: the one taken where none is chosen, but see `default`.
         suffix: of the file or folder.
+        tools: packages, beside torch, whose version decides what is made.
         mixes: whether some layers can stay float while others are quantized.
         bits: that an int8 weight uses.
+        differs: what in its bytes is not the same each time; None: nothing.
     """
 
     schemes: tuple[Scheme, ...]
     default: Scheme
     suffix: str
+    tools: tuple[str, ...]
     mixes: bool = True
     bits: int = 8
+    differs: str | None = None
 
 
 TARGETS = {
     "executorch-xnnpack": Target(
-        ("fp32", "int8-dynamic", "int8-static", "int4-weights"), "int8-dynamic", ".pte"
+        ("fp32", "int8-dynamic", "int8-static", "int4-weights"),
+        "int8-dynamic",
+        ".pte",
+        ("executorch", "torchao"),
     ),
-    # Sums of products of 8 bits saturate in ONNX Runtime on x86-64 with AVX2 and without VNNI.
-    "onnx": Target(("fp32", "int8-dynamic", "int8-static"), "int8-dynamic", ".onnx", bits=7),
+    "onnx": Target(
+        ("fp32", "int8-dynamic", "int8-static"),
+        "int8-dynamic",
+        ".onnx",
+        ("onnx", "onnxruntime", "onnxscript"),
+        bits=7,  # sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI
+    ),
     "coreml": Target(
-        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"), "int8-weights", ".mlpackage"
+        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"),
+        "int8-weights",
+        ".mlpackage",
+        ("coremltools",),
     ),
-    "executorch-coreml": Target(("fp32", "fp16"), "fp16", ".pte", mixes=False),
+    "executorch-coreml": Target(
+        ("fp32", "fp16"),
+        "fp16",
+        ".pte",
+        ("executorch", "coremltools"),
+        mixes=False,
+        differs="the Core ML package inside has random names and the date",
+    ),
 }
 """By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well.
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.numpy import load_file
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle import Bundle, check_file
 from sensemble_runtime.executor import missing
 from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
 
 from sensemble_export.errors import ExportError
-from sensemble_export.parity import compare, measure
+from sensemble_export.parity import compare, held_out_of, measure
 from sensemble_export.readme import readme
 
 
@@ -37,22 +37,27 @@ class Verified:
 
 
 def verify(path: Path) -> Iterator[Verified]:
-    """Run every artifact of the bundle `path` that runs here, on the windows it holds; yield each in turn.
+    """Run every artifact of the bundle `path` that runs here, on the windows beside it; yield each in turn.
 
     After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
     its README.
 
     Raises:
-        BundleError: it cannot be opened.
-        ExportError: it holds no windows, for it is of an older version.
+        BundleError: it cannot be opened, or the windows are not those that it was exported with.
+        ExportError: the windows are not there, or the bundle is of an older version.
         MeasurementError: an artifact that should run here does not.
     """
-    bundle = Bundle.open(path)
-    contents = bundle.manifest
+    bundle = Bundle.open(path.resolve())
+    contents, windows = bundle.manifest, held_out_of(bundle.path)
     if not contents.held_out:
+        raise ExportError(f"{path}: has no held-out windows, for an older version wrote it; export it again")
+    if not windows.is_dir():
         raise ExportError(
-            f"{path}: holds no held-out windows, for an older version wrote it; export it again"
+            f"{windows}: not there; copy the folder {windows.name} from where the bundle was exported, which "
+            f"holds the windows that parity is measured on, to stand beside {bundle.path.name}"
         )
+    for file in contents.held_out.values():
+        check_file(windows, file)
     updated: dict[tuple[str, str], Artifact] = {}
     for modality, entry in contents.modalities.items():
         for target, artifact in entry.artifacts.items():
@@ -70,7 +75,7 @@ def verify(path: Path) -> Iterator[Verified]:
 def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
     if reason := missing(target):
         return Verified(modality, target, artifact, None, None, reason)
-    windows = bundle.path / bundle.manifest.held_out[modality].path
+    windows = held_out_of(bundle.path) / bundle.manifest.held_out[modality].path
     found = measure(bundle.path / artifact.path, target, windows)
     parity = compare(found.embeddings, load_file(windows)["embeddings"], bundle.head)
     if artifact.parity is None:

@@ -64,7 +64,7 @@ class Bundle:
         contents = read_manifest(path / manifest.FILE_NAME)
         executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         for _, file in contents.files():
-            _verify(path, file)
+            check_file(path, file)
         for _, artifact in contents.artifacts():
             _verify_nothing_else(path, artifact)
         head = load_head(path / contents.head.path, contents.task)
@@ -162,7 +162,13 @@ def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:
             raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
 
 
-def _verify(folder: Path, file: FileEntry) -> None:
+def check_file(folder: Path, file: FileEntry) -> None:
+    """Check that a file is in `folder`, and of the size and SHA-256 that the manifest says.
+
+    Raises:
+        BundleCorruptError: it is not.
+        BundlePathError: it lies outside the folder.
+    """
     path = folder / file.path
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve()):

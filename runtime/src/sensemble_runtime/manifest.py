@@ -15,7 +15,7 @@ from sensemble_runtime.decode import DecodeError, decode, document
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.migrate import migrate
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "manifest.json"
 
 Task = Literal["multi-class", "multi-label"]
@@ -84,6 +84,8 @@ class Artifact:
             export verify` on a Mac. None means that it is unproved.
         latency_ms: median milliseconds a window on the machine that measured parity.
         peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone, where it was measured.
+        differs: what in its bytes another export of the same model, windows and scheme, with the same tools,
+            would make otherwise; None: nothing.
     """
 
     path: str
@@ -93,6 +95,7 @@ class Artifact:
     parity: Parity | None
     latency_ms: float | None
     peak_mb: float | None
+    differs: str | None
 
     @property
     def bytes(self) -> int:
@@ -121,6 +124,8 @@ class Provenance:
         float_bytes: the size of the float encoder for the bundle's first target, by modality.
         float_latency_ms: its median milliseconds a window, by modality, if that target was run.
         created: when, ISO 8601.
+        tools: the version of each package that made the artifacts; a bundle of schema version 1 or 2 does
+            not say.
     """
 
     train_modalities: tuple[str, ...]
@@ -131,6 +136,7 @@ class Provenance:
     float_bytes: dict[str, int]
     float_latency_ms: dict[str, float]
     created: str
+    tools: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +151,9 @@ class Manifest:
         task: `multi-class` (softmax) or `multi-label` (sigmoid).
         head: `head.safetensors`.
         tokenizer: `tokenizer.json`; a bundle with text has one.
-        held_out: by modality, safetensors of a few held-out windows (`windows` [N, ...]) and what the float
-            encoder makes of them (`embeddings` float32 [N, d]), with which any machine can measure parity.
+        held_out: by modality, safetensors in the folder `BUNDLE.held_out` beside the bundle, which need not
+            ship: a few held-out windows (`windows` [N, ...]), recordings, and what the float encoder makes
+            of them (`embeddings` float32 [N, d]), with which any machine can measure parity.
         provenance: where it came from.
     """
 
@@ -165,8 +172,6 @@ class Manifest:
         yield "head", self.head
         if self.tokenizer is not None:
             yield "tokenizer", self.tokenizer
-        for modality, file in self.held_out.items():
-            yield f"held_out.{modality}", file
         for field, artifact in self.artifacts():
             for index, file in enumerate(artifact.files):
                 yield f"{field}.files[{index}]", file
@@ -181,7 +186,7 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read and check a `manifest.json`; the files it names are not looked at.
 
-    One of schema version 1 is read as if it had been written today.
+    One of schema version 1 or 2 is read as if it had been written today.
 
     Raises:
         BundleCorruptError: the file is missing or not what the format says; names the field.
@@ -213,7 +218,7 @@ def _parse(text: str, path: Path) -> Manifest:
         manifest: Manifest = decode(Manifest, raw)
     except DecodeError as error:
         raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
-    paths = [(field, file.path) for field, file in manifest.files()]
+    paths = [(field, file.path) for field, file in _files(manifest)]
     for field, name in (*paths, *((field, artifact.path) for field, artifact in manifest.artifacts())):
         if not _PATH.fullmatch(name):
             raise BundlePathError(
@@ -256,8 +261,15 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
 
 
+def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
+    """Yield every file in the bundle and beside it."""
+    yield from manifest.files()
+    for modality, file in manifest.held_out.items():
+        yield f"held_out.{modality}", file
+
+
 def _file_problems(manifest: Manifest) -> Iterator[str]:
-    for field, file in manifest.files():
+    for field, file in _files(manifest):
         if file.bytes < 1:
             yield f"{field}.bytes: expected at least 1, got {file.bytes}"
         if not _SHA256.fullmatch(file.sha256):
