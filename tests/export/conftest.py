@@ -55,13 +55,14 @@ class Export:
 
 
 def make_model(seed: int, modalities: Sequence[str] = tuple(SPECS)) -> Model:
-    """The preset's audio encoder, of half a million parameters, and two tiny ones, with no trivial norms."""
+    """The preset's audio encoder, of half a million parameters, and two small ones, with no trivial norms."""
     torch.manual_seed(seed)
     tiny = {"width": 32, "depth": 1, "heads": 2, "embedding": 128, "activation": "relu"}
     configs = {
         "audio": small({"audio": SPECS["audio"]})["audio"],
         "text": EncoderConfig(**tiny, vocabulary=64),
-        "video": EncoderConfig(**tiny, stem=(8,), patch=8, tubelet=2),
+        # Wide enough that its perceptron is int4 in int4-weights.
+        "video": EncoderConfig(**tiny | {"width": 128}, stem=(8,), patch=8, tubelet=2),
     }
     tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "cat": 1}, "[PAD]"))
     specs, configs = ({m: one[m] for m in modalities} for one in (SPECS, configs))

@@ -5,15 +5,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from sensemble_export.errors import ExportError
 from sensemble_export.parity import held_out_of
-from sensemble_export.read_back import Census, census, problems
+from sensemble_export.read_back import Census, census, embedded, problems
 from sensemble_export.readme import readme
+from sensemble_export.targets import Job
 from sensemble_export.verify import verify
+from sensemble_export.worker import build
 from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.manifest import read_manifest
+from sensemble_train.encoders import ENCODERS, EncoderConfig
 
-from .conftest import JOBS, SPECS, Export
+from .conftest import JOBS, SPECS, Export, windows
 
 
 @pytest.fixture
@@ -81,22 +85,48 @@ def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: E
     assert video.takes == {"window": ("float32", SPECS["video"].shape)}
     assert text.gives == video.gives == {"embedding": ("float32", (1, 128))}
     assert set(text.weights) == {"palette-6bit"}
-    mlp = 2 * 32 * 128
-    assert video.weights["float16"] == mlp  # the layers that were to stay float
-    assert video.weights["int8"] > mlp
+    assert video.weights["float16"] == pytest.approx(2 * 128 * 512, rel=0.01)  # what stays float, and biases
+    assert video.weights["int8"] > 65_000
     assert text.operations["gather"] == 1
     assert text.operations["softmax"] == video.operations["softmax"] == 1
 
 
 def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) -> None:
     found = package(exported, "text")
-    good = ("int32", (1, 8), 128, "palette-6bit")
-    assert list(problems(found, *good)) == []
+    takes, gives, scheme = ("int32", (1, 8)), ("float32", (1, 128)), "palette-6bit"
+    assert list(problems(found, takes, gives, scheme)) == []
     for bad, says in (
-        (("int64", (1, 8), 128, "palette-6bit"), "it takes"),
-        (("int32", (1, 9), 128, "palette-6bit"), "it takes"),
-        (("int32", (1, 8), 64, "palette-6bit"), "it gives"),
-        (("int32", (1, 8), 128, "int8-weights"), "its weights are"),
-        (("int32", (1, 8), 128, "fp16"), "its weights are"),
+        ((("int64", (1, 8)), gives, scheme), "it takes"),
+        ((("int32", (1, 9)), gives, scheme), "it takes"),
+        ((takes, ("float32", (1, 64)), scheme), "it gives"),
+        ((takes, gives, "int8-weights"), "its weights are"),
+        ((takes, gives, "fp16"), "its weights are"),
     ):
         assert next(problems(found, *bad)).startswith(says)
+    video, gives = package(exported, "video"), ("float32", (1, 128))
+    frames = ("float32", SPECS["video"].shape)
+    assert list(problems(video, frames, gives, "int8-weights", mixed=True)) == []
+    assert next(problems(video, frames, gives, "int8-weights")).startswith("most of its weights are not int8")
+
+
+def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> None:
+    text = embedded(exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path)
+    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
+    assert text.gives == {"embedding": ("float16", (1, 128))}
+    assert set(text.weights) == {"float16"}
+    assert "float32" not in text.computes
+
+
+def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
+    encoder = ENCODERS["audio"](SPECS["audio"], tiny).eval()
+    job = Job("audio", "coreml", "fp16")
+    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
+    found = census(tmp_path / job.file)
+    assert found.takes == {"window": ("float32", SPECS["audio"].shape)}
+    front = sum(buffer.numel() for buffer in encoder.log_mel.buffers())
+    assert 0.25 * front < found.weights["float32"] <= front
+    assert found.operations["log"] == 1
+    assert found.operations["softmax"] == 1
+    assert min(found.computes["float32"], found.computes["float16"]) > 20

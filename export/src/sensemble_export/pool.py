@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sensemble_export.errors import NotLowerableError, ParityFailedError
 from sensemble_export.targets import Job
@@ -45,16 +46,16 @@ def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> di
         ParityFailedError: what one of them wrote is not what it should be; the others are stopped.
     """
     count = min(os.cpu_count() or 1, len(jobs))
-    workers: list[subprocess.Popen[str]] = []
+    workers: list[subprocess.Popen[bytes]] = []
     divisions: dict[str, Delegation] = {}
     with ThreadPoolExecutor(count) as pool, tempfile.TemporaryFile("w+") as chatter:
         try:
+            watches = []
             for first in range(count):
-                dealt = [json.dumps(asdict(job)) for job in jobs[first::count]]
-                command = [sys.executable, "-m", "sensemble_export.worker", str(folder), *dealt]
-                # What the libraries say on the way is of interest only if they fail.
-                workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=chatter, text=True))
-            for watched in as_completed([pool.submit(_watch, worker, divisions, done) for worker in workers]):
+                worker, reports = _start(folder, jobs[first::count], chatter)
+                workers.append(worker)
+                watches.append(pool.submit(_watch, worker, reports, divisions, done))
+            for watched in as_completed(watches):
                 if watched.result():
                     chatter.seek(0)
                     last = chatter.read().strip().rpartition("\n")[2]
@@ -65,10 +66,27 @@ def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> di
     return divisions
 
 
-def _watch(worker: subprocess.Popen[str], divisions: dict[str, Delegation], done: Callable[[], None]) -> int:
+def _start(folder: Path, jobs: Sequence[Job], chatter: TextIO) -> tuple[subprocess.Popen[bytes], TextIO]:
+    """Start a worker; its reports come by a pipe of their own, what libraries say goes to `chatter`."""
+    reports, given = os.pipe()
+    dealt = [json.dumps(asdict(job)) for job in jobs]
+    command = [sys.executable, "-m", "sensemble_export.worker", str(folder), str(given), *dealt]
+    try:
+        worker = subprocess.Popen(command, stdout=chatter, stderr=chatter, pass_fds=(given,))
+    finally:
+        os.close(given)
+    return worker, os.fdopen(reports, encoding="utf-8")
+
+
+def _watch(
+    worker: subprocess.Popen[bytes],
+    reports: TextIO,
+    divisions: dict[str, Delegation],
+    done: Callable[[], None],
+) -> int:
     """Follow what `worker` reports to its end, and return its exit status."""
-    with worker:
-        for line in worker.stdout or ():
+    with worker, reports:
+        for line in reports:
             report = json.loads(line)
             if "missing" in report:
                 name = report["missing"]

@@ -65,7 +65,7 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
         minimum_deployment_target=OLDEST,
         compute_precision=ct.precision.FLOAT32
         if scheme == "fp32"
-        else ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_log(op, {})),
+        else ct.transform.FP16ComputePrecision(op_selector=_NotTowardsLog()),
         skip_model_load=True,
     )
     if scheme in _CONFIGS:
@@ -115,12 +115,21 @@ def _dtype(windows: Tensor) -> str:
     return str(windows.dtype).removeprefix("torch.")
 
 
-def _leads_to_log(op: Any, known: dict[Any, bool]) -> bool:  # noqa: ANN401 - coremltools has no types
-    """Say whether a logarithm is taken of what `op` computes, or is `op`."""
-    if op not in known:
-        users = (user for output in op.outputs for user in output.child_ops)
-        known[op] = op.op_type == "log" or any(_leads_to_log(user, known) for user in users)
-    return known[op]
+class _NotTowardsLog:
+    """Says of an operation whether it is no logarithm and none is taken of what it computes.
+
+    All of a block are looked at once, from its end, before the first is changed.
+    """
+
+    def __init__(self) -> None:
+        self._towards: dict[Any, bool] = {}
+
+    def __call__(self, op: Any) -> bool:  # noqa: ANN401 - coremltools has no types
+        if op not in self._towards:
+            for each in reversed(list(op.enclosing_block.operations)):
+                users = (user for output in each.outputs for user in output.child_ops)
+                self._towards[each] = each.op_type == "log" or any(self._towards[user] for user in users)
+        return not self._towards[op]
 
 
 def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa: ANN401 - as above

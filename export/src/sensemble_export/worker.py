@@ -1,15 +1,17 @@
-"""One process of an export: `python -m sensemble_export.worker FOLDER JOB ...`, each JOB a `Job` as JSON.
+"""One process of an export: `python -m sensemble_export.worker FOLDER PIPE JOB ...`; a JOB is one as JSON.
 
 Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
-Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and prints one line of
-JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}`, `{"job", "mismatch"}` (what
-was written does not read back) or `{"job", "missing"}` (a module).
+Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and into PIPE (the number
+of an open file) one line of JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}`,
+`{"job", "mismatch"}` (what was written does not read back) or `{"job", "missing"}` (a module).
 """
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from safetensors.torch import load_file
@@ -31,7 +33,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
         For XNNPACK, how the program is divided.
 
     Raises:
-        MismatchError: a Core ML package, which cannot be run here, does not read back as it should.
+        MismatchError: a Core ML package, or the one in a program, does not read back as it should.
     """
     # Each target imports a library of its own, which takes seconds.
     if job.target == "executorch-xnnpack":
@@ -50,24 +52,28 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
         to_onnx(encoder, windows, job.scheme, job.kept, path)
         return None
+    from sensemble_export.read_back import census, embedded, problems
     from sensemble_export.to_coreml import to_coreml, to_executorch
 
+    given = "float32"
     if job.target == "executorch-coreml":
         to_executorch(encoder, windows, job.scheme, path)
-        return None
-    from sensemble_export.read_back import census, problems
-
-    to_coreml(encoder, windows, job.scheme, job.kept, path)
-    takes = fed(str(windows.dtype).removeprefix("torch."), job.target)
+        found = embedded(path)
+        if job.scheme == "fp16":
+            given = "float16"  # which ExecuTorch casts
+    else:
+        to_coreml(encoder, windows, job.scheme, job.kept, path)
+        found = census(path)
+    takes = fed(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
     with torch.no_grad():
-        embedding = encoder(windows[:1]).shape[-1]
-    problem = next(problems(census(path), takes, (1, *windows.shape[1:]), embedding, job.scheme), None)
+        shape = tuple(encoder(windows[:1]).shape)
+    problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)
     if problem is not None:
         raise MismatchError(problem)
     return None
 
 
-def main(folder: Path, jobs: list[Job]) -> None:
+def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
     """Do `jobs`, in order."""
     torch.set_num_threads(1)
     model = load_model(folder / "model")
@@ -76,20 +82,20 @@ def main(folder: Path, jobs: list[Job]) -> None:
         try:
             delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
         except MismatchError as error:
-            _report(job, mismatch=str(error))
+            _report(reports, job, mismatch=str(error))
             raise
         except ModuleNotFoundError as error:
-            _report(job, missing=error.name)
+            _report(reports, job, missing=error.name)
             raise
         except Exception as error:
-            _report(job, error=f"{type(error).__name__}: {error}")
+            _report(reports, job, error=f"{type(error).__name__}: {error}")
             raise
-        _report(job, delegation=delegation and asdict(delegation))
+        _report(reports, job, delegation=delegation and asdict(delegation))
 
 
-def _report(job: Job, **what: object) -> None:
-    sys.stdout.write(json.dumps({"job": job.file, **what}) + "\n")
-    sys.stdout.flush()
+def _report(reports: TextIO, job: Job, **what: object) -> None:
+    reports.write(json.dumps({"job": job.file, **what}) + "\n")
+    reports.flush()
 
 
 def _job(text: str) -> Job:
@@ -98,4 +104,5 @@ def _job(text: str) -> Job:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), list(map(_job, sys.argv[2:])))
+    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as pipe:
+        main(Path(sys.argv[1]), pipe, list(map(_job, sys.argv[3:])))
