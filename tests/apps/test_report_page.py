@@ -61,6 +61,26 @@ def test_it_shows_float_beside_int8_and_the_encoders(of_run: Evidence) -> None:
     assert "not audited" in text
 
 
+def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -> None:
+    shown = report.headline(of_run)
+    assert shown.scheme == "int8-static"
+    page = Page(report.render(of_run, MADE)).text
+    assert f"measured with {shown.encoders}." in page
+    assert shown.encoders.endswith("s encoders for executorch-xnnpack (int8-static)")
+    assert "Live float int8-static lost" in page
+    text = of_run.manifest.modalities["text"]
+    found = text.artifacts["executorch-xnnpack"]
+    mixed = replace(text, artifacts={"executorch-xnnpack": replace(found, scheme="fp32"), "onnx": found})
+    several = replace(
+        of_run, manifest=replace(of_run.manifest, modalities=of_run.manifest.modalities | {"text": mixed})
+    )
+    shown = report.headline(several)
+    assert shown.scheme == "quantized"
+    assert shown.encoders.endswith("for executorch-xnnpack (audio int8-static, text fp32, video int8-static)")
+    audited = {name: (score, 10) for name, score in of_run.manifest.provenance.accuracy.items()}
+    assert report.headline(replace(several, audited=audited)).encoders.endswith("s encoders")
+
+
 def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
     one_set = Page(report.render(of_run, MADE)).text
     assert "One training set was trained of the 7 possible (video)" in one_set

@@ -13,10 +13,14 @@ _NOTABLE = 0.5  # points of accuracy on some set of sensors that are worth a war
 _NONE = percent(None)
 
 
-def show_costs(manifest: Manifest) -> None:
+def show_costs(manifest: Manifest, measured: str) -> None:
     """Print a table for each target, and what it loses on the set of sensors that loses most.
 
     On standard error there is a warning where that is more than half a point.
+
+    Args:
+        manifest: a bundle's.
+        measured: what accuracy was measured on, in words.
     """
     console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(
@@ -28,11 +32,11 @@ def show_costs(manifest: Manifest) -> None:
             console.print("accuracy: not measured")
             continue
         points, subset = drop
-        console.print(f"largest drop in accuracy: {points:.1f} points, on {subset}")
+        console.print(f"largest drop in accuracy: {points:.1f} points, on {subset} ({measured})")
         if points > _NOTABLE + 1e-6:
             sys.stderr.write(
-                f"warning: {target} loses {points:.1f} points on {subset}, more than {_NOTABLE}; choose "
-                "another --scheme, or search with --budget drop=0.5\n"
+                f"warning: {target} loses {points:.1f} points on {subset} ({measured}), more than "
+                f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5\n"
             )
 
 

@@ -23,7 +23,7 @@ class Evidence:
         metric: `accuracy` or `mAP`.
         matrices: method -> matrix, in fractions.
         manifest: the shipped bundle's.
-        audited: the bundle's own scores (int8) by subset: (score, number of examples).
+        audited: the bundle's own scores by subset: (score, number of examples).
         facts: provenance, in the order to be shown.
     """
 
@@ -74,6 +74,8 @@ class Headline:
         trained_on: its M_T.
         floats: the float model's scores.
         quantized: the bundle's scores.
+        scheme: how the encoders that have these are quantized: the scheme of all, or `quantized`.
+        encoders: the same in words, with what they are for, as far as it is known.
         losses: what each lost sensor does, the worst first.
         baseline: what finetuning on the same M_T loses with the same sensor.
     """
@@ -82,6 +84,8 @@ class Headline:
     trained_on: Subset
     floats: Mapping[Subset, float]
     quantized: Mapping[Subset, float]
+    scheme: str
+    encoders: str
     losses: tuple[Loss, ...]
     baseline: Loss | None
 
@@ -148,6 +152,7 @@ def headline(evidence: Evidence) -> Headline:
         # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
         quantized = {name: score for name, (score, _) in evidence.audited.items()}
         floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
+    scheme, encoders = _quantization(evidence.manifest, audited=bool(evidence.audited))
     losses = _losses(quantized or floats)
     finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
     return Headline(
@@ -155,9 +160,27 @@ def headline(evidence: Evidence) -> Headline:
         trained_on=subsets.parse(trained_on),
         floats=_by_set(floats),
         quantized=_by_set(quantized),
+        scheme=scheme,
+        encoders=encoders,
         losses=losses,
         baseline=next((loss for loss in _losses(finetuned) if loss.event == losses[0].event), None),
     )
+
+
+def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
+    """Return the scheme of the encoders that were scored, or `quantized`, and the same in words.
+
+    Export scores its first target; an audit does not say which it ran of several.
+    """
+    targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
+    if audited and len(targets) > 1:
+        return "quantized", "the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders"
+    target = next(iter(manifest.provenance.accuracy_quantized), targets[0])
+    schemes = {m: e.artifacts[target].scheme for m, e in manifest.modalities.items() if target in e.artifacts}
+    one = set(schemes.values())
+    said = one.pop() if len(one) == 1 else ", ".join(f"{m} {scheme}" for m, scheme in schemes.items())
+    scheme = "quantized" if " " in said else said
+    return scheme, f"the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders for {target} ({said})"
 
 
 def _by_set(scores: Mapping[str, float]) -> dict[Subset, float]:

@@ -46,7 +46,7 @@ def main(arguments: Demo) -> None:
         from sensemble_apps.commands.train import train
 
         train(arguments, data)
-    with _step(console, 3, "Export each encoder as int8, and check it against its float original"):
+    with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
         shipped = asked or most_robust(out / MATRIX, METHOD)
         if _exported(out) == (METHOD, shipped):
             console.print("  already exported")
@@ -116,7 +116,7 @@ def _summarize(console: Console, run: Path) -> None:
     console.print(f"\nIf {shown.losses[0].event}, {found.metric} {shown.losses[0].sentence}.", style="bold")
     scores = Table("live", title=f"{shown.method}: {found.metric}, %", title_justify="left", box=None)
     methods = Table("method", title="Over all sets of sensors, %", title_justify="left", box=None)
-    for column in ("float", "int8"):
+    for column in ("float", shown.scheme):
         scores.add_column(column, justify="right")
     for subset, score in shown.floats.items():
         scores.add_row(subsets.name(subset), names.percent(score), names.percent(shown.quantized.get(subset)))

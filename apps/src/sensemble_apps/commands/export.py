@@ -25,7 +25,7 @@ from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
 from sensemble_apps.tradeoff import show
 
-_CALIBRATION, _HELD_OUT = 200, 400  # examples that int8 takes its ranges from, and that it is measured on
+_CALIBRATION, _HELD_OUT = 200, 1000  # examples that int8 takes its ranges from, and that it is measured on
 
 
 def main(arguments: Export) -> None:
@@ -83,9 +83,10 @@ def export(
         search.check_targets(targets)
     with stages() as advance:
         decoded = partial(_decode, model, partial(advance, "decode"))
-        windows = decoded(_spread(dataset.split("train"), _CALIBRATION))
+        windows = decoded(spread(dataset.split("train"), _CALIBRATION))
         calibration = {m: rows[windows.present[m]] for m, rows in windows.inputs.items()}
-        held_out = decoded(_spread(dataset.split("eval"), _HELD_OUT))
+        evaluation = dataset.split("eval")
+        held_out = decoded(spread(evaluation, _HELD_OUT))
         if budget is None:
             progress = partial(advance, "export")
             manifest = export_bundle(
@@ -105,13 +106,13 @@ def export(
                     show(target, found, budget, run / TRADE_OFF.format(target=target))
                     chosen += search.best(found, budget).jobs
                 manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
-    show_costs(manifest)
+    show_costs(manifest, f"{len(held_out)} of {len(evaluation)} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         sys.stderr.write(line + "\n")
 
 
-def _spread(examples: Sequence[Example], most: int) -> list[Example]:
-    """Take at most `most` of `examples`, at even distances: a split may be sorted, by class or by day."""
+def spread(examples: Sequence[Example], most: int) -> list[Example]:
+    """Return at most `most` of `examples`, at even distances: a split may be sorted, by class or by day."""
     count = min(most, len(examples))
     return [examples[index * len(examples) // count] for index in range(count)]
 
