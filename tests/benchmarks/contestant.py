@@ -25,16 +25,10 @@ Run = Callable[[Window], Window]
 
 def load(kind: str, artifact: Path) -> Run:
     """Load an encoder as a function from a window [1, ...] to an embedding [d], with what it imports."""
-    if kind == "executorch-xnnpack":
+    if kind not in {"eager", "compile"}:
         from sensemble_runtime import executor
 
         return executor.load(artifact, kind)
-    if kind == "onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        return lambda window: session.run(None, {name: window})[0][0]
     import torch
     from sensemble_train.model import load_model
 
