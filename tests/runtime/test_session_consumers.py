@@ -136,3 +136,29 @@ def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle:
         running.attach(captions)
         with pytest.raises(OSError, match="the terminal is gone"):
             list(running)
+
+
+def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, busy, real = threading.Event(), threading.Event(), bundle.encode
+
+    def slow(modality: str, window: np.ndarray) -> np.ndarray:
+        busy.set()
+        assert go.wait(20)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", slow)
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    running = Session(bundle, record=path)
+    running.attach(captions)
+    captions.say()
+    assert busy.wait(20)
+    closer = threading.Thread(target=running.close)
+    closer.start()
+    wait_for(lambda: running._closed)
+    assert list(running) == []
+    go.set()
+    closer.join()
+    (run,) = read_runs(path)
+    assert read_predictions(path, run.id) == []

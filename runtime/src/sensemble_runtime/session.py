@@ -200,6 +200,8 @@ class Session:
         encoded = composition.encode(taken)
         with self._changed:
             self._encoding = set()
+            if self._stopped:  # or the record would have a prediction that no consumer has seen
+                return False
             for item in encoded:
                 self._scheduler.spent(item.modality, began, item.latency)
             for event in self._scheduler.changes(composition.modalities, time.monotonic()):
