@@ -82,11 +82,12 @@ std::string describe(nb::dlpack::dtype dtype, const Shape& shape) {
 
 class Module {
  public:
-  Module(const std::string& path, uint32_t threads)
+  // Without `insist`, a pool that another program holds on to stays as it is.
+  Module(const std::string& path, uint32_t threads, bool insist)
       : path_(path), module_(path, executorch::extension::Module::LoadMode::Mmap) {
     const std::lock_guard<std::mutex> lock(loading_);
     cause.clear();
-    if (threads != 0) size_pool(threads);
+    if (threads != 0 && (insist || alive_ == 0)) size_pool(threads);
     check(module_.load(et::Program::Verification::InternalConsistency), path_);
     const auto meta = value_of(module_.method_meta("forward"), path_);
     if (meta.num_inputs() != 1 || meta.num_outputs() != 1)
@@ -157,7 +158,7 @@ class Module {
 NB_MODULE(_native, m) {
   et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
   nb::class_<Module>(m, "Module")
-      .def(nb::init<const std::string&, uint32_t>(), nb::arg("path"), nb::arg("threads") = 0,
+      .def(nb::init<const std::string&, uint32_t, bool>(), nb::arg("path"), nb::arg("threads") = 0, nb::arg("insist") = true,
            nb::call_guard<nb::gil_scoped_release>())
       .def("__call__", &Module::run, nb::arg("window"))
       .def_prop_ro("input", &Module::input)

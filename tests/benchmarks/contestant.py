@@ -1,6 +1,6 @@
 """One form of one encoder in a process of its own, for `targets.py`: it runs windows when it is told to.
 
-    python contestant.py KIND ARTIFACT WINDOWS OUT
+    python contestant.py KIND ARTIFACT WINDOWS OUT THREADS
 
 KIND is `executorch-xnnpack` or `onnx`, whose ARTIFACT is a file, or `eager` or `compile`, whose ARTIFACT is
 the folder of a saved model with one encoder. WINDOWS is a safetensors file with `windows` [N, ...]. It prints
@@ -23,12 +23,12 @@ Window = NDArray[np.generic]
 Run = Callable[[Window], Window]
 
 
-def load(kind: str, artifact: Path) -> Run:
+def load(kind: str, artifact: Path, threads: int) -> Run:
     """Load an encoder as a function from a window [1, ...] to an embedding [d], with what it imports."""
     if kind not in {"eager", "compile"}:
         from sensemble_runtime import executor
 
-        return executor.load(artifact, kind)
+        return executor.load(artifact, kind, threads)
     import torch
     from sensemble_train.model import load_model
 
@@ -43,11 +43,11 @@ def load(kind: str, artifact: Path) -> Run:
     return run
 
 
-def main(kind: str, artifact: Path, windows: Path, out: Path) -> None:
+def main(kind: str, artifact: Path, windows: Path, out: Path, threads: int) -> None:
     with safe_open(windows, "numpy") as file:
         rows = file.get_slice("windows")
         start = time.perf_counter()
-        encoder = load(kind, artifact)
+        encoder = load(kind, artifact, threads)
         loaded = time.perf_counter()
         embeddings = np.stack([encoder(rows[:1])] * rows.get_shape()[0])
         print(json.dumps([loaded - start, time.perf_counter() - start]), flush=True)
@@ -62,4 +62,4 @@ def main(kind: str, artifact: Path, windows: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,8 @@ before = threads()
 module = Module(path, size)
 assert threads() - before == size - 1, threads()  # the caller is one of the pool's
 Module(path, size)  # the same size again is no change
+Module(path, size + 1, insist=False)
+assert threads() - before == size - 1, threads()
 try:
     Module(path, size + 1)
 except ValueError as error:
@@ -89,3 +92,40 @@ def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
     ).stdout
     paths = [line.split("[")[1].rstrip("]") for line in dynamic.splitlines() if "RUNPATH" in line]
     assert paths == ["$ORIGIN/../executorch/lib"]
+
+
+QUICK = """
+import dataclasses
+import sys
+from pathlib import Path
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.manifest import read_manifest, write_manifest
+
+folder, latency, pool = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+manifest = read_manifest(folder / "manifest.json")
+for entry in manifest.modalities.values():
+    for target, artifact in entry.artifacts.items():
+        entry.artifacts[target] = dataclasses.replace(artifact, latency_ms=latency)
+write_manifest(manifest, folder / "manifest.json")
+bundle = Bundle.open(folder)
+bundle.threads = 3 if pool == "told" else 0
+before = len(list(Path("/proc/self/task").iterdir()))
+for modality in bundle.modalities:
+    bundle.load(modality)
+print(len(list(Path("/proc/self/task").iterdir())) - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("latency", "pool", "more"), [(1.0, "free", 0), (1.0, "told", 2), (9.0, "free", None)]
+)
+def test_quick_encoders_need_no_second_thread(
+    bundle_folder: Path, tmp_path: Path, latency: float, pool: str, more: int | None
+) -> None:
+    folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    script = [sys.executable, "-c", QUICK, str(folder), str(latency), pool]
+    run = subprocess.run(script, capture_output=True, text=True, check=True)
+    if more is None:  # as many as ExecuTorch finds cores
+        assert int(run.stdout) > 0 or os.cpu_count() == 1
+    else:
+        assert int(run.stdout) == more

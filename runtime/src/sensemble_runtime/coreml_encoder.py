@@ -19,13 +19,14 @@ class CoreMLEncoder:
     Args:
         path: the package.
         threads: Core ML has none to set.
+        quick: Core ML decides by itself.
 
     Raises:
         BundleIncompatibleError: this system cannot run the package; names Core ML's error.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        del threads  # Core ML decides
+    def __init__(self, path: Path, threads: int = 0, *, quick: bool = False) -> None:
+        del threads, quick  # Core ML decides
         try:
             self._model = coremltools.models.MLModel(str(path))
             described = self._model.get_spec().description

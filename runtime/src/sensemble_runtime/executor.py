@@ -100,10 +100,11 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def load(path: Path, target: str, threads: int = 0) -> Encoder:
+def load(path: Path, target: str, threads: int = 0, *, quick: bool = False) -> Encoder:
     """Load the artifact at `path`, made for `target`, a key of `EXECUTORS`.
 
-    `threads` is the size of its thread pool where it has one to set, 0 for its own choice.
+    `threads` is the size of its thread pool where it has one to set, 0 for its own choice: one thread for
+    each core, or a single one for an encoder so `quick` that waking others takes longer than they save.
 
     Raises:
         BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
@@ -111,7 +112,7 @@ def load(path: Path, target: str, threads: int = 0) -> Encoder:
     if lacking := missing(target):
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
     module, name = EXECUTORS[target].encoder
-    encoder: Encoder = getattr(import_module(module), name)(path, threads)
+    encoder: Encoder = getattr(import_module(module), name)(path, threads, quick=quick)
     return encoder
 
 

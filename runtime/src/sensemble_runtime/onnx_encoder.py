@@ -23,14 +23,15 @@ class OnnxEncoder:
     Args:
         path: the model; it is read once.
         threads: of its own pool; 0 for one on each core.
+        quick: whether waking threads would take longer than they save: then 0 is one.
 
     Raises:
         BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, *, quick: bool = False) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or int(quick)
         options.log_severity_level = _ERRORS_ONLY
         try:
             # From bytes, so that a model cannot name weights in files outside the bundle.

@@ -31,7 +31,8 @@ class Policy:
 
     Attributes:
         threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is
-            loaded can set it. 0: one for each performance core.
+            loaded can set it. 0: one for each performance core, or a single one if all encoders are
+            quick (`Bundle`).
         budget: the share of the time for which the session may be encoding, in (0, 1].
         priority: the weight of a modality, 1 if absent: under overload each gets a share of the budget in
             proportion to it, and what one does not need the others get (weighted max-min fairness).
