@@ -15,30 +15,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sensemble_runtime import executor
+from sensemble_runtime.executor import Embedding, Window
 
-Window = NDArray[np.generic]
-Run = Callable[[Window], Window]
 
-
-def load(kind: str, artifact: Path, threads: int) -> Run:
+def load(kind: str, artifact: Path, threads: int) -> Callable[[Window], Embedding]:
     """Load an encoder as a function from a window [1, ...] to an embedding [d], with what it imports."""
     if kind not in {"eager", "compile"}:
-        from sensemble_runtime import executor
-
         return executor.load(artifact, kind, threads)
     import torch
     from sensemble_train.model import load_model
 
     (encoder,) = load_model(artifact).encoders.values()
-    if kind == "compile":
-        encoder = torch.compile(encoder)
+    forward = torch.compile(encoder) if kind == "compile" else encoder
 
     @torch.inference_mode()
-    def run(window: Window) -> Window:
-        return encoder(torch.from_numpy(window))[0].numpy()
+    def run(window: Window) -> Embedding:
+        embedding: Embedding = forward(torch.from_numpy(window))[0].numpy()
+        return embedding
 
     return run
 

@@ -1,6 +1,6 @@
 """A contrastive training step of ViT-B/16 on images and captions, beside open_clip's own.
 
-`uv run python tests/benchmarks/contrastive_step.py [batch] [rounds]` (8 and 5) gives both models the same
+`uv run python tests/benchmarks/contrastive_step.py [--batch 8] [--rounds 5]` gives both models the same
 random weights, checks that their first losses agree, and takes steps in turn, each as often first as second:
 forward, CLIP's loss, backward, AdamW, the bound of the temperature. It prints the samples a second of each,
 by the medians, and how many times as fast ours is, with the quartiles of the rounds' own ratios. On a GPU
@@ -8,9 +8,9 @@ both run forward under bf16 autocast, on a CPU in float32 on two threads. Ours t
 in the step; open_clip is given pictures that are normalized already.
 """
 
+import argparse
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ def shaped_like_clip() -> Model:
     return Model(replace(paper, specs=specs, configs=configs), None)
 
 
-def main(batch: int = 8, rounds: int = 5) -> None:
+def main(batch: int, rounds: int) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(THREADS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -100,4 +100,9 @@ def interleaved(steps: list[Callable[[], float]], rounds: int) -> list[list[floa
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    main(**vars(parser.parse_args()))

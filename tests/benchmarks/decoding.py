@@ -60,12 +60,12 @@ def codec(path: Path, start: float, end: float) -> None:
             stream.codec_context.thread_count = 1
             container.seek(int(start * av.time_base))
             for frame in container.decode(stream):
-                if frame.time is not None and frame.time >= end:
+                if isinstance(frame, av.VideoFrame | av.AudioFrame) and (frame.time or 0.0) >= end:
                     break
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=20, help="clips of each size")
     count = parser.parse_args().clips
     cv2.setNumThreads(1)

@@ -1,10 +1,13 @@
 """kill -9, N times: does every record that was committed survive?
 
-`uv run python tests/benchmarks/kill.py BUNDLE [N]` kills a session that records predictions, and a recording,
-each N times (500) at a random moment, and checks after each that the SQLite file and the recording open and
-hold all that their writer had been told was committed. The tests do the same a dozen times.
+`uv run python tests/benchmarks/kill.py BUNDLE [--times 1000] [--jobs N]` kills a session that records
+predictions, and a recording, each so many times, at a random moment of its first 0.3 s, in which its files
+are made, too. After each kill, the file must be sound and open for going on, and hold all that its writer
+had been told was committed. The tests do the same a dozen times.
 """
 
+import argparse
+import os
 import random
 import signal
 import sqlite3
@@ -12,67 +15,101 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 from sensemble_runtime.history import read_predictions, read_runs
+from sensemble_runtime.records import Records
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.recorded import Recorded
+from sensemble_sensors.recording import INDEX, Recording
 
 TESTS = Path(__file__).parents[1]
+SPAN = 0.3  # seconds from when the writer begins
 
 
-def killed(command: list[str | Path], moment: random.Random) -> int:
-    """Run until a random moment after the first commit; return how many commits had been told."""
+@dataclass(frozen=True)
+class Outcome:
+    """What one kill left: how many commits the writer had been told of, and how many are there."""
+
+    committed: int
+    kept: int
+
+
+def kill_session(bundle: Path, seed: int) -> Outcome:
+    with tempfile.TemporaryDirectory() as scratch:
+        record = Path(scratch) / "record.sqlite"
+        committed = killed([TESTS / "runtime" / "predict_endlessly.py", bundle, record], seed)
+        return Outcome(committed, kept_predictions(record))
+
+
+def kill_recording(seed: int) -> Outcome:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "recording"
+        committed = killed([TESTS / "sensors" / "record_endlessly.py", folder], seed)
+        return Outcome(committed, kept_segments(folder))
+
+
+def killed(command: list[str | Path], seed: int) -> int:
+    """Run until a random moment after it says 0; return the last number of commits that it told."""
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = [process.stdout.readline()]
-        time.sleep(moment.uniform(0, 0.3))
+        time.sleep(random.Random(seed).uniform(0, SPAN))  # noqa: S311 - not a secret
         process.send_signal(signal.SIGKILL)
         told += process.stdout.read().splitlines(keepends=True)
+    assert told[0] == "0\n", f"{command[0]} did not begin"
     return max(int(line) for line in told if line.endswith("\n"))
 
 
 def kept_predictions(record: Path) -> int:
-    """Return how many predictions a record holds, having read them all."""
-    with sqlite3.connect(record) as db:
+    """Return how many predictions a record holds, having read them all and opened it to go on."""
+    Records(record).close()
+    with closing(sqlite3.connect(record)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    db.close()
-    (run,) = read_runs(record)
-    return len(read_predictions(record, run.id))
+    return sum(len(read_predictions(record, run.id)) for run in read_runs(record))
 
 
 def kept_segments(folder: Path) -> int:
-    """Return how many segments a recording holds, having decoded them all."""
-    dataset = read_dataset(folder)
-    segments = Recorded(folder, dataset.examples).segments
+    """Return how many segments a recording holds, having decoded them all and opened it to go on."""
+    Recording(folder, 16000).close()
+    if not (folder / INDEX).stat().st_size:
+        return 0
+    segments = Recorded(folder, read_dataset(folder).examples).segments
     assert all(list(segment.samples()) for segment in segments)
     return len(segments)
 
 
-def main(bundle: Path, times: int) -> None:
-    moment = random.Random(0)  # noqa: S311 - not a secret
-    session, recording = "session (predictions)", "recording (segments)"
-    committed = dict.fromkeys((session, recording), 0)
-    kept = dict.fromkeys(committed, 0)
-    lost = dict.fromkeys(committed, 0)
-    for i in range(times):
-        with tempfile.TemporaryDirectory() as scratch:
-            record, folder = Path(scratch) / "record.sqlite", Path(scratch) / "out"
-            told = killed([TESTS / "runtime" / "predict_endlessly.py", bundle, record], moment)
-            found = kept_predictions(record)
-            committed[session], kept[session] = committed[session] + told, kept[session] + found
-            lost[session] += found < told
-            told = killed([TESTS / "sensors" / "record_endlessly.py", folder], moment)
-            found = kept_segments(folder)
-            committed[recording], kept[recording] = committed[recording] + told, kept[recording] + found
-            lost[recording] += found < told
-        print(f"\r{i + 1} of {times}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    print(f"{'killed ' + str(times) + ' times':24}{'committed':>10}{'kept':>8}{'kills that lost one':>22}")
-    for name in committed:
-        print(f"{name:24}{committed[name]:10}{kept[name]:8}{lost[name]:22}")
-    sys.exit(any(lost.values()))
+def kill_all(name: str, kill: Callable[[int], Outcome], given: argparse.Namespace, table: Table) -> int:
+    """Kill as often as was asked, add a row to the table, and return how many kills lost something."""
+    with ThreadPoolExecutor(given.jobs) as pool:
+        outcomes = pool.map(kill, range(given.times))
+        found = list(track(outcomes, description=name, total=given.times))
+    committed, kept = sum(o.committed for o in found), sum(o.kept for o in found)
+    early, lost = sum(not o.committed for o in found), sum(o.kept < o.committed for o in found)
+    table.add_row(name, *(str(number) for number in (given.times, early, committed, kept, lost)))
+    return lost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--times", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    table = Table("killed", "times", "before a commit", "committed", "kept", "kills that lost one")
+    sessions = kill_all("session (predictions)", partial(kill_session, given.bundle), given, table)
+    recordings = kill_all("recording (segments)", kill_recording, given, table)
+    Console(width=110).print(table)
+    sys.exit(bool(sessions + recordings))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 500)
+    main()

@@ -6,6 +6,7 @@ program it exports a small audio transformer (d 192, 4 layers, 100 tokens), floa
 Each figure is the median of three processes; the two sides take turns.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -98,10 +99,13 @@ def measure(load: str, program: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("program", type=Path, nargs="?")
+    program: Path | None = parser.parse_args().program
     with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) > 1:
-            program = Path(sys.argv[1])
-        else:
+        if program is None:
             program = Path(folder) / "encoder.pte"
             subprocess.run([sys.executable, "-c", EXPORT, program], check=True, capture_output=True)
         runs = [(measure(SENSEMBLE, program), measure(EXECUTORCH, program)) for _ in range(PROCESSES)]

@@ -95,7 +95,7 @@ def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Us
     rng = random.Random(0)  # noqa: S311 - a simulation
     embedding = np.ones(bundle.manifest.embedding, np.float32)
     bundle.encode = lambda *_: embedding  # type: ignore[method-assign]
-    bundle.load = lambda *_: None  # type: ignore[method-assign, assignment, return-value]
+    bundle.load = lambda *_: None  # type: ignore[method-assign, assignment]
     pools = {m: [sample(bundle.specs[m], 0.0, seed) for seed in range(4)] for m in bundle.modalities}
     composition, usage = Composition(bundle), Usage()
     now, plugged, complete, next_probe = 0.0, 0, 0, 0.0

@@ -44,7 +44,7 @@ from sensemble_export.pool import Delegation, lower_all
 from sensemble_export.targets import Job
 from sensemble_export.workshop import Workshop
 from sensemble_runtime import subsets
-from sensemble_runtime.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.manifest import FILE_NAME, Scheme, read_manifest
 from sensemble_sensors.dataset import read_dataset
 from sensemble_train.data import Clips, decode
 from sensemble_train.model import Model, load_model
@@ -52,10 +52,11 @@ from sensemble_train.presets import vit_b16
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-SCHEMES = ("fp32", "int8-dynamic", "int8-static")
+SCHEMES: tuple[Scheme, ...] = ("fp32", "int8-dynamic", "int8-static")
 TARGETS = {"onnx": "ONNX Runtime", "executorch-xnnpack": ".pte"}
-FORMS = {f"{name} {scheme}": (t, scheme) for scheme in SCHEMES for t, name in TARGETS.items()}
-FORMS |= {"torch eager": ("eager", ""), "torch.compile": ("compile", "")}
+EXPORTED = {f"{name} {scheme}": (t, scheme) for scheme in SCHEMES for t, name in TARGETS.items()}
+TORCH = {"torch eager": "eager", "torch.compile": "compile"}
+FORMS = {form: kind for form, (kind, _) in EXPORTED.items()} | TORCH
 REFERENCE = "ONNX Runtime fp32"
 METHOD = "masd+wiseft"
 TURN, REST = 5, 0.05  # windows, seconds
@@ -82,7 +83,7 @@ class Contestant:
     def __init__(self, kind: str, artifact: Path, windows: Path, threads: str) -> None:
         self.out = artifact.with_suffix(f".{kind}.safetensors")
         script = Path(__file__).with_name("contestant.py")
-        command = [sys.executable, script, kind, artifact, windows, self.out, threads]
+        command: list[str | Path] = [sys.executable, script, kind, artifact, windows, self.out, threads]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.loaded, self.first = json.loads(self._answer())
 
@@ -99,7 +100,7 @@ class Contestant:
         print(index, file=self._process.stdin, flush=True)
         return float(self._answer()) * 1e3
 
-    def finish(self) -> dict[str, NDArray[np.generic]]:
+    def finish(self) -> dict[str, NDArray[np.float32]]:
         """Return what it wrote at its end."""
         self._process.communicate()
         return load_file(self.out)
@@ -163,7 +164,7 @@ def prepare(model: Model, modality: str, calibration: torch.Tensor, held_out: Cl
     folder.mkdir(parents=True, exist_ok=True)
     shop = Workshop(alone, folder, {modality: calibration}, held_out)
     if not (folder / "lowering.json").exists():  # written last
-        jobs = [Job(modality, target, scheme) for target, scheme in FORMS.values() if scheme]
+        jobs = [Job(modality, target, scheme) for target, scheme in EXPORTED.values()]
         found = lower_all(folder, jobs, lambda: None)
         (folder / "lowering.json").write_text(json.dumps({name: asdict(d) for name, d in found.items()}))
     return shop
@@ -173,10 +174,11 @@ def compete(modality: str, folder: Path, threads: str) -> dict[str, Result]:
     """Run all forms of an encoder in turns over the held-out windows."""
     windows = folder / f"held_out.{modality}.safetensors"
     divisions = json.loads((folder / "lowering.json").read_text())
-    paths = {f: folder / (Job(modality, t, s).file if s else "model") for f, (t, s) in FORMS.items()}
+    paths = {form: folder / Job(modality, target, scheme).file for form, (target, scheme) in EXPORTED.items()}
+    paths |= dict.fromkeys(TORCH, folder / "model")
     times: dict[str, list[float]] = {form: [] for form in FORMS}
     with ExitStack() as stack:
-        running = {f: stack.enter_context(Contestant(FORMS[f][0], paths[f], windows, threads)) for f in FORMS}
+        running = {f: stack.enter_context(Contestant(FORMS[f], paths[f], windows, threads)) for f in FORMS}
         count = len(load_file(windows)["windows"])
         for start in range(-TURN, count, TURN):  # the first turn, on the last windows, is not counted
             for form, contestant in running.items():

@@ -1,4 +1,5 @@
-"""Run a session that records its predictions until killed; prints how many are committed after each commit.
+"""Run a session that records its predictions until killed; prints 0 when it begins, and how many are
+committed after each commit.
 
 `python predict_endlessly.py BUNDLE RECORD`
 """
@@ -36,12 +37,17 @@ class Telling(Records):
         made = list(predictions)
         super().add_predictions(run, made, labels)
         self.committed += len(made)
-        sys.stdout.write(f"{self.committed}\n")
-        sys.stdout.flush()
+        tell(self.committed)
+
+
+def tell(committed: int) -> None:
+    sys.stdout.write(f"{committed}\n")
+    sys.stdout.flush()
 
 
 def main(bundle: Path, record: Path) -> None:
     reporter.Records = Telling  # type: ignore[misc]
+    tell(0)
     with Session(Bundle.open(bundle), record=record) as running:
         running.attach(Talk())
         for _ in running:

@@ -1,4 +1,4 @@
-"""Record tiny segments until killed, in a process of its own; prints a line for each that is committed.
+"""Record tiny segments until killed, in a process of its own; prints 0 to begin with, then its number.
 
 Every value of a sample is the microsecond of its time, modulo 256, so that whoever reads it can check it.
 `python record_endlessly.py FOLDER`
@@ -17,6 +17,7 @@ from sensemble_sensors.sensor import Sample
 def main(folder: Path) -> int:
     recording.LAG = 0.0
     told = 0
+    tell(told)
     try:
         with Recording(folder, 16000, seconds=0.02) as out:
             origin = out._origin
@@ -30,13 +31,18 @@ def main(folder: Path) -> int:
                 out.put(Sample("video", image, origin + now / 1e6))
                 while told < out.segments:
                     told += 1
-                    sys.stdout.write(f"{told}\n")
-                    sys.stdout.flush()
+                    tell(told)
                 sleep(0.002)
     except RecordingError as error:
-        sys.stdout.write("".join(f"{n}\n" for n in range(told, out.segments)))
+        for number in range(told, out.segments):
+            tell(number + 1)
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def tell(segments: int) -> None:
+    sys.stdout.write(f"{segments}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
