@@ -53,13 +53,10 @@ class LogMel(nn.Module):
     a few sums and double the constants, which would no longer be small beside an int8 encoder.
     """
 
-    window: Tensor
     columns: Tensor
-    turned: Tensor
-    twiddle_cos: Tensor
-    twiddle_sin: Tensor
     rows: Tensor
     block_means: Tensor
+    ones: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,6 +65,7 @@ class LogMel(nn.Module):
         means = torch.zeros(2, HOP)
         means[0] = means[1, : FRAME % HOP] = (1 - _PREEMPHASIS) / FRAME
         self.register_buffer("block_means", means, persistent=False)
+        self.register_buffer("ones", torch.ones(_COLUMNS, 1), persistent=False)
         bank = _mel_bank()
         self.spans: list[tuple[int, int]] = []
         for group in range(MEL_BINS // _GROUP):
@@ -93,14 +91,11 @@ class LogMel(nn.Module):
         raw = ((1 - _PREEMPHASIS) * wave).view(batch, blocks, HOP)[:, :count, :_COLUMNS]
         laid = emphasized.view(batch, blocks, _STEP, _COLUMNS).permute(3, 0, 1, 2)
         last = _TAPS - 2 * _STEP
-        taps = torch.cat(
-            [laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], raw.permute(2, 0, 1).unsqueeze(3)],
-            dim=3,
-        )
-        taps = (taps - mean).view(_COLUMNS, batch * count, _TAPS + 1) * self.window
-        # A complex product in real parts: (re, im) * cos + (-im, re) * sin.
-        staged = functional.linear(taps, self.columns) * self.twiddle_cos
-        staged = staged + functional.linear(taps, self.turned) * self.twiddle_sin
+        # XNNPACK does not take an expanded tensor, so a product repeats the mean for every column.
+        mean = functional.linear(mean, self.ones)
+        beside = torch.stack([raw, mean], dim=3).permute(2, 0, 1, 3)
+        taps = torch.cat([laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], beside], dim=3)
+        staged = torch.bmm(taps.view(_COLUMNS, batch * count, _TAPS + 2), self.columns)
         staged = staged.view(_COLUMNS, batch * count, _HALF, 2).permute(1, 2, 3, 0)
         spectrum = functional.linear(staged.reshape(batch * count, _HALF, 2 * _COLUMNS), self.rows)
         squares = spectrum * spectrum
@@ -125,25 +120,22 @@ class VideoInput(nn.Module):
 def _stages() -> dict[str, Tensor]:
     """Return the constants of the transform, float64.
 
-    `window` [16, 1, 26]: of each column's 25 rows, then of the frame's first sample, the last tap, which
-    replaces the first of column 0. `columns` [34, 26]: rows to (real, imaginary) of 17 points; `turned`:
-    those times i. `twiddle_cos`, `twiddle_sin` [16, 1, 34]. `rows` [32, 32]: (real, imaginary) x 16 columns
-    to (real, imaginary) x 16 of `_points`.
+    `columns` [16, 27, 34]: of each column, its 25 rows, the frame's first sample (of column 0 alone, where it
+    replaces the first row) and the frame's mean to (real, imaginary) of 17 points: window, DFT and twiddle
+    factors. `rows` [32, 32]: (real, imaginary) x 16 columns to (real, imaginary) x 16 of `_points`.
     """
     row, column, point = (torch.arange(n, dtype=torch.float64) for n in (_TAPS, _COLUMNS, _HALF))
     window = torch.hamming_window(FRAME, periodic=False, dtype=torch.float64).view(_TAPS, _COLUMNS).T
-    window = functional.pad(window, (0, 1))
-    window[0, -1], window[0, 0] = window[0, 0].clone(), 0
-    turn = -2 * math.pi * functional.pad(point[:, None] * row, (0, 1)) / _ROWS
-    twiddle = (-2 * math.pi * column[:, None] * point / _FFT).repeat_interleave(2, dim=1)
+    # The angle of sample 16 * row + column at a point.
+    turns = (_COLUMNS * row[:, None] + column[:, None, None]) * point
+    angle = -2 * math.pi * turns / _FFT
+    taps = torch.stack([angle.cos(), angle.sin()], dim=3).flatten(2) * window[:, :, None]
+    first, mean = torch.zeros_like(taps[:, :1]), -taps.sum(1, keepdim=True)
+    first[0], taps[0, 0] = taps[0, :1], 0
     last = -2 * math.pi * _points()[:, None] * column / _COLUMNS
     cos, sin = last.cos(), last.sin()
     return {
-        "window": window[:, None],
-        "columns": torch.stack([turn.cos(), turn.sin()], dim=1).flatten(0, 1),
-        "turned": torch.stack([-turn.sin(), turn.cos()], dim=1).flatten(0, 1),
-        "twiddle_cos": twiddle.cos()[:, None],
-        "twiddle_sin": twiddle.sin()[:, None],
+        "columns": torch.cat([taps, first, mean], dim=1),
         "rows": torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)]),
     }
 
