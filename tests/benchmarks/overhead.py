@@ -1,11 +1,14 @@
-"""What a session adds to the encoders' own time, and what a dead sensor costs.
+"""What a session adds to the encoders' own time, and what a dead sensor costs the others.
 
-`uv run python tests/benchmarks/overhead.py BUNDLE` takes what `sensemble demo` exported and prints
+`uv run python tests/benchmarks/overhead.py BUNDLE` takes what `sensemble demo` or `sensemble export` made and
+prints
 
 1. for 1, 2, 3 and 8 sensors (of the bundle's modalities in turn; of several of one, one feeds and the others
-   stand by): from when a sensor gave the last sample of a window to its prediction, less the time of
-   encoding; median and p99, and as a share of encoding. `align` is what a window waits for those due with it.
-2. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
+   stand by), each in a thread and each in a process of its own as in `sensemble run`: from when a sensor gave
+   the last sample of a window to its prediction, less the time of encoding; median and p99, and the median as
+   a share of encoding. `align` is what a window waits for those due with it.
+2. the same for one modality alone, and beside a sensor that is mute, absent, or hangs in its process.
+3. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
    exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph has
    the demo's preset with weights drawn at random and is not quantized. The two take turns, so that the ratio
    holds on a busy machine; it falls where a dead sensor costs the core nothing.
@@ -15,9 +18,10 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -30,10 +34,13 @@ from sensemble_runtime.composition import Composition
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import Session
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.sensor import Media, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-WINDOWS = 100  # of each modality
+WINDOWS = 200  # of one modality
+HOP = 0.1  # seconds at most between two windows, so that there is something to measure
 REPEATS = 300  # of each prediction of the second part
 
 FUSE = """
@@ -72,16 +79,19 @@ Path(sys.argv[2]).write_bytes(lower(Fused().eval(), torch.zeros(1, size)).progra
 """
 
 
+Times = NDArray[np.float64]
+
+
 class Paced:
     """Gives a hop of sound, a frame or a caption each time that it is due."""
 
-    def __init__(self, spec: InputSpec, name: str) -> None:
-        self.modality, self.name = spec.modality, name
-        self._data = data_of(spec)
-        self._pause = 1 / spec.rate if spec.modality == "video" else spec.hop or 0.1
+    def __init__(self, modality: str, name: str) -> None:
+        self.modality, self.name = modality, name
         self._next = 0.0
 
-    def open(self, spec: InputSpec) -> None:  # noqa: ARG002
+    def open(self, spec: InputSpec) -> None:
+        self._data = data_of(spec)
+        self._pause = 1 / spec.rate if spec.modality == "video" else spec.hop or HOP
         self._next = time.monotonic()
 
     def read(self, timeout: float) -> Sample | None:
@@ -95,39 +105,62 @@ class Paced:
     def close(self) -> None: ...
 
 
+class Mute(Paced):
+    """Opens and gives nothing."""
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(timeout)
+        return None
+
+
+class Absent(Paced):
+    """Cannot be opened."""
+
+    def open(self, spec: InputSpec) -> None:
+        raise SensorUnavailableError(f"{self.name}: no such {spec.modality} device")
+
+
+class Hanging(Paced):
+    """Does not return from its read, so that its process is killed, and started again."""
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(1000 * timeout)
+        return None
+
+
 def data_of(spec: InputSpec) -> Media | str:
     """Return what a sensor gives at a time: a hop of sound, a frame, a caption."""
     rng = np.random.default_rng(0)
     if spec.modality == "audio":
-        return rng.uniform(-1, 1, round(spec.hop * spec.rate)).astype(np.float32)
+        return rng.uniform(-0.5, 0.5, round(spec.hop * spec.rate)).astype(np.float32)
     if spec.modality == "text":
         return "a person says seven"
     return rng.integers(0, 256, spec.shape[2:], dtype=np.uint8)
 
 
-def added(bundle: Bundle, sensors: int, align: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each prediction, the seconds that the session added, and those that encoding took."""
-    quick = {m: faster(spec) for m, spec in bundle.specs.items()}
+def isolated(kind: type[Paced], modality: str, name: str) -> Sensor:
+    """Return the sensor in a process of its own, which imports it by the name of this file."""
+    return Isolated(getattr(import_module(Path(__file__).stem), kind.__name__), modality, name)
+
+
+def added(bundle: Bundle, sensors: Sequence[Sensor], modality: str, align: float) -> tuple[Times, Times]:
+    """Return, for each prediction from a new window of `modality`, what the session added, and encoding."""
     own = Bundle.open(bundle.path)
-    own.specs = quick
+    own.specs = {m: replace(spec, hop=min(spec.hop, HOP)) for m, spec in bundle.specs.items()}
     found: list[Prediction] = []
     with Session(own, policy=Policy(align=align)) as session:
-        for i, modality in enumerate(islice(cycle(bundle.modalities), sensors)):
-            session.attach(Paced(quick[modality], f"{modality} {i}"))
+        for sensor in sensors:
+            session.attach(sensor)
         for prediction in session:
-            found.append(prediction)
-            if len(found) >= WINDOWS * min(sensors, 3):
+            if modality in prediction.latencies:
+                found.append(prediction)
+            if len(found) >= WINDOWS:
                 break
     found = found[len(found) // 10 :]
     # A paced sensor's window ends when it is given, so its age is all the time that passed since.
     total = np.array([max(p.ages[m] for m in p.latencies) for p in found])
-    encoding = np.array([sum(p.latencies.values()) for p in found])
+    encoding = np.array([max(p.latencies.values()) for p in found])
     return total - encoding, encoding
-
-
-def faster(spec: InputSpec) -> InputSpec:
-    """Return the spec with a hop of at most 0.1 s, so that there is something to measure."""
-    return replace(spec, hop=min(spec.hop, 0.1))
 
 
 def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
@@ -175,24 +208,44 @@ def push(composition: Composition, spec: InputSpec, window: NDArray[np.generic],
 
 
 def main(folder: Path) -> None:
-    session_adds(Bundle.open(folder))
-    dead_costs(Bundle.open(folder))
+    bundle = Bundle.open(folder)
+    session_adds(bundle)
+    dead_sensor_adds(bundle)
+    dead_costs(bundle)
 
 
 def session_adds(bundle: Bundle) -> None:
-    print(f"{'sensors':>8}{'align':>8}{'encoding':>12}{'added':>10}{'p99':>10}{'share':>8}{'p99':>8}")
+    print(f"{'sensors':>8}  {'each in':10}{'align':>8}{HEAD}")
     for align in (0.0, Policy().align):
-        for sensors in (1, 2, 3, 8):
-            more, encoding = added(bundle, sensors, align)
-            share = np.percentile(more / encoding, (50, 99))
-            low, high = np.percentile(more, (50, 99)) * 1e3
-            own = np.median(encoding) * 1e3
-            print(
-                f"{sensors:8}{align * 1e3:5.0f} ms{own:9.2f} ms{low:7.2f} ms{high:7.2f} ms"
-                f"{share[0]:8.0%}{share[1]:8.0%}",
-                flush=True,
-            )
-    assert threading.active_count() == 1
+        for where, make in (("a thread", lambda kind, m, n: kind(m, n)), ("a process", isolated)):
+            for count in (1, 2, 3, 8):
+                modalities = list(islice(cycle(bundle.modalities), count))
+                sensors = [make(Paced, m, f"{m} {i}") for i, m in enumerate(modalities)]
+                row = described(*added(bundle, sensors, modalities[0], align))
+                print(f"{count:8}  {where:10}{align * 1e3:5.0f} ms{row}", flush=True)
+
+
+def dead_sensor_adds(bundle: Bundle) -> None:
+    alive, dead = bundle.modalities[0], bundle.modalities[-1]
+    beside: dict[str, list[Sensor]] = {
+        "nothing": [],
+        f"a mute {dead}": [Mute(dead, "mute")],
+        f"an absent {dead}": [Absent(dead, "absent")],
+        f"a hanging {dead}": [isolated(Hanging, dead, "hanging")],
+    }
+    print(f"\n{alive + ' beside':22}{HEAD}")
+    for name, others in beside.items():
+        row = described(*added(bundle, [*others, Paced(alive, alive)], alive, Policy().align))
+        print(f"{name:22}{row}", flush=True)
+
+
+HEAD = f"{'encoding':>12}{'added':>10}{'p99':>10}{'share':>8}"
+
+
+def described(more: Times, encoding: Times) -> str:
+    low, high = np.percentile(more, (50, 99)) * 1e3
+    own = np.median(encoding) * 1e3
+    return f"{own:9.2f} ms{low:7.2f} ms{high:7.2f} ms{low / own:8.1%}"
 
 
 def dead_costs(bundle: Bundle) -> None:

@@ -129,3 +129,35 @@ def test_quick_encoders_need_no_second_thread(
         assert int(run.stdout) > 0 or os.cpu_count() == 1
     else:
         assert int(run.stdout) == more
+
+
+BESIDE = """
+import sys
+import threading
+import time
+import numpy as np
+from sensemble_runtime._native import Module
+
+slow, quick = Module(sys.argv[1], 1), Module(sys.argv[2], 1)
+windows = [np.zeros(module.input[1], module.input[0]) for module in (slow, quick)]
+quick(windows[1])
+done = threading.Event()
+
+def run():
+    slow(windows[0])
+    done.set()
+
+threading.Thread(target=run).start()
+time.sleep(0.02)  # it has begun, and needs several times as long
+quick(windows[1])
+assert not done.is_set(), "the quick program waited for the slow one"
+done.wait()
+"""
+
+
+def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
+    programs = [built / "slow" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run(
+        [sys.executable, "-c", BESIDE, *programs], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
