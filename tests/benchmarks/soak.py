@@ -5,8 +5,8 @@
 1. `events` simulated plug events (1,000,000) and `windows` windows (10,000,000) through the thread-free core
    on an accelerated clock: modalities come, go and end, samples jump, freeze and are cut;
 2. `minutes` (60; 0 leaves it out) of real time: a session with a record, whose sensors fail at random:
-   blocked, lost, ended, flooding, with bad samples, with a clock that jumps; while others attach and detach,
-   one of them in a process of its own.
+   blocked, lost, ended, flooding, with bad samples, with a clock that jumps; while others attach and detach.
+   One of them is in a process of its own, where it also crashes in native code, hangs and leaks.
 
 Memory, threads, file descriptors, rings in shared memory and processes are measured all along. The run fails
 if they grow over the second half, if a ring or a process is left, or if the record lacks a prediction. In the
@@ -15,6 +15,7 @@ first part a function stands for the encoders, which would take days; in the sec
 """
 
 import argparse
+import ctypes
 import gc
 import random
 import sys
@@ -42,7 +43,7 @@ PROBES = 40  # measurements of a part
 GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
 # How many more there may be: sensors come and go, each process takes three files, SQLite opens its log.
 BREATH = {"threads": 2, "files": 4, "rings": 1, "children": 1}
-REPLUG = 1.5  # seconds for which a sensor in a process of its own is attached
+REPLUG = (1.0, 8.0)  # seconds for which a sensor in a process of its own is attached
 
 
 @dataclass
@@ -164,7 +165,7 @@ class Unruly:
         if fate < 0.006:
             return Sample(self.modality, np.zeros(3, np.int16), time.monotonic())  # type: ignore[arg-type]
         if fate < 0.01:
-            time.sleep(timeout)  # frozen
+            time.sleep(self._rng.choice((1, 1, 1, 10)) * timeout)  # frozen, or blocked
             return None
         if not self._pending:
             time.sleep(0 if fate < 0.05 else 0.01)
@@ -173,6 +174,24 @@ class Unruly:
         return self._pending.pop(0)
 
     def close(self) -> None: ...
+
+
+class Wild(Unruly):
+    """Does in a process of its own what would end any other, or never return."""
+
+    def __init__(self, modality: str, seed: int) -> None:
+        super().__init__(modality, seed)
+        self._hoard: list[bytearray] = []
+
+    def read(self, timeout: float) -> Sample | None:
+        fate = self._rng.random()
+        if fate < 0.002:
+            ctypes.string_at(0)
+        if fate < 0.004:
+            time.sleep(1000)
+        if fate < 0.01:
+            self._hoard.append(bytearray(1 << 26))
+        return super().read(timeout)
 
 
 def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
@@ -197,9 +216,9 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
                 if now >= next_plug:
                     session.detach(isolated)
                     # A worker imports its sensor by name, which `__main__` is not.
-                    kind = import_module(Path(__file__).stem).Unruly
+                    kind = import_module(Path(__file__).stem).Wild
                     isolated = session.attach(Isolated(kind, rng.choice(bundle.modalities), made))
-                    next_plug = now + REPLUG
+                    next_plug = now + rng.uniform(*REPLUG)
                 time.sleep(rng.uniform(0, 0.1))
                 session.detach(names.pop(rng.randrange(len(names))))
                 if now >= next_probe:
