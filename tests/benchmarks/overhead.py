@@ -75,6 +75,8 @@ Path(sys.argv[2]).write_bytes(lower(Fused().eval(), torch.zeros(1, size)).progra
 class Paced:
     """Gives a hop of sound, a frame or a caption each time that it is due."""
 
+    live = True
+
     def __init__(self, spec: InputSpec, name: str) -> None:
         self.modality, self.name = spec.modality, name
         self._data = data_of(spec)

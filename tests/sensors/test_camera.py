@@ -11,6 +11,7 @@ import pytest
 from sensemble_sensors import camera
 from sensemble_sensors.camera import Camera
 from sensemble_sensors.errors import (
+    SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
@@ -208,3 +209,26 @@ def test_no_password_is_in_its_name() -> None:
     assert Camera("rtsp://me:se@cret@cam.local:554/one?a=b").name == "camera rtsp://cam.local:554/one?a=b"
     assert Camera("http://cam.local/one@two").name == "camera http://cam.local/one@two"
     assert Camera(0).name == "camera 0"
+
+
+def test_a_film_is_played_and_a_camera_is_live_even_while_it_is_absent(studio: Studio) -> None:
+    film = studio.write("film.mkv", studio.frames(2))
+    for played in (Camera(film), Camera(str(film)), Isolated(Camera, str(film))):
+        assert not played.live
+    for source in ("0", "/dev/video77", "/dev/v4l/by-id/usb-HD-index0", "http://cam.local/stream.mjpg"):
+        assert Camera(source).live
+
+
+def test_a_film_that_is_damaged_ends_there(specs: Specs) -> None:
+    class Damaged:
+        def grab(self) -> bool:
+            return True
+
+        def get(self, _: int) -> float:
+            return 0.0
+
+        def retrieve(self) -> tuple[bool, None]:
+            return False, None
+
+    with pytest.raises(SensorEndedError, match="film: gave a picture that cannot be decoded"):
+        next(camera._played(Damaged(), specs["video"], "film"))  # type: ignore[arg-type]

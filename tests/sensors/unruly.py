@@ -12,6 +12,7 @@ from sensemble_sensors.spec import InputSpec
 
 class Unruly:
     modality = "video"
+    live = True
 
     def __init__(self, act: str, well: int = 3) -> None:
         self.name = f"unruly {act}"

@@ -59,6 +59,12 @@ class Camera:
         self._stop = Event()
         self._thread = Thread()
 
+    @property
+    def live(self) -> bool:
+        """Whether it shows what happens now; a video file is played, and over some time."""
+        source = _source(self._given)
+        return not (isinstance(source, Path) and source.is_file())
+
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start to capture.
 
@@ -158,7 +164,11 @@ def _played(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
         at = capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
         if at + 0.0005 >= step / spec.rate:
             step = math.floor((at + 0.0005) * spec.rate) + 1
-            yield _shot(capture, spec, name, origin + at)
+            try:
+                shot = _shot(capture, spec, name, origin + at)
+            except SensorLostError as error:  # or it would be opened again, and begin anew
+                raise SensorEndedError(str(error)) from error
+            yield shot
     raise SensorEndedError(f"{name}: has ended")
 
 

@@ -51,13 +51,18 @@ class Isolated:
     """
 
     def __init__(self, kind: type[Sensor], *arguments: str | float | None, limits: Limits = Limits()) -> None:
-        inner = kind(*arguments)
-        self.modality = inner.modality
-        self.name = inner.name
+        self._inner = kind(*arguments)  # never opened: it says what the one in the process is
+        self.modality = self._inner.modality
+        self.name = self._inner.name
         self._kind = f"{kind.__module__}:{kind.__qualname__}"
         self._arguments = arguments
         self._limits = limits
         self._worker: _Worker | None = None
+
+    @property
+    def live(self) -> bool:
+        """As the sensor has it."""
+        return self._inner.live
 
     @property
     def pid(self) -> int | None:

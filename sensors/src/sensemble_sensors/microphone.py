@@ -50,6 +50,7 @@ class Microphone:
     """
 
     modality = "audio"
+    live = True
 
     def __init__(self, device: int | str | None = None, name: str | None = None) -> None:
         self._device = "default" if device is None else str(device)
