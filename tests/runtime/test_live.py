@@ -83,9 +83,9 @@ class Room:
             self._encoded.update(prediction.latencies.keys())
 
 
-def the_desk() -> list[Device]:
+def the_desk(stop: threading.Event) -> list[Device]:
     """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
-    return [device for device in microphones_afresh() if device.key == "desk"]
+    return [device for device in microphones_afresh(stop) if device.key == "desk"]
 
 
 def make(device: Device) -> Sensor:

@@ -44,8 +44,8 @@ class Microphone:
     """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time at which it was heard.
 
     Args:
-        device: "default" or None for the system's choice, or the number, the name or a part of the name of a
-            device, as `devices.microphones` lists them.
+        device: "default" or None for the system's choice, or the number, the key, the name or a part of the
+            name of a device, as `devices.microphones` lists them.
         name: what the sensor is called; by default, after its device.
     """
 
@@ -121,7 +121,7 @@ class Microphone:
         if wanted == "default" and devices:
             return None
         matches = [
-            [device for device in devices if device.id == wanted or device.name.lower() == wanted],
+            [d for d in devices if wanted in (d.id, d.name.lower(), d.key.lower())],
             [device for device in devices if wanted in device.name.lower()],
         ]
         found = matches[0] or matches[1]
