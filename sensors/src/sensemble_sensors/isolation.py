@@ -105,8 +105,9 @@ class Isolated:
 
     def kill(self) -> None:
         """End the process at once, from any thread; whoever opens or reads the sensor finds it lost."""
-        if self._worker is not None:
-            self._worker.process.kill()
+        worker = self._worker  # which its own thread may close meanwhile
+        if worker is not None:
+            worker.process.kill()
 
 
 class _Worker:
@@ -204,8 +205,15 @@ class _Worker:
                 if news["kind"] in _ERRORS:
                     self._over = _ERRORS[news["kind"]](news["text"])
             if not data and self._over is None:
-                self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait())}")
+                self._mourn()
         return monotonic() - began
+
+    def _mourn(self) -> None:
+        """Tell why the pipe has ended: nearly always because the process has."""
+        try:
+            self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait(GRACE))}")
+        except subprocess.TimeoutExpired:
+            self._end("closed its pipe")
 
     def _supervise(self, waited: float) -> None:
         """Count waiting time alone, so that a machine with too much to do is no fault of the sensor."""
