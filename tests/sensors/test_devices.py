@@ -24,7 +24,7 @@ def run(script: str) -> str:
 
 
 def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
-    small = ["camera", "captions", "dataset", "devices", "microphone", "sensor", "spec"]
+    small = ["camera", "captions", "clock", "dataset", "devices", "microphone", "sensor", "spec"]
     media = [*small, "media", "replay"]
     watched = "('av', 'torch', 'cv2', 'sounddevice')"
     for names, loaded in ((small, []), (media, ["av"])):
