@@ -14,7 +14,7 @@ from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.spec import InputSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from parts import NetworkCamera  # noqa: E402
+from parts import NetworkCamera
 
 SPEC = InputSpec("video", "uint8", (1, 8, 224, 224, 3), 8, 1.0, 0.5, 2.0)
 
