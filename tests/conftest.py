@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .parts import NetworkCamera, SoundServer, noise, running_sound_server
+from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
@@ -30,9 +30,9 @@ def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
 
 
 @pytest.fixture
-def minute_of_noise(tmp_path: Path) -> Path:
-    """A sound file."""
-    return noise(tmp_path / "noise.wav", 0.3, seconds=60)
+def minute_of_speech(tmp_path: Path) -> Path:
+    """A sound file, in which digits are spoken."""
+    return speech(tmp_path / "speech.wav", seconds=60)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from sensemble_train.digits.speech import RATE, Utterance, speak
 
 _ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
@@ -62,11 +64,21 @@ class SoundServer:
 def noise(path: Path, level: float, seconds: int) -> Path:
     """Write white noise of this peak, 16 kHz mono, into a WAV file."""
     sound = np.random.default_rng(0).uniform(-level, level, seconds * 16000)
+    return _write_wav(path, (sound * 32767).astype(np.int16), 16000)
+
+
+def speech(path: Path, seconds: int) -> Path:
+    """Write digits that are spoken again and again into a WAV file."""
+    (said,) = speak([Utterance("one, two, three, four, five, six, seven, eight, nine", "en", 50, 160)])
+    return _write_wav(path, np.resize(said, seconds * RATE), RATE)
+
+
+def _write_wav(path: Path, sound: NDArray[np.int16], rate: int) -> Path:
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes((sound * 32767).astype(np.int16).tobytes())
+        out.setframerate(rate)
+        out.writeframes(sound.tobytes())
     return path
 
 

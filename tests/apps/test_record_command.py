@@ -81,7 +81,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
 
     class Frozen:
-        modality, name = "video", "camera"
+        modality, name, live = "video", "camera", True
 
         def open(self, spec: InputSpec) -> None: ...
 

@@ -1,9 +1,12 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -129,9 +132,26 @@ def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
     assert (result.returncode, said["live"]) == (0, ["video"])
 
 
+def wait_for_a_look(pid: int) -> None:
+    """Wait until the process has looked for microphones, which it does in another, once more."""
+
+    def looks() -> bool:
+        with suppress(OSError):  # a process or a thread that ends meanwhile
+            listed = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+            commands = [Path(f"/proc/{child}/cmdline").read_bytes() for some in listed for child in some]
+            return any(b"sensemble_sensors.devices" in command for command in commands)
+        return False
+
+    end = time.monotonic() + 60
+    for begun in (True, False):
+        while looks() != begun:
+            assert time.monotonic() < end, "it never looked"
+            time.sleep(0.01)
+
+
 @pytest.mark.devices
 def test_a_microphone_that_is_plugged_in_is_attached(
-    bundle_folder: Path, sound_server: SoundServer, minute_of_noise: Path
+    bundle_folder: Path, sound_server: SoundServer, minute_of_speech: Path
 ) -> None:
     sound_server.unplug_speaker()
     with subprocess.Popen(
@@ -140,9 +160,11 @@ def test_a_microphone_that_is_plugged_in_is_attached(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        sound_server.plug("desk")
-        player = sound_server.play(minute_of_noise, "desk")
         assert process.stdout is not None
+        wait_for_a_look(process.pid)
+        assert select.select([process.stdout], [], [], 0)[0] == [], "nothing is there yet"
+        sound_server.plug("desk")
+        player = sound_server.play(minute_of_speech, "desk")
         assert json.loads(process.stdout.readline())["live"] == ["audio"]
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

@@ -28,6 +28,8 @@ BENDS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 class Faulty:
     """A sensor that obeys the word in the file of its modality in the folder of the orders."""
 
+    live = True
+
     def __init__(self, sensor: Sensor) -> None:
         self.modality = sensor.modality
         self.name = sensor.modality

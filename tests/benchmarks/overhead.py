@@ -85,6 +85,8 @@ Times = NDArray[np.float64]
 class Paced:
     """Gives a hop of sound, a frame or a caption each time that it is due."""
 
+    live = True
+
     def __init__(self, modality: str, name: str) -> None:
         self.modality, self.name = modality, name
         self._next = 0.0

@@ -142,6 +142,8 @@ def sample(spec: InputSpec, time: float, seed: int) -> list[Sample]:
 class Unruly:
     """A sensor that works for a while and then does what sensors do."""
 
+    live = True
+
     def __init__(self, modality: str, seed: int) -> None:
         self.modality, self.name = modality, f"{modality} {seed}"
         self._rng = random.Random(seed)  # noqa: S311 - a simulation

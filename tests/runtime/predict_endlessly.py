@@ -21,6 +21,7 @@ from sensemble_sensors.spec import InputSpec
 
 class Talk:
     modality = name = "text"
+    live = True
 
     def open(self, spec: InputSpec) -> None: ...
 

@@ -19,6 +19,8 @@ Session = partial(session.Session, health=None)  # for puppets are nothing that 
 class Puppet:
     """A sensor that gives, raises or blocks on what the test puts into it."""
 
+    live = True
+
     def __init__(self, modality: str, name: str | None = None) -> None:
         self.modality = modality
         self.name = name or modality

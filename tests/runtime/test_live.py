@@ -83,9 +83,9 @@ class Room:
             self._encoded.update(prediction.latencies.keys())
 
 
-def the_desk() -> list[Device]:
+def the_desk(stop: threading.Event) -> list[Device]:
     """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
-    return [device for device in microphones_afresh() if device.key == "desk"]
+    return [device for device in microphones_afresh(stop) if device.key == "desk"]
 
 
 def make(device: Device) -> Sensor:
@@ -100,7 +100,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     patient: Bundle,
     sound_server: SoundServer,
     network_camera: NetworkCamera,
-    minute_of_noise: Path,
+    minute_of_speech: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -119,7 +119,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
         with Watcher(finders, Hotplug(session, make), interval=0.2):
             room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
-            player = sound_server.play(minute_of_noise, "desk")
+            player = sound_server.play(minute_of_speech, "desk")
             room.wait_for_live(*EVERYTHING)
 
             network_camera.act = "freeze"
@@ -139,7 +139,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
             room.wait(lambda: "lost" in events.of("audio"))
             room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
-            player = sound_server.play(minute_of_noise, "desk")
+            player = sound_server.play(minute_of_speech, "desk")
             room.wait_for_live(*EVERYTHING)
 
             pipe.unlink()

@@ -27,6 +27,7 @@ class Camera:
     """Gives 20 pictures a second, of noise until it is told otherwise."""
 
     modality = "video"
+    live = True
 
     def __init__(self, name: str) -> None:
         self.name = name

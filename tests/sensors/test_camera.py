@@ -1,8 +1,15 @@
 """OpenCV on real files, and on a real MJPEG stream over the loopback."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
 from threading import Event, Thread, active_count
+from time import sleep
 from typing import Any
 
 import cv2
@@ -11,6 +18,7 @@ import pytest
 from sensemble_sensors import camera
 from sensemble_sensors.camera import Camera
 from sensemble_sensors.errors import (
+    SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
@@ -208,3 +216,104 @@ def test_no_password_is_in_its_name() -> None:
     assert Camera("rtsp://me:se@cret@cam.local:554/one?a=b").name == "camera rtsp://cam.local:554/one?a=b"
     assert Camera("http://cam.local/one@two").name == "camera http://cam.local/one@two"
     assert Camera(0).name == "camera 0"
+
+
+def test_a_film_is_played_and_a_camera_is_live_even_while_it_is_absent(studio: Studio) -> None:
+    film = studio.write("film.mkv", studio.frames(2))
+    for played in (Camera(film), Camera(str(film)), Isolated(Camera, str(film))):
+        assert not played.live
+    for source in ("0", "/dev/video77", "/dev/v4l/by-id/usb-HD-index0", "http://cam.local/stream.mjpg"):
+        assert Camera(source).live
+
+
+def test_a_film_that_is_damaged_ends_there(specs: Specs) -> None:
+    class Damaged:
+        def grab(self) -> bool:
+            return True
+
+        def get(self, _: int) -> float:
+            return 0.0
+
+        def retrieve(self) -> tuple[bool, None]:
+            return False, None
+
+    with pytest.raises(SensorEndedError, match="film: gave a picture that cannot be decoded"):
+        next(camera._played(Damaged(), specs["video"], "film"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("begins", [0.0, 5000.0])
+def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Specs, begins: float) -> None:
+    now = 0.0
+
+    class Buffered:
+        """One that gives 40 pictures at once, holds 40 back for a second, and begins its time anew."""
+
+        count = -1
+
+        def grab(self) -> bool:
+            nonlocal now
+            self.count += 1
+            now = 100 + 0.05 * self.count + (1.0 if 40 <= self.count < 80 else 0.0)
+            return True
+
+        def get(self, _: int) -> float:
+            return begins + 50.0 * (self.count % 120)
+
+        def retrieve(self) -> tuple[bool, np.ndarray[Any, Any]]:
+            return True, np.zeros((4, 4, 3), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(camera, "monotonic", lambda: now)
+        for timed, late in ((True, 1.0), (False, 0.0)):
+            shots = camera._captured(Buffered(), specs["video"], "x", timed=timed)  # type: ignore[arg-type]
+            seen = [now - shot.time for shot in islice(shots, 160)]
+            np.testing.assert_allclose(seen[:40], 0, atol=1e-6)
+            np.testing.assert_allclose(seen[40:80], late, atol=1e-6)
+            np.testing.assert_allclose(seen[80:], 0, atol=1e-6)
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+LISTEN = """
+import sys, time
+from sensemble_sensors.camera import Camera
+from sensemble_sensors.spec import InputSpec
+camera = Camera(sys.argv[1])
+camera.open(InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0))
+for _ in range(int(sys.argv[2])):
+    sample = camera.read(10)
+    print(time.monotonic() - sample.time, flush=True)
+camera.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["rtsp", "mpegts"])
+def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
+    # FFmpeg serves no RTSP, but listens for one who sends.
+    listening = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;listen|listen_timeout;30|rtsp_transport;tcp"}
+    if kind == "rtsp":
+        address = f"rtsp://127.0.0.1:{free_port(socket.SOCK_STREAM)}/live"
+    else:
+        address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    sender = [sys.executable, str(Path(__file__).with_name("push_stream.py"))]
+    options = "?pkt_size=1316" if kind == "mpegts" else ""
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTEN, address, "240"],
+        env=os.environ | (listening if kind == "rtsp" else {}),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as listener:
+        sleep(2)  # it listens before anyone sends
+        with subprocess.Popen([*sender, address + options, kind, "120", "180", "1.0"]) as pushing:
+            output, _ = listener.communicate(timeout=120)
+            pushing.terminate()
+    told = np.array([float(line) for line in output.split()])
+    assert len(told) == 240
+    begins = next(i for i in range(240) if np.median(told[i : i + 7]) > 0.8)
+    assert np.median(told[20:begins]) < 0.3
+    assert 0.8 < np.median(told[begins : begins + 40]) < 1.5
+    assert np.median(told[-20:]) < 0.3

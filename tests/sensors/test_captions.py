@@ -5,13 +5,17 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from threading import active_count
+from threading import Thread, active_count
+from time import monotonic, process_time, sleep
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_sensors import captions
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.errors import (
     BadDataError,
@@ -40,6 +44,107 @@ def test_a_text_file_gives_its_lines_and_ends(read_all: ReadAll, tmp_path: Path,
         captions.close()
     with pytest.raises(SensorLostError, match=r"lines\.txt: is closed"):
         captions.read(0)
+
+
+def write_on(pipe: int, data: bytes) -> None:
+    """Write the same again and again, until nobody reads any more."""
+    with suppress(BrokenPipeError):
+        while True:
+            os.write(pipe, data)
+
+
+@pytest.fixture
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The end to write to of a pipe that `Captions("-")` reads."""
+    theirs, ours = os.pipe()
+    monkeypatch.setattr(captions, "_STDIN", theirs)
+    yield ours
+    with suppress(OSError):
+        os.close(theirs)
+    os.close(ours)
+
+
+def test_blank_lines_without_end_do_not_outlast_the_timeout(standard_input: int, specs: Specs) -> None:
+    writer = Thread(target=write_on, args=(standard_input, b"\n" * 4096), daemon=True)
+    writer.start()
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    began = monotonic()
+    busy = process_time()
+    for _ in range(10):
+        assert sensor.read(0.1) is None
+    assert 1 <= monotonic() - began < 5
+    assert process_time() - busy < 0.8, "a flood must leave time for others"
+    os.close(captions._STDIN)
+    writer.join()
+
+
+def test_of_a_flood_the_newest_are_given_and_the_others_counted(standard_input: int, specs: Specs) -> None:
+    written = 0
+
+    def flood() -> None:
+        nonlocal written
+        with suppress(BrokenPipeError):
+            while True:
+                os.write(standard_input, b"%d %.6f\n" % (written, monotonic()))
+                written += 1
+
+    writer = Thread(target=flood, daemon=True)
+    writer.start()
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    numbers, ages, counted = [], [], 0
+    for _ in range(200):
+        sleep(0.005)  # the pace of a session's reader
+        sample = sensor.read(10)
+        assert sample is not None
+        number, written_at = str(sample.data).split()
+        counted += sample.lost + 1
+        numbers.append(int(number))
+        assert counted == numbers[-1] + 1, "each that was written was given or counted"
+        ages.append(monotonic() - float(written_at))
+        assert monotonic() - sample.time < 5
+    assert numbers == sorted(numbers)
+    assert written > 2 * len(numbers)
+    assert np.median(ages) < 0.5
+    os.close(captions._STDIN)
+    writer.join()
+
+
+def test_a_caption_that_waits_keeps_the_time_at_which_it_was_read(standard_input: int, specs: Specs) -> None:
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    os.write(standard_input, b"a dog\na cat\n")
+    first = sensor.read(10)
+    sleep(0.2)
+    second = sensor.read(10)
+    assert first is not None
+    assert second is not None
+    assert first.time == second.time
+
+
+def test_a_file_is_given_whole_however_long_it_is(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"\n\ncaption {i}\n" for i in range(5000)))
+    sensor = Captions(path)
+    sensor.open(specs["text"])
+    taken = read_all(sensor)
+    assert [sample.data for sample in taken] == [f"caption {i}" for i in range(5000)]
+    assert not any(sample.lost for sample in taken)
+    sensor.close()
+
+
+@pytest.mark.usefixtures("standard_input")
+def test_a_file_is_played_and_what_somebody_writes_is_live(tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("a dog\n")
+    os.mkfifo(tmp_path / "pipe")
+    assert not Captions(tmp_path / "said.txt").live
+    assert Captions(tmp_path / "pipe").live
+    assert Captions("tcp://localhost:9").live
+    assert Captions("-").live
+    with (tmp_path / "said.txt").open() as file:
+        os.dup2(file.fileno(), captions._STDIN)
+        assert not Captions("-").live
 
 
 def test_a_named_pipe_outlives_its_writers(tmp_path: Path, specs: Specs) -> None:
@@ -151,8 +256,8 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
     endless.open(specs["text"])
     with pytest.raises(SensorLostError, match="a line is longer than 65536 bytes"):
         endless.read(1)
-    for captions in (folder, endless):
-        captions.close()
+    folder.close()
+    endless.close()
 
 
 def test_subtitles_play_at_their_times(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sensemble_sensors import devices
 from sensemble_sensors.devices import cameras
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.microphone import Microphone
@@ -21,7 +24,7 @@ def run(script: str) -> str:
 
 
 def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
-    small = ["camera", "captions", "dataset", "devices", "microphone", "sensor", "spec"]
+    small = ["camera", "captions", "clock", "dataset", "devices", "microphone", "sensor", "spec"]
     media = [*small, "media", "replay"]
     watched = "('av', 'torch', 'cv2', 'sounddevice')"
     for names, loaded in ((small, []), (media, ["av"])):
@@ -47,7 +50,7 @@ def test_a_missing_portaudio_is_told_with_its_remedy() -> None:
 def test_a_missing_opencv_is_told_with_its_remedy() -> None:
     script = (
         "import sys\nsys.modules['cv2'] = None\nfrom sensemble_sensors import devices, errors\n"
-        "try: devices.cameras()\nexcept errors.SensorUnavailableError as error: print(error)"
+        "try: devices.opencv()\nexcept errors.SensorUnavailableError as error: print(error)"
     )
     told = run(script)
     assert "`apt-get install libgl1 libglib2.0-0`" in told
@@ -56,6 +59,61 @@ def test_a_missing_opencv_is_told_with_its_remedy() -> None:
 
 def test_cameras_have_numbers_and_names() -> None:
     assert all(device.id.isdecimal() and device.name for device in cameras())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process of its own looks for them")
+def test_looking_for_cameras_loads_no_opencv() -> None:
+    script = (
+        "import sys\nfrom sensemble_sensors.devices import cameras\ncameras()\nprint('cv2' in sys.modules)"
+    )
+    assert run(script) == "False\n"
+
+
+CARDS = ["HDA Intel PCH: ALC257 Analog (plughw:0,0)", "HDA Intel PCH: ALC257 Alt (hw:0,2)"]
+ALIASES = ["sysdefault", "pulse", "default", "dmix", "samplerate_best", "surround21"]
+
+
+def lists(names: Sequence[str]) -> SimpleNamespace:
+    """What is used of the library to list devices; that of a machine with sound cards, which no test has."""
+    found = [{"index": i, "name": name, "max_input_channels": 2} for i, name in enumerate(names)]
+    return SimpleNamespace(query_devices=lambda: found)
+
+
+def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_id, by_path = tmp_path / "by-id", tmp_path / "by-path"
+    for folder in (by_id, by_path):
+        folder.mkdir()
+    monkeypatch.setattr(devices, "_SOUND_CARDS", (by_id, by_path))
+
+    def keys(*names: str) -> list[str]:
+        monkeypatch.setattr(devices, "portaudio", lambda: lists(names))
+        return [device.key for device in devices.microphones()]
+
+    assert keys("Mic: USB Audio (hw:1,0)", "desk") == ["Mic: USB Audio", "desk"]
+    assert keys("Mic: USB Audio (hw:2,0)") == ["Mic: USB Audio"]
+    twins = ("Mic: USB Audio (hw:1,0)", "Mic: USB Audio (hw:2,0)")
+    assert keys(*twins) == list(twins), "nothing tells them apart"
+    (by_path / "pci-usb-1").symlink_to("/dev/snd/controlC1")
+    (by_path / "pci-usb-2").symlink_to("/dev/snd/controlC2")
+    assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_path / "pci-usb-2")]
+    (by_id / "usb-Mic-7").symlink_to("/dev/snd/controlC2")
+    assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_id / "usb-Mic-7")]
+    assert keys("Mic: USB Audio (hw:2,1)") == [f"{by_id / 'usb-Mic-7'},1"]
+    found = devices.microphones()
+    assert Microphone(found[0].key)._number(found) == 0
+
+
+def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(*names: str) -> list[str]:
+        monkeypatch.setattr(devices, "portaudio", lambda: lists(names))
+        return [device.name for device in devices.inputs(devices.microphones())]
+
+    assert chosen(*CARDS, *ALIASES) == CARDS
+    assert chosen(*ALIASES) == ["default"]
+    assert chosen(*ALIASES, "desk") == ["desk"]
+    assert chosen() == []
 
 
 @pytest.mark.devices

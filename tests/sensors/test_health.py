@@ -236,3 +236,12 @@ def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> 
         hopeless.append(health.hopeless)
     assert START + 21.5 <= still[hopeless.index(True)].time <= START + 22.5
     assert findings(VIDEO, iter(still), limits=Thresholds(frozen=math.inf)) == []
+
+
+@pytest.mark.parametrize("rate", [LIMITS.rate, math.inf])
+def test_a_clock_that_stands_still_takes_no_memory(rate: float) -> None:
+    wave = np.full(80, 0.1, np.float32)
+    health = Health(AUDIO, replace(LIMITS, late=math.inf, rate=rate), START)
+    for i in range(5000):
+        health.check(Sample("audio", wave, START + i * 1e-9), START + 0.005 * i)
+    assert len(health._counts) < 10

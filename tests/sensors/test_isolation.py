@@ -113,6 +113,7 @@ def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, sp
         ("hang with the lock", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
         ("crash", {}, "unruly crash: its process died of SIGSEGV"),
         ("exit", {}, "its process ended with status 3"),
+        ("close everything", {"hanging": 60.0}, "closed its pipe; its process was killed"),
         ("leak", {"resident": 300 << 20}, "its process took more than 300 MB of memory"),
         ("raise", {}, "failed with ZeroDivisionError: in the driver"),
         ("lose", {}, "pulled out"),

@@ -125,7 +125,8 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     assert len(found) == len(first) + len(second)
     assert_equal(found[: len(first)], first, first[0].time - found[0].time)
     assert_equal(found[len(first) :], second, second[0].time - found[len(first)].time)
-    twos = Recorded(tmp_path, [e for e in dataset.examples if e.labels == ("two",)])
+    twos = Recorded(tmp_path, [s.example for s in recorded.segments if s.take == 2])
+    assert twos.segments[0].example.labels == ("two",)
     assert len(list(twos.samples(specs))) == len(second)
     assert {plug.take for plug in twos.plugs} == {2}
 
@@ -240,6 +241,68 @@ def test_a_recording_of_another_form_is_refused(tmp_path: Path) -> None:
     larger = InputSpec("video", "uint8", (1, 8, 64, 64, 3), 8, 1.0, 0.5, 2.0)
     with pytest.raises(BadDataError, match=r"video was recorded at \(32, 32, 3\), and the bundle takes"):
         list(recorded.samples({"video": larger}))
+
+
+def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from sensemble_sensors.recording import Recording, RecordingError\n"
+        "try: Recording(Path(sys.argv[1]), 16000).close()\nexcept RecordingError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "out")]
+    with Recording(tmp_path / "out", RATE) as out:
+        (tmp_path / "out" / "segments" / "000000.mkv.partial").touch()
+        with pytest.raises(RecordingError, match="another records into it now; name another folder"):
+            Recording(tmp_path / "out", RATE)
+        refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert refused == f"{tmp_path / 'out'}: another records into it now; name another folder\n"
+        assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
+        out.put(Sample("text", "one", monotonic()))
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+    assert [e.text for e in read_dataset(tmp_path / "out").examples] == ["one"]
+
+
+def test_a_segment_is_not_longer_than_memory(tmp_path: Path) -> None:
+    for seconds in (100_000.0, 0.0, float("nan")):
+        with pytest.raises(RecordingError, match="give 60 s or less, for one lies in memory"):
+            Recording(tmp_path / "out", RATE, seconds=seconds)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
+    with Recording(tmp_path, RATE, seconds=0.1) as out:
+        for _ in range(10):
+            out.put(Sample("text", "one", monotonic() + 3600))
+    told = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is ahead: 10 samples are lost" in told
+    assert "the disk" not in told
+
+
+def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:
+    rng = np.random.default_rng(0)
+    with Recording(tmp_path, RATE, split="eval", labels=["clap"]) as out:
+        begin = out._origin + 5.0
+        given = [
+            Sample(
+                "audio", rng.uniform(-1, 1, 800).astype(np.float32), begin + 0.05 * (i + 1) - 1e-3, cut=i == 0
+            )
+            for i in range(42)  # two seconds, and a tenth
+        ]
+        for sample in given:
+            out.put(sample)
+    dataset = read_dataset(tmp_path)
+    assert [(e.split, e.labels) for e in dataset.examples] == [
+        ("eval", ("clap",)),
+        ("eval", ("clap",)),
+        ("pretrain", ()),
+    ]
+    found = list(Recorded(tmp_path, dataset.examples).samples(specs))
+    assert_equal(found, given, given[0].time - found[0].time)
+
+
+def test_what_is_shorter_than_a_segment_is_an_example(tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 1.0), seconds=10.0, split="eval", labels=("clap",))
+    assert len(read_dataset(tmp_path).split("eval")) == 1
 
 
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Devices that come and go: real files, sockets and sound servers, and a camera folder as Linux keeps it."""
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -56,7 +58,7 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
             raise SensorUnavailableError("cannot look")
         return [device(f"{i}{key}") for key in sorted(now[i])]
 
-    watcher = Watcher([lambda: find(0), lambda: find(1)], lambda _: None)
+    watcher = Watcher([lambda _: find(0), lambda _: find(1)], lambda _: None)
     believed: set[str] = set()
     truth: list[set[str]] = [set(), set()]
     blind = [False, False]
@@ -77,7 +79,7 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
 
 
 def node(root: Path, number: int, name: str, index: int = 0) -> None:
-    folder = root / "sys" / f"video{number}"
+    folder = root / "class" / "video4linux" / f"video{number}"
     folder.mkdir(parents=True)
     (folder / "name").write_text(f"{name}\n")
     (folder / "index").write_text(f"{index}\n")
@@ -88,8 +90,8 @@ def test_a_camera_is_known_again_though_its_number_changes(
 ) -> None:
     links = tmp_path / "by-id"
     links.mkdir()
-    monkeypatch.setattr(devices, "_LISTED", tmp_path / "sys")
-    monkeypatch.setattr(devices, "_LINKS", (links, tmp_path / "by-path"))
+    monkeypatch.setattr(devices, "_SYS", tmp_path)
+    monkeypatch.setattr(devices, "_CAMERAS", (links, tmp_path / "by-path"))
     watcher = Watcher([cameras], lambda _: None)
     assert watcher.look() == []
     for number in (3, 7):
@@ -100,7 +102,7 @@ def test_a_camera_is_known_again_though_its_number_changes(
         assert watcher.look() == [Appeared(found)]
         assert watcher.look() == []
         (links / "usb-HD-index0").unlink()
-        for old in (tmp_path / "sys").glob("*"):
+        for old in (tmp_path / "class" / "video4linux").glob("*"):
             old.rename(tmp_path / f"gone {old.name}")
         assert watcher.look() == [Disappeared(found)]
     node(tmp_path, 2, "nameless")
@@ -110,17 +112,46 @@ def test_a_camera_is_known_again_though_its_number_changes(
 def test_a_node_that_vanishes_while_it_is_read_is_no_camera(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "_LISTED", tmp_path / "sys")
-    monkeypatch.setattr(devices, "_LINKS", ())
+    monkeypatch.setattr(devices, "_SYS", tmp_path)
+    monkeypatch.setattr(devices, "_CAMERAS", ())
     node(tmp_path, 1, "there")
     node(tmp_path, 2, "half gone")
-    (tmp_path / "sys" / "video2" / "name").unlink()
-    (tmp_path / "sys" / "video3").mkdir()
+    (tmp_path / "class" / "video4linux" / "video2" / "name").unlink()
+    (tmp_path / "class" / "video4linux" / "video3").mkdir()
     assert cameras() == [Device("video", "1", "there", "1")]
 
 
+def test_where_the_system_has_no_list_another_process_tries_the_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_SYS", tmp_path / "none")
+    monkeypatch.setattr(devices, "opencv", lambda: pytest.fail("not in the session's process"))
+    assert cameras() == []  # or what this machine has, were there any
+
+
+def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+    slow.chmod(0o700)
+    monkeypatch.setattr(devices.sys, "executable", str(slow))
+    told: list[News] = []
+    watcher = Watcher([microphones_afresh], told.append)
+    watcher.start()
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    pid = int((tmp_path / "pid").read_text())
+    assert os.getsid(pid) == pid, "Ctrl-C in the terminal is not for it"
+    began = time.monotonic()
+    watcher.close()
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert told == []
+
+
 def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
-    def garbled() -> list[Device]:
+    def garbled(_: Event) -> list[Device]:
         return list(json.loads("[{"))
 
     (news,) = Watcher([garbled], lambda _: None).look()
@@ -159,7 +190,7 @@ def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://", "gopher://127.0.0.1", "rtsp://127.0.0.1:99999/x", "nonsense"])
 def test_an_address_that_is_none_is_never_there(address: str) -> None:
-    assert network_camera(address)() == []
+    assert network_camera(address)(Event()) == []
 
 
 def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from sensemble_sensors.spec import InputSpec
 
 class Unruly:
     modality = "video"
+    live = True
 
     def __init__(self, act: str, well: int = 3) -> None:
         self.name = f"unruly {act}"
@@ -51,6 +52,9 @@ class Unruly:
             ctypes.string_at(0)
         elif self._act == "exit":
             os._exit(3)
+        elif self._act == "close everything":
+            os.closerange(3, 100)
+            time.sleep(1000)
         elif self._act == "leak":
             self._hoard.append(np.ones(1 << 25, np.uint8))
         elif self._act == "raise":

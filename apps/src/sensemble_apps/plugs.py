@@ -16,8 +16,8 @@ _KINDS: dict[str, type[Camera | Microphone]] = {"audio": Microphone, "video": Ca
 
 
 def finders(modalities: Collection[str]) -> list[Finder]:
-    """Return where the cameras (`video`) and microphones (`audio`) are looked for."""
-    known: dict[str, Finder] = {"audio": devices.microphones_afresh, "video": devices.cameras}
+    """Return where cameras (`video`) and microphones (`audio`), each once, are looked for."""
+    known: dict[str, Finder] = {"audio": devices.inputs_afresh, "video": devices.cameras}
     return [find for modality, find in known.items() if modality in modalities]
 
 

@@ -31,7 +31,7 @@ class Reader:
         name: what the sensor is called.
         sensor: to be read.
         spec: what its samples shall be like.
-        health: when it counts as unwell; None: never.
+        health: when it counts as unwell; None: never, and one that is not live never does.
         before: threads that may still use the same sensor, to be waited for.
         opened: called, as the others in the reader's thread, when the sensor was opened.
         gave: called with each sample, unless the sensor is unwell; what it raises counts as its failure.
@@ -112,7 +112,8 @@ class Reader:
         began = monotonic()
         self._opened(self)
         wrong = self._suspected
-        health = Health(self._spec, self._thresholds, began, wrong) if self._thresholds else None
+        limits = self._thresholds
+        health = Health(self._spec, limits, began, wrong) if limits and self.sensor.live else None
         if wrong:
             self._felt(self, wrong)
         while not self.stopped.is_set():

@@ -8,10 +8,12 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.devices import opencv, without_user
 from sensemble_sensors.errors import (
     SensorEndedError,
@@ -27,6 +29,14 @@ from sensemble_sensors.spec import InputSpec
 _PATIENCE = (
     5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a hanging driver
 )
+_STEADY = 1000  # pictures, half a minute or more, of which the one that came soonest tells the time of all
+_TIMED = (
+    "rtsp",
+    "rtsps",
+    "rtmp",
+    "srt",
+    "udp",
+)  # what carries times; for MJPEG over HTTP, FFmpeg invents them
 
 
 class _Capture(Protocol):
@@ -41,8 +51,10 @@ class _Capture(Protocol):
 class Camera:
     """Gives the newest picture, RGB and of the spec's size, from a thread that captures all the time.
 
-    A camera or a network stream gives pictures at its own rate, with the times at which they came. A file is
-    played in real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
+    A camera or a network stream gives pictures at its own rate. Where they carry times (V4L2, RTSP, RTMP,
+    SRT, UDP), each counts as captured when it would have come had it been as quick as the quickest, so that
+    what a buffer holds back is late. Elsewhere (MJPEG over HTTP) it counts as captured when it came. A file
+    is played in real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
 
     Args:
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 whenever the camera
@@ -58,6 +70,12 @@ class Camera:
         self._box: Mailbox | None = None
         self._stop = Event()
         self._thread = Thread()
+
+    @property
+    def live(self) -> bool:
+        """Whether it shows what happens now; a video file is played, and over some time."""
+        source = _source(self._given)
+        return not (isinstance(source, Path) and source.is_file())
 
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start to capture.
@@ -79,7 +97,11 @@ class Camera:
             capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         if not capture.isOpened():
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
-        shots = (_played if isinstance(source, Path) else _captured)(capture, spec, self.name)
+        if isinstance(source, Path):
+            shots = _played(capture, spec, self.name)
+        else:
+            timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
+            shots = _captured(capture, spec, self.name, timed=timed)
         self._stop, self._box = Event(), Mailbox(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
@@ -142,11 +164,17 @@ def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Eve
         capture.release()
 
 
-def _captured(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
+def _captured(capture: _Capture, spec: InputSpec, name: str, *, timed: bool) -> Iterator[Sample]:
     """Yield what a camera or a stream gives, as it comes."""
+    position_property = opencv().CAP_PROP_POS_MSEC
+    clock, last = Clock(_STEADY), -math.inf
     while capture.grab():
         now = monotonic()
-        yield _shot(capture, spec, name, now)
+        position = capture.get(position_property) / 1000 if timed else 0.0
+        if position <= last:  # there are no times, or they begin anew
+            clock = Clock(_STEADY)
+        last = position
+        yield _shot(capture, spec, name, clock.read(position, now))
     raise SensorLostError(f"{name}: gives no more pictures; is it still plugged in?")
 
 
@@ -158,7 +186,11 @@ def _played(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
         at = capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
         if at + 0.0005 >= step / spec.rate:
             step = math.floor((at + 0.0005) * spec.rate) + 1
-            yield _shot(capture, spec, name, origin + at)
+            try:
+                shot = _shot(capture, spec, name, origin + at)
+            except SensorLostError as error:  # or it would be opened again, and begin anew
+                raise SensorEndedError(str(error)) from error
+            yield shot
     raise SensorEndedError(f"{name}: has ended")
 
 

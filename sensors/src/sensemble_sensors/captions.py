@@ -1,21 +1,28 @@
 """Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles in their own time."""
 
+import math
 import os
 import select
 import socket
 import stat
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import IO
 from urllib.parse import urlsplit
 
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.mailbox import Mailbox
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.subtitles import read_subtitles
 
 _LONGEST = 1 << 16  # bytes of a line; a longer one is no caption
 _PATIENCE = 5.0  # seconds that a connection may take
+_WAITING = 16  # captions that wait for a slow reader
+_PAUSE = 0.05  # seconds between two looks
+_PIECES = 4  # of `_LONGEST` bytes, that a look takes at most: who floods writes as fast as others read
 _STDIN = 0
 
 
@@ -25,7 +32,8 @@ class Captions:
     Args:
         source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
             open when its writers leave, for others to come, and is lost when it is removed; a socket is lost
-            when its other side hangs up; standard input and files end.
+            when its other side hangs up; standard input and files end. Of lines that are written faster than
+            they are read, the newest are given; of a file, all.
         name: what the sensor is called; by default, after its source.
     """
 
@@ -34,7 +42,15 @@ class Captions:
     def __init__(self, source: str | Path, name: str | None = None) -> None:
         self.name = name or f"captions {source}"
         self._source = source
-        self._lines: _Lines | _Cues | None = None
+        self._lines: _Text | _Lines | _Cues | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody writes the captions now; those of a file are over some time."""
+        if str(self._source) == "-":
+            with suppress(OSError):  # standard input was closed
+                return not stat.S_ISREG(os.fstat(_STDIN).st_mode)
+        return not Path(self._source).is_file()
 
     def open(self, spec: InputSpec) -> None:
         """Open the source; subtitles begin to play now.
@@ -49,7 +65,7 @@ class Captions:
         path = Path(self._source)
         try:
             timed = path.suffix.lower() in {".srt", ".vtt"}
-            self._lines = _Cues(path, self.name) if timed else _Lines(self._source, self.name)
+            self._lines = _Cues(path, self.name) if timed else _reader(str(self._source), self.name)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot be opened ({error.strerror or error})"
@@ -70,49 +86,103 @@ class Captions:
         self._lines = None
 
 
-class _Lines:
-    """Waits for lines with `select`: no thread is left behind, and unread lines wait in the pipe."""
+def _reader(source: str, name: str) -> "_Text | _Lines":
+    file = _STDIN if source == "-" else _opened(source)
+    if stat.S_ISREG(os.fstat(file).st_mode):  # standard input may have been closed
+        return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), name)
+    return _Lines(file, source, name)
 
-    def __init__(self, source: str | Path, name: str) -> None:
+
+class _Text:
+    """The lines of a file, which are all given, as fast as they are read."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
         self._name = name
-        self._source = str(source)
-        self._file = _STDIN if self._source == "-" else _opened(self._source)
-        self._kind = stat.S_IFMT(os.fstat(self._file).st_mode)  # standard input may have been closed
-        self._partial = b""
-        self._whole: deque[bytes] = deque()
-        self._over = False
+        self._file = file
         self._cut = True
 
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
+        while line := self._file.readline(_LONGEST + 1):
+            if len(line) > _LONGEST:
+                raise _too_long(self._name)
+            if caption := _caption(line):
+                cut, self._cut = self._cut, False
+                return Sample("text", caption, monotonic(), cut)
+            if monotonic() >= until:
+                return None
+        raise SensorEndedError(f"{self._name}: has ended")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Lines:
+    """Lines that somebody writes now, waited for with `select`, so that no thread is left behind.
+
+    Of those that come faster than they are read the newest stay. After each look there is a pause, so that a
+    flood costs little; a short one, for a line has the time at which it was taken out of the pipe.
+    """
+
+    def __init__(self, file: int, source: str, name: str) -> None:
+        self._name = name
+        self._source = source
+        self._file = file
+        self._kind = stat.S_IFMT(os.fstat(file).st_mode)
+        self._partial = b""
+        self._box = Mailbox(_WAITING)
+        self._due = 0.0  # when to look again; when it has ended, never
+
+    def read(self, timeout: float) -> Sample | None:
+        until = monotonic() + timeout
         while True:
-            while self._whole:
-                # A byte that is not UTF-8 shows as U+FFFD: a stray one should not end a live session.
-                line = self._whole.popleft().decode(errors="replace").strip()
-                if line:
-                    cut, self._cut = self._cut, False
-                    return Sample("text", line, monotonic(), cut)
-            if self._over:
-                raise SensorEndedError(f"{self._name}: has ended")
+            if monotonic() >= self._due:
+                self._look()
+            sample = self._box.get(0)
+            if sample is not None:
+                return sample
+            left = until - monotonic()
+            if left <= 0:
+                self._check()
+                return None
+            sleep(max(min(self._due - monotonic(), left), 0.0))
+            self._wait(max(until - monotonic(), 0.0))
+
+    def _wait(self, timeout: float) -> bool:
+        """Return whether there is something to read, or an end to be told, within `timeout` seconds."""
+        try:
+            return bool(select.select([self._file], [], [], timeout)[0])
+        except OSError as error:
+            raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
+
+    def _look(self) -> None:
+        for _ in range(_PIECES):
+            if not self._wait(0):
+                return
             try:
-                if not select.select([self._file], [], [], max(until - monotonic(), 0.0))[0]:
-                    self._check()
-                    return None
                 data = os.read(self._file, _LONGEST)
             except OSError as error:
                 raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
-            self._take(data)
+            self._take(data, monotonic())
+            self._due = monotonic() + _PAUSE if data else math.inf
+            if not data:
+                return
 
-    def _take(self, data: bytes) -> None:
-        if not data and self._kind == stat.S_IFSOCK:
-            raise SensorLostError(f"{self._name}: its other side hung up")
+    def _take(self, data: bytes, now: float) -> None:
         *whole, self._partial = (self._partial + data).split(b"\n")
-        self._whole.extend(whole)
-        if not data:
-            self._over = True
-            self._whole.append(self._partial)
-        elif len(self._partial) > _LONGEST:
-            raise SensorLostError(f"{self._name}: a line is longer than {_LONGEST} bytes; is this a text?")
+        if len(self._partial) > _LONGEST:
+            raise _too_long(self._name)
+        if not data and self._kind == stat.S_IFSOCK:
+            self._box.end(SensorLostError(f"{self._name}: its other side hung up"))
+        elif not data:
+            whole.append(self._partial)
+            self._box.end(SensorEndedError(f"{self._name}: has ended"))
+        written = [line for line in whole if line and not line.isspace()]
+        lost = max(len(written) - _WAITING, 0)
+        for line in written[-_WAITING:]:
+            if caption := _caption(line):
+                self._box.put(Sample("text", caption, now, lost=lost))
+                lost = 0
 
     def _check(self) -> None:
         """See whether a named pipe is still the one that writers find; a removed one is silent for ever."""
@@ -127,6 +197,15 @@ class _Lines:
     def close(self) -> None:
         if self._file != _STDIN:
             os.close(self._file)
+
+
+def _caption(line: bytes) -> str:
+    # A byte that is not UTF-8 shows as U+FFFD: a stray one should not end a live session.
+    return line.decode(errors="replace").strip()
+
+
+def _too_long(name: str) -> SensorLostError:
+    return SensorLostError(f"{name}: a line is longer than {_LONGEST} bytes; is this a text?")
 
 
 def _opened(source: str) -> int:

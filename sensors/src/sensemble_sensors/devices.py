@@ -9,19 +9,32 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from types import ModuleType
 
 from sensemble_sensors.errors import SensorUnavailableError
 
 _PROBED = 4  # how many camera numbers are tried where the system has no list of them
-_LISTED = Path("/sys/class/video4linux")
-_LINKS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
-_PATIENCE = 15.0  # seconds that a process may take to list the microphones
+_SYS = Path("/sys")
+_CAMERAS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
+_SOUND_CARDS = (Path("/dev/snd/by-id"), Path("/dev/snd/by-path"))
+_PATIENCE = 15.0  # seconds that a process may take to list devices
+_GLANCE = 0.1  # seconds after which a look notices that it is no longer wanted
+_NEVER = Event()
+
+# An input of a sound card, as PortAudio names it on ALSA.
+_CARD = re.compile(r"(?P<name>.*?) ?\((plug)?hw:(?P<card>\d+),(?P<input>\d+)\)")
+# The names that alsa-lib, its plugins and the sound servers bring along (/usr/share/alsa).
+_ALIAS = re.compile(
+    r"default|sysdefault|pulse|pipewire|jack|oss|null|front|rear|side|center_lfe|surround\d+|iec958|spdif|hdmi|"
+    r"modem|phoneline|dmix|dsnoop|a52|arcam_av|usbstream|lavrate|samplerate.*|speex.*|upmix|vdownmix"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,8 @@ class Device:
         modality: of what it gives.
         id: what `Camera` or `Microphone` takes, as long as nothing is plugged or unplugged.
         name: for people.
-        key: what `Camera`, `Microphone` or `Captions` takes, the same whenever the device is plugged in.
+        key: what `Camera`, `Microphone` or `Captions` takes, the same whenever the device is plugged in, as
+            far as the system can tell it from others.
     """
 
     modality: str
@@ -41,23 +55,24 @@ class Device:
     key: str
 
 
-def cameras() -> list[Device]:
-    """Return the cameras, in the order of their numbers.
+def cameras(stop: Event = _NEVER) -> list[Device]:
+    """Return the cameras, in the order of their numbers; on Linux without OpenCV, for a watch is to be cheap.
+
+    Args:
+        stop: ends the look when it is set, where it takes its time.
 
     Raises:
-        SensorUnavailableError: OpenCV cannot be loaded; says what to install.
+        SensorUnavailableError: OpenCV is needed to find them here and cannot be loaded; says what to install.
     """
-    cv2 = opencv()
-    if not Path("/sys").is_dir():
-        numbers = [number for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
-        return [Device("video", str(number), f"camera {number}", str(number)) for number in numbers]
+    if not _SYS.is_dir():
+        return _listed_afresh("video", stop)
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
     found: dict[int, str] = {}
-    for node in _LISTED.glob("video*"):
+    for node in (_SYS / "class" / "video4linux").glob("video*"):
         with suppress(OSError):  # unplugged since it was listed
             if (node / "index").read_text().strip() == "0":
                 found[int(node.name.removeprefix("video"))] = (node / "name").read_text().strip()
-    links = {link.resolve().name: str(link) for folder in reversed(_LINKS) for link in folder.glob("*")}
+    links = _links(_CAMERAS)
     return [
         Device("video", str(number), name, links.get(f"video{number}", str(number)))
         for number, name in sorted(found.items())
@@ -65,39 +80,97 @@ def cameras() -> list[Device]:
 
 
 def microphones() -> list[Device]:
-    """Return the sound devices that have an input.
+    """Return all that PortAudio can listen to, also the names that ALSA has for what is there twice.
 
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
     """
     found = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
-    names = Counter(str(device["name"]) for device in found)
-    return [
-        # PortAudio's numbers change whenever something is plugged in; a name that two have is no name.
-        Device("audio", number, name, name if names[name] == 1 else number)
-        for number, name in ((str(device["index"]), str(device["name"])) for device in found)
-    ]
+    numbers = [str(device["index"]) for device in found]
+    names = [str(device["name"]) for device in found]
+    links = _links(_SOUND_CARDS)
+    keys = [_microphone_key(name, links) for name in names]
+    # A key that two have is none; PortAudio's numbers change whenever something is plugged in.
+    keys = [key if keys.count(key) == 1 else name for key, name in zip(keys, names, strict=True)]
+    keys = [key if keys.count(key) == 1 else number for key, number in zip(keys, numbers, strict=True)]
+    return [Device("audio", *fields) for fields in zip(numbers, names, keys, strict=True)]
 
 
-def microphones_afresh() -> list[Device]:
-    """Return the sound devices that have an input now, listed by a process of its own.
+def inputs(found: Sequence[Device]) -> list[Device]:
+    """Return the microphones among those that `microphones` lists, each once.
+
+    Those are the inputs of sound cards, and what somebody named in ALSA's configuration; the names that ALSA
+    comes with lead to one of these or to a sound server. Where there are none, the default alone.
+    """
+    own = [device for device in found if not _ALIAS.fullmatch(device.name)]
+    return own or [device for device in found if device.name == "default"]
+
+
+def inputs_afresh(stop: Event = _NEVER) -> list[Device]:
+    """Return `inputs` of `microphones_afresh`: what a watch should attach."""
+    return inputs(microphones_afresh(stop))
+
+
+def microphones_afresh(stop: Event = _NEVER) -> list[Device]:
+    """Return what `microphones` would return now, listed by a process of its own.
 
     PortAudio looks for devices only when it starts, and starting it again would stop what is open here.
+
+    Args:
+        stop: ends the look when it is set.
 
     Raises:
         SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
     """
-    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices"]
-    try:
-        listing = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=True)
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    return _listed_afresh("audio", stop)
+
+
+def _listed_afresh(modality: str, stop: Event) -> list[Device]:
+    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices", modality]
+    until = monotonic() + _PATIENCE
+    pipe = subprocess.PIPE
+    # A session of its own, for Ctrl-C is for who started it.
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as helper:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    listing, errors = helper.communicate(timeout=_GLANCE)
+                    break
+                if stop.is_set():
+                    raise SensorUnavailableError(f"the list of {modality} devices is no longer wanted")
+                if monotonic() > until:
+                    raise SensorUnavailableError(f"the {modality} devices are not listed in {_PATIENCE:g} s")
+        finally:
+            helper.kill()
+    if helper.returncode:
+        reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
         raise SensorUnavailableError(
-            reason or f"the list of microphones ended with status {error.returncode}"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise SensorUnavailableError(f"PortAudio does not list its devices in {_PATIENCE:g} s") from error
-    return [Device(**fields) for fields in json.loads(listing.stdout)]
+            reason or f"the list of {modality} devices ended with status {helper.returncode}"
+        )
+    return [Device(**fields) for fields in json.loads(listing)]
+
+
+def _probed_cameras() -> list[Device]:
+    """Return the cameras that can be opened, where the system has no list of them."""
+    cv2 = opencv()
+    numbers = [str(number) for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
+    return [Device("video", number, f"camera {number}", number) for number in numbers]
+
+
+def _links(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the stable link to each device node by the node's name, of the first folder that has one."""
+    return {link.resolve().name: str(link) for folder in reversed(folders) for link in folder.glob("*")}
+
+
+def _microphone_key(name: str, links: Mapping[str, str]) -> str:
+    """Return what names the input of a sound card without the card's number, which goes by when it came."""
+    card = _CARD.fullmatch(name)
+    if card is None:
+        return name
+    link = links.get(f"controlC{card['card']}")
+    if link is None:
+        return card["name"]
+    return link if card["input"] == "0" else f"{link},{card['input']}"
 
 
 def without_user(source: str) -> str:
@@ -130,6 +203,8 @@ def portaudio() -> ModuleType:
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
     """
+    # Sound cards are named plughw: then, which take any rate, not only their own.
+    os.environ.setdefault("PA_ALSA_PLUGHW", "1")
     try:
         return import_module("sounddevice")
     except OSError as error:
@@ -140,7 +215,8 @@ def portaudio() -> ModuleType:
 
 
 if __name__ == "__main__":
+    list_them = {"audio": microphones, "video": _probed_cameras}[sys.argv[1]]
     try:
-        json.dump([asdict(device) for device in microphones()], sys.stdout)
+        json.dump([asdict(device) for device in list_them()], sys.stdout)
     except SensorUnavailableError as error:
         sys.exit(str(error))

@@ -2,8 +2,17 @@
 
 import json
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_FAR = 1 << 40  # a byte that no file reaches: on Windows, a byte that is locked cannot be read
 
 
 def write(path: Path, data: bytes) -> None:
@@ -77,3 +86,25 @@ def mend(path: Path) -> list[str]:
             append(path, "\n")
             whole = data
     return whole.decode().splitlines()
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Make a file this process's own, until what is returned is closed or the process ends, however it does.
+
+    Raises:
+        BlockingIOError: it is somebody's own.
+        OSError: it cannot be written, or its file system knows no locks.
+    """
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            file.seek(_FAR)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        if sys.platform == "win32" and isinstance(error, PermissionError):
+            raise BlockingIOError(error.errno, error.strerror) from error
+        raise
+    return file

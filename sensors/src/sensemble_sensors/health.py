@@ -15,6 +15,7 @@ from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 _SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
+_GRAIN = 1e-3  # of the time over which a rate is measured, that two counts are apart, or one of them goes
 _LAGS = 7  # samples over which a lag is the median
 
 
@@ -214,6 +215,8 @@ class Health:
         """Measure the rate over the last seconds since a cut, from the samples' own times."""
         limits, spec = self._limits, self._spec
         before = self._counts[-1][1] if self._counts else 0
+        if len(self._counts) > 1 and sample.time - self._counts[-2][0] < limits.rate * _GRAIN:
+            self._counts.pop()  # or a clock that stands still would fill the memory
         self._counts.append((sample.time, before + (1 if spec.modality == "video" else len(sample.data))))
         since, first = self._counts[0]
         span = sample.time - since

@@ -51,13 +51,18 @@ class Isolated:
     """
 
     def __init__(self, kind: type[Sensor], *arguments: str | float | None, limits: Limits = Limits()) -> None:
-        inner = kind(*arguments)
-        self.modality = inner.modality
-        self.name = inner.name
+        self._inner = kind(*arguments)  # never opened: it says what the one in the process is
+        self.modality = self._inner.modality
+        self.name = self._inner.name
         self._kind = f"{kind.__module__}:{kind.__qualname__}"
         self._arguments = arguments
         self._limits = limits
         self._worker: _Worker | None = None
+
+    @property
+    def live(self) -> bool:
+        """As the sensor has it."""
+        return self._inner.live
 
     @property
     def pid(self) -> int | None:
@@ -100,8 +105,9 @@ class Isolated:
 
     def kill(self) -> None:
         """End the process at once, from any thread; whoever opens or reads the sensor finds it lost."""
-        if self._worker is not None:
-            self._worker.process.kill()
+        worker = self._worker  # which its own thread may close meanwhile
+        if worker is not None:
+            worker.process.kill()
 
 
 class _Worker:
@@ -199,8 +205,15 @@ class _Worker:
                 if news["kind"] in _ERRORS:
                     self._over = _ERRORS[news["kind"]](news["text"])
             if not data and self._over is None:
-                self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait())}")
+                self._mourn()
         return monotonic() - began
+
+    def _mourn(self) -> None:
+        """Tell why the pipe has ended: nearly always because the process has."""
+        try:
+            self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait(GRACE))}")
+        except subprocess.TimeoutExpired:
+            self._end("closed its pipe")
 
     def _supervise(self, waited: float) -> None:
         """Count waiting time alone, so that a machine with too much to do is no fault of the sensor."""

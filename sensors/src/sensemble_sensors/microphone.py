@@ -1,8 +1,6 @@
 """A microphone as a sensor, through PortAudio."""
 
-import math
 import sys
-from collections import deque
 from threading import Lock
 from time import monotonic
 from types import ModuleType
@@ -11,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.devices import Device, microphones, portaudio
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.mailbox import Mailbox
@@ -44,18 +43,20 @@ class Microphone:
     """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time at which it was heard.
 
     Args:
-        device: "default" or None for the system's choice, or the number, the name or a part of the name of a
-            device, as `devices.microphones` lists them.
+        device: "default" or None for the system's choice, or the number, the key, the name or a part of the
+            name of a device, as `devices.microphones` lists them.
         name: what the sensor is called; by default, after its device.
     """
 
     modality = "audio"
+    live = True
 
     def __init__(self, device: int | str | None = None, name: str | None = None) -> None:
         self._device = "default" if device is None else str(device)
         self.name = name or f"microphone {self._device}"
         self._rate = 0.0
-        self._clock = _Clock(1.0)
+        self._clock = Clock(_STEADY)
+        self._count = 0  # samples of sound since it was opened
         self._box = Mailbox(_WAITING)
         self._stream: _Stream | None = None
 
@@ -94,7 +95,7 @@ class Microphone:
 
     def _start(self, library: ModuleType, spec: InputSpec) -> None:
         number = self._number(microphones())
-        self._rate, self._box, self._clock = spec.rate, Mailbox(_WAITING), _Clock(spec.rate)
+        self._rate, self._box, self._clock, self._count = spec.rate, Mailbox(_WAITING), Clock(_STEADY), 0
         try:
             self._stream = library.InputStream(
                 samplerate=spec.rate,
@@ -120,7 +121,7 @@ class Microphone:
         if wanted == "default" and devices:
             return None
         matches = [
-            [device for device in devices if device.id == wanted or device.name.lower() == wanted],
+            [d for d in devices if wanted in (d.id, d.name.lower(), d.key.lower())],
             [device for device in devices if wanted in device.name.lower()],
         ]
         found = matches[0] or matches[1]
@@ -134,36 +135,17 @@ class Microphone:
         """Take a buffer, on PortAudio's own thread."""
         now = monotonic()
         if flags.input_overflow:
-            self._clock = _Clock(self._rate)
+            self._clock = Clock(_STEADY)
         delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
         # Some drivers give no times or wild ones; then the sound counts as heard just now.
-        time = self._clock.read(count, now - (delay if 0 <= delay < 1 else 0.0))
+        latest = now - (delay if 0 <= delay < 1 else 0.0)
+        self._count += count
+        time = self._clock.read(self._count / self._rate, latest)
         wave = np.clip(sound[:, 0], -1, 1)
         self._box.put(Sample("audio", wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:
         self._box.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
-
-
-class _Clock:
-    """Tells when sound was heard, though a busy machine brings its buffers late: it is without holes.
-
-    Args:
-        rate: of the sound, in samples a second (Hz).
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._count = 0  # samples so far
-        self._origins: deque[float] = deque(maxlen=_STEADY)  # when the first was heard, as each buffer has it
-        self._last = -math.inf
-
-    def read(self, count: int, time: float) -> float:
-        """Return when the last of `count` further samples was heard; `time` is when at the latest."""
-        self._count += count
-        self._origins.append(time - self._count / self._rate)
-        self._last = max(self._last, min(self._origins) + self._count / self._rate)
-        return self._last
 
 
 _open: set[Microphone] = set()  # those that listen now

@@ -7,31 +7,37 @@ knows only milliseconds. A segment's files are on the disk before its line is in
 disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else.
 
 On a folder that holds a recording it goes on, as a further take: a class can be recorded after another.
+Two at a time are refused.
 """
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from math import floor
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import av
 import numpy as np
 
 from sensemble_sensors.dataset import SPLITS
-from sensemble_sensors.durable import append, mend, sync_folder, write
+from sensemble_sensors.durable import append, lock, mend, sync_folder, write
 from sensemble_sensors.errors import SensorsError
 from sensemble_sensors.sensor import Sample
 
 INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
 LAG = 0.5  # seconds that a segment stays open for samples that are late
 BEHIND = 10.0  # seconds of samples that wait for a slow disk; what is more is lost, which an event tells
+LONGEST = (
+    60.0  # seconds of a segment, which lies in memory until it is over: 224 x 224 at 30 a second are 270 MB
+)
 _TICKS = 1000  # Matroska's, a second
+_UNLABELLED = {"split": "pretrain", "labels": []}
 
 
 class RecordingError(SensorsError):
@@ -44,7 +50,7 @@ class Recording:
     Args:
         folder: made if it is not there; a recording that it holds is continued.
         rate: of the sound, in samples a second (Hz).
-        seconds: how long a segment is.
+        seconds: how long a segment is, `LONGEST` at most.
         split: of the examples: `pretrain`, or with labels also `train` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
 
@@ -52,7 +58,8 @@ class Recording:
         segments: how many this take has on the disk.
 
     Raises:
-        RecordingError: the folder cannot be written or holds something else, or the split needs labels.
+        RecordingError: the folder cannot be written, holds something else or is being recorded into, or the
+            split needs labels, or a segment is too long.
     """
 
     def __init__(
@@ -66,12 +73,16 @@ class Recording:
     ) -> None:
         if split not in SPLITS or (split != "pretrain" and not labels):
             raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
+        if not 0 < seconds <= LONGEST:
+            raise RecordingError(
+                f"segments of {seconds:g} s: give {LONGEST:g} s or less, for one lies in memory until it ends"
+            )
         self.segments = 0
         self._folder = folder
         self._rate = round(rate)
         self._seconds = seconds
         self._common = {"split": split, "labels": list(labels)}
-        self._number, self._take = _prepare(folder)
+        self._lock, self._number, self._take = _prepare(folder)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
@@ -103,12 +114,13 @@ class Recording:
                     self._holes.add(sample.modality)
                 return
             if time > (self._next + 1) * self._seconds + LAG + BEHIND:
-                self._lose(sample.modality, "the disk is slow", 1)
+                ahead = time > self._now() + LAG
+                self._lose(sample.modality, "its clock is ahead" if ahead else "the disk is slow", 1)
                 self._holes.add(sample.modality)
                 return
             cut = sample.cut or sample.modality in self._holes
             self._holes.discard(sample.modality)
-            segment = max(floor(time / self._seconds), self._next)
+            segment = max(math.floor(time / self._seconds), self._next)
             self._waiting.setdefault(segment, []).append(replace(sample, time=time, cut=cut))
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
@@ -138,6 +150,7 @@ class Recording:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
+        self._lock.close()
         self.check()
 
     def _lose(self, modality: str, why: str, count: int) -> None:
@@ -169,11 +182,16 @@ class Recording:
                 lambda: self._closed or bool(self._lines) or self._now() >= due, max(0.0, due - self._now())
             )
             over = self._closed
-            until = max(self._waiting, default=-1) + 1 if over else floor((self._now() - LAG) / self._seconds)
+            until = (
+                max(self._waiting, default=-1) + 1
+                if over
+                else math.floor((self._now() - LAG) / self._seconds)
+            )
             ready = {n: self._waiting.pop(n) for n in sorted(self._waiting) if n < until}
             self._next = max(self._next, until)
+        last = max(ready, default=-1) if over else -1
         for number, samples in ready.items():
-            self._write_segment(number, sorted(samples, key=lambda s: s.time))
+            self._write_segment(number, sorted(samples, key=lambda s: s.time), last=number == last)
         with self._changed:
             for (modality, why), count in self._lost.items():
                 self.event("", modality, "dropped", f"{why}: {count} samples are lost")
@@ -182,7 +200,7 @@ class Recording:
             append(self._folder / EVENTS, "".join(_line(line) for line in lines))
         return over
 
-    def _write_segment(self, number: int, samples: list[Sample]) -> None:
+    def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
         name = f"{self._number:06d}"
         present = {sample.modality for sample in samples}
         media = sorted(present - {"text"})
@@ -198,7 +216,10 @@ class Recording:
         lines = [header, *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode())
         sync_folder(folder)
-        example: dict[str, Any] = {"id": name, **self._common}
+        end = max((s.time for s in samples if s.modality in media), default=math.inf)
+        # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.
+        rest = last and self.segments and end < (number + 0.5) * self._seconds
+        example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         captions = [sample.data for sample in samples if sample.modality == "text"]
         example |= {"text": captions[-1]} if captions else {}
@@ -273,19 +294,24 @@ def _line(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _prepare(folder: Path) -> tuple[int, int]:
-    """Make or mend the folder; return the number of the next segment and of this take."""
+def _prepare(folder: Path) -> tuple[IO[bytes], int, int]:
+    """Make, lock and mend the folder; return the lock, the next segment's number and this take's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()) and not (folder / EVENTS).exists():
             raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
-        takes = [int(json.loads(line)["take"]) for line in mend(folder / EVENTS)]
-        numbers = [int(json.loads(line)["id"]) for line in mend(folder / INDEX)]
-        (folder / SEGMENTS).mkdir(exist_ok=True)
-        for half in (folder / SEGMENTS).glob("*.partial"):
-            half.unlink()
+        with ExitStack() as stack:
+            held = stack.enter_context(lock(folder / EVENTS))
+            takes = [int(json.loads(line)["take"]) for line in mend(folder / EVENTS)]
+            numbers = [int(json.loads(line)["id"]) for line in mend(folder / INDEX)]
+            (folder / SEGMENTS).mkdir(exist_ok=True)
+            for half in (folder / SEGMENTS).glob("*.partial"):
+                half.unlink()
+            stack.pop_all()
+    except BlockingIOError as error:
+        raise RecordingError(f"{folder}: another records into it now; name another folder") from error
     except OSError as error:
         raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{folder}: is no recording ({error}); name another folder") from error
-    return max(numbers, default=-1) + 1, max(takes, default=0) + 1
+    return held, max(numbers, default=-1) + 1, max(takes, default=0) + 1

@@ -110,6 +110,10 @@ class _Outlet:
         self._open = False
         self._over: SensorsError | None = None
 
+    @property
+    def live(self) -> bool:
+        return False
+
     def plug(self) -> None:
         with self._lock:
             if self._box is None:

@@ -37,6 +37,10 @@ class Sensor(Protocol):
     modality: str
     name: str
 
+    @property
+    def live(self) -> bool:
+        """Whether it captures what happens now; a film or a text is played, and its health proves nothing."""
+
     def open(self, spec: InputSpec) -> None:
         """Start capturing in the form that `spec` asks for.
 

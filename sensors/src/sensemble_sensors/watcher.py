@@ -15,8 +15,11 @@ INTERVAL = 3.0  # seconds between the end of a look and the next
 _PATIENCE = 1.0  # seconds that a connection may take
 _PORTS = {"http": 80, "https": 443, "rtsp": 554}
 
-Finder = Callable[[], Sequence[Device]]
-"""Returns what is there now: `devices.cameras`, `devices.microphones_afresh`, or one made below."""
+Finder = Callable[[Event], Sequence[Device]]
+"""Returns what is there now: `devices.cameras`, `devices.inputs_afresh`, or one made below.
+
+It is given an event that is set when the answer is no longer wanted.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,13 @@ News = Appeared | Disappeared | Blind
 
 def network_camera(address: str) -> Finder:
     """Return a finder of the camera at `address`, an URL: it is there while its port takes connections."""
-    return lambda: [Device("video", address, without_user(address), address)] if _answers(address) else []
+    return lambda _: [Device("video", address, without_user(address), address)] if _answers(address) else []
 
 
 def caption_source(source: str) -> Finder:
     """Return a finder of captions: a file, pipe or socket that exists, or tcp://HOST:PORT that answers."""
 
-    def find() -> Sequence[Device]:
+    def find(_: Event) -> Sequence[Device]:
         there = _answers(source) if "://" in source else Path(source).exists()
         return [Device("text", source, source, source)] if there else []
 
@@ -103,7 +106,7 @@ class Watcher:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking, and wait for the look that is under way."""
+        """Stop looking, and wait until the look that is under way has noticed."""
         self._stop.set()
         self._thread.join()
 
@@ -112,7 +115,7 @@ class Watcher:
         news: list[News] = []
         for i, find in enumerate(self._finders):
             try:
-                now = {device.key: device for device in find()}
+                now = {device.key: device for device in find(self._stop)}
             except (SensorsError, OSError, ValueError) as error:
                 if self._blind[i] != str(error):
                     news.append(Blind(" ".join(str(error).split())))
@@ -125,7 +128,10 @@ class Watcher:
 
     def _run(self) -> None:
         while True:
-            for item in self.look():
+            news = self.look()
+            if self._stop.is_set():
+                return
+            for item in news:
                 self._tell(item)
             if self._stop.wait(self._interval):
                 return

@@ -54,7 +54,7 @@ def examine() -> Iterator[Finding]:
     cores = f"{os.cpu_count()} cores"
     yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
     yield _executors()
-    yield _devices("cameras", devices.cameras, "plug one in, or give --camera a URL or a video file")
+    yield _devices("cameras", _cameras, "plug one in, or give --camera a URL or a video file")
     yield _devices("microphones", devices.microphones, "plug one in, or run a replay")
     yield _package("training", "torch", "sensemble-train")
     yield _package("export", "torchao", "sensemble-export")
@@ -88,6 +88,11 @@ def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) 
     if not found:
         return Finding(name, found=False, text=f"none is connected; {remedy}")
     return Finding(name, found=True, text=", ".join(f"{device.id}: {device.name}" for device in found))
+
+
+def _cameras() -> list[Device]:
+    devices.opencv()  # to list them may not need it, but to open one does
+    return devices.cameras()
 
 
 def _package(name: str, package: str, distribution: str) -> Finding:
