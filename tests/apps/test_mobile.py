@@ -1,6 +1,6 @@
 """The samples' own arithmetic, compiled here, beside the Python that it repeats.
 
-What needs no phone (tokenizer, head, pooling, windows, pictures) is compiled from `apps/android` and
+What needs no phone (tokenizer, windows, session, head, pictures) is compiled from `apps/android` and
 `apps/ios` and compared with `tokenizers`, the runtime, and OpenCV. It takes compilers that CI does not
 install, a `swiftc`, and a `kotlinc` from 2.0 with Debian's libandroid-json-java: without them these tests are
 reported as skipped.
@@ -16,15 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_runtime.fusion import pool
 from sensemble_runtime.head import Head, save_head
 from sensemble_runtime.text import tokenize
-from sensemble_runtime.windows import AudioWindows
 from sensemble_sensors.frames import fit
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.tokens import train_tokenizer
 from tokenizers import Tokenizer
+
+from .mobile.stream import Sines, events, predictions
 
 APPS = Path(__file__).parents[2] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
@@ -37,7 +36,13 @@ SPECS = {
     "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
     "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
 }
-AGES = (0.0, 3.0, 5.0, 11.0)
+ARTIFACTS = {
+    "audio": {"coreml": False, "executorch-xnnpack": True},
+    "text": {"executorch-xnnpack": True, "executorch-coreml": True, "coreml": False},
+    "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
+}
+"""Whether each artifact was proved to be like its float original."""
+ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
 CORPUS = (
     "a person says the number seven",
     "It's NOT a nine; they've said it's 42!",
@@ -56,6 +61,10 @@ def captions() -> list[str]:
     return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
 
 
+def artifact(proved: bool) -> dict[str, object]:
+    return {"path": "x", "parity": {"cosine": 1.0} if proved else None}
+
+
 @pytest.fixture(params=["multi-class", "multi-label"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A bundle but for its encoders, and the cases to try on it."""
@@ -65,8 +74,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
     manifest = {
         "modalities": {
-            m: {"spec": asdict(spec), "artifacts": {"executorch-xnnpack": {"path": f"{m}/x.pte"}}}
-            for m, spec in SPECS.items()
+            m: {"spec": asdict(SPECS[m]), "artifacts": {t: artifact(proved) for t, proved in found.items()}}
+            for m, found in ARTIFACTS.items()
         },
         "labels": ["one", "two", "three"],
         "task": request.param,
@@ -76,8 +85,15 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     picture = source.integers(0, 256, (37, 61, 3))
     cases = {
         "captions": captions(),
-        "embeddings": {m: source.standard_normal(8, np.float32).tolist() for m in SPECS},
-        "ages": AGES,
+        "events": [
+            {
+                "modality": modality,
+                "time": time,
+                "samples": data if isinstance(data, list) else None,
+                "caption": data if isinstance(data, str) else None,
+            }
+            for modality, time, data in events()
+        ],
         "picture": {
             "height": 37,
             "width": 61,
@@ -113,8 +129,9 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if compiler is None:
         pytest.skip("needs swiftc")
     program = tmp_path_factory.mktemp("swift") / "check"
-    portable = [SWIFT / f"{name}.swift" for name in ("LiveSet", "ModelBundle", "Tokenizer", "Windows")]
-    subprocess.run([compiler, "-o", program, *portable, CHECKS / "main.swift"], check=True)
+    names = ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")
+    portable = [*(SWIFT / f"{name}.swift" for name in names), CHECKS / "main.swift"]
+    subprocess.run([compiler, "-o", program, *portable], check=True)
     return [str(program)]
 
 
@@ -133,31 +150,18 @@ def test_the_samples_do_what_the_runtime_does(
         np.array(values, np.float32) for values in json.loads((folder / "weights.json").read_text())
     )
     head = Head(weight, bias, json.loads((folder / "manifest.json").read_text())["task"])
-    for age, found in zip(AGES, answer["predictions"], strict=True):
-        live = [m for m in sorted(SPECS) if age <= SPECS[m].ttl]
-        assert found["live"] == live
-        if live:
-            embeddings = {m: np.array(cases["embeddings"][m], np.float32) for m in live}
-            np.testing.assert_allclose(
-                found["probabilities"], head.probabilities(pool(embeddings)), atol=1e-5
-            )
-        else:
-            assert found["probabilities"] == []
+    expected = predictions(Sines(folder, SPECS, head))
+    sets = {"+".join(live) for _, live, _ in expected}
+    assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
+    assert [found["live"] for found in answer["predictions"]] == [live for _, live, _ in expected]
+    for found, (time, _, probabilities) in zip(answer["predictions"], expected, strict=True):
+        assert found["time"] == time
+        np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
+    if language == "swift":
+        assert answer["targets"] == ON_IOS
 
     picture = np.array(cases["picture"]["rgb"], np.uint8).reshape(37, 61, 3)
-    expected = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
-    difference = np.abs(np.array(answer["picture"]).reshape(expected.shape) - expected.astype(int))
+    fitted = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
+    difference = np.abs(np.array(answer["picture"]).reshape(fitted.shape) - fitted.astype(int))
     assert difference.max() <= 1  # OpenCV rounds its weights
-
-    windows = AudioWindows(SPECS["audio"])
-    heard = []
-    for block in range(40):
-        data = np.arange(7 * block, 7 * block + 7, dtype=np.float32)
-        windows.push(Sample("audio", data, (block + 1) * 0.07))
-        if (window := windows.take()) is not None:
-            heard.append(window.data[0].tolist())
-    assert len(answer["audio"]) == len(heard)
-    # A window of the sample's ends with the newest samples, one of the runtime's on a hop exactly.
-    for found, exact in zip(answer["audio"], heard, strict=True):
-        assert 0 <= found[0] - exact[0] < 7
-        assert np.diff(found).tolist() == [1] * 99

@@ -2,13 +2,6 @@ import CoreML
 import ExecuTorch
 import Foundation
 
-/// A window as its sensor gives it.
-enum Window {
-    case audio([Float])  // [S]
-    case video([UInt8])  // [T, H, W, 3]
-    case text(String)
-}
-
 /// The encoders of a bundle, each loaded when its first window comes.
 actor Encoders {
     private let bundle: ModelBundle
