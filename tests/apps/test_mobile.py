@@ -8,28 +8,28 @@ reported as skipped.
 
 import json
 import random
-import re
-import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_runtime.head import Head, save_head
+from sensemble_export.snippets import classifier
+from sensemble_runtime.fusion import pool
+from sensemble_runtime.head import Head, load_head, save_head
 from sensemble_runtime.text import tokenize
 from sensemble_sensors.frames import fit
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.tokens import train_tokenizer
 from tokenizers import Tokenizer
 
+from .mobile.compilers import kotlin, swift
 from .mobile.stream import Sines, events, predictions
 
 APPS = Path(__file__).parents[2] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
 CHECKS = Path(__file__).with_name("mobile")
-JSON_JAR = Path("/usr/share/java/com.android.json.jar")
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
@@ -104,53 +104,37 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    (tmp_path / "weights.json").write_text(json.dumps([weight.tolist(), bias.tolist()]))
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def kotlin(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    compiler = shutil.which("kotlinc")
-    if compiler is None or not JSON_JAR.exists():
-        pytest.skip("needs kotlinc and libandroid-json-java")
-    version = subprocess.run([compiler, "-version"], capture_output=True, text=True, check=True).stderr
-    if int((re.findall(r"kotlinc-jvm (\d+)", version) or ["0"])[0]) < 2:
-        pytest.skip("needs a kotlinc from 2.0")
-    jar = tmp_path_factory.mktemp("kotlin") / "check.jar"
-    portable = [KOTLIN / f"{name}.kt" for name in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
-    options = ["-include-runtime", "-cp", JSON_JAR, "-d", jar]
-    subprocess.run([compiler, *options, *portable, CHECKS / "Check.kt"], check=True)
-    return ["java", "-cp", f"{jar}:{JSON_JAR}", "dev.sensemble.sample.CheckKt"]
+@pytest.fixture(scope="module", params=["kotlin", "swift"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of a sample's portable part, its language first."""
+    language, folder = request.param, tmp_path_factory.mktemp(request.param)
+    if language == "kotlin":
+        portable = [KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
+        return [language, *kotlin([*portable, CHECKS / "Check.kt"], "dev.sensemble.sample.CheckKt", folder)]
+    portable = [SWIFT / f"{n}.swift" for n in ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")]
+    return [language, *swift([*portable, CHECKS / "main.swift"], folder)]
 
 
-@pytest.fixture(scope="module")
-def swift(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    compiler = shutil.which("swiftc")
-    if compiler is None:
-        pytest.skip("needs swiftc")
-    program = tmp_path_factory.mktemp("swift") / "check"
-    names = ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")
-    portable = [*(SWIFT / f"{name}.swift" for name in names), CHECKS / "main.swift"]
-    subprocess.run([compiler, "-o", program, *portable], check=True)
-    return [str(program)]
+def run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def head_of(folder: Path) -> Head:
+    return load_head(folder / "head.safetensors", json.loads((folder / "manifest.json").read_text())["task"])
 
 
 @pytest.mark.mobile
-@pytest.mark.parametrize("language", ["kotlin", "swift"])
-def test_the_samples_do_what_the_runtime_does(
-    language: str, folder: Path, request: pytest.FixtureRequest
-) -> None:
-    command = [*request.getfixturevalue(language), str(folder)]
-    answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -> None:
+    language, *command = sample
+    answer = json.loads(run([*command, str(folder)]))
     cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
 
-    weight, bias = (
-        np.array(values, np.float32) for values in json.loads((folder / "weights.json").read_text())
-    )
-    head = Head(weight, bias, json.loads((folder / "manifest.json").read_text())["task"])
-    expected = predictions(Sines(folder, SPECS, head))
+    expected = predictions(Sines(folder, SPECS, head_of(folder)))
     sets = {"+".join(live) for _, live, _ in expected}
     assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
     assert [found["live"] for found in answer["predictions"]] == [live for _, live, _ in expected]
@@ -165,3 +149,28 @@ def test_the_samples_do_what_the_runtime_does(
     fitted = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
     difference = np.abs(np.array(answer["picture"]).reshape(fitted.shape) - fitted.astype(int))
     assert difference.max() <= 1  # OpenCV rounds its weights
+
+
+@pytest.mark.mobile
+@pytest.mark.parametrize("language", ["kotlin", "swift"])
+def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) -> None:
+    head = head_of(folder)
+    embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
+    rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
+    blocks = classifier("head.safetensors", 8, head.task)
+    code = next(block for block in blocks if block.startswith(f"```{language}\n"))
+    code = code.removeprefix(f"```{language}\n").removesuffix("```")
+    if language == "kotlin":
+        live = ", ".join("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
+        imports, rest = code.split("\n\n", 1)
+        source = folder / "Read.kt"
+        program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
+        source.write_text(f"{program}fun main() = println(classify(listOf({live})))\n")
+        command = kotlin([source], "ReadKt", folder)
+    else:
+        source = folder / "main.swift"
+        live = ", ".join(f"[{row}]" for row in rows)
+        program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
+        source.write_text(f"{program}print(classify([{live}]))\n")
+        command = swift([source], folder)
+    np.testing.assert_allclose(json.loads(run(command)), head.probabilities(pool(embeddings)), atol=1e-5)
