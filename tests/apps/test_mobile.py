@@ -1,6 +1,6 @@
 """The samples' own arithmetic, compiled here, beside the Python that it repeats.
 
-What needs no phone (tokenizer, head, pooling, windows, pictures) is compiled from `apps/android` and
+What needs no phone (tokenizer, windows, session, head, pictures) is compiled from `apps/android` and
 `apps/ios` and compared with `tokenizers`, the runtime, and OpenCV. It takes compilers that CI does not
 install, a `swiftc`, and a `kotlinc` from 2.0 with Debian's libandroid-json-java: without them these tests are
 reported as skipped.
@@ -8,36 +8,41 @@ reported as skipped.
 
 import json
 import random
-import re
-import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_export.snippets import classifier
 from sensemble_runtime.fusion import pool
-from sensemble_runtime.head import Head, save_head
+from sensemble_runtime.head import Head, load_head, save_head
 from sensemble_runtime.text import tokenize
-from sensemble_runtime.windows import AudioWindows
 from sensemble_sensors.frames import fit
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.tokens import train_tokenizer
 from tokenizers import Tokenizer
+
+from .mobile.compilers import kotlin, swift
+from .mobile.stream import Sines, events, predictions
 
 APPS = Path(__file__).parents[2] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
 CHECKS = Path(__file__).with_name("mobile")
-JSON_JAR = Path("/usr/share/java/com.android.json.jar")
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
     "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
     "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
 }
-AGES = (0.0, 3.0, 5.0, 11.0)
+ARTIFACTS = {
+    "audio": {"coreml": False, "executorch-xnnpack": True},
+    "text": {"executorch-xnnpack": True, "executorch-coreml": True, "coreml": False},
+    "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
+}
+"""Whether each artifact was proved to be like its float original."""
+ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
 CORPUS = (
     "a person says the number seven",
     "It's NOT a nine; they've said it's 42!",
@@ -56,6 +61,10 @@ def captions() -> list[str]:
     return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
 
 
+def artifact(proved: bool) -> dict[str, object]:
+    return {"path": "x", "parity": {"cosine": 1.0} if proved else None}
+
+
 @pytest.fixture(params=["multi-class", "multi-label"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A bundle but for its encoders, and the cases to try on it."""
@@ -65,8 +74,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
     manifest = {
         "modalities": {
-            m: {"spec": asdict(spec), "artifacts": {"executorch-xnnpack": {"path": f"{m}/x.pte"}}}
-            for m, spec in SPECS.items()
+            m: {"spec": asdict(SPECS[m]), "artifacts": {t: artifact(proved) for t, proved in found.items()}}
+            for m, found in ARTIFACTS.items()
         },
         "labels": ["one", "two", "three"],
         "task": request.param,
@@ -76,8 +85,15 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     picture = source.integers(0, 256, (37, 61, 3))
     cases = {
         "captions": captions(),
-        "embeddings": {m: source.standard_normal(8, np.float32).tolist() for m in SPECS},
-        "ages": AGES,
+        "events": [
+            {
+                "modality": modality,
+                "time": time,
+                "samples": data if isinstance(data, list) else None,
+                "caption": data if isinstance(data, str) else None,
+            }
+            for modality, time, data in events()
+        ],
         "picture": {
             "height": 37,
             "width": 61,
@@ -88,76 +104,73 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    (tmp_path / "weights.json").write_text(json.dumps([weight.tolist(), bias.tolist()]))
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def kotlin(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    compiler = shutil.which("kotlinc")
-    if compiler is None or not JSON_JAR.exists():
-        pytest.skip("needs kotlinc and libandroid-json-java")
-    version = subprocess.run([compiler, "-version"], capture_output=True, text=True, check=True).stderr
-    if int((re.findall(r"kotlinc-jvm (\d+)", version) or ["0"])[0]) < 2:
-        pytest.skip("needs a kotlinc from 2.0")
-    jar = tmp_path_factory.mktemp("kotlin") / "check.jar"
-    portable = [KOTLIN / f"{name}.kt" for name in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
-    options = ["-include-runtime", "-cp", JSON_JAR, "-d", jar]
-    subprocess.run([compiler, *options, *portable, CHECKS / "Check.kt"], check=True)
-    return ["java", "-cp", f"{jar}:{JSON_JAR}", "dev.sensemble.sample.CheckKt"]
+@pytest.fixture(scope="module", params=["kotlin", "swift"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of a sample's portable part, its language first."""
+    language, folder = request.param, tmp_path_factory.mktemp(request.param)
+    if language == "kotlin":
+        portable = [KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
+        return [language, *kotlin([*portable, CHECKS / "Check.kt"], "dev.sensemble.sample.CheckKt", folder)]
+    portable = [SWIFT / f"{n}.swift" for n in ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")]
+    return [language, *swift([*portable, CHECKS / "main.swift"], folder)]
 
 
-@pytest.fixture(scope="module")
-def swift(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    compiler = shutil.which("swiftc")
-    if compiler is None:
-        pytest.skip("needs swiftc")
-    program = tmp_path_factory.mktemp("swift") / "check"
-    portable = [SWIFT / f"{name}.swift" for name in ("LiveSet", "ModelBundle", "Tokenizer", "Windows")]
-    subprocess.run([compiler, "-o", program, *portable, CHECKS / "main.swift"], check=True)
-    return [str(program)]
+def run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def head_of(folder: Path) -> Head:
+    return load_head(folder / "head.safetensors", json.loads((folder / "manifest.json").read_text())["task"])
 
 
 @pytest.mark.mobile
-@pytest.mark.parametrize("language", ["kotlin", "swift"])
-def test_the_samples_do_what_the_runtime_does(
-    language: str, folder: Path, request: pytest.FixtureRequest
-) -> None:
-    command = [*request.getfixturevalue(language), str(folder)]
-    answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -> None:
+    language, *command = sample
+    answer = json.loads(run([*command, str(folder)]))
     cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
 
-    weight, bias = (
-        np.array(values, np.float32) for values in json.loads((folder / "weights.json").read_text())
-    )
-    head = Head(weight, bias, json.loads((folder / "manifest.json").read_text())["task"])
-    for age, found in zip(AGES, answer["predictions"], strict=True):
-        live = [m for m in sorted(SPECS) if age <= SPECS[m].ttl]
-        assert found["live"] == live
-        if live:
-            embeddings = {m: np.array(cases["embeddings"][m], np.float32) for m in live}
-            np.testing.assert_allclose(
-                found["probabilities"], head.probabilities(pool(embeddings)), atol=1e-5
-            )
-        else:
-            assert found["probabilities"] == []
+    expected = predictions(Sines(folder, SPECS, head_of(folder)))
+    sets = {"+".join(live) for _, live, _ in expected}
+    assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
+    assert [found["live"] for found in answer["predictions"]] == [live for _, live, _ in expected]
+    for found, (time, _, probabilities) in zip(answer["predictions"], expected, strict=True):
+        assert found["time"] == time
+        np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
+    if language == "swift":
+        assert answer["targets"] == ON_IOS
 
     picture = np.array(cases["picture"]["rgb"], np.uint8).reshape(37, 61, 3)
-    expected = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
-    difference = np.abs(np.array(answer["picture"]).reshape(expected.shape) - expected.astype(int))
+    fitted = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
+    difference = np.abs(np.array(answer["picture"]).reshape(fitted.shape) - fitted.astype(int))
     assert difference.max() <= 1  # OpenCV rounds its weights
 
-    windows = AudioWindows(SPECS["audio"])
-    heard = []
-    for block in range(40):
-        data = np.arange(7 * block, 7 * block + 7, dtype=np.float32)
-        windows.push(Sample("audio", data, (block + 1) * 0.07))
-        if (window := windows.take()) is not None:
-            heard.append(window.data[0].tolist())
-    assert len(answer["audio"]) == len(heard)
-    # A window of the sample's ends with the newest samples, one of the runtime's on a hop exactly.
-    for found, exact in zip(answer["audio"], heard, strict=True):
-        assert 0 <= found[0] - exact[0] < 7
-        assert np.diff(found).tolist() == [1] * 99
+
+@pytest.mark.mobile
+@pytest.mark.parametrize("language", ["kotlin", "swift"])
+def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) -> None:
+    head = head_of(folder)
+    embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
+    rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
+    blocks = classifier("head.safetensors", 8, head.task)
+    code = next(block for block in blocks if block.startswith(f"```{language}\n"))
+    code = code.removeprefix(f"```{language}\n").removesuffix("```")
+    if language == "kotlin":
+        live = ", ".join("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
+        imports, rest = code.split("\n\n", 1)
+        source = folder / "Read.kt"
+        program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
+        source.write_text(f"{program}fun main() = println(classify(listOf({live})))\n")
+        command = kotlin([source], "ReadKt", folder)
+    else:
+        source = folder / "main.swift"
+        live = ", ".join(f"[{row}]" for row in rows)
+        program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
+        source.write_text(f"{program}print(classify([{live}]))\n")
+        command = swift([source], folder)
+    np.testing.assert_allclose(json.loads(run(command)), head.probabilities(pool(embeddings)), atol=1e-5)

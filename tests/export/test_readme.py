@@ -8,6 +8,7 @@ from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS
 from sensemble_runtime.head import load_head
 from sensemble_runtime.manifest import Manifest, ModalityEntry
+from sensemble_runtime.scheduler import Policy
 from sensemble_train.presets import vit_b16
 
 from .conftest import SPECS, Export
@@ -23,9 +24,9 @@ FACTS = {
     },
 }
 TYPES = {
-    "audio": ("FloatArray", "Tensor.fromBlob(", "[Float]"),
-    "text": ("LongArray", "Tensor.fromBlob(", "[Int64]"),
-    "video": ("ByteArray", "Tensor.fromBlobUnsigned(", "[UInt8]"),
+    "audio": ("FloatArray", "Tensor.fromBlob(", "FloatBuffer.wrap(", "Float", ".float,"),
+    "text": ("LongArray", "Tensor.fromBlob(", "LongBuffer.wrap(", "Int64", ".int64,"),
+    "video": ("ByteArray", "Tensor.fromBlobUnsigned(", "ByteBuffer.wrap(", "UInt8", ".uInt8,"),
 }
 
 FED = {"audio": "float32", "text": "int32", "video": "float32"}  # what Core ML takes
@@ -89,7 +90,9 @@ def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest,
         assert feed == f"{dtype} {list(spec.shape)}{named}"
         parity = artifact.parity
         proved = f"cosine {parity.cosine:.4f}" if parity else "unproved: no machine has run it"
-        assert about == [artifact.scheme, str(artifact.bytes), proved]
+        scheme, *floats = re.split(", but float: |, ", about[0])
+        assert (scheme, floats) == (artifact.scheme, [f"`{name}`" for name in artifact.kept])
+        assert about[1:] == [str(artifact.bytes), proved]
     values = {"rate": spec.rate, "window": spec.window, "hop": spec.hop}
     assert rows.keys() == FACTS[modality].keys()
     for key, fact in FACTS[modality].items():
@@ -114,6 +117,8 @@ CODE = [
     ("swift", "executorch-xnnpack"),
     ("swift", "coreml"),
     ("swift", "executorch-coreml"),
+    ("kotlin", "onnx"),
+    ("swift", "onnx"),
 ]
 
 
@@ -121,19 +126,28 @@ CODE = [
 def test_the_code_loads_each_artifact_and_makes_its_tensor(manifest: Manifest, modality: str) -> None:
     entry, found = manifest.modalities[modality], snippets(manifest, modality)
     assert found.keys() == {(language, target) for language, target in CODE if target in entry.artifacts}
-    array, make, scalars = TYPES[modality]
+    array, tensor, buffer, scalar, kind = TYPES[modality]
     shape = ", ".join(map(str, entry.spec.shape))
     for (language, target), code in found.items():
+        assert code.startswith("import ")
         if language == "kotlin":
-            assert (f"window: {array}" in code, make in code, f"longArrayOf({shape})" in code) == (True,) * 3
-            continue
-        fed = (
-            {"[UInt8]": "[Float]", "[Int64]": "[Int32]"}.get(scalars, scalars)
-            if "coreml" in target
-            else scalars
+            parts = [f"window: {array}", f"longArrayOf({shape})", buffer if target == "onnx" else tensor]
+        else:
+            given = {"UInt8": "Float", "Int64": "Int32"}.get(scalar, scalar) if "coreml" in target else scalar
+            parts = [f"_ window: [{given}]", f"shape: [{shape}]", *([kind] if target == "onnx" else [])]
+        assert [part for part in parts if part not in code] == []
+        named = target in ("coreml", "onnx")
+        assert ('"window"' in code, '"embedding"' in code) == (
+            named,
+            named and (language, target) != CODE[-2],
         )
-        assert (f"window: {fed}" in code, f"shape: [{shape}]" in code) == (True, True)
-        assert ('"window": array' in code, 'for: "embedding"' in code) == (target == "coreml",) * 2
+
+
+def test_it_names_the_version_that_reads_its_programs(manifest: Manifest) -> None:
+    version = manifest.provenance.tools["executorch"]
+    opening = sections(readme(manifest))[""]
+    assert f"`org.pytorch:executorch-android:{version}`" in opening
+    assert f"`swiftpm-{version}`" in opening
 
 
 def test_it_says_what_runs_each_kind_of_file_that_is_there(manifest: Manifest) -> None:
@@ -161,6 +175,9 @@ def test_the_classifier_is_the_head_that_is_there(manifest: Manifest, exported: 
     assert ("softmax" in section, "sigmoid" in section) == (
         (True, False) if manifest.task == "multi-class" else (False, True)
     )
+    assert f"within {Policy().skew:g} s of the newest window" in section
+    assert re.findall(r"```(\w+)", section) == ["kotlin", "swift"]
+    assert section.count(f'"{manifest.head.path}"') == 2
     if manifest == exported.manifest:
         head = load_head(exported.out / manifest.head.path, manifest.task)
         assert head.weight.shape == (classes, size)

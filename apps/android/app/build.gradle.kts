@@ -1,3 +1,5 @@
+import org.jetbrains.kotlin.gradle.dsl.JvmTarget
+
 plugins {
     id("com.android.application")
     id("org.jetbrains.kotlin.android")
@@ -21,7 +23,8 @@ android {
     androidResources { noCompress += "pte" }
 }
 
-kotlin { jvmToolchain(17) }
+// Whichever JDK runs Gradle, Android Studio's own being of another version, compiles for 17.
+kotlin { compilerOptions { jvmTarget = JvmTarget.JVM_17 } }
 
 dependencies {
     val camerax = "1.5.0"

@@ -2,13 +2,6 @@ import CoreML
 import ExecuTorch
 import Foundation
 
-/// A window as its sensor gives it.
-enum Window {
-    case audio([Float])  // [S]
-    case video([UInt8])  // [T, H, W, 3]
-    case text(String)
-}
-
 /// The encoders of a bundle, each loaded when its first window comes.
 actor Encoders {
     private let bundle: ModelBundle
@@ -66,10 +59,11 @@ actor Encoders {
             let asked = description.outputDescriptionsByName.keys.first
         else { throw BundleError("\(file.lastPathComponent): no input or no output") }
         let features = try MLDictionaryFeatureProvider(dictionary: [given: input])
-        guard let found = try model.prediction(from: features).featureValue(for: asked)?.multiArrayValue else {
+        let found = try await model.prediction(from: features)
+        guard let embedding = found.featureValue(for: asked)?.multiArrayValue else {
             throw BundleError("\(file.lastPathComponent): gives no array")
         }
-        return (0..<found.count).map { found[$0].floatValue }
+        return (0..<embedding.count).map { embedding[$0].floatValue }
     }
 
     private func array<T: MLShapedArrayScalar>(_ shaped: MLShapedArray<T>) -> MLMultiArray { MLMultiArray(shaped) }

@@ -1,3 +1,6 @@
+/// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
+private let skew = 2.0
+
 /// What is known now: the modalities that count, and the probability of each label.
 struct Prediction {
     let live: [String]
@@ -26,12 +29,19 @@ struct LiveSet {
 
     /// The classes of the mean of the live embeddings, or nil if nothing is live.
     func predict(at now: Double) -> Prediction? {
-        let live = entries.filter { now - $0.value.time <= specs[$0.key]!.ttl }
-        guard let size = live.first?.value.embedding.count else { return nil }
-        let names = live.keys.sorted()
+        let live = live(at: now)
+        guard let size = live.first.map({ entries[$0]!.embedding.count }) else { return nil }
         let pooled = (0..<size).map { i in
-            names.reduce(Float(0)) { $0 + live[$1]!.embedding[i] } / Float(names.count)
+            live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
         }
-        return Prediction(live: names, probabilities: head.probabilities(pooled))
+        return Prediction(live: live, probabilities: head.probabilities(pooled))
+    }
+
+    private func live(at now: Double) -> [String] {
+        let fresh = entries.filter { now <= $0.value.time + specs[$0.key]!.ttl }
+        // A caption has no window: it holds for its time to live.
+        let ends = fresh.filter { specs[$0.key]!.hop > 0 }.mapValues(\.time)
+        let oldest = (ends.values.max() ?? 0) - skew
+        return fresh.keys.filter { ends[$0] ?? oldest >= oldest }.sorted()
     }
 }

@@ -17,7 +17,11 @@ struct BundleError: LocalizedError {
 /// A bundle that `sensemble export` wrote: what its encoders take, where their programs lie, and the classifier.
 struct ModelBundle {
     private struct Manifest: Decodable {
-        struct Artifact: Decodable { let path: String }
+        struct Artifact: Decodable {
+            struct Parity: Decodable {}
+            let path: String
+            let parity: Parity?
+        }
         struct Entry: Decodable {
             let spec: Spec
             let artifacts: [String: Artifact]
@@ -35,7 +39,8 @@ struct ModelBundle {
         let file: URL
     }
 
-    /// What runs on iOS, the fastest first.
+    /// What runs on iOS, the fastest first; but one that was proved against its float original comes before any
+    /// that was not, as in the runtime.
     static let targets = ["coreml", "executorch-coreml", "executorch-xnnpack"]
 
     let specs: [String: Spec]
@@ -49,7 +54,9 @@ struct ModelBundle {
         let manifest = try JSONDecoder().decode(Manifest.self, from: data)
         // An encoder that was exported for other targets only cannot run here; its sensor stays off.
         programs = manifest.modalities.compactMapValues { entry in
-            ModelBundle.targets.first { entry.artifacts[$0] != nil }.map {
+            let here = ModelBundle.targets.filter { entry.artifacts[$0] != nil }
+            let chosen = here.first { entry.artifacts[$0]!.parity != nil } ?? here.first
+            return chosen.map {
                 Program(target: $0, file: folder.appendingPathComponent(entry.artifacts[$0]!.path))
             }
         }

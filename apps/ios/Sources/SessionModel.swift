@@ -2,8 +2,7 @@ import AVFoundation
 import Foundation
 import Observation
 
-/// Windows in, predictions out: one window of a modality is encoded at a time and the newest one wins, and what
-/// fails takes its own modality away and nothing else.
+/// What the screen shows, and the sensors behind it: whichever there are, each of them a modality of the session.
 @MainActor @Observable
 final class SessionModel {
     private(set) var prediction: Prediction?
@@ -12,11 +11,8 @@ final class SessionModel {
     private(set) var camera: Camera?
     private(set) var takesCaptions = false
 
-    @ObservationIgnored private var live: LiveSet?
-    @ObservationIgnored private var encoders: Encoders?
+    @ObservationIgnored private var session: Session?
     @ObservationIgnored private var microphone: Microphone?
-    @ObservationIgnored private var waiting: [String: (window: Window, time: Double)] = [:]
-    @ObservationIgnored private var busy: Set<String> = []
 
     /// Open the bundle and start whichever sensors there are; a refused one is a missing modality.
     func run() async {
@@ -25,18 +21,12 @@ final class SessionModel {
                 throw BundleError("There is none in the app; put one into Resources/bundle")
             }
             let bundle = try await Task.detached { try ModelBundle(folder: folder) }.value
-            labels = bundle.labels
-            live = LiveSet(specs: bundle.specs, head: bundle.head)
-            encoders = Encoders(bundle: bundle)
-            takesCaptions = bundle.specs["text"] != nil
-            if let spec = bundle.specs["video"] { await start("video", for: .video) { try self.see(spec) } }
-            if let spec = bundle.specs["audio"] { await start("audio", for: .audio) { try self.hear(spec) } }
+            await start(bundle)
         } catch {
             problems["bundle"] = error.localizedDescription
         }
-        // An embedding leaves the live set by age, even if nothing new comes.
         while !Task.isCancelled {
-            prediction = live?.predict(at: now())
+            session?.tell()
             try? await Task.sleep(for: .seconds(1))
         }
         camera?.stop()
@@ -44,46 +34,52 @@ final class SessionModel {
     }
 
     func say(_ caption: String) {
-        if caption.contains(where: { !$0.isWhitespace }) { offer("text", .text(caption)) }
+        if caption.contains(where: { !$0.isWhitespace }) { session?.offer("text", .text(caption), at: now()) }
     }
 
-    private func start(_ modality: String, for media: AVMediaType, _ sensor: () throws -> Void) async {
-        guard await AVCaptureDevice.requestAccess(for: media) else {
-            problems[modality] = "not permitted"
-            return
-        }
-        do { try sensor() } catch { problems[modality] = error.localizedDescription }
+    private func start(_ bundle: ModelBundle) async {
+        labels = bundle.labels
+        takesCaptions = bundle.specs["text"] != nil
+        let encoders = Encoders(bundle: bundle)
+        session = Session(
+            live: LiveSet(specs: bundle.specs, head: bundle.head), clock: now,
+            encode: { try await encoders.encode($0, $1) },
+            changed: { [weak self] in
+                self?.prediction = $0
+                self?.problems = $1
+            })
+        if let spec = bundle.specs["video"], await permits(.video, "video") { see(spec) }
+        if let spec = bundle.specs["audio"], await permits(.audio, "audio") { hear(spec) }
     }
 
-    private func see(_ spec: Spec) throws {
-        camera = try Camera(spec: spec) { [weak self] window in
-            Task { @MainActor in self?.offer("video", .video(window)) }
-        }
+    private func permits(_ media: AVMediaType, _ modality: String) async -> Bool {
+        let granted = await AVCaptureDevice.requestAccess(for: media)
+        if !granted { session?.lost(modality, "not permitted") }
+        return granted
     }
 
-    private func hear(_ spec: Spec) throws {
-        microphone = try Microphone(spec: spec) { [weak self] window in
-            Task { @MainActor in self?.offer("audio", .audio(window)) }
-        }
-    }
-
-    private func offer(_ modality: String, _ window: Window) {
-        waiting[modality] = (window, now())
-        guard busy.insert(modality).inserted, let encoders else { return }
-        Task {
-            while let (window, time) = waiting.removeValue(forKey: modality) {
-                do {
-                    live?.put(modality, try await encoders.encode(modality, window), at: time)
-                    problems[modality] = nil
-                } catch {
-                    live?.remove(modality)
-                    problems[modality] = error.localizedDescription
-                }
-                prediction = live?.predict(at: now())
+    private func see(_ spec: Spec) {
+        do {
+            camera = try Camera(spec: spec) { [weak self] window in
+                let time = now()  // the camera has a clock of its own
+                Task { @MainActor in self?.session?.offer("video", .video(window), at: time) }
+            } lost: { [weak self] reason in
+                Task { @MainActor in self?.session?.lost("video", reason) }
             }
-            busy.remove(modality)
+        } catch {
+            session?.lost("video", error.localizedDescription)
         }
     }
 
-    private func now() -> Double { ProcessInfo.processInfo.systemUptime }
+    private func hear(_ spec: Spec) {
+        microphone = Microphone(spec: spec) { [weak self] window, time in
+            Task { @MainActor in self?.session?.offer("audio", .audio(window), at: time) }
+        } lost: { [weak self] reason in
+            self?.session?.lost("audio", reason)
+        }
+        microphone?.start()
+    }
 }
+
+/// The clock of the session (s).
+func now() -> Double { ProcessInfo.processInfo.systemUptime }

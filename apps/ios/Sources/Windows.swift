@@ -1,52 +1,95 @@
-/// The newest samples of a microphone, and a window of them once a hop.
+/// The samples of a microphone as windows: the first ends when there are enough samples, the others a hop apart.
+///
+/// As the runtime's `AudioWindows`.
 struct AudioWindows {
+    private let spec: Spec
     private let size: Int
     private let hop: Int
     private var ring: [Float]
     private var count = 0
-    private var due: Int
+    private var due = 0  // where the next window ends, counted in samples as `count` is
+    private var newest = -Double.infinity
 
     init(spec: Spec) {
+        self.spec = spec
         size = spec.shape[1]
         hop = max(1, Int((spec.hop * spec.rate).rounded(.toNearestOrEven)))
-        ring = Array(repeating: 0, count: size)
-        due = size
+        // The newest window ends less than a hop before the newest sample.
+        ring = Array(repeating: 0, count: size + hop)
     }
 
-    /// Add samples in [-1, 1], oldest first; returns the window that they complete, if any.
-    mutating func append(_ samples: some Sequence<Float>) -> [Float]? {
+    /// Add samples in [-1, 1], the last one heard at `time` (s); returns the newest window that they complete, and
+    /// when it ended.
+    mutating func append(_ samples: some Collection<Float>, at time: Double) -> (data: [Float], time: Double)? {
+        if time < newest || time - Double(samples.count) / spec.rate - newest > max(spec.window, spec.hop) {
+            count = 0  // no window spans a gap
+            due = size
+        }
+        newest = time
         for sample in samples {
-            ring[count % size] = sample
+            ring[count % ring.count] = sample
             count += 1
         }
         guard count >= due else { return nil }
-        while due <= count { due += hop }
-        let begin = count % size
-        return Array(ring[begin...] + ring[..<begin])
+        let end = count - (count - due) % hop
+        due = end + hop
+        let data = (end - size..<end).map { ring[$0 % ring.count] }
+        return (data, time - Double(count - end) / spec.rate)
     }
 }
 
-/// The newest frames of a camera, and once a hop those nearest to the window's steps.
+/// The frames of a camera as windows of those nearest to its steps, one a hop. As the runtime's.
 struct VideoWindows {
-    private let spec: Spec
-    private var frames: [(time: Double, pixels: [UInt8])] = []
-    private var due = -Double.infinity
+    /// Frames kept for each one that a window needs, so that memory does not grow with the camera's rate.
+    private static let oversampling = 4
 
-    init(spec: Spec) { self.spec = spec }
+    private let spec: Spec
+    private let count: Int
+    private let step: Double
+    private var frames: [(time: Double, pixels: [UInt8])] = []
+    private var due: Double?  // when the next window is; nil before the first
+
+    init(spec: Spec) {
+        self.spec = spec
+        count = spec.shape[1]
+        step = 1 / spec.rate
+    }
 
     /// Add a frame uint8 [H, W, 3] taken at `time` (s); returns the window that it completes, if any.
-    mutating func append(_ pixels: [UInt8], at time: Double) -> [UInt8]? {
-        let step = 1 / spec.rate
-        let begin = time - Double(spec.shape[1] - 1) * step
-        if let last = frames.last, time - last.time > max(spec.window, spec.hop) { frames.removeAll() }
-        frames.append((time, pixels))
-        while frames.count > 1 && frames[1].time < begin - step / 2 { frames.removeFirst() }
-        guard frames[0].time <= begin + step / 2 && time >= due else { return nil }
-        due = time + spec.hop
-        return (0..<spec.shape[1]).flatMap { index in
-            let wanted = begin + Double(index) * step
+    mutating func append(_ pixels: [UInt8], at time: Double) -> (data: [UInt8], time: Double)? {
+        keep(pixels, at: time)
+        guard frames[0].time <= time - Double(count - 1) * step + step / 2, isDue(time) else { return nil }
+        let data = (0..<count).flatMap { index in
+            let wanted = time + Double(index - (count - 1)) * step
             return frames.min { abs($0.time - wanted) < abs($1.time - wanted) }!.pixels
         }
+        return (data, time)
+    }
+
+    private mutating func keep(_ pixels: [UInt8], at time: Double) {
+        let newest = frames.last?.time ?? time
+        if time < newest || time - newest > max(spec.window, spec.hop) {
+            frames.removeAll()  // no window spans a gap
+            due = nil
+        }
+        // A frame too close to the one before it is only kept while it is the newest.
+        if frames.count > 1 && newest - frames[frames.count - 2].time < step / Double(VideoWindows.oversampling) {
+            frames.removeLast()
+        }
+        frames.append((time, pixels))
+        if frames.count > VideoWindows.oversampling * count + 3 { frames.removeFirst() }
+    }
+
+    /// The frame nearest to when a window is due ends it. Hops count from the first, so jitter never adds up.
+    private mutating func isDue(_ time: Double) -> Bool {
+        guard let planned = due else {
+            due = time + spec.hop
+            return true
+        }
+        let soon = time + min((time - frames[0].time) / Double(frames.count - 1), spec.hop) / 2
+        guard soon >= planned else { return false }
+        due = planned + (((soon - planned) / spec.hop).rounded(.down) + 1) * spec.hop
+        return true
     }
 }
 

@@ -1,32 +1,29 @@
 """The bundle's README: for Kotlin and Swift, what to feed each encoder and what to do with what comes out.
 
 Every fact in it is the manifest's; what is the same for all bundles is how the runtime windows, tokenizes,
-pools and classifies (`sensemble_runtime.windows`, `text`, `fusion`, `head`).
+pools and classifies (`sensemble_runtime.windows`, `text`, `composition`, `fusion`, `head`).
 """
 
 from collections.abc import Iterator
 
 from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, ModalityEntry
+from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_export import snippets
 from sensemble_export.targets import fed
 
-_KOTLIN = {
-    "float32": ("FloatArray", "Tensor.fromBlob"),
-    "int64": ("LongArray", "Tensor.fromBlob"),
-    "uint8": ("ByteArray", "Tensor.fromBlobUnsigned"),
-}
-_SWIFT = {"float32": "Float", "int32": "Int32", "int64": "Int64", "uint8": "UInt8"}
 _RUNS = {
     "executorch-xnnpack": (
-        "A `.pte` file for `executorch-xnnpack` runs on ExecuTorch: `org.pytorch:executorch-android` from "
-        "Maven Central, or the Swift package `github.com/pytorch/executorch` on its branch "
-        "`swiftpm-VERSION`, with `executorch`, `backend_xnnpack`, `kernels_optimized` and "
-        "`kernels_quantized` linked by `-all_load`; take the version that wrote the file."
+        "A `.pte` file for `executorch-xnnpack` runs on ExecuTorch {executorch} or later: "
+        "`org.pytorch:executorch-android:{executorch}` from Maven Central, or the Swift package "
+        "`github.com/pytorch/executorch` on its branch `swiftpm-{executorch}`, with `executorch`, "
+        "`backend_xnnpack`, `kernels_optimized` and `kernels_quantized` linked by `-all_load`."
     ),
     "executorch-coreml": (
         "A `.pte` file for `executorch-coreml` runs from iOS 17 on with the Swift package "
-        "`github.com/pytorch/executorch` and its `backend_coreml`. Frames are fed as float32 (0 to 255), "
+        "`github.com/pytorch/executorch` on its branch `swiftpm-{executorch}` or a later one, with "
+        "`executorch` and `backend_coreml` linked by `-all_load`. Frames are fed as float32 (0 to 255), "
         "token ids as int32."
     ),
     "coreml": (
@@ -34,8 +31,10 @@ _RUNS = {
         "`embedding`; frames are fed as float32 (0 to 255), token ids as int32."
     ),
     "onnx": (
-        "An `.onnx` file (opset 20) runs on ONNX Runtime from 1.17 on. Its input is `window`, its output "
-        "`embedding`."
+        "An `.onnx` file (opset 20) runs on ONNX Runtime from 1.17 on: "
+        "`com.microsoft.onnxruntime:onnxruntime-android` from Maven Central, or the Swift package "
+        "`github.com/microsoft/onnxruntime-swift-package-manager`, or the pod `onnxruntime-objc`. Its input "
+        "is `window`, its output `embedding`."
     ),
 }
 
@@ -65,7 +64,13 @@ def _opening(manifest: Manifest) -> Iterator[str]:
         "those whose sensor is there, each on its own thread if you like, one window at a time."
     )
     held = {target for entry in manifest.modalities.values() for target in entry.artifacts}
-    yield from (text for target, text in _RUNS.items() if target in held)
+    # A bundle of an old schema does not say.
+    version = provenance.tools.get("executorch", "VERSION").split("+")[0]
+    yield from (text.format(executorch=version) for target, text in _RUNS.items() if target in held)
+    yield (
+        "The code below is complete but for `bundle`, this folder: a `File` in Kotlin, a `URL` in Swift. "
+        "Each piece brings its imports."
+    )
 
 
 def _modality(manifest: Manifest, modality: str, entry: ModalityEntry) -> Iterator[str]:
@@ -90,57 +95,16 @@ def _modality(manifest: Manifest, modality: str, entry: ModalityEntry) -> Iterat
         count=spec.shape[1], size=" x ".join(map(str, spec.shape[2:4])), window=f"{spec.window:g}"
     )
     for target, artifact in entry.artifacts.items():
-        scalar = _SWIFT[fed(spec.dtype, target)]
-        if target == "executorch-xnnpack":
-            yield _kotlin(modality, artifact.path, spec.dtype, shape)
-        if target.startswith("executorch-"):
-            yield _swift(modality, artifact.path, scalar, shape)
-        elif target == "coreml":
-            yield _core_ml(modality, artifact.path, scalar, shape)
+        yield from snippets.encoder(target, modality, artifact.path, spec)
 
 
 def _artifact(target: str, artifact: Artifact, dtype: str, shape: str) -> str:
     """Return the row of an artifact."""
     feed = f"{fed(dtype, target)} [{shape}]" + ("" if target.startswith("executorch-") else " as `window`")
     parity = f"cosine {artifact.parity.cosine:.4f}" if artifact.parity else "unproved: no machine has run it"
-    return f"| {target} | `{artifact.path}` | {feed} | {artifact.scheme} | {artifact.bytes} | {parity} |"
-
-
-def _kotlin(modality: str, path: str, dtype: str, shape: str) -> str:
-    array, make = _KOTLIN[dtype]
-    return (
-        "```kotlin\n"
-        f'val {modality} = Module.load(File(bundle, "{path}").path, Module.LOAD_MODE_MMAP)\n'
-        f"fun encode(window: {array}): FloatArray {{\n"
-        f"    val tensor = {make}(window, longArrayOf({shape}))\n"
-        f"    return {modality}.forward(EValue.from(tensor))[0].toTensor().dataAsFloatArray\n"
-        "}\n```"
-    )
-
-
-def _swift(modality: str, path: str, scalar: str, shape: str) -> str:
-    return (
-        "```swift\n"
-        f'let {modality} = Module(filePath: bundle.appending(path: "{path}").path)\n'
-        f"func encode(_ window: [{scalar}]) throws -> [Float] {{\n"
-        f"    let tensor = Tensor<{scalar}>(window, shape: [{shape}])\n"
-        f"    return try Tensor<Float>({modality}.forward(tensor)).scalars()\n"
-        "}\n```"
-    )
-
-
-def _core_ml(modality: str, path: str, scalar: str, shape: str) -> str:
-    return (
-        "```swift\n"
-        f'let compiled = try await MLModel.compileModel(at: bundle.appending(path: "{path}"))\n'
-        f"let {modality} = try MLModel(contentsOf: compiled)\n"
-        f"func encode(_ window: [{scalar}]) throws -> [Float] {{\n"
-        f"    let array = MLMultiArray(MLShapedArray(scalars: window, shape: [{shape}]))\n"
-        '    let fed = try MLDictionaryFeatureProvider(dictionary: ["window": array])\n'
-        f'    let found = try {modality}.prediction(from: fed).featureValue(for: "embedding")!\n'
-        "    return MLShapedArray<Float>(found.multiArrayValue!).scalars\n"
-        "}\n```"
-    )
+    kept = f", but float: {', '.join(f'`{name}`' for name in artifact.kept)}" if artifact.kept else ""
+    scheme = f"{artifact.scheme}{kept}"
+    return f"| {target} | `{artifact.path}` | {feed} | {scheme} | {artifact.bytes} | {parity} |"
 
 
 def _facts(spec: InputSpec) -> Iterator[tuple[str, str]]:
@@ -171,8 +135,10 @@ _ABOUT = {
     ),
     "text": (
         "Tokenize the caption as the library `tokenizers` does (`encode(caption)` with `tokenizer.json`), "
-        "cut the ids at {count}, and fill up with 0. The embedding of an empty caption means nothing: leave "
-        "it out."
+        "cut the ids at {count}, and fill up with 0. In Kotlin and Swift, `Tokenizer` in Sensemble's samples "
+        "(`apps/android`, `apps/ios`) gives the same ids without that library: one file each, to be copied. "
+        "It takes what `sensemble train` writes, byte-level BPE after NFC and lower case, and refuses any "
+        "other `tokenizer.json`. The embedding of an empty caption means nothing: leave it out."
     ),
 }
 
@@ -183,39 +149,18 @@ def _pooling(manifest: Manifest) -> Iterator[str]:
     yield "## Pool and classify"
     yield (
         "The live set holds, for each modality, its newest embedding, until that is older than the time "
-        "above. The pooled representation is the mean of the embeddings in the live set, in every dimension; "
-        "with one alone, that embedding. Nothing live means no prediction, not a prediction of zeros."
+        f"above; of those with a hop, only the ones whose windows end within {Policy().skew:g} s of the "
+        "newest window. The pooled representation is the mean of the embeddings in the live set, in every "
+        "dimension; with one alone, that embedding. Nothing live means no prediction, not a prediction of "
+        "zeros."
     )
     yield (
-        f"`{manifest.head.path}` (safetensors) holds `weight` float32 [{classes}, {size}] and `bias` float32 "
-        f"[{classes}]: the logits are `weight x pooled + bias`, and the probabilities are {function}, in the "
-        "order of the labels below."
+        f"`{manifest.head.path}` holds `weight` float32 [{classes}, {size}] and `bias` float32 [{classes}]: "
+        f"the logits are `weight x pooled + bias`, and the probabilities are {function}, in the order of the "
+        "labels below. It is safetensors: the length of its header in 8 bytes, the header (JSON), and then "
+        "the numbers, all little-endian."
     )
-    last = (
-        "val top = logits.max()\n"
-        "val e = logits.map { exp(it - top) }\n"
-        "val probabilities = e.map { it / e.sum() }"
-        if manifest.task == "multi-class"
-        else "val probabilities = logits.map { 1 / (1 + exp(-it)) }"
-    )
-    yield (
-        "```kotlin\n"
-        f"val pooled = FloatArray({size}) {{ i -> live.map {{ it[i] }}.average().toFloat() }}\n"
-        "val logits = weight.zip(bias.asIterable()) { row, b -> "
-        "row.indices.sumOf { (row[it] * pooled[it]).toDouble() } + b }\n"
-        f"{last}\n```"
-    )
-    last = (
-        "let e = logits.map { exp($0 - logits.max()!) }\nlet probabilities = e.map { $0 / e.reduce(0, +) }"
-        if manifest.task == "multi-class"
-        else "let probabilities = logits.map { 1 / (1 + exp(-$0)) }"
-    )
-    yield (
-        "```swift\n"
-        f"let pooled = (0..<{size}).map {{ i in live.map {{ $0[i] }}.reduce(0, +) / Float(live.count) }}\n"
-        "let logits = zip(weight, bias).map { row, b in zip(row, pooled).map(*).reduce(b, +) }\n"
-        f"{last}\n```"
-    )
+    yield from snippets.classifier(manifest.head.path, size, manifest.task)
 
 
 def _classes(manifest: Manifest) -> Iterator[str]:

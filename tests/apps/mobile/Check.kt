@@ -1,6 +1,8 @@
 package dev.sensemble.sample
 
 import java.io.File
+import java.util.concurrent.SynchronousQueue
+import kotlin.math.sin
 import org.json.JSONArray
 import org.json.JSONObject
 
@@ -9,30 +11,84 @@ fun main(arguments: Array<String>) {
     val bundle = Bundle(File(arguments[0]))
     val cases = JSONObject(File(arguments[0], "cases.json").readText())
     val captions = cases.getJSONArray("captions")
-    val length = bundle.specs.getValue("text").shape[1].toInt()
-    val ids = (0 until captions.length()).map { bundle.tokenizer!!.ids(captions.getString(it), length) }
-    val live = LiveSet(bundle.specs, bundle.head)
-    val embeddings = cases.getJSONObject("embeddings")
-    for (modality in embeddings.keys()) live.put(modality, floats(embeddings.getJSONArray(modality)), 0.0)
-    val ages = cases.getJSONArray("ages")
-    val predictions = (0 until ages.length()).map { index ->
-        val found = live.predict(ages.getDouble(index))
-        JSONObject().put("live", JSONArray(found?.live.orEmpty()))
-            .put("probabilities", JSONArray(found?.probabilities?.map { it.toDouble() }.orEmpty()))
-    }
+    val ids = (0 until captions.length()).map { bundle.ids(captions.getString(it)) }
     val picture = cases.getJSONObject("picture")
     val (height, width) = listOf(picture.getInt("height"), picture.getInt("width"))
     val rgb = picture.getJSONArray("rgb")
     val rgba = ByteArray(height * width * 4) { if (it % 4 < 3) rgb.getInt(it / 4 * 3 + it % 4).toByte() else -1 }
     val fitted = fit(rgba, height, width, width * 4, picture.getInt("rows"), picture.getInt("columns"))
-    val audio = AudioWindows(bundle.specs.getValue("audio"))
-    val heard = (0 until 40).mapNotNull { block -> audio.append(FloatArray(7) { (7 * block + it).toFloat() }, 7) }
+    val stream = Stream(bundle)
+    val events = cases.getJSONArray("events")
+    for (index in 0 until events.length()) stream.play(events.getJSONObject(index))
     println(
         JSONObject().put("ids", JSONArray(ids.map { JSONArray(it.toList()) }))
-            .put("predictions", JSONArray(predictions))
             .put("picture", JSONArray(fitted.map { it.toInt() and 255 }))
-            .put("audio", JSONArray(heard.map { window -> JSONArray(window.map { it.toDouble() }) }))
+            .put("predictions", JSONArray(stream.predictions))
+            .put("failures", JSONObject(stream.failures as Map<*, *>))
     )
+    stream.close()
 }
 
-private fun floats(all: JSONArray) = FloatArray(all.length()) { all.getDouble(it).toFloat() }
+private fun Bundle.ids(caption: String) = tokenizer!!.ids(caption, specs.getValue("text").shape[1].toInt())
+
+/** The sensors of stream.py into a session, each prediction awaited. */
+private class Stream(private val bundle: Bundle) {
+    val predictions = ArrayList<JSONObject>()
+    val failures = HashMap<String, String>()
+    @Volatile private var time = 0.0
+    private var encoded = false // and not told yet; the session tells every second, too
+    private val told = SynchronousQueue<JSONObject>()
+    private val session = Session(LiveSet(bundle.specs, bundle.head), { time }, ::encode, ::changed)
+    private var audio = AudioWindows(bundle.specs.getValue("audio"))
+    private var video = VideoWindows(bundle.specs.getValue("video"))
+
+    fun play(event: JSONObject) {
+        time = event.getDouble("time")
+        val samples = event.optJSONArray("samples")
+        val window = when (event.getString("modality")) {
+            "text" -> Window<Any>(event.getString("caption"), time)
+            "audio" -> if (samples == null) lose("audio") else hear(FloatArray(7) { samples.getDouble(it).toFloat() })
+            else -> if (samples == null) lose("video") else see(samples.getInt(0).toByte())
+        } ?: return
+        session.offer(event.getString("modality"), window.data as Any, window.time)
+        predictions.add(told.take())
+    }
+
+    fun close() {
+        session.close {}
+        session.offer("text", "to nobody")
+        session.lost("text", "nobody asks")
+    }
+
+    private fun hear(samples: FloatArray) = audio.append(samples, samples.size, time)
+
+    private fun see(brightness: Byte) = video.append(ByteArray(12 * 16 * 3) { brightness }, time)
+
+    private fun lose(modality: String): Window<Any>? {
+        session.lost(modality, "unplugged")
+        if (modality == "audio") audio = AudioWindows(bundle.specs.getValue("audio"))
+        else video = VideoWindows(bundle.specs.getValue("video"))
+        return null
+    }
+
+    private fun encode(modality: String, window: Any): FloatArray {
+        encoded = true
+        val numbers = when (window) {
+            is FloatArray -> DoubleArray(window.size) { window[it].toDouble() }
+            is ByteArray -> DoubleArray(window.size) { (window[it].toInt() and 255).toDouble() }
+            else -> bundle.ids(window as String).map { it.toDouble() }.toDoubleArray()
+        }
+        return FloatArray(8) { sin(numbers[it * numbers.size / 8]).toFloat() }
+    }
+
+    private fun changed(found: Prediction?, failed: Map<String, String>) {
+        failures += failed
+        if (!encoded) return
+        encoded = false
+        val probabilities = found?.probabilities?.map { it.toDouble() }.orEmpty()
+        told.put(
+            JSONObject().put("time", time).put("live", JSONArray(found?.live.orEmpty()))
+                .put("probabilities", JSONArray(probabilities))
+        )
+    }
+}

@@ -6,49 +6,118 @@ struct Cases: Decodable {
     struct Picture: Decodable {
         let height: Int, width: Int, rgb: [UInt8], rows: Int, columns: Int
     }
+    struct Event: Decodable {
+        let modality: String, time: Double, samples: [Float]?, caption: String?
+    }
     let captions: [String]
-    let embeddings: [String: [Float]]
-    let ages: [Double]
+    let events: [Event]
     let picture: Picture
 }
 
 struct Found: Encodable {
+    let time: Double
     let live: [String]
     let probabilities: [Float]
 }
 
 struct Answer: Encodable {
     let ids: [[Int64]]
-    let predictions: [Found]
     let picture: [UInt8]
-    let audio: [[Float]]
+    let predictions: [Found]
+    let failures: [String: String]
+    let targets: [String: String]
+}
+
+/// The sensors of stream.py into a session, each prediction awaited.
+@MainActor
+final class Stream {
+    private(set) var predictions: [Found] = []
+    private(set) var failures: [String: String] = [:]
+    private let bundle: ModelBundle
+    private var time = 0.0
+    private var encoded = 0
+    private var audio: AudioWindows
+    private var video: VideoWindows
+    private lazy var session = Session(
+        live: LiveSet(specs: bundle.specs, head: bundle.head), clock: { self.time }, encode: encode, changed: changed)
+
+    init(_ bundle: ModelBundle) {
+        self.bundle = bundle
+        audio = AudioWindows(spec: bundle.specs["audio"]!)
+        video = VideoWindows(spec: bundle.specs["video"]!)
+    }
+
+    func play(_ event: Cases.Event) async {
+        time = event.time
+        if let caption = event.caption {
+            await offer("text", .text(caption), at: time)
+        } else if event.samples == nil {
+            lose(event.modality)
+        } else if event.modality == "audio" {
+            guard let (window, end) = audio.append(event.samples!, at: time) else { return }
+            await offer("audio", .audio(window), at: end)
+        } else {
+            let frame = [UInt8](repeating: UInt8(event.samples![0]), count: 12 * 16 * 3)
+            guard let (window, end) = video.append(frame, at: time) else { return }
+            await offer("video", .video(window), at: end)
+        }
+    }
+
+    private func offer(_ modality: String, _ window: Window, at end: Double) async {
+        let before = predictions.count
+        session.offer(modality, window, at: end)
+        while predictions.count == before { await Task.yield() }
+    }
+
+    /// A window that is still with its encoder when its sensor goes says nothing any more.
+    private func lose(_ modality: String) {
+        session.offer(modality, modality == "audio" ? .audio([1]) : .video([1]), at: time)
+        session.lost(modality, "unplugged")
+        if modality == "audio" {
+            audio = AudioWindows(spec: bundle.specs["audio"]!)
+        } else {
+            video = VideoWindows(spec: bundle.specs["video"]!)
+        }
+    }
+
+    private func encode(_ modality: String, _ window: Window) -> [Float] {
+        let numbers: [Double] =
+            switch window {
+            case .audio(let samples): samples.map(Double.init)
+            case .video(let frames): frames.map(Double.init)
+            case .text(let caption): bundle.ids(caption).map(Double.init)
+            }
+        encoded += 1
+        return (0..<8).map { Float(sin(numbers[$0 * numbers.count / 8])) }
+    }
+
+    private func changed(_ found: Prediction?, _ failed: [String: String]) {
+        failures.merge(failed) { $1 }
+        guard encoded > 0 else { return }  // a loss
+        encoded = 0
+        predictions.append(Found(time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? []))
+    }
+}
+
+extension ModelBundle {
+    func ids(_ caption: String) -> [Int64] { tokenizer!.ids(caption, length: specs["text"]!.shape[1]) }
 }
 
 let folder = URL(fileURLWithPath: CommandLine.arguments[1])
 let bundle = try ModelBundle(folder: folder)
 let cases = try JSONDecoder().decode(
     Cases.self, from: Data(contentsOf: folder.appendingPathComponent("cases.json")))
-var live = LiveSet(specs: bundle.specs, head: bundle.head)
-for (modality, embedding) in cases.embeddings { live.put(modality, embedding, at: 0) }
 let picture = cases.picture
 var bgra = [UInt8](repeating: 255, count: 4 * picture.height * picture.width)
 for at in 0..<picture.height * picture.width {
     for channel in 0..<3 { bgra[4 * at + channel] = picture.rgb[3 * at + 2 - channel] }
 }
-var audio = AudioWindows(spec: bundle.specs["audio"]!)
-var heard: [[Float]] = []
-for block in 0..<40 {
-    let samples: [Float] = (0..<7).map { Float(7 * block + $0) }
-    if let window = audio.append(samples) { heard.append(window) }
-}
+let stream = Stream(bundle)
+for event in cases.events { await stream.play(event) }
 let answer = Answer(
-    ids: cases.captions.map { bundle.tokenizer!.ids($0, length: bundle.specs["text"]!.shape[1]) },
-    predictions: cases.ages.map { age in
-        let found = live.predict(at: age)
-        return Found(live: found?.live ?? [], probabilities: found?.probabilities ?? [])
-    },
+    ids: cases.captions.map(bundle.ids),
     picture: fit(
         bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
         width: picture.columns),
-    audio: heard)
+    predictions: stream.predictions, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

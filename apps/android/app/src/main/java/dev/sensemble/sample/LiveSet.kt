@@ -1,5 +1,8 @@
 package dev.sensemble.sample
 
+/** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
+private const val SKEW = 2.0
+
 /** What is known now: the modalities that count, and the probability of each label. */
 class Prediction(val live: List<String>, val probabilities: FloatArray)
 
@@ -20,7 +23,7 @@ class LiveSet(private val specs: Map<String, Spec>, private val head: Head) {
 
     /** The classes of the mean of the live embeddings, or null if nothing is live. */
     fun predict(now: Double): Prediction? {
-        val live = entries.keys.filter { now - entries.getValue(it).time <= specs.getValue(it).ttl }.sorted()
+        val live = live(now)
         if (live.isEmpty()) return null
         val members = live.map { entries.getValue(it).embedding }
         val pooled = FloatArray(members[0].size) { i ->
@@ -29,5 +32,13 @@ class LiveSet(private val specs: Map<String, Spec>, private val head: Head) {
             sum / members.size
         }
         return Prediction(live, head.probabilities(pooled))
+    }
+
+    private fun live(now: Double): List<String> {
+        val fresh = entries.filter { (modality, entry) -> now <= entry.time + specs.getValue(modality).ttl }
+        // A caption has no window: it holds for its time to live.
+        val ends = fresh.filterKeys { specs.getValue(it).hop > 0 }.mapValues { it.value.time }
+        val oldest = (ends.values.maxOrNull() ?: 0.0) - SKEW
+        return fresh.keys.filter { it !in ends || ends.getValue(it) >= oldest }.sorted()
     }
 }

@@ -4,7 +4,6 @@ import android.Manifest.permission.CAMERA
 import android.Manifest.permission.RECORD_AUDIO
 import android.content.pm.PackageManager.PERMISSION_GRANTED
 import android.os.Bundle as SavedState
-import android.os.SystemClock
 import android.view.inputmethod.EditorInfo
 import android.widget.EditText
 import android.widget.LinearLayout
@@ -16,7 +15,6 @@ import androidx.core.content.ContextCompat
 import java.io.File
 import java.io.IOException
 import kotlin.concurrent.thread
-import org.json.JSONException
 
 /** Camera, microphone and captions into one bundle: which of them are live, and what they say together. */
 class MainActivity : ComponentActivity() {
@@ -25,8 +23,7 @@ class MainActivity : ComponentActivity() {
     private lateinit var live: TextView
     private lateinit var prediction: TextView
     private var session: Session? = null
-    private var camera: Camera? = null
-    private var microphone: Microphone? = null
+    private var encoders: Encoders? = null
 
     private val ask = registerForActivityResult(RequestMultiplePermissions()) { pending?.let { start(it) } }
     private var pending: Bundle? = null
@@ -52,28 +49,24 @@ class MainActivity : ComponentActivity() {
     }
 
     override fun onDestroy() {
-        camera?.close()
-        microphone?.close()
         session?.close { encoders?.close() }
         super.onDestroy()
     }
 
-    private var encoders: Encoders? = null
-
     private fun open() {
         try {
-            val bundle = Bundle(unpack())
+            val bundle = Bundle(synchronized(MainActivity::class.java) { unpack() })
             runOnUiThread { if (!isDestroyed) request(bundle) }
-        } catch (error: IOException) {
-            runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
-        } catch (error: JSONException) {
-            runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
-        } catch (error: RuntimeException) {
+        } catch (error: Exception) { // no file, no JSON, or nothing that this sample takes
             runOnUiThread { live.text = getString(R.string.no_bundle, error.message) }
         }
     }
 
-    /** ExecuTorch maps files, and an asset is not one: copy the bundle out of the package, once an installation. */
+    /**
+     * ExecuTorch maps files, and an asset is not one: copy the bundle out of the package, once an installation.
+     *
+     * An activity that was made anew waits for the one before it.
+     */
     private fun unpack(): File {
         val installed = packageManager.getPackageInfo(packageName, 0).lastUpdateTime
         val folder = File(filesDir, "bundle-$installed")
@@ -110,7 +103,7 @@ class MainActivity : ComponentActivity() {
         val encoders = Encoders(bundle).also { this.encoders = it }
         val session = Session(
             LiveSet(bundle.specs, bundle.head),
-            clock = { SystemClock.elapsedRealtimeNanos() / 1e9 },
+            clock = ::now,
             encode = { modality, window ->
                 when (modality) {
                     "audio" -> encoders.audio(window as FloatArray)
@@ -122,12 +115,15 @@ class MainActivity : ComponentActivity() {
         ).also { this.session = it }
         bundle.specs["video"]?.let { spec ->
             val lost = { reason: String -> session.lost("video", reason) }
-            if (granted(CAMERA)) camera = Camera(this, spec, preview, { session.offer("video", it) }, lost)
+            // Frames carry the camera's own clock: those of a window ended when it is offered.
+            val found = { window: Window<ByteArray> -> session.offer("video", window.data) }
+            if (granted(CAMERA)) lifecycle.addObserver(Camera(this, spec, preview, found, lost))
             else lost(getString(R.string.refused))
         }
         bundle.specs["audio"]?.let { spec ->
             val lost = { reason: String -> session.lost("audio", reason) }
-            if (granted(RECORD_AUDIO)) microphone = Microphone(spec, { session.offer("audio", it) }, lost)
+            val found = { window: Window<FloatArray> -> session.offer("audio", window.data, window.time) }
+            if (granted(RECORD_AUDIO)) lifecycle.addObserver(Microphone(spec, found, lost))
             else lost(getString(R.string.refused))
         }
         caption.isEnabled = "text" in bundle.specs

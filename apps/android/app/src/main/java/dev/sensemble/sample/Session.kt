@@ -1,6 +1,8 @@
 package dev.sensemble.sample
 
-import java.util.concurrent.Executors
+import java.util.concurrent.ScheduledThreadPoolExecutor
+import java.util.concurrent.ThreadPoolExecutor
+import java.util.concurrent.TimeUnit
 
 /**
  * Windows in, predictions out: one thread encodes, the newest window of each modality wins, and an encoder that
@@ -15,22 +17,23 @@ class Session(
     private val encode: (String, Any) -> FloatArray,
     private val changed: (Prediction?, Map<String, String>) -> Unit
 ) {
-    private val thread = Executors.newSingleThreadScheduledExecutor()
+    // Sensors stop a little after the session: what they say to a closed one is discarded.
+    private val thread = ScheduledThreadPoolExecutor(1, ThreadPoolExecutor.DiscardPolicy())
     private val waiting = HashMap<String, Pair<Any, Double>>()
     private val failures = HashMap<String, String>()
 
     init {
         // An embedding leaves the live set by age, even if nothing new comes.
-        thread.scheduleWithFixedDelay({ tell() }, 1, 1, java.util.concurrent.TimeUnit.SECONDS)
+        thread.scheduleWithFixedDelay({ tell() }, 1, 1, TimeUnit.SECONDS)
     }
 
-    /** Give a window of `modality` that ended now; from any thread. */
-    fun offer(modality: String, window: Any) {
-        synchronized(waiting) { waiting[modality] = Pair(window, clock()) }
+    /** Give a window of `modality` that ended at `time`; from any thread. */
+    fun offer(modality: String, window: Any, time: Double = clock()) {
+        synchronized(waiting) { waiting[modality] = Pair(window, time) }
         thread.execute { step(modality) }
     }
 
-    /** Say that a sensor is not there, and why; from any thread. */
+    /** Say that a sensor is not there, and why; its next window says that it is back. From any thread. */
     fun lost(modality: String, reason: String) {
         thread.execute {
             live.remove(modality)
