@@ -10,7 +10,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.events import Event, HopEvent, SensorEvent
+from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
@@ -26,7 +26,7 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
 from sensemble_apps.schedule import Phase, phase_at
-from sensemble_apps.stream import Change, Said, Stream
+from sensemble_apps.stream import Change, LiveSet, Said, Stream
 
 _WORDS = {"attached": "plugged in", "detached": "unplugged"}
 
@@ -101,15 +101,14 @@ def devices(
         for news in inbox:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
-            elif isinstance(news, SensorEvent):
+                continue
+            if isinstance(news, SensorEvent):
                 if news.name in names:
                     first.setdefault(news.name, news)
                 unavailable = all(event.kind == "unavailable" for event in first.values())
                 if make is None and first.keys() == names and unavailable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
-                yield change(news, began)
-            elif isinstance(news, HopEvent):
-                yield change(news, began)
+            yield _told(news, began)
 
 
 def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
@@ -147,8 +146,8 @@ def replay(
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent | HopEvent):
-                yield change(news, began)
+            else:
+                yield _told(news, began)
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
@@ -158,6 +157,12 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
     for modality in phase.plugged:
         if modality not in plugged:
             plugged[modality] = session.attach(player.sensor(modality))
+
+
+def _told(event: Event, began: float) -> Change | LiveSet:
+    if isinstance(event, LiveSetEvent):
+        return LiveSet(event.time - began, event.live)
+    return change(event, began)
 
 
 def change(event: SensorEvent | HopEvent, began: float) -> Change:
@@ -187,8 +192,8 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent | HopEvent):
-                yield change(news, began)
+            else:
+                yield _told(news, began)
 
 
 @contextmanager

@@ -26,6 +26,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class LiveSet:
+    """The live set became `live`, sorted, `time` seconds after the start; also when no prediction says so."""
+
+    time: float
+    live: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Said:
     """A prediction, when it came in seconds since the start, and the example it is of, if that is known."""
 
@@ -34,7 +42,8 @@ class Said:
     example: Example | None
 
 
-Stream = Generator[Change | Said, None, None]
+News = Change | LiveSet | Said
+Stream = Generator[News, None, None]
 
 
 def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:

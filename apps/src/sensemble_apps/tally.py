@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sensemble_apps.stream import Change, Said
+from sensemble_apps.stream import News, Said
 
 
 class _Total:
@@ -41,9 +41,9 @@ class Tally:
         self._lost = _Total()
         self._right: list[bool] = []
 
-    def add(self, news: Change | Said) -> None:
+    def add(self, news: News) -> None:
         """Count a prediction."""
-        if isinstance(news, Change):
+        if not isinstance(news, Said):
             return
         prediction = news.prediction
         self._ages += [prediction.ages[m] for m in prediction.latencies if m in prediction.ages]

@@ -20,7 +20,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.plugs import finders, plug, returning
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
-from sensemble_apps.stream import Change, Said, Stream
+from sensemble_apps.stream import News, Said, Stream
 from sensemble_apps.tally import Tally
 from sensemble_apps.views import JsonView, LineView, View
 
@@ -113,7 +113,7 @@ def _examples(folder: Path, split: str | None) -> Sequence[Example]:
     return examples
 
 
-def _limited(news: Iterator[Change | Said], limit: int | None) -> Iterator[Change | Said]:
+def _limited(news: Iterator[News], limit: int | None) -> Iterator[News]:
     """Yield `news` until `limit` predictions are out."""
     said = 0
     for item in news:
