@@ -3,13 +3,14 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
@@ -25,6 +26,7 @@ from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
+from sensemble_apps.errors import InputError
 from sensemble_apps.schedule import Phase, phase_at
 from sensemble_apps.stream import Change, LiveSet, Said, Stream
 
@@ -83,14 +85,15 @@ def devices(
     other modalities is attached, too, as the sensor that `make` makes of it; then nothing ends the run.
 
     Raises:
-        SensorUnavailableError: not one of them can be opened at first, and no other will be found; says why.
+        SensorUnavailableError: not one of them can be used at first, and no other will be found; says why.
+        InputError: every one of them ended by failure.
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
     """
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(
+        session, told = stack.enter_context(
             _running(bundle, policy, record, health, lasting=make is not None)
         )
         named = {sensor.modality: session.attach(sensor) for sensor in sensors}
@@ -98,15 +101,15 @@ def devices(
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
-        for news in inbox:
+        for news in told:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
                 continue
             if isinstance(news, SensorEvent):
                 if news.name in names:
                     first.setdefault(news.name, news)
-                unavailable = all(event.kind == "unavailable" for event in first.values())
-                if make is None and first.keys() == names and unavailable:
+                unusable = all(event.kind in ("unavailable", "failed") for event in first.values())
+                if make is None and first.keys() == names and unusable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
             yield _told(news, began)
 
@@ -131,18 +134,21 @@ def replay(
 
     Raises:
         BadDataError: a media file cannot be decoded.
+        InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, told = stack.enter_context(_running(bundle, policy, record, health=None))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
         stack.enter_context(player)
-        for news in inbox:
-            _plug(session, player, plugged, phase_at(phases, (monotonic() - began) / length))
+        for news in told:
+            played = (monotonic() - began) / length
+            if played < 1:  # after that, the session may be closed
+                _plug(session, player, plugged, phase_at(phases, played))
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
@@ -179,16 +185,17 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
 
     Raises:
         BadDataError: it cannot be read, or is of another form than the bundle takes.
+        InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """
     player = RecordingReplay(recorded, bundle.specs)
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, told = stack.enter_context(_running(bundle, policy, record, health=None))
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
         stack.enter_context(player)
-        for news in inbox:
+        for news in told:
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
@@ -204,11 +211,11 @@ def _running(
     health: Thresholds | None,
     *,
     lasting: bool = False,
-) -> Iterator[tuple[Session, Inbox]]:
-    """Open a session and an inbox of its predictions and events; an exception or None is the last item."""
+) -> Iterator[tuple[Session, Iterator[Prediction | Event]]]:
+    """Open a session and give it with all that it tells; see `_until_over`. At last it is closed."""
     inbox = Inbox()
 
-    def pump(session: Session) -> None:
+    def pump() -> None:
         last = None
         try:
             for prediction in session:
@@ -217,16 +224,45 @@ def _running(
             last = error
         inbox.put(last)
 
-    with Session(
+    session = Session(
         bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
-    ) as session:
-        thread = Thread(target=pump, args=(session,), name="sensemble pump")
-        thread.start()
+    )
+    thread = Thread(target=pump, name="sensemble pump")
+    thread.start()
+    try:
+        yield session, _until_over(session, inbox)
+    finally:
+        missed = session.missed + inbox.missed
         try:
-            yield session, inbox
-        finally:
-            missed = session.missed + inbox.missed
             session.close()
+        except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
+            sys.stderr.write(f"sensemble: {error}\n")
+        finally:
             thread.join()
             if missed:
                 sys.stderr.write(f"sensemble: {missed} predictions and events came too fast to be shown\n")
+
+
+def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
+    """Yield what the inbox gets of the session, to the last of it.
+
+    Raises:
+        InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
+        Exception: what broke the session.
+    """
+    last: dict[str, SensorEvent] = {}
+    for news in _to_the_last(session, inbox):
+        if isinstance(news, SensorEvent):
+            last[news.name] = news
+        yield news
+    if last and all(event.kind == "failed" for event in last.values()):
+        raise InputError("; ".join(event.reason for event in last.values()))
+
+
+def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
+    yield from inbox
+    # Events come by a thread of their own. Closing waits for it, so that they are all in the inbox then.
+    with suppress(SessionError):  # a sensor that does not stop; `_running` tells it
+        session.close()
+    inbox.put(None)
+    yield from inbox
