@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sensemble_apps.commands import record
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.health import Thresholds
@@ -52,7 +53,8 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
 
 
-def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals) -> None:
     command = [COMMAND, "record", tmp_path / "out", "--captions", "-", "--label", "talk", "--split", "train"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -68,7 +70,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
             assert process.poll() is None
             assert time.monotonic() < end, "no segment came"
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert output == f"1 segments of 1 s in {tmp_path / 'out'}\n"

@@ -210,10 +210,14 @@ def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> No
     assert result.stderr.splitlines()[-1].startswith("sensemble: ")
 
 
-def test_interrupt_is_one_line_and_130(bundle_folder: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
+    bundle_folder: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     ours, theirs = os.pipe()  # a caption source that never says anything more
+    record = tmp_path / "record.sqlite"
     with subprocess.Popen(
-        [COMMAND, "run", bundle_folder, "--captions", "-", "--json"],
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--json", "--record", record],
         stdin=ours,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -222,13 +226,15 @@ def test_interrupt_is_one_line_and_130(bundle_folder: Path) -> None:
         os.write(theirs, b"one person\n")
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["live"] == ["text"]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == 130
+    assert process.returncode == 128 + sent
     assert errors.splitlines()[-1] == "sensemble: interrupted"
+    assert "1 windows encoded" in errors
     assert "Traceback" not in errors
+    assert read_runs(record)[0].ended is not None
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:
