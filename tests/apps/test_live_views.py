@@ -1,5 +1,6 @@
 """What a viewer sees when sensors die: in a terminal, in lines and in JSON."""
 
+import io
 import json
 import os
 import pty
@@ -8,6 +9,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
+
+import rich
+from sensemble_apps.stream import Change, LiveSet, change
+from sensemble_apps.terminal import TerminalView
+from sensemble_apps.views import change_line
+from sensemble_runtime.bundle import Bundle
 
 from .conftest import COMMAND
 
@@ -60,6 +67,35 @@ def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
     assert "○ captions" in picture
     assert "●" not in picture
     assert "%" not in picture
+
+
+def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path) -> None:
+    out = io.StringIO()
+    rich.reconfigure(file=out, force_terminal=True, width=80, color_system=None)
+    with TerminalView(Bundle.open(bundle_folder)) as view:
+        view.show(Change(1.0, "video", "plugged in", "camera 0"))
+        view.show(LiveSet(2.0, ("video",)))
+        view.show(Change(3.0, "video", "plugged in", "front door"))
+        view.show(Change(4.0, "video", f"lost: {80 * 'x'}", "camera 0"))
+    rich.reconfigure()
+    picture = out.getvalue().rpartition("sensor")[2].splitlines()
+    rows = [line.rstrip() for line in picture if line[:1] in ("○", "●", " ")]
+    cameras = rows[rows.index("● camera") :]
+    assert [row.split()[:3] for row in cameras[1:3]] == [
+        ["camera", "0", "lost:"],
+        ["front", "door", "plugged"],
+    ]
+    assert max(map(len, rows)) <= 80
+
+
+def test_a_line_says_which_sensor_it_is_of() -> None:
+    for name, expected in (
+        ("camera 2", "camera 2 lost: gone"),
+        ("front door", "camera front door lost: gone"),
+        ("", "camera lost: gone"),
+    ):
+        line = change_line(change(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
+        assert line == f"    1.00 s  ---- {expected}"
 
 
 def _read(screen: int, until: Callable[[str], bool]) -> str:

@@ -26,7 +26,7 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
     assert recorded.returncode == 0, recorded.stderr
     assert recorded.stdout.endswith(f"segments of 1 s in {out}\n")
-    assert "camera ended: eval-one-0.mkv: all is played" in recorded.stderr
+    assert "camera eval-one-0.mkv video ended: eval-one-0.mkv: all is played" in recorded.stderr
 
     replay = ("run", bundle_folder, "--replay", out, "--json")
     first, second = (sensemble(*replay, "--fast") for _ in range(2))
@@ -63,7 +63,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
         assert process.stderr is not None
         process.stdin.write("one person\n")
         process.stdin.flush()
-        assert "captions plugged in" in process.stderr.readline()
+        assert "captions - plugged in" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
         end = time.monotonic() + 60
         while not (index.exists() and index.read_text()):

@@ -94,8 +94,8 @@ def test_a_media_file_is_heard_and_seen(
     assert result.returncode == 0
     assert said
     assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
-    assert "microphone plugged in" in result.stderr
-    assert "camera plugged in" in result.stderr
+    assert "microphone eval-one-0.mkv audio plugged in" in result.stderr
+    assert "camera eval-one-0.mkv video plugged in" in result.stderr
     assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
     assert re.search(
         r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
@@ -154,7 +154,7 @@ def test_a_microphone_that_is_plugged_in_is_attached(
     player.terminate()
     player.wait(30)
     assert process.returncode == 130
-    assert "microphone plugged in" in errors
+    assert "microphone desk plugged in" in errors
 
 
 def test_real_time_replay_says_what_the_fast_one_says(

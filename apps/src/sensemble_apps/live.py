@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Condition, Thread
@@ -26,11 +27,10 @@ from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
+from sensemble_apps import stream
 from sensemble_apps.errors import InputError
 from sensemble_apps.schedule import Phase, phase_at
 from sensemble_apps.stream import Change, LiveSet, Said, Stream
-
-_WORDS = {"attached": "plugged in", "detached": "unplugged"}
 
 NEWS = 256  # predictions and events kept for a viewer that is slow
 
@@ -153,7 +153,9 @@ def replay(
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
             else:
-                yield _told(news, began)
+                shown = _told(news, began)
+                # As a fast replay tells it: there is one sensor a modality.
+                yield replace(shown, name="") if isinstance(shown, Change) else shown
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
@@ -176,8 +178,7 @@ def change(event: SensorEvent | HopEvent, began: float) -> Change:
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"
         return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
-    told = _WORDS.get(event.kind, event.kind)
-    return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
+    return stream.change(event.time - began, event.modality, event.name, event.kind, event.reason)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:

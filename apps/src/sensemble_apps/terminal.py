@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from sensemble_runtime.bundle import Bundle
 
-from sensemble_apps.names import SENSORS
+from sensemble_apps.names import SENSORS, sensor_title
 from sensemble_apps.stream import Change, LiveSet, News, Said
 from sensemble_apps.views import change_line, nothing_line
 
@@ -26,7 +26,8 @@ class TerminalView:
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.manifest.labels
         self._modalities = bundle.modalities
-        self._states: dict[str, str] = {}
+        # By modality and name; what concerns a modality as a whole has no name.
+        self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
         self._changes: deque[str] = deque(maxlen=_CHANGES)
         self._said: Said | None = None
         self._live = LiveSet(float("-inf"), ())
@@ -44,7 +45,7 @@ class TerminalView:
     def show(self, news: News) -> None:
         """Draw the picture anew with `news` in it."""
         if isinstance(news, Change):
-            self._states[news.modality] = news.event
+            self._states[news.modality][news.name] = news.event
             self._changes.append(change_line(news))
         elif isinstance(news, LiveSet):
             self._live = news
@@ -62,22 +63,37 @@ class TerminalView:
         return Group(self._sensors(), self._classes(), changes)
 
     def _sensors(self) -> Table:
-        said = self._said
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", "age", "encoded in", "dropped"):
-            table.add_column(title, style="default", header_style="dim")
+            words = title in ("sensor", "state")  # where the terminal is narrow, these give way
+            table.add_column(title, style="default", header_style="dim", no_wrap=not words)
         for m in self._modalities:
             live = m in self._live.live
-            table.add_row(
-                Text(f"{'●' if live else '○'} {SENSORS[m]}", style="green" if live else "dim"),
-                self._states.get(m, "absent"),
-                f"{said.prediction.ages[m]:.1f} s" if said and live and m in said.prediction.ages else "",
-                f"{1e3 * said.prediction.latencies[m]:.1f} ms"
-                if said and m in said.prediction.latencies
-                else "",
-                str(said.prediction.dropped.get(m, 0)) if said else "",
-            )
+            mark, style = ("●", "green") if live else ("○", "dim")
+            if len(self._states[m]) <= 1:
+                ((name, state),) = self._states[m].items() or [("", "absent")]
+                table.add_row(
+                    _cell(f"{mark} {sensor_title(m, name)}", style), _cell(state), *self._numbers(m)
+                )
+                continue
+            # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
+            states = dict(self._states[m])
+            table.add_row(_cell(f"{mark} {SENSORS[m]}", style), _cell(states.pop("", "")), *self._numbers(m))
+            for name, state in states.items():
+                table.add_row(_cell(f"    {name}"), _cell(state))
         return table
+
+    def _numbers(self, modality: str) -> tuple[str, str, str]:
+        """Return how old what is live was at the last prediction, how long it took, and what was dropped."""
+        if self._said is None:
+            return "", "", ""
+        said = self._said.prediction
+        live = modality in self._live.live
+        return (
+            f"{said.ages[modality]:.1f} s" if live and modality in said.ages else "",
+            f"{1e3 * said.latencies[modality]:.1f} ms" if live and modality in said.latencies else "",
+            str(said.dropped.get(modality, 0)),
+        )
 
     def _classes(self) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -92,3 +108,7 @@ class TerminalView:
             style = "bold green" if example and label in example.labels else ""
             table.add_row(Text(label, style=style), ProgressBar(1.0, share, width=30), f"{share:4.0%}")
         return table
+
+
+def _cell(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")

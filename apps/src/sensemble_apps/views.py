@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from sensemble_runtime import subsets
 
-from sensemble_apps.names import SENSORS
+from sensemble_apps.names import sensor_title
 from sensemble_apps.output import say, say_json
 from sensemble_apps.stream import Change, LiveSet, News, Said
 
@@ -72,8 +72,8 @@ class LineView:
 
 
 def change_line(change: Change) -> str:
-    """Return a change as a line: `  12.00 s  camera unplugged`."""
-    return f"{change.time:8.2f} s  ---- {SENSORS[change.modality]} {change.event}"
+    """Return a change as a line: `  12.00 s  ---- camera 0 lost: no picture came`."""
+    return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
 
 
 def nothing_line(gone: LiveSet) -> str:
