@@ -109,3 +109,29 @@ def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -
     assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
     assert "another folder" in refusal("record", Path(__file__).parent, "--captions", "-")
     assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)
+
+
+def test_where_nothing_is_recorded_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
+    def refused(out: Path) -> str:
+        result = sensemble("record", out, "--captions", tmp_path / "none.txt")
+        assert (result.returncode, result.stdout) == (2, "")
+        return result.stderr.splitlines()[-1]
+
+    new, empty, begun = (tmp_path / name for name in ("new", "empty", "begun"))
+    assert "none.txt" in refused(new)
+    assert not new.exists()
+    empty.mkdir()
+    assert "none.txt" in refused(empty)
+    assert list(empty.iterdir()) == []
+    with Recording(begun, 16000) as recording:
+        recording.put(Sample("text", "one person", time.monotonic()))
+    assert "none.txt" in refused(begun)
+    assert len(read_dataset(begun).examples) == 1
+
+
+def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensemble, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = sensemble("record", out, "--captions", "-")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"sensemble: {out}: nothing was recorded")
+    assert not out.exists()
