@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from sensemble_apps import live
-from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
 from sensemble_apps.plugs import returning
 from sensemble_apps.schedule import steady
@@ -42,7 +41,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         pipe.write_text("one person\n")  # opens when somebody reads
 
     bundle = Bundle.open(bundle_folder)
-    finders = returning(Run(bundle=bundle_folder, captions=str(pipe)))
+    finders = returning(None, str(pipe))
     news = live.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
@@ -57,10 +56,9 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
 
 def test_a_look_disturbs_nobody() -> None:
-    given = Run(bundle=Path(), camera="0", captions="tcp://localhost:9")
-    assert returning(given) == []
-    assert returning(Run(bundle=Path(), captions="-")) == []
-    assert len(returning(Run(bundle=Path(), camera="http://cam/", captions="said.txt"))) == 2
+    assert returning("0", "tcp://localhost:9") == []
+    assert returning(None, "-") == []
+    assert len(returning("http://cam/", "said.txt")) == 2
 
 
 def _without_programs(bundle_folder: Path, out: Path) -> Path:

@@ -1,20 +1,26 @@
 """`sensemble record`, and what can be done with what it leaves."""
 
 import json
+import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from sensemble_apps.arguments import Record
 from sensemble_apps.commands import record
+from sensemble_runtime import reading
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.health import Thresholds
 from sensemble_sensors.recorded import Recorded
 from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Watcher
 
 from .conftest import COMMAND, Refusal, Sensemble
 
@@ -135,3 +141,29 @@ def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensembl
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(f"sensemble: {out}: nothing was recorded")
     assert not out.exists()
+
+
+def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
+    pipe, out = tmp_path / "captions", tmp_path / "out"
+
+    def come_and_go() -> None:
+        for text in ("one person", "two persons"):
+            os.mkfifo(pipe)
+            with pipe.open("w") as writer:  # when somebody reads
+                writer.write(f"{text}\n")
+                writer.flush()
+                pipe.unlink()
+                time.sleep(1)
+
+    person = Thread(target=come_and_go)
+    person.start()
+    while not pipe.exists():
+        time.sleep(0.01)
+    record.main(Record(out=out, captions=str(pipe), seconds=6, segment=0.5))
+    person.join()
+    assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
+    assert "the pipe was removed" in capsys.readouterr().err

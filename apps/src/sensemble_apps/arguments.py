@@ -220,3 +220,7 @@ class Doctor(Common):
 
     watch: bool = False
     """Tell which cameras and microphones come and go, until Ctrl-C."""
+    camera: OptionalText = None
+    """The URL of a camera to watch, too."""
+    captions: OptionalText = None
+    """A caption file, pipe or local socket to watch, too."""

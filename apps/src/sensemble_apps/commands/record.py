@@ -16,11 +16,13 @@ from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.recording import EVENTS, Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Appeared, Blind, News, Watcher
 
 from sensemble_apps.arguments import Record
 from sensemble_apps.errors import InputError
 from sensemble_apps.live import change
 from sensemble_apps.output import say
+from sensemble_apps.plugs import returning
 from sensemble_apps.sources import sensors
 from sensemble_apps.views import change_line
 
@@ -56,7 +58,9 @@ def main(arguments: Record) -> None:
         # Ctrl-C is how a recording ends.
         with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
             health = None if arguments.media is not None else DEFAULT
-            _Reading(recording, found, specs, health).run(arguments.seconds)
+            reading = _Reading(recording, found, specs, health)
+            with Watcher(returning(arguments.camera, arguments.captions), reading.found):
+                reading.run(arguments.seconds)
     finally:
         if not recording.segments and not begun:  # what is no dataset shall not look like one
             shutil.rmtree(arguments.out)
@@ -138,6 +142,15 @@ class _Reading:
             if left := join(self._readers):
                 names = ", ".join(reader.name for reader in left)
                 sys.stderr.write(f"sensemble: {names}: did not stop in time; its thread is left behind\n")
+
+    def found(self, news: News) -> None:
+        """Try a sensor at once when a watcher sees that it is back."""
+        if isinstance(news, Blind):
+            sys.stderr.write(f"sensemble: {news.reason}\n")
+        elif isinstance(news, Appeared):
+            for reader in self._readers:
+                if reader.modality == news.device.modality:
+                    reader.retry()
 
     def _check_first(self) -> None:
         told = list(self._told.values())

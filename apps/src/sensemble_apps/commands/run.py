@@ -84,7 +84,10 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
                 policy,
                 arguments.record,
                 health=None if arguments.media is not None else DEFAULT,
-                finders=[*returning(arguments), *(finders(unnamed) if arguments.watch else ())],
+                finders=[
+                    *returning(arguments.camera, arguments.captions),
+                    *(finders(unnamed) if arguments.watch else ()),
+                ],
                 make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,
             )
         return
