@@ -255,7 +255,7 @@ def test_the_edge_commands_never_import_torch(bundle_folder: Path, dataset_folde
         "import sys; from sensemble_apps.cli import main\n"
         "bundle, data = sys.argv[1:]\n"
         "for command in (['run', bundle, '--replay', data, '--fast', '--limit', '1'], ['doctor'],\n"
-        "                ['audit', bundle, '--data', data], ['report', data]):\n"
+        "                ['audit', bundle, '--data', data], ['history', data], ['report', data]):\n"
         "    main(command)\n"
         "    assert 'torch' not in sys.modules, command\n"
         "from sensemble_apps import report\n"

@@ -37,6 +37,7 @@ _COMMANDS: dict[str, Any] = {
     "record": arguments.Record,
     "run": arguments.Run,
     "audit": arguments.Audit,
+    "history": arguments.History,
     "report": arguments.Report,
     "doctor": arguments.Doctor,
 }
