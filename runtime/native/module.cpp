@@ -16,6 +16,8 @@
 
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor_ptr.h>
+#include <executorch/runtime/backend/interface.h>
+#include <executorch/runtime/backend/options.h>
 #include <executorch/runtime/kernel/thread_parallel_interface.h>
 #include <executorch/runtime/platform/platform.h>
 
@@ -78,6 +80,14 @@ std::string describe(nb::dlpack::dtype dtype, const Shape& shape) {
   std::string text = name_of(dtype) + " [";
   for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
+}
+
+// By default all programs of the process share one workspace, and so a lock: none could run while another does.
+void give_each_program_its_own_workspace() {
+  constexpr int unshared = 0;  // WorkspaceSharingMode::Disabled, whose header the wheel lacks
+  et::BackendOptions<1> options;
+  check(options.set_option("workspace_sharing_mode", unshared), "XnnpackBackend");
+  check(et::set_option("XnnpackBackend", options.view()), "XnnpackBackend");
 }
 
 class Module {
@@ -157,6 +167,7 @@ class Module {
 
 NB_MODULE(_native, m) {
   et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
+  give_each_program_its_own_workspace();
   nb::class_<Module>(m, "Module")
       .def(nb::init<const std::string&, uint32_t, bool>(), nb::arg("path"), nb::arg("threads") = 0, nb::arg("insist") = true,
            nb::call_guard<nb::gil_scoped_release>())

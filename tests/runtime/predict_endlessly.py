@@ -6,11 +6,12 @@ committed after each commit.
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-from sensemble_runtime import reporter
+from sensemble_runtime import recorder
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.records import Records
 from sensemble_runtime.session import Session
@@ -33,11 +34,12 @@ class Talk:
 class Telling(Records):
     committed = 0
 
-    def add_predictions(self, run: int, predictions: Iterable[Prediction], labels: tuple[str, ...]) -> None:
-        made = list(predictions)
-        super().add_predictions(run, made, labels)
-        self.committed += len(made)
-        tell(self.committed)
+    def add_news(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+        super().add_news(run, news, labels)
+        made = sum(isinstance(item, Prediction) for item in news)
+        if made:
+            self.committed += made
+            tell(self.committed)
 
 
 def tell(committed: int) -> None:
@@ -46,7 +48,7 @@ def tell(committed: int) -> None:
 
 
 def main(bundle: Path, record: Path) -> None:
-    reporter.Records = Telling  # type: ignore[misc]
+    recorder.Records = Telling  # type: ignore[misc]
     tell(0)
     with Session(Bundle.open(bundle), record=record) as running:
         running.attach(Talk())

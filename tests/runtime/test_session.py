@@ -18,12 +18,12 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 def test_threads_come_and_go_with_sensors(bundle: Bundle) -> None:
     before = threading.active_count()
     with Session(bundle) as running:
-        assert threading.active_count() == before + 2, "the encoder and the reporter"
+        assert threading.active_count() == before + 3, "one that encodes each modality"
         names = [running.attach(Puppet("audio", f"microphone {i}")) for i in range(3)]
-        assert threading.active_count() == before + 5
+        assert threading.active_count() == before + 6
         for name in names[:2]:
             running.detach(name)
-        wait_for(lambda: threading.active_count() == before + 3)
+        wait_for(lambda: threading.active_count() == before + 4)
     assert threading.active_count() == before
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_runtime import recorder, session
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.errors import EncoderError, RecordError, SessionError
-from sensemble_runtime.events import Event, LiveSetEvent
-from sensemble_runtime.history import read_predictions, read_runs
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
+from sensemble_runtime.history import read_events, read_predictions, read_runs
 from sensemble_runtime.session import QUEUE
 
-from .puppets import Puppet, Session, wait_for
+from .puppets import Log, Puppet, Session, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -55,38 +56,6 @@ def test_a_slow_consumer_gets_the_newest_and_is_told_what_it_missed(bundle: Bund
     assert [p.time for p in found] == sorted(p.time for p in found)
 
 
-def broken(*_: object) -> np.ndarray:
-    raise EncoderError("the delegate failed")
-
-
-def test_what_breaks_the_encoder_surfaces_to_the_consumer(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundle, "encode", broken)
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        running.attach(captions)
-        captions.say()
-        with pytest.raises(EncoderError, match="the delegate failed"):
-            list(running)
-        with pytest.raises(SessionError, match="closed"):
-            running.attach(Puppet("audio"))
-
-
-def test_what_breaks_the_encoder_surfaces_on_closing_if_nobody_listened(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundle, "encode", broken)
-    captions = Puppet("text")
-    running = Session(bundle)
-    running.attach(captions)
-    captions.say()
-    wait_for(lambda: not captions.holders)
-    with pytest.raises(EncoderError):
-        running.close()
-    running.close()
-
-
 def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
@@ -105,16 +74,91 @@ def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
     assert [p.probabilities.tolist() for p in recorded] == [p.probabilities.tolist() for p in made]
 
 
-def test_a_record_that_cannot_be_written_surfaces(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
+    bundle: Bundle, log: Log, tmp_path: Path
+) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
+    running = Session(bundle, record=path, on_event=log)
+    with sqlite3.connect(path) as other:
+        other.execute("ALTER TABLE predictions RENAME TO hidden")
+    running.attach(captions)
+    predictions = iter(running)
+    for caption in ("one", "two"):
+        captions.say(caption)
+        assert next(predictions).live == ("text",)
+    wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
+    (event,) = [e for e in log.events if isinstance(e, RecordEvent)]
+    assert "record.sqlite" in event.reason
+    with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
+        running.close()
+    running.close()
+    other.close()
+
+
+def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "RETRY", (0.01, 0.01))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
         with sqlite3.connect(path) as other:
-            other.execute("DROP TABLE predictions")
-        other.close()
+            other.execute("ALTER TABLE predictions RENAME TO hidden")
         running.attach(captions)
         captions.say()
-        with pytest.raises(RecordError, match=r"record\.sqlite"):
-            list(running)
+        made = next(iter(running))
+        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE hidden RENAME TO predictions")
+        other.close()
+        wait_for(lambda: len([e for e in log.events if isinstance(e, RecordEvent)]) == 2)
+    failed, again = [e for e in log.events if isinstance(e, RecordEvent)]
+    assert (bool(failed.reason), again.reason, again.lost) == (True, "", 0)
+    (run,) = read_runs(path)
+    assert run.ended is not None
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
+    kinds = [e.kind for e in read_events(path, run.id)]
+    assert kinds[:4] == ["attached", "live", "record failed", "recorded again"]
+
+
+def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "WAITING", 4)
+    go_on, add = threading.Event(), recorder.Records.add_news
+    monkeypatch.setattr(recorder.Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        running.attach(captions)
+        predictions = iter(running)
+        for _ in range(20):
+            captions.say()
+            next(predictions)
+        assert len(running._recorder._outbox._items) == 4, "no queue grows"
+        go_on.set()
+    (run,) = read_runs(path)
+    assert 4 <= len(read_predictions(path, run.id)) < 20
+    assert running._recorder._lost > 0
+
+
+def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "UNTOLD", 4)
+    go_on, heard = threading.Event(), []
+
+    def listen(event: Event) -> None:
+        assert go_on.wait(20)
+        heard.append(event)
+
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=listen) as running:
+        for _ in range(10):
+            running.detach(running.attach(captions))
+        (run,) = read_runs(path)
+        wait_for(lambda: [e.kind for e in read_events(path, run.id)].count("detached") == 10)
+        go_on.set()
+    assert running.untold > 0
+    assert heard[-1].kind == "detached"
 
 
 def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle: Bundle) -> None:

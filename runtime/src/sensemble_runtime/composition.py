@@ -98,6 +98,11 @@ class Composition:
         if not keep:
             self._bundle.unload(modality)
 
+    def silence(self, modality: str) -> None:
+        """Take `modality` out of the live set and free its encoder, which failed; its samples stay."""
+        self._embeddings.pop(modality, None)
+        self._bundle.unload(modality)
+
     def next_window(self, modality: str) -> float | None:
         """Return when the next window of a modality that is here will end, or None if that cannot be told."""
         return self._windows[modality].due

@@ -1,4 +1,4 @@
-"""What a session tells while it runs: what becomes of its sensors, which modalities are live, overload."""
+"""What a session tells while it runs: what becomes of its sensors, encoders and record, and what is live."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -57,12 +57,62 @@ class HopEvent:
     stretch: int
 
 
-Event = SensorEvent | LiveSetEvent | HopEvent
+@dataclass(frozen=True, slots=True)
+class EncoderEvent:
+    """An encoder failed: its modality is out of the live set until a later window is encoded.
+
+    Attributes:
+        time: when, in seconds on the clock of `time.monotonic`.
+        modality: the encoder's.
+        reason: one line of text.
+    """
+
+    time: float
+    modality: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvent:
+    """The record cannot be written, or can be again; the session goes on meanwhile, and it is tried again.
+
+    Attributes:
+        time: when, in seconds on the clock of `time.monotonic`.
+        reason: why not, in one line of text; empty when it is written again.
+        lost: how many predictions and events it lacks because of that, so far.
+    """
+
+    time: float
+    reason: str
+    lost: int
+
+
+Event = SensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
+
+
+def told(event: Event) -> tuple[str, str, str, str]:
+    """Return an event as a record has it: the sensor's name, the modality, the kind, the reason.
+
+    The kinds are those of `SensorEvent`, `live` (the reason is the live set), `hop`, `encoder failed`,
+    `record failed` and `recorded again`.
+    """
+    match event:
+        case SensorEvent():
+            return event.name, event.modality, event.kind, event.reason
+        case LiveSetEvent():
+            return "", "", "live", "+".join(event.live)
+        case HopEvent():
+            return "", event.modality, "hop", f"{event.hop:g} s, {event.stretch} times the bundle's"
+        case EncoderEvent():
+            return "", event.modality, "encoder failed", event.reason
+        case RecordEvent():
+            kind = "record failed" if event.reason else "recorded again"
+            return "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
 
 
 def explain(error: Exception) -> tuple[Kind, str]:
     """Return what an exception that came out of a sensor means: the kind of its event, and the reason."""
-    text = " ".join(str(error).split())
+    text = _line(error)
     match error:
         case SensorUnavailableError():
             return "unavailable", text
@@ -71,5 +121,14 @@ def explain(error: Exception) -> tuple[Kind, str]:
         case SensorEndedError():
             return "ended", text
         case SensembleRuntimeError():
-            return "failed", f"{type(error).__name__}: {text}"
-    return "lost", f"{type(error).__name__}: {text}"
+            return "failed", describe(error)
+    return "lost", describe(error)
+
+
+def describe(error: Exception) -> str:
+    """Return one line that says what an exception is."""
+    return f"{type(error).__name__}: {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

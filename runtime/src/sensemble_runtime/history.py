@@ -60,6 +60,18 @@ class RecordedPrediction:
     lost: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """What a session told: `at`, in seconds since 1970; the rest as `events.told` has it."""
+
+    at: float
+    time: float
+    name: str
+    modality: str
+    kind: str
+    reason: str
+
+
 def read_runs(path: Path) -> list[Run]:
     """Return the runs of a record, oldest first; it may be open for writing elsewhere.
 
@@ -112,6 +124,17 @@ def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
                 lost,
             ) in db.execute("SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,))
         ]
+
+
+def read_events(path: Path, run: int) -> list[RecordedEvent]:
+    """Return the events of a session, in the order they were told.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    with _reading(path) as db:
+        rows = db.execute("SELECT * FROM events WHERE run = ? ORDER BY rowid", (run,))
+        return [RecordedEvent(*fields) for _, *fields in rows]
 
 
 def read_answers(path: Path, run: int) -> list[Answer]:

@@ -1,15 +1,15 @@
 """The durable record of sessions and audits: one SQLite file; what is committed survives a power cut.
 
-A run is one session or one audit. A session's run has its predictions; an audit's has the score of each
-subset and, for each example and each subset of the modalities it has, the answer. A run without an end was
-interrupted: what it holds is good as far as it goes. `history` reads all that back.
+A run is one session or one audit. A session's run has its predictions and events; an audit's has the score of
+each subset and, for each example and each subset of the modalities it has, the answer. A run without an end
+was interrupted: what it holds is good as far as it goes. `history` reads all that back.
 """
 
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import Event, told
 from sensemble_runtime.manifest import FILE_NAME
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.schema import TABLES, Kind, reported, version
@@ -96,10 +97,10 @@ class Records:
         with reported(self._path), self._db:
             self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), run))
 
-    def add_predictions(self, run: int, predictions: Iterable[Prediction], labels: tuple[str, ...]) -> None:
-        """Add predictions whose times are on the clock of `time.monotonic`."""
+    def add_news(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+        """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
         offset = time.time() - time.monotonic()
-        rows = [
+        predictions = [
             (
                 run,
                 offset + p.time,
@@ -109,10 +110,15 @@ class Records:
                 _pack(p.probabilities),
                 *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
             )
-            for p in predictions
+            for p in news
+            if isinstance(p, Prediction)
         ]
+        events = [(run, offset + e.time, e.time, *told(e)) for e in news if not isinstance(e, Prediction)]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
+            )
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", events)
 
     def add_answers(self, run: int, answers: Iterable[Answer]) -> None:
         """Add an audit's answers."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 3  # 2: predictions have `skipped`; 3: and `lost`
+SCHEMA = 4  # 2: predictions have `skipped`; 3: and `lost`; 4: there are events
 Kind = Literal["session", "audit"]
 
 _APPLICATION = 0x53454E53  # "SENS", in the file's header
@@ -37,7 +37,17 @@ CREATE TABLE IF NOT EXISTS predictions (
     skipped TEXT NOT NULL,     -- JSON
     lost TEXT NOT NULL         -- JSON
 ) STRICT;
+CREATE TABLE IF NOT EXISTS events (
+    run INTEGER NOT NULL REFERENCES runs,
+    at REAL NOT NULL,          -- seconds since 1970
+    time REAL NOT NULL,        -- seconds on the clock of the samples
+    name TEXT NOT NULL,        -- of a sensor
+    modality TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run);
+CREATE INDEX IF NOT EXISTS events_of ON events (run);
 CREATE TABLE IF NOT EXISTS scores (
     run INTEGER NOT NULL REFERENCES runs,
     subset TEXT NOT NULL,

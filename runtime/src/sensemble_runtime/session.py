@@ -1,8 +1,8 @@
 """A running composition: threads that read sensors, encode and report, while sensors come and go.
 
-One thread reads each sensor and waits for nothing but that sensor; one encodes; a `Reporter` tells events and
-keeps the record. They share a `Composition` under one lock, which nobody holds while reading, encoding or
-writing.
+One thread reads each sensor and waits for nothing but that sensor; one encodes each modality (`Lanes`); one
+tells events, and one keeps the record. They share a `Composition` under one lock, which nobody holds while
+reading, encoding or writing.
 """
 
 import threading
@@ -20,21 +20,25 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent
+from sensemble_runtime.lanes import Lanes
+from sensemble_runtime.outbox import Outbox
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.reading import join
-from sensemble_runtime.reporter import Reporter
+from sensemble_runtime.recorder import Recorder
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
 QUEUE = 16  # predictions kept for a consumer that is slow
+UNTOLD = 1024  # events kept for a listener that is slow
 
 
 class Session:
     """Sensors in, predictions out; a context manager, and an iterable of `Prediction`.
 
     Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
-    is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what broke
-    the encoding or the record.
+    is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what a
+    listener raised. A sensor or an encoder that fails, and a record that cannot be written, are told, and
+    tried again: they end nothing.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
     attached last feeds it; while that one is lost or unwell, the one before takes over.
@@ -42,7 +46,7 @@ class Session:
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         policy: how to spend the processor, and what to pool; see `Policy`.
-        record: a record file to which to add a run with every prediction.
+        record: a record file to which to add a run with every prediction and event.
         health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
             never, for what is played rather than captured.
         lasting: go on when the last sensor has ended, for others may come; otherwise iterating ends.
@@ -50,9 +54,10 @@ class Session:
 
     Attributes:
         missed: how many predictions the consumer never saw, because newer ones took their place.
+        untold: how many events the listener was never called with, because it was slow.
 
     Raises:
-        RecordError: the record cannot be opened or written.
+        RecordError: the record cannot be opened or written to begin with.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Session:
         lasting: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self.missed = 0
+        self.missed = self.untold = 0
         self._bundle = bundle
         self._lasting = lasting
 
@@ -74,30 +79,43 @@ class Session:
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._news = threading.Condition(lock)
-        self._policy = policy or Policy()
-        bundle.threads = self._policy.threads
-        self._composition = Composition(bundle, self._policy)
-        self._scheduler = Scheduler(self._policy, bundle.specs)
+        policy = policy or Policy()
+        bundle.threads = policy.threads
+        self._composition = Composition(bundle, policy)
         self._suite = Suite(
             bundle,
             self._composition,
             health,
             self._changed,
-            pending=lambda modality: modality in {*self._composition.ready, *self._encoding},
+            pending=self._pending,
             left=self._note_live,
             send=self._send,
             ended=self._news.notify_all,
         )
-        self._encoding: set[str] = set()
+        self._lanes = Lanes(
+            bundle.modalities,
+            self._composition,
+            Scheduler(policy, bundle.specs),
+            policy,
+            self._suite,
+            self._changed,
+            stopped=lambda: self._stopped,
+            noted=self._note_live,
+            predicted=self._give,
+            send=self._send,
+            broke=self._break,
+        )
         self._live: tuple[str, ...] = ()
         self._predictions: deque[Prediction] = deque()
         self._closed = False
         self._error: Exception | None = None
         self._raised = False
-
-        self._reporter = Reporter(bundle, record, on_event, self._break)
-        self._encoder = threading.Thread(target=self._encode, name="sensemble encoder", daemon=True)
-        self._encoder.start()
+        self._recorder = Recorder(bundle, record, self._send) if record is not None else None
+        self._teller: Outbox[Event] | None = None
+        if on_event is not None:
+            self._on_event = on_event
+            self._teller = Outbox("sensemble teller", UNTOLD, self._tell, broke=self._break)
+        self._lanes.start()
 
     def __enter__(self) -> Self:
         return self
@@ -153,70 +171,47 @@ class Session:
 
         Raises:
             SessionError: a sensor did not return from its read, open or close in time; names it.
-            Exception: what broke the encoding or the record, if no consumer has seen it.
+            RecordError: some of what should be in the record could not be written; says how much.
+            Exception: what a listener raised, if no consumer has seen it.
         """
         with self._changed:
             self._closed = True
             self._news.notify_all()
             readers = self._suite.stop()
-        _join(self._encoder)
+        self._lanes.join()
         left = join(readers)
         with self._changed:
             for modality in self._bundle.modalities:
                 self._composition.remove(modality)
             self._changed.notify_all()
-        self._reporter.finish(complete=self._error is None)
-        if not self._reporter.join():
-            return  # an event's listener closes the session; the reporter ends when it returns
+        if self._recorder is not None:
+            self._error = self._error or self._recorder.finish(complete=self._error is None)
+        if self._teller is not None:
+            self._teller.finish()
+            if not self._teller.join():
+                return  # a listener closes the session; the thread that tells ends when it returns
         self._raise_once()
         if left:
             stuck = ", ".join(reader.name for reader in left)
             raise SessionError(f"{stuck}: did not stop within {reading.CLOSE:g} s; its thread is left behind")
 
-    # What the other threads run.
+    # What the other threads call.
 
-    def _encode(self) -> None:
-        try:
-            while self._encode_next():
-                pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer gets it
-            self._break(error)
+    def _tell(self, events: list[Event], dropped: int) -> None:
+        self.untold += dropped
+        for event in events:
+            self._on_event(event)
 
-    def _encode_next(self) -> bool:
-        composition = self._composition
+    def _send(self, event: Event) -> None:
+        for outbox in (self._teller, self._recorder):
+            if outbox is not None:
+                outbox.put(event)
+
+    def _break(self, error: Exception) -> None:
         with self._changed:
-            now = time.monotonic()
-            expiry = composition.next_expiry(now)
-            patience = None if expiry is None else max(0.0, expiry - now)
-            self._changed.wait_for(lambda: self._stopped or self._due, self._patience(patience))
-            self._note_live()
-            if self._due:
-                self._changed.wait_for(lambda: self._stopped or not self._awaited, self._policy.align)
-            if self._stopped:
-                return False
-            taken = composition.take(self._due)
-            began = time.monotonic()
-            self._encoding = {item.modality for item in taken}
-        encoded = composition.encode(taken)
-        with self._changed:
-            self._encoding = set()
-            if self._stopped:  # or the record would have a prediction that no consumer has seen
-                return False
-            for item in encoded:
-                self._scheduler.spent(item.modality, began, item.latency)
-            for event in self._scheduler.changes(composition.modalities, time.monotonic()):
-                self._send(event)
-            prediction = composition.fuse(encoded, time.monotonic())
-            self._note_live()
-            if prediction is not None:
-                self._reporter.put(prediction)
-                self._predictions.append(prediction)
-                if len(self._predictions) > QUEUE:
-                    self._predictions.popleft()
-                    self.missed += 1
-                self._news.notify()
-            self._changed.notify_all()
-        return True
+            self._error = self._error or error
+            self._news.notify_all()
+            self._suite.stop()
 
     # What is done with the lock held.
 
@@ -229,36 +224,18 @@ class Session:
         """Whether nothing more will come: the last sensor has ended by itself."""
         return self._suite.over and not self._lasting
 
-    @property
-    def _due(self) -> tuple[str, ...]:
-        """Whose windows to encode now."""
-        composition = self._composition
-        return self._scheduler.due(composition.ready, composition.modalities, time.monotonic())
+    def _give(self, prediction: Prediction) -> None:
+        """Record a prediction, and keep it for the consumer."""
+        if self._recorder is not None:
+            self._recorder.put(prediction)
+        self._predictions.append(prediction)
+        if len(self._predictions) > QUEUE:
+            self._predictions.popleft()
+            self.missed += 1
+        self._news.notify()
 
-    def _patience(self, expiry: float | None) -> float | None:
-        """Return how long to wait for a window: until one that is here has its turn, or the next expiry."""
-        composition = self._composition
-        turn = self._scheduler.patience(composition.ready, composition.modalities, time.monotonic())
-        return min((wait for wait in (expiry, turn) if wait is not None), default=None)
-
-    @property
-    def _awaited(self) -> set[str]:
-        """The modalities whose next window may end together with one that is complete.
-
-        When it will end is known; or the sensor is open, and its first sample is still to come. A caption
-        comes when it comes.
-        """
-        composition = self._composition
-        ready = composition.ready
-        missing = self._suite.modalities - set(ready)
-        complete = [composition.window_end(m) for m in ready]
-        near = {
-            m
-            for m in missing & set(composition.modalities)
-            if (end := composition.next_window(m)) is not None
-            and any(abs(end - other) <= self._policy.align for other in complete)
-        }
-        return near | (self._suite.starting & missing)
+    def _pending(self, modality: str) -> bool:
+        return self._lanes.pending(modality)
 
     def _note_live(self) -> None:
         now = time.monotonic()
@@ -267,21 +244,7 @@ class Session:
             self._live = live
             self._send(LiveSetEvent(now, live))
 
-    def _send(self, event: Event) -> None:
-        self._reporter.put(event)
-
-    def _break(self, error: Exception) -> None:
-        with self._changed:
-            self._error = self._error or error
-            self._news.notify_all()
-            self._suite.stop()
-
     def _raise_once(self) -> None:
         if self._error is not None and not self._raised:
             self._raised = True
             raise self._error
-
-
-def _join(thread: threading.Thread) -> None:
-    if thread is not threading.current_thread():
-        thread.join()

@@ -59,6 +59,7 @@ class Suite:
         self._running: list[Reader] = []  # whose threads may still run
         self._giving: set[Reader] = set()  # have given a sample since they were opened
         self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
+        self._mute: set[Reader] = set()  # whose first sample was waited for once, in vain
         self._over = False
 
     @property
@@ -73,10 +74,23 @@ class Suite:
 
     @property
     def starting(self) -> set[str]:
-        """The modalities, but for captions, of sensors that are open and have given nothing yet."""
-        opened = {r.modality for r in self._readers.values() if r.told[0] == "attached"}
+        """The modalities of sensors that are open, and whose first sample is to be waited for.
+
+        Not captions, which come when they come; and none that was waited for before, or a dead sensor would
+        cost the others time.
+        """
         here = self._composition.modalities
-        return {m for m in opened if m not in here and self._bundle.specs[m].hop > 0}
+        return {r.modality for r in self._opened_only if r.modality not in here and r not in self._mute}
+
+    def await_no_longer(self) -> None:
+        """Note that the sensors that are starting were waited for in vain."""
+        self._mute |= self._opened_only
+
+    @property
+    def _opened_only(self) -> set[Reader]:
+        """The sensors, but for captions, that are open and have given nothing yet."""
+        silent = set(self._readers.values()) - self._giving
+        return {r for r in silent if r.told[0] == "attached" and self._bundle.specs[r.modality].hop > 0}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -117,15 +131,17 @@ class Suite:
             return False
         reader.stop()
         self._leave(reader)
+        self._mute.discard(reader)
         self._tell(reader, "detached", "")
         self._changed.notify_all()
         return True
 
     def retry(self, name: str) -> bool:
         """Try a lost sensor again now; see `Session.retry`."""
-        if name in self._readers:
-            self._readers[name].retry()
-        return name in self._readers
+        reader = self._readers.get(name)
+        if reader is not None and reader.told[0] in ("lost", "unavailable"):
+            reader.retry()
+        return reader is not None
 
     def stop(self) -> list[Reader]:
         """Stop reading every sensor; return the readers whose threads may still run."""
@@ -154,6 +170,7 @@ class Suite:
             if reader.stopped.is_set():
                 return
             self._giving.add(reader)
+            self._mute.discard(reader)
             givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
             if givers[-1] is not reader:
                 return
@@ -187,6 +204,7 @@ class Suite:
                 self._tell(reader, kind, reason)
             if kind in ("ended", "failed"):
                 reader.stop()
+                self._mute.discard(reader)
                 if self._readers.get(reader.name) is reader:
                     del self._readers[reader.name]
                     self._over = not self._readers
@@ -210,12 +228,16 @@ class Suite:
         return self._feeding.get(reader.modality) is reader and self._pending(reader.modality)
 
     def _leave(self, reader: Reader, *, ended: bool = False) -> None:
+        modality = reader.modality
         self._giving.discard(reader)
-        if self._feeding.get(reader.modality, reader) is reader:
-            self._feeding.pop(reader.modality, None)
-            # What a source said last, before it was over, holds as long as if it had gone on.
-            leave = self._composition.end if ended else self._composition.remove
-            leave(reader.modality, keep=self._has_other(reader))
+        feeds = self._feeding.get(modality) is reader
+        if feeds:
+            del self._feeding[modality]
+        if modality not in self._feeding:
+            # What a source said last, before it was over, holds as long as if it had gone on; and one that
+            # never fed takes back nothing.
+            leave = self._composition.remove if feeds and not ended else self._composition.end
+            leave(modality, keep=self._has_other(reader))
             self._left()
 
     def _has_other(self, reader: Reader) -> bool:

@@ -1,0 +1,95 @@
+"""The thread that keeps a session's record, so that neither sensors nor encoders wait for a disk."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import Event, RecordEvent
+from sensemble_runtime.outbox import Outbox
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.records import Records
+
+WAITING = (
+    4096  # predictions and events that wait for a slow or full disk; older ones give way, and are counted
+)
+RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
+
+
+class Recorder:
+    """Adds a run to a record file, with every prediction and event that it is given.
+
+    What cannot be written, to a full disk or a card that was pulled, is told and tried again.
+
+    Args:
+        bundle: of the session.
+        path: the record file.
+        tell: called, from the recorder's thread, when writing fails, and when it goes on.
+
+    Raises:
+        RecordError: the record cannot be opened or written to begin with.
+    """
+
+    def __init__(self, bundle: Bundle, path: Path, tell: Callable[[RecordEvent], None]) -> None:
+        self._path, self._tell = path, tell
+        self._labels = bundle.manifest.labels
+        self._records = Records(path)
+        self._run = self._records.begin("session", bundle)
+        self._complete = False
+        self._lost = 0
+        self._reason = ""  # why it is not written now
+        self._given_up = ""  # why something was not to the end
+        self._outbox: Outbox[Prediction | Event] = Outbox(
+            "sensemble recorder", WAITING, self._write, broke=self._fail, over=self._end
+        )
+        self.put = self._outbox.put
+
+    def finish(self, *, complete: bool) -> RecordError | None:
+        """Write what there is and close the file; `complete` marks the run as one that ended well.
+
+        Returns:
+            What could not be written to the end, as an error to raise; None if all was.
+        """
+        self._complete = complete
+        self._outbox.finish()
+        self._outbox.join()
+        reason = self._given_up or self._reason
+        if reason:
+            return RecordError(f"{reason}; it lacks {self._lost} predictions and events")
+        return None
+
+    def _write(self, batch: list[Prediction | Event], dropped: int) -> None:
+        self._lost += dropped
+        delay = RETRY[0]
+        while not self._wrote(batch):
+            if self._outbox.pause(delay):
+                self._lost += len(batch)
+                self._given_up = self._reason
+                return
+            delay = min(2 * delay, RETRY[1])
+        if self._reason:
+            self._reason = ""
+            self._tell(RecordEvent(time.monotonic(), "", self._lost))
+
+    def _wrote(self, batch: list[Prediction | Event]) -> bool:
+        try:
+            self._records.add_news(self._run, batch, self._labels)
+        except RecordError as error:
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if not self._reason:
+            self._tell(RecordEvent(time.monotonic(), str(error), self._lost))
+        self._reason = str(error)
+
+    def _end(self) -> None:
+        try:
+            if self._complete and not (self._given_up or self._reason):
+                self._records.end(self._run)
+        except RecordError as error:
+            self._reason = str(error)
+        finally:
+            self._records.close()

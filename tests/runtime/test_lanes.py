@@ -1,0 +1,112 @@
+"""Encoders that are slow or fail, and what becomes of the others: real threads and real encoders."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from sensemble_runtime import lanes
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.errors import EncoderError
+from sensemble_runtime.events import EncoderEvent
+from sensemble_runtime.scheduler import Policy
+
+from .puppets import Log, Puppet, Session, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, busy, real = threading.Event(), threading.Event(), bundle.encode
+
+    def slow(modality: str, window: np.ndarray) -> np.ndarray:
+        if modality == "video":
+            busy.set()
+            assert go.wait(20)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", slow)
+    camera, captions = Puppet("video"), Puppet("text")
+    with Session(bundle) as running:
+        running.attach(camera)
+        running.attach(captions)
+        camera.see()
+        assert busy.wait(20)
+        predictions = iter(running)
+        for _ in range(5):
+            captions.say()
+            prediction = next(predictions)
+            assert (prediction.live, prediction.dropped["text"]) == (("text",), 0)
+        go.set()
+        assert next(predictions).live == ("text", "video")
+
+
+def test_what_is_encoded_beside_each_other_and_ends_together_is_one_prediction(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bundle.encode
+
+    def uneven(modality: str, window: np.ndarray) -> np.ndarray:
+        time.sleep(0.1 if modality == "video" else 0.0)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", uneven)
+    microphone, camera = Puppet("audio"), Puppet("video")
+    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
+        running.attach(microphone)
+        running.attach(camera)
+        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
+        microphone.hear()
+        camera.see()
+        assert set(next(iter(running)).latencies) == {"audio", "video"}
+
+
+def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "RETRY", (0.01, 0.02))
+    real, failing = bundle.encode, threading.Event()
+
+    def broken(modality: str, window: np.ndarray) -> np.ndarray:
+        if modality == "audio" and failing.is_set():
+            raise EncoderError("the delegate\nfailed")
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", broken)
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        running.attach(microphone)
+        running.attach(captions)
+        predictions = iter(running)
+        microphone.hear()
+        assert next(predictions).live == ("audio",)
+        failing.set()
+        for _ in range(3):
+            tries = len(running._lanes._delays)
+            microphone.hear()
+            wait_for(lambda before=tries: len(running._lanes._delays) or before)
+            wait_for(lambda: not running._lanes.pending("audio"))
+            assert "audio" not in running.live
+            captions.say()
+            assert next(predictions).live == ("text",)
+        failing.clear()
+        microphone.hear()
+        assert next(predictions).live == ("audio", "text")
+    (event,) = [e for e in log.events if isinstance(e, EncoderEvent)]
+    assert (event.modality, event.reason) == ("audio", "EncoderError: the delegate failed")
+    assert log.of("audio") == ["attached"], "its sensor is well"
+
+
+def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
+    microphone, mute = Puppet("audio"), Puppet("video")
+    with Session(bundle, policy=Policy(align=0.2), on_event=log) as running:
+        running.attach(mute)
+        running.attach(microphone)
+        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
+        assert running._suite.starting == {"audio", "video"}
+        predictions = iter(running)
+        microphone.hear()
+        next(predictions)
+        assert running._suite.starting == set(), "it was waited for in vain"
+        mute.see()
+        wait_for(lambda: running._suite.modalities == {"audio", "video"} and "video" in running.live)
