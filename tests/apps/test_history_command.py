@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.records import Records
 
@@ -24,18 +25,24 @@ def test_a_session_is_told_by_live_set_and_sensor(
         began = time.monotonic()
         said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
         predictions = [Prediction(began + at, live, {}, one, one, {}, {}) for at, live in said]
-        records.add_predictions(run, predictions, bundle.manifest.labels)
+        lives = [LiveSetEvent(began + at, live) for at, live in said]
+        lost = SensorEvent(
+            began + 3, "microphone desk", "audio", "lost", "microphone desk: gives no more sound"
+        )
+        records.add_news(run, [*predictions, *lives, lost], bundle.manifest.labels)
     (told,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
     assert (told["kind"], told["ended"]) == ("session", None)
     assert told["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
     assert (told["seconds"], told["gap"]) == pytest.approx((8, 4), abs=0.2)
     audio, video = told["modalities"]["audio"], told["modalities"]["video"]
     assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.2)
+    assert [event["kind"] for event in told["events"]] == ["lost"]
     assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.2)
     result = sensemble("history", record)
     assert result.returncode == 0
     assert "session 1" in result.stdout
     assert "without an end" in result.stdout
+    assert "    3.00 s  ---- microphone desk lost: gives no more sound" in result.stdout.splitlines()
     assert ["microphone", "3.0", "5.0", "4.0"] in [line.split() for line in result.stdout.splitlines()]
 
 
@@ -47,6 +54,8 @@ def test_a_real_run_and_an_audit_are_read_back(
     assert ran.returncode == 0, ran.stderr
     (run,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
     assert run["predictions"] == {"text": 1}
+    assert [event["kind"] for event in run["events"]] == ["attached", "ended"]
+    assert run["modalities"]["text"]["live"] < run["seconds"]
     assert run["ended"] == pytest.approx(run["began"] + run["seconds"])
     (audit,) = json.loads(sensemble("history", demo.folder / "audit.sqlite", "--json").stdout)["runs"]
     assert (audit["kind"], audit["predictions"], len(audit["scores"])) == ("audit", {}, 7)

@@ -11,8 +11,16 @@ from threading import Condition, Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, HopEvent, LiveSetEvent, SensorEvent
+from sensemble_runtime.errors import EncoderError, SessionError
+from sensemble_runtime.events import (
+    EncoderEvent,
+    Event,
+    HopEvent,
+    LiveSetEvent,
+    RecordEvent,
+    SensorEvent,
+    told,
+)
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
@@ -93,7 +101,7 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, told = stack.enter_context(
+        session, items = stack.enter_context(
             _running(bundle, policy, record, health, lasting=make is not None)
         )
         named = {sensor.modality: session.attach(sensor) for sensor in sensors}
@@ -101,7 +109,7 @@ def devices(
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
-        for news in told:
+        for news in items:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
                 continue
@@ -140,12 +148,12 @@ def replay(
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, told = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
         stack.enter_context(player)
-        for news in told:
+        for news in items:
             played = (monotonic() - began) / length
             if played < 1:  # after that, the session may be closed
                 _plug(session, player, plugged, phase_at(phases, played))
@@ -173,12 +181,13 @@ def _told(event: Event, began: float) -> Change | LiveSet:
     return change(event, began)
 
 
-def change(event: SensorEvent | HopEvent, began: float) -> Change:
-    """Return what a session tells of a sensor as a viewer shows it, in seconds since `began`."""
+def change(event: SensorEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
+    """Return what a session tells as a viewer shows it, in seconds since `began`."""
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"
         return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
-    return stream.change(event.time - began, event.modality, event.name, event.kind, event.reason)
+    name, modality, kind, reason = told(event)
+    return stream.change(event.time - began, modality, name, kind, reason)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
@@ -191,12 +200,12 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
     """
     player = RecordingReplay(recorded, bundle.specs)
     with ExitStack() as stack:
-        session, told = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
         stack.enter_context(player)
-        for news in told:
+        for news in items:
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
@@ -233,7 +242,7 @@ def _running(
     try:
         yield session, _until_over(session, inbox)
     finally:
-        missed = session.missed + inbox.missed
+        missed = session.missed + session.untold + inbox.missed
         try:
             session.close()
         except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
@@ -249,15 +258,22 @@ def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
 
     Raises:
         InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
+        EncoderError: nothing was predicted, for the encoders failed.
         Exception: what broke the session.
     """
     last: dict[str, SensorEvent] = {}
+    said, failures = False, dict[str, str]()
     for news in _to_the_last(session, inbox):
         if isinstance(news, SensorEvent):
             last[news.name] = news
+        elif isinstance(news, EncoderEvent):
+            failures[news.modality] = news.reason
+        said = said or isinstance(news, Prediction)
         yield news
     if last and all(event.kind == "failed" for event in last.values()):
         raise InputError("; ".join(event.reason for event in last.values()))
+    if failures and not said:
+        raise EncoderError("; ".join(failures.values()))
 
 
 def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:

@@ -24,7 +24,7 @@ class Change:
 
     Attributes:
         time: seconds since the start.
-        modality: the sensor's.
+        modality: the sensor's; empty where it is of the session as a whole.
         event: what happened, in words.
         name: the sensor's; empty where it is of the modality as a whole.
     """

@@ -45,7 +45,8 @@ class TerminalView:
     def show(self, news: News) -> None:
         """Draw the picture anew with `news` in it."""
         if isinstance(news, Change):
-            self._states[news.modality][news.name] = news.event
+            if news.modality:
+                self._states[news.modality][news.name] = news.event
             self._changes.append(change_line(news))
         elif isinstance(news, LiveSet):
             self._live = news

@@ -1,21 +1,26 @@
 """`sensemble history`: what a record holds, session by session and audit by audit."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.history import Run, read_moments, read_runs
+from sensemble_runtime.history import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.scores import SubsetScore
 
 from sensemble_apps.arguments import History
 from sensemble_apps.names import SENSORS, percent
 from sensemble_apps.output import say_json
+from sensemble_apps.stream import change
+from sensemble_apps.views import change_line
+
+LiveSince = tuple[float, tuple[str, ...]]
+"""A live set, and since when it is that, in seconds since 1970."""
 
 
 @dataclass
@@ -44,10 +49,11 @@ class Summary:
         ended: seconds since 1970; None if it was interrupted or still runs.
         bundle: the SHA-256 of the bundle's manifest.
         dataset: what was audited.
-        seconds: how long it lasted; without an end, to its last prediction.
+        seconds: how long it lasted; without an end, to the last that is recorded.
         predictions: how many, by live set.
         gap: the longest time without a prediction, in seconds.
-        modalities: of each that was ever live. What a prediction says is taken to hold until the next one.
+        modalities: of each that was ever live.
+        events: what became of its sensors, and of the session.
         scores: of an audit, by subset.
     """
 
@@ -61,6 +67,7 @@ class Summary:
     predictions: dict[str, int]
     gap: float
     modalities: dict[str, Presence]
+    events: list[RecordedEvent]
     scores: dict[str, SubsetScore]
 
 
@@ -80,36 +87,19 @@ def main(arguments: History) -> None:
 
 
 def summarize(run: Run, record: Path) -> Summary:
-    """Read what a run of a record came to, in one pass and little memory.
+    """Read what a run of a record came to; of its predictions, none is kept.
 
     Raises:
         RecordError: the record cannot be read.
     """
     counts: Counter[str] = Counter()
-    modalities: dict[str, Presence] = {}
-    absent: dict[str, float] = {}  # since when, of those that are away
-    last, live, gap = run.began, tuple[str, ...](), 0.0
-    end: Iterable[tuple[float, tuple[str, ...]]] = [(run.ended, ())] if run.ended is not None else []
-    for at, now in chain(read_moments(record, run.id), end):
-        passed = max(0.0, at - last)  # somebody may have set the clock back
-        gap = max(gap, passed)
-        for modality in now:
-            if modality not in modalities:
-                modalities[modality] = Presence(away=max(0.0, last - run.began))
-                absent[modality] = run.began
-        for modality, presence in modalities.items():
-            if modality in live:
-                presence.live += passed
-            else:
-                presence.away += passed
-                presence.longest = max(presence.longest, at - absent[modality])
-            if modality not in now:
-                absent.setdefault(modality, at)
-            else:
-                absent.pop(modality, None)
-        if now:
-            counts[subsets.name(now)] += 1
-        last, live = at, now
+    last, gap = run.began, 0.0
+    for at, live in read_moments(record, run.id):
+        counts[subsets.name(live)] += 1
+        last, gap = at, max(gap, at - last)
+    events = read_events(record, run.id)
+    end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
+    live_sets = [(e.at, tuple(e.reason.split("+")) if e.reason else ()) for e in events if e.kind == "live"]
     return Summary(
         run.id,
         run.kind,
@@ -117,12 +107,30 @@ def summarize(run: Run, record: Path) -> Summary:
         run.ended,
         run.bundle,
         run.dataset,
-        last - run.began,
+        end - run.began,
         dict(sorted(counts.items())),
-        gap,
-        dict(sorted(modalities.items())),
+        max(gap, end - last),
+        _presences(run.began, live_sets, end),
+        [event for event in events if event.kind != "live"],
         run.scores,
     )
+
+
+def _presences(began: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
+    """Return of each modality that is ever live how long it was so from `began` to `end`."""
+    found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
+    gone = dict.fromkeys(found, began)  # since when a modality is away
+    starts: list[LiveSince] = [(began, ()), *live_sets]
+    for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
+        passed = max(0.0, stop - start)  # somebody may have set the clock back
+        for modality, presence in found.items():
+            if modality in live:
+                presence.live += passed
+                gone[modality] = stop
+            else:
+                presence.away += passed
+                presence.longest = max(presence.longest, stop - gone[modality])
+    return found
 
 
 def _show(run: Summary, console: Console) -> None:
@@ -135,8 +143,11 @@ def _show(run: Summary, console: Console) -> None:
         console.print(_table(("live", "score, %", "examples"), _scores(run)))
     else:
         console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in run.predictions.items())))
-        console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _presences(run)))
+        console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
         console.print(f"longest without a prediction: {run.gap:.1f} s", highlight=False)
+        for e in run.events:
+            line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
+            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
     console.print()
 
 
@@ -144,7 +155,7 @@ def _scores(run: Summary) -> Iterable[tuple[str, ...]]:
     return ((name, percent(score.accuracy), str(score.n)) for name, score in run.scores.items())
 
 
-def _presences(run: Summary) -> Iterable[tuple[str, ...]]:
+def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
     return (
         (SENSORS[modality], *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
         for modality, p in run.modalities.items()
