@@ -42,8 +42,8 @@ def main(arguments: Run) -> None:
         # Closing the generator closes its session, also when the limit ends it early.
         with closing(play(arguments, bundle)) as news, _view(arguments, bundle) as view:
             for item in _limited(news, arguments.limit):
+                tally.add(item)  # first, so that what was shown is counted whenever it is stopped
                 view.show(item)
-                tally.add(item)
                 if other is not None:
                     without.add(next(other))
     finally:  # Ctrl-C is how a run on devices ends
