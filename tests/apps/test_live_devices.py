@@ -1,20 +1,32 @@
 """A run on sensors that were named: they come back at once, and it ends when the last of them has."""
 
+import hashlib
+import json
 import os
+import shutil
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sensemble_apps import live
-from sensemble_apps.arguments import Run
+from sensemble_apps.errors import InputError
 from sensemble_apps.plugs import returning
+from sensemble_apps.schedule import steady
 from sensemble_apps.stream import Change, Said
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.captions import Captions
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.watcher import Watcher
+
+from .conftest import Refusal
 
 
 def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
@@ -29,7 +41,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         pipe.write_text("one person\n")  # opens when somebody reads
 
     bundle = Bundle.open(bundle_folder)
-    finders = returning(Run(bundle=bundle_folder, captions=str(pipe)))
+    finders = returning(None, str(pipe))
     news = live.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
@@ -44,7 +56,76 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
 
 def test_a_look_disturbs_nobody() -> None:
-    given = Run(bundle=Path(), camera="0", captions="tcp://localhost:9")
-    assert returning(given) == []
-    assert returning(Run(bundle=Path(), captions="-")) == []
-    assert len(returning(Run(bundle=Path(), camera="http://cam/", captions="said.txt"))) == 2
+    assert returning("0", "tcp://localhost:9") == []
+    assert returning(None, "-") == []
+    assert len(returning("http://cam/", "said.txt")) == 2
+
+
+def _without_programs(bundle_folder: Path, out: Path) -> Path:
+    """A bundle that opens, of which no encoder is a program."""
+    shutil.copytree(bundle_folder, out)
+    text = (out / "manifest.json").read_text()
+    for modality in json.loads(text)["modalities"].values():
+        for artifact in modality["artifacts"].values():
+            (file,) = artifact["files"]
+            program = (out / file["path"]).read_bytes()
+            (out / file["path"]).write_bytes(bytes(len(program)))
+            text = text.replace(file["sha256"], hashlib.sha256(bytes(len(program))).hexdigest())
+    (out / "manifest.json").write_text(text)
+    return out
+
+
+def test_a_run_whose_every_sensor_failed_has_failed(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    broken = _without_programs(bundle_folder, tmp_path / "bundle")
+    (tmp_path / "said.txt").write_text("one person\n")
+    assert "BundleIncompatibleError" in refusal("run", broken, "--captions", tmp_path / "said.txt")
+    bundle = Bundle.open(broken)
+    examples = read_dataset(dataset_folder).split("eval")
+    with pytest.raises(InputError, match=r"BundleIncompatibleError.*; .*BundleIncompatibleError"):
+        list(live.replay(bundle, examples[:1], steady(bundle.modalities), Policy(), None))
+
+
+def test_the_last_event_is_shown_however_long_it_takes(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(live.Inbox):
+        def put(self, news: Prediction | Event | Exception | None) -> None:
+            if isinstance(news, SensorEvent):
+                time.sleep(0.3)
+            super().put(news)
+
+    monkeypatch.setattr(live, "Inbox", Slow)
+    (tmp_path / "said.txt").write_text("one person\n")
+    *_, last = live.devices(Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Policy(), None)
+    assert isinstance(last, Change)
+    assert "ended" in last.event
+
+
+def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reading, "CLOSE", 0.2)
+    over = threading.Event()
+
+    class Stuck:
+        modality, name = "text", "captions"
+        said = False
+
+        def open(self, spec: InputSpec) -> None: ...
+
+        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002 - which is what is wrong with it
+            if self.said:
+                over.wait()
+            self.said = True
+            return Sample("text", "one person", time.monotonic())
+
+        def close(self) -> None: ...
+
+    news = live.devices(Bundle.open(bundle_folder), [Stuck()], Policy(), None)
+    assert next(item for item in news if isinstance(item, Said)).prediction.live == ("text",)
+    news.close()
+    over.set()
+    assert "captions: did not stop" in capsys.readouterr().err
+    assert "sensemble pump" not in {thread.name for thread in threading.enumerate()}

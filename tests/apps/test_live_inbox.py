@@ -1,8 +1,13 @@
 """The queue between a session and its viewer."""
 
+from typing import Any
+
 import pytest
+from sensemble_apps import live
 from sensemble_apps.live import Inbox
-from sensemble_runtime.events import LiveSetEvent
+from sensemble_apps.views import change_line
+from sensemble_runtime.errors import EncoderError
+from sensemble_runtime.events import EncoderEvent, LiveSetEvent, RecordEvent
 
 
 def test_a_slow_viewer_sees_the_newest_and_how_much_it_missed() -> None:
@@ -15,3 +20,26 @@ def test_a_slow_viewer_sees_the_newest_and_how_much_it_missed() -> None:
     inbox.put(OSError("the disk"))
     with pytest.raises(OSError, match="the disk"):
         list(inbox)
+
+
+def test_a_run_without_a_prediction_for_its_encoder_failed_has_failed() -> None:
+    class Over:
+        def close(self) -> None: ...
+
+    session: Any = Over()
+    inbox = Inbox()
+    for news in (EncoderEvent(1.0, "audio", "out of memory"), None):
+        inbox.put(news)
+    with pytest.raises(EncoderError, match="out of memory"):
+        list(live._until_over(session, inbox))
+
+
+def test_what_concerns_no_sensor_is_a_line_too() -> None:
+    lines = [
+        change_line(live.change(event, 1.0))
+        for event in (EncoderEvent(2.0, "audio", "out of memory"), RecordEvent(3.0, "the disk is full", 1))
+    ]
+    assert lines == [
+        "    1.00 s  ---- microphone encoder failed: out of memory",
+        "    2.00 s  ---- session record failed: the disk is full",
+    ]

@@ -1,19 +1,26 @@
 """`sensemble record`, and what can be done with what it leaves."""
 
 import json
+import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
+import pytest
+from sensemble_apps.arguments import Record
 from sensemble_apps.commands import record
+from sensemble_runtime import reading
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.health import Thresholds
 from sensemble_sensors.recorded import Recorded
 from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Watcher
 
 from .conftest import COMMAND, Refusal, Sensemble
 
@@ -25,7 +32,7 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
     assert recorded.returncode == 0, recorded.stderr
     assert recorded.stdout.endswith(f"segments of 1 s in {out}\n")
-    assert "camera ended: eval-one-0.mkv: all is played" in recorded.stderr
+    assert "camera eval-one-0.mkv video ended: eval-one-0.mkv: all is played" in recorded.stderr
 
     replay = ("run", bundle_folder, "--replay", out, "--json")
     first, second = (sensemble(*replay, "--fast") for _ in range(2))
@@ -36,7 +43,7 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     assert fast[-1]["live"] == ["audio", "video"]
     real = sensemble(*replay)
     assert real.returncode == 0, real.stderr
-    said = [json.loads(line) for line in real.stdout.splitlines()]
+    said = map(json.loads, real.stdout.splitlines())
     last = [s["probabilities"] for s in said if s["live"] == ["audio", "video"]][-1]
     assert last == fast[-1]["probabilities"], "in real time it hears and sees the same bits"
 
@@ -52,7 +59,8 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
 
 
-def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals) -> None:
     command = [COMMAND, "record", tmp_path / "out", "--captions", "-", "--label", "talk", "--split", "train"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -61,14 +69,14 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdin.write("one person\n")
         process.stdin.flush()
-        assert "captions plugged in" in process.stderr.readline()
+        assert "captions - plugged in" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
         end = time.monotonic() + 60
         while not (index.exists() and index.read_text()):
             assert process.poll() is None
             assert time.monotonic() < end, "no segment came"
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert output == f"1 segments of 1 s in {tmp_path / 'out'}\n"
@@ -107,3 +115,55 @@ def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -
     assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
     assert "another folder" in refusal("record", Path(__file__).parent, "--captions", "-")
     assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)
+
+
+def test_where_nothing_is_recorded_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
+    def refused(out: Path) -> str:
+        result = sensemble("record", out, "--captions", tmp_path / "none.txt")
+        assert (result.returncode, result.stdout) == (2, "")
+        return result.stderr.splitlines()[-1]
+
+    new, empty, begun = (tmp_path / name for name in ("new", "empty", "begun"))
+    assert "none.txt" in refused(new)
+    assert not new.exists()
+    empty.mkdir()
+    assert "none.txt" in refused(empty)
+    assert list(empty.iterdir()) == []
+    with Recording(begun, 16000) as recording:
+        recording.put(Sample("text", "one person", time.monotonic()))
+    assert "none.txt" in refused(begun)
+    assert len(read_dataset(begun).examples) == 1
+
+
+def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensemble, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = sensemble("record", out, "--captions", "-")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"sensemble: {out}: nothing was recorded")
+    assert not out.exists()
+
+
+def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reading, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
+    pipe, out = tmp_path / "captions", tmp_path / "out"
+
+    def come_and_go() -> None:
+        for text in ("one person", "two persons"):
+            os.mkfifo(pipe)
+            with pipe.open("w") as writer:  # when somebody reads
+                writer.write(f"{text}\n")
+                writer.flush()
+                pipe.unlink()
+                time.sleep(1)
+
+    person = Thread(target=come_and_go)
+    person.start()
+    while not pipe.exists():
+        time.sleep(0.01)
+    record.main(Record(out=out, captions=str(pipe), seconds=6, segment=0.5))
+    person.join()
+    assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
+    assert "the pipe was removed" in capsys.readouterr().err

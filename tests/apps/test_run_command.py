@@ -35,6 +35,11 @@ KEYS = {
 }
 
 
+def predictions(output: str) -> list[dict[str, Any]]:
+    """What JSON says, without the lines that say that nothing is live."""
+    return [said for said in map(json.loads, output.splitlines()) if said["live"]]
+
+
 def test_fast_replay_prints_one_json_object_an_example(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
@@ -88,12 +93,12 @@ def test_a_media_file_is_heard_and_seen(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
     result = sensemble("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json")
-    said = [json.loads(line) for line in result.stdout.splitlines()]
+    said = predictions(result.stdout)
     assert result.returncode == 0
     assert said
     assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
-    assert "microphone plugged in" in result.stderr
-    assert "camera plugged in" in result.stderr
+    assert "microphone eval-one-0.mkv audio plugged in" in result.stderr
+    assert "camera eval-one-0.mkv video plugged in" in result.stderr
     assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
     assert re.search(
         r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
@@ -171,7 +176,7 @@ def test_a_microphone_that_is_plugged_in_is_attached(
     player.terminate()
     player.wait(30)
     assert process.returncode == 130
-    assert "microphone plugged in" in errors
+    assert "microphone desk plugged in" in errors
 
 
 def test_real_time_replay_says_what_the_fast_one_says(
@@ -180,7 +185,7 @@ def test_real_time_replay_says_what_the_fast_one_says(
     replay = ("run", bundle_folder, "--replay", dataset_folder, "--json")
     fast = [json.loads(line) for line in sensemble(*replay, "--fast").stdout.splitlines()]
     result = sensemble(*replay, "--record", tmp_path / "record.sqlite")
-    real = {s["example"]: s for s in map(json.loads, result.stdout.splitlines()) if len(s["live"]) == 3}
+    real = {s["example"]: s for s in predictions(result.stdout) if len(s["live"]) == 3}
     # Another load of the machine may split an example's windows over predictions; its last one has them all.
     for expected in fast[1:]:
         if (s := real.get(expected["example"])) and set(s["latencies"]) == set(s["live"]):
@@ -227,10 +232,14 @@ def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> No
     assert result.stderr.splitlines()[-1].startswith("sensemble: ")
 
 
-def test_interrupt_is_one_line_and_130(bundle_folder: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
+    bundle_folder: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     ours, theirs = os.pipe()  # a caption source that never says anything more
+    record = tmp_path / "record.sqlite"
     with subprocess.Popen(
-        [COMMAND, "run", bundle_folder, "--captions", "-", "--json"],
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--json", "--record", record],
         stdin=ours,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -239,13 +248,15 @@ def test_interrupt_is_one_line_and_130(bundle_folder: Path) -> None:
         os.write(theirs, b"one person\n")
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["live"] == ["text"]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == 130
+    assert process.returncode == 128 + sent
     assert errors.splitlines()[-1] == "sensemble: interrupted"
+    assert "1 windows encoded" in errors
     assert "Traceback" not in errors
+    assert read_runs(record)[0].ended is not None
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:
@@ -266,7 +277,7 @@ def test_the_edge_commands_never_import_torch(bundle_folder: Path, dataset_folde
         "import sys; from sensemble_apps.cli import main\n"
         "bundle, data = sys.argv[1:]\n"
         "for command in (['run', bundle, '--replay', data, '--fast', '--limit', '1'], ['doctor'],\n"
-        "                ['audit', bundle, '--data', data], ['report', data]):\n"
+        "                ['audit', bundle, '--data', data], ['history', data], ['report', data]):\n"
         "    main(command)\n"
         "    assert 'torch' not in sys.modules, command\n"
         "from sensemble_apps import report\n"

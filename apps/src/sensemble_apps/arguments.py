@@ -201,6 +201,16 @@ class Audit(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class History(Common):
+    """Say what a record holds: from which sensors each session predicted, and how long which were away."""
+
+    record: Positional[File]
+    """The SQLite file that `run --record` or `audit --record` wrote; it may still be written."""
+    json: bool = False
+    """Print it as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report(Common):
     """Make the page of a run, of a matrix, or of an experiment's several pretrainings."""
 
@@ -220,3 +230,7 @@ class Doctor(Common):
 
     watch: bool = False
     """Tell which cameras and microphones come and go, until Ctrl-C."""
+    camera: OptionalText = None
+    """The URL of a camera to watch, too."""
+    captions: OptionalText = None
+    """A caption file, pipe or local socket to watch, too."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, Any] = {
     "record": arguments.Record,
     "run": arguments.Run,
     "audit": arguments.Audit,
+    "history": arguments.History,
     "report": arguments.Report,
     "doctor": arguments.Doctor,
 }
@@ -44,17 +46,22 @@ _DESCRIPTIONS = {"data": "Build the digits, prepare a published dataset, or look
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 (own failure), 2 (the user's input), 130 (Ctrl-C)."""
+    """Run one command and return its exit status.
+
+    It is 0, 1 (own failure), 2 (the user's input), or 128 and the number of the signal that stopped it: 130
+    for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    """
     given = sys.argv[1:] if argv is None else argv
     try:
+        _stop_as_by_ctrl_c()
         command = _parse(given)
         name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
         # Only the chosen command is imported: most of them must neither wait for torch nor hold it.
         import_module(f"sensemble_apps.commands.{name}").main(command)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("sensemble: interrupted\n")
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has enough; without this, Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,6 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"sensemble: {_line(error)}\n")
         return 2 if isinstance(error, _KNOWN) and not isinstance(error, _OWN_FAILURES) else 1
     return 0
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """Let SIGTERM and SIGHUP close sessions, records and recordings, as Ctrl-C does; `nohup` still holds."""
+
+    def stop(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has only one of them
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
 
 
 def _parse(argv: Sequence[str]) -> Common:

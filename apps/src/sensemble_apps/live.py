@@ -3,14 +3,24 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.events import Event, HopEvent, SensorEvent
+from sensemble_runtime.errors import EncoderError, SessionError
+from sensemble_runtime.events import (
+    EncoderEvent,
+    Event,
+    HopEvent,
+    LiveSetEvent,
+    RecordEvent,
+    SensorEvent,
+    told,
+)
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
@@ -25,10 +35,10 @@ from sensemble_sensors.replay import Replay, span
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
+from sensemble_apps import stream
+from sensemble_apps.errors import InputError
 from sensemble_apps.schedule import Phase, phase_at
-from sensemble_apps.stream import Change, Said, Stream
-
-_WORDS = {"attached": "plugged in", "detached": "unplugged"}
+from sensemble_apps.stream import Change, LiveSet, Said, Stream
 
 NEWS = 256  # predictions and events kept for a viewer that is slow
 
@@ -83,14 +93,15 @@ def devices(
     other modalities is attached, too, as the sensor that `make` makes of it; then nothing ends the run.
 
     Raises:
-        SensorUnavailableError: not one of them can be opened at first, and no other will be found; says why.
+        SensorUnavailableError: not one of them can be used at first, and no other will be found; says why.
+        InputError: every one of them ended by failure.
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
     """
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(
+        session, items = stack.enter_context(
             _running(bundle, policy, record, health, lasting=make is not None)
         )
         named = {sensor.modality: session.attach(sensor) for sensor in sensors}
@@ -98,18 +109,17 @@ def devices(
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
-        for news in inbox:
+        for news in items:
             if isinstance(news, Prediction):
                 yield Said(news.time - began, news, None)
-            elif isinstance(news, SensorEvent):
+                continue
+            if isinstance(news, SensorEvent):
                 if news.name in names:
                     first.setdefault(news.name, news)
-                unavailable = all(event.kind == "unavailable" for event in first.values())
-                if make is None and first.keys() == names and unavailable:
+                unusable = all(event.kind in ("unavailable", "failed") for event in first.values())
+                if make is None and first.keys() == names and unusable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
-                yield change(news, began)
-            elif isinstance(news, HopEvent):
-                yield change(news, began)
+            yield _told(news, began)
 
 
 def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
@@ -132,23 +142,28 @@ def replay(
 
     Raises:
         BadDataError: a media file cannot be decoded.
+        InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """
     length = span(bundle.specs) * len(examples)
     began = monotonic()
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
         stack.enter_context(player)
-        for news in inbox:
-            _plug(session, player, plugged, phase_at(phases, (monotonic() - began) / length))
+        for news in items:
+            played = (monotonic() - began) / length
+            if played < 1:  # after that, the session may be closed
+                _plug(session, player, plugged, phase_at(phases, played))
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent | HopEvent):
-                yield change(news, began)
+            else:
+                shown = _told(news, began)
+                # As a fast replay tells it: there is one sensor a modality.
+                yield replace(shown, name="") if isinstance(shown, Change) else shown
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
@@ -160,13 +175,19 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
             plugged[modality] = session.attach(player.sensor(modality))
 
 
-def change(event: SensorEvent | HopEvent, began: float) -> Change:
-    """Return what a session tells of a sensor as a viewer shows it, in seconds since `began`."""
+def _told(event: Event, began: float) -> Change | LiveSet:
+    if isinstance(event, LiveSetEvent):
+        return LiveSet(event.time - began, event.live)
+    return change(event, began)
+
+
+def change(event: SensorEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
+    """Return what a session tells as a viewer shows it, in seconds since `began`."""
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"
         return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
-    told = _WORDS.get(event.kind, event.kind)
-    return Change(event.time - began, event.modality, f"{told}: {event.reason}" if event.reason else told)
+    name, modality, kind, reason = told(event)
+    return stream.change(event.time - began, modality, name, kind, reason)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
@@ -174,21 +195,22 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
 
     Raises:
         BadDataError: it cannot be read, or is of another form than the bundle takes.
+        InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """
     player = RecordingReplay(recorded, bundle.specs)
     with ExitStack() as stack:
-        session, inbox = stack.enter_context(_running(bundle, policy, record, health=None))
+        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
         stack.enter_context(player)
-        for news in inbox:
+        for news in items:
             if isinstance(news, Prediction):
                 heard = news.time - min(news.ages.values())
                 yield Said(news.time - began, news, player.example_at(heard))
-            elif isinstance(news, SensorEvent | HopEvent):
-                yield change(news, began)
+            else:
+                yield _told(news, began)
 
 
 @contextmanager
@@ -199,11 +221,11 @@ def _running(
     health: Thresholds | None,
     *,
     lasting: bool = False,
-) -> Iterator[tuple[Session, Inbox]]:
-    """Open a session and an inbox of its predictions and events; an exception or None is the last item."""
+) -> Iterator[tuple[Session, Iterator[Prediction | Event]]]:
+    """Open a session and give it with all that it tells; see `_until_over`. At last it is closed."""
     inbox = Inbox()
 
-    def pump(session: Session) -> None:
+    def pump() -> None:
         last = None
         try:
             for prediction in session:
@@ -212,16 +234,52 @@ def _running(
             last = error
         inbox.put(last)
 
-    with Session(
+    session = Session(
         bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
-    ) as session:
-        thread = Thread(target=pump, args=(session,), name="sensemble pump")
-        thread.start()
+    )
+    thread = Thread(target=pump, name="sensemble pump")
+    thread.start()
+    try:
+        yield session, _until_over(session, inbox)
+    finally:
+        missed = session.missed + session.untold + inbox.missed
         try:
-            yield session, inbox
-        finally:
-            missed = session.missed + inbox.missed
             session.close()
+        except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
+            sys.stderr.write(f"sensemble: {error}\n")
+        finally:
             thread.join()
             if missed:
                 sys.stderr.write(f"sensemble: {missed} predictions and events came too fast to be shown\n")
+
+
+def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
+    """Yield what the inbox gets of the session, to the last of it.
+
+    Raises:
+        InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
+        EncoderError: nothing was predicted, for the encoders failed.
+        Exception: what broke the session.
+    """
+    last: dict[str, SensorEvent] = {}
+    said, failures = False, dict[str, str]()
+    for news in _to_the_last(session, inbox):
+        if isinstance(news, SensorEvent):
+            last[news.name] = news
+        elif isinstance(news, EncoderEvent):
+            failures[news.modality] = news.reason
+        said = said or isinstance(news, Prediction)
+        yield news
+    if last and all(event.kind == "failed" for event in last.values()):
+        raise InputError("; ".join(event.reason for event in last.values()))
+    if failures and not said:
+        raise EncoderError("; ".join(failures.values()))
+
+
+def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
+    yield from inbox
+    # Events come by a thread of their own. Closing waits for it, so that they are all in the inbox then.
+    with suppress(SessionError):  # a sensor that does not stop; `_running` tells it
+        session.close()
+    inbox.put(None)
+    yield from inbox

@@ -19,6 +19,15 @@ _PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
+def sensor_title(modality: str, name: str = "") -> str:
+    """Return what a sensor is called: its name, if need be with what it is before it: `microphone desk`.
+
+    What is of no modality is of the session.
+    """
+    what = SENSORS[modality] if modality else "session"
+    return name if name.startswith(what) else f"{what} {name}".rstrip()
+
+
 def words(subset: Iterable[str]) -> str:
     """Write a set for a sentence: `audio, text and video`."""
     *rest, last = subset

@@ -10,8 +10,6 @@ from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.watcher import Finder, caption_source, network_camera
 
-from sensemble_apps.arguments import Sources
-
 _KINDS: dict[str, type[Camera | Microphone]] = {"audio": Microphone, "video": Camera}
 
 
@@ -21,17 +19,17 @@ def finders(modalities: Collection[str]) -> list[Finder]:
     return [find for modality, find in known.items() if modality in modalities]
 
 
-def returning(given: Sources) -> list[Finder]:
+def returning(camera: str | None, captions: str | None) -> list[Finder]:
     """Return where what was named is looked for, to be tried at once when it is back.
 
     A camera at an address, and a caption file, pipe or local socket; the others are tried again and again. So
     are captions at an address, for whoever serves them takes a look for a listener.
     """
     found: list[Finder] = []
-    if given.camera is not None and "://" in given.camera:
-        found.append(network_camera(given.camera))
-    if given.captions is not None and given.captions != "-" and "://" not in given.captions:
-        found.append(caption_source(given.captions))
+    if camera is not None and "://" in camera:
+        found.append(network_camera(camera))
+    if captions is not None and captions != "-" and "://" not in captions:
+        found.append(caption_source(captions))
     return found
 
 

@@ -15,14 +15,32 @@ from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.schedule import Phase, phase_at
 
+_WORDS = {"attached": "plugged in", "detached": "unplugged"}
+
 
 @dataclass(frozen=True)
 class Change:
-    """A sensor came or went: when, in seconds since the start, which modality, and what happened to it."""
+    """What happened to a sensor.
+
+    Attributes:
+        time: seconds since the start.
+        modality: the sensor's; empty where it is of the session as a whole.
+        event: what happened, in words.
+        name: the sensor's; empty where it is of the modality as a whole.
+    """
 
     time: float
     modality: str
     event: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class LiveSet:
+    """The live set became `live`, sorted, `time` seconds after the start; also when no prediction says so."""
+
+    time: float
+    live: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +52,15 @@ class Said:
     example: Example | None
 
 
-Stream = Generator[Change | Said, None, None]
+News = Change | LiveSet | Said
+Stream = Generator[News, None, None]
+
+
+def change(time: float, modality: str, name: str, kind: str, reason: str) -> Change:
+    """Return an event of a sensor as a `Change`; its reason need not begin with the name."""
+    told = _WORDS.get(kind, kind)
+    reason = reason.removeprefix(f"{name}: ")
+    return Change(time, modality, f"{told}: {reason}" if reason else told, name)
 
 
 def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
@@ -81,8 +107,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, Plug):
             if item.modality in bundle.specs:
-                told = f"{item.kind}: {item.reason}" if item.reason else item.kind
-                yield Change(item.time, item.modality, told)
+                yield change(item.time, item.modality, item.name, item.kind, item.reason)
             if item.kind in AWAY:
                 composition.remove(item.modality)
             elif item.kind == "ended":

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 from sensemble_runtime.bundle import Bundle
 
-from sensemble_apps.names import SENSORS
-from sensemble_apps.stream import Change, Said
-from sensemble_apps.views import change_line
+from sensemble_apps.names import SENSORS, sensor_title
+from sensemble_apps.stream import Change, LiveSet, News, Said
+from sensemble_apps.views import change_line, nothing_line
 
 _TOP = 5
 _CHANGES = 5
@@ -26,9 +26,11 @@ class TerminalView:
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.manifest.labels
         self._modalities = bundle.modalities
-        self._states: dict[str, str] = {}
+        # By modality and name; what concerns a modality as a whole has no name.
+        self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
         self._changes: deque[str] = deque(maxlen=_CHANGES)
         self._said: Said | None = None
+        self._live = LiveSet(float("-inf"), ())
         self._screen = Live(auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -40,13 +42,21 @@ class TerminalView:
     ) -> None:
         self._screen.stop()
 
-    def show(self, news: Change | Said) -> None:
+    def show(self, news: News) -> None:
         """Draw the picture anew with `news` in it."""
         if isinstance(news, Change):
-            self._states[news.modality] = news.event
+            if news.modality:
+                self._states[news.modality][news.name] = news.event
             self._changes.append(change_line(news))
+        elif isinstance(news, LiveSet):
+            self._live = news
+            if not news.live:
+                self._changes.append(nothing_line(news))
         else:
             self._said = news
+            # Predictions and live sets come by two ways: the later one says what is live now.
+            if news.time > self._live.time:
+                self._live = LiveSet(news.time, news.prediction.live)
         self._screen.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
@@ -54,27 +64,43 @@ class TerminalView:
         return Group(self._sensors(), self._classes(), changes)
 
     def _sensors(self) -> Table:
-        said = self._said
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", "age", "encoded in", "dropped"):
-            table.add_column(title, style="default", header_style="dim")
+            words = title in ("sensor", "state")  # where the terminal is narrow, these give way
+            table.add_column(title, style="default", header_style="dim", no_wrap=not words)
         for m in self._modalities:
-            live = said is not None and m in said.prediction.live
-            table.add_row(
-                Text(f"{'●' if live else '○'} {SENSORS[m]}", style="green" if live else "dim"),
-                self._states.get(m, "absent"),
-                f"{said.prediction.ages[m]:.1f} s" if said and live else "",
-                f"{1e3 * said.prediction.latencies[m]:.1f} ms"
-                if said and m in said.prediction.latencies
-                else "",
-                str(said.prediction.dropped.get(m, 0)) if said else "",
-            )
+            live = m in self._live.live
+            mark, style = ("●", "green") if live else ("○", "dim")
+            if len(self._states[m]) <= 1:
+                ((name, state),) = self._states[m].items() or [("", "absent")]
+                table.add_row(
+                    _cell(f"{mark} {sensor_title(m, name)}", style), _cell(state), *self._numbers(m)
+                )
+                continue
+            # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
+            states = dict(self._states[m])
+            table.add_row(_cell(f"{mark} {SENSORS[m]}", style), _cell(states.pop("", "")), *self._numbers(m))
+            for name, state in states.items():
+                table.add_row(_cell(f"    {name}"), _cell(state))
         return table
+
+    def _numbers(self, modality: str) -> tuple[str, str, str]:
+        """Return how old what is live was at the last prediction, how long it took, and what was dropped."""
+        if self._said is None:
+            return "", "", ""
+        said = self._said.prediction
+        live = modality in self._live.live
+        return (
+            f"{said.ages[modality]:.1f} s" if live and modality in said.ages else "",
+            f"{1e3 * said.latencies[modality]:.1f} ms" if live and modality in said.latencies else "",
+            str(said.dropped.get(modality, 0)),
+        )
 
     def _classes(self) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)
-        if self._said is None:
-            table.add_row(Text("waiting for a first window", style="dim"))
+        if self._said is None or not self._live.live:
+            nothing = "waiting for a first window" if self._said is None else "nothing is live"
+            table.add_row(Text(nothing, style="dim"))
             return table
         probabilities, example = self._said.prediction.probabilities, self._said.example
         for index in np.argsort(-probabilities, kind="stable")[:_TOP]:
@@ -83,3 +109,7 @@ class TerminalView:
             style = "bold green" if example and label in example.labels else ""
             table.add_row(Text(label, style=style), ProgressBar(1.0, share, width=30), f"{share:4.0%}")
         return table
+
+
+def _cell(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")

@@ -7,16 +7,16 @@ from typing import Any, Protocol
 import numpy as np
 from sensemble_runtime import subsets
 
-from sensemble_apps.names import SENSORS
+from sensemble_apps.names import sensor_title
 from sensemble_apps.output import say, say_json
-from sensemble_apps.stream import Change, Said
+from sensemble_apps.stream import Change, LiveSet, News, Said
 
 
 class View(Protocol):
     """Shows what a stream tells."""
 
-    def show(self, news: Change | Said) -> None:
-        """Show a sensor's change or a prediction."""
+    def show(self, news: News) -> None:
+        """Show a sensor's change, a prediction or the live set."""
 
 
 def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
@@ -40,33 +40,45 @@ def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
 
 
 class JsonView:
-    """One JSON object a prediction on standard output; changes of sensors are remarks on standard error."""
+    """One JSON object a prediction, and one when nothing is live; changes of sensors go to standard error."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
-    def show(self, news: Change | Said) -> None:
+    def show(self, news: News) -> None:
         """Print `news`."""
         if isinstance(news, Change):
             sys.stderr.write(change_line(news) + "\n")
-        else:
+        elif isinstance(news, Said):
             say_json(as_json(news, self._labels))
+        elif not news.live:
+            say_json({"time": round(news.time, 6), "live": []})
 
 
 class LineView:
-    """One line a prediction or change on standard output."""
+    """One line a prediction or change on standard output, and one when nothing is live."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
-    def show(self, news: Change | Said) -> None:
+    def show(self, news: News) -> None:
         """Print `news`."""
-        say(change_line(news) if isinstance(news, Change) else prediction_line(news, self._labels))
+        if isinstance(news, Change):
+            say(change_line(news))
+        elif isinstance(news, Said):
+            say(prediction_line(news, self._labels))
+        elif not news.live:
+            say(nothing_line(news))
 
 
 def change_line(change: Change) -> str:
-    """Return a change as a line: `  12.00 s  camera unplugged`."""
-    return f"{change.time:8.2f} s  ---- {SENSORS[change.modality]} {change.event}"
+    """Return a change as a line: `  12.00 s  ---- camera 0 lost: no picture came`."""
+    return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
+
+
+def nothing_line(gone: LiveSet) -> str:
+    """Return as a line that nothing is live, so that what was said last no longer holds."""
+    return f"{gone.time:8.2f} s  ---- nothing is live"
 
 
 def prediction_line(said: Said, labels: Sequence[str]) -> str:

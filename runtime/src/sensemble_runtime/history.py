@@ -152,6 +152,19 @@ def read_answers(path: Path, run: int) -> list[Answer]:
         ]
 
 
+def read_moments(path: Path, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Yield, of each prediction of a session, when it was made, in seconds since 1970, and its live set.
+
+    It keeps none of them, as `read_predictions` does, for a session may have run for weeks.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    with _reading(path) as db:
+        for at, live in db.execute("SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid", (run,)):
+            yield at, tuple(live.split("+"))
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with (

@@ -11,14 +11,15 @@ from threading import Event
 from time import monotonic
 
 from sensemble_sensors import devices
-from sensemble_sensors.devices import Device
+from sensemble_sensors.devices import Device, without_user
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.watcher import Appeared, Blind, Disappeared, News, Watcher
 
 from sensemble_apps.arguments import Doctor
+from sensemble_apps.errors import InputError
 from sensemble_apps.names import SENSORS
 from sensemble_apps.output import say
-from sensemble_apps.plugs import finders
+from sensemble_apps.plugs import finders, returning
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,18 @@ class Finding:
 
 def main(arguments: Doctor) -> None:
     """Print one line a finding, and then, if asked to watch, one line for each device that comes or goes."""
+    named = returning(arguments.camera, arguments.captions)
+    if len(named) < sum(source is not None for source in (arguments.camera, arguments.captions)):
+        raise InputError("--camera takes a URL and --captions a path; every device is watched anyway")
+    if named and not arguments.watch:
+        raise InputError("--camera and --captions are for --watch")
     for finding in examine():
         say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
     if arguments.watch:
         began = monotonic()
-        with Watcher(finders(("audio", "video")), lambda news: say(_news(news, monotonic() - began))):
+        with Watcher(
+            [*finders(("audio", "video")), *named], lambda news: say(_news(news, monotonic() - began))
+        ):
             Event().wait()
 
 
@@ -46,7 +54,8 @@ def _news(news: News, time: float) -> str:
             return f"{time:8.2f} s  blind        {reason}"
         case Appeared(device) | Disappeared(device):
             what = "appeared" if isinstance(news, Appeared) else "disappeared"
-            return f"{time:8.2f} s  {what:<12} {SENSORS[device.modality]} {device.key}: {device.name}"
+            key = without_user(device.key)
+            return f"{time:8.2f} s  {what:<12} {SENSORS[device.modality]} {key}: {device.name}"
 
 
 def examine() -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """`sensemble record`: what sensors give, as a dataset that can be labelled, trained on and replayed."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,14 +13,16 @@ from sensemble_runtime.manifest import FILE_NAME, read_manifest
 from sensemble_runtime.reading import BESIDE, Reader, join
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.health import DEFAULT, Thresholds
-from sensemble_sensors.recording import Recording
+from sensemble_sensors.recording import EVENTS, Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.watcher import Appeared, Blind, News, Watcher
 
 from sensemble_apps.arguments import Record
 from sensemble_apps.errors import InputError
 from sensemble_apps.live import change
 from sensemble_apps.output import say
+from sensemble_apps.plugs import returning
 from sensemble_apps.sources import sensors
 from sensemble_apps.views import change_line
 
@@ -36,11 +39,14 @@ def main(arguments: Record) -> None:
     """Record until the sensors end, the time is up or Ctrl-C; then say how much there is.
 
     Raises:
-        InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used.
+        InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used, or gave
+            nothing; then a new folder is not left behind.
         RecordingError: the folder cannot be written, or the disk is full.
     """
     _check(arguments)
     specs = _specs(arguments.bundle)
+    there = arguments.out.exists()
+    begun = (arguments.out / EVENTS).exists()
     recording = Recording(
         arguments.out,
         specs["audio"].rate if "audio" in specs else FORM["audio"].rate,
@@ -48,10 +54,22 @@ def main(arguments: Record) -> None:
         split=arguments.split,
         labels=arguments.label,
     )
-    # Ctrl-C is how a recording ends.
-    with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
-        health = None if arguments.media is not None else DEFAULT
-        _Reading(recording, found, specs, health).run(arguments.seconds)
+    try:
+        # Ctrl-C is how a recording ends.
+        with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
+            health = None if arguments.media is not None else DEFAULT
+            reading = _Reading(recording, found, specs, health)
+            with Watcher(returning(arguments.camera, arguments.captions), reading.found):
+                reading.run(arguments.seconds)
+    finally:
+        if not recording.segments and not begun:  # what is no dataset shall not look like one
+            shutil.rmtree(arguments.out)
+            if there:
+                arguments.out.mkdir()
+    if not recording.segments:
+        raise InputError(
+            f"{arguments.out}: nothing was recorded, for no sensor gave anything; give them longer"
+        )
     say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}")
 
 
@@ -124,6 +142,15 @@ class _Reading:
             if left := join(self._readers):
                 names = ", ".join(reader.name for reader in left)
                 sys.stderr.write(f"sensemble: {names}: did not stop in time; its thread is left behind\n")
+
+    def found(self, news: News) -> None:
+        """Try a sensor at once when a watcher sees that it is back."""
+        if isinstance(news, Blind):
+            sys.stderr.write(f"sensemble: {news.reason}\n")
+        elif isinstance(news, Appeared):
+            for reader in self._readers:
+                if reader.modality == news.device.modality:
+                    reader.retry()
 
     def _check_first(self) -> None:
         told = list(self._told.values())

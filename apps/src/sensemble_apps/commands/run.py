@@ -20,7 +20,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.plugs import finders, plug, returning
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
-from sensemble_apps.stream import Change, Said, Stream
+from sensemble_apps.stream import News, Said, Stream
 from sensemble_apps.tally import Tally
 from sensemble_apps.views import JsonView, LineView, View
 
@@ -42,8 +42,8 @@ def main(arguments: Run) -> None:
         # Closing the generator closes its session, also when the limit ends it early.
         with closing(play(arguments, bundle)) as news, _view(arguments, bundle) as view:
             for item in _limited(news, arguments.limit):
+                tally.add(item)  # first, so that what was shown is counted whenever it is stopped
                 view.show(item)
-                tally.add(item)
                 if other is not None:
                     without.add(next(other))
     finally:  # Ctrl-C is how a run on devices ends
@@ -84,7 +84,10 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
                 policy,
                 arguments.record,
                 health=None if arguments.media is not None else DEFAULT,
-                finders=[*returning(arguments), *(finders(unnamed) if arguments.watch else ())],
+                finders=[
+                    *returning(arguments.camera, arguments.captions),
+                    *(finders(unnamed) if arguments.watch else ()),
+                ],
                 make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,
             )
         return
@@ -113,7 +116,7 @@ def _examples(folder: Path, split: str | None) -> Sequence[Example]:
     return examples
 
 
-def _limited(news: Iterator[Change | Said], limit: int | None) -> Iterator[Change | Said]:
+def _limited(news: Iterator[News], limit: int | None) -> Iterator[News]:
     """Yield `news` until `limit` predictions are out."""
     said = 0
     for item in news:

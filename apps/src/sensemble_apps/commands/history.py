@@ -1,0 +1,171 @@
+"""`sensemble history`: what a record holds, session by session and audit by audit."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.history import RecordedEvent, Run, read_events, read_moments, read_runs
+from sensemble_runtime.scores import SubsetScore
+
+from sensemble_apps.arguments import History
+from sensemble_apps.names import SENSORS, percent
+from sensemble_apps.output import say_json
+from sensemble_apps.stream import change
+from sensemble_apps.views import change_line
+
+LiveSince = tuple[float, tuple[str, ...]]
+"""A live set, and since when it is that, in seconds since 1970."""
+
+
+@dataclass
+class Presence:
+    """How long a modality was in the live set, and how long not; in seconds.
+
+    Attributes:
+        live: in all.
+        away: in all.
+        longest: the longest that it was away at a time.
+    """
+
+    live: float = 0.0
+    away: float = 0.0
+    longest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a session or an audit came to.
+
+    Attributes:
+        id: of the run in the record.
+        kind: `session` or `audit`.
+        began: seconds since 1970.
+        ended: seconds since 1970; None if it was interrupted or still runs.
+        bundle: the SHA-256 of the bundle's manifest.
+        dataset: what was audited.
+        seconds: how long it lasted; without an end, to the last that is recorded.
+        predictions: how many, by live set.
+        gap: the longest time without a prediction, in seconds.
+        modalities: of each that was ever live.
+        events: what became of its sensors, and of the session.
+        scores: of an audit, by subset.
+    """
+
+    id: int
+    kind: str
+    began: float
+    ended: float | None
+    bundle: str
+    dataset: str | None
+    seconds: float
+    predictions: dict[str, int]
+    gap: float
+    modalities: dict[str, Presence]
+    events: list[RecordedEvent]
+    scores: dict[str, SubsetScore]
+
+
+def main(arguments: History) -> None:
+    """Print each run of a record, as tables or as JSON.
+
+    Raises:
+        RecordError: the file is no record, or cannot be read.
+    """
+    runs = [summarize(run, arguments.record) for run in read_runs(arguments.record)]
+    if arguments.json:
+        say_json({"runs": [asdict(run) for run in runs]}, indent=2)
+        return
+    console = Console()
+    for run in runs:
+        _show(run, console)
+
+
+def summarize(run: Run, record: Path) -> Summary:
+    """Read what a run of a record came to; of its predictions, none is kept.
+
+    Raises:
+        RecordError: the record cannot be read.
+    """
+    counts: Counter[str] = Counter()
+    last, gap = run.began, 0.0
+    for at, live in read_moments(record, run.id):
+        counts[subsets.name(live)] += 1
+        last, gap = at, max(gap, at - last)
+    events = read_events(record, run.id)
+    end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
+    live_sets = [(e.at, tuple(e.reason.split("+")) if e.reason else ()) for e in events if e.kind == "live"]
+    return Summary(
+        run.id,
+        run.kind,
+        run.began,
+        run.ended,
+        run.bundle,
+        run.dataset,
+        end - run.began,
+        dict(sorted(counts.items())),
+        max(gap, end - last),
+        _presences(run.began, live_sets, end),
+        [event for event in events if event.kind != "live"],
+        run.scores,
+    )
+
+
+def _presences(began: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
+    """Return of each modality that is ever live how long it was so from `began` to `end`."""
+    found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
+    gone = dict.fromkeys(found, began)  # since when a modality is away
+    starts: list[LiveSince] = [(began, ()), *live_sets]
+    for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
+        passed = max(0.0, stop - start)  # somebody may have set the clock back
+        for modality, presence in found.items():
+            if modality in live:
+                presence.live += passed
+                gone[modality] = stop
+            else:
+                presence.away += passed
+                presence.longest = max(presence.longest, stop - gone[modality])
+    return found
+
+
+def _show(run: Summary, console: Console) -> None:
+    began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
+    end = "" if run.ended is not None else ", without an end"
+    console.print(f"{run.kind} {run.id}, {began}, {run.seconds:.1f} s{end}", style="bold", highlight=False)
+    of = f" on {run.dataset}" if run.dataset else ""
+    console.print(f"bundle {run.bundle[:12]}{of}", style="dim", highlight=False)
+    if run.kind == "audit":
+        console.print(_table(("live", "score, %", "examples"), _scores(run)))
+    else:
+        console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in run.predictions.items())))
+        console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
+        console.print(f"longest without a prediction: {run.gap:.1f} s", highlight=False)
+        for e in run.events:
+            line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
+            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+    console.print()
+
+
+def _scores(run: Summary) -> Iterable[tuple[str, ...]]:
+    return ((name, percent(score.accuracy), str(score.n)) for name, score in run.scores.items())
+
+
+def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
+    return (
+        (SENSORS[modality], *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
+        for modality, p in run.modalities.items()
+    )
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(titles[0], box=None, pad_edge=False)
+    for title in titles[1:]:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
