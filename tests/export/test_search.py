@@ -99,6 +99,8 @@ def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
         ("executorch-xnnpack", "int4-weights"),
         ("onnx", "int8-static"),
         ("onnx", "int8-dynamic"),
+        ("coreml", "int8-weights"),
+        ("coreml", "palette-4bit"),
     ],
 )
 def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> None:
@@ -114,6 +116,22 @@ def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> 
     assert max(errors, key=errors.__getitem__) == name
     assert name in hurting(errors)
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_the_sweep_rounds_weights_as_core_ml_stores_them_and_nothing_they_are_fed() -> None:
+    torch.manual_seed(0)
+    layer, fed = torch.nn.Linear(64, 32, bias=False).eval(), 100 * torch.randn(32, 64)
+    errors = {
+        scheme: sensitivity(torch.nn.Sequential(layer), fed, "coreml", scheme)["0"]
+        for scheme in ("int8-weights", "palette-6bit", "palette-4bit")
+    }
+    # Twice the values halve the error of each weight, and one minus the cosine goes with its square.
+    assert 0 < errors["int8-weights"] < errors["palette-6bit"] < errors["palette-4bit"] / 8
+    few = torch.nn.Sequential(torch.nn.Linear(64, 32, bias=False).eval())
+    with torch.no_grad():
+        few[0].weight.copy_(torch.randint(-7, 8, (32, 64)) / 8)  # 15 values fit into the palette
+    assert abs(sensitivity(few, fed, "coreml", "palette-4bit")["0"]) < 1e-6
+    assert sensitivity(torch.nn.Sequential(torch.nn.Linear(64, 4)), fed, "coreml", "palette-4bit") == {}
 
 
 @settings(max_examples=50)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sensemble_runtime.executor import missing
 
 from sensemble_export.errors import BudgetError, ParityFailedError
-from sensemble_export.parity import least_cosine
+from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.sensitivity import hurting, sensitivity
 from sensemble_export.targets import TARGETS, Job
 from sensemble_export.workshop import Progress, Workshop
@@ -146,7 +146,7 @@ def front(found: Sequence[Option]) -> list[Option]:
 
 def _mixed(shop: Workshop, job: Job) -> Job | None:
     """Return `job` with the layers that it hurts kept float, if it does hurt."""
-    if job.scheme == TARGETS[job.target].schemes[0] or _cosine(shop, job) >= _NOTICED:
+    if job.scheme in FLOATS or _cosine(shop, job) >= _NOTICED:
         return None
     encoder, windows = shop.model.encoders[job.modality], shop.calibration[job.modality]
     kept = hurting(sensitivity(encoder, windows, job.target, job.scheme))
