@@ -1,4 +1,4 @@
-"""Lowering several encoders at once, in processes, and what XNNPACK took of each."""
+"""Lowering several encoders at once, in processes, and what a delegate took of each."""
 
 import json
 import os
@@ -17,10 +17,11 @@ from sensemble_export.targets import Job
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """How a program is divided.
+    """How an ExecuTorch program is divided.
 
     Attributes:
-        subgraphs: parts that XNNPACK runs; one is the aim, for between two everything is copied.
+        subgraphs: parts that the delegate (XNNPACK or Core ML) runs; one is the aim, for between two
+            everything is copied.
         delegated: operations in them, by name.
         remaining: operations that ExecuTorch's own kernels run, by name.
     """
@@ -39,7 +40,7 @@ def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> di
         done: called after each job, from other threads.
 
     Returns:
-        By artifact (`Job.file`), how each program for XNNPACK is divided.
+        By artifact (`Job.file`), how each program for ExecuTorch is divided.
 
     Raises:
         NotLowerableError: one of them failed; the others are stopped.

@@ -30,7 +30,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     """Write `encoder`, in evaluation mode, as `job` says; `windows` [N, ...] are real ones.
 
     Returns:
-        For XNNPACK, how the program is divided.
+        For ExecuTorch, how the program is divided.
 
     Raises:
         MismatchError: a Core ML package, or the one in a program, does not read back as it should.
@@ -55,9 +55,9 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     from sensemble_export.read_back import census, embedded, problems
     from sensemble_export.to_coreml import to_coreml, to_executorch
 
-    given = "float32"
+    given, delegation = "float32", None
     if job.target == "executorch-coreml":
-        to_executorch(encoder, windows, job.scheme, path)
+        delegation = to_executorch(encoder, windows, job.scheme, path)
         found = embedded(path)
         if job.scheme == "fp16":
             given = "float16"  # which ExecuTorch casts
@@ -70,7 +70,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)
     if problem is not None:
         raise MismatchError(problem)
-    return None
+    return delegation
 
 
 def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:

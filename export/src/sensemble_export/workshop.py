@@ -34,7 +34,7 @@ class Made:
         bytes: the size of all of it.
         measured: in a process of its own, where this machine has an executor for it.
         parity: of that, against the float encoder.
-        delegation: for XNNPACK, how it is divided.
+        delegation: for ExecuTorch, how it is divided.
     """
 
     path: Path
