@@ -78,6 +78,11 @@ def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
     return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
 
 
+def is_calibrated(scheme: Scheme) -> bool:
+    """Say whether ranges of `scheme` may come from calibration: in XNNPACK, convolutions' in all of these."""
+    return scheme in {"int8-static", "int8-dynamic", "int4-weights"}
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One artifact to make.
