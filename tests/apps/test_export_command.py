@@ -1,17 +1,32 @@
 """What an export takes of a split, and what it says of its costs."""
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
-from sensemble_apps.commands.export import spread
+import torch
+from sensemble_apps.commands.export import calibration_examples, held_out_examples, spread
+from sensemble_apps.commands.export_verify import _cells
 from sensemble_apps.costs import show_costs
-from sensemble_runtime.manifest import Manifest
+from sensemble_apps.errors import InputError
+from sensemble_export.verify import Verified
+from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.manifest import Manifest, Parity
+from sensemble_sensors.dataset import Dataset, Example
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.encoders import EncoderConfig
+from sensemble_train.model import Description, Model, save_model
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
+from .conftest import Refusal, Sensemble
 from .shipped import manifest
 
 
-def test_what_is_taken_of_a_split_isspread_over_it() -> None:
+def test_what_is_taken_of_a_split_is_spread_over_it() -> None:
     assert spread(range(10), 4) == [0, 2, 5, 7]
     assert spread(range(3), 4) == [0, 1, 2]
     assert spread(range(0), 4) == []
@@ -48,3 +63,102 @@ def test_a_drop_of_more_than_half_a_point_is_warned_of(capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert "largest drop in accuracy: 1.5 points, on AT (9 of 9)" in out
     assert err.startswith("warning: executorch-xnnpack loses 1.5 points on AT (9 of 9), more than 0.5; ")
+
+
+def example(number: int, split: str, **has: object) -> Example:
+    fields = dict.fromkeys(("video", "audio", "image", "text", "start", "end"))
+    labels = () if split == "pretrain" else ("cat",)
+    return Example(id=f"{split}-{number}", split=split, labels=labels, line=number, **(fields | has))
+
+
+def dataset(*examples: Example) -> Dataset:
+    return Dataset(Path("clips"), examples)
+
+
+def test_a_modality_is_calibrated_on_whatever_examples_have_it() -> None:
+    heard = [example(i, "train", audio=Path("a.wav")) for i in range(300)]
+    captioned = [example(i, "pretrain", text="a cat") for i in range(3)]
+    found = dataset(*heard, *captioned)
+    assert calibration_examples(found, "text") == captioned
+    assert len(calibration_examples(found, "audio")) == 200
+    with pytest.raises(
+        InputError, match=r"^clips: no example of the splits train and pretrain has video.*=fp32"
+    ):
+        calibration_examples(found, "video")
+
+
+def test_a_rare_modality_is_met_in_what_is_held_out() -> None:
+    examples = [
+        example(i, "eval", audio=Path("a.wav"), text="a cat" if i % 50 == 1 else None) for i in range(5000)
+    ]
+    found = held_out_examples(dataset(*examples), ("audio", "text"))
+    assert sum(one.text is not None for one in found) == 64
+    assert 1000 <= len(found) <= 1064
+    assert [one.line for one in found] == sorted(one.line for one in found)
+    with pytest.raises(InputError, match=r"^clips: no example of the split eval has video"):
+        held_out_examples(dataset(*examples), ("audio", "video"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a tiny model of captions, on a dataset that has captions in pretrain and eval alone."""
+    folder = tmp_path_factory.mktemp("run")
+    splits = {"pretrain": [], "eval": ["cat"]}
+    lines = [
+        {"id": f"{split}-{i}", "split": split, "labels": labels, "text": "cat " * (1 + i % 3)}
+        for split, labels in splits.items()
+        for i in range(8)
+    ]
+    (folder / "clips").mkdir()
+    (folder / "clips" / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "config.json").write_text(json.dumps({"data": str(folder / "clips")}))
+    torch.manual_seed(0)
+    config = EncoderConfig(width=32, depth=1, heads=2, embedding=32, vocabulary=64)
+    spec = InputSpec("text", "int64", (1, 8), 0, window=0, hop=0, ttl=2)
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "cat": 2}, "[UNK]"))
+    model = Model(Description({"text": spec}, {"text": config}, ("cat", "dog"), "multi-class"), tokenizer)
+    save_model(model, folder / "models" / "finetune" / "text")
+    return folder
+
+
+def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: Sensemble) -> None:
+    asked = ("--method", "finetune", "--train-modalities", "text", "--target", "onnx", "--budget")
+    result = sensemble("export", run, *asked, "size=5MB,drop=100")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == str(run / "bundle")
+    bundle = Bundle.open(run / "bundle")
+    scheme = bundle.manifest.modalities["text"].artifacts["onnx"].scheme
+    assert re.search(rf"^ *> +{scheme}\*? ", result.stdout, re.MULTILINE)
+    assert bundle.executors == {"text": "onnx"}
+    drawn = ET.parse(run / "trade-off.onnx.svg").getroot()  # noqa: S314 - it is our own
+    assert drawn.tag.endswith("svg")
+    refused = sensemble("export", run, *asked, "size=0.001MB")
+    assert refused.returncode == 2
+    assert re.match(
+        r"sensemble: none of \d+ combinations .* size is 0\.\d+ MB at least, 0\.\d+ MB over; ",
+        last(refused.stderr),
+    )
+    assert Bundle.open(run / "bundle").manifest == bundle.manifest
+
+
+def last(text: str) -> str:
+    return text.splitlines()[-1]
+
+
+def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refusal, tmp_path: Path) -> None:
+    assert "give a run, a folder that `sensemble train`" in refusal("export", tmp_path)
+    line = refusal("export", run, "--method", "finetune", "--train-modalities", "audio")
+    assert line.endswith(f"not trained; `sensemble train --out {run} --train-modalities audio`")
+
+
+def test_what_is_verified_is_told_as_it_was_found() -> None:
+    artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
+    parity = Parity(0.99, 0.1, 0.01, 5, agreement=None)
+    assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [
+        "0.9900",
+        "0.100",
+        "unknown",
+        "5",
+        "0.5",
+    ]
+    assert _cells(Verified("text", "onnx", artifact, None, None, "is not there")) == ["not run: is not there"]

@@ -61,6 +61,8 @@ def test_fast_replay_prints_one_json_object_an_example(
     again = [json.loads(line) for line in second.stdout.splitlines()]
     assert [{**s, "latencies": 0} for s in again] == [{**s, "latencies": 0} for s in said]
     assert "camera unplugged" in first.stderr
+    by = "executorch-xnnpack"
+    assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
 
 
 def test_audit_prints_the_documented_json(

@@ -103,8 +103,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
     divisions: dict[str, Delegation] = {}
     real = workshop.lower_all
 
-    def lower_and_keep(scratch: Path, jobs: Sequence[Job], done: Callable[[], None]) -> dict[str, Delegation]:
-        divisions.update(real(scratch, jobs, done))
+    def lower_and_keep(
+        scratch: Path, jobs: Sequence[Job], done: Callable[[], None], failed: None
+    ) -> dict[str, Delegation]:
+        divisions.update(real(scratch, jobs, done, failed))
         shutil.copytree(scratch, programs)
         return divisions
 

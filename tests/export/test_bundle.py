@@ -15,12 +15,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sensemble_export import workshop
-from sensemble_export.bundle import export_bundle
+from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.bundle import workshop as beside
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.parity import LEAST_COSINE, compare, held_out_of
 from sensemble_export.pool import Delegation, lower_all
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, plan
 from sensemble_runtime.head import Head
 from sensemble_runtime.manifest import Parity, read_manifest
 from sensemble_train.evaluate import evaluate
@@ -140,7 +140,7 @@ def evaluate_raw(exported: Export) -> dict[str, float]:
 
 
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
-    assert len(exported.divisions) == 6  # three quantized, three float
+    assert len(exported.divisions) == 7  # three quantized, three float, one for Core ML
     for artifact, division in exported.divisions.items():
         assert division.subgraphs == 1, artifact  # dynamic ranges (text, video) included
         assert sum(division.delegated.values()) > 20
@@ -160,7 +160,16 @@ def test_progress_counts_to_the_end(exported: Export) -> None:
     assert exported.steps == [(done, 22) for done in range(1, 23)]
 
 
-@pytest.mark.parametrize("again", [("text", "executorch-xnnpack"), ("video", "onnx"), ("text", "coreml")])
+@pytest.mark.parametrize(
+    "again",
+    [
+        ("audio", "executorch-xnnpack"),  # int8-static
+        ("text", "executorch-xnnpack"),  # int8-dynamic
+        ("video", "executorch-xnnpack"),  # int4-weights
+        ("video", "onnx"),
+        ("text", "coreml"),
+    ],
+)
 def test_the_same_encoder_and_scheme_give_the_same_bytes(
     exported: Export, tmp_path: Path, again: tuple[str, str]
 ) -> None:
@@ -225,6 +234,20 @@ def test_two_exports_at_once_do_not_meet(exported: Export, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_export_works_where_another_did(exported: Export, tmp_path: Path) -> None:
+    clips, calibration, folders = exported.held_out, {m: windows(m, 4, seed=2) for m in SPECS}, set()
+    for _ in range(3):
+        with beside(exported.model, tmp_path / "bundle", calibration, clips) as shop:
+            folders.add(shop.folder)
+    assert len(folders) == 3
+
+
+def test_what_the_disk_refuses_is_worded(exported: Export, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()  # where a folder should be, which root cannot write to either
+    with pytest.raises(ExportError, match=r"run/bundle: cannot be written \(.+\); make room there, or"):
+        export(exported, tmp_path / "run" / "bundle")
+
+
 def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> None:
     size = sum(path.stat().st_size for path in exported.out.rglob("*") if path.is_file())
     listed = sum(file.bytes for _, file in exported.manifest.files())
@@ -275,7 +298,7 @@ def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
 def stale(exported: Export) -> Callable[..., dict[str, Delegation]]:
     """Stand in for lowering by the programs that the shared export made."""
 
-    def copy(scratch: Path, jobs: Sequence[Job], done: Callable[[], None]) -> dict[str, Delegation]:
+    def copy(scratch: Path, jobs: Sequence[Job], done: Callable[[], None], _: None) -> dict[str, Delegation]:
         for job in jobs:
             made = exported.programs / job.file
             (shutil.copytree if made.is_dir() else shutil.copy)(made, scratch / job.file)
@@ -302,6 +325,19 @@ def test_calibration_that_does_not_fit_is_refused(
     with pytest.raises(CalibrationMissingError, match=says):
         export(exported, tmp_path / "bundle", calibration=calibration)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_float_alone_needs_no_calibration(tmp_path: Path) -> None:
+    model = make_model(0, ("text",))
+    manifest = export_bundle(
+        model,
+        tmp_path / "bundle",
+        Origin(("text",), "finetune", "digits"),
+        calibration={},
+        held_out=make_clips(8, seed=1),
+        jobs=plan(model.modalities, ["onnx"], ["text=fp32"]),
+    )
+    assert manifest.modalities["text"].artifacts["onnx"].parity.cosine > 0.9999
 
 
 def test_a_modality_without_held_out_windows_is_refused(exported: Export, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from sensemble_export.bundle import workshop, write_bundle
-from sensemble_export.errors import BudgetError, ParityFailedError
+from sensemble_export.errors import BudgetError, NotLowerableError, ParityFailedError
 from sensemble_export.parity import least_cosine
-from sensemble_export.search import Option, best, front, options, parse_budget
+from sensemble_export.search import Option, best, check_targets, front, options, parse_budget
 from sensemble_export.sensitivity import hurting, sensitivity
 from sensemble_export.workshop import Made
 from sensemble_runtime.bundle import Bundle
@@ -77,7 +78,7 @@ def test_what_is_chosen_is_within_the_budget_or_nothing_is(
     if any(map(fits, found)):
         assert fits(best(found, budget))
     else:
-        with pytest.raises(BudgetError, match=r" over[;,]|which alone can be met"):
+        with pytest.raises(BudgetError, match=r" over[;,]|can be met, but not with"):
             best(found, budget)
 
 
@@ -99,6 +100,8 @@ def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
         ("executorch-xnnpack", "int4-weights"),
         ("onnx", "int8-static"),
         ("onnx", "int8-dynamic"),
+        ("coreml", "int8-weights"),
+        ("coreml", "palette-4bit"),
     ],
 )
 def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> None:
@@ -116,6 +119,22 @@ def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> 
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
 
 
+def test_the_sweep_rounds_weights_as_core_ml_stores_them_and_nothing_they_are_fed() -> None:
+    torch.manual_seed(0)
+    layer, fed = torch.nn.Linear(64, 32, bias=False).eval(), 100 * torch.randn(32, 64)
+    errors = {
+        scheme: sensitivity(torch.nn.Sequential(layer), fed, "coreml", scheme)["0"]
+        for scheme in ("int8-weights", "palette-6bit", "palette-4bit")
+    }
+    # Twice the values halve the error of each weight, and one minus the cosine goes with its square.
+    assert 0 < errors["int8-weights"] < errors["palette-6bit"] < errors["palette-4bit"] / 8
+    few = torch.nn.Sequential(torch.nn.Linear(64, 32, bias=False).eval())
+    with torch.no_grad():
+        few[0].weight.copy_(torch.randint(-7, 8, (32, 64)) / 8)  # 15 values fit into the palette
+    assert abs(sensitivity(few, fed, "coreml", "palette-4bit")["0"]) < 1e-6
+    assert sensitivity(torch.nn.Sequential(torch.nn.Linear(64, 4)), fed, "coreml", "palette-4bit") == {}
+
+
 @settings(max_examples=50)
 @given(st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), min_size=1, max_size=20))
 def test_few_layers_stay_float_and_those_that_hurt_most(errors: dict[str, float]) -> None:
@@ -130,7 +149,14 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     calibration = {modality: windows(modality, 32, seed=2) for modality in model.modalities}
     stages: dict[str, tuple[int, int]] = {}
     with workshop(model, out, calibration, held_out) as shop:
-        found = options(shop, "onnx", lambda stage: lambda done, total: stages.update({stage: (done, total)}))
+        remarks: list[str] = []
+        found = options(
+            shop,
+            "onnx",
+            lambda stage: lambda done, total: stages.update({stage: (done, total)}),
+            remarks.append,
+        )
+        assert remarks == []
         plain = [one for one in found if not any(job.kept for job in one.jobs)]
         good = [
             job
@@ -173,17 +199,47 @@ def test_a_modality_that_no_scheme_reproduces_is_named(
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     far = Made(tmp_path, 1, None, Parity(0.5, 1.0, 1.0, 8, 0.5), None)
     with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
-        monkeypatch.setattr(shop, "make", lambda jobs, _: shop.made.update(dict.fromkeys(jobs, far)))
+        monkeypatch.setattr(shop, "make", lambda jobs, *_: shop.made.update(dict.fromkeys(jobs, far)))
         with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
-            options(shop, "onnx", lambda _: lambda *_: None)
+            options(shop, "onnx", lambda _: lambda *_: None, print)
+
+
+def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) -> None:
+    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
+    remarks: list[str] = []
+    with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
+        calibration = shop.folder / "calibration.text.safetensors"
+        save_file(
+            {"windows": torch.full((8, 8), 64)}, calibration
+        )  # no such tokens, which static ranges meet
+        found = options(shop, "onnx", lambda _: lambda *_: None, remarks.append)
+        assert {one.jobs[0].scheme for one in found} == {"fp32", "int8-dynamic"}
+        (line,) = remarks
+        assert re.match(r"left out of the search: text\.onnx\.int8-static\.onnx: cannot be lowered \(", line)
+        assert "\n" not in line
+
+
+def test_a_modality_that_no_scheme_lowers_ends_the_search(tmp_path: Path) -> None:
+    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
+    with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
+        save_file({"windows": torch.zeros(8, 8)}, shop.folder / "calibration.text.safetensors")  # not ids
+        with pytest.raises(NotLowerableError, match=r"^text\.onnx\.fp32\.onnx: cannot be lowered \("):
+            options(shop, "onnx", lambda _: lambda *_: None, print)
+
+
+def test_an_amount_is_never_a_power_of_ten() -> None:
+    with pytest.raises(BudgetError, match=r"size is 2 MB at least, 0\.00005 MB over;"):
+        best([option(2, 1, 0)], {"size": 1.99995})
+    with pytest.raises(BudgetError, match=r"latency can be met, but not with the others; size is .* over;"):
+        best([option(2, 1, 0)], {"latency": 5, "size": 1})
 
 
 def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="executorch-coreml has no executor"):
+        check_targets(["onnx", "executorch-coreml"])
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     calibration = {"text": windows("text", 8, seed=2)}
     with workshop(model, tmp_path / "bundle", calibration, held_out) as shop:
-        with pytest.raises(BudgetError, match="executorch-coreml has no executor"):
-            options(shop, "executorch-coreml", lambda _: lambda *_: None)
         shop.held_out = type(held_out)(held_out.inputs, held_out.present, None)
         with pytest.raises(BudgetError, match="have no labels"):
-            options(shop, "onnx", lambda _: lambda *_: None)
+            options(shop, "onnx", lambda _: lambda *_: None, print)

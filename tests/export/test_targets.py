@@ -38,13 +38,30 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
         (["tflite"], [], "unknown target 'tflite'; there is executorch-xnnpack, onnx, coreml"),
         (["onnx"], ["depth=fp32"], "unknown modality 'depth'; there is audio, video"),
         (["onnx"], ["audio=int3"], "unknown scheme 'int3'; there is fp32, fp16"),
-        (["onnx"], ["audio"], "unknown scheme ''"),
+        (["onnx"], ["audio"], "--scheme audio: says no scheme; write [TARGET:]MODALITY=SCHEME"),
+        (["onnx"], ["audio="], "--scheme audio=: says no scheme"),
+        (["onnx", "coreml", "onnx"], [], "--target names onnx twice"),
+        (
+            ["onnx"],
+            ["audio=fp32", "video=fp32", "audio=int8-static"],
+            "--scheme audio=fp32 audio=int8-static: two schemes for audio; choose one",
+        ),
+        (
+            ["onnx"],
+            ["onnx:audio=fp32", "onnx:audio=fp32"],
+            "--scheme onnx:audio=fp32 onnx:audio=fp32: two schemes for onnx:audio",
+        ),
         (
             ["executorch-coreml"],
             ["audio=int8-weights"],
             "--scheme audio=int8-weights: executorch-coreml has fp32, fp16",
         ),
-        (["onnx"], ["coreml:audio=fp16"], "unknown target 'coreml'; there is onnx"),
+        (
+            ["onnx"],
+            ["executorch-coreml:audio=fp16"],
+            "--scheme executorch-coreml:audio=fp16: executorch-coreml is not exported; add it to --target",
+        ),
+        (["onnx"], ["tflite:audio=fp16"], "unknown target 'tflite'; there is executorch-xnnpack, onnx"),
         (
             ["onnx", "coreml"],
             ["audio=palette-6bit"],
@@ -61,5 +78,6 @@ def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says:
 def test_a_job_that_a_target_cannot_do_is_refused() -> None:
     with pytest.raises(SchemeError, match=r"^executorch-coreml has fp32, fp16.*, not palette-4bit$"):
         Job("video", "executorch-coreml", "palette-4bit")
-    with pytest.raises(SchemeError, match="none can be kept float"):
-        Job("video", "executorch-coreml", "fp16", ("trunk",))
+    for target in ("executorch-coreml", "coreml"):
+        with pytest.raises(SchemeError, match=r"^fp16 quantizes nothing: there is nothing to keep"):
+            Job("video", target, "fp16", ("trunk",))

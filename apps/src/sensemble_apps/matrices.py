@@ -13,6 +13,8 @@ from sensemble_runtime.subsets import Subset
 from sensemble_apps.errors import InputError
 from sensemble_apps.names import SENSORS
 
+_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote, or its matrix.json"
+
 
 def read_matrices(path: Path) -> dict[str, Matrix]:
     """Read `{"methods": {name: {M_T: {M_E: score}}}}` and check every set and score in it.
@@ -79,9 +81,9 @@ def _methods(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a run's matrix.json") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}); give a run's matrix.json") from error
+        raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     methods = content.get("methods") if isinstance(content, dict) else None
     if not isinstance(methods, dict) or not methods:
         raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')

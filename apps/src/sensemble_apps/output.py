@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,16 @@ def say(text: str) -> None:
     """Write one line of result, at once, so that a reader of a pipe sees it as it comes."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def remark(line: str) -> None:
+    """Write one line that is no result, such as a warning."""
+    sys.stderr.write(line + "\n")
+
+
+def say_executors(executors: Mapping[str, str]) -> None:
+    """Remark which target's artifact encodes each modality, as an open bundle says."""
+    remark("executors: " + ", ".join(f"{m} by {target}" for m, target in sorted(executors.items())))
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - whatever JSON can hold

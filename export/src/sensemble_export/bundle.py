@@ -1,11 +1,8 @@
 """Writing a bundle: every artifact made, measured, compared; only then the folder takes its place."""
 
-import fcntl
 import hashlib
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,13 +19,14 @@ from torch import Tensor, from_numpy
 from sensemble_export import lowering
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.lowering import write_lowering
-from sensemble_export.parity import FLOATS, held_out_of, least_cosine
+from sensemble_export.parity import FLOATS, least_cosine
+from sensemble_export.place import beside, put_back, replace, writing
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS, Job, plan
 from sensemble_export.workshop import Made, Progress, Workshop
 
-ENCLOSED = 8
-"""Held-out windows of each modality that stand beside a bundle, to measure parity where it runs."""
+ENCLOSED = 64
+"""Held-out windows of each modality, at most, that stand beside a bundle, to measure parity where it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,8 @@ def export_bundle(
         MeasurementError: an artifact does not run in the runtime.
         ParityFailedError: an artifact's mean cosine similarity to its float encoder is below what its scheme
             must reach (`parity.least_cosine`), or one that does not run here does not read back as it should.
-        ExportError: `out` is something else than a bundle, or another export is writing it.
+        ExportError: `out` is something else than a bundle, another export is writing it, or it cannot be
+            written.
     """
     jobs = jobs or plan(model.modalities, ["executorch-xnnpack"], [])
     with workshop(model, out, calibration, held_out) as shop:
@@ -99,37 +98,12 @@ def workshop(
     """
     if out.exists() and not (out / manifests.FILE_NAME).is_file():
         raise ExportError(f"{out}: exists and is not a bundle; choose another folder or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(out) as folder:
-        yield Workshop(model, folder, calibration, held_out)
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Give an empty folder beside `out` that no other export uses; it goes when the block ends.
-
-    One that was killed leaves its folder, perhaps with the previous bundle in it, to the next.
-    """
-    place = out.with_name(f".{out.name}.export")
-    place.mkdir(exist_ok=True)
-    opened = os.open(place, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ExportError(
-                f"{out}: another export is writing it; start this one when it has ended"
-            ) from error
-        folder = place / "work"
-        _put_back(folder, out)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            folder.mkdir()
-            yield folder
-        finally:
-            shutil.rmtree(place)
-    finally:
-        os.close(opened)
+    with ExitStack() as stack:
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(beside(out))
+            shop = Workshop(model, folder, calibration, held_out)
+        yield shop
 
 
 def floats(jobs: Sequence[Job]) -> list[Job]:
@@ -143,9 +117,16 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
 
     Raises:
         ParityFailedError: it is not; as `export_bundle`.
+        ExportError: `out` cannot be written.
     """
     for job in dict.fromkeys((*jobs, *floats(jobs))):
-        _check(job, shop.made[job])
+        if job in shop.made:  # a search may have left a float one out
+            _check(job, shop.made[job])
+    with writing(out):
+        return _write(shop, jobs, out, origin)
+
+
+def _write(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin) -> Manifest:
     bundle, windows = shop.folder / "bundle", shop.folder / "held_out"
     bundle.mkdir()
     windows.mkdir()
@@ -162,36 +143,10 @@ def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin)
     write_lowering({path: found for path, found in divided.items() if found}, bundle / lowering.FILE_NAME)
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     try:
-        _replace(shop.folder, out)
+        replace(shop.folder, out)
     finally:  # whatever came between, an interrupt too
-        _put_back(shop.folder, out)
+        put_back(shop.folder, out)
     return contents
-
-
-def _replace(folder: Path, out: Path) -> None:
-    """Put `bundle` and `held_out` in `folder` in their places; what was there goes into `previous`.
-
-    As long as this takes, `out` is not there: it goes first and comes last.
-    """
-    places = {"bundle": out, "held_out": held_out_of(out)}
-    previous = folder / "previous"
-    previous.mkdir()
-    for name, place in places.items():
-        if place.exists():
-            place.rename(previous / name)
-    for name, place in reversed(places.items()):
-        (folder / name).rename(place)
-
-
-def _put_back(folder: Path, out: Path) -> None:
-    """Undo what `_replace` began in `folder` and did not end."""
-    previous = folder / "previous"
-    if out.exists() or not (previous / "bundle").exists():
-        return
-    if (previous / "held_out").exists():
-        shutil.rmtree(held_out_of(out), ignore_errors=True)
-        (previous / "held_out").rename(held_out_of(out))
-    (previous / "bundle").rename(out)
 
 
 def _check(job: Job, made: Made) -> None:
@@ -213,7 +168,7 @@ def _provenance(shop: Workshop, jobs: Sequence[Job], origin: Origin) -> Provenan
         embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
         if embeddings and (scores := shop.scores(embeddings)):
             accuracy[target] = scores
-    whole = {job.modality: shop.made[job] for job in floats(jobs)}
+    whole = {job.modality: shop.made[job] for job in floats(jobs) if job in shop.made}
     tools = {"torch", *(tool for job in jobs for tool in TARGETS[job.target].tools)}
     return Provenance(
         train_modalities=tuple(sorted(origin.train_modalities)),

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import torch
 from executorch.backends.xnnpack import _passes, xnnpack_preprocess
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir import (
+    EdgeCompileConfig,
+    EdgeProgramManager,
+    ExecutorchBackendConfig,
+    to_edge_transform_and_lower,
+)
 from executorch.exir.backend.canonical_partitioners.pattern_op_partitioner import (
     generate_partitions_from_list_of_nodes,
 )
@@ -47,6 +52,14 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
             partitioner=[_Whole()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
+    delegation = divided(edge)
+    # An encoder has a hundred constants, many of them small; XNNPACK wants them aligned to 16 bytes.
+    program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
+    return Lowered(program, delegation)
+
+
+def divided(edge: EdgeProgramManager) -> Delegation:
+    """Count what a delegate took of a program, and what it left."""
     graph = edge.exported_program().graph_module
     parts = get_lowered_backend_modules(graph)
     delegated: Counter[str] = Counter()
@@ -54,9 +67,7 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
         delegated += _operations(part.original_module.graph_module)
     remaining = _operations(graph)
     remaining.pop(executorch_call_delegate.__name__, None)
-    # An encoder has a hundred constants, many of them small; XNNPACK wants them aligned to 16 bytes.
-    program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
-    return Lowered(program, Delegation(len(parts), dict(delegated), dict(remaining)))
+    return Delegation(len(parts), dict(delegated), dict(remaining))
 
 
 class _Whole(XnnpackPartitioner):  # type: ignore[misc]

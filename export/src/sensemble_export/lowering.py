@@ -1,4 +1,4 @@
-"""What of each artifact XNNPACK runs: `lowering.json` in the bundle, and the same in words."""
+"""What of each ExecuTorch program its delegate runs: `lowering.json` in the bundle, and the same in words."""
 
 import json
 from collections.abc import Iterator, Mapping

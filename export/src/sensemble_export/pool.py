@@ -1,4 +1,4 @@
-"""Lowering several encoders at once, in processes, and what XNNPACK took of each."""
+"""Lowering several encoders at once, in processes, and what a delegate took of each."""
 
 import json
 import os
@@ -7,20 +7,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from sensemble_export.errors import NotLowerableError, ParityFailedError
+from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
 from sensemble_export.targets import Job
 
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """How a program is divided.
+    """How an ExecuTorch program is divided.
 
     Attributes:
-        subgraphs: parts that XNNPACK runs; one is the aim, for between two everything is copied.
+        subgraphs: parts that the delegate (XNNPACK or Core ML) runs; one is the aim, for between two
+            everything is copied.
         delegated: operations in them, by name.
         remaining: operations that ExecuTorch's own kernels run, by name.
     """
@@ -30,36 +32,54 @@ class Delegation:
     remaining: dict[str, int]
 
 
-def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> dict[str, Delegation]:
+def lower_all(
+    folder: Path,
+    jobs: Sequence[Job],
+    done: Callable[[], None],
+    failed: Callable[[str, ExportError], None] | None = None,
+) -> dict[str, Delegation]:
     """Have `sensemble_export.worker` do `jobs` on `folder`, in a process for each core.
 
     Args:
         folder: holds the saved model and the calibration windows, and gets the artifacts.
         jobs: the longest first; they are dealt out in turn.
         done: called after each job, from other threads.
+        failed: called with the artifact of each job that cannot be done and why, from other threads, instead
+            of raising NotLowerableError or ParityFailedError.
 
     Returns:
-        By artifact (`Job.file`), how each program for XNNPACK is divided.
+        By artifact (`Job.file`), how each program for ExecuTorch is divided.
 
     Raises:
         NotLowerableError: one of them failed; the others are stopped.
         ParityFailedError: what one of them wrote is not what it should be; the others are stopped.
+        ExportError: the disk does not take an artifact.
     """
     count = min(os.cpu_count() or 1, len(jobs))
     workers: list[subprocess.Popen[bytes]] = []
     divisions: dict[str, Delegation] = {}
-    with ThreadPoolExecutor(count) as pool, tempfile.TemporaryFile("w+") as chatter:
+
+    def hear(report: dict[str, Any]) -> None:
+        error = _error(report, folder)
+        if error is None:
+            if report["delegation"] is not None:
+                divisions[report["job"]] = Delegation(**report["delegation"])
+        elif failed is None or not isinstance(error, NotLowerableError | ParityFailedError):
+            raise error
+        else:
+            failed(report["job"], error)
+        done()
+
+    with ThreadPoolExecutor(count) as pool, ExitStack() as chatters:
         try:
             watches = []
             for first in range(count):
+                chatter = chatters.enter_context(tempfile.TemporaryFile("w+"))
                 worker, reports = _start(folder, jobs[first::count], chatter)
                 workers.append(worker)
-                watches.append(pool.submit(_watch, worker, reports, divisions, done))
+                watches.append(pool.submit(_watch, worker, reports, chatter, hear))
             for watched in as_completed(watches):
-                if watched.result():
-                    chatter.seek(0)
-                    last = chatter.read().strip().rpartition("\n")[2]
-                    raise NotLowerableError(f"the exporting process failed ({last}); run `sensemble doctor`")
+                watched.result()
         finally:
             for worker in workers:
                 worker.kill()
@@ -67,38 +87,50 @@ def lower_all(folder: Path, jobs: Sequence[Job], done: Callable[[], None]) -> di
 
 
 def _start(folder: Path, jobs: Sequence[Job], chatter: TextIO) -> tuple[subprocess.Popen[bytes], TextIO]:
-    """Start a worker; its reports come by a pipe of their own, what libraries say goes to `chatter`."""
+    """Start a worker; its reports come by a pipe of their own, what libraries say goes to `chatter`.
+
+    It ends when its standard input does, so also when this process is killed.
+    """
     reports, given = os.pipe()
     dealt = [json.dumps(asdict(job)) for job in jobs]
     command = [sys.executable, "-m", "sensemble_export.worker", str(folder), str(given), *dealt]
     try:
-        worker = subprocess.Popen(command, stdout=chatter, stderr=chatter, pass_fds=(given,))
+        worker = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=chatter, stderr=chatter, pass_fds=(given,)
+        )
     finally:
         os.close(given)
     return worker, os.fdopen(reports, encoding="utf-8")
 
 
 def _watch(
-    worker: subprocess.Popen[bytes],
-    reports: TextIO,
-    divisions: dict[str, Delegation],
-    done: Callable[[], None],
-) -> int:
-    """Follow what `worker` reports to its end, and return its exit status."""
+    worker: subprocess.Popen[bytes], reports: TextIO, chatter: TextIO, hear: Callable[[dict[str, Any]], None]
+) -> None:
+    """Hand what `worker` reports to `hear`, to its end."""
     with worker, reports:
         for line in reports:
-            report = json.loads(line)
-            if "missing" in report:
-                name = report["missing"]
-                raise NotLowerableError(f"{report['job']}: needs {name}, not installed; `pip install {name}`")
-            if "mismatch" in report:
-                raise ParityFailedError(f"{report['job']}: read back, {report['mismatch']}; file it as a bug")
-            if "error" in report:
-                raise NotLowerableError(
-                    f"{report['job']}: cannot be lowered ({report['error']}); choose another scheme or "
-                    "target, or change the encoder to operations that this one takes"
-                )
-            if report["delegation"] is not None:
-                divisions[report["job"]] = Delegation(**report["delegation"])
-            done()
-    return worker.returncode
+            hear(json.loads(line))
+        if status := worker.wait():
+            chatter.seek(0)
+            last = chatter.read().strip().rpartition("\n")[2] or f"status {status}"
+            raise NotLowerableError(f"the exporting process failed ({last}); run `sensemble doctor`")
+
+
+def _error(report: dict[str, Any], folder: Path) -> ExportError | None:
+    """Return what went wrong with a job, if anything did, in one line with the remedy."""
+    match report:
+        case {"job": job, "missing": name}:
+            return NotLowerableError(f"{job}: needs {name}, not installed; `pip install {name}`")
+        case {"job": job, "mismatch": problem}:
+            return ParityFailedError(f"{job}: read back, {problem}; file it as a bug")
+        case {"job": job, "disk": reason}:
+            return ExportError(
+                f"{job}: cannot be written ({reason}); make room in {folder.parent} and in "
+                f"{tempfile.gettempdir()}, or lift the limit on the size of files"
+            )
+        case {"job": job, "error": reason}:
+            return NotLowerableError(
+                f"{job}: cannot be lowered ({reason}); choose another scheme or target, or change the "
+                "encoder to operations that this one takes"
+            )
+    return None

@@ -13,6 +13,8 @@ from coremltools.proto import MIL_pb2
 from executorch.backends.apple.coreml import executorchcoreml
 from executorch.exir._serialize._program import deserialize_pte_binary
 
+from sensemble_export.targets import COREML_LEAST
+
 
 @dataclass(frozen=True, slots=True)
 class Census:
@@ -22,9 +24,8 @@ class Census:
         takes: dtype and shape of each input, by name.
         gives: of each output.
         system: the opset, as `CoreML7` (iOS 17).
-        operations: how many there are of each kind, without constants.
-        computes: how many of them give each dtype.
-        weights: elements of the constants of at least `LEAST_WEIGHTS` elements, by how they are stored:
+        computes: how many operations give each dtype, without constants, casts and what leads to a logarithm.
+        weights: elements of the constants of at least `COREML_LEAST` elements, by how they are stored:
             `float16`, `float32`, `int8`, `palette-6bit`, ...
         weight_bytes: the size of the file of weights.
     """
@@ -32,37 +33,32 @@ class Census:
     takes: dict[str, tuple[str, tuple[int, ...]]]
     gives: dict[str, tuple[str, tuple[int, ...]]]
     system: str
-    operations: Counter[str]
     computes: Counter[str]
     weights: Counter[str]
     weight_bytes: int
-
-
-LEAST_WEIGHTS = 512
-"""A layer of fewer weights stays float: its scales or its palette would outweigh what it saves."""
 
 
 def census(package: Path) -> Census:
     """Read a Core ML package (.mlpackage)."""
     spec = ct.utils.load_spec(str(package))
     ((system, block),) = spec.mlProgram.functions["main"].block_specializations.items()
-    operations: Counter[str] = Counter()
     computes: Counter[str] = Counter()
     weights: Counter[str] = Counter()
-    for operation in block.operations:
+    towards_log: set[str] = set()  # the names of what logarithms are made of
+    for operation in reversed(block.operations):  # each comes after what it takes
         tensor = operation.outputs[0].type.tensorType
-        if not operation.type.startswith("const"):
-            operations[operation.type] += 1
+        if operation.type.startswith("const"):
+            count = math.prod(d.constant.size for d in tensor.dimensions)
+            if count >= COREML_LEAST:
+                weights[_storage(operation)] += count
+        elif operation.type == "log" or towards_log.intersection(given.name for given in operation.outputs):
+            towards_log.update(taken.name for bound in operation.inputs.values() for taken in bound.arguments)
+        elif operation.type != "cast":
             computes[_dtype(tensor)] += 1
-            continue
-        count = math.prod(d.constant.size for d in tensor.dimensions)
-        if count >= LEAST_WEIGHTS:
-            weights[_storage(operation)] += count
     return Census(
         dict(map(_feature, spec.description.input)),
         dict(map(_feature, spec.description.output)),
         system,
-        operations,
         computes,
         weights,
         (package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").stat().st_size,
@@ -74,16 +70,36 @@ def embedded(program: Path) -> Census:
 
     Its output, which ExecuTorch takes by its place, is called `embedding` here, as a package's is.
     """
-    read = deserialize_pte_binary(program.read_bytes()).program
-    (delegate,) = read.execution_plan[0].delegates
     with TemporaryDirectory() as folder:
-        executorchcoreml.unflatten_directory_contents(
-            read.backend_delegate_data[delegate.processed.index].data, folder
-        )
-        (package,) = Path(folder).rglob("*.mlpackage")
-        found = census(package)
+        found = census(_unpack(program, Path(folder)))
     (given,) = found.gives.values()
     return replace(found, gives={"embedding": given})
+
+
+def extract(program: Path, folder: Path, dtype: str) -> Path:
+    """Write the Core ML package in an ExecuTorch program that is all Core ML's into the empty `folder`.
+
+    Its metadata says, for the executor, that the encoder takes `dtype`, as those of `to_coreml` do.
+    """
+    package = _unpack(program, folder)
+    spec = ct.utils.load_spec(str(package))
+    spec.description.metadata.userDefined["dtype"] = dtype
+    specification(package).write_bytes(spec.SerializeToString(deterministic=True))
+    return package
+
+
+def _unpack(program: Path, folder: Path) -> Path:
+    read = deserialize_pte_binary(program.read_bytes()).program
+    (delegate,) = read.execution_plan[0].delegates
+    data = read.backend_delegate_data[delegate.processed.index].data
+    executorchcoreml.unflatten_directory_contents(data, str(folder))
+    (package,) = folder.rglob("*.mlpackage")
+    return package
+
+
+def specification(package: Path) -> Path:
+    """Return the file of a package that says all but its weights."""
+    return package / "Data" / "com.apple.CoreML" / "model.mlmodel"
 
 
 def problems(
@@ -114,6 +130,9 @@ def problems(
         yield f"its weights are {dict(found.weights)}, not {main}"
     if not found.weights[main] > (0 if mixed else sum(found.weights.values()) / 2):
         yield f"most of its weights are not {main}: {dict(found.weights)}"
+    computing = "float32" if scheme == "fp32" else "float16"
+    if {dtype for dtype in found.computes if dtype.startswith("float")} != {computing}:
+        yield f"it computes in {dict(found.computes)}, not {computing}"
     # Beside the large constants are small ones, scales, zero points and padding to 64 bytes.
     least = sum(count * _bits(stored) for stored, count in found.weights.items()) / 8
     if not least <= found.weight_bytes <= 1.25 * least + 64 * 1024:

@@ -5,14 +5,15 @@ in accuracy on every subset of sensors is then arithmetic on embeddings that are
 """
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sensemble_runtime.executor import missing
 
-from sensemble_export.errors import BudgetError, ParityFailedError
-from sensemble_export.parity import least_cosine
+from sensemble_export.errors import BudgetError, ExportError, ParityFailedError
+from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.sensitivity import hurting, sensitivity
 from sensemble_export.targets import TARGETS, Job
 from sensemble_export.workshop import Progress, Workshop
@@ -77,35 +78,47 @@ def check_targets(targets: Sequence[str]) -> None:
             )
 
 
-def options(shop: Workshop, target: str, progress: Callable[[str], Progress]) -> list[Option]:
+def options(
+    shop: Workshop, target: str, progress: Callable[[str], Progress], remark: Callable[[str], None]
+) -> list[Option]:
     """Export every modality with every scheme of `target`, and with layers kept float, and combine them.
 
     Args:
         shop: where they are made; the held-out examples must have labels.
         target: one that this machine can run.
         progress: given a stage's name, what to call with (steps done, steps in all).
+        remark: called with a line for each artifact that cannot be made or run, and so is left out.
 
     Returns:
         The combinations of artifacts whose parity is good, in no order.
 
     Raises:
-        BudgetError: the target does not run here, or the held-out examples have no labels.
-        NotLowerableError, MeasurementError: as `Workshop.make`.
+        BudgetError: the held-out examples have no labels.
+        CalibrationMissingError: a modality has no calibration windows, on which layers are swept.
+        NotLowerableError, MeasurementError: no scheme of some modality can be made or run.
         ParityFailedError: no scheme is good enough for some modality.
     """
-    check_targets([target])
     if shop.held_out.targets is None:
         raise BudgetError("a search counts accuracy, and the held-out examples have no labels; add some")
+    shop.check_calibration(shop.model.modalities)
     schemes = TARGETS[target].schemes
+    failed: dict[Job, ExportError] = {}
     plain = [Job(modality, target, scheme) for scheme in schemes for modality in shop.model.modalities]
-    shop.make(plain, progress("schemes"))
-    mixed = [mix for job in plain if (mix := _mixed(shop, job)) is not None]
-    shop.make(mixed, progress("mixed precision"))
-    good = [job for job in (*plain, *mixed) if _cosine(shop, job) >= least_cosine(job.scheme)]
+    shop.make(plain, progress("schemes"), failed)
+    made = [job for job in plain if job not in failed]
+    mixed = [mix for job in made if (mix := _mixed(shop, job)) is not None]
+    shop.make(mixed, progress("mixed precision"), failed)
+    made += [job for job in mixed if job not in failed]
+    for error in failed.values():
+        remark(f"left out of the search: {error}")
+    good = [job for job in made if _cosine(shop, job) >= least_cosine(job.scheme)]
     choices = [[job for job in good if job.modality == m] for m in shop.model.modalities]
     for modality, jobs in zip(shop.model.modalities, choices, strict=True):
         if not jobs:
-            nearest = max(_cosine(shop, job) for job in plain if job.modality == modality)
+            cosines = [_cosine(shop, job) for job in made if job.modality == modality]
+            if not cosines:
+                raise failed[Job(modality, target, schemes[0])]
+            nearest = max(cosines)
             raise ParityFailedError(
                 f"{modality}: no scheme of {target} gives the trained encoder's embeddings (mean cosine "
                 f"{nearest:.5f} at most), not even {schemes[0]}; file it as a bug"
@@ -146,7 +159,7 @@ def front(found: Sequence[Option]) -> list[Option]:
 
 def _mixed(shop: Workshop, job: Job) -> Job | None:
     """Return `job` with the layers that it hurts kept float, if it does hurt."""
-    if job.scheme == TARGETS[job.target].schemes[0] or _cosine(shop, job) >= _NOTICED:
+    if job.scheme in FLOATS or _cosine(shop, job) >= _NOTICED:
         return None
     encoder, windows = shop.model.encoders[job.modality], shop.calibration[job.modality]
     kept = hurting(sensitivity(encoder, windows, job.target, job.scheme))
@@ -192,5 +205,11 @@ def _shortfall(found: Sequence[Option], budget: dict[str, float], limit: str) ->
     least = min(option.costs()[limit] for option in inside or found)
     unit, over = _UNITS[limit][0], least - budget[limit]
     given = f" with {' and '.join(rest)} met" if rest and inside else ""
-    verdict = f"{over:.2g} {unit} over" if over > 0 else "which alone can be met"
-    return f"{limit} is {least:.4g} {unit} at least{given}, {verdict}"
+    if over <= 0:
+        return f"{limit} can be met, but not with the others"
+    return f"{limit} is {_amount(least)} {unit} at least{given}, {_amount(over)} {unit} over"
+
+
+def _amount(value: float) -> str:
+    """Write an amount with enough digits to tell it from 0, and never as a power of ten."""
+    return f"{value:.{max(2, 2 - math.floor(math.log10(value)))}f}".rstrip("0").rstrip(".") if value else "0"

@@ -9,9 +9,10 @@ from sensemble_runtime.manifest import Scheme
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_export.targets import INT4_GROUP, TARGETS, is_int4
+from sensemble_export.targets import COREML_LEAST, INT4_GROUP, TARGETS, is_int4
 
 _LAYERS = (nn.Linear, nn.Embedding, nn.Conv2d)  # the last float in ONNX's int8-dynamic
+_PALETTES: dict[Scheme, int] = {"palette-6bit": 6, "palette-4bit": 4}  # bits
 _SWEPT = 32  # windows; more change the order of the layers little
 
 
@@ -19,13 +20,14 @@ _SWEPT = 32  # windows; more change the order of the layers little
 def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme) -> dict[str, float]:
     """Return what quantizing each module of `encoder` alone costs: 1 minus the mean cosine of the embeddings.
 
-    The weights of its layers, and what they are fed, are rounded as `scheme` rounds them for `target`; the
-    rest is float. An attention or a perceptron counts as one, every other layer on its own.
+    The weights of its layers, and what they are fed unless only weights are quantized, are rounded as
+    `scheme` rounds them for `target`; the rest is float. An attention or a perceptron counts as one, every
+    other layer on its own.
 
     Args:
         encoder: in evaluation mode; it is left as it is.
         windows: [N, ...], of which the first 32 are looked at.
-        target: `executorch-xnnpack` or `onnx`.
+        target: one that quantizes.
         scheme: a quantized one of the target's.
     """
     windows = windows[:_SWEPT]
@@ -33,7 +35,7 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
     groups: dict[str, list[nn.Module]] = {}
     swept = _LAYERS[:2] if (target, scheme) == ("onnx", "int8-dynamic") else _LAYERS
     for name, module in encoder.named_modules():
-        if isinstance(module, swept):
+        if isinstance(module, swept) and not _stays(module, target):
             groups.setdefault(_group(name), []).append(module)
     errors = {}
     for name, layers in groups.items():
@@ -52,6 +54,12 @@ def hurting(errors: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
+def _stays(layer: nn.Module, target: str) -> bool:
+    """Say whether a layer is too small for `target` to quantize."""
+    assert isinstance(layer.weight, Tensor)  # noqa: S101 - all of `_LAYERS` have one
+    return target == "coreml" and layer.weight.numel() < COREML_LEAST
+
+
 def _group(name: str) -> str:
     """Name the attention or perceptron that a layer belongs to, or the layer."""
     parts = name.split(".")
@@ -67,12 +75,15 @@ def _rounded(layers: list[nn.Module], target: str, scheme: Scheme) -> Iterator[N
     hooks = []
     for layer in layers:
         assert isinstance(layer.weight, Tensor)  # noqa: S101 - all of `_LAYERS` have one
+        if scheme in _PALETTES:
+            layer.weight.copy_(_palettize(layer.weight, _PALETTES[scheme]))
+            continue
         rows, columns = layer.weight.shape[0], layer.weight[0].numel()
         rows = columns if rows == 3 * columns else rows  # q, k and v are exported as a layer each
         grouped = isinstance(layer, nn.Linear) and is_int4(scheme, rows, columns)
         group, bits = (INT4_GROUP, 4) if grouped else (columns, TARGETS[target].bits)
         layer.weight.copy_(_round(layer.weight, group, 2 ** (bits - 1) - 1))
-        if not isinstance(layer, nn.Embedding):
+        if scheme != "int8-weights" and not isinstance(layer, nn.Embedding):
             # ONNX's dynamic ranges are of all that a layer is fed, XNNPACK's of each vector.
             whole = scheme == "int8-static" or target == "onnx" or isinstance(layer, nn.Conv2d)
             hooks.append(layer.register_forward_pre_hook(partial(_feed, whole=whole)))
@@ -91,6 +102,14 @@ def _round(weight: Tensor, group: int, levels: int) -> Tensor:
     rows = weight.reshape(-1, group)
     step = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / levels
     return ((rows / step).round() * step).reshape(weight.shape)
+
+
+def _palettize(weight: Tensor, bits: int) -> Tensor:
+    """Put each weight's nearest of 2^`bits` values, which coremltools chooses for all rows, in its place."""
+    from coremltools.models.neural_network import quantization_utils  # which takes seconds
+
+    values, indices = quantization_utils._get_kmeans_lookup_table_and_weight(bits, weight.half().numpy())  # noqa: SLF001
+    return torch.from_numpy(values[indices]).reshape(weight.shape)
 
 
 def _feed(_: nn.Module, fed: tuple[Tensor], *, whole: bool) -> Tensor:

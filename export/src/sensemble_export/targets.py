@@ -8,6 +8,7 @@ from typing import get_args
 from sensemble_runtime.manifest import Scheme
 
 from sensemble_export.errors import SchemeError
+from sensemble_export.parity import FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,6 @@ class Target:
         default: the one taken where none is chosen, but see `default`.
         suffix: of the file or folder.
         tools: packages, beside torch, whose version decides what is made.
-        mixes: whether some layers can stay float while others are quantized.
         bits: that an int8 weight uses.
         differs: what in its bytes is not the same each time; None: nothing.
     """
@@ -28,7 +28,6 @@ class Target:
     default: Scheme
     suffix: str
     tools: tuple[str, ...]
-    mixes: bool = True
     bits: int = 8
     differs: str | None = None
 
@@ -58,7 +57,6 @@ TARGETS = {
         "fp16",
         ".pte",
         ("executorch", "coremltools"),
-        mixes=False,
         differs="the Core ML package inside has random names and the date",
     ),
 }
@@ -71,11 +69,18 @@ INT4_GROUP = 32
 """Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
 INT4_LEAST = 2**16
 """Weights from which a linear layer is int4 in `int4-weights`; smaller ones would save less than 32 kB."""
+COREML_LEAST = 512
+"""Weights from which Core ML's are quantized: the scales or palette of fewer would outweigh what it saves."""
 
 
 def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
     """Say whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
     return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
+
+
+def is_calibrated(scheme: Scheme) -> bool:
+    """Say whether ranges of `scheme` may come from calibration: in XNNPACK, convolutions' in all of these."""
+    return scheme in {"int8-static", "int8-dynamic", "int4-weights"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Job:
         kept: names of layers, or of modules that hold some, which stay float.
 
     Raises:
-        SchemeError: the target does not have the scheme, or cannot keep layers float.
+        SchemeError: the target does not have the scheme, or that quantizes nothing.
     """
 
     modality: str
@@ -101,8 +106,8 @@ class Job:
         target = TARGETS[self.target]
         if self.scheme not in target.schemes:
             raise SchemeError(f"{self.target} has {', '.join(target.schemes)}, not {self.scheme}")
-        if self.kept and not target.mixes:
-            raise SchemeError(f"{self.target} has one precision for all layers: none can be kept float")
+        if self.kept and self.scheme in FLOATS:
+            raise SchemeError(f"{self.scheme} quantizes nothing: there is nothing to keep float")
 
     @property
     def file(self) -> str:
@@ -121,18 +126,31 @@ def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str
             and what is chosen by none is the target's default.
 
     Raises:
-        SchemeError: a target, a modality or a scheme is unknown, or the target does not have the scheme.
+        SchemeError: a target, a modality or a scheme is unknown, the target does not have the scheme, or
+            something is named twice.
     """
     for target in targets:
         _known("target", target, TARGETS)
+        if targets.count(target) > 1:
+            raise SchemeError(f"--target names {target} twice; name it once")
     schemes: dict[tuple[str, str], Scheme] = {}
+    made: dict[str, str] = {}
     for choice in sorted(chosen, key=lambda text: ":" in text):
         where, _, scheme = choice.partition("=")
         target, _, modality = where.rpartition(":")
+        if not scheme:
+            raise SchemeError(f"--scheme {choice}: says no scheme; write [TARGET:]MODALITY=SCHEME")
         _known("modality", modality, modalities)
         _known("scheme", scheme, get_args(Scheme))
+        if where in made:
+            raise SchemeError(f"--scheme {made[where]} {choice}: two schemes for {where}; choose one of them")
+        made[where] = choice
         for one in [target] if target else targets:
-            _known("target", one, targets)
+            _known("target", one, TARGETS)
+            if one not in targets:
+                raise SchemeError(
+                    f"--scheme {choice}: {one} is not exported; add it to --target {' '.join(targets)}"
+                )
             if scheme not in TARGETS[one].schemes:
                 raise SchemeError(
                     f"--scheme {choice}: {one} has {', '.join(TARGETS[one].schemes)}; choose one of these"

@@ -1,7 +1,6 @@
 """From an encoder to a Core ML package, or to an ExecuTorch program for Core ML's delegate."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,23 @@ import torch
 from executorch.backends.apple.coreml.compiler import CoreMLBackend
 from executorch.backends.apple.coreml.partition import CoreMLPartitioner
 from executorch.exir import to_edge_transform_and_lower
-from executorch.exir.delegate import executorch_call_delegate
 from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.read_back import LEAST_WEIGHTS
-from sensemble_export.targets import fed, within
+from sensemble_export.lower import divided
+from sensemble_export.pool import Delegation
+from sensemble_export.read_back import specification
+from sensemble_export.targets import COREML_LEAST, fed, within
 
 OLDEST = ct.target.iOS17
 """The oldest system that runs the packages; macOS 14 has the same Core ML."""
 
 _WEIGHTED = {"linear", "conv", "gather"}
 _CONFIGS = {
-    "int8-weights": optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=LEAST_WEIGHTS),
-    "palette-6bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=6, weight_threshold=LEAST_WEIGHTS),
-    "palette-4bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=LEAST_WEIGHTS),
+    "int8-weights": optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=COREML_LEAST),
+    "palette-6bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=6, weight_threshold=COREML_LEAST),
+    "palette-4bit": optimize.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=COREML_LEAST),
 }
 
 
@@ -69,7 +69,7 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
         skip_model_load=True,
     )
     if scheme in _CONFIGS:
-        weights = optimize.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS)
+        weights = optimize.get_weights_metadata(model, weight_threshold=COREML_LEAST)
         excluded = {name: None for name, found in weights.items() if not _is_quantized(name, found, kept)}
         config = optimize.OptimizationConfig(_CONFIGS[scheme], op_name_configs=excluded)
         linear = scheme == "int8-weights"
@@ -79,11 +79,14 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
     _make_reproducible(path, _dtype(windows))
 
 
-def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
+def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> Delegation:
     """Write `encoder` as an ExecuTorch program whose whole graph is Core ML's.
 
     It is fed as a package is. The delegate has one precision for the whole graph, and a log-mel underflows in
     float16: an encoder that has one takes `fp32`.
+
+    Returns:
+        How the program is divided: one subgraph, with everything in it.
 
     Raises:
         ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
@@ -98,12 +101,13 @@ def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Pat
     with torch.no_grad():
         program = torch.export.export(Fed(encoder), (_fed(windows),))
     edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner(compile_specs=specs)])
-    nodes = edge.exported_program().graph_module.graph.nodes
-    called = Counter(node.target.__name__ for node in nodes if node.op == "call_function")
-    left = called - Counter({executorch_call_delegate.__name__: 1, "getitem": 1})
-    if left:
-        raise ValueError(f"Core ML leaves {dict(left)}")
+    delegation = divided(edge)
+    if delegation.remaining or delegation.subgraphs != 1:
+        raise ValueError(
+            f"Core ML takes {delegation.subgraphs} parts of it, and leaves {delegation.remaining}"
+        )
     path.write_bytes(edge.to_executorch().buffer)
+    return delegation
 
 
 def _fed(windows: Tensor) -> Tensor:
@@ -143,12 +147,12 @@ def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa
 
 def _make_reproducible(package: Path, dtype: str) -> None:
     """Put `dtype`, for the executor, in the place of the date, and fixed names in that of random ones."""
-    specification = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    written = specification(package)
     spec = ct.utils.load_spec(str(package))
     del spec.description.metadata.userDefined["com.github.apple.coremltools.conversion_date"]
     spec.description.metadata.userDefined["dtype"] = dtype
-    specification.write_bytes(spec.SerializeToString(deterministic=True))
-    specification.chmod(0o644)
+    written.write_bytes(spec.SerializeToString(deterministic=True))
+    written.chmod(0o644)
     manifest = package / "Manifest.json"
     contents: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     items: dict[str, dict[str, str]] = contents["itemInfoEntries"]

@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from safetensors.numpy import load_file
 from sensemble_runtime.bundle import Bundle, check_file
 from sensemble_runtime.executor import missing
 from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
 
-from sensemble_export.errors import ExportError
-from sensemble_export.parity import compare, held_out_of, measure
+from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.parity import Measurement, compare, held_out_of, least_cosine, measure
 from sensemble_export.readme import readme
 
 
@@ -22,7 +23,7 @@ class Verified:
     Attributes:
         modality: whose encoder.
         target: for what.
-        artifact: the bundle's, with what was measured here in the place of what was not known.
+        artifact: the bundle's, with what was measured here, if it is good, in place of what was not known.
         parity: measured here; None where nothing here runs it.
         latency_ms: median milliseconds a window, measured here; None likewise.
         reason: why not.
@@ -40,12 +41,14 @@ def verify(path: Path) -> Iterator[Verified]:
     """Run every artifact of the bundle `path` that runs here, on the windows beside it; yield each in turn.
 
     After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
-    its README.
+    its README, of the artifacts that are as near to their float encoders as their schemes must be.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.
         ExportError: the windows are not there, or the bundle is of an older version.
         MeasurementError: an artifact that should run here does not.
+        ParityFailedError: artifacts are too far from their float encoders, raised after the last one; names
+            each, with its mean cosine and what it must reach.
     """
     bundle = Bundle.open(path.resolve())
     contents, windows = bundle.manifest, held_out_of(bundle.path)
@@ -59,10 +62,14 @@ def verify(path: Path) -> Iterator[Verified]:
     for file in contents.held_out.values():
         check_file(windows, file)
     updated: dict[tuple[str, str], Artifact] = {}
+    far = []
     for modality, entry in contents.modalities.items():
         for target, artifact in entry.artifacts.items():
             found = _run(bundle, modality, target, artifact)
             updated[modality, target] = found.artifact
+            if found.parity is not None and not _good(artifact, found.parity):
+                least = least_cosine(artifact.scheme)
+                far.append(f"{modality} for {target}: mean cosine {found.parity.cosine:.5f}, below {least}")
             yield found
     renewed = _with(contents, updated)
     if renewed != contents:
@@ -70,19 +77,39 @@ def verify(path: Path) -> Iterator[Verified]:
         write_manifest(renewed, beside)
         beside.replace(path / FILE_NAME)
         (path / "README.md").write_text(readme(renewed), encoding="utf-8")
+    if far:
+        raise ParityFailedError(f"{'; '.join(far)}: do not ship it, and file it as a bug")
 
 
 def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
-    if reason := missing(target):
+    # The package in an ExecuTorch program for Core ML is run by Core ML itself.
+    inside = target == "executorch-coreml"
+    if reason := missing("coreml" if inside else target):
         return Verified(modality, target, artifact, None, None, reason)
     windows = held_out_of(bundle.path) / bundle.manifest.held_out[modality].path
-    found = measure(bundle.path / artifact.path, target, windows)
+    path = bundle.path / artifact.path
+    found = (
+        _measure_inside(path, bundle.specs[modality].dtype, windows)
+        if inside
+        else measure(path, target, windows)
+    )
     parity = compare(found.embeddings, load_file(windows)["embeddings"], bundle.head)
-    if artifact.parity is None:
+    if artifact.parity is None and _good(artifact, parity):
         artifact = dataclasses.replace(
             artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
         )
     return Verified(modality, target, artifact, parity, found.median_ms, "")
+
+
+def _measure_inside(program: Path, dtype: str, windows: Path) -> Measurement:
+    from sensemble_export.read_back import extract  # which imports coremltools and torch, for seconds
+
+    with TemporaryDirectory() as folder:
+        return measure(extract(program, Path(folder), dtype), "coreml", windows)
+
+
+def _good(artifact: Artifact, parity: Parity) -> bool:
+    return parity.cosine >= least_cosine(artifact.scheme)  # which NaN is not
 
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:

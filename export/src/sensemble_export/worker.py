@@ -2,15 +2,19 @@
 
 Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
 Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and into PIPE (the number
-of an open file) one line of JSON a job: `{"job", "delegation"}`, or at the first failure `{"job", "error"}`,
-`{"job", "mismatch"}` (what was written does not read back) or `{"job", "missing"}` (a module).
+of an open file) one line of JSON a job: `{"job", "delegation"}`, or, if it fails, `{"job", "error"}`,
+`{"job", "mismatch"}` (what was written does not read back), `{"job", "missing"}` (a module) or
+`{"job", "disk"}` (a file that cannot be written). It ends when its standard input does, which is when who
+started it closes it or dies.
 """
 
 import json
 import os
 import sys
+import traceback
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from typing import TextIO
 
 import torch
@@ -21,6 +25,8 @@ from torch import Tensor, nn
 from sensemble_export.pool import Delegation
 from sensemble_export.targets import Job, fed
 
+_STDIN = 0
+
 
 class MismatchError(Exception):
     """What was written does not read back as what it should be."""
@@ -30,7 +36,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     """Write `encoder`, in evaluation mode, as `job` says; `windows` [N, ...] are real ones.
 
     Returns:
-        For XNNPACK, how the program is divided.
+        For ExecuTorch, how the program is divided.
 
     Raises:
         MismatchError: a Core ML package, or the one in a program, does not read back as it should.
@@ -55,9 +61,9 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     from sensemble_export.read_back import census, embedded, problems
     from sensemble_export.to_coreml import to_coreml, to_executorch
 
-    given = "float32"
+    given, delegation = "float32", None
     if job.target == "executorch-coreml":
-        to_executorch(encoder, windows, job.scheme, path)
+        delegation = to_executorch(encoder, windows, job.scheme, path)
         found = embedded(path)
         if job.scheme == "fp16":
             given = "float16"  # which ExecuTorch casts
@@ -70,27 +76,40 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)
     if problem is not None:
         raise MismatchError(problem)
-    return None
+    return delegation
 
 
 def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
-    """Do `jobs`, in order."""
+    """Do `jobs`, in order, whatever becomes of each."""
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     model = load_model(folder / "model")
     for job in jobs:
         windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
         try:
             delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
-        except MismatchError as error:
-            _report(reports, job, mismatch=str(error))
-            raise
-        except ModuleNotFoundError as error:
-            _report(reports, job, missing=error.name)
-            raise
-        except Exception as error:
-            _report(reports, job, error=f"{type(error).__name__}: {error}")
-            raise
-        _report(reports, job, delegation=delegation and asdict(delegation))
+            _report(reports, job, delegation=delegation and asdict(delegation))
+        except Exception as error:  # noqa: BLE001 - who started this decides what it means
+            _report(reports, job, **_reason(error))
+            traceback.print_exc()
+
+
+def _reason(error: Exception) -> dict[str, str]:
+    match error:
+        case MismatchError():
+            return {"mismatch": str(error)}
+        case ModuleNotFoundError(name=str(name)):
+            return {"missing": name.partition(".")[0]}
+        case OSError(errno=int()):  # without a number, a library does not load
+            return {"disk": error.strerror or str(error)}
+    first, *_ = str(error).strip().splitlines() or [""]
+    return {"error": f"{type(error).__name__}: {first}"}
+
+
+def _end_with_parent() -> None:
+    while os.read(_STDIN, 1):
+        pass
+    os._exit(1)
 
 
 def _report(reports: TextIO, job: Job, **what: object) -> None:

@@ -17,10 +17,16 @@ from sensemble_train.data import Clips
 from sensemble_train.model import Model, save_model
 from torch import Tensor
 
-from sensemble_export.errors import CalibrationMissingError
+from sensemble_export.errors import (
+    CalibrationMissingError,
+    ExportError,
+    MeasurementError,
+    NotLowerableError,
+    ParityFailedError,
+)
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.pool import Delegation, lower_all
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, is_calibrated
 
 Progress = Callable[[int, int], None]
 
@@ -34,7 +40,7 @@ class Made:
         bytes: the size of all of it.
         measured: in a process of its own, where this machine has an executor for it.
         parity: of that, against the float encoder.
-        delegation: for XNNPACK, how it is divided.
+        delegation: for ExecuTorch, how it is divided.
     """
 
     path: Path
@@ -64,7 +70,7 @@ class Workshop:
         held_out: as above.
 
     Raises:
-        CalibrationMissingError: a modality of the model has no calibration or held-out windows.
+        CalibrationMissingError: a modality of the model has no held-out windows, or windows do not fit.
     """
 
     def __init__(
@@ -81,17 +87,27 @@ class Workshop:
         self.made: dict[Job, Made] = {}
         save_model(model, folder / "model")
         for modality, (ranges, held) in windows.items():
-            save_file({"windows": ranges.contiguous()}, folder / f"calibration.{modality}.safetensors")
+            # What needs no ranges needs one window all the same, for the form.
+            shown = ranges if len(ranges) else held[:1]
+            save_file({"windows": shown.contiguous()}, folder / f"calibration.{modality}.safetensors")
             save_file({"windows": held.contiguous()}, folder / f"held_out.{modality}.safetensors")
 
-    def make(self, jobs: Iterable[Job], progress: Progress | None = None) -> None:
+    def make(
+        self,
+        jobs: Iterable[Job],
+        progress: Progress | None = None,
+        failed: dict[Job, ExportError] | None = None,
+    ) -> None:
         """Make and measure what of `jobs` is not there yet.
 
         Args:
             jobs: the longest first.
             progress: called with (steps done, steps in all), from other threads too.
+            failed: gets what cannot be made or does not run, and why, and none of the last three is raised.
 
         Raises:
+            CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
+            ExportError: the disk does not take an artifact.
             NotLowerableError: an encoder cannot be exported.
             MeasurementError: an artifact does not run in the runtime.
             ParityFailedError: an artifact that this machine cannot run does not read back as it should.
@@ -99,11 +115,27 @@ class Workshop:
         new = [job for job in dict.fromkeys(jobs) if job not in self.made]
         if not new:
             return
+        self.check_calibration({job.modality for job in new if is_calibrated(job.scheme)})
         steps = _Steps(2 * len(new), progress)
-        divisions = lower_all(self.folder, new, steps.step)
+        lost: dict[str, ExportError] = {}
+        failing = None if failed is None else lost.__setitem__
+        divisions = lower_all(self.folder, new, steps.step, failing)
         for job in new:
-            self.made[job] = self._prove(job, divisions.get(job.file))
+            try:
+                if job.file in lost:
+                    raise lost[job.file]
+                self.made[job] = self._prove(job, divisions.get(job.file))
+            except (NotLowerableError, MeasurementError, ParityFailedError) as error:
+                if failed is None:
+                    raise
+                failed[job] = error
             steps.step()
+
+    def check_calibration(self, modalities: Iterable[str]) -> None:
+        """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
+        for modality in sorted(modalities):
+            if not len(self.calibration[modality]):
+                raise CalibrationMissingError(_none(modality, "calibration"))
 
     def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
         """Score every subset on the held-out examples that have all of it, from each modality's embeddings.
@@ -159,10 +191,10 @@ def _windows(
         held = held[held_out.present[modality]] if modality in held_out.present else held
         pair = (calibration.get(modality, empty), held)
         for kind, rows in zip(("calibration", "held-out"), pair, strict=True):
+            if not len(rows) and kind == "calibration":
+                continue  # not every scheme needs them
             if not len(rows):
-                raise CalibrationMissingError(
-                    f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"
-                )
+                raise CalibrationMissingError(_none(modality, kind))
             found = (str(rows.dtype).removeprefix("torch."), tuple(rows.shape[1:]))
             if found != (spec.dtype, spec.shape[1:]):
                 raise CalibrationMissingError(
@@ -171,6 +203,10 @@ def _windows(
                 )
         windows[modality] = pair
     return windows
+
+
+def _none(modality: str, kind: str) -> str:
+    return f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"
 
 
 @torch.no_grad()

@@ -20,10 +20,6 @@ if TYPE_CHECKING:  # loading the library is left to the first caption
     from tokenizers import Tokenizer
 
 
-_QUICK = 2.0
-"""Milliseconds a window: between windows threads fall asleep, and waking them took 0.5 to 1 ms here."""
-
-
 class Bundle:
     """A verified bundle; its encoders are loaded when they are first used. Safe to use from several threads.
 
@@ -133,7 +129,7 @@ class Bundle:
         """Whether all encoders are: those of one executor may share a pool, which the first of them sizes."""
         entries = self.manifest.modalities
         measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
-        return all(latency is not None and latency < _QUICK for latency in measured)
+        return all(latency is not None and latency < executor.QUICK for latency in measured)
 
     def _load(self, modality: str) -> Encoder:
         entry = self.manifest.modalities[modality]

@@ -14,6 +14,10 @@ from sensemble_sensors.spec import DType
 
 from sensemble_runtime.errors import BundleIncompatibleError
 
+QUICK = 2.0
+"""Milliseconds a window below which an encoder gets one thread: between windows the others fall asleep, and
+waking them took 0.5 to 1 ms here."""
+
 Window = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
 

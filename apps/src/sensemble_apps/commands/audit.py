@@ -13,7 +13,7 @@ from sensemble_sensors.dataset import read_dataset
 from sensemble_apps.arguments import Audit
 from sensemble_apps.errors import InputError
 from sensemble_apps.names import percent
-from sensemble_apps.output import say_json
+from sensemble_apps.output import say_executors, say_json
 from sensemble_apps.progress import progress
 
 
@@ -42,6 +42,8 @@ def measure(
         InputError, BundleError, BadDataError, RecordError: as `main`.
     """
     opened = Bundle.open(bundle)
+    if duty is None:
+        say_executors(opened.executors)
     examples = read_dataset(data).split(split)
     if not examples:
         raise InputError(f"{data}: no example in split {split}; --split takes another")

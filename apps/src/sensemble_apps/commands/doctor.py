@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
+from sensemble_runtime import executor
 from sensemble_sensors import devices
 from sensemble_sensors.devices import Device, without_user
 from sensemble_sensors.errors import SensorUnavailableError
@@ -72,12 +73,9 @@ def examine() -> Iterator[Finding]:
 
 def _executors() -> Finding:
     try:
-        executor = importlib.import_module("sensemble_runtime.executor")
         importlib.import_module("sensemble_runtime._native")
     except ImportError as error:
-        remedy = (
-            "build it: `uv sync --reinstall-package sensemble-runtime` (needs CMake and a C++17 compiler)"
-        )
+        remedy = executor.EXECUTORS["executorch-xnnpack"].remedy
         return Finding("executors", found=False, text=f"the native module does not load ({error}); {remedy}")
     found, lacking = (
         executor.available(),

@@ -1,7 +1,6 @@
 """`sensemble export`: a trained model of a run, quantized and lowered into the run's bundle."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 from sensemble_export import search
 from sensemble_export.bundle import Origin, export_bundle, workshop, write_bundle
 from sensemble_export.lowering import FILE_NAME, describe_lowering
-from sensemble_export.targets import Job, plan
+from sensemble_export.targets import Job, is_calibrated, plan
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.dataset import Example, read_dataset
+from sensemble_sensors.dataset import Dataset, Example, read_dataset
 from sensemble_train.data import Clips, decode
 from sensemble_train.model import Model, load_model
 
@@ -20,12 +19,13 @@ from sensemble_apps.arguments import Export
 from sensemble_apps.costs import show_costs
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import most_robust
-from sensemble_apps.output import say
+from sensemble_apps.output import remark, say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
 from sensemble_apps.tradeoff import show
 
 _CALIBRATION, _HELD_OUT = 200, 1000  # examples that int8 takes its ranges from, and that it is measured on
+_LEAST = 64  # examples with each modality that it is measured on, if there are so many
 
 
 def main(arguments: Export) -> None:
@@ -73,7 +73,9 @@ def export(
     """
     folder = run / MODELS / method / subsets.name(train)
     if not folder.is_dir():
-        raise InputError(f"{folder}: not trained; `sensemble train --train-modalities {subsets.name(train)}`")
+        raise InputError(
+            f"{folder}: not trained; `sensemble train --out {run} --train-modalities {subsets.name(train)}`"
+        )
     model = load_model(folder)
     data = _data(run)
     dataset = read_dataset(data)
@@ -81,12 +83,15 @@ def export(
     jobs = plan(model.modalities, targets, schemes)
     if budget is not None:
         search.check_targets(targets)
+    ranged = {job.modality for job in jobs if budget is not None or is_calibrated(job.scheme)}
+    measured = held_out_examples(dataset, model.modalities)
+    calibrating = {modality: calibration_examples(dataset, modality) for modality in sorted(ranged)}
     with stages() as advance:
-        decoded = partial(_decode, model, partial(advance, "decode"))
-        windows = decoded(spread(dataset.split("train"), _CALIBRATION))
-        calibration = {m: rows[windows.present[m]] for m, rows in windows.inputs.items()}
-        evaluation = dataset.split("eval")
-        held_out = decoded(spread(evaluation, _HELD_OUT))
+        calibration = {
+            m: _decode(model, [m], partial(advance, f"decode {m}"), examples).inputs[m]
+            for m, examples in calibrating.items()
+        }
+        held_out = _decode(model, model.modalities, partial(advance, "decode"), measured)
         if budget is None:
             progress = partial(advance, "export")
             manifest = export_bundle(
@@ -102,13 +107,49 @@ def export(
             with workshop(model, run / BUNDLE, calibration, held_out) as shop:
                 chosen: list[Job] = []
                 for target in targets:
-                    found = search.options(shop, target, partial(_stage, advance, target))
+                    found = search.options(shop, target, partial(_stage, advance, target), remark)
                     show(target, found, budget, run / TRADE_OFF.format(target=target))
                     chosen += search.best(found, budget).jobs
                 manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
-    show_costs(manifest, f"{len(held_out)} of {len(evaluation)} examples")
+    show_costs(manifest, f"{len(held_out)} of {len(dataset.split('eval'))} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
-        sys.stderr.write(line + "\n")
+        remark(line)
+
+
+def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
+    """Return labelled and unlabelled examples with `modality`, which some runs have in pretraining alone.
+
+    Raises:
+        InputError: there is none.
+    """
+    searched = (*dataset.split("train"), *dataset.split("pretrain"))
+    found = [example for example in searched if modality in example.modalities]
+    if not found:
+        raise InputError(
+            f"{dataset.folder}: no example of the splits train and pretrain has {modality}, which int8 takes "
+            f"its ranges from; add some, or choose --scheme {modality}=fp32"
+        )
+    return spread(found, _CALIBRATION)
+
+
+def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:
+    """Return examples of the split eval, in order; more where one of `modalities` would be met too rarely.
+
+    Raises:
+        InputError: no example has one of them.
+    """
+    examples = dataset.split("eval")
+    taken = {example.id for example in spread(examples, _HELD_OUT)}
+    for modality in modalities:
+        having = [example for example in examples if modality in example.modalities]
+        if not having:
+            raise InputError(
+                f"{dataset.folder}: no example of the split eval has {modality}, on which its encoder is "
+                "measured; add some"
+            )
+        if sum(example.id in taken for example in having) < _LEAST:
+            taken |= {example.id for example in spread(having, _LEAST)}
+    return [example for example in examples if example.id in taken]
 
 
 def spread(examples: Sequence[Example], most: int) -> list[Example]:
@@ -131,6 +172,9 @@ def _data(run: Path) -> Path:
         ) from error
 
 
-def _decode(model: Model, advance: Callable[[int, int], None], examples: Sequence[Example]) -> Clips:
+def _decode(
+    model: Model, modalities: Sequence[str], advance: Callable[[int, int], None], examples: Sequence[Example]
+) -> Clips:
     what = model.description
-    return decode(examples, what.specs, model.tokenizer, what.labels, what.task, advance)
+    specs = {modality: what.specs[modality] for modality in modalities}
+    return decode(examples, specs, model.tokenizer, what.labels, what.task, advance)

@@ -17,6 +17,7 @@ from sensemble_sensors.recorded import Recorded, is_recording
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
+from sensemble_apps.output import remark, say_executors
 from sensemble_apps.plugs import finders, plug, returning
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
@@ -33,6 +34,7 @@ def main(arguments: Run) -> None:
     """
     _check(arguments)
     bundle = Bundle.open(arguments.bundle)
+    say_executors(bundle.executors)
     labels = bundle.manifest.labels
     tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
@@ -48,7 +50,7 @@ def main(arguments: Run) -> None:
                     without.add(next(other))
     finally:  # Ctrl-C is how a run on devices ends
         for line in (*tally.lines, *([tally.cost(without)] if compared else ())):
-            sys.stderr.write(line + "\n")
+            remark(line)
 
 
 def _check(arguments: Run) -> None:
