@@ -65,6 +65,23 @@ def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path)
     assert not torch.equal(clips[5, 0].inputs["audio"], other[5, 0].inputs["audio"])
 
 
+def test_a_window_does_not_hang_on_what_is_decoded_beside_it(folder: Path) -> None:
+    """As M_T = audio trains on what the evaluation of audio sees (App. E)."""
+    examples = pack(read_dataset(folder).split("train")[:2])
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    # Half of what the encoder of sound takes lies between two frames an eighth of a second apart.
+    longer = replace(SPECS["audio"], shape=(1, 4000), window=0.25), replace(SPECS["video"], window=0.25)
+    description = replace(description, specs=dict(zip(("audio", "video"), longer, strict=True)))
+    source = Streamed(examples, description, TOKENIZER, Sampling(1), 0, skip_bad=False)
+    for step in (None, 3):
+        whole, *_ = source.load([[0, 1]], torch.device("cpu"), 0, step)
+        assert not whole.inputs["audio"][:, 2000:].any()
+        for only in (("audio",), ("video",)):
+            alone, *_ = source.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
+            assert tuple(alone.inputs) == tuple(alone.present) == only
+            torch.testing.assert_close(alone.inputs[only[0]], whole.inputs[only[0]], rtol=0, atol=0)
+
+
 def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) -> None:
     lines: list[Line] = []
     with tarfile.open(tmp_path / "train-000000.tar", "w") as tar:
