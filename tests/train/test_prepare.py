@@ -361,3 +361,13 @@ def test_a_cut_keeps_pictures_and_sound_in_their_places(tmp_path: Path, start: f
         assert later >= earlier
     heard = decode_audio(whole, 8000, start, 2.9), decode_audio(piece, 8000, begin, 2.9)
     assert_heard_at_the_same_time(*heard)
+
+
+def test_a_film_whose_title_is_not_utf8_can_be_cut(tmp_path: Path) -> None:
+    whole = film(tmp_path / "whole.mkv", 4)
+    named = whole.read_bytes().replace(b"Lavf", b"Lav\xe9")  # the name of what wrote it
+    assert named != whole.read_bytes()
+    whole.write_bytes(named)
+    content, begin = cut(whole, 1.0, 3.0)
+    (tmp_path / "piece.mkv").write_bytes(content)
+    assert len(decode_audio(tmp_path / "piece.mkv", 8000, begin, 2)) == 16000
