@@ -19,7 +19,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decode_audio, decode_video
 from sensemble_train.prepare import audioset, imagenet_captions, kinetics
 from sensemble_train.prepare.cut import cut
-from sensemble_train.prepare.survey import Survey
+from sensemble_train.prepare.survey import Survey, files
 from sensemble_train.prepare.write import Report, write
 
 from . import published
@@ -221,6 +221,46 @@ def test_every_bad_example_is_named_with_file_and_line_and_skipped_only_when_ask
         assert line.startswith(str(source / "eval_segments."))
         assert re.search(reason, line)
     assert [example.id for example in read_dataset(out).examples] == ["good_video1_0"]
+
+
+def spoil(path: Path, word: str) -> int:
+    """Put a byte that is not UTF-8 into the line of a list that holds a word; give its number."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = next(i for i, line in enumerate(lines) if word.encode() in line)
+    lines[number] = lines[number].replace(word.encode(), word[:-1].encode() + b"\xe9")
+    path.write_bytes(b"".join(lines))
+    return number + 1
+
+
+def test_a_line_that_is_not_utf8_is_a_bad_one(tmp_path: Path) -> None:
+    bad: list[tuple[Looks, Path, Path, str]] = [
+        (audioset.survey, published.audioset(tmp_path / "as"), Path("eval_segments.csv"), "soundalone1"),
+        (audioset.survey, published.audioset(tmp_path / "titled"), Path("titles.tsv"), "dog"),
+        (kinetics.survey, published.kinetics(tmp_path / "k"), Path("annotations", "test.csv"), "abseiling"),
+        (
+            imagenet_captions.survey,
+            published.imagenet_captions(tmp_path / "captions"),
+            Path("LOC_synset_mapping.txt"),
+            "Ursus",
+        ),
+    ]
+    for survey, source, name, word in bad:
+        before = len(survey(source, tmp_path / "out").rows)
+        number = spoil(source / name, word)
+        after = survey(source, tmp_path / "out")
+        assert after.bad[0] == f"{source / name}:{number}: is not in UTF-8"
+        lost = {"titles.tsv": 0, "LOC_synset_mapping.txt": 5}.get(name.name, 1)
+        assert len(after.rows) == before - lost
+    number = spoil(tmp_path / "as" / "class_labels_indices.csv", "Dog")
+    with pytest.raises(BadDataError, match=rf"class_labels_indices\.csv:{number}: is not in UTF-8"):
+        audioset.survey(tmp_path / "as", tmp_path / "out")
+
+
+def test_links_that_lead_round_in_a_circle_are_followed_once(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(source)
+    (tmp_path / "self").symlink_to(tmp_path)
+    found = list(files(tmp_path, tmp_path / "out"))
+    assert len(found) == len({path.resolve() for path in found}) == len(list(files(source, tmp_path)))
 
 
 def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:

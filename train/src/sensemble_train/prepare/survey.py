@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sensemble_sensors.dataset import SPLITS
 
@@ -106,8 +107,27 @@ def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "
 
 
 def files(source: Path, but: Path) -> Iterator[Path]:
-    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`."""
+    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`.
+
+    Links to folders are followed, but to each folder once: some lead round in a circle.
+    """
+    met = {but.resolve()} - {source.resolve()}
     for folder, inner, names in os.walk(source.resolve(), followlinks=True):
-        inner[:] = sorted(name for name in inner if Path(folder, name).resolve() != but.resolve())
+        real = Path(folder).resolve()
+        if real in met:
+            inner.clear()
+            continue
+        met.add(real)
+        inner.sort()
         for name in sorted(names):
             yield Path(folder, name)
+
+
+def entries(path: Path) -> TextIO:
+    """Open a list to be read line by line; a line with bytes that are not UTF-8 is `garbled`, and no more."""
+    return path.open(encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def garbled(text: str) -> bool:
+    """Say whether what was read of `entries` is not in UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in text)
