@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sensemble_sensors.dataset import SPLITS
-
 VIDEO = frozenset(
     (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".3gp", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
 )
@@ -78,18 +76,28 @@ class Survey:
         return Counter(row.split for row in self.rows)
 
     @property
-    def here(self) -> list[Row]:
-        """The rows whose media is on this disk, in the order of the splits."""
-        return sorted((row for row in self.rows if row.here), key=lambda row: SPLITS.index(row.split))
+    def here(self) -> Counter[str]:
+        """Of how many examples of each split the media is on this disk."""
+        return Counter(row.split for row in self.rows if row.here)
 
     @property
     def missing(self) -> list[Row]:
         """The rows whose media is not."""
         return [row for row in self.rows if not row.here]
 
-    def fingerprint(self) -> str:
-        """Return a hash of all that is to be written: another listing or another file gives another."""
-        return hashlib.sha256("\n".join(map(repr, self.here)).encode()).hexdigest()
+
+def fingerprint(rows: Iterable[Row]) -> str:
+    """Return a hash of rows and of the state of their files: where either changes, it does."""
+    files = ((row, [_state(path) for path in (row.video, row.audio, row.image, row.info)]) for row in rows)
+    return hashlib.sha256("\n".join(map(repr, files)).encode()).hexdigest()
+
+
+def _state(path: Path | None) -> tuple[int, int] | None:
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:  # what is wrong with it is told when it is looked into
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
 
 
 def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "") -> Survey:
