@@ -14,10 +14,12 @@ from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import PLAIN, Sampling
 from sensemble_train.data import Clips, decode
+from sensemble_train.evaluate import embed
 from sensemble_train.loading import ClipDataset, collate
 from sensemble_train.packing import pack
 from sensemble_train.streaming import Streamed
 from sensemble_train.tokens import train_tokenizer
+from sensemble_train.trainer import Loop
 from torch.utils.data import DataLoader
 
 from .tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
@@ -133,6 +135,15 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     whole = everything(skip_bad=True)
     assert whole.skipped == 1
     assert whole.present["video"].tolist() == [True, False, True]
+    models = {"one": tiny_model(labels=2)}
+    description = replace(models["one"].description, labels=LABELS)
+    streamed = Streamed(
+        pack(read_dataset(tmp_path).examples), description, TOKENIZER, PLAIN, 0, skip_bad=True
+    )
+    with caplog.at_level(logging.WARNING):
+        embedded = embed(models, streamed, Loop(tmp_path, 0))["one"]
+    assert embedded.skipped == 1
+    assert "skipped 1 of 3 examples, which count in no score" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
     with pytest.raises(BadDataError, match="nor could"):
         dataset(bad, skip_bad=True)[0, 0]
