@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.order import Order
+from sensemble_train.steplog import StepLog, read_losses
 from sensemble_train.trainer import alone
 from torch._dynamo.utils import counters
 
@@ -124,6 +125,16 @@ def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     assert len(found[-1]) == 3
     losses = train(Job(**ranks_first), alone())  # type: ignore[arg-type]
     assert losses == pytest.approx(reference["masd"], abs=1e-5)
+
+
+def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "steps.jsonl"
+    path.write_text("".join(json.dumps({"step": i, "loss": i}) + "\n" for i in range(5)))
+    kept = tmp_path / "kept"
+    kept.hardlink_to(path)  # what a kill at the worst moment would leave
+    with StepLog(tmp_path, 3, 8, alone()):
+        assert read_losses(tmp_path) == [0, 1, 2]
+    assert len(kept.read_text().splitlines()) == 5
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
