@@ -53,9 +53,10 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     count = int(world.sum(skipped))
     if count and world.rank == 0:
         LOG.warning("skipped %d of %d examples, which count in no score", count, len(source))
+    targets = source.targets  # of a streamed source, all examples are read for them
     there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
     return {
-        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, source.targets, count)
+        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, targets, count)
         for name, embedded in found.items()
     }
 

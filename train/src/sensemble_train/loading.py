@@ -60,10 +60,9 @@ class ClipDataset(Dataset[Clips]):
         only: Sequence[str] | None = None,
     ) -> None:
         known = set(labels)
-        for example in examples:
-            strange = next((label for label in example.labels if label not in known), None)
-            if strange is not None:
-                raise bad(example, BadDataError(f"labels: {strange!r} is none of the {len(known)} classes"))
+        for label, example in examples.labels.items():
+            if label not in known:
+                raise bad(example, BadDataError(f"labels: {label!r} is none of the {len(known)} classes"))
         self._examples = examples
         self._specs, self._tokenizer = specs, tokenizer
         self._labels, self._task = tuple(labels), task
