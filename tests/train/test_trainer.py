@@ -27,6 +27,7 @@ def run(*jobs: dict[str, object], ranks: int = 1, kills: int | None = None) -> l
     seed = [] if kills is None else [str(kills)]
     done = subprocess.run([*command, *seed], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "deprecated" not in done.stderr
     losses: list[list[float]] = json.loads(done.stdout)
     return losses
 
