@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -162,6 +163,18 @@ def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path
     assert text.startswith("index.jsonl:1 ('0'): video: ")
     assert text.endswith("; mend it, or delete its line")
     assert "\n" not in text
+
+
+def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, **__: object) -> dict[str, object]:
+        return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
+
+    monkeypatch.setattr("sensemble_train.loading.clip", told)  # workers are forked, and inherit it
+    examples = pack(read_dataset(folder).split("train"))
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)
+    loaded = list(source.load([[0], [1]], torch.device("cpu"), workers=2))
+    assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
 
 
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from sensemble_sensors.errors import BadDataError
@@ -94,6 +95,7 @@ class Streamed:
             batch_size=None,  # a key is a batch
             sampler=keys,
             num_workers=workers,
+            worker_init_fn=_alone_on_a_core,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # so that its own draws leave the global one alone
         )
@@ -101,3 +103,8 @@ class Streamed:
             if isinstance(clips, BadDataError):
                 raise clips
             yield clips.to(device)
+
+
+def _alone_on_a_core(_worker: int) -> None:
+    """Keep OpenCV from starting a thread for each core in each of the workers, which share the cores."""
+    cv2.setNumThreads(1)
