@@ -16,6 +16,7 @@ from sensemble_train.trainer import alone
 from torch._dynamo.utils import counters
 
 from .ranks import STEPS, Job, train
+from .tiny import dark_and_bright, write_index
 
 ROOT = Path(__file__).parents[2]
 SAVING = {"save_every": 2}
@@ -77,6 +78,15 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     job = {"folder": str(tmp_path / "killed"), "scale": {"save_every": 1}, "drop_path": 0.5}
     whole = Job(str(tmp_path / "whole"), drop_path=0.5)
     assert run(job, kills=20260) == [train(whole, alone())]
+
+
+def test_a_killed_run_draws_the_same_windows_and_changes_again(tmp_path: Path) -> None:
+    """Streamed by workers, with crops, mixup, SpecAugment and colours."""
+    write_index(tmp_path, dark_and_bright(tmp_path, pretrain=12, train=12, evaluation=0))
+    killed = tmp_path / "killed"
+    job = {"folder": str(killed), "objective": "masd", "data": str(tmp_path), "drop_path": 0.5}
+    (losses,) = run(job | {"scale": {"save_every": 1, "workers": 2}}, kills=3)
+    assert losses == read_losses(tmp_path / "killed-timed")  # the one that nothing happened to
 
 
 @pytest.mark.parametrize(
