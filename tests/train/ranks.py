@@ -47,10 +47,10 @@ class Job:
 
     folder: str
     objective: str = "contrastive"
-    data: str = ""
     scale: dict[str, object] = field(default_factory=dict)
     drop_path: float = 0.0
     stop: int = -1
+    data: str = ""
 
 
 class StoppedError(Exception):

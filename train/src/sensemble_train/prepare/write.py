@@ -169,7 +169,8 @@ def _end_with_parent() -> None:
 
 
 def _work(task: _Task) -> None:
-    """Do one part; its file appears when all of it is done."""
+    """Do one part; its file appears when all of it is done, and one of before is gone while it is not."""
+    task.path.unlink(missing_ok=True)
     bad: list[str] = []
 
     def good(prepare: Callable[[Row], Good]) -> Iterator[Good]:
