@@ -1,6 +1,7 @@
 """Published datasets become datasets that decode to the right seconds, and that others can read."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -363,12 +364,15 @@ def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_dataset(
     script = tmp_path / "run.py"
     script.write_text(program)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(source), str(killed)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), str(source), str(killed)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "0\n"
     assert process.stdout.readline() == "1\n"
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)  # its workers too, which else would still write for a moment
     process.wait()
     parts = sorted((killed / ".parts").glob("*-*.json"))
     assert parts
