@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from sensemble_apps import evidence
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import as_fractions, read_matrices
@@ -115,8 +116,8 @@ def test_which_page_a_folder_gets(tmp_path: Path) -> None:
         write_matrix(several / pretraining / "matrix.json", matrices())
         config = json.dumps({"data": data, "seed": 3, "probe": {"steps": 9}})
         (several / pretraining / "config.json").write_text(config, encoding="utf-8")
-        described = several / pretraining / "pretrained" / "model.json"
-        described.write_text('{"task": "multi-label"}', encoding="utf-8")
+        model = several / pretraining / "pretrained" / "model.json"
+        model.write_text('{"task": "multi-label"}', encoding="utf-8")
     text = Page(write_page(several, tmp_path / "several.html").read_text(encoding="utf-8")).text
     assert "Sensemble experiment · digits" in text
     assert "mAP with the worst set of sensors" in text
@@ -133,6 +134,45 @@ def test_which_page_a_folder_gets(tmp_path: Path) -> None:
     unshipped = Page(write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")).text
     assert "Sensemble experiment · colours" in unshipped
     assert "Seed 7" in unshipped
+
+
+def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] = ("a", "b")) -> Path:
+    """A run that a page can be made of, with its settings."""
+    (run / "pretrained").mkdir(parents=True)
+    write_matrix(run / "matrix.json", matrices())
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    model = json.dumps({"task": "multi-label", "labels": labels})
+    (run / "pretrained" / "model.json").write_text(model, encoding="utf-8")
+    return run
+
+
+def test_runs_of_several_datasets_make_no_page(refusal: Refusal, tmp_path: Path) -> None:
+    described(tmp_path / "one", {"data": "/data/audioset"})
+    described(tmp_path / "other", {"data": "/data/kinetics"})
+    told = "one of audioset; other of kinetics); give one run, or a folder of the runs of one dataset"
+    assert told in refusal("report", tmp_path)
+    shutil.rmtree(tmp_path / "other")
+    described(tmp_path / "moved", {"data": "/elsewhere/audioset"})
+    assert len(evidence.of_experiment(tmp_path).pretrainings) == 2
+    described(tmp_path / "namesake", {"data": "/again/audioset"}, ("c", "d"))
+    assert "moved, one of audioset; namesake of audioset" in refusal("report", tmp_path)
+
+
+def test_a_run_is_named_by_its_pretraining_wherever_that_was(tmp_path: Path) -> None:
+    def run(name: str, objective: str, *, steps: int = 9, initialize: str = "") -> Path:
+        config = {"data": "d", "initialize": initialize, "pretrain": {"objective": objective, "steps": steps}}
+        return described(tmp_path / name, config)
+
+    masked = run("audioset/a", "mae")
+    run("audioset/b", "contrastive", initialize="ViT-B-16.pt")
+    assert set(evidence.of_experiment(tmp_path / "audioset").pretrainings) == {"contrastive", "mae"}
+    run("kinetics/a", "contrastive", steps=0, initialize=str(masked / "pretrained"))
+    run("kinetics/b", "contrastive", steps=0, initialize="ViT-B-16.pt")
+    run("kinetics/c", "contrastive", steps=0, initialize="gone/pretrained")
+    run("kinetics/d", "contrastive")
+    pretrainings = list(evidence.of_experiment(tmp_path / "kinetics").pretrainings)
+    assert pretrainings == ["mae", "Contrastive (b)", "c", "Contrastive (d)"]
+    assert list(evidence.of_experiment(tmp_path / "kinetics" / "a").pretrainings) == ["mae"]
 
 
 UNFINISHED: Mapping[str, tuple[Any, str]] = {

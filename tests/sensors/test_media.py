@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decode_audio, decode_video, duration, window
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import frame_size, video_frames
+from sensemble_sensors.tracks import frame_size, probe, video_frames
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
@@ -217,6 +217,17 @@ def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> 
             window(example, specs[modality])
     with pytest.raises(BadDataError, match=r"noise\.mkv"):
         duration(studio.example(audio=noise))
+
+
+def test_a_title_that_is_not_utf8_does_no_harm(studio: Studio) -> None:
+    path = studio.write("plain.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
+    body = path.read_bytes()[12:]
+    title = b"INFOINAM\x06\0\0\0caf\xe9 \0"  # as Windows wrote it
+    riff = b"WAVE" + b"LIST" + len(title).to_bytes(4, "little") + title + body
+    path = path.with_name("titled.wav")
+    path.write_bytes(b"RIFF" + len(riff).to_bytes(4, "little") + riff)
+    assert probe(path).seconds == 1
+    np.testing.assert_allclose(decode_audio(path, 16000), studio.tone(1, 16000)[0], atol=1e-4)
 
 
 def test_a_file_cut_short_gives_what_is_left(studio: Studio) -> None:

@@ -79,6 +79,7 @@ index,mid,display_name
 
 def audioset(folder: Path) -> Path:
     """Five of seven segments, in the ways that downloaders store them."""
+    folder.mkdir(exist_ok=True)
     for name, text in AUDIOSET.items():
         (folder / name).write_text(text, encoding="utf-8")
     film(folder / "train" / "--4gqARaEJE_3.mp4", 4, first=3)  # cut out, and named by its start in seconds

@@ -18,14 +18,19 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import torch
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.media import Sampling
+from sensemble_train.augment import AugmentConfig
 from sensemble_train.contrastive import Contrastive
 from sensemble_train.data import Clips
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.methods import Task
 from sensemble_train.model import Model
+from sensemble_train.packing import pack
 from sensemble_train.parallel import ScaleConfig, World, join
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
+from sensemble_train.streaming import Streamed
 from sensemble_train.trainer import Loop, alone, fit
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
@@ -35,13 +40,17 @@ STEPS, KILLS = 4, 4
 
 @dataclass(frozen=True)
 class Job:
-    """A training loop of `STEPS` steps; it ends behind step `stop`, if there is one."""
+    """A training loop of `STEPS` steps; it ends behind step `stop`, if there is one.
+
+    With `data`, a folder of dark and bright clips, its examples are streamed and augmented.
+    """
 
     folder: str
     objective: str = "contrastive"
     scale: dict[str, object] = field(default_factory=dict)
     drop_path: float = 0.0
     stop: int = -1
+    data: str = ""
 
 
 class StoppedError(Exception):
@@ -55,6 +64,14 @@ def examples(count: int = 21) -> Clips:
     return Clips(features, present, torch.arange(count) % 3)
 
 
+def streamed(model: Model, folder: str, split: str) -> Streamed:
+    dataset = read_dataset(Path(folder))
+    description = replace(model.description, labels=("bright", "dark", "neither"))
+    return Streamed(
+        pack(dataset.split(split)), description, model.tokenizer, Sampling(1, (1.0, 1.3)), 5, skip_bad=False
+    )
+
+
 def train(job: Job, world: World) -> list[float]:
     model = tiny_model(MASKED)
     for encoder in model.encoders.values():
@@ -66,7 +83,9 @@ def train(job: Job, world: World) -> list[float]:
         if done == job.stop:
             raise StoppedError
 
-    loop = Loop(Path(job.folder), 3, ScaleConfig(**job.scale), world, progress=progress)  # type: ignore[arg-type]
+    scale = ScaleConfig(**job.scale)  # type: ignore[arg-type]
+    changes = AugmentConfig(mixup=0.5, time=4, bins=20, color=True) if job.data else AugmentConfig()
+    loop = Loop(Path(job.folder), 3, scale, world, changes, progress)
     with suppress(StoppedError):
         if job.objective == "contrastive":
             fit(Contrastive(model), [examples()], settings, loop)
@@ -74,7 +93,11 @@ def train(job: Job, world: World) -> list[float]:
             shared = Model(replace(model.description, shared=1), model.tokenizer)
             fit(MAE(shared, MAEConfig(width=16, depth=1, heads=2)), [examples()], settings, loop)
         else:
-            sources = [examples().having(("video",)), examples().having(model.modalities)]
+            labelled, unlabelled = (
+                (streamed(model, job.data, split) if job.data else examples())
+                for split in ("train", "pretrain")
+            )
+            sources = [labelled.having(("video",)), unlabelled.having(model.modalities)]
             fit(Task(model, ("video",), 0.5), sources, settings, loop)
     world.barrier()
     return read_losses(Path(job.folder))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,10 +15,12 @@ from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import PLAIN, Sampling
 from sensemble_train.data import Clips, decode
+from sensemble_train.evaluate import embed
 from sensemble_train.loading import ClipDataset, collate
 from sensemble_train.packing import pack
 from sensemble_train.streaming import Streamed
 from sensemble_train.tokens import train_tokenizer
+from sensemble_train.trainer import Loop
 from torch.utils.data import DataLoader
 
 from .tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
@@ -63,6 +66,23 @@ def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path)
     assert not torch.equal(clips[5, 0].inputs["audio"], clips[5, 1].inputs["audio"])
     other = dataset(folder, seed=4, sampling=Sampling(1, (1.0, 1.4)))
     assert not torch.equal(clips[5, 0].inputs["audio"], other[5, 0].inputs["audio"])
+
+
+def test_a_window_does_not_hang_on_what_is_decoded_beside_it(folder: Path) -> None:
+    """As M_T = audio trains on what the evaluation of audio sees (App. E)."""
+    examples = pack(read_dataset(folder).split("train")[:2])
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    # Half of what the encoder of sound takes lies between two frames an eighth of a second apart.
+    longer = replace(SPECS["audio"], shape=(1, 4000), window=0.25), replace(SPECS["video"], window=0.25)
+    description = replace(description, specs=dict(zip(("audio", "video"), longer, strict=True)))
+    source = Streamed(examples, description, TOKENIZER, Sampling(1), 0, skip_bad=False)
+    for step in (None, 3):
+        whole, *_ = source.load([[0, 1]], torch.device("cpu"), 0, step)
+        assert not whole.inputs["audio"][:, 2000:].any()
+        for only in (("audio",), ("video",)):
+            alone, *_ = source.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
+            assert tuple(alone.inputs) == tuple(alone.present) == only
+            torch.testing.assert_close(alone.inputs[only[0]], whole.inputs[only[0]], rtol=0, atol=0)
 
 
 def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) -> None:
@@ -116,6 +136,15 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     whole = everything(skip_bad=True)
     assert whole.skipped == 1
     assert whole.present["video"].tolist() == [True, False, True]
+    models = {"one": tiny_model(labels=2)}
+    description = replace(models["one"].description, labels=LABELS)
+    streamed = Streamed(
+        pack(read_dataset(tmp_path).examples), description, TOKENIZER, PLAIN, 0, skip_bad=True
+    )
+    with caplog.at_level(logging.WARNING):
+        embedded = embed(models, streamed, Loop(tmp_path, 0))["one"]
+    assert embedded.skipped == 1
+    assert "skipped 1 of 3 examples, which count in no score" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
     with pytest.raises(BadDataError, match="nor could"):
         dataset(bad, skip_bad=True)[0, 0]
@@ -134,6 +163,18 @@ def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path
     assert text.startswith("index.jsonl:1 ('0'): video: ")
     assert text.endswith("; mend it, or delete its line")
     assert "\n" not in text
+
+
+def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, **__: object) -> dict[str, object]:
+        return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
+
+    monkeypatch.setattr("sensemble_train.loading.clip", told)  # workers are forked, and inherit it
+    examples = pack(read_dataset(folder).split("train"))
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)
+    loaded = list(source.load([[0], [1]], torch.device("cpu"), workers=2))
+    assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
 
 
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:

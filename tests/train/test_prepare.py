@@ -1,6 +1,7 @@
 """Published datasets become datasets that decode to the right seconds, and that others can read."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decode_audio, decode_video
 from sensemble_train.prepare import audioset, imagenet_captions, kinetics
 from sensemble_train.prepare.cut import cut
-from sensemble_train.prepare.survey import Survey
+from sensemble_train.prepare.survey import Survey, files
 from sensemble_train.prepare.write import Report, write
 
 from . import published
@@ -74,7 +75,10 @@ def test_a_source_can_be_its_own_dataset(tmp_path: Path) -> None:
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     prepare(audioset.survey(tmp_path, tmp_path), tmp_path)
     written = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {path.name for path in before}
-    assert written == {"index.jsonl", "missing.txt", "bad.txt", "prepared.json"}
+    assert written == {"index.jsonl", "missing.txt", "bad.txt", "prepared.json", "claim.json"} | {
+        f"{split}-000000.json" for split in ("pretrain", "train", "eval")
+    }
+    assert len(times(tmp_path / ".parts")) == 4
     assert read_dataset(tmp_path).examples[0].video == tmp_path / "unbalanced" / "unbalanced1_1000_5000.mkv"
 
 
@@ -223,6 +227,46 @@ def test_every_bad_example_is_named_with_file_and_line_and_skipped_only_when_ask
     assert [example.id for example in read_dataset(out).examples] == ["good_video1_0"]
 
 
+def spoil(path: Path, word: str) -> int:
+    """Put a byte that is not UTF-8 into the line of a list that holds a word; give its number."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = next(i for i, line in enumerate(lines) if word.encode() in line)
+    lines[number] = lines[number].replace(word.encode(), word[:-1].encode() + b"\xe9")
+    path.write_bytes(b"".join(lines))
+    return number + 1
+
+
+def test_a_line_that_is_not_utf8_is_a_bad_one(tmp_path: Path) -> None:
+    bad: list[tuple[Looks, Path, Path, str]] = [
+        (audioset.survey, published.audioset(tmp_path / "as"), Path("eval_segments.csv"), "soundalone1"),
+        (audioset.survey, published.audioset(tmp_path / "titled"), Path("titles.tsv"), "dog"),
+        (kinetics.survey, published.kinetics(tmp_path / "k"), Path("annotations", "test.csv"), "abseiling"),
+        (
+            imagenet_captions.survey,
+            published.imagenet_captions(tmp_path / "captions"),
+            Path("LOC_synset_mapping.txt"),
+            "Ursus",
+        ),
+    ]
+    for survey, source, name, word in bad:
+        before = len(survey(source, tmp_path / "out").rows)
+        number = spoil(source / name, word)
+        after = survey(source, tmp_path / "out")
+        assert after.bad[0] == f"{source / name}:{number}: is not in UTF-8"
+        lost = {"titles.tsv": 0, "LOC_synset_mapping.txt": 5}.get(name.name, 1)
+        assert len(after.rows) == before - lost
+    number = spoil(tmp_path / "as" / "class_labels_indices.csv", "Dog")
+    with pytest.raises(BadDataError, match=rf"class_labels_indices\.csv:{number}: is not in UTF-8"):
+        audioset.survey(tmp_path / "as", tmp_path / "out")
+
+
+def test_links_that_lead_round_in_a_circle_are_followed_once(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(source)
+    (tmp_path / "self").symlink_to(tmp_path)
+    found = list(files(tmp_path, tmp_path / "out"))
+    assert len(found) == len({path.resolve() for path in found}) == len(list(files(source, tmp_path)))
+
+
 def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:
     source, out = bad_segments(tmp_path), tmp_path / "out"
     with pytest.raises(BadDataError, match=r"^7 bad examples"):
@@ -232,6 +276,47 @@ def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:
         prepare(audioset.survey(source, out), out)
     report = prepare(audioset.survey(source, out), out, skip_bad=True)
     assert report.written == {"eval": 2}
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When each file of a folder was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("shards", [None, 1])
+def test_media_that_comes_or_goes_or_is_mended_changes_its_own_part_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int | None
+) -> None:
+    monkeypatch.setattr("sensemble_train.prepare.write.PART", 1)
+    source, out = bad_segments(tmp_path), tmp_path / "out"
+    # What was listed wrong is of no interest here.
+    lists = source / "eval_segments.csv"
+    lists.write_text("".join(lists.read_text().splitlines(keepends=True)[:6]))
+    film(source / "noise_video.mp4", 4)
+
+    def again(number: int) -> set[str]:
+        """Prepare it, with so many examples in the end; give the parts that were done."""
+        before = times(out / ".parts") if out.exists() else {}
+        report = prepare(audioset.survey(source, out), out, shards=shards, skip_bad=True)
+        assert report.written == {"eval": number}
+        assert len(read_dataset(out).examples) == number
+        assert len(list(out.glob("*.tar"))) == (number if shards else 0)
+        return {name for name, time in times(out / ".parts").items() if before.get(name) != time}
+
+    assert len(again(2)) == 6
+    (source / "silentvideo.mp4").unlink()  # as bad.txt asks for
+    assert again(2) == set()
+    assert not (out / ".parts" / "eval-000002.json").exists()
+    film(source / "emptyvideo1.mp4", 4)  # downloaded once more
+    assert again(3) == {"eval-000003.json"}
+    film(source / "silentvideo.mp4", 4)
+    assert again(4) == {"eval-000002.json"}
+    (source / "good_video1.mp4").write_bytes(b"")
+    assert again(3) == {"eval-000000.json"}
+    with pytest.raises(BadDataError, match=r"^2 bad examples"):
+        prepare(audioset.survey(source, out), out, shards=shards)
+    assert not (out / "index.jsonl").exists()
+    assert again(3) == set()
 
 
 def test_a_link_out_of_a_source_that_is_its_own_dataset_is_refused(tmp_path: Path) -> None:
@@ -245,7 +330,7 @@ def test_a_link_out_of_a_source_that_is_its_own_dataset_is_refused(tmp_path: Pat
     out = tmp_path / "out"
     assert prepare(kinetics.survey(source, out), out).written == {"train": 2, "eval": 1}
     (tmp_path / "name").symlink_to(source)
-    assert kinetics.survey(tmp_path / "name", out).fingerprint() == kinetics.survey(source, out).fingerprint()
+    assert kinetics.survey(tmp_path / "name", out).rows == kinetics.survey(source, out).rows
 
 
 def test_what_is_no_such_dataset_is_refused_with_what_is_missing(tmp_path: Path) -> None:
@@ -279,12 +364,15 @@ def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_dataset(
     script = tmp_path / "run.py"
     script.write_text(program)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(source), str(killed)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), str(source), str(killed)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "0\n"
     assert process.stdout.readline() == "1\n"
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)  # its workers too, which else would still write for a moment
     process.wait()
     parts = sorted((killed / ".parts").glob("*-*.json"))
     assert parts
@@ -295,9 +383,9 @@ def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_dataset(
     write(survey, killed, shards=1, skip_bad=False, jobs=1, progress=lambda done, _: seen.append(done))
     assert seen[0] >= len(before)
     assert shard.stat().st_mtime_ns == written
-    for path in once.iterdir():
-        assert (killed / path.name).read_bytes() == path.read_bytes()
-    assert {path.name for path in killed.iterdir()} == {path.name for path in once.iterdir()}
+    for path in (path for path in once.rglob("*") if path.is_file()):
+        assert (killed / path.relative_to(once)).read_bytes() == path.read_bytes()
+    assert {path.name for path in killed.rglob("*")} == {path.name for path in once.rglob("*")}
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -337,9 +425,10 @@ def test_another_dataset_in_the_folder_is_refused(source: Path, tmp_path: Path) 
     survey = audioset.survey(source, tmp_path)
     out = tmp_path / "out"
     first = prepare(survey, out)
-    before = (out / "index.jsonl").stat().st_mtime_ns
+    index, parts = (out / "index.jsonl").read_bytes(), times(out / ".parts")
     assert prepare(survey, out) == first
-    assert (out / "index.jsonl").stat().st_mtime_ns == before
+    assert (out / "index.jsonl").read_bytes() == index
+    assert times(out / ".parts") == parts  # there was nothing to do
     with pytest.raises(BadDataError, match="was prepared with other shards; choose another folder"):
         prepare(survey, out, shards=2)
     (tmp_path / "mine").mkdir()
@@ -361,3 +450,13 @@ def test_a_cut_keeps_pictures_and_sound_in_their_places(tmp_path: Path, start: f
         assert later >= earlier
     heard = decode_audio(whole, 8000, start, 2.9), decode_audio(piece, 8000, begin, 2.9)
     assert_heard_at_the_same_time(*heard)
+
+
+def test_a_film_whose_title_is_not_utf8_can_be_cut(tmp_path: Path) -> None:
+    whole = film(tmp_path / "whole.mkv", 4)
+    named = whole.read_bytes().replace(b"Lavf", b"Lav\xe9")  # the name of what wrote it
+    assert named != whole.read_bytes()
+    whole.write_bytes(named)
+    content, begin = cut(whole, 1.0, 3.0)
+    (tmp_path / "piece.mkv").write_bytes(content)
+    assert len(decode_audio(tmp_path / "piece.mkv", 8000, begin, 2)) == 16000

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.order import Order
+from sensemble_train.steplog import StepLog, read_losses
 from sensemble_train.trainer import alone
 from torch._dynamo.utils import counters
 
 from .ranks import STEPS, Job, train
+from .tiny import dark_and_bright, write_index
 
 ROOT = Path(__file__).parents[2]
 SAVING = {"save_every": 2}
@@ -26,6 +28,7 @@ def run(*jobs: dict[str, object], ranks: int = 1, kills: int | None = None) -> l
     seed = [] if kills is None else [str(kills)]
     done = subprocess.run([*command, *seed], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "deprecated" not in done.stderr
     losses: list[list[float]] = json.loads(done.stdout)
     return losses
 
@@ -77,6 +80,15 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     assert run(job, kills=20260) == [train(whole, alone())]
 
 
+def test_a_killed_run_draws_the_same_windows_and_changes_again(tmp_path: Path) -> None:
+    """Streamed by workers, with crops, mixup, SpecAugment and colours."""
+    write_index(tmp_path, dark_and_bright(tmp_path, pretrain=12, train=12, evaluation=0))
+    killed = tmp_path / "killed"
+    job = {"folder": str(killed), "objective": "masd", "data": str(tmp_path), "drop_path": 0.5}
+    (losses,) = run(job | {"scale": {"save_every": 1, "workers": 2}}, kills=3)
+    assert losses == read_losses(tmp_path / "killed-timed")  # the one that nothing happened to
+
+
 @pytest.mark.parametrize(
     ("objective", "scale"),
     [
@@ -124,6 +136,16 @@ def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     assert len(found[-1]) == 3
     losses = train(Job(**ranks_first), alone())  # type: ignore[arg-type]
     assert losses == pytest.approx(reference["masd"], abs=1e-5)
+
+
+def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "steps.jsonl"
+    path.write_text("".join(json.dumps({"step": i, "loss": i}) + "\n" for i in range(5)))
+    kept = tmp_path / "kept"
+    kept.hardlink_to(path)  # what a kill at the worst moment would leave
+    with StepLog(tmp_path, 3, 8, alone()):
+        assert read_losses(tmp_path) == [0, 1, 2]
+    assert len(kept.read_text().splitlines()) == 5
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

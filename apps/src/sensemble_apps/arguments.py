@@ -69,7 +69,7 @@ class DataPrepare(Common):
     out: Positional[Folder]
     """Where the dataset goes: another folder on the same disk, or SOURCE itself; a stopped run goes on."""
     shards: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Write WebDataset shards of N examples each, with the segments cut out, instead of linking files."""
+    """Write WebDataset shards of up to N examples, with the segments cut out, instead of linking files."""
     skip_bad: bool = False
     """Leave bad examples out and name them in `bad.txt`, instead of failing."""
     jobs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

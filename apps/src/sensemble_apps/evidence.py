@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ def of_matrix(path: Path) -> Experiment:
 
 
 def of_experiment(folder: Path) -> Experiment:
-    """Return the experiment of a run folder, or of a folder of such, one a pretraining.
+    """Return the experiment of a run folder, or of a folder of such on one dataset, one a pretraining.
 
     Raises:
-        InputError: there is no matrix, or a `config.json` or `model.json` is not JSON.
+        InputError: there is no matrix, a `config.json` or `model.json` is not JSON, or the runs are of
+            several datasets.
         MatrixError: a matrix is not of the form.
     """
     runs = [path.parent for path in sorted(folder.glob(f"*/{MATRIX}"))]
@@ -47,14 +48,60 @@ def of_experiment(folder: Path) -> Experiment:
         runs = [folder.resolve()]
     settings = {run.name: _settings(run / CONFIG) for run in runs}
     lines = settings[runs[0].name] if len(runs) == 1 else settings
-    data = settings[runs[0].name].get("data")
     task = _settings(runs[0] / MODEL).get("task")
     return Experiment(
-        dataset=Path(data).name if isinstance(data, str) else folder.resolve().name,
+        dataset=_dataset(folder, runs),
         metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
-        pretrainings={run.name: as_fractions(read_unfinished(run / MATRIX)) for run in runs},
+        pretrainings={
+            pretraining: as_fractions(read_unfinished(run / MATRIX))
+            for pretraining, run in zip(_pretrainings(runs), runs, strict=True)
+        },
         facts=(*_lines(lines), *_versions()),
     )
+
+
+def _dataset(folder: Path, runs: Sequence[Path]) -> str:
+    """Return the name of what all runs were trained on; that of the folder, where none says.
+
+    Raises:
+        InputError: they were trained on several.
+    """
+    # Of two places, one may be the other's copy; of two sets of classes, neither is.
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        data = _settings(run / CONFIG).get(_DATA)
+        if isinstance(data, str):
+            classes = json.dumps(_settings(run / MODEL).get("labels"))
+            found.setdefault((Path(data).name, classes), []).append(run.name)
+    if len(found) > 1:
+        told = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in found.items())
+        raise InputError(
+            f"{folder}: its runs are of several datasets ({told}); give one run, or a folder of the runs of "
+            "one dataset"
+        )
+    return next((name for name, _ in found), folder.resolve().name)
+
+
+def _pretrainings(runs: Sequence[Path]) -> list[str]:
+    """Name each run by its pretraining, and by its folder where another has the same."""
+    found = [_pretraining(run) for run in runs]
+    return [
+        name if found.count(name) == 1 else f"{names.pretraining_title(name)} ({run.name})"
+        for name, run in zip(found, runs, strict=True)
+    ]
+
+
+def _pretraining(run: Path) -> str:
+    """Return a run's objective, or that of the run whose encoders it took; else the name of its folder."""
+    settings = _settings(run / CONFIG)
+    config = settings.get("pretrain")
+    if not isinstance(config, dict) or "objective" not in config:
+        return run.name
+    begun = Path(settings.get("initialize") or "")
+    if config.get("steps") or config.get("epochs") or not begun.name or begun.suffix:
+        return str(config["objective"])
+    # A folder: a saved model, in that of its run. The objective here was not used.
+    return _pretraining(begun.parent) if (begun.parent / CONFIG).exists() else run.name
 
 
 def of_run(run: Path) -> Evidence:

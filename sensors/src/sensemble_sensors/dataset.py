@@ -4,12 +4,14 @@ A media file may lie inside a shard, a tar in the same folder: `"video": "train-
 """
 
 # An index may have millions of lines, and a Path costs several times what it asks of the system.
-# ruff: noqa: PTH113, PTH114, PTH118, PTH202
+# ruff: noqa: PTH118
 import json
 import math
 import os
+import stat
+import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
@@ -17,6 +19,7 @@ from sensemble_sensors.errors import BadDataError
 SPLITS = ("pretrain", "train", "eval")
 MEDIA = ("video", "audio", "image")
 FIELDS = ("id", "split", "labels", *MEDIA, "start", "end", "text")
+_KNOWN = frozenset(FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +95,29 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
         BadDataError: there is no index, no example, or a bad line ("FILE:LINE: reason").
     """
     index = folder / "index.jsonl"
+    root = _Root(folder)
+    examples: dict[str, Example] = {}
+    skipped: list[str] = []
     try:
-        data = index.read_bytes()
+        with index.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.isspace():
+                    continue
+                try:
+                    example = _example(_Line(line), root, number)
+                    _check_new(example, examples)
+                except BadDataError as error:
+                    reason = f"{index}:{number}: {error}"
+                    broken_off = line[-1:] not in b"\n}"
+                    if not skip_bad and not broken_off:
+                        raise BadDataError(reason) from error
+                    skipped.append(reason)
+                else:
+                    examples[example.id] = example
     except OSError as error:
         raise BadDataError(
             f"{index}: cannot be read ({error.strerror}); a dataset is a folder with this file"
         ) from error
-    lines = data.splitlines()
-    broken_off = len(lines) if data and data[-1:] not in b"\n}" else 0
-    root = _Root(folder)
-    examples: dict[str, Example] = {}
-    skipped: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            example = _example(_Line(line), root, folder, number)
-            _check_new(example, examples)
-        except BadDataError as error:
-            reason = f"{index}:{number}: {error}"
-            if not skip_bad and number != broken_off:
-                raise BadDataError(reason) from error
-            skipped.append(reason)
-        else:
-            examples[example.id] = example
     if not examples:
         raise BadDataError(
             f"{index}: no good example" + (f"; the first bad line is {skipped[0]}" if skipped else "")
@@ -132,17 +134,53 @@ class _Root:
     """A dataset's folder, and where the files in it really are; each folder and shard is looked up once."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = os.path.realpath(folder)
-        self.shards: dict[str, int] = {}  # those that were found to lie in the folder, and their bytes
-        self._folders: dict[PurePosixPath, str] = {}
+        self._folder = folder
+        self._real = os.path.join(os.path.realpath(folder), "")
+        self._folders: dict[str, str] = {}
+        self._shards: dict[str, int] = {}  # those that are there, and their bytes
+        self._last = "", folder
 
-    def locate(self, path: PurePosixPath) -> str:
-        """Return the real place of `path`, relative to the folder, with every link followed."""
-        parent = path.parent
+    def file(self, name: str, relative: str) -> Path:
+        """Return the path of the file that the field `name` names, which is there and inside the folder."""
+        known, path = self._last  # the video is often the audio, too
+        if known != relative:
+            inside = shards.parse(relative)
+            if inside is None:
+                self._check(name, relative)
+            else:
+                self._check_inside(name, *inside)
+            path = self._folder / relative
+            self._last = relative, path
+        return path
+
+    def _check_inside(self, name: str, shard: str, offset: int, size: int) -> None:
+        if shard not in self._shards:
+            self._shards[shard] = self._check(name, shard)
+        if self._shards[shard] < offset + size:
+            raise BadDataError(f"{name}: {shard!r} is cut short: it has no {size} bytes at {offset}")
+
+    def _check(self, name: str, relative: str) -> int:
+        """Follow every link to a file, and return its size in bytes."""
+        parent, _, own = relative.rpartition("/")
+        if relative.startswith("/") or ".." in relative.split("/") or "\0" in relative:
+            raise BadDataError(
+                f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
+            )
         if parent not in self._folders:
-            self._folders[parent] = os.path.realpath(os.path.join(self.path, parent))
-        target = os.path.join(self._folders[parent], path.name)
-        return os.path.realpath(target) if os.path.islink(target) else target
+            self._folders[parent] = os.path.realpath(os.path.join(self._real, parent))
+        target = f"{self._folders[parent]}/{own}"
+        try:
+            found = os.lstat(target)
+            if stat.S_ISLNK(found.st_mode):
+                target = os.path.realpath(target)
+                found = os.lstat(target)
+        except (OSError, ValueError):
+            found = None
+        if not target.startswith(self._real):
+            raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
+        if found is None or not stat.S_ISREG(found.st_mode):
+            raise BadDataError(f"{name}: there is no file {relative!r}")
+        return found.st_size
 
 
 class _Line:
@@ -150,14 +188,14 @@ class _Line:
 
     def __init__(self, line: bytes) -> None:
         try:
-            fields = json.loads(line)
+            fields = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
             raise BadDataError(f"not JSON in UTF-8 ({error})") from error
         if not isinstance(fields, dict):
             raise BadDataError("not a JSON object")
-        for name in fields:
-            if name not in FIELDS:
-                raise BadDataError(f"{name}: unknown field; the format has {', '.join(FIELDS)}")
+        unknown = next((name for name in fields if name not in _KNOWN), None)
+        if unknown is not None:
+            raise BadDataError(f"{unknown}: unknown field; the format has {', '.join(FIELDS)}")
         self.fields: dict[str, object] = fields
 
     def text(self, name: str) -> str | None:
@@ -183,33 +221,14 @@ class _Line:
             return ()
         if not all(isinstance(name, str) and name.strip() for name in names) or len(set(names)) < len(names):
             raise BadDataError("labels: must be a list of names, each once")
-        return tuple(names)
+        return tuple(map(sys.intern, names))
 
-    def file(self, name: str, root: "_Root", folder: Path) -> Path | None:
+    def file(self, name: str, root: _Root) -> Path | None:
         relative = self.text(name)
-        if relative is None:
-            return None
-        inside = shards.parse(relative)
-        place = inside[0] if inside else relative
-        if place not in root.shards:
-            path = PurePosixPath(place)
-            if path.is_absolute() or ".." in path.parts or "\0" in place:
-                raise BadDataError(
-                    f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
-                )
-            target = root.locate(path)
-            if target != root.path and not target.startswith(os.path.join(root.path, "")):
-                raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
-            if not os.path.isfile(target):
-                raise BadDataError(f"{name}: there is no file {place!r}")
-            if inside:
-                root.shards[place] = os.path.getsize(target)
-        if inside and root.shards[place] < inside[1] + inside[2]:
-            raise BadDataError(f"{name}: {place!r} is cut short: it has no {inside[2]} bytes at {inside[1]}")
-        return folder / relative
+        return None if relative is None else root.file(name, relative)
 
 
-def _example(line: _Line, root: "_Root", folder: Path, number: int) -> Example:
+def _example(line: _Line, root: _Root, number: int) -> Example:
     name, split, labels = line.text("id"), line.text("split"), line.labels()
     if name is None:
         raise BadDataError("id: is missing")
@@ -217,13 +236,13 @@ def _example(line: _Line, root: "_Root", folder: Path, number: int) -> Example:
         raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
     if not labels and split != "pretrain":
         raise BadDataError(f"labels: a {split} example needs at least one")
-    video, audio, image = (line.file(kind, root, folder) for kind in MEDIA)
+    video, audio, image = (line.file(kind, root) for kind in MEDIA)
     text, start, end = line.text("text"), line.seconds("start"), line.seconds("end")
     if video is not None and image is not None:
         raise BadDataError("image: an example has either a video or an image")
     if end is not None and end <= (start or 0.0):
         raise BadDataError("end: must be after start")
-    example = Example(name, split, labels, video, audio, image, text, start, end, number)
-    if not example.modalities:
+    example = Example(name, sys.intern(split), labels, video, audio, image, text, start, end, number)
+    if text is None and not (video or audio or image):
         raise BadDataError(f"names none of {', '.join(MEDIA)}, text")
     return example

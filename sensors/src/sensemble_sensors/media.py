@@ -1,6 +1,6 @@
 """Decode media files into windows: the one path by which training, audit and runtime see them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,17 +40,21 @@ def clip(
     specs: Mapping[str, InputSpec],
     sampling: Sampling = PLAIN,
     draw: np.random.Generator | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> dict[str, Media]:
     """Decode one window of `example`, in which sound and picture are of the same seconds.
 
-    With a stride, sound begins at the first sampled frame and ends at the last (App. E).
+    With a stride, sound begins at the first sampled frame and ends at the last (App. E), whether the frames
+    are decoded or not.
 
     Args:
         example: what to decode; modalities that it or `specs` lacks, and text, are left out.
-        specs: the inputs of the encoders.
+        specs: the inputs of all of the model's encoders, which the window hangs on.
         sampling: how the window is taken.
         draw: draws where the window lies, its zoom and its crop, as in training; None for the middle, the
             least zoom and the centre.
+        only: the modalities to decode; None for all of `specs`.
 
     Returns:
         Modality -> array of exactly the spec's shape, as `window` gives it.
@@ -58,7 +62,7 @@ def clip(
     Raises:
         BadDataError: a file is unreadable, has no such track, or lasts no time.
     """
-    wanted = [m for m in example.modalities if m in specs and m != "text"]
+    wanted = [m for m in example.modalities if m in specs and m != "text" and (only is None or m in only)]
     timed = [m for m in wanted if m == "audio" or example.image is None]
     step = span = whole = 0.0
     if timed:

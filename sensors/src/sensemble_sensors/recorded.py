@@ -239,12 +239,12 @@ def _lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def _sound(path: Path) -> NDArray[np.float32]:
-    with av.open(f"file:{path}") as container:
+    with av.open(f"file:{path}", metadata_errors="ignore") as container:
         pieces = [np.asarray(frame.to_ndarray(), np.float32).ravel() for frame in container.decode(audio=0)]
     return np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 def _shots(path: Path) -> Iterator[NDArray[np.uint8]]:
-    with av.open(f"file:{path}") as container:
+    with av.open(f"file:{path}", metadata_errors="ignore") as container:
         for frame in container.decode(video=0):
             yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

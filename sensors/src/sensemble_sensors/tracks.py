@@ -219,7 +219,8 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
     try:
-        with av.open(shards.url(str(path)), options=_OPTIONS) as container:
+        # Titles and the like are not read here, and many are not in UTF-8.
+        with av.open(shards.url(str(path)), options=_OPTIONS, metadata_errors="ignore") as container:
             yield container
     except av.FFmpegError as error:
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error

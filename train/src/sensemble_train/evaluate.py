@@ -1,6 +1,6 @@
 """The score of every subset of modalities, each modality encoded once (paper, Sec. 3.1 and App. F)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.scores import score
 
-from sensemble_train.data import Clips, Source
+from sensemble_train.data import LOG, Clips, Source
 from sensemble_train.model import Model
 from sensemble_train.trainer import Loop
 
@@ -26,12 +26,10 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
 
     Returns:
         All examples, on every rank's CPU, as each model sees them: embeddings float32 [N, d] in place of the
-        inputs.
+        inputs. Nothing is present of those that could not be decoded; a warning tells how many these are.
     """
     world, device = loop.world, loop.world.device
-    rows = [part.tolist() for part in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)][
-        world.rank :: world.size
-    ]
+    rows = batches(source, loop)[world.rank :: world.size]
     first = next(iter(models.values()))
     found = {
         name: {m: torch.zeros(len(source), model.head.in_features, device=device) for m in model.modalities}
@@ -41,20 +39,37 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     for model in models.values():
         model.eval().to(device)
     done = 0
-    for part, clips in zip(rows, source.load(rows, device, loop.scale.workers), strict=True):
-        for m, features in (first.front(clips) if source.raw else clips).inputs.items():
+    skipped = torch.tensor(0, device=device)
+    for part, clips in zip(rows, features(first, source, rows, loop), strict=True):
+        for m, inputs in clips.inputs.items():
             for name, model in models.items():
-                found[name][m][part] = model.encoders[m].encode(features)  # type: ignore[operator]
+                found[name][m][part] = model.encoders[m].encode(inputs)  # type: ignore[operator]
             present[m][part] = clips.present[m].float()
+        skipped += clips.skipped
         done += len(part)
         loop.progress(done, sum(map(len, rows)))
     for model in models.values():
         model.cpu()
+    count = int(world.sum(skipped))
+    if count and world.rank == 0:
+        LOG.warning("skipped %d of %d examples, which count in no score", count, len(source))
+    targets = source.targets  # of a streamed source, all examples are read for them
     there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
     return {
-        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, source.targets)
+        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, targets, count)
         for name, embedded in found.items()
     }
+
+
+def batches(source: Source, loop: Loop) -> list[list[int]]:
+    """Cut all rows of `source` into batches, as large as a rank encodes without gradients at a time."""
+    return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)]
+
+
+def features(model: Model, source: Source, rows: Sequence[Sequence[int]], loop: Loop) -> Iterator[Clips]:
+    """Yield the batches `rows` of `source` on the rank's device, as the model's front ends see them."""
+    for clips in source.load(rows, loop.world.device, loop.scale.workers):
+        yield model.front(clips) if source.raw else clips
 
 
 @torch.no_grad()

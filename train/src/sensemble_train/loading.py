@@ -32,7 +32,7 @@ class ClipDataset(Dataset[Clips]):
 
     Args:
         examples: of one split.
-        specs: the modalities to decode and their form.
+        specs: the inputs of all of the model's encoders, which an example's window hangs on.
         tokenizer: for captions; needed with `text` in `specs`.
         labels: the class names; without labels, an example has no targets.
         task: `multi-class` or `multi-label`.
@@ -40,6 +40,7 @@ class ClipDataset(Dataset[Clips]):
         sampling: how a window is taken out of an example.
         skip_bad: log a warning that names an example that cannot be decoded, instead of raising, and give the
             next good one in its place; in evaluation, a row in which nothing is present.
+        only: the modalities to decode; None for all of `specs`.
 
     Raises:
         BadDataError: an example has a label that is not among `labels`.
@@ -56,16 +57,17 @@ class ClipDataset(Dataset[Clips]):
         seed: int = 0,
         sampling: Sampling = PLAIN,
         skip_bad: bool = False,
+        only: Sequence[str] | None = None,
     ) -> None:
         known = set(labels)
-        for example in examples:
-            strange = next((label for label in example.labels if label not in known), None)
-            if strange is not None:
-                raise bad(example, BadDataError(f"labels: {strange!r} is none of the {len(known)} classes"))
+        for label, example in examples.labels.items():
+            if label not in known:
+                raise bad(example, BadDataError(f"labels: {label!r} is none of the {len(known)} classes"))
         self._examples = examples
         self._specs, self._tokenizer = specs, tokenizer
         self._labels, self._task = tuple(labels), task
         self._seed, self._sampling, self._skip_bad = seed, sampling, skip_bad
+        self._modalities = tuple(specs if only is None else only)
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -81,7 +83,7 @@ class ClipDataset(Dataset[Clips]):
             example = self._examples[index]
             draw = None if step is None else np.random.default_rng([self._seed, step, index])
             try:
-                media = clip(example, self._specs, self._sampling, draw)
+                media = clip(example, self._specs, self._sampling, draw, only=self._modalities)
             except BadDataError as error:
                 reason = bad(example, error)
                 if not self._skip_bad:
@@ -96,17 +98,17 @@ class ClipDataset(Dataset[Clips]):
 
     def _row(self, example: Example, media: Mapping[str, Media]) -> Clips:
         inputs: dict[str, Tensor] = {m: torch.from_numpy(array) for m, array in media.items()}
-        if "text" in self._specs and example.text is not None:
+        if "text" in self._modalities and example.text is not None:
             assert self._tokenizer is not None  # noqa: S101 - part of the contract above
             inputs["text"] = torch.from_numpy(
                 tokenize(self._tokenizer, example.text, self._specs["text"].shape[1])
             )
-        present = {m: torch.tensor([m in inputs]) for m in self._specs}
-        for m, spec in self._specs.items():
+        present = {m: torch.tensor([m in inputs]) for m in self._modalities}
+        for m in self._modalities:
             if m not in inputs:
-                inputs[m] = torch.from_numpy(np.zeros(spec.shape, spec.dtype))
+                inputs[m] = torch.from_numpy(np.zeros(self._specs[m].shape, self._specs[m].dtype))
         return Clips(
-            {m: inputs[m] for m in self._specs}, present, targets([example], self._labels, self._task)
+            {m: inputs[m] for m in self._modalities}, present, targets([example], self._labels, self._task)
         )
 
 

@@ -5,8 +5,9 @@ two million examples, every worker would come to hold gigabytes of its own.
 """
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,14 @@ class Packed:
         begins: int64 [N], where in it each begins.
         ends: int64 [N], where each ends.
         present: modality -> bool [N], which examples have it.
+        labels: each label of what was packed -> the first example that has it.
     """
 
     text: NDArray[np.uint8]
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     present: dict[str, NDArray[np.bool_]]
+    labels: dict[str, Example]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -50,18 +53,22 @@ class Packed:
     def take(self, rows: NDArray[np.int64]) -> "Packed":
         """Return the examples at `rows`, [n]; the bytes are shared."""
         present = {m: there[rows] for m, there in self.present.items()}
-        return Packed(self.text, self.begins[rows], self.ends[rows], present)
+        return replace(self, begins=self.begins[rows], ends=self.ends[rows], present=present)
 
 
 def pack(examples: Iterable[Example]) -> Packed:
-    """Put examples into one block of memory."""
-    text, ends = bytearray(), []
-    there: dict[str, list[bool]] = {m: [] for m in MODALITIES}
+    """Put examples into one block of memory; those of a generator are not all held besides."""
+    text, places = bytearray(), array("q", [0])
+    there = {m: bytearray() for m in MODALITIES}
+    labels: dict[str, Example] = {}
     for example in examples:
         text += json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
-        ends.append(len(text))
+        places.append(len(text))
+        has = example.modalities
         for m, rows in there.items():
-            rows.append(m in example.modalities)
-    places = np.array([0, *ends], np.int64)
-    present = {m: np.array(rows, np.bool_) for m, rows in there.items()}
-    return Packed(np.frombuffer(text, np.uint8), places[:-1], places[1:], present)
+            rows.append(m in has)
+        for label in example.labels:
+            labels.setdefault(label, example)
+    ends = np.frombuffer(places, np.int64)
+    present = {m: np.frombuffer(rows, np.bool_) for m, rows in there.items()}
+    return Packed(np.frombuffer(text, np.uint8), ends[:-1], ends[1:], present, labels)

@@ -10,9 +10,9 @@ from typing import Literal, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.function import Function, FunctionCtx
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.nn.functional import all_gather
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
@@ -160,4 +160,24 @@ def gather(values: Tensor) -> Tensor:
     """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks."""
     if not (dist.is_available() and dist.is_initialized()):
         return values
-    return torch.cat(cast("tuple[Tensor, ...]", all_gather(values)))
+    gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+class _Gather(Function):
+    """Gather forward; backward, give each rank the sum of all ranks' gradients of its own rows."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, values: Tensor) -> Tensor:
+        del context
+        values = values.contiguous()
+        pieces = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        dist.all_gather(pieces, values)
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
+        del context
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]

@@ -35,7 +35,9 @@ class StepLog:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "steps.jsonl"
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
-        path.write_text("".join(kept), encoding="utf-8")
+        beside = path.with_suffix(".partial")  # a kill while it is written costs no line
+        beside.write_text("".join(kept), encoding="utf-8")
+        beside.replace(path)
         self._file = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 

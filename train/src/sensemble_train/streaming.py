@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from sensemble_sensors.errors import BadDataError
@@ -28,6 +29,7 @@ class Streamed:
         sampling: how a window is taken out of an example.
         seed: draws the windows of training.
         skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
+        only: the modalities to decode; None for all that the model has. The windows do not hang on it.
     """
 
     examples: Packed
@@ -36,6 +38,7 @@ class Streamed:
     sampling: Sampling
     seed: int
     skip_bad: bool
+    only: tuple[str, ...] | None = None
 
     @property
     def raw(self) -> bool:
@@ -52,11 +55,8 @@ class Streamed:
 
     def having(self, modalities: Sequence[str]) -> "Streamed":
         """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
-        specs = {m: self.description.specs[m] for m in modalities}
         rows = np.flatnonzero(np.all([self.examples.present[m] for m in modalities], axis=0))
-        return replace(
-            self, examples=self.examples.take(rows), description=replace(self.description, specs=specs)
-        )
+        return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":
         """Return the examples at `rows`, int64."""
@@ -84,6 +84,7 @@ class Streamed:
             seed=self.seed,
             sampling=self.sampling,
             skip_bad=self.skip_bad,
+            only=self.only,
         )
         keys: Iterable[list[Key]] = (
             [row if step is None else (row, step + number) for row in rows]
@@ -94,6 +95,7 @@ class Streamed:
             batch_size=None,  # a key is a batch
             sampler=keys,
             num_workers=workers,
+            worker_init_fn=_alone_on_a_core,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # so that its own draws leave the global one alone
         )
@@ -101,3 +103,8 @@ class Streamed:
             if isinstance(clips, BadDataError):
                 raise clips
             yield clips.to(device)
+
+
+def _alone_on_a_core(_worker: int) -> None:
+    """Keep OpenCV from starting a thread for each core in each of the workers, which share the cores."""
+    cv2.setNumThreads(1)

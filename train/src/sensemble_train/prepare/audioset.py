@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, files
+from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
 from sensemble_train.prepare.youtube import Downloads
 
 SEGMENTS = {
@@ -39,11 +39,13 @@ def survey(source: Path, out: Path) -> Survey:
     if not lists:
         raise BadDataError(f"{source}: holds none of {', '.join(SEGMENTS)}; AudioSet's page has them")
     names = _names(source, named)
-    titles = _titles(named)
+    found = list(_titles(named))
+    titles = dict(title for title in found if not isinstance(title, str))
+    bad = [title for title in found if isinstance(title, str)]
     segments = [row for path, split in lists.items() for row in _segments(path, split, names)]
     wanted = {row.id[:11] for row in segments if isinstance(row, Row)}
     downloads = Downloads(paths, wanted)
-    return collect("audioset", source, (_located(row, downloads, titles) for row in segments))
+    return collect("audioset", source, [*bad, *(_located(row, downloads, titles) for row in segments)])
 
 
 def _located(row: Row | str, downloads: Downloads, titles: dict[str, str]) -> Row | str:
@@ -63,11 +65,14 @@ def _located(row: Row | str, downloads: Downloads, titles: dict[str, str]) -> Ro
 
 def _segments(path: Path, split: str, names: dict[str, str]) -> Iterator[Row | str]:
     """Read `YTID, start, end, "mid,mid"` lines; comments begin with `#`."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with entries(path) as file:
         for number, line in enumerate(file, start=1):
             if line.startswith("#") or not line.strip():
                 continue
             origin = f"{path}:{number}"
+            if garbled(line):
+                yield f"{origin}: is not in UTF-8"
+                continue
             try:
                 name, begin, finish, listed = next(csv.reader([line], skipinitialspace=True))
                 start, end = float(begin), float(finish)
@@ -94,8 +99,13 @@ def _names(source: Path, named: dict[str, Path]) -> dict[str, str]:
         raise BadDataError(f"{source}: holds neither {LABELS} nor {ONTOLOGY}, which name the classes")
     try:
         if path.name == LABELS:
-            with path.open(encoding="utf-8", newline="") as file:
-                names = {row["mid"]: row["display_name"] for row in csv.DictReader(file)}
+            with entries(path) as file:
+                reader = csv.DictReader(file)
+                names = {}
+                for row in reader:
+                    if garbled(row["display_name"]):
+                        raise BadDataError(f"{path}:{reader.line_num}: is not in UTF-8")
+                    names[row["mid"]] = row["display_name"]
         else:
             names = {entry["id"]: entry["name"] for entry in json.loads(path.read_text("utf-8"))}
     except (KeyError, TypeError, ValueError) as error:
@@ -105,22 +115,22 @@ def _names(source: Path, named: dict[str, Path]) -> dict[str, str]:
     return names
 
 
-def _titles(named: dict[str, Path]) -> dict[str, str]:
-    titles: dict[str, str] = {}
-    for name in TITLES:
-        path = named.get(name)
-        if path is None:
-            continue
-        text = path.read_text("utf-8")
-        if path.suffix == ".tsv":
-            for number, line in enumerate(text.splitlines(), start=1):
+def _titles(named: dict[str, Path]) -> Iterator[tuple[str, str] | str]:
+    """Yield (id, title), or "FILE:LINE: reason" of a bad one."""
+    table, listing = (named.get(name) for name in TITLES)
+    if table is not None:
+        with entries(table) as file:
+            for number, line in enumerate(file, start=1):
                 key, tab, title = line.partition("\t")
-                if not tab:
-                    raise BadDataError(f"{path}:{number}: is not an id, a tab and a title")
-                titles[key] = title
-        else:
-            try:
-                titles |= {str(key): str(title) for key, title in json.loads(text).items()}
-            except (AttributeError, ValueError) as error:
-                raise BadDataError(f"{path}: is not one JSON object of titles by id ({error})") from error
-    return titles
+                if garbled(line):
+                    yield f"{table}:{number}: is not in UTF-8"
+                elif not tab:
+                    yield f"{table}:{number}: is not an id, a tab and a title"
+                else:
+                    yield key, title
+    if listing is not None:
+        try:
+            titles = json.loads(listing.read_text("utf-8")).items()
+        except (AttributeError, ValueError) as error:
+            raise BadDataError(f"{listing}: is not one JSON object of titles by id ({error})") from error
+        yield from ((str(key), str(title)) for key, title in titles)

@@ -28,7 +28,7 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
         BadDataError: the file is unreadable, or has nothing there.
     """
     try:
-        with av.open(f"file:{path}") as source:
+        with av.open(f"file:{path}", metadata_errors="ignore") as source:
             zero = max(source.start_time or 0, 0) / av.time_base
             streams: list[Stream] = [*source.streams.video[:1], *source.streams.audio[:1]]
             source.seek(int((max(start - _BEFORE, 0.0) + zero) * av.time_base))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, files
+from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
 
 CAPTIONS, SYNSETS = "imagenet_captions.json", "LOC_synset_mapping.txt"
 _FIELDS = ("filename", "wnid", "title", "description", "tags")
@@ -30,8 +30,11 @@ def survey(source: Path, out: Path) -> Survey:
     named = {path.name: path for path in reversed(paths)}
     if CAPTIONS not in named:
         raise BadDataError(f"{source}: holds no {CAPTIONS}; ImageNet-Captions' repository has it")
-    synsets = _synsets(named[SYNSETS]) if SYNSETS in named else None
-    return collect("imagenet-captions", source, _rows(named[CAPTIONS], named, synsets))
+    synsets: dict[str, str] | None = None
+    bad: list[str] = []
+    if SYNSETS in named:
+        synsets, bad = _synsets(named[SYNSETS])
+    return collect("imagenet-captions", source, [*bad, *_rows(named[CAPTIONS], named, synsets)])
 
 
 def _rows(captions: Path, named: dict[str, Path], synsets: dict[str, str] | None) -> Iterator[Row | str]:
@@ -64,7 +67,18 @@ def _caption(entry: dict[str, object]) -> str:
     return " ".join(str(part) for part in (entry["title"], *tags, entry["description"]) if part)
 
 
-def _synsets(path: Path) -> dict[str, str]:
-    """Read `n01440764 tench, Tinca tinca` lines; all words are the label, for first words are not unique."""
-    lines = path.read_text("utf-8").splitlines()
-    return {wnid: gloss for wnid, _, gloss in (line.partition(" ") for line in lines) if gloss}
+def _synsets(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Read `n01440764 tench, Tinca tinca` lines; all words are the label, for first words are not unique.
+
+    Returns:
+        WordNet id -> label, and "FILE:LINE: reason" of each bad line.
+    """
+    synsets, bad = {}, []
+    with entries(path) as file:
+        for number, line in enumerate(file, start=1):
+            wnid, _, gloss = line.rstrip().partition(" ")
+            if garbled(line):
+                bad.append(f"{path}:{number}: is not in UTF-8")
+            elif gloss:
+                synsets[wnid] = gloss
+    return synsets, bad

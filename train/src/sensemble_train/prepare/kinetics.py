@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, files
+from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
 from sensemble_train.prepare.youtube import Downloads
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
@@ -28,25 +28,25 @@ def survey(source: Path, out: Path) -> Survey:
         BadDataError: there is no such CSV file, or no training list.
     """
     paths = list(files(source, out))
-    entries = [entry for path in paths if path.suffix == ".csv" for entry in _entries(path)]
-    splits = {fields["split"] for _, fields in entries}
+    listed = [entry for path in paths if path.suffix == ".csv" for entry in _listed(path)]
+    splits = {fields["split"] for _, fields in listed}
     evaluated = next((split for split in _EVAL if split in splits), None)
-    classes = {fields["label"] for _, fields in entries if fields["split"] == "train"}
+    classes = {fields["label"] for _, fields in listed if fields["split"] == "train"}
     if not classes:
         raise BadDataError(
             f"{source}: holds no CSV of training videos, with {', '.join(_COLUMNS)} for columns"
         )
     paths.sort(key=lambda path: not any("replacement" in part for part in path.parts))
-    downloads = Downloads(paths, {fields["youtube_id"] for _, fields in entries})
-    used = ((origin, fields) for origin, fields in entries if fields["split"] in ("train", evaluated))
+    downloads = Downloads(paths, {fields["youtube_id"] for _, fields in listed})
+    used = ((origin, fields) for origin, fields in listed if fields["split"] in ("train", evaluated))
     rows = (_row(origin, fields, classes, downloads) for origin, fields in used)
     unused = ", ".join(sorted(splits - {"train", evaluated})) or "nothing"
     return collect("kinetics", source, rows, f"eval is the list {evaluated!r}; left out: {unused}")
 
 
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _listed(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield ("FILE:LINE", fields) of a list of videos; nothing of another CSV or of one without labels."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with entries(path) as file:
         reader = csv.DictReader(file)
         if not set(_COLUMNS) <= set(reader.fieldnames or ()):
             return
@@ -56,6 +56,8 @@ def _entries(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _row(origin: str, fields: dict[str, str], classes: set[str], downloads: Downloads) -> Row | str:
     label, name = fields["label"], fields["youtube_id"]
+    if garbled("".join(fields.values())):
+        return f"{origin}: is not in UTF-8"
     try:
         start, end = float(fields["time_start"]), float(fields["time_end"])
     except ValueError:

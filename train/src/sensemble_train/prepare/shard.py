@@ -80,6 +80,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]
             written.append(Sample(taken.fields, taken.names, {}))  # the content is not needed again
     if not written:
         beside.unlink()
+        path.unlink(missing_ok=True)  # one of before, when there were some
         return []
     with tarfile.open(beside) as tar:
         inside = {entry.name: (entry.offset_data, entry.size) for entry in tar}

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from sensemble_sensors.dataset import SPLITS
+from typing import TextIO
 
 VIDEO = frozenset(
     (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".3gp", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
@@ -77,18 +76,28 @@ class Survey:
         return Counter(row.split for row in self.rows)
 
     @property
-    def here(self) -> list[Row]:
-        """The rows whose media is on this disk, in the order of the splits."""
-        return sorted((row for row in self.rows if row.here), key=lambda row: SPLITS.index(row.split))
+    def here(self) -> Counter[str]:
+        """Of how many examples of each split the media is on this disk."""
+        return Counter(row.split for row in self.rows if row.here)
 
     @property
     def missing(self) -> list[Row]:
         """The rows whose media is not."""
         return [row for row in self.rows if not row.here]
 
-    def fingerprint(self) -> str:
-        """Return a hash of all that is to be written: another listing or another file gives another."""
-        return hashlib.sha256("\n".join(map(repr, self.here)).encode()).hexdigest()
+
+def fingerprint(rows: Iterable[Row]) -> str:
+    """Return a hash of rows and of the state of their files: where either changes, it does."""
+    files = ((row, [_state(path) for path in (row.video, row.audio, row.image, row.info)]) for row in rows)
+    return hashlib.sha256("\n".join(map(repr, files)).encode()).hexdigest()
+
+
+def _state(path: Path | None) -> tuple[int, int] | None:
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:  # what is wrong with it is told when it is looked into
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
 
 
 def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "") -> Survey:
@@ -106,8 +115,27 @@ def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "
 
 
 def files(source: Path, but: Path) -> Iterator[Path]:
-    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`."""
+    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`.
+
+    Links to folders are followed, but to each folder once: some lead round in a circle.
+    """
+    met = {but.resolve()} - {source.resolve()}
     for folder, inner, names in os.walk(source.resolve(), followlinks=True):
-        inner[:] = sorted(name for name in inner if Path(folder, name).resolve() != but.resolve())
+        real = Path(folder).resolve()
+        if real in met:
+            inner.clear()
+            continue
+        met.add(real)
+        inner.sort()
         for name in sorted(names):
             yield Path(folder, name)
+
+
+def entries(path: Path) -> TextIO:
+    """Open a list to be read line by line; a line with bytes that are not UTF-8 is `garbled`, and no more."""
+    return path.open(encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def garbled(text: str) -> bool:
+    """Say whether what was read of `entries` is not in UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import threading
 import zlib
 from collections import Counter
@@ -19,12 +18,14 @@ from sensemble_sensors.errors import BadDataError
 
 from sensemble_train.prepare.inspection import Example, inspect
 from sensemble_train.prepare.shard import sample, write_shard
-from sensemble_train.prepare.survey import Row, Survey
+from sensemble_train.prepare.survey import Row, Survey, fingerprint
 from sensemble_train.progress import Progress
 
 Good = TypeVar("Good")
 PART = 500
 """Examples in a part, without shards: what a killed run does again at most, for each process."""
+PARTS = ".parts"
+"""The folder of what became of each part. It stays, so that a later run does what has changed alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,28 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One part: its rows, and where it goes."""
+    """One part that is to be done: its rows, and where it goes."""
 
     name: str
     rows: tuple[Row, ...]
+    fingerprint: str
     out: Path
     shards: bool
     inside: bool  # the media lies in `out` already
+
+    @property
+    def path(self) -> Path:
+        """Where what became of it is kept."""
+        return self.out / PARTS / f"{self.name}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What became of a task: its lines of the index, and "FILE:LINE: reason" of each bad row."""
+
+    fingerprint: str
+    lines: list[str]
+    bad: list[str]
 
 
 def write(
@@ -72,12 +88,14 @@ def write(
 
     Without shards, media files are hard links, which take no space; where `out` is the source itself or a
     folder that the source lies in, the index names them where they are. `missing.txt` and `bad.txt` name what
-    is not in the index.
+    is not in the index. Of a dataset that is there already, only the parts are done again of which the
+    listing or a file has changed since.
 
     Args:
         survey: what there is.
         out: the dataset's folder; an unfinished run in it goes on.
-        shards: examples in each WebDataset shard; None for plain files.
+        shards: listed examples to each WebDataset shard, which holds those that are here; None for plain
+            files.
         skip_bad: leave bad examples out, instead of raising when all have been looked at.
         jobs: how many processes work.
         progress: called with (examples done, examples in all).
@@ -86,33 +104,32 @@ def write(
         BadDataError: there are bad examples, or no good ones, or `out` holds something else or lies on
             another disk than the source.
     """
-    claim: dict[str, object] = {"dataset": survey.dataset, "files": survey.fingerprint(), "shards": shards}
-    done = out / "prepared.json"
-    if done.exists():
-        kept = json.loads(done.read_text("utf-8"))
-        _check_same(out, kept["claim"], claim)
-        return Report(kept["listed"], kept["here"], kept["written"], tuple(kept["bad"]), kept["note"])
-    parts = out / ".parts"
-    parts.mkdir(parents=True, exist_ok=True)
-    _claim(out, parts / "claim.json", claim)
+    claim: dict[str, object] = {"dataset": survey.dataset, "shards": shards}
+    _claim(out, claim)
     inside = out.resolve() in (survey.source.resolve(), *survey.source.resolve().parents)
     tasks = list(_tasks(survey, out, shards, inside=inside))
-    _run(tasks, jobs, progress, again=not skip_bad)
-    return _finish(survey, tasks, out, claim, skip_bad=skip_bad)
+    _run(tasks, out, jobs, progress, again=not skip_bad)
+    return _finish(survey, tasks, out, skip_bad=skip_bad)
 
 
 def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> Iterator[_Task]:
-    here, size = survey.here, shards or PART
+    """Cut by what is listed, so that media that comes or goes changes no part but its own."""
+    size = shards or PART
     for split in SPLITS:
-        rows = [row for row in here if row.split == split]
-        for number, first in enumerate(range(0, len(rows), size)):
-            part = tuple(rows[first : first + size])
-            yield _Task(f"{split}-{number:06d}", part, out, shards is not None, inside)
+        listed = [row for row in survey.rows if row.split == split]
+        for number, first in enumerate(range(0, len(listed), size)):
+            rows = tuple(row for row in listed[first : first + size] if row.here)
+            if rows:
+                name = f"{split}-{number:06d}"
+                yield _Task(name, rows, fingerprint(rows), out, shards is not None, inside)
 
 
-def _run(tasks: Sequence[_Task], jobs: int, progress: Progress, *, again: bool) -> None:
+def _run(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress, *, again: bool) -> None:
     """Do the parts that are not done; `again` those too with bad examples, which may have been mended."""
-    todo = [task for task in tasks if not _done(task) or (again and _done(task)["bad"])]
+    todo = [task for task in tasks if not _done(task, but_bad=again)]
+    if todo:  # the index of before would find other media in the new shards
+        for name in ("index.jsonl", "prepared.json"):
+            (out / name).unlink(missing_ok=True)
     total = sum(len(task.rows) for task in tasks)
     done = total - sum(len(task.rows) for task in todo)
     progress(done, total)
@@ -152,7 +169,8 @@ def _end_with_parent() -> None:
 
 
 def _work(task: _Task) -> None:
-    """Do one part; its file appears when all of it is done."""
+    """Do one part; its file appears when all of it is done, and one of before is gone while it is not."""
+    task.path.unlink(missing_ok=True)
     bad: list[str] = []
 
     def good(prepare: Callable[[Row], Good]) -> Iterator[Good]:
@@ -166,8 +184,8 @@ def _work(task: _Task) -> None:
         lines = write_shard(task.out / f"{task.name}.tar", good(lambda row: sample(inspect(row))))
     else:
         lines = [_link(example, task.out, inside=task.inside) for example in good(inspect)]
-    part = {"lines": [json.dumps(line, ensure_ascii=False) for line in lines], "bad": bad}
-    _replace(_part(task), json.dumps(part))
+    part = _Part(task.fingerprint, [json.dumps(line, ensure_ascii=False) for line in lines], bad)
+    _replace(task.path, json.dumps(asdict(part)))
 
 
 def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
@@ -198,18 +216,16 @@ def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
     return line
 
 
-def _finish(
-    survey: Survey, tasks: Sequence[_Task], out: Path, claim: dict[str, object], *, skip_bad: bool
-) -> Report:
+def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool) -> Report:
     bad = list(survey.bad)
     written: Counter[str] = Counter()
     index = out / "index.jsonl.partial"
     with index.open("w", encoding="utf-8") as file:
         for task in tasks:
-            part = _done(task)
-            file.writelines(line + "\n" for line in part["lines"])
-            written[task.rows[0].split] += len(part["lines"])
-            bad += part["bad"]
+            part = _Part(**json.loads(task.path.read_text("utf-8")))
+            file.writelines(line + "\n" for line in part.lines)
+            written[task.rows[0].split] += len(part.lines)
+            bad += part.bad
     (out / "missing.txt").write_text(
         "".join(f"{row.origin}: {row.id}\n" for row in survey.missing), encoding="utf-8"
     )
@@ -219,42 +235,40 @@ def _finish(
             f"{len(bad):,} bad examples, the first at {bad[0]}; {out / 'bad.txt'} names all; mend them, or "
             "leave them out with --skip-bad"
         )
-    here = Counter(row.split for row in survey.here)
-    report = Report(dict(survey.listed), dict(here), dict(written), tuple(bad), survey.note)
+    report = Report(dict(survey.listed), dict(survey.here), dict(written), tuple(bad), survey.note)
     if not written.total():
         raise BadDataError(f"{survey.source}: no good example; " + "; ".join(report.lines()))
     index.replace(out / "index.jsonl")
-    _replace(out / "prepared.json", json.dumps({"claim": claim, **asdict(report)}, indent=1))
-    shutil.rmtree(out / ".parts")
+    _replace(out / "prepared.json", json.dumps(asdict(report), indent=1))
+    for path in {*(out / PARTS).glob("*-*.json")} - {task.path for task in tasks}:  # of what is gone
+        path.unlink()
+        (out / f"{path.stem}.tar").unlink(missing_ok=True)
     return report
 
 
-def _claim(out: Path, path: Path, claim: dict[str, object]) -> None:
+def _claim(out: Path, claim: dict[str, object]) -> None:
+    """Make `out` the folder of a dataset, or go on in it if it already is."""
+    path = out / PARTS / "claim.json"
     if path.exists():
-        _check_same(out, json.loads(path.read_text("utf-8")), claim)
-    elif (out / "index.jsonl").exists():
+        before = json.loads(path.read_text("utf-8"))
+        changed = [name for name in claim if before.get(name) != claim[name]]
+        if changed:
+            raise BadDataError(
+                f"{out}: was prepared with other {' and '.join(changed)}; choose another folder, or remove it"
+            )
+        return
+    if (out / "index.jsonl").exists():
         raise BadDataError(f"{out}: holds another dataset's index.jsonl; choose another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, json.dumps(claim))
 
 
-def _check_same(out: Path, before: dict[str, object], now: dict[str, object]) -> None:
-    changed = [name for name in now if before.get(name) != now[name]]
-    if changed:
-        raise BadDataError(
-            f"{out}: was prepared with other {' and '.join(changed)}; choose another folder, or remove it"
-        )
-
-
-def _done(task: _Task) -> dict[str, list[str]]:
-    """Return the `lines` and the `bad` of a part; nothing if it is not done."""
-    if not _part(task).exists():
-        return {}
-    part: dict[str, list[str]] = json.loads(_part(task).read_text("utf-8"))
-    return part
-
-
-def _part(task: _Task) -> Path:
-    return task.out / ".parts" / f"{task.name}.json"
+def _done(task: _Task, *, but_bad: bool) -> bool:
+    """Say whether a part is done and nothing has changed since, nor, `but_bad`, has it a bad example."""
+    if not task.path.exists():
+        return False
+    part = _Part(**json.loads(task.path.read_text("utf-8")))
+    return part.fingerprint == task.fingerprint and not (but_bad and part.bad)
 
 
 def _replace(path: Path, text: str) -> None:
