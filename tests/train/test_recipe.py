@@ -15,10 +15,10 @@ from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_train import recipe
 from sensemble_train.config import Config
+from sensemble_train.derive import describe
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.model import load_model
-from sensemble_train.presets import describe
 from sensemble_train.pretrain import PretrainConfig
 from sensemble_train.steplog import read_losses
 
