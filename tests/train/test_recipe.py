@@ -236,6 +236,16 @@ def test_the_other_experiments_give_whole_matrices(
     assert ("finetune_everything" in matrix) == config.everything
 
 
+def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
+    """The two models of Figure 4 come from one dataset."""
+    config = replace(config_for(clips[0], "all"), modalities=("audio", "video"))
+    matrix = recipe.run(config, tmp_path / "run", quiet)
+    sets = ["audio", "audio+video", "video"]
+    assert all(sorted(rows) == sets for rows in matrix.values())
+    assert all(sorted(row) == sets for rows in matrix.values() for row in rows.values())
+    assert load_model(tmp_path / "run" / "pretrained").modalities == ("audio", "video")
+
+
 def test_what_is_distilled_on_may_come_from_another_dataset(
     run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
 ) -> None:
