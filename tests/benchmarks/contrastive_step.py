@@ -23,14 +23,14 @@ from sensemble_train.contrastive import MAX_SCALE, Contrastive
 from sensemble_train.data import Clips
 from sensemble_train.model import Model
 from sensemble_train.parallel import ScaleConfig, World, distribute
-from sensemble_train.presets import clip_b16
+from sensemble_train.presets import CLIP_B16, clip_b16
 
 THREADS, WARMUP = 2, 1
 
 
 def shaped_like_clip() -> Model:
     """Our encoders of images and of captions as long as CLIP's, without stochastic depth, as there."""
-    paper = clip_b16(("a", "b"), ("text", "video"), frames=1)
+    paper = clip_b16(("a", "b"), ("text", "video"), shape=replace(CLIP_B16, frames=1))
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     configs = {m: replace(config, drop_path=0.0) for m, config in paper.configs.items()}
     return Model(replace(paper, specs=specs, configs=configs), None)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from sensemble_train.augment import PAPER, AugmentConfig, augment, color_jitter, mixup, spec_augment
 from sensemble_train.data import Clips
 
+APP_E = 0.2, 0.1, 0.0, 0.025  # brightness, contrast, saturation, hue
+
 
 def batch_of(count: int) -> Clips:
     """Examples whose inputs and class are their number."""
@@ -27,7 +29,7 @@ def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: i
     torch.manual_seed(seed)
     batch = batch_of(count)
     batch.present["audio"][count // 2 :] = torch.rand(count - count // 2) < 0.5
-    mixed = mixup(batch, rate, classes=count)
+    mixed = mixup(batch, rate, PAPER.beta, classes=count)
     assert mixed.targets is not None
     torch.testing.assert_close(mixed.targets.sum(dim=1), torch.ones(count))
     said = mixed.targets @ torch.arange(count).float()
@@ -44,7 +46,7 @@ def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: i
 def test_half_of_the_examples_are_mixed_by_beta_weights() -> None:
     torch.manual_seed(0)
     count = 2000
-    mixed = mixup(batch_of(count), classes=count)
+    mixed = mixup(batch_of(count), 0.5, 10.0, classes=count)
     assert mixed.targets is not None
     weights = mixed.targets[torch.arange(count), torch.arange(count)]
     assert (weights < 1).float().mean().item() == pytest.approx(0.5, abs=0.04)
@@ -57,18 +59,18 @@ def test_mixup_keeps_what_has_several_labels_or_none() -> None:
     torch.manual_seed(0)
     batch = batch_of(6)
     several = Clips(batch.inputs, batch.present, torch.eye(6))
-    mixed = mixup(several, rate=1.0)
+    mixed = mixup(several, 1.0, 10.0, 6)
     assert mixed.targets is not None
     assert ((mixed.targets > 0).sum(dim=1) <= 2).all()
-    assert mixup(Clips(batch.inputs, batch.present, None)).targets is None
+    assert mixup(Clips(batch.inputs, batch.present, None), 0.5, 10.0, 6).targets is None
     words = Clips({"text": batch.inputs["text"]}, {"text": batch.present["text"]}, batch.targets)
-    assert torch.equal(mixup(words, 1.0, classes=6).targets, torch.eye(6))
+    assert torch.equal(mixup(words, 1.0, 10.0, classes=6).targets, torch.eye(6))
 
 
 def test_spec_augment_hides_one_span_of_each_axis() -> None:
     torch.manual_seed(0)
     log_mel = torch.ones(300, 1, 800, 128)
-    hidden = spec_augment(log_mel)[:, 0] == 0
+    hidden = spec_augment(log_mel, PAPER.time, PAPER.bins)[:, 0] == 0
     assert log_mel.all()
     spans = {"time": hidden.all(dim=2), "bins": hidden.all(dim=1)}
     assert torch.equal(hidden, spans["time"][:, :, None] | spans["bins"][:, None, :])
@@ -84,7 +86,7 @@ def test_spec_augment_hides_one_span_of_each_axis() -> None:
 def test_colour_jitter_is_the_same_in_all_frames_and_within_bounds() -> None:
     torch.manual_seed(0)
     grey = torch.full((200, 2, 4, 4, 3), 100, dtype=torch.uint8)
-    changed = color_jitter(grey)
+    changed = color_jitter(grey, *APP_E)
     assert changed.shape == grey.shape
     assert changed.dtype == torch.uint8
     assert torch.equal(changed[:, 0], changed[:, 1])
@@ -92,15 +94,15 @@ def test_colour_jitter_is_the_same_in_all_frames_and_within_bounds() -> None:
     assert 79 <= levels.min() < 85  # a factor of 0.8 to 1.2; contrast and hue change no grey
     assert 115 < levels.max() <= 121
     noise = torch.randint(0, 256, (4, 2, 8, 8, 3), dtype=torch.uint8)
-    assert not torch.equal(color_jitter(noise), noise)
+    assert not torch.equal(color_jitter(noise, *APP_E), noise)
 
 
 def test_the_global_seed_decides_all() -> None:
     clips, log_mel = torch.randint(0, 256, (3, 2, 40, 40, 3), dtype=torch.uint8), torch.randn(3, 1, 300, 128)
     for again in (
-        lambda: color_jitter(clips),
-        lambda: spec_augment(log_mel),
-        lambda: mixup(batch_of(9), classes=9).inputs["audio"],
+        lambda: color_jitter(clips, *APP_E),
+        lambda: spec_augment(log_mel, 192, 48),
+        lambda: mixup(batch_of(9), 0.5, 10.0, classes=9).inputs["audio"],
     ):
         results = []
         for seed in (1, 1, 2):

@@ -13,7 +13,7 @@ from sensemble_train import encoders
 from sensemble_train.clip_weights import CLIP_MEAN, CLIP_STD, initialize, read_clip
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.model import Model
-from sensemble_train.presets import clip_b16
+from sensemble_train.presets import CLIP_B16, clip_b16
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,10 +42,8 @@ def model(state: dict[str, Tensor]) -> Model:
 
 
 def shallow(frames: int, depth: int = 2) -> Model:
-    whole = clip_b16(("a", "b"), frames=frames)
-    configs = {m: replace(c, depth=depth) for m, c in whole.configs.items()}
-    configs["text"] = replace(configs["text"], vocabulary=WORDS)
-    return Model(replace(whole, configs=configs), None).eval()
+    shape = replace(CLIP_B16, frames=frames, depth=depth, vocabulary=WORDS)
+    return Model(clip_b16(("a", "b"), shape=shape), None).eval()
 
 
 def test_openais_whole_vit_b16_has_no_key_too_few_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +76,23 @@ def test_an_image_and_a_caption_have_open_clips_features(model: Model, oracle: o
         torch.testing.assert_close(model.encoders["text"](tokens), text, atol=1e-4, rtol=0)
     assert (image[0] - image[1]).abs().max() > 1e-3  # which a comparison of constants would not show
     assert (text[0] - text[1]).abs().max() > 1e-3
+
+
+def test_the_whole_vit_b16_has_open_clips_features() -> None:
+    """At its full size, with all 12 blocks."""
+    torch.manual_seed(1)
+    state = openai_clip()
+    oracle = build_model_from_openai_state_dict(dict(state)).float().eval()
+    model = Model(clip_b16(("a", "b"), ("text", "video"), shape=replace(CLIP_B16, frames=1)), None).eval()
+    initialize(model, state)
+    pixels = torch.randint(0, 256, (1, 1, 224, 224, 3), dtype=torch.uint8)
+    tokens = functional.pad(torch.tensor([[49406, 320, 1929, 49407]]), (0, 56))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    with torch.no_grad():
+        image = oracle.encode_image((pixels[:, 0].permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
+        torch.testing.assert_close(model.encoders["video"](pixels), image, atol=1e-4, rtol=0)
+        text = oracle.encode_text(functional.pad(tokens, (0, 17)), normalize=True)
+        torch.testing.assert_close(model.encoders["text"](tokens), text, atol=1e-4, rtol=0)
 
 
 def test_longer_videos_start_from_the_image_in_every_frame(state: dict[str, Tensor]) -> None:

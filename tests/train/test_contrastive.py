@@ -1,8 +1,11 @@
 """InfoNCE against open_clip's, against CLIP's loss written anew in numpy, and against its own definition."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterable
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from sensemble_train.contrastive import MAX_SCALE, Contrastive, global_loss
 from torch import Tensor
 
 from .tiny import MASKED, tiny_model
+
+ROOT = Path(__file__).parents[2]
 
 Array = NDArray[np.float64]
 
@@ -126,3 +131,12 @@ def test_loss_and_gradients_are_open_clips() -> None:
     reference.backward()
     for leaf, twin in zip((*ours.values(), temperature), (*theirs, other), strict=True):
         torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)
+
+
+def test_loss_and_gradients_of_two_ranks_are_open_clips() -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "tests.train.clip_ranks"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["equal", "equal"]

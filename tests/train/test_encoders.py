@@ -12,7 +12,7 @@ from sensemble_train.data import Clips
 from sensemble_train.encoders import ENCODERS, EncoderConfig
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.model import Model
-from sensemble_train.presets import vit_b16
+from sensemble_train.presets import VIT_B16, vit_b16
 from sensemble_train.transformer import Block, sinusoids
 from torch import nn
 
@@ -33,6 +33,17 @@ def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config
     alone = torch.cat([encoder(row[None]) for row in raw])
     torch.testing.assert_close(embeddings, alone, atol=1e-5, rtol=0)
     assert (embeddings[0] - embeddings[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("config", [PLAIN, replace(STEM, spread=False), CLIP, MASKED])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_embeddings_have_unit_length_in_mixed_precision_too(modality: str, config: EncoderConfig) -> None:
+    encoder = tiny_model(config).encoders[modality]
+    features = encoder.front(raw_inputs(16)[modality])
+    with torch.autocast("cpu", torch.bfloat16):
+        embeddings = encoder.encode(features)
+    assert embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.double().norm(dim=1), torch.ones(16).double(), atol=1e-6, rtol=0)
 
 
 @settings(max_examples=20, deadline=None)
@@ -97,10 +108,9 @@ def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
 
 
 def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
-    full = vit_b16(("a", "b"))
-    shallow = {m: replace(config, depth=1) for m, config in full.configs.items()}
+    full = vit_b16(("a", "b"), shape=replace(VIT_B16, depth=1))
     torch.manual_seed(0)
-    model = Model(replace(full, configs=shallow), None)
+    model = Model(full, None)
     raw = {
         "audio": torch.rand(2, *full.specs["audio"].shape[1:]) - 0.5,
         "text": torch.randint(1, 50262, (2, 60)),

@@ -15,10 +15,10 @@ from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_train import recipe
 from sensemble_train.config import Config
+from sensemble_train.derive import describe
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.model import load_model
-from sensemble_train.presets import describe
 from sensemble_train.pretrain import PretrainConfig
 from sensemble_train.steplog import read_losses
 
@@ -234,6 +234,16 @@ def test_the_other_experiments_give_whole_matrices(
     assert set(matrix) == set(recipe.methods(config))
     assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
     assert ("finetune_everything" in matrix) == config.everything
+
+
+def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
+    """The two models of Figure 4 come from one dataset."""
+    config = replace(config_for(clips[0], "all"), modalities=("audio", "video"))
+    matrix = recipe.run(config, tmp_path / "run", quiet)
+    sets = ["audio", "audio+video", "video"]
+    assert all(sorted(rows) == sets for rows in matrix.values())
+    assert all(sorted(row) == sets for rows in matrix.values() for row in rows.values())
+    assert load_model(tmp_path / "run" / "pretrained").modalities == ("audio", "video")
 
 
 def test_what_is_distilled_on_may_come_from_another_dataset(

@@ -73,10 +73,14 @@ def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) ->
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
 
 
-def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["contrastive", "masd"])
+def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(
+    objective: str, tmp_path: Path
+) -> None:
     """The last start finds the run at its end; what it prints is what those before left."""
-    job = {"folder": str(tmp_path / "killed"), "scale": {"save_every": 1}, "drop_path": 0.5}
-    whole = Job(str(tmp_path / "whole"), drop_path=0.5)
+    killed = str(tmp_path / "killed")
+    job = {"folder": killed, "objective": objective, "scale": {"save_every": 1}, "drop_path": 0.5}
+    whole = Job(str(tmp_path / "whole"), objective, drop_path=0.5)
     assert run(job, kills=20260) == [train(whole, alone())]
 
 

@@ -9,10 +9,16 @@ from sensemble_runtime.decode import DecodeError, decode, document
 from sensemble_sensors.media import PLAIN, Sampling
 
 from sensemble_train.augment import AugmentConfig
+from sensemble_train.bounds import MORE, SHARE, bounded
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.parallel import ScaleConfig
+from sensemble_train.presets import MODALITIES
 from sensemble_train.pretrain import PretrainConfig
+from sensemble_train.shapes import ModelConfig
+
+RANDOM = "random"
+"""What `initialize` is where encoders shall know nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +29,13 @@ class Config:
         data: a folder in the data format.
         train_modalities: each M_T to train for, as `audio+video`, or `all`.
         seed: draws the initial weights, every batch and every augmentation.
+        modalities: M, those of the data that there shall be: the others are left out of every example, from
+            pretraining to evaluation (D|_M of Eq. 1), as for Figure 4's model of audio and video; or `all`.
+        task: whether examples have one class each, or any number; derived from the labels, if not said.
         model: the encoders: `small` ones derived from the data, or one of the paper's (`presets`).
         initialize: a file of CLIP's weights (App. D), or the folder of a saved model whose encoders to take,
-            as Kinetics takes AudioSet's; empty to begin at random.
+            as Kinetics takes AudioSet's; `random` to train from scratch. Empty is `random` too, but refused
+            where encoders ought to know something already: nothing is pretrained, or they have CLIP's shape.
         merges: OpenAI's merges, by which `clip_b16` reads captions.
         stream: decode examples whenever they are needed, instead of keeping them all in memory.
         sampling: how a window is taken out of a longer example, where they are streamed.
@@ -48,7 +58,9 @@ class Config:
     data: str
     train_modalities: tuple[str, ...] = ("video",)
     seed: int = 0
-    model: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"
+    modalities: tuple[str, ...] = ("all",)
+    task: Literal["derived", "multi-class", "multi-label"] = "derived"
+    model: ModelConfig = field(default_factory=ModelConfig)
     initialize: str = ""
     merges: str = ""
     stream: bool = False
@@ -63,6 +75,26 @@ class Config:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+
+    def __post_init__(self) -> None:
+        bounded(self, distill=(2, MORE), held_out=SHARE)
+        if not self.train_modalities:
+            raise ConfigurationError("--train-modalities: name sets such as `video audio+text`, or `all`")
+        strange = set(self.modalities) - {"all", *MODALITIES}
+        if strange or not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
+            raise ConfigurationError(
+                f"--modalities {' '.join(self.modalities)}: name some of {' '.join(MODALITIES)}, or `all`"
+            )
+        if self.distill_data and self.held_out:
+            raise ConfigurationError(
+                f"--distill-data {self.distill_data}, --held-out {self.held_out:g}: D_SD is either; set "
+                "--held-out 0 to take it from the other dataset"
+            )
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the encoders' first weights are drawn at random."""
+        return self.initialize in {"", RANDOM}
 
 
 def read_config(path: Path) -> Config:

@@ -82,7 +82,9 @@ class Trunk(nn.Module):
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
         width, size = config.width, config.embedding
         if not config.project and size != width:
-            raise ConfigurationError(f"an embedding of {size} numbers out of {width} takes a projection")
+            raise ConfigurationError(
+                f"--model.embedding {size}: without a projection, as in MAE, it is --model.width, {width}"
+            )
         self.first = config.clip
         self.blocks = nn.ModuleList(Block(width, config.heads, config.activation, rate) for rate in rates)
         self.norm = nn.LayerNorm(width)
@@ -111,11 +113,18 @@ class Trunk(nn.Module):
             x = x[:, :1]
         else:  # XNNPACK takes a mean over the last two of four dimensions only.
             x = x.transpose(1, 2).reshape(batch, width, -1, 1).mean(dim=(2, 3), keepdim=True)
-        x = self.spread(self.project(x.reshape(batch, width)))
-        size = x.shape[1]
-        # XNNPACK has products, and no sum.
-        square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
-        return x * torch.rsqrt(square + 1e-12)
+        return unit(self.spread(self.project(x.reshape(batch, width))))
+
+
+def unit(x: Tensor) -> Tensor:
+    """Scale rows [B, d] to unit length: in float32, also where autocast would take a coarser type."""
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            return unit(x.float())
+    size = x.shape[1]
+    # XNNPACK has products, and no sum.
+    square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
+    return x * torch.rsqrt(square + 1e-12)
 
 
 class ClassToken(nn.Module):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_train.bounds import MORE, SHARE, bounded, divisible
 from sensemble_train.data import Clips
 from sensemble_train.encoders import HIDE, Encoder, TextEncoder, VideoEncoder
 from sensemble_train.errors import ConfigurationError
@@ -41,6 +42,12 @@ class MAEConfig:
     width: int = 512
     depth: int = 8
     heads: int = 16
+
+    def __post_init__(self) -> None:
+        section, one = "pretrain.mae.", (1, MORE)
+        bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
+        bounded(self, section, repeats=one, width=one, depth=one, heads=one)
+        divisible(self, section, "width", self.heads, 4)
 
 
 class MAE(MeanLoss):

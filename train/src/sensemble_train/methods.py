@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_train.bounds import SHARE, bounded
 from sensemble_train.data import Clips, Source
 from sensemble_train.model import Model
 from sensemble_train.objective import MeanLoss
@@ -30,6 +31,8 @@ class ProbeConfig(Optimization):
     warmup: int = 30
     weight_decay: float = 1e-3
 
+    section = "probe."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig(Optimization):
@@ -47,6 +50,12 @@ class FinetuneConfig(Optimization):
     clip: float = 1.0
     distillation: float = 0.5
     alpha: float = 0.75
+
+    section = "finetune."
+
+    def __post_init__(self) -> None:
+        Optimization.__post_init__(self)  # slots leave `super` without the class it was written in
+        bounded(self, self.section, distillation=SHARE, alpha=SHARE)
 
 
 def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:

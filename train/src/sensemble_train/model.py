@@ -94,7 +94,10 @@ def _share(trunks: list[Trunk], count: int) -> None:
     first, *others = trunks
     shapes = {str(trunk.blocks) for trunk in trunks}
     if len(shapes) > 1 or not count <= len(first.blocks):
-        raise ConfigurationError(f"sharing {count} blocks takes encoders of one shape, that have as many")
+        raise ConfigurationError(
+            f"sharing {count} blocks takes encoders of one shape, that have as many; make --model.text-heads "
+            "the same as --model.heads"
+        )
     for trunk in others:
         for block in range(len(first.blocks) - count, len(first.blocks)):
             trunk.blocks[block] = first.blocks[block]

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
+from sensemble_train.bounds import MORE, bounded
 from sensemble_train.transformer import Block
 
 Value = TypeVar("Value")
@@ -26,7 +27,9 @@ Value = TypeVar("Value")
 class ScaleConfig:
     """How a model is trained that is large, or on much data.
 
-    None of it changes what is computed, but for rounding, and for BatchNorm, which sees a rank's micro-batch.
+    None of it changes which examples make a step's batch, nor the loss but for rounding, where nothing is
+    random. Augmentation is drawn by each rank, masks and dropped paths by each of its micro-batches, and
+    BatchNorm sees one micro-batch: with other ranks or micro-batches these are others.
 
     Attributes:
         parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
@@ -46,6 +49,10 @@ class ScaleConfig:
     micro_batch: int = 0
     workers: int = 0
     save_every: int = 0
+
+    def __post_init__(self) -> None:
+        some = 0, MORE
+        bounded(self, "scale.", micro_batch=some, workers=some, save_every=some)
 
 
 @dataclass(frozen=True, slots=True)

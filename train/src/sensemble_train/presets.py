@@ -1,189 +1,138 @@
-"""Named shapes: what a dataset asks of the sensors, and the encoders that fit it."""
+"""Models by name: small ones, and the paper's vit_b16, clip_b16 and mae_b16 (Tables 5 and 6, App. D)."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Literal
 
-from sensemble_sensors.dataset import Dataset, Example
-from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import duration
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import frame_size
 
 from sensemble_train.encoders import EncoderConfig
-from sensemble_train.errors import ConfigurationError
 from sensemble_train.frontend import RATE
 from sensemble_train.model import Description
+from sensemble_train.shapes import ModelConfig
 
-LONGEST = 8.0
-"""Seconds of the longest window, as the paper samples (Table 6)."""
-LARGE = 48
-"""Pixels of the shorter side, above which frames are 64 wide and not 32."""
-_LOOKED_AT = 64  # examples from which the window and the frame size are derived
-
-
-Pretraining = Literal["contrastive", "mae"]
-"""How a model is pretrained, which its encoders' shape depends on."""
 MODALITIES = ("audio", "text", "video")
+Task = Literal["multi-class", "multi-label"]
+
+SMALL = ModelConfig()
+VIT_B16 = ModelConfig(
+    name="vit_b16",
+    width=768,
+    depth=12,
+    heads=12,
+    text_heads=12,
+    embedding=768,
+    drop_path=0.1,
+    frames=8,
+    side=224,
+    seconds=8.0,
+    tokens=60,
+    vocabulary=50262,
+)
+"""The same ViT-B/16 for every modality, at the input sizes of Table 6."""
+CLIP_B16 = replace(VIT_B16, name="clip_b16", text_heads=8, embedding=512, vocabulary=49408)
+"""The shape of CLIP ViT-B/16, whose text encoder and vocabulary are smaller (Table 5)."""
+MAE_B16 = replace(VIT_B16, name="mae_b16")
 
 
-def describe(dataset: Dataset, objective: Pretraining = "contrastive") -> Description:
-    """Derive a small model for `dataset`: its inputs from the media, its labels from the index.
-
-    The window is the longest clip among the first examples, at most 8 s; frames are 32 pixels wide, or 64
-    where the media is larger than 48. The task is `multi-class` if every labelled example has one label.
-
-    Raises:
-        ConfigurationError: the dataset lacks a labelled split or has fewer than two modalities or labels.
-    """
-    for split in ("train", "eval"):
-        if not dataset.split(split):
-            raise ConfigurationError(
-                f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl"
-            )
-    labelled = (*dataset.split("train"), *dataset.split("eval"))
-    labels = tuple(sorted({label for example in labelled for label in example.labels}))
-    modalities = sorted({m for example in dataset.examples for m in example.modalities})
-    if len(modalities) < 2 or len(labels) < 2:
-        raise ConfigurationError(
-            f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; it takes two of each"
-        )
-    specs = _specs(dataset.examples, modalities)
-    single = all(len(example.labels) == 1 for example in labelled)
-    task: Literal["multi-class", "multi-label"] = "multi-class" if single else "multi-label"
-    if objective == "mae":
-        return Description(specs, small_mae(specs), labels, task, shared=1)
-    return Description(specs, small(specs), labels, task)
-
-
-def _specs(examples: Sequence[Example], modalities: Sequence[str]) -> dict[str, InputSpec]:
-    timed = islice((e for e in examples if e.video or e.audio), _LOOKED_AT)
-    longest = max(_readable(duration, timed), default=1.0)
-    window = min(LONGEST, max(0.5, math.ceil(2 * longest) / 2))
-    hop, ttl = window / 2, 2 * window
-    specs = {}
-    for modality in modalities:
-        if modality == "audio":
-            specs[modality] = InputSpec("audio", "float32", (1, round(RATE * window)), RATE, window, hop, ttl)
-        elif modality == "text":
-            specs[modality] = InputSpec("text", "int64", (1, 16), 0, 0, 0, ttl)
-        else:
-            seen = [e for e in examples if "video" in e.modalities][:_LOOKED_AT]
-            count = 4 if any(e.video for e in seen) else 1
-            smaller = min(_readable(_side, seen[:4]), default=LARGE)
-            side = 32 if smaller <= LARGE else 64
-            specs[modality] = InputSpec(
-                "video", "uint8", (1, count, side, side, 3), count / window, window, hop, ttl
-            )
-    return specs
-
-
-def _readable(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:
-    """Measure the examples that can be read; those that cannot are told when they are decoded."""
-    for example in examples:
-        with suppress(BadDataError):
-            yield measure(example)
-
-
-def _side(example: Example) -> int:
-    path = example.video or example.image
-    assert path is not None  # noqa: S101 - the caller has looked
-    return min(frame_size(path))
-
-
-def small(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
+def small(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
     """Encoders of about half a million parameters with convolutional stems, which learn from few clips."""
-    shape = EncoderConfig(width=128, depth=2, heads=4, embedding=128, activation="relu")
-    configs = {
-        "audio": replace(shape, stem=(32, 64), patch=32),
-        "text": replace(shape, vocabulary=512),
-    }
+    plain = replace(_plain(shape), activation="relu")
+    configs = {"audio": replace(plain, stem=(32, 64), patch=32), "text": _text(plain, shape)}
     if "video" in specs:
         _, frames, height, _, _ = specs["video"].shape
-        configs["video"] = replace(shape, stem=(32, 64), patch=height // 4, tubelet=frames)
+        configs["video"] = replace(plain, stem=(32, 64), patch=height // 4, tubelet=frames)
     return {m: configs[m] for m in specs}
 
 
-def small_mae(specs: Mapping[str, InputSpec]) -> dict[str, EncoderConfig]:
+def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
     """Small encoders to be pretrained by masking, which takes plain patches: convolutions overlap.
 
     As deep as `small`, and with as many tokens of a film, so that two cores train them in minutes too.
     """
-    shape = EncoderConfig(width=128, depth=2, heads=4, embedding=128, project=False)
-    configs = {
-        "audio": replace(shape, sinusoidal=True),
-        "text": replace(shape, sinusoidal=True, vocabulary=512),
-    }
+    plain = replace(_plain(shape), project=False)
+    audio = replace(plain, sinusoidal=True)
+    configs = {"audio": audio, "text": _text(audio, shape)}
     if "video" in specs:
         _, frames, height, _, _ = specs["video"].shape
-        configs["video"] = replace(shape, patch=height // 4, tubelet=frames)
+        configs["video"] = replace(plain, patch=height // 4, tubelet=frames)
     return {m: configs[m] for m in specs}
-
-
-_B16 = EncoderConfig(width=768, depth=12, heads=12, embedding=768, drop_path=0.1, spread=False)
 
 
 def vit_b16(
     labels: tuple[str, ...],
     modalities: Sequence[str] = MODALITIES,
-    task: Literal["multi-class", "multi-label"] = "multi-label",
-    frames: int = 8,
+    task: Task = "multi-label",
+    shape: ModelConfig = VIT_B16,
 ) -> Description:
-    """The paper's contrastive model: ViT-B/16 for all modalities (Tables 5 and 6, App. D).
+    """The paper's contrastive model (App. D).
 
     Args:
         labels: name of each class.
         modalities: which to encode.
         task: of the labels.
-        frames: of a video; 1 for images.
+        shape: its sizes.
     """
-    text = replace(_B16, vocabulary=50262)
-    return Description(_paper_specs(modalities, frames), _configs(modalities, text, _B16, _B16), labels, task)
+    seen = replace(_plain(shape), spread=False)
+    return Description(specs(shape, modalities), _configs(modalities, seen, seen, shape), labels, task)
 
 
 def clip_b16(
     labels: tuple[str, ...],
     modalities: Sequence[str] = MODALITIES,
-    task: Literal["multi-class", "multi-label"] = "multi-label",
-    frames: int = 8,
+    task: Task = "multi-label",
+    shape: ModelConfig = CLIP_B16,
 ) -> Description:
     """The paper's contrastive model in the shape of CLIP ViT-B/16, for `clip_weights`; as `vit_b16`."""
-    image = replace(_B16, embedding=512, activation="quick_gelu", clip=True)
-    text = replace(image, width=512, heads=8, vocabulary=49408)
-    configs = _configs(modalities, text, image, image)
-    return Description(_paper_specs(modalities, frames), configs, labels, task)
+    seen = replace(_plain(shape), spread=False, activation="quick_gelu", clip=True)
+    return Description(specs(shape, modalities), _configs(modalities, seen, seen, shape), labels, task)
 
 
 def mae_b16(
     labels: tuple[str, ...],
     modalities: Sequence[str] = MODALITIES,
-    task: Literal["multi-class", "multi-label"] = "multi-label",
-    frames: int = 8,
+    task: Task = "multi-label",
+    shape: ModelConfig = MAE_B16,
 ) -> Description:
     """The paper's model for MAE: one ViT-B/16 a modality, but the last block is shared; as `vit_b16`."""
-    video = replace(_B16, project=False)
-    audio = replace(video, sinusoidal=True)
-    configs = _configs(modalities, replace(audio, vocabulary=50262), audio, video)
-    return Description(_paper_specs(modalities, frames), configs, labels, task, shared=1)
+    video = replace(_plain(shape), spread=False, project=False)
+    configs = _configs(modalities, replace(video, sinusoidal=True), video, shape)
+    return Description(specs(shape, modalities), configs, labels, task, shape.shared)
+
+
+PAPERS: dict[str, Callable[[tuple[str, ...], Sequence[str], Task, ModelConfig], Description]] = {
+    "vit_b16": vit_b16,
+    "clip_b16": clip_b16,
+    "mae_b16": mae_b16,
+}
+
+
+def specs(shape: ModelConfig, modalities: Sequence[str]) -> dict[str, InputSpec]:
+    """Return the inputs of the paper's encoders (Table 6)."""
+    seconds, frames, side = shape.seconds, shape.frames, shape.side
+    film = 1, frames, side, side, 3
+    ttl = 2 * seconds
+    found = {
+        "audio": InputSpec("audio", "float32", (1, round(RATE * seconds)), RATE, seconds, 1.0, ttl),
+        "text": InputSpec("text", "int64", (1, shape.tokens), 0, 0, 0, ttl),
+        "video": InputSpec("video", "uint8", film, frames / seconds, seconds, 1.0, ttl),
+    }
+    return {m: found[m] for m in modalities}
+
+
+def _plain(shape: ModelConfig) -> EncoderConfig:
+    return EncoderConfig(shape.width, shape.depth, shape.heads, shape.embedding, drop_path=shape.drop_path)
+
+
+def _text(like: EncoderConfig, shape: ModelConfig) -> EncoderConfig:
+    """Return the text encoder: of heads as wide as those of `like`."""
+    heads = shape.text_heads
+    width = like.width // like.heads * heads
+    return replace(like, width=width, heads=heads, vocabulary=shape.vocabulary)
 
 
 def _configs(
-    modalities: Sequence[str], text: EncoderConfig, audio: EncoderConfig, video: EncoderConfig
+    modalities: Sequence[str], audio: EncoderConfig, video: EncoderConfig, shape: ModelConfig
 ) -> dict[str, EncoderConfig]:
-    configs = {"audio": audio, "text": text, "video": video}
+    configs = {"audio": audio, "text": _text(audio, shape), "video": video}
     return {m: configs[m] for m in modalities}
-
-
-def _paper_specs(modalities: Sequence[str], frames: int) -> dict[str, InputSpec]:
-    """Return the inputs of Table 6."""
-    samples = round(RATE * LONGEST)
-    shape = 1, frames, 224, 224, 3
-    specs = {
-        "audio": InputSpec("audio", "float32", (1, samples), RATE, LONGEST, 1.0, 2 * LONGEST),
-        "text": InputSpec("text", "int64", (1, 60), 0, 0, 0, 2 * LONGEST),
-        "video": InputSpec("video", "uint8", shape, frames / LONGEST, LONGEST, 1.0, 2 * LONGEST),
-    }
-    return {m: specs[m] for m in modalities}

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import nn
@@ -10,7 +11,6 @@ from sensemble_train.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.data import Source
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Model
-from sensemble_train.presets import Pretraining
 from sensemble_train.schedule import Optimization
 from sensemble_train.trainer import Loop, fit
 
@@ -26,13 +26,15 @@ class PretrainConfig(Optimization):
         mae: what masked autoencoding masks, and its decoder.
     """
 
-    objective: Pretraining = "contrastive"
+    objective: Literal["contrastive", "mae"] = "contrastive"
     mae: MAEConfig = field(default_factory=MAEConfig)
 
     steps: int = 240
     batch: int = 100
     learning_rate: float = 1e-3
     warmup: int = 24
+
+    section = "pretrain."
 
 
 def pretrain(

@@ -4,22 +4,22 @@ What is finished in a run folder is never done again, so an interrupted run goes
 several jobs may work on one folder: each takes a set M_T that no other has.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from sensemble_runtime.subsets import name, parse, subsets
-from sensemble_sensors.dataset import Dataset, Example, read_dataset
+from sensemble_runtime.subsets import name
+from sensemble_sensors.dataset import Dataset, Example
 
 from sensemble_train import runs
 from sensemble_train.beginning import new_model
+from sensemble_train.checks import check
 from sensemble_train.config import Config, claim
 from sensemble_train.data import LOG, Clips, Source, decode
-from sensemble_train.errors import ConfigurationError
 from sensemble_train.evaluate import embed, evaluate
+from sensemble_train.examples import choose, read
 from sensemble_train.methods import METHODS, finetune, linear_probe, wiseft
 from sensemble_train.model import Model
 from sensemble_train.order import seeded
@@ -47,8 +47,9 @@ def run(config: Config, out: Path, progress: Stages) -> Matrix:
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
         BadDataError: the dataset is not what the data format says.
     """
-    dataset = _read(config.data, config)
-    wanted = check(config, dataset)
+    dataset = read(config.data, config)
+    chosen = choose(config, dataset)
+    wanted = check(config, dataset, chosen["train"])
     with join() as world:
         with runs.claimed(out, "config", world, wait=True):
             if world.rank == 0:
@@ -56,18 +57,11 @@ def run(config: Config, out: Path, progress: Stages) -> Matrix:
             world.barrier()
         if not world.agree(runs.scored(out, methods(config), wanted)):
             job = _Run(config, out, world, progress)
-            start = job.begin(dataset)
-            del dataset  # perhaps millions of objects, which streamed sources hold packed
+            start = job.begin(dataset, chosen)
+            del dataset, chosen  # perhaps millions of objects, which streamed sources hold packed
             job.train(start, wanted)
         world.barrier()
         return read_matrix(out)
-
-
-def _read(folder: str, config: Config) -> Dataset:
-    dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
-    for reason in dataset.skipped:
-        LOG.warning("skipped %s", reason)
-    return dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +82,24 @@ class _Run:
     world: World
     progress: Stages
 
-    def begin(self, dataset: Dataset) -> _Start:
+    def begin(self, dataset: Dataset, chosen: Mapping[str, Sequence[Example]]) -> _Start:
         """Make the model and the sources of examples."""
         torch.manual_seed(self.config.seed)
         model, log_scale = new_model(self.config, dataset, self.world)
-        examples: dict[str, Sequence[Example]] = {
-            "pretrain": unlabelled(dataset),
-            "train": dataset.split("train"),
-            "eval": dataset.split("eval"),
-        }
-        if self.config.everything:
-            examples["everything"] = labelled(dataset)
-        if self.config.distill_data:
-            examples["distill"] = self._of_another_dataset(model)
-        return _Start(
-            model, log_scale, {what: self._source(model, what, examples[what]) for what in examples}
-        )
+        sources = {what: self._source(model, what, examples) for what, examples in chosen.items()}
+        if "distill" not in sources:
+            sources["distill"] = self._sample(sources["pretrain"].having(model.modalities))
+        return _Start(model, log_scale, sources)
+
+    def _sample(self, complete: Source) -> Source:
+        """Draw D_SD from pretraining's examples that have all modalities (Sec. 5)."""
+        order = torch.randperm(len(complete), generator=seeded(self.config.seed, "distill"))
+        return complete.take(order[: self.config.distill])
 
     def train(self, start: _Start, wanted: Sequence[tuple[str, ...]]) -> None:
         """Pretrain, and do all that the run folder lacks for each M_T."""
         model = self._pretrained(start.model, start.sources["pretrain"], start.log_scale)
-        sources = start.sources | self._split(model, start.sources)
+        sources = start.sources
         embedded = embed({"": model}, sources["train"], self._loop("embed"))[""]
         # Whatever no other job has, first; then what others had, in case one of them died.
         for wait in (False, True):
@@ -119,24 +110,9 @@ class _Run:
                     if ours:
                         self._downstream(model, embedded, sources, train)
 
-    def _of_another_dataset(self, model: Model) -> Sequence[Example]:
-        """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
-        config = self.config
-        found = unlabelled(_read(config.distill_data, config))
-        complete = [e for e in found if set(model.modalities) <= set(e.modalities)]
-        if len(complete) < 2:
-            raise ConfigurationError(
-                f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
-                f"{name(model.modalities)}; distillation takes two, choose another"
-            )
-        order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
-        return [complete[row] for row in order[: config.distill].tolist()]
-
     def _source(self, model: Model, what: str, examples: Sequence[Example]) -> Source:
         """Return examples as a source: streamed, or decoded and put through the front ends once."""
         config, description = self.config, model.description
-        if what in {"pretrain", "distill"}:
-            examples = [dataclasses.replace(example, labels=()) for example in examples]
         if config.stream:
             seed = self._seed(f"windows {what}") % 2**32
             packed = pack(examples)
@@ -164,19 +140,6 @@ class _Run:
                 folder, self.world, lambda: pretrain(model, unlabelled, config, loop, log_scale)
             )
 
-    def _split(self, model: Model, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Return D_SD to distil on, if it is not there yet, and D_T where D_SD is held out of it."""
-        labelled, unlabelled = sources["train"], sources["pretrain"]
-        if "distill" in sources:
-            return {}
-        if self.config.held_out:
-            order = torch.randperm(len(labelled), generator=seeded(self.config.seed, "held out"))
-            count = round(self.config.held_out * len(order))
-            return {"train": labelled.take(order[count:]), "distill": labelled.take(order[:count])}
-        complete = unlabelled.having(model.modalities)
-        order = torch.randperm(len(complete), generator=seeded(self.config.seed, "distill"))
-        return {"distill": complete.take(order[: self.config.distill])}
-
     def _downstream(
         self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
     ) -> None:
@@ -197,11 +160,15 @@ class _Run:
         probed = cell("linear_probe", lambda: linear_probe(model, embedded, train, self.config.probe, seed))
         tuned = cell("finetune", lambda: finetune(probed, labelled, train, config, loop("finetune")))
         cell("wiseft", lambda: wiseft(tuned, probed, config.alpha))
-        distill = sources["distill"] if set(train) < set(model.modalities) else None
-        # With nothing unlabelled there is no student, and MASD is finetuning.
+        # Where M_T is everything, there is no student, and MASD is finetuning (Table 9).
+        whole = set(train) == set(model.modalities)
         student = cell(
             "masd",
-            lambda: finetune(probed, labelled, train, config, loop("masd"), distill) if distill else tuned,
+            lambda: (
+                tuned
+                if whole
+                else finetune(probed, labelled, train, config, loop("masd"), sources["distill"])
+            ),
         )
         cell("masd+wiseft", lambda: wiseft(student, probed, config.alpha))
         if self.config.everything:
@@ -245,62 +212,3 @@ class _Run:
 def methods(config: Config) -> tuple[str, ...]:
     """Return the rows of the matrix that `config` asks for."""
     return (*METHODS, "finetune_everything") if config.everything else METHODS
-
-
-def labelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return all examples with labels but those of evaluation: pretraining's may have some too (Sec. 6.2)."""
-    return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
-
-
-def check(config: Config, dataset: Dataset) -> list[tuple[str, ...]]:
-    """Return the sets M_T that `config` asks for; `all` stands for every subset.
-
-    Raises:
-        ConfigurationError: a set names a modality that no labelled example has, fewer than two labelled
-            examples have all of a set, or fewer than two unlabelled ones have all modalities; or D_SD is to
-            come from two places.
-    """
-    if config.distill_data and config.held_out:
-        raise ConfigurationError(
-            f"--distill-data {config.distill_data}, --held-out {config.held_out:g}: D_SD is either; set "
-            "--held-out 0 to take it from the other dataset"
-        )
-    known = {label for example in dataset.split("train") for label in example.labels}
-    strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
-    if config.everything and strange is not None:
-        raise ConfigurationError(
-            f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
-            f"labels {', '.join(strange.labels)}; it takes those that the split 'train' has"
-        )
-    there = {m for example in dataset.split("train") for m in example.modalities}
-    every = {m for example in dataset.examples for m in example.modalities}
-    if _having(unlabelled(dataset), every) < 2:
-        raise ConfigurationError(
-            f"{config.data}: pretraining takes two examples that have all of {name(every)}; add some to the "
-            "split 'pretrain'"
-        )
-    everything = config.train_modalities == ("all",)
-    wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]
-    for train in wanted:
-        if not set(train) <= there:
-            raise ConfigurationError(
-                f"--train-modalities {name(train)}: the labelled examples of {config.data} have "
-                f"{name(there)}; choose among these"
-            )
-        count = _having(dataset.split("train"), train)
-        if count < 2:
-            raise ConfigurationError(
-                f"--train-modalities {name(train)}: {count} labelled examples of {config.data} have all of "
-                "these; add some, or choose fewer modalities"
-            )
-    return wanted
-
-
-def _having(examples: Sequence[Example], modalities: Iterable[str]) -> int:
-    """Count the examples that have all of `modalities`."""
-    return sum(set(modalities) <= set(example.modalities) for example in examples)
-
-
-def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
-    return dataset.split("pretrain") or dataset.split("train")

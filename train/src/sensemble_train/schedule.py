@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import AdamW
 
+from sensemble_train.bounds import MORE, bounded
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
@@ -17,7 +19,7 @@ class Optimization:
         epochs: passes over the examples, where `steps` is 0.
         batch: examples a step, on all ranks together.
         learning_rate: the highest.
-        warmup: steps that lead up to it.
+        warmup: steps that lead up to it, though never more than half of all.
         weight_decay: of AdamW.
         decay_vectors: whether gains, biases and the temperature decay too. CLIP (Radford et al., 2021, Sec.
             2.5) and MAE's own code leave them alone; the paper does not say.
@@ -33,12 +35,22 @@ class Optimization:
     decay_vectors: bool = True
     clip: float = 0.0
 
+    section = ""  # where it lies in the configuration
+
+    def __post_init__(self) -> None:
+        some = 0, MORE
+        bounded(self, self.section, steps=some, epochs=some, batch=(1, MORE), learning_rate=some)
+        bounded(self, self.section, warmup=some, weight_decay=some, clip=some)
+
     def length(self, examples: int) -> int:
         """Return how many steps that is."""
         return self.steps or self.epochs * max(1, examples // self.batch)
 
     def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of `step`, counted from 0, of `steps`."""
+        """Return the learning rate of `step`, counted from 0, of `steps`.
+
+        A short run, as of a small dataset, has half its steps left to fall: its warm-up is cut to the rest.
+        """
         rising = min(self.warmup, steps // 2)
         if step < rising:
             return self.learning_rate * (step + 1) / rising

@@ -33,6 +33,20 @@ class TrainMatrix(Common):
     """The run folder."""
 
 
+_HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
+
+Train every method for every M_T of an experiment, score each on every M_E, and draw what came out.
+CONFIG.JSON is that of a run. `sensemble train matrix EXPERIMENT --help` lists all fields and their values.
+
+experiments:
+"""
+
+
+def _experiments() -> dict[str, str]:
+    """Return the names of the experiments and what each is, in one line."""
+    return {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
+
+
 def parse(argv: Sequence[str]) -> TrainMatrix:
     """Read the command line: the name of an experiment or a `config.json`, then fields that shall differ.
 
@@ -46,7 +60,8 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
     elif chosen.endswith(".json"):
         config = read_config(Path(chosen))
     elif chosen in {"-h", "--help"}:
-        config = EXPERIMENTS["digits"]("")
+        say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in _experiments().items()))
+        raise SystemExit(0)
     else:
         raise InputError(
             f"train matrix {chosen}: name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
@@ -54,7 +69,7 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
     return tyro.cli(
         TrainMatrix,
         prog=f"sensemble train matrix {chosen}",
-        args=argv[1:] if chosen[:1] != "-" else argv,
+        args=argv[1:],
         default=TrainMatrix(config=config, out=tyro.MISSING),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
@@ -67,11 +82,26 @@ def main(arguments: TrainMatrix) -> None:
         InputError, BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
     """
     config = arguments.config
-    if not config.data and config.model != "small":
+    if not config.data and config.model.name != "small":
         raise InputError("--data: name the folder of the dataset (`sensemble data prepare` makes one)")
     data = Path(config.data) if config.data else digits(config.seed)
     with stages() as advance:
-        recipe.run(replace(config, data=str(data.resolve())), arguments.out, advance)
+        recipe.run(_absolute(config, data), arguments.out, advance)
     if int(os.environ.get("RANK", "0")) == 0:  # of the ranks that `torchrun` started
         say(str(arguments.out / MATRIX))
         say(str(write_page(arguments.out, arguments.out / PAGE)))
+
+
+def _absolute(config: Config, data: Path) -> Config:
+    """Return `config` with whole paths, so that the `config.json` of its run says the same everywhere."""
+
+    def whole(path: str) -> str:
+        return str(Path(path).resolve()) if path else ""
+
+    return replace(
+        config,
+        data=str(data.resolve()),
+        initialize=config.initialize if config.from_scratch else whole(config.initialize),
+        merges=whole(config.merges),
+        distill_data=whole(config.distill_data),
+    )

@@ -1,0 +1,46 @@
+"""What `test_contrastive.py` starts on two ranks: our loss of the global batch beside open_clip's.
+
+python -m torch.distributed.run --nproc-per-node 2 -m tests.train.clip_ranks
+"""
+
+import math
+from itertools import combinations
+
+import torch
+from open_clip.loss import ClipLoss
+from sensemble_train.contrastive import global_loss
+from sensemble_train.parallel import join
+from torch.nn import functional
+
+NAMES, COUNT, SIZE = ("audio", "text", "video"), 5, 6
+
+
+def compare(names: tuple[str, ...], rank: int, size: int) -> None:
+    """Hold value and gradients of the rank's share to each other, 1e-6."""
+    torch.manual_seed(rank)
+    rows = [functional.normalize(torch.randn(COUNT, SIZE, dtype=torch.float64), dim=1) for _ in names]
+    ours, theirs = ([x.clone().requires_grad_() for x in rows] for _ in range(2))
+    mine, other = (torch.tensor([math.log(1 / 0.07)], dtype=torch.float64).requires_grad_() for _ in range(2))
+    there = {m: torch.ones(COUNT, dtype=torch.bool) for m in names}
+    value = global_loss(dict(zip(names, ours, strict=True)), mine, there)
+    clip = ClipLoss(local_loss=False, gather_with_grad=True, rank=rank, world_size=size)
+    pairs = list(combinations(theirs, 2))
+    reference = torch.stack([clip(a, b, other.exp()) for a, b in pairs]).sum() / len(pairs)
+    torch.testing.assert_close(value, reference, atol=1e-6, rtol=0)
+    value.backward()
+    reference.backward()
+    for leaf, twin in zip([*ours, mine], [*theirs, other], strict=True):
+        torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)
+    assert all(leaf.grad.abs().max() > 1e-3 for leaf in ours)  # type: ignore[union-attr]
+
+
+def main() -> None:
+    with join() as world:
+        for names in (NAMES[:2], NAMES):
+            compare(names, world.rank, world.size)
+            if world.rank == 0:
+                print("equal")  # noqa: T201 - for the test
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What a number of a configuration may be, checked where the configuration is made."""
+
+import math
+
+from sensemble_train.errors import ConfigurationError
+
+MORE = math.inf
+"""No greatest value."""
+SHARE = 0.0, 1.0
+
+
+def bounded(config: object, section: str = "", **limits: tuple[float, float]) -> None:
+    """Check fields of `config`, each by the least and the greatest value that it may have.
+
+    Args:
+        config: a dataclass of settings.
+        section: where it lies in `Config`, such as `probe.`, as the command line writes it.
+        limits: field -> least, greatest.
+
+    Raises:
+        ConfigurationError: a field is outside; names its flag.
+    """
+    for field, (least, greatest) in limits.items():
+        value = getattr(config, field)
+        if not least <= value <= greatest:
+            within = f"from {least:g} to {greatest:g}" if greatest < MORE else f"of {least:g} or more"
+            raise ConfigurationError(f"{flag(section, field)} {value:g}: give a number {within}")
+
+
+def divisible(config: object, section: str, field: str, *parts: int) -> None:
+    """Check that a field is a multiple of each of `parts`.
+
+    Raises:
+        ConfigurationError: it is not; names its flag.
+    """
+    value: int = getattr(config, field)
+    if any(value % part for part in parts):
+        multiple = math.lcm(*parts)
+        raise ConfigurationError(f"{flag(section, field)} {value}: give a multiple of {multiple}")
+
+
+def flag(section: str, field: str) -> str:
+    """Return the flag of a field on the command line: `--finetune.learning-rate`."""
+    return f"--{section}{field}".replace("_", "-")
