@@ -202,7 +202,7 @@ class Room:
             for item in news:
                 if isinstance(item, Said):
                     self.predictions.append(item.prediction)
-                else:
+                elif isinstance(item, Change):
                     self.changes.append(item)
                 if self._over.is_set():
                     return

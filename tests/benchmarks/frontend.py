@@ -1,20 +1,22 @@
 """In-graph log-mel beside torchaudio's: eager in torch, and as a .pte in the runtime.
 
 `uv run python tests/benchmarks/frontend.py` prints, for batches of 1 and 16 recordings of 8 s, the
-median milliseconds of `LogMel` and of `torchaudio.compliance.kaldi.fbank` (one recording at a time) on two
-threads, and their ratio; then the program's milliseconds for one recording, and its size.
+median milliseconds of `LogMel`, eager and lowered to XNNPACK, and of `torchaudio.compliance.kaldi.fbank` (one
+recording at a time) on two threads, how many times torchaudio's time ours take, and the size of the program.
+The three take turns.
 """
 
+import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from sensemble_export.lower import lower
-from sensemble_export.parity import measure
+from sensemble_runtime._native import Module
 from sensemble_train.frontend import RATE, LogMel
 from torch import Tensor
 from torchaudio.compliance import kaldi
@@ -28,34 +30,35 @@ def fbank(waves: Tensor) -> Tensor:
     return torch.stack([kaldi.fbank(wave[None], sample_frequency=RATE, **settings) for wave in waves])
 
 
-def milliseconds(run: Callable[[Tensor], Tensor], waves: Tensor) -> float:
-    """The median of some runs, after two that do not count."""
-    times = []
+def milliseconds(runs: Sequence[Callable[[], object]]) -> list[float]:
+    """The median of each, which take turns, after two rounds that do not count."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(RUNS + 2):
-        start = time.perf_counter()
-        run(waves)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[2:]) * 1e3
+        for run, found in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            found.append(time.perf_counter() - start)
+    return [statistics.median(found[2:]) * 1e3 for found in times]
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     torch.set_num_threads(THREADS)
     log_mel = LogMel()
     waves = 0.1 * torch.randn(16, SECONDS * RATE)
-    with torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         for batch in (1, 16):
-            ours, theirs = (milliseconds(run, waves[:batch]) for run in (log_mel, fbank))
+            some = waves[:batch].clone()
+            program = Path(folder) / f"{batch}.pte"
+            program.write_bytes(lower(log_mel, some).program)
+            lowered = partial(Module(str(program), THREADS), some.numpy())
+            eager, pte, theirs = milliseconds([partial(log_mel, some), lowered, partial(fbank, some)])
             print(
-                f"eager, batch {batch:2}: {ours:6.2f} ms, torchaudio {theirs:6.2f} ms: {ours / theirs:.2f} x"
+                f"batch {batch:2}: torchaudio {theirs:.2f} ms; eager {eager:.2f} ms, {eager / theirs:.2f} x; "
+                f".pte {pte:6.2f} ms, {pte / theirs:.2f} x; {program.stat().st_size / 1e3:.0f} kB"
             )
-        one = milliseconds(fbank, waves[:1])
-    with tempfile.TemporaryDirectory() as folder:
-        program, windows = Path(folder) / "log_mel.pte", Path(folder) / "windows.safetensors"
-        program.write_bytes(lower(log_mel, waves[:1]).program)
-        save_file({"windows": waves.repeat(3, 1)}, windows)
-        found = measure(program, "executorch-xnnpack", windows)
-        size = program.stat().st_size / 1e3
-    print(f".pte, {size:.0f} kB: {found.median_ms:.2f} ms, {found.median_ms / one:.2f} x torchaudio's eager")
 
 
 if __name__ == "__main__":

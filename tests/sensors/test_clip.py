@@ -3,6 +3,7 @@
 import tarfile
 import wave
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,10 @@ def test_zoom_and_place_of_a_crop_are_drawn_and_else_the_least_and_the_centre(st
     assert 127 * 7 / 10 - 4 <= min(heights) < max(heights) <= 127 * 7 / 8 + 4
     assert min(int(c[0]) for c in columns) < 8
     assert max(int(c[-1]) for c in columns) > 120
+    middle = np.asarray(
+        clip(still, SPECS, replace(sampling, zoom=(8 / 7, 8 / 7), centred=True), draw)["video"]
+    )
+    assert np.array_equal(middle[0, 0, :, 0, 0], centre), "not drawn"
     assert fit(ramp[0], (32, 32), Framing(1.0, 1.0, 0.0)).shape == (32, 32, 3)
 
 

@@ -14,7 +14,7 @@ from sensemble_sensors import shards
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import PLAIN, Sampling
-from sensemble_train.data import Clips, decode
+from sensemble_train.data import Clips, decode, targets
 from sensemble_train.evaluate import embed
 from sensemble_train.loading import ClipDataset, collate
 from sensemble_train.packing import pack
@@ -184,6 +184,14 @@ def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(
     assert collate([unlabelled[0], unlabelled[1]]).targets is None
     several = ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, LABELS, "multi-label")
     np.testing.assert_array_equal(collate([several[0], several[1]]).targets, [[0, 1], [1, 0]])
+
+
+def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:
+    first, *_ = read_dataset(folder).split("train")
+    both = replace(first, labels=LABELS)
+    with pytest.raises(BadDataError, match=rf"index\.jsonl:{first.line}: .* of which only one can be"):
+        targets([both], LABELS, "multi-class")
+    assert targets([both], LABELS, "multi-label").tolist() == [[1, 1]]
 
 
 def test_packed_examples_are_the_same_examples(folder: Path) -> None:

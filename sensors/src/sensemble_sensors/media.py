@@ -26,10 +26,12 @@ class Sampling:
             spec's rate says, and the window lasts as long as the spec's.
         zoom: the least and the greatest `Framing.zoom`. The paper's short sides (Sec. 5) are
             (256 / 224, 320 / 224).
+        centred: whether the crop is the centre even where it would be drawn (App. E, ImageNet-Captions).
     """
 
     stride: int | None = None
     zoom: tuple[float, float] = (1.0, 1.0)
+    centred: bool = False
 
 
 PLAIN = Sampling()
@@ -78,6 +80,8 @@ def clip(
     place, zoom, down, right = (0.5, 0.0, 0.5, 0.5) if draw is None else draw.random(4)
     at = room * place
     least, greatest = sampling.zoom
+    if sampling.centred:
+        down = right = 0.5
     framing = Framing(least + zoom * (greatest - least), down, right)
     decoded: dict[str, Media] = {}
     for m in wanted:

@@ -181,8 +181,19 @@ def bad(example: Example, error: BadDataError) -> BadDataError:
 
 
 def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
-    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has none."""
-    found = [example.labels for example in examples]
+    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has none.
+
+    Raises:
+        BadDataError: an example has several labels of which only one can be.
+    """
+    found = []
+    for example in examples:
+        if task == "multi-class" and len(example.labels) > 1:
+            raise BadDataError(
+                f"index.jsonl:{example.line}: {example.id!r} has the labels {', '.join(example.labels)}, of "
+                "which only one can be; give it one, or take --task multi-label"
+            )
+        found.append(example.labels)
     if not all(found):
         return None
     index = {label: i for i, label in enumerate(labels)}

@@ -100,13 +100,13 @@ def kinetics_mae(data: str) -> Config:
 def imagenet_captions(data: str) -> Config:
     """ImageNet-Captions on CLIP's own encoders (Table 11): give `initialize` and `merges`.
 
-    Nothing is augmented (App. E), and so no path is dropped.
+    Nothing is augmented (App. E), so no path is dropped, and all crops are centred.
     """
     like = audioset_contrastive(data)
     return replace(
         like,
         model=replace(CLIP_B16, drop_path=0.0),
-        sampling=Sampling(),
+        sampling=Sampling(centred=True),
         augment=AugmentConfig(),
         held_out=0.2,
         pretrain=replace(like.pretrain, epochs=0),

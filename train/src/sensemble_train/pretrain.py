@@ -9,12 +9,11 @@ from torch import nn
 
 from sensemble_train.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.data import Source
+from sensemble_train.evaluate import batches, features
 from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.model import Model
 from sensemble_train.schedule import Optimization
 from sensemble_train.trainer import Loop, fit
-
-_BATCH = 256  # examples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +71,11 @@ def centred(model: Model, source: Source, loop: Loop) -> Model:
         norm.momentum = None  # the mean over all batches
         norm.train()
     model.to(loop.world.device)
-    batches = [rows.tolist() for rows in torch.arange(len(source)).split(_BATCH)] if norms else []
-    for clips in source.load(batches, loop.world.device, loop.scale.workers):
-        for m, features in (model.front(clips) if source.raw else clips).inputs.items():
+    for clips in features(model, source, batches(source, loop) if norms else [], loop):
+        for m, inputs in clips.inputs.items():
             rows = clips.present[m]
             if rows.sum() > 1:
-                model.encoders[m].encode(features[rows])  # type: ignore[operator]
+                model.encoders[m].encode(inputs[rows])  # type: ignore[operator]
     for norm in norms:
         norm.momentum = 0.1
     return model.cpu().eval()
