@@ -94,7 +94,8 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
         status = main([str(argument) for argument in arguments])
         output, errors = capsys.readouterr()
         assert (status, output) == (2, ""), errors
-        (line,) = errors.splitlines()
+        *remarks, line = errors.splitlines()
+        assert all(remark.startswith("executors: ") for remark in remarks), errors
         return line
 
     return run
