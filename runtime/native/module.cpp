@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -94,12 +95,12 @@ class Module {
  public:
   // Without `insist`, a pool that another program holds on to stays as it is.
   Module(const std::string& path, uint32_t threads, bool insist)
-      : path_(path), module_(path, executorch::extension::Module::LoadMode::Mmap) {
+      : path_(path), module_(std::in_place, path, executorch::extension::Module::LoadMode::Mmap) {
     const std::lock_guard<std::mutex> lock(loading_);
     cause.clear();
     if (threads != 0 && (insist || alive_ == 0)) size_pool(threads);
-    check(module_.load(et::Program::Verification::InternalConsistency), path_);
-    const auto meta = value_of(module_.method_meta("forward"), path_);
+    check(module_->load(et::Program::Verification::InternalConsistency), path_);
+    const auto meta = value_of(module_->method_meta("forward"), path_);
     if (meta.num_inputs() != 1 || meta.num_outputs() != 1)
       throw nb::value_error((path_ + ": an encoder has one input and one output").c_str());
     const auto input = value_of(meta.input_tensor_meta(0), path_);
@@ -110,10 +111,14 @@ class Module {
       throw nb::value_error((path_ + ": an encoder takes float32, uint8 or int64 and gives float32").c_str());
     input_.assign(input.sizes().begin(), input.sizes().end());
     output_.assign(output.sizes().begin(), output.sizes().end());
-    check(module_.load_forward(), path_);
+    check(module_->load_forward(), path_);
     ++alive_;
   }
-  ~Module() { --alive_; }
+  ~Module() {
+    const std::lock_guard<std::mutex> lock(loading_);
+    module_.reset();  // before it counts as gone, and another may replace the pool that it holds on to
+    --alive_;
+  }
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
@@ -132,7 +137,7 @@ class Module {
       const auto tensor = executorch::extension::make_tensor_ptr(
           shape, const_cast<void*>(window.data()), dtype_->type, et::etensor::DeviceType::CPU,
           executorch::aten::TensorShapeDynamism::STATIC);
-      const auto outputs = value_of(module_.forward(tensor), path_);
+      const auto outputs = value_of(module_->forward(tensor), path_);
       const auto& output = outputs[0].toTensor();
       sizes.assign(output.sizes().begin(), output.sizes().end());
       data.reset(new float[output.numel()]);
@@ -158,7 +163,7 @@ class Module {
   static inline std::atomic<int> alive_{0};
   const std::string path_;
   std::mutex running_;
-  executorch::extension::Module module_;
+  std::optional<executorch::extension::Module> module_;
   const Dtype* dtype_ = nullptr;
   Shape input_, output_;
 };

@@ -91,7 +91,7 @@ def test_the_last_event_is_shown_however_long_it_takes(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(live.Inbox):
-        def put(self, news: Prediction | Event | Exception | None) -> None:
+        def put(self, news: Prediction | Event) -> None:
             if isinstance(news, SensorEvent):
                 time.sleep(0.3)
             super().put(news)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent
 from sensemble_runtime.scheduler import Policy
+from sensemble_sensors.sensor import Sample
 
 from .puppets import Log, Puppet, Session, wait_for
 
@@ -67,8 +69,11 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
     monkeypatch.setattr(lanes, "RETRY", (0.01, 0.02))
     real, failing = bundle.encode, threading.Event()
 
+    failures: list[str] = []
+
     def broken(modality: str, window: np.ndarray) -> np.ndarray:
         if modality == "audio" and failing.is_set():
+            failures.append(modality)
             raise EncoderError("the delegate\nfailed")
         return real(modality, window)
 
@@ -81,10 +86,9 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
         microphone.hear()
         assert next(predictions).live == ("audio",)
         failing.set()
-        for _ in range(3):
-            tries = len(running._lanes._delays)
+        for tries in range(1, 4):
             microphone.hear()
-            wait_for(lambda before=tries: len(running._lanes._delays) or before)
+            wait_for(lambda count=tries: len(failures) == count)
             wait_for(lambda: not running._lanes.pending("audio"))
             assert "audio" not in running.live
             captions.say()
@@ -92,8 +96,8 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
         failing.clear()
         microphone.hear()
         assert next(predictions).live == ("audio", "text")
-    (event,) = [e for e in log.events if isinstance(e, EncoderEvent)]
-    assert (event.modality, event.reason) == ("audio", "EncoderError: the delegate failed")
+    told = [(e.modality, e.reason) for e in log.events if isinstance(e, EncoderEvent)]
+    assert told == [("audio", "EncoderError: the delegate failed"), ("audio", "")]
     assert log.of("audio") == ["attached"], "its sensor is well"
 
 
@@ -110,3 +114,59 @@ def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
         assert running._suite.starting == set(), "it was waited for in vain"
         mute.see()
         wait_for(lambda: running._suite.modalities == {"audio", "video"} and "video" in running.live)
+
+
+def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, busy, real = threading.Event(), threading.Event(), bundle.encode
+
+    def slow(modality: str, window: np.ndarray) -> np.ndarray:
+        busy.set()
+        assert go.wait(20)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", slow)
+    captions = Puppet("text")
+    with Session(bundle, policy=Policy(align=30.0)) as running:
+        running.attach(captions)
+        captions.say()
+        assert busy.wait(20)
+        captions.say()
+        wait_for(lambda: "text" in running._composition.ready)
+        go.set()
+        began = time.monotonic()
+        next(iter(running))
+        assert time.monotonic() - began < 20, "not the whole of align"
+
+
+def test_an_unrelated_window_does_not_part_two_that_end_together(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear, see, real = threading.Event(), threading.Event(), bundle.encode
+    gates = {"audio": hear, "video": see}
+
+    def held(modality: str, window: np.ndarray) -> np.ndarray:
+        if modality in gates:
+            assert gates[modality].wait(20)
+        return real(modality, window)
+
+    monkeypatch.setattr(bundle, "encode", held)
+    monkeypatch.setattr(bundle, "specs", {m: replace(spec, ttl=60.0) for m, spec in bundle.specs.items()})
+    microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
+    with Session(bundle, policy=Policy(align=5.0, skew=60.0), on_event=log) as running:
+        for sensor in (microphone, camera, captions):
+            running.attach(sensor)
+        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
+        predictions = iter(running)
+        microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
+        wait_for(lambda: "audio" in running._composition.modalities)
+        now = time.monotonic()
+        for before in (0.1, 0.0):  # a window that ended long before
+            camera.acts.put(Sample("video", np.zeros((8, 8, 3), np.uint8), now - 20 - before))
+        wait_for(lambda: "video" in running._lanes._encoding)
+        microphone.acts.put(Sample("audio", np.zeros(800, np.float32), now + 0.05))
+        captions.say()
+        wait_for(lambda: "audio" in running._lanes._encoding and "text" in running._lanes._encoded)
+        see.set()
+        assert next(predictions).latencies.keys() == {"video"}
+        hear.set()
+        assert next(predictions).latencies.keys() == {"audio", "text"}

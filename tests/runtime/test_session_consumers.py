@@ -117,7 +117,31 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
     assert run.ended is not None
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
     kinds = [e.kind for e in read_events(path, run.id)]
-    assert kinds[:4] == ["attached", "live", "record failed", "recorded again"]
+    assert kinds[:4] == ["attached", "live", "record failed", "recorded"]
+
+
+def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "RETRY", (0.05, 0.05))
+    monkeypatch.setattr(recorder, "WAITING", 4)
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE predictions RENAME TO hidden")
+        running.attach(captions)
+        predictions = iter(running)
+        for _ in range(20):
+            captions.say()
+            next(predictions)
+        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE hidden RENAME TO predictions")
+        other.close()
+        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent) and e.lost])
+    (run,) = read_runs(path)
+    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
+    assert int(lost[-1].split()[0]) >= 20 - len(read_predictions(path, run.id)) > 0
 
 
 def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
@@ -136,8 +160,11 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
         assert len(running._recorder._outbox._items) == 4, "no queue grows"
         go_on.set()
     (run,) = read_runs(path)
-    assert 4 <= len(read_predictions(path, run.id)) < 20
-    assert running._recorder._lost > 0
+    kept = len(read_predictions(path, run.id))
+    assert 1 <= kept < 20
+    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
+    assert int(lost[-1].split()[0]) >= 20 - kept, "the record says what it lacks"
+    assert [e for e in log.events if isinstance(e, RecordEvent)][-1].lost >= 20 - kept
 
 
 def test_a_slow_listener_delays_no_record_and_is_told_the_newest(

@@ -19,6 +19,7 @@ from sensemble_sensors import captions
 from sensemble_sensors.captions import Captions
 from sensemble_sensors.errors import (
     BadDataError,
+    SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
@@ -254,7 +255,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
     (tmp_path / "endless").write_bytes(b"x" * 200_000)
     endless = Captions(tmp_path / "endless")
     endless.open(specs["text"])
-    with pytest.raises(SensorLostError, match="a line is longer than 65536 bytes"):
+    with pytest.raises(SensorEndedError, match="a line is longer than 65536 bytes"):
         endless.read(1)
     folder.close()
     endless.close()

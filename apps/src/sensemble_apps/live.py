@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,6 @@ from sensemble_apps.stream import Change, LiveSet, Said, Stream
 
 NEWS = 256  # predictions and events kept for a viewer that is slow
 
-News = Prediction | Event | Exception | None
-
 
 class Inbox:
     """The bounded queue of a viewer: when full, the oldest gives way, so that a slow viewer stays current.
@@ -54,26 +52,36 @@ class Inbox:
 
     def __init__(self, capacity: int = NEWS) -> None:
         self.missed = 0
-        self._items: deque[News] = deque(maxlen=capacity)
+        self._items: deque[Prediction | Event] = deque(maxlen=capacity)
+        self._ends = 0  # that no reader has come to
+        self._error: Exception | None = None
         self._changed = Condition()
 
-    def put(self, news: News) -> None:
-        """Add predictions and events, and last None, or what went wrong; never blocks."""
+    def put(self, news: Prediction | Event) -> None:
+        """Add a prediction or an event; never blocks."""
         with self._changed:
             self.missed += len(self._items) == self._items.maxlen
             self._items.append(news)
             self._changed.notify()
 
+    def end(self, error: Exception | None = None) -> None:
+        """Let the reader end, or raise `error`, once it has what was put."""
+        with self._changed:
+            self._ends += 1
+            self._error = error
+            self._changed.notify()
+
     def __iter__(self) -> Iterator[Prediction | Event]:
-        """Yield what was put until None comes; raise an exception."""
+        """Yield what was put, to the next end."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._items)
+                self._changed.wait_for(lambda: self._items or self._ends)
+                if not self._items:
+                    self._ends -= 1
+                    if self._error is not None:
+                        raise self._error
+                    return
                 news = self._items.popleft()
-            if news is None:
-                return
-            if isinstance(news, Exception):
-                raise news
             yield news
 
 
@@ -185,9 +193,11 @@ def change(event: SensorEvent | HopEvent | EncoderEvent | RecordEvent, began: fl
     """Return what a session tells as a viewer shows it, in seconds since `began`."""
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"
-        return Change(event.time - began, event.modality, f"encoded every {event.hop:g} s: {why}")
+        words = f"encoded every {event.hop:g} s: {why}"
+        return Change(event.time - began, event.modality, words, over=event.stretch == 1)
     name, modality, kind, reason = told(event)
-    return stream.change(event.time - began, modality, name, kind, reason)
+    shown = stream.change(event.time - began, modality, name, kind, reason)
+    return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
@@ -226,13 +236,13 @@ def _running(
     inbox = Inbox()
 
     def pump() -> None:
-        last = None
         try:
             for prediction in session:
                 inbox.put(prediction)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader of the inbox gets it
-            last = error
-        inbox.put(last)
+            inbox.end(error)
+        else:
+            inbox.end()
 
     session = Session(
         bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
@@ -242,13 +252,13 @@ def _running(
     try:
         yield session, _until_over(session, inbox)
     finally:
-        missed = session.missed + session.untold + inbox.missed
         try:
             session.close()
         except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
             sys.stderr.write(f"sensemble: {error}\n")
         finally:
             thread.join()
+            missed = session.missed + session.untold + inbox.missed
             if missed:
                 sys.stderr.write(f"sensemble: {missed} predictions and events came too fast to be shown\n")
 
@@ -266,7 +276,7 @@ def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
     for news in _to_the_last(session, inbox):
         if isinstance(news, SensorEvent):
             last[news.name] = news
-        elif isinstance(news, EncoderEvent):
+        elif isinstance(news, EncoderEvent) and news.reason:
             failures[news.modality] = news.reason
         said = said or isinstance(news, Prediction)
         yield news
@@ -279,7 +289,10 @@ def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
 def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
     yield from inbox
     # Events come by a thread of their own. Closing waits for it, so that they are all in the inbox then.
-    with suppress(SessionError):  # a sensor that does not stop; `_running` tells it
+    try:
         session.close()
-    inbox.put(None)
-    yield from inbox
+    except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
+        sys.stderr.write(f"sensemble: {error}\n")
+    finally:
+        inbox.end()
+        yield from inbox

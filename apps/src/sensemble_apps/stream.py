@@ -27,12 +27,14 @@ class Change:
         modality: the sensor's; empty where it is of the session as a whole.
         event: what happened, in words.
         name: the sensor's; empty where it is of the modality as a whole.
+        over: whether that ends what was told before of the modality as a whole.
     """
 
     time: float
     modality: str
     event: str
     name: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ class TerminalView:
     def show(self, news: News) -> None:
         """Draw the picture anew with `news` in it."""
         if isinstance(news, Change):
-            if news.modality:
+            if news.over:
+                self._states[news.modality].pop(news.name, None)
+            elif news.modality:
                 self._states[news.modality][news.name] = news.event
             self._changes.append(change_line(news))
         elif isinstance(news, LiveSet):

@@ -2,7 +2,8 @@
 
 It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
 equal input gives equal predictions, in real time, in a fast replay and in a test. It is for one thread at a
-time, except that `encode`, which touches no state but its own, may run beside everything else.
+time, except that `encode`, which touches nothing that two modalities share, may run beside everything else,
+once for each modality.
 """
 
 import time

@@ -31,7 +31,9 @@ class Duty:
 
 
 class Detector:
-    """Remembers each modality's last encoded window and its embedding. For one thread at a time.
+    """Remembers each modality's last encoded window and its embedding.
+
+    For one thread of each modality at a time: no two modalities share anything.
 
     Attributes:
         saved: by modality, how many encodings it made unnecessary.

@@ -59,12 +59,12 @@ class HopEvent:
 
 @dataclass(frozen=True, slots=True)
 class EncoderEvent:
-    """An encoder failed: its modality is out of the live set until a later window is encoded.
+    """An encoder failed, so that its modality is out of the live set; or it works again.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
         modality: the encoder's.
-        reason: one line of text.
+        reason: why it failed, in one line of text; empty when it works again.
     """
 
     time: float
@@ -74,11 +74,11 @@ class EncoderEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """The record cannot be written, or can be again; the session goes on meanwhile, and it is tried again.
+    """The record cannot be written, and is tried again, or is written and lacks something.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
-        reason: why not, in one line of text; empty when it is written again.
+        reason: why not, in one line of text; empty when it is written.
         lost: how many predictions and events it lacks because of that, so far.
     """
 
@@ -94,7 +94,7 @@ def told(event: Event) -> tuple[str, str, str, str]:
     """Return an event as a record has it: the sensor's name, the modality, the kind, the reason.
 
     The kinds are those of `SensorEvent`, `live` (the reason is the live set), `hop`, `encoder failed`,
-    `record failed` and `recorded again`.
+    `encoder works again`, `record failed` and `recorded`.
     """
     match event:
         case SensorEvent():
@@ -104,9 +104,10 @@ def told(event: Event) -> tuple[str, str, str, str]:
         case HopEvent():
             return "", event.modality, "hop", f"{event.hop:g} s, {event.stretch} times the bundle's"
         case EncoderEvent():
-            return "", event.modality, "encoder failed", event.reason
+            kind = "encoder failed" if event.reason else "encoder works again"
+            return "", event.modality, kind, event.reason
         case RecordEvent():
-            kind = "record failed" if event.reason else "recorded again"
+            kind = "record failed" if event.reason else "recorded"
             return "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
 
 

@@ -20,12 +20,14 @@ class Lanes:
     """Encodes what the sensors of a session give, each modality on its own hop, and predicts.
 
     Windows that end together are pooled together: before it encodes, a lane waits up to `Policy.align` for
-    those that are about to be complete, and after it as long for those that are being encoded. A slower one
-    comes with a prediction of its own.
+    those that are about to be complete, and after it as long for those that are being encoded, so for twice
+    that in all. A slower one comes with a prediction of its own.
 
     An encoder that fails leaves the live set, is told and freed, and is tried again with a later window.
+    The window that it failed on is lost.
 
     Args:
+        modalities: of the bundle.
         composition: has the windows.
         scheduler: says whose turn it is.
         policy: its `align` is used here.
@@ -112,16 +114,19 @@ class Lanes:
             del self._encoding[modality]
             if self._stopped():  # or the record would have a prediction that no consumer has seen
                 return False
-            self._delays.pop(modality, None)
-            self._reasons.pop(modality, None)
+            if not encoded.skipped:  # which says nothing of its encoder
+                self._delays.pop(modality, None)
+                if self._reasons.pop(modality, None):
+                    self._send(EncoderEvent(time.monotonic(), modality, ""))
             self._scheduler.spent(modality, began, encoded.latency)
             self._encoded[modality] = encoded
             self._changed.notify_all()
             self._changed.wait_for(
-                lambda: self._stopped() or modality not in self._encoded or not self._beside(end), self._align
+                lambda: self._stopped() or modality not in self._encoded or not self._beside(modality, end),
+                self._align,
             )
             if modality in self._encoded and not self._stopped():
-                self._predict()
+                self._predict(end)
         return True
 
     # What is done with the lock held.
@@ -131,11 +136,12 @@ class Lanes:
         while not self._stopped() and not self._is_due(modality):
             self._changed.wait(self._patience(modality))
             self._noted()
-        waited = self._changed.wait_for(
+        starting = self._starting
+        came = self._changed.wait_for(
             lambda: self._stopped() or not self._awaited(modality) | self._starting, self._align
         )
-        if not waited:
-            self._suite.await_no_longer()
+        if not came:
+            self._suite.await_no_longer(starting)
 
     def _is_due(self, modality: str) -> bool:
         composition, now = self._composition, time.monotonic()
@@ -169,17 +175,20 @@ class Lanes:
     def _starting(self) -> set[str]:
         return self._suite.starting - {*self._composition.ready}
 
-    def _beside(self, end: float) -> set[str]:
-        """The modalities that are being encoded, or are about to be, whose window ends together with it."""
+    def _beside(self, modality: str, end: float) -> set[str]:
+        """The others that are being encoded, or are about to be, whose window ends together with this one."""
         composition = self._composition
         waiting = {m: composition.window_end(m) for m in composition.ready if self._is_due(m)}
-        return {m for m, other in (waiting | self._encoding).items() if self._is_near(other, end)}
+        ends = waiting | self._encoding
+        return {m for m, other in ends.items() if m != modality and self._is_near(other, end)}
 
     def _is_near(self, one: float | None, other: float) -> bool:
         return one is not None and abs(one - other) <= self._align
 
-    def _predict(self) -> None:
-        encoded, self._encoded = self._encoded, {}
+    def _predict(self, end: float) -> None:
+        """Predict from what was encoded of the windows that end together at `end`."""
+        encoded = {m: e for m, e in self._encoded.items() if self._is_near(e.time, end)}
+        self._encoded = {m: e for m, e in self._encoded.items() if m not in encoded}
         now = time.monotonic()
         for event in self._scheduler.changes(self._composition.modalities, now):
             self._send(event)

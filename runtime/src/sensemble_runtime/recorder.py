@@ -20,28 +20,37 @@ RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 class Recorder:
     """Adds a run to a record file, with every prediction and event that it is given.
 
-    What cannot be written, to a full disk or a card that was pulled, is told and tried again.
+    What cannot be written, to a full disk or a card that was pulled, is told, and tried again with the file
+    opened anew. What was lost meanwhile is told, and so in the record, once it can be written.
 
     Args:
         bundle: of the session.
         path: the record file.
-        tell: called, from the recorder's thread, when writing fails, and when it goes on.
+        tell: called, from the recorder's thread, with what becomes of the record.
+        broke: called, from there, with what nobody expected; nothing is recorded after that.
 
     Raises:
         RecordError: the record cannot be opened or written to begin with.
     """
 
-    def __init__(self, bundle: Bundle, path: Path, tell: Callable[[RecordEvent], None]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        path: Path,
+        *,
+        tell: Callable[[RecordEvent], None],
+        broke: Callable[[Exception], None],
+    ) -> None:
         self._path, self._tell = path, tell
         self._labels = bundle.manifest.labels
         self._records = Records(path)
         self._run = self._records.begin("session", bundle)
         self._complete = False
-        self._lost = 0
-        self._reason = ""  # why it is not written now
-        self._given_up = ""  # why something was not to the end
+        self._lost = 0  # predictions and events
+        self._told = 0  # of them, as the last event said
+        self._reason = ""  # why it is not written now, or was not to the end
         self._outbox: Outbox[Prediction | Event] = Outbox(
-            "sensemble recorder", WAITING, self._write, broke=self._fail, over=self._end
+            "sensemble recorder", WAITING, self._write, broke=broke, over=self._end
         )
         self.put = self._outbox.put
 
@@ -49,45 +58,47 @@ class Recorder:
         """Write what there is and close the file; `complete` marks the run as one that ended well.
 
         Returns:
-            What could not be written to the end, as an error to raise; None if all was.
+            What could not be written to the end, as an error to raise; None if all was, or the record says
+            itself what it lacks.
         """
         self._complete = complete
         self._outbox.finish()
         self._outbox.join()
-        reason = self._given_up or self._reason
-        if reason:
-            return RecordError(f"{reason}; it lacks {self._lost} predictions and events")
+        if self._reason:
+            return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")
         return None
 
     def _write(self, batch: list[Prediction | Event], dropped: int) -> None:
         self._lost += dropped
+        failed = bool(self._reason)
         delay = RETRY[0]
         while not self._wrote(batch):
+            failed = True
             if self._outbox.pause(delay):
                 self._lost += len(batch)
-                self._given_up = self._reason
                 return
             delay = min(2 * delay, RETRY[1])
-        if self._reason:
-            self._reason = ""
+        self._reason = ""
+        if failed or self._lost > self._told:
+            self._told = self._lost
             self._tell(RecordEvent(time.monotonic(), "", self._lost))
 
     def _wrote(self, batch: list[Prediction | Event]) -> bool:
         try:
+            if self._reason:  # its card may have been pulled, and be back
+                self._records.close()
+                self._records = Records(self._path)
             self._records.add_news(self._run, batch, self._labels)
         except RecordError as error:
-            self._fail(error)
+            if not self._reason:
+                self._tell(RecordEvent(time.monotonic(), str(error), self._lost))
+            self._reason = str(error)
             return False
         return True
 
-    def _fail(self, error: Exception) -> None:
-        if not self._reason:
-            self._tell(RecordEvent(time.monotonic(), str(error), self._lost))
-        self._reason = str(error)
-
     def _end(self) -> None:
         try:
-            if self._complete and not (self._given_up or self._reason):
+            if self._complete and not self._reason:
                 self._records.end(self._run)
         except RecordError as error:
             self._reason = str(error)

@@ -23,7 +23,7 @@ from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.lanes import Lanes
 from sensemble_runtime.outbox import Outbox
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.reading import join
+from sensemble_runtime.reading import Reader, join
 from sensemble_runtime.recorder import Recorder
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
@@ -108,9 +108,12 @@ class Session:
         self._live: tuple[str, ...] = ()
         self._predictions: deque[Prediction] = deque()
         self._closed = False
+        self._left: list[Reader] = []
         self._error: Exception | None = None
         self._raised = False
-        self._recorder = Recorder(bundle, record, self._send) if record is not None else None
+        self._recorder: Recorder | None = None
+        if record is not None:
+            self._recorder = Recorder(bundle, record, tell=self._send, broke=self._break)
         self._teller: Outbox[Event] | None = None
         if on_event is not None:
             self._on_event = on_event
@@ -177,9 +180,10 @@ class Session:
         with self._changed:
             self._closed = True
             self._news.notify_all()
-            readers = self._suite.stop()
+            readers = [reader for reader in self._suite.stop() if reader not in self._left]
         self._lanes.join()
         left = join(readers)
+        self._left += left  # closing again does not wait for them again
         with self._changed:
             for modality in self._bundle.modalities:
                 self._composition.remove(modality)

@@ -5,7 +5,7 @@ It runs nothing but its readers' threads, and shares the session's composition u
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import count
 
@@ -82,9 +82,9 @@ class Suite:
         here = self._composition.modalities
         return {r.modality for r in self._opened_only if r.modality not in here and r not in self._mute}
 
-    def await_no_longer(self) -> None:
-        """Note that the sensors that are starting were waited for in vain."""
-        self._mute |= self._opened_only
+    def await_no_longer(self, modalities: Collection[str]) -> None:
+        """Note that the sensors of `modalities` that are starting were waited for in vain."""
+        self._mute |= {reader for reader in self._opened_only if reader.modality in modalities}
 
     @property
     def _opened_only(self) -> set[Reader]:
@@ -169,6 +169,7 @@ class Suite:
         with self._changed:
             if reader.stopped.is_set():
                 return
+            first = reader not in self._giving
             self._giving.add(reader)
             self._mute.discard(reader)
             givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
@@ -179,7 +180,7 @@ class Suite:
                 self._feeding[modality] = reader
                 sample = replace(sample, cut=True)
             self._composition.push(sample)
-            if self._composition.ready:
+            if first or self._composition.ready:
                 self._changed.notify_all()
 
     def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
@@ -189,6 +190,7 @@ class Suite:
             if wrong:
                 self._leave(reader)
             self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
+            self._changed.notify_all()
 
     def _beside(self, reader: Reader) -> float | None:
         feeding = self._feeding.get(BESIDE.get(reader.modality, ""))
@@ -242,7 +244,8 @@ class Suite:
 
     def _has_other(self, reader: Reader) -> bool:
         """Whether another attached sensor needs the same encoder."""
-        return any(r.modality == reader.modality and r is not reader for r in self._readers.values())
+        others = (r for r in self._readers.values() if r is not reader and not r.stopped.is_set())
+        return any(other.modality == reader.modality for other in others)
 
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
         if reader.told != (kind, reason):

@@ -104,8 +104,8 @@ class _Text:
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
         while line := self._file.readline(_LONGEST + 1):
-            if len(line) > _LONGEST:
-                raise _too_long(self._name)
+            if len(line) > _LONGEST:  # lost, it would be read again from its beginning
+                raise SensorEndedError(str(_too_long(self._name)))
             if caption := _caption(line):
                 cut, self._cut = self._cut, False
                 return Sample("text", caption, monotonic(), cut)

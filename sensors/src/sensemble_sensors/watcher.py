@@ -12,6 +12,7 @@ from sensemble_sensors.devices import Device, without_user
 from sensemble_sensors.errors import SensorsError
 
 INTERVAL = 3.0  # seconds between the end of a look and the next
+CLOSE = 5.0  # seconds that closing waits for a look
 _PATIENCE = 1.0  # seconds that a connection may take
 _PORTS = {"http": 80, "https": 443, "rtsp": 554}
 
@@ -106,9 +107,9 @@ class Watcher:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking, and wait until the look that is under way has noticed."""
+        """Stop looking, and wait until the look that is under way has noticed, if it does soon."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(CLOSE)  # to look up a name can take long, and nothing ends that
 
     def look(self) -> list[News]:
         """Look once and return what is new since the last look; what `start` does again and again."""
