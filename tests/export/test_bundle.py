@@ -111,7 +111,8 @@ def test_each_artifact_is_what_was_asked_for_and_nearly_as_good_as_float(exporte
     parameters = sum(p.numel() for p in exported.model.encoders["audio"].parameters())
     assert 4e5 < parameters < 7e5
     audio = written.modalities["audio"].artifacts["executorch-xnnpack"]
-    assert audio.bytes <= 0.3 * written.provenance.float_bytes["audio"]
+    saved = written.provenance.float_bytes["audio"] - audio.bytes
+    assert saved > 0.7 * 4 * parameters  # 0.75 if every weight were int8; the log-mel's matrices stay float
 
 
 def test_the_manifest_is_what_was_returned_and_scores_every_subset(exported: Export) -> None:

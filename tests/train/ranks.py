@@ -20,7 +20,7 @@ from time import perf_counter, sleep
 import torch
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.media import Sampling
-from sensemble_train.augment import AugmentConfig
+from sensemble_train.augment import PAPER, AugmentConfig
 from sensemble_train.contrastive import Contrastive
 from sensemble_train.data import Clips
 from sensemble_train.mae import MAE, MAEConfig
@@ -84,7 +84,7 @@ def train(job: Job, world: World) -> list[float]:
             raise StoppedError
 
     scale = ScaleConfig(**job.scale)  # type: ignore[arg-type]
-    changes = AugmentConfig(mixup=0.5, time=4, bins=20, color=True) if job.data else AugmentConfig()
+    changes = replace(PAPER, time=4, bins=20) if job.data else AugmentConfig()
     loop = Loop(Path(job.folder), 3, scale, world, changes, progress)
     with suppress(StoppedError):
         if job.objective == "contrastive":
