@@ -12,7 +12,8 @@ from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lower import lower
 from sensemble_export.parity import measure
 from sensemble_export.pool import lower_all
-from sensemble_export.rewrite import Int8Embedding, lowerable
+from sensemble_export.quantize import quantize
+from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_export.worker import build
 from sensemble_runtime.manifest import Scheme
@@ -33,6 +34,29 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
         found = torch.cat([rewritten(row) for row in rows.split(1)])
         torch.testing.assert_close(found, encoder(rows), atol=1e-5, rtol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("modality", SPECS)
+def test_a_centred_encoder_is_the_same_function_and_int8_keeps_more_of_it(modality: str) -> None:
+    trained, rows = make_model(3).encoders[modality], windows(modality, 16, seed=4)
+    with torch.no_grad():  # what all windows share is large, and the BatchNorm has taken it away
+        trained.get_submodule("trunk.blocks.0.mlp.2").bias[::2] += 20
+        trained.get_submodule("trunk.spread").momentum = 1.0
+        trained.train()(rows)
+    encoder = lowerable(trained, int8=False)
+    steady = centred(encoder, rows)
+
+    def run(module: nn.Module) -> torch.Tensor:
+        return torch.cat([module(row) for row in rows.split(1)])
+
+    with torch.no_grad():
+        expected = run(encoder)
+        torch.testing.assert_close(run(steady), expected, atol=1e-5, rtol=1e-4)
+        plain, better = (
+            float((run(quantize(module, rows, "int8-dynamic")) - expected).square().mean())
+            for module in (encoder, steady)
+        )
+    assert better < plain / 2
 
 
 CLIP = EncoderConfig(

@@ -100,6 +100,45 @@ class Int8Embedding(nn.Module):
         return functional.embedding(ids, self.rows).to(torch.float32) * functional.embedding(ids, self.scales)
 
 
+class Centred(nn.Module):
+    """A linear layer that is fed what differs from a mean; the layer's share of the mean is in its bias."""
+
+    mean: Tensor
+
+    def __init__(self, layer: nn.Linear, mean: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.layer = layer
+        _set(layer, layer.weight, functional.linear(mean, layer.weight, layer.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [..., inputs] to [..., outputs] as the layer did."""
+        return self.layer(x - self.mean)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
+    """Return a copy of `encoder` whose projection is fed what differs from its mean over `windows`.
+
+    It is the same function, and int8 keeps more of it: most of what is projected is shared by all windows,
+    and the BatchNorm in the projection stretches what is not, with the steps of 8 bits that it came in.
+
+    Args:
+        encoder: in evaluation mode, also one that `lowerable` returned; it is left as it is.
+        windows: [N, ...] real ones.
+    """
+    encoder = copy.deepcopy(encoder)
+    for trunk in [module for module in encoder.modules() if isinstance(module, Trunk)]:
+        if isinstance(trunk.project, nn.Linear):
+            fed: list[Tensor] = []
+            hook = trunk.project.register_forward_pre_hook(lambda _, given, fed=fed: fed.append(given[0]))
+            for window in windows.split(1):
+                encoder(window)
+            hook.remove()
+            trunk.set_submodule("project", Centred(trunk.project, torch.cat(fed).mean(dim=0)))
+    return encoder
+
+
 @torch.no_grad()
 def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.

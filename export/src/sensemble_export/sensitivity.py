@@ -9,6 +9,7 @@ from sensemble_runtime.manifest import Scheme
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_export.rewrite import centred
 from sensemble_export.targets import COREML_LEAST, INT4_GROUP, TARGETS, is_int4
 
 _LAYERS = (nn.Linear, nn.Embedding, nn.Conv2d)  # the last float in ONNX's int8-dynamic
@@ -31,6 +32,8 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
         scheme: a quantized one of the target's.
     """
     windows = windows[:_SWEPT]
+    if "coreml" not in target:
+        encoder = centred(encoder, windows)  # as it is quantized
     expected = encoder(windows)
     groups: dict[str, list[nn.Module]] = {}
     swept = _LAYERS[:2] if (target, scheme) == ("onnx", "int8-dynamic") else _LAYERS
@@ -61,9 +64,9 @@ def _stays(layer: nn.Module, target: str) -> bool:
 
 
 def _group(name: str) -> str:
-    """Name the attention or perceptron that a layer belongs to, or the layer."""
+    """Name the attention, perceptron or projection that a layer belongs to, or the layer."""
     parts = name.split(".")
-    for part in ("attention", "mlp"):
+    for part in ("attention", "mlp", "project"):
         if part in parts:
             return ".".join(parts[: parts.index(part) + 1])
     return name

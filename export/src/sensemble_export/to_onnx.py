@@ -14,6 +14,7 @@ from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
 from sensemble_export.quantize import spread
+from sensemble_export.rewrite import centred
 from sensemble_export.targets import TARGETS, within
 
 OPSET = 20
@@ -28,12 +29,14 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
 
     Args:
         encoder: in evaluation mode; takes [1, ...].
-        windows: [N, ...] real ones, for `int8-static`.
+        windows: [N, ...] real ones, from which int8 takes its ranges.
         scheme: `fp32`, `int8-dynamic` (linear layers and token tables; convolutions stay float) or
             `int8-static` (these and convolutions).
         kept: modules in which nothing is quantized.
         path: the file.
     """
+    if scheme != "fp32":
+        encoder = centred(encoder, spread(windows))
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
     weights = {constant.name for constant in model.graph.initializer}
