@@ -30,6 +30,7 @@ _TAPS = FRAME // _COLUMNS
 _STEP = HOP // _COLUMNS
 _HALF = _ROWS // 2 + 1  # a real signal's DFT of 32 points has 17 that differ
 _GROUP = 8  # mel filters that share one small matrix
+_AT_ONCE = 2  # recordings: what lies between stays in a CPU's caches and is not allocated anew each time
 
 
 def frames_of(samples: int) -> int:
@@ -77,6 +78,20 @@ class LogMel(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        if wave.device.type == "cpu" and not torch.compiler.is_compiling():
+            return torch.cat([self._energies(few) for few in wave.split(_AT_ONCE)])
+        return self._energies(wave)
+
+    def _energies(self, wave: Tensor) -> Tensor:
+        power = self._power(self._taps(wave)).view(len(wave), -1, _COLUMNS * _HALF)
+        mels = [
+            functional.linear(power[..., first:last], self.get_buffer(f"mel{group}"))
+            for group, (first, last) in enumerate(self.spans)
+        ]
+        return torch.cat(mels, dim=-1).clamp(min=torch.finfo(torch.float32).eps).log()
+
+    def _taps(self, wave: Tensor) -> Tensor:
+        """Map [B, S] to [16, B * frames, 27], what `columns` is multiplied with."""
         batch, samples = wave.shape
         count = frames_of(samples)
         blocks = count + 2
@@ -95,17 +110,17 @@ class LogMel(nn.Module):
         mean = functional.linear(mean, self.ones)
         beside = torch.stack([raw, mean], dim=3).permute(2, 0, 1, 3)
         taps = torch.cat([laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], beside], dim=3)
-        staged = torch.bmm(taps.view(_COLUMNS, batch * count, _TAPS + 2), self.columns)
-        staged = staged.view(_COLUMNS, batch * count, _HALF, 2).permute(1, 2, 3, 0)
-        spectrum = functional.linear(staged.reshape(batch * count, _HALF, 2 * _COLUMNS), self.rows)
-        squares = spectrum * spectrum
-        power = (squares[..., :_COLUMNS] + squares[..., _COLUMNS:]).permute(0, 2, 1)
-        power = power.reshape(batch, count, _COLUMNS * _HALF)
-        mels = [
-            functional.linear(power[..., first:last], self.get_buffer(f"mel{group}"))
-            for group, (first, last) in enumerate(self.spans)
-        ]
-        return torch.cat(mels, dim=-1).clamp(min=torch.finfo(torch.float32).eps).log()
+        return taps.view(_COLUMNS, batch * count, _TAPS + 2)
+
+    def _power(self, taps: Tensor) -> Tensor:
+        """Map taps of N frames to their power, [N, 272], of bins in the order of `_mel_bank`."""
+        # Each result takes the place of the one before, so that what lies between stays small.
+        count = taps.shape[1]
+        x = torch.bmm(taps, self.columns).view(_COLUMNS, count, _HALF, 2).permute(1, 2, 3, 0)
+        x = functional.linear(x.reshape(count, _HALF, 2 * _COLUMNS), self.rows)
+        x = x * x
+        x = (x[..., :_COLUMNS] + x[..., _COLUMNS:]).permute(0, 2, 1)
+        return x.reshape(count, _COLUMNS * _HALF)
 
 
 class VideoInput(nn.Module):
