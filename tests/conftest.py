@@ -1,5 +1,6 @@
 """The real parts that several folders' tests run on."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
+# What a shell makes a background job ignore, or nohup, the commands that the tests start would ignore too.
+for _sent in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_sent) is signal.SIG_IGN:
+        signal.signal(_sent, signal.SIG_DFL)
 
 _DEAR = ("demo", "exported", "built")
 """Fixtures that take so long that all tests which need one share one process, and so one of it."""
