@@ -78,6 +78,7 @@ class LogMel(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        # A graph would hold each part anew, and a GPU is quicker with all at once.
         if wave.device.type == "cpu" and not torch.compiler.is_compiling():
             return torch.cat([self._energies(few) for few in wave.split(_AT_ONCE)])
         return self._energies(wave)
