@@ -1,3 +1,5 @@
+"""What is written reads back, and a manifest that is none is refused by name, whatever is wrong with it."""
+
 import copy
 import json
 from collections.abc import Callable
@@ -16,93 +18,17 @@ from sensemble_runtime.errors import (
 )
 from sensemble_runtime.manifest import (
     SCHEMA,
-    Artifact,
-    FileEntry,
     Manifest,
-    ModalityEntry,
-    Parity,
-    Provenance,
     read_manifest,
     write_manifest,
 )
-from sensemble_sensors.spec import InputSpec
 
-HASH = "0123456789abcdef" * 4
-MANIFEST = Manifest(
-    schema=SCHEMA,
-    modalities={
-        "audio": ModalityEntry(
-            InputSpec("audio", "float32", (1, 16000), rate=16000, window=1, hop=0.5, ttl=2),
-            {
-                "executorch-xnnpack": Artifact(
-                    "audio/encoder.pte",
-                    (FileEntry("audio/encoder.pte", 10, HASH),),
-                    "int8-static",
-                    ("trunk.project",),
-                    Parity(0.99, 0.1, 0.01, 64, 0.98),
-                    latency_ms=1.5,
-                    peak_mb=30,
-                    differs=None,
-                ),
-                "coreml": Artifact(
-                    "audio/coreml.mlpackage",
-                    (
-                        FileEntry("audio/coreml.mlpackage/Manifest.json", 10, HASH),
-                        FileEntry("audio/coreml.mlpackage/Data/weights/weight.bin", 20, HASH),
-                    ),
-                    "palette-6bit",
-                    (),
-                    None,
-                    None,
-                    None,
-                    "the date",
-                ),
-            },
-        ),
-        "text": ModalityEntry(
-            InputSpec("text", "int64", (1, 16), rate=0, window=0, hop=0, ttl=5),
-            {
-                "executorch-xnnpack": Artifact(
-                    "text/encoder.pte",
-                    (FileEntry("text/encoder.pte", 10, HASH),),
-                    "fp32",
-                    (),
-                    None,
-                    None,
-                    None,
-                    None,
-                )
-            },
-        ),
-    },
-    embedding=8,
-    labels=("zero", "ein Straßenlärm", "鳥"),
-    task="multi-label",
-    head=FileEntry("head.safetensors", 10, HASH),
-    tokenizer=FileEntry("tokenizer.json", 10, HASH),
-    held_out={"audio": FileEntry("audio.safetensors", 10, HASH)},
-    provenance=Provenance(
-        train_modalities=("audio",),
-        method="masd+wiseft",
-        dataset="digits",
-        accuracy={"audio": 0.5, "audio+text": 1},
-        accuracy_quantized={"executorch-xnnpack": {"audio": 0.49}},
-        float_bytes={"audio": 40},
-        float_latency_ms={"audio": 3.0},
-        created="2026-01-01T00:00:00+00:00",
-        tools={"torch": "2.13.0"},
-    ),
-)
+from .manifests import HASH, MANIFEST, document, parent, set_to
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("manifest") / "manifest.json"
-
-
-def document(path: Path) -> Any:  # noqa: ANN401 - JSON
-    write_manifest(MANIFEST, path)
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - JSON
@@ -111,22 +37,9 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # no
     return [at, *(place for key, item in inner for place in places(item, (*at, key)))]
 
 
-def parent(raw: Any, place: tuple[Any, ...]) -> Any:  # noqa: ANN401 - JSON
-    for key in place[:-1]:
-        raw = raw[key]
-    return raw
-
-
 def test_what_is_written_reads_back(path: Path) -> None:
     write_manifest(MANIFEST, path)
     assert read_manifest(path) == MANIFEST
-
-
-def set_to(*place: str | int, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - JSON
-    def alter(raw: Any) -> None:  # noqa: ANN401 - JSON
-        parent(raw, place)[place[-1]] = value
-
-    return alter
 
 
 AUDIO = ("modalities", "audio")
@@ -319,118 +232,3 @@ def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> Non
     with pytest.raises(BundleCorruptError, match="labels"):
         write_manifest(bad, tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
-
-
-def version_1() -> dict[str, Any]:
-    """What version 1 wrote, as it wrote it."""
-    spec = {"modality": "audio", "dtype": "float32", "shape": [1, 16000], "rate": 16000.0}
-    parity = {"cosine": 0.998, "max_error": 0.05, "mean_error": 0.004, "windows": 400}
-    artifact = {
-        "path": "audio/executorch-xnnpack.int8.pte",
-        "bytes": 627000,
-        "sha256": HASH,
-        "scheme": "int8",
-        "parity": parity,
-        "latency_ms": 1.26,
-        "peak_mb": 38.0,
-    }
-    return {
-        "schema": 1,
-        "modalities": {
-            "audio": {
-                "spec": spec | {"window": 1.0, "hop": 0.5, "ttl": 2.0},
-                "artifacts": {"executorch-xnnpack": artifact},
-            }
-        },
-        "embedding": 128,
-        "labels": ["one", "two"],
-        "task": "multi-class",
-        "head": {"path": "head.safetensors", "bytes": 10, "sha256": HASH},
-        "tokenizer": None,
-        "provenance": {
-            "train_modalities": ["audio"],
-            "method": "masd+wiseft",
-            "dataset": "digits",
-            "accuracy": {"audio": 0.8},
-            "accuracy_quantized": {"audio": 0.79},
-            "float_bytes": {"audio": 2100000},
-            "float_latency_ms": {"audio": 1.33},
-            "created": "2026-11-24T12:00:00+00:00",
-        },
-    }
-
-
-def test_version_1_is_read_as_if_written_today(path: Path) -> None:
-    path.write_text(json.dumps(version_1()), encoding="utf-8")
-    manifest = read_manifest(path)
-    assert manifest.schema == SCHEMA
-    name = "audio/executorch-xnnpack.int8.pte"
-    assert manifest.modalities["audio"].artifacts["executorch-xnnpack"] == Artifact(
-        name,
-        (FileEntry(name, 627000, HASH),),
-        "int8-static",
-        (),
-        Parity(0.998, 0.05, 0.004, 400, None),
-        1.26,
-        38.0,
-        None,
-    )
-    assert manifest.provenance.accuracy_quantized == {"executorch-xnnpack": {"audio": 0.79}}
-    assert manifest.held_out == {}
-    write_manifest(manifest, path)
-    assert read_manifest(path) == manifest
-
-
-def test_version_2_is_read_without_the_windows_that_it_held(path: Path) -> None:
-    raw = document(path)
-    raw["schema"] = 2
-    raw["held_out"]["audio"]["path"] = "audio/held_out.safetensors"
-    del raw["provenance"]["tools"]
-    artifacts = raw["modalities"]["audio"]["artifacts"]
-    artifacts["executorch-coreml"] = artifacts.pop("coreml")
-    for entry in raw["modalities"].values():
-        for artifact in entry["artifacts"].values():
-            del artifact["differs"]
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    manifest = read_manifest(path)
-    assert (manifest.schema, manifest.held_out, manifest.provenance.tools) == (SCHEMA, {}, {})
-    assert manifest.modalities["text"] == MANIFEST.modalities["text"]
-    found = manifest.modalities["audio"].artifacts
-    assert found["executorch-xnnpack"] == MANIFEST.modalities["audio"].artifacts["executorch-xnnpack"]
-    assert "a date" in found["executorch-coreml"].differs
-    write_manifest(manifest, path)
-    assert read_manifest(path) == manifest
-
-
-V1_ARTIFACT = ("modalities", "audio", "artifacts", "executorch-xnnpack")
-
-
-@pytest.mark.parametrize(
-    ("alter", "message"),
-    [
-        (set_to(*V1_ARTIFACT, "scheme", value="int5"), "executorch-xnnpack.scheme: expected"),
-        (set_to(*V1_ARTIFACT, "bytes", value="many"), r"files\[0\].bytes: expected an integer"),
-        (set_to(*V1_ARTIFACT, value=3), "executorch-xnnpack: expected an object"),
-        (set_to("modalities", "audio", value=[]), "modalities.audio: expected an object"),
-        (set_to("modalities", value="audio"), "modalities: expected an object"),
-        (
-            set_to("provenance", "accuracy_quantized", value=None),
-            "accuracy_quantized.executorch-xnnpack: exp",
-        ),
-        (set_to("provenance", value=None), "provenance: expected an object"),
-    ],
-)
-def test_a_bad_field_of_version_1_is_named(path: Path, alter: Callable[[Any], None], message: str) -> None:
-    raw = version_1()
-    alter(raw)
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundleCorruptError, match=message):
-        read_manifest(path)
-
-
-def test_a_path_of_version_1_that_leaves_the_bundle_is_refused(path: Path) -> None:
-    raw = version_1()
-    parent(raw, (*V1_ARTIFACT, "path"))["path"] = "../secret"
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundlePathError, match="secret"):
-        read_manifest(path)

@@ -1,12 +1,7 @@
 """Published datasets become datasets that decode to the right seconds, and that others can read."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -21,17 +16,12 @@ from sensemble_sensors.media import decode_audio, decode_video
 from sensemble_train.prepare import audioset, imagenet_captions, kinetics
 from sensemble_train.prepare.cut import cut
 from sensemble_train.prepare.survey import Survey, files
-from sensemble_train.prepare.write import Report, write
 
 from . import published
-from .published import film
+from .published import bad_segments, film, prepare
 
 Wave = NDArray[np.float32]
 Looks = Callable[[Path, Path], Survey]
-
-
-def prepare(survey: Survey, out: Path, *, shards: int | None = None, skip_bad: bool = False) -> Report:
-    return write(survey, out, shards=shards, skip_bad=skip_bad, jobs=1, progress=lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +68,7 @@ def test_a_source_can_be_its_own_dataset(tmp_path: Path) -> None:
     assert written == {"index.jsonl", "missing.txt", "bad.txt", "prepared.json", "claim.json"} | {
         f"{split}-000000.json" for split in ("pretrain", "train", "eval")
     }
-    assert len(times(tmp_path / ".parts")) == 4
+    assert len(list((tmp_path / ".parts").iterdir())) == 4
     assert read_dataset(tmp_path).examples[0].video == tmp_path / "unbalanced" / "unbalanced1_1000_5000.mkv"
 
 
@@ -177,30 +167,6 @@ def test_imagenet_captions_are_pictures_with_text_four_fifths_to_train_on(tmp_pa
         assert grey == pytest.approx(8 * (int(example.id[-4:]) - 1000), abs=2)
 
 
-def bad_segments(folder: Path) -> Path:
-    """AudioSet with one of each kind of bad example."""
-    (folder / "class_labels_indices.csv").write_text('index,mid,display_name\n0,/m/a,"A"\n')
-    lines = {
-        "good_video1": "0.000, 4.000",
-        "noise_video": "0.000, 4.000",
-        "silentvideo": "0.000, 4.000",
-        "emptyvideo1": "0.000, 4.000",
-        "other_piece": "60.000, 64.000",
-        "zero_length": "4.000, 4.000",
-        "strangelabl": "0.000, 4.000",
-    }
-    text = "# YTID, start_seconds, end_seconds, positive_labels\n"
-    for name, span in lines.items():
-        text += f'{name}, {span}, "{"/m/zz" if name == "strangelabl" else "/m/a"}"\n'
-    (folder / "eval_segments.csv").write_text(text + "half a line\n")
-    film(folder / "good_video1.mp4", 4)
-    (folder / "noise_video.mp4").write_bytes(b"noise" * 1000)
-    film(folder / "silentvideo.mp4", 4, sound=False)
-    (folder / "emptyvideo1.mp4").write_bytes(b"")
-    film(folder / "other_piece.mp4", 8)
-    return folder
-
-
 def test_every_bad_example_is_named_with_file_and_line_and_skipped_only_when_asked(tmp_path: Path) -> None:
     source, out = bad_segments(tmp_path), tmp_path / "out"
     reasons = [
@@ -267,58 +233,6 @@ def test_links_that_lead_round_in_a_circle_are_followed_once(source: Path, tmp_p
     assert len(found) == len({path.resolve() for path in found}) == len(list(files(source, tmp_path)))
 
 
-def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:
-    source, out = bad_segments(tmp_path), tmp_path / "out"
-    with pytest.raises(BadDataError, match=r"^7 bad examples"):
-        prepare(audioset.survey(source, out), out)
-    film(source / "noise_video.mp4", 4)
-    with pytest.raises(BadDataError, match=r"^6 bad examples"):
-        prepare(audioset.survey(source, out), out)
-    report = prepare(audioset.survey(source, out), out, skip_bad=True)
-    assert report.written == {"eval": 2}
-
-
-def times(folder: Path) -> dict[str, int]:
-    """When each file of a folder was written."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize("shards", [None, 1])
-def test_media_that_comes_or_goes_or_is_mended_changes_its_own_part_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int | None
-) -> None:
-    monkeypatch.setattr("sensemble_train.prepare.write.PART", 1)
-    source, out = bad_segments(tmp_path), tmp_path / "out"
-    # What was listed wrong is of no interest here.
-    lists = source / "eval_segments.csv"
-    lists.write_text("".join(lists.read_text().splitlines(keepends=True)[:6]))
-    film(source / "noise_video.mp4", 4)
-
-    def again(number: int) -> set[str]:
-        """Prepare it, with so many examples in the end; give the parts that were done."""
-        before = times(out / ".parts") if out.exists() else {}
-        report = prepare(audioset.survey(source, out), out, shards=shards, skip_bad=True)
-        assert report.written == {"eval": number}
-        assert len(read_dataset(out).examples) == number
-        assert len(list(out.glob("*.tar"))) == (number if shards else 0)
-        return {name for name, time in times(out / ".parts").items() if before.get(name) != time}
-
-    assert len(again(2)) == 6
-    (source / "silentvideo.mp4").unlink()  # as bad.txt asks for
-    assert again(2) == set()
-    assert not (out / ".parts" / "eval-000002.json").exists()
-    film(source / "emptyvideo1.mp4", 4)  # downloaded once more
-    assert again(3) == {"eval-000003.json"}
-    film(source / "silentvideo.mp4", 4)
-    assert again(4) == {"eval-000002.json"}
-    (source / "good_video1.mp4").write_bytes(b"")
-    assert again(3) == {"eval-000000.json"}
-    with pytest.raises(BadDataError, match=r"^2 bad examples"):
-        prepare(audioset.survey(source, out), out, shards=shards)
-    assert not (out / "index.jsonl").exists()
-    assert again(3) == set()
-
-
 def test_a_link_out_of_a_source_that_is_its_own_dataset_is_refused(tmp_path: Path) -> None:
     source = published.kinetics(tmp_path / "k400")
     film(tmp_path / "elsewhere.mp4", 4)
@@ -345,96 +259,6 @@ def test_what_is_no_such_dataset_is_refused_with_what_is_missing(tmp_path: Path)
     (tmp_path / "eval_segments.csv").write_text("")
     with pytest.raises(BadDataError, match="neither class_labels_indices"):
         audioset.survey(tmp_path, tmp_path / "out")
-
-
-def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_dataset(
-    source: Path, tmp_path: Path
-) -> None:
-    survey = audioset.survey(source, tmp_path)
-    once, killed = tmp_path / "once", tmp_path / "killed"
-    prepare(survey, once, shards=1)
-    program = (
-        "import sys, time; from pathlib import Path\n"
-        "from sensemble_train.prepare import audioset, write\n"
-        "if __name__ == '__main__':\n"
-        "    source, out = map(Path, sys.argv[1:])\n"
-        "    write.write(audioset.survey(source, out.parent), out, shards=1, skip_bad=False, jobs=2,\n"
-        "        progress=lambda done, total: (print(done, flush=True), done and time.sleep(60)))\n"
-    )
-    script = tmp_path / "run.py"
-    script.write_text(program)
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(source), str(killed)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "0\n"
-    assert process.stdout.readline() == "1\n"
-    os.killpg(process.pid, signal.SIGKILL)  # its workers too, which else would still write for a moment
-    process.wait()
-    parts = sorted((killed / ".parts").glob("*-*.json"))
-    assert parts
-    before = {part.name: part.stat().st_mtime_ns for part in parts}
-    seen: list[int] = []
-    shard = killed / f"{parts[0].stem}.tar"
-    written = shard.stat().st_mtime_ns
-    write(survey, killed, shards=1, skip_bad=False, jobs=1, progress=lambda done, _: seen.append(done))
-    assert seen[0] >= len(before)
-    assert shard.stat().st_mtime_ns == written
-    for path in (path for path in once.rglob("*") if path.is_file()):
-        assert (killed / path.relative_to(once)).read_bytes() == path.read_bytes()
-    assert {path.name for path in killed.rglob("*")} == {path.name for path in once.rglob("*")}
-
-
-def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    """Otherwise a killed run would leave a process for each core, waiting for ever."""
-    script = tmp_path / "pool.py"
-    script.write_text(
-        "import multiprocessing, os, time\n"
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "from sensemble_train.prepare.write import _end_with_parent\n"
-        "if __name__ == '__main__':\n"
-        "    context = multiprocessing.get_context('spawn')\n"
-        "    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    worker = int(process.stdout.readline())
-    process.kill()
-    process.wait()
-    for _ in range(200):
-        if not alive(worker):
-            break
-        time.sleep(0.05)
-    assert not alive(worker)
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def test_another_dataset_in_the_folder_is_refused(source: Path, tmp_path: Path) -> None:
-    survey = audioset.survey(source, tmp_path)
-    out = tmp_path / "out"
-    first = prepare(survey, out)
-    index, parts = (out / "index.jsonl").read_bytes(), times(out / ".parts")
-    assert prepare(survey, out) == first
-    assert (out / "index.jsonl").read_bytes() == index
-    assert times(out / ".parts") == parts  # there was nothing to do
-    with pytest.raises(BadDataError, match="was prepared with other shards; choose another folder"):
-        prepare(survey, out, shards=2)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "index.jsonl").write_text("{}")
-    with pytest.raises(BadDataError, match=r"holds another dataset's index\.jsonl"):
-        prepare(survey, tmp_path / "mine")
 
 
 @pytest.mark.parametrize("start", [0.0, 2.05, 4.0, 7.3])

@@ -1,0 +1,103 @@
+"""A manifest of everything there may be in one, and how tests change it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sensemble_runtime.manifest import (
+    SCHEMA,
+    Artifact,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    Parity,
+    Provenance,
+    write_manifest,
+)
+from sensemble_sensors.spec import InputSpec
+
+HASH = "0123456789abcdef" * 4
+MANIFEST = Manifest(
+    schema=SCHEMA,
+    modalities={
+        "audio": ModalityEntry(
+            InputSpec("audio", "float32", (1, 16000), rate=16000, window=1, hop=0.5, ttl=2),
+            {
+                "executorch-xnnpack": Artifact(
+                    "audio/encoder.pte",
+                    (FileEntry("audio/encoder.pte", 10, HASH),),
+                    "int8-static",
+                    ("trunk.project",),
+                    Parity(0.99, 0.1, 0.01, 64, 0.98),
+                    latency_ms=1.5,
+                    peak_mb=30,
+                    differs=None,
+                ),
+                "coreml": Artifact(
+                    "audio/coreml.mlpackage",
+                    (
+                        FileEntry("audio/coreml.mlpackage/Manifest.json", 10, HASH),
+                        FileEntry("audio/coreml.mlpackage/Data/weights/weight.bin", 20, HASH),
+                    ),
+                    "palette-6bit",
+                    (),
+                    None,
+                    None,
+                    None,
+                    "the date",
+                ),
+            },
+        ),
+        "text": ModalityEntry(
+            InputSpec("text", "int64", (1, 16), rate=0, window=0, hop=0, ttl=5),
+            {
+                "executorch-xnnpack": Artifact(
+                    "text/encoder.pte",
+                    (FileEntry("text/encoder.pte", 10, HASH),),
+                    "fp32",
+                    (),
+                    None,
+                    None,
+                    None,
+                    None,
+                )
+            },
+        ),
+    },
+    embedding=8,
+    labels=("zero", "ein Straßenlärm", "鳥"),
+    task="multi-label",
+    head=FileEntry("head.safetensors", 10, HASH),
+    tokenizer=FileEntry("tokenizer.json", 10, HASH),
+    held_out={"audio": FileEntry("audio.safetensors", 10, HASH)},
+    provenance=Provenance(
+        train_modalities=("audio",),
+        method="masd+wiseft",
+        dataset="digits",
+        accuracy={"audio": 0.5, "audio+text": 1},
+        accuracy_quantized={"executorch-xnnpack": {"audio": 0.49}},
+        float_bytes={"audio": 40},
+        float_latency_ms={"audio": 3.0},
+        created="2026-01-01T00:00:00+00:00",
+        tools={"torch": "2.13.0"},
+    ),
+)
+
+
+def document(path: Path) -> Any:  # noqa: ANN401 - JSON
+    write_manifest(MANIFEST, path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def parent(raw: Any, place: tuple[Any, ...]) -> Any:  # noqa: ANN401 - JSON
+    for key in place[:-1]:
+        raw = raw[key]
+    return raw
+
+
+def set_to(*place: str | int, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - JSON
+    def alter(raw: Any) -> None:  # noqa: ANN401 - JSON
+        parent(raw, place)[place[-1]] = value
+
+    return alter
