@@ -128,14 +128,14 @@ def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
         windows: [N, ...] real ones.
     """
     encoder = copy.deepcopy(encoder)
-    project = encoder.get_submodule("trunk.project")
-    if isinstance(project, nn.Linear):  # MAE's encoders project nothing
-        fed: list[Tensor] = []
-        hook = project.register_forward_pre_hook(lambda _, given: fed.append(given[0]))
-        for window in windows.split(1):
-            encoder(window)
-        hook.remove()
-        encoder.set_submodule("trunk.project", Centred(project, torch.cat(fed).mean(dim=0)))
+    for trunk in [module for module in encoder.modules() if isinstance(module, Trunk)]:
+        if isinstance(trunk.project, nn.Linear):  # MAE's encoders project nothing
+            fed: list[Tensor] = []
+            hook = trunk.project.register_forward_pre_hook(lambda _, given, fed=fed: fed.append(given[0]))
+            for window in windows.split(1):
+                encoder(window)
+            hook.remove()
+            trunk.set_submodule("project", Centred(trunk.project, torch.cat(fed).mean(dim=0)))
     return encoder
 
 
