@@ -219,6 +219,25 @@ def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> 
         duration(studio.example(audio=noise))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n../secret.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile ../secret.ts\n"),
+    ],
+    ids=["hls", "concat"],
+)
+def test_a_list_of_other_files_is_refused(studio: Studio, name: str, text: str) -> None:
+    (studio.folder / "data").mkdir(exist_ok=True)
+    secret = studio.write("secret.ts", wave=studio.tone(1, 16000), audio="mp2")
+    assert probe(secret).modalities == ("audio",)
+    path = studio.folder / "data" / name
+    path.write_text(text)
+    for read in (probe, lambda path: decode_audio(path, 16000)):
+        with pytest.raises(BadDataError, match=rf"{name}: cannot be decoded"):
+            read(path)
+
+
 def test_a_title_that_is_not_utf8_does_no_harm(studio: Studio) -> None:
     path = studio.write("plain.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
     body = path.read_bytes()[12:]

@@ -15,6 +15,7 @@ _DTYPES: dict[str, Any] = {
     "tensor(int64)": "int64",
 }
 _ERRORS_ONLY = 3
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxEncoder:
@@ -34,7 +35,9 @@ class OnnxEncoder:
         options.intra_op_num_threads = threads or int(quick)
         options.log_severity_level = _ERRORS_ONLY
         try:
-            # From bytes, so that a model cannot name weights in files outside the bundle.
+            # Weights that a model names in other files would be sought in the working directory; nothing lies
+            # under a file.
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(path))
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )

@@ -1,10 +1,11 @@
 """Bring any picture to the size that an encoder takes, in the same way for cameras and for files."""
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sensemble_sensors.devices import opencv
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,14 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVE
 
     Returns:
         uint8 [H, W, 3], contiguous.
+
+    Raises:
+        SensorUnavailableError: OpenCV cannot be loaded; says what to install.
     """
     height, width = size
     scale = framing.zoom * max(height / image.shape[0], width / image.shape[1])
     if scale != 1:
-        cv2 = import_module("cv2")
+        cv2 = opencv()
         covering = (max(round(image.shape[1] * scale), width), max(round(image.shape[0] * scale), height))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(image), covering, interpolation=how)

@@ -9,7 +9,6 @@ from heapq import merge
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from sensemble_sensors.recording import EVENTS, SEGMENTS
 from sensemble_sensors.replay import Gone, Player
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.tracks import opened
 
 AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
 _PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
@@ -63,7 +63,7 @@ class Segment:
                 if data is None or len(data) < line.get("count", 0):
                     raise BadDataError(f"{self.path}: names more than its media file holds; copy it again")
                 yield Sample(line["modality"], data, line["time"], line["cut"])
-        except (OSError, ValueError, KeyError, av.FFmpegError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise BadDataError(f"{self.path}: cannot be read ({error}); copy the recording again") from error
 
 
@@ -239,12 +239,12 @@ def _lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def _sound(path: Path) -> NDArray[np.float32]:
-    with av.open(f"file:{path}", metadata_errors="ignore") as container:
+    with opened(path) as container:
         pieces = [np.asarray(frame.to_ndarray(), np.float32).ravel() for frame in container.decode(audio=0)]
     return np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 def _shots(path: Path) -> Iterator[NDArray[np.uint8]]:
-    with av.open(f"file:{path}", metadata_errors="ignore") as container:
+    with opened(path) as container:
         for frame in container.decode(video=0):
             yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

@@ -20,8 +20,14 @@ from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.frames import COVER, Framing, fit
 
-# Only local files, whatever a playlist inside one asks for; `%` in an image's name is no pattern.
-_OPTIONS = {"protocol_whitelist": "file,subfile", "pattern_type": "none"}
+# A file is read and no other: those formats are left out that name further files, which a dataset could place
+# anywhere; nothing is asked of a network; `%` in an image's name is no pattern.
+_LISTS = {"concat", "dash", "hls", "imf"}
+_OPTIONS = {
+    "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
+    "protocol_whitelist": "file,subfile",
+    "pattern_type": "none",
+}
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
 # A track whose next frame is this much late has a hole; less is the rounding of its container.
@@ -54,7 +60,7 @@ def probe(path: Path) -> Probe:
     Raises:
         BadDataError: it is unreadable.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         rate = container.streams.video[0].average_rate if container.streams.video else None
         return Probe(_modalities(container), _seconds(container), float(rate or 0))
 
@@ -65,7 +71,7 @@ def length(path: Path) -> float:
     Raises:
         BadDataError: it is unreadable.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         return _seconds(container)
 
 
@@ -75,7 +81,7 @@ def modalities(path: Path) -> tuple[str, ...]:
     Raises:
         BadDataError: it is unreadable.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         return _modalities(container)
 
 
@@ -188,7 +194,7 @@ def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.Vid
 def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Iterator[tuple[float, Frame]]:
     """Yield (seconds, frame) of the first track of a kind, from `start - preroll` or sooner to its end."""
     for origin in (max(start - preroll, 0.0), 0.0):
-        with _opened(path) as container:
+        with opened(path) as container:
             tracks = container.streams.audio if kind is av.AudioFrame else container.streams.video
             if not tracks:
                 raise BadDataError(f"{path}: has no {'audio' if kind is av.AudioFrame else 'video'} track")
@@ -217,7 +223,12 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path) -> Iterator[InputContainer]:
+    """Open a media file, or a member of a shard, for as long as the context lasts.
+
+    Raises:
+        BadDataError: it is unreadable, or a list of other files (a playlist); or FFmpeg fails in the context.
+    """
     try:
         # Titles and the like are not read here, and many are not in UTF-8.
         with av.open(shards.url(str(path)), options=_OPTIONS, metadata_errors="ignore") as container:

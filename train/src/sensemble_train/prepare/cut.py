@@ -8,6 +8,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.tracks import opened
 
 _BEFORE = 1.0  # seconds of sound before the segment, which lossy codecs need for its beginning
 _AFTER = 0.5  # seconds after it, so that frames that are shown out of order are whole
@@ -27,26 +28,23 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
     Raises:
         BadDataError: the file is unreadable, or has nothing there.
     """
-    try:
-        with av.open(f"file:{path}", metadata_errors="ignore") as source:
-            zero = max(source.start_time or 0, 0) / av.time_base
-            streams: list[Stream] = [*source.streams.video[:1], *source.streams.audio[:1]]
-            source.seek(int((max(start - _BEFORE, 0.0) + zero) * av.time_base))
-            packets = _packets(source, streams, end + zero + _AFTER)
-            if not packets:
-                raise BadDataError(f"{path}: has nothing from {start:g} s to {end:g} s")
-            origin = min(_seconds(packet) for packet in packets)
-            file = BytesIO()
-            with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as target:
-                copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
-                for packet in packets:
-                    ticks = round(origin / float(packet.time_base))
-                    packet.pts = packet.pts - ticks if packet.pts is not None else None
-                    packet.dts = packet.dts - ticks if packet.dts is not None else None
-                    packet.stream = copies[packet.stream.index]
-                    target.mux(packet)
-    except av.FFmpegError as error:
-        raise BadDataError(f"{path}: cannot be cut ({error.strerror})") from error
+    with opened(path) as source:
+        zero = max(source.start_time or 0, 0) / av.time_base
+        streams: list[Stream] = [*source.streams.video[:1], *source.streams.audio[:1]]
+        source.seek(int((max(start - _BEFORE, 0.0) + zero) * av.time_base))
+        packets = _packets(source, streams, end + zero + _AFTER)
+        if not packets:
+            raise BadDataError(f"{path}: has nothing from {start:g} s to {end:g} s")
+        origin = min(_seconds(packet) for packet in packets)
+        file = BytesIO()
+        with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as target:
+            copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
+            for packet in packets:
+                ticks = round(origin / float(packet.time_base))
+                packet.pts = packet.pts - ticks if packet.pts is not None else None
+                packet.dts = packet.dts - ticks if packet.dts is not None else None
+                packet.stream = copies[packet.stream.index]
+                target.mux(packet)
     return file.getvalue(), start - (origin - zero)
 
 
