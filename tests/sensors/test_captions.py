@@ -211,6 +211,16 @@ def test_a_socket_is_read_until_its_other_side_hangs_up(family: int, tmp_path: P
         Captions("tcp://nowhere").open(specs["text"])
 
 
+def test_a_server_that_takes_no_more_is_unavailable_and_blocks_nobody(tmp_path: Path, specs: Specs) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as waiting:
+        server.bind(path)
+        server.listen(0)
+        waiting.connect(path)
+        with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Resource temporarily unavail"):
+            Captions(path).open(specs["text"])
+
+
 def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:
     script = (
         "from sensemble_sensors.captions import Captions\n"

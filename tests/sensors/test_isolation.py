@@ -1,6 +1,7 @@
 """Real processes that hang, crash, leak and flood, and one that is killed from outside."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -222,6 +223,38 @@ def test_a_worker_loads_no_torch() -> None:
     script = "import sys, sensemble_sensors.worker\nprint(sorted({'torch', 'cv2', 'av'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_what_no_process_can_be_told_is_refused_at_once(tmp_path: Path) -> None:
+    class Own(Captions):
+        pass
+
+    with pytest.raises(TypeError, match=r"Own: its own process cannot import it; put it into a module"):
+        Isolated(Own, "-")
+    with pytest.raises(TypeError, match=r"Captions\(PosixPath\(.*: give strings, numbers and None"):
+        Isolated(Captions, tmp_path)  # type: ignore[arg-type]
+
+
+def test_descriptors_above_1024_are_read_too(unruly: Make, specs: Specs, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        sensor, captions = unruly("count"), Captions(tmp_path / "pipe")
+        sensor.open(specs["video"])
+        assert sensor.read(60) is not None
+        sensor.close()
+        captions.open(specs["text"])
+        (tmp_path / "pipe").write_text("a dog\n")
+        sample = captions.read(60)
+        assert sample is not None
+        assert sample.data == "a dog"
+        captions.close()
+    finally:
+        for file in many:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_captions_can_be_isolated_too(specs: Specs, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import select
 import socket
 import stat
 from collections import deque
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.mailbox import Mailbox
+from sensemble_sensors.readable import readable
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.subtitles import read_subtitles
@@ -24,6 +24,8 @@ _WAITING = 16  # captions that wait for a slow reader
 _PAUSE = 0.05  # seconds between two looks
 _PIECES = 4  # of `_LONGEST` bytes, that a look takes at most: who floods writes as fast as others read
 _STDIN = 0
+# Seconds of quiet before the other machine is asked whether it is there, between two questions, and how many.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 class Captions:
@@ -32,8 +34,8 @@ class Captions:
     Args:
         source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
             open when its writers leave, for others to come, and is lost when it is removed; a socket is lost
-            when its other side hangs up; standard input and files end. Of lines that are written faster than
-            they are read, the newest are given; of a file, all.
+            when its other side hangs up, or half a minute after its machine is gone; standard input and files
+            end. Of lines that are written faster than they are read, the newest are given; of a file, all.
         name: what the sensor is called; by default, after its source.
     """
 
@@ -118,7 +120,7 @@ class _Text:
 
 
 class _Lines:
-    """Lines that somebody writes now, waited for with `select`, so that no thread is left behind.
+    """Lines that somebody writes now, waited for with `poll`, so that no thread is left behind.
 
     Of those that come faster than they are read the newest stay. After each look there is a pause, so that a
     flood costs little; a short one, for a line has the time at which it was taken out of the pipe.
@@ -146,18 +148,11 @@ class _Lines:
                 self._check()
                 return None
             sleep(max(min(self._due - monotonic(), left), 0.0))
-            self._wait(max(until - monotonic(), 0.0))
-
-    def _wait(self, timeout: float) -> bool:
-        """Return whether there is something to read, or an end to be told, within `timeout` seconds."""
-        try:
-            return bool(select.select([self._file], [], [], timeout)[0])
-        except OSError as error:
-            raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
+            readable(self._file, max(until - monotonic(), 0.0))
 
     def _look(self) -> None:
         for _ in range(_PIECES):
-            if not self._wait(0):
+            if not readable(self._file, 0):
                 return
             try:
                 data = os.read(self._file, _LONGEST)
@@ -214,13 +209,26 @@ def _opened(source: str) -> int:
         address = urlsplit(source)
         if address.hostname is None or address.port is None:
             raise OSError(None, "an address is tcp://HOST:PORT")
-        return socket.create_connection((address.hostname, address.port), _PATIENCE).detach()
+        with socket.create_connection((address.hostname, address.port), _PATIENCE) as connection:
+            return _kept(connection)
     mode = Path(source).stat().st_mode
     if stat.S_ISSOCK(mode):
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)  # whoever serves it may hang
             connection.connect(source)
-            return connection.detach()
+            return _kept(connection)
     return os.open(source, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
+
+
+def _kept(connection: socket.socket) -> int:
+    """Return the descriptor of a connection; one whose other machine is gone without a word fails in time."""
+    if connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):  # not every system has all of them
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    connection.setblocking(True)
+    return connection.detach()
 
 
 class _Cues:

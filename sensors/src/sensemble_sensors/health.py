@@ -6,7 +6,6 @@ The first half are pure functions of one sample; `Health` remembers what it need
 import math
 from collections import deque
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,9 @@ from sensemble_sensors.spec import InputSpec
 
 _SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
 _GRAIN = 1e-3  # of the time over which a rate is measured, that two counts are apart, or one of them goes
-_LAGS = 7  # samples over which a lag is the median
+_BACKLOG = 0.5  # seconds in which what waited while nobody read is read; it says nothing of the sensor
+
+_BLACK, _SILENT = "the picture is black", "the sound is silent"  # which one sample that is not disproves
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,18 @@ class Thresholds:
     Attributes:
         stalled: seconds without a sample, of a camera or a microphone; it is closed then, and opened anew.
         frozen: seconds of pictures that are equal to the last bit.
-        black: seconds of pictures whose mean is below `black_level`, of 0 to 255.
-        silent: seconds of sound that stays within `silent_level`, of 1.
+        black: seconds of pictures whose mean is below `black_level`, of 0 to 255; over with the first that is
+            not.
+        silent: seconds of sound that stays within `silent_level`, of 1; over with the first that does not: a
+            gate in front of a microphone makes silence between words.
         clipped: seconds over which, on average, `clipped_share` of the sound reaches `clipped_level`, of 1.
         rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: relative error of the rate of sound.
         picture_rate: the least share of the spec's rate that a camera must give.
         flood: seconds of more than `flood_rate` samples a second.
         ahead: seconds by which a sample's time may be ahead of the clock, or behind the sample before.
-        late: seconds by which sound or pictures may be behind the clock.
-        drift: seconds by which they may be further behind it than those of the other modality.
+        late: seconds by which sound or pictures may be behind the clock, for half a second or more.
+        drift: seconds by which they may be further behind it than those of the other modality, as long.
         recovery: seconds without a finding after which the sensor counts as well again.
         reopen: seconds of being unwell after which it is closed and opened anew: that cures what a library
             repeats for ever, or shows that it is unplugged.
@@ -124,12 +127,17 @@ class Health:
         self._unwell: float | None = None  # since when
         self._suspected = set(suspected)
         self._trusted = now + thresholds.longest  # when what is suspected no longer counts
-        self._lags: deque[float] = deque(maxlen=_LAGS)
+        self._lags: deque[tuple[float, float]] = deque()  # (when it came, how late), of the last samples
 
     @property
     def lag(self) -> float | None:
-        """Seconds from when samples were captured to when they came; None before there are enough."""
-        return median(self._lags) if len(self._lags) == _LAGS else None
+        """Seconds from when samples were captured to when they came, at best; None before that is known.
+
+        The least delay of late tells the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): the
+        others waited on the way, or for a process that was busy.
+        """
+        lags = self._lags
+        return min(lag for _, lag in lags) if lags and lags[-1][0] - lags[0][0] >= _BACKLOG else None
 
     def check(self, sample: Sample | None, now: float, beside: float | None = None) -> tuple[str, ...]:
         """Look at what the sensor gave and return what is wrong with it, sorted; empty when it is well.
@@ -169,11 +177,15 @@ class Health:
         self._until[finding] = now + self._limits.recovery
 
     def _lasts(self, condition: str, seconds: float, now: float, finding: str, *, holds: bool) -> None:
-        """Find it when `condition` has held for so many seconds."""
+        """Find it when `condition` has held for so many seconds, at most `_BACKLOG` of them before now."""
         if not holds:
             self._since.pop(condition, None)
-        elif now - self._since.setdefault(condition, self._came) >= seconds:
+        elif now - self._since.setdefault(condition, max(self._came, now - _BACKLOG)) >= seconds:
             self._find(finding, now)
+
+    def _disprove(self, finding: str) -> None:
+        self._until.pop(finding, None)
+        self._suspected.discard(finding)
 
     def _examine(self, sample: Sample, now: float) -> None:
         limits, data = self._limits, sample.data
@@ -184,13 +196,17 @@ class Health:
             same = self._last is not None and np.array_equal(picture, np.asarray(self._last.data))
             dark = is_black(picture, limits.black_level)
             self._lasts("same", limits.frozen, now, "the picture is frozen", holds=same and not dark)
-            self._lasts("dark", limits.black, now, "the picture is black", holds=dark)
+            self._lasts("dark", limits.black, now, _BLACK, holds=dark)
+            if not dark:
+                self._disprove(_BLACK)
         elif self._spec.modality == "audio":
             wave = np.asarray(data, np.float32)
             quiet = is_silent(wave, limits.silent_level)
             weight = 1 - math.exp(-len(wave) / self._spec.rate / limits.clipped)
             self._loudness += weight * (clipped_share(wave, limits.clipped_level) - self._loudness)
-            self._lasts("quiet", limits.silent, now, "the sound is silent", holds=quiet)
+            self._lasts("quiet", limits.silent, now, _SILENT, holds=quiet)
+            if not quiet:
+                self._disprove(_SILENT)
             if self._loudness >= limits.clipped_share:
                 self._find("the sound is clipped; turn it down", now)
 
@@ -202,7 +218,9 @@ class Health:
             self._counts.clear()
             self._lags.clear()
         elif self._live:
-            self._lags.append(now - sample.time)
+            self._lags.append((now, now - sample.time))
+            while len(self._lags) > 1 and now - self._lags[1][0] >= _BACKLOG:
+                self._lags.popleft()
             lag = self.lag
             if lag is not None and lag > limits.late:
                 self._find(f"it is more than {limits.late:g} s late", now)
@@ -217,15 +235,20 @@ class Health:
         before = self._counts[-1][1] if self._counts else 0
         if len(self._counts) > 1 and sample.time - self._counts[-2][0] < limits.rate * _GRAIN:
             self._counts.pop()  # or a clock that stands still would fill the memory
-        self._counts.append((sample.time, before + (1 if spec.modality == "video" else len(sample.data))))
+        came = 1 + sample.lost if spec.modality == "video" else len(sample.data)
+        self._counts.append((sample.time, before + came))
         since, first = self._counts[0]
         span = sample.time - since
         if span < limits.rate:
             return
         rate = (self._counts[-1][1] - first) / span
-        slow = rate < limits.picture_rate * spec.rate
-        wrong = slow if spec.modality == "video" else abs(rate / spec.rate - 1) > limits.sound_rate
-        unit = "pictures a second" if spec.modality == "video" else "Hz"
-        self._lasts("rate", _SETTLE, now, f"its rate is wrong, not {spec.rate:g} {unit}", holds=wrong)
+        if spec.modality == "video":
+            least = limits.picture_rate * spec.rate
+            self._lasts(
+                "rate", _SETTLE, now, f"it gives fewer than {least:g} pictures a second", holds=rate < least
+            )
+        else:
+            wrong = abs(rate / spec.rate - 1) > limits.sound_rate
+            self._lasts("rate", _SETTLE, now, f"its rate is wrong, not {spec.rate:g} Hz", holds=wrong)
         while self._counts[-1][0] - self._counts[0][0] >= limits.rate:
             self._counts.popleft()

@@ -7,7 +7,6 @@ worker ends when the process that started it does. Needs POSIX.
 import json
 import mmap
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from time import monotonic
 from typing import IO
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.readable import readable
 from sensemble_sensors.ring import Ring
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -48,9 +48,20 @@ class Isolated:
         kind: the sensor's class, which a fresh process can import.
         arguments: of its constructor; they travel as JSON.
         limits: what it may take.
+
+    Raises:
+        TypeError: a fresh process cannot import the class, or JSON cannot hold the arguments.
     """
 
     def __init__(self, kind: type[Sensor], *arguments: str | float | None, limits: Limits = Limits()) -> None:
+        if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
+            raise TypeError(f"{kind.__qualname__}: its own process cannot import it; put it into a module")
+        try:
+            json.dumps(arguments)
+        except TypeError as error:
+            raise TypeError(
+                f"{kind.__qualname__}{arguments!r}: give strings, numbers and None ({error})"
+            ) from error
         self._inner = kind(*arguments)  # never opened: it says what the one in the process is
         self.modality = self._inner.modality
         self.name = self._inner.name
@@ -196,7 +207,7 @@ class _Worker:
     def _listen(self, timeout: float) -> float:
         """Take what the pipe brings within `timeout` seconds, and return how long that took."""
         began = monotonic()
-        if select.select([self._pipe], [], [], timeout)[0]:
+        if readable(self._pipe, timeout):
             data = os.read(self._pipe, 1 << 16)
             *lines, self._partial = (self._partial + data).split(b"\n")
             for line in filter(None, lines):
