@@ -84,6 +84,20 @@ def test_the_overload_ends_and_that_is_told() -> None:
     assert (last.modality, last.stretch, last.hop) == ("video", 1, 0.1)
 
 
+def test_a_slight_overload_ends_too_and_does_not_flutter() -> None:
+    simulation = Simulation(Policy(budget=0.5), {"audio": 0.1})
+    for cost in (0.08, 0.051, 0.049, 0.051, 0.049, 0.03):
+        simulation.run(10, {"audio": cost})
+    assert [event.stretch for event in simulation.events] == [2, 1]
+
+
+def test_a_caption_now_and_then_is_no_overload() -> None:
+    simulation = Simulation(Policy(budget=0.3), {"text": 0.0, "video": 0.1})
+    simulation.run(60, {"text": 0.02, "video": 0.02}, captions=2.0)
+    assert simulation.events == []
+    assert simulation.rate("video", 10) > 9.8
+
+
 def test_priority_decides_who_is_stretched() -> None:
     costs = {"audio": 0.1, "video": 0.1}
     rates = []

@@ -18,7 +18,7 @@ from sensemble_runtime.events import HopEvent
 MEASURED = (
     5  # latencies of which the median is a modality's cost: neither a first run nor a hiccup is overload
 )
-CALMER = 0.8  # a stretched hop shrinks once it could be so much shorter, so that it does not flutter
+CALMER = 0.8  # a stretched hop shrinks once this share of the budget would do, so that it does not flutter
 
 
 class PolicyError(SensembleRuntimeError):
@@ -76,6 +76,7 @@ class Scheduler:
         self._latencies: dict[str, deque[float]] = {}
         self._costs: dict[str, float] = {}  # the median of enough latencies
         self._began: dict[str, float] = {}  # when it was last encoded
+        self._gaps: dict[str, float] = {}  # how long after the time before
         self._stretch: dict[str, int] = {}  # as it was last told
 
     def due(self, ready: Iterable[str], attached: Collection[str], now: float) -> tuple[str, ...]:
@@ -91,6 +92,7 @@ class Scheduler:
 
     def spent(self, modality: str, began: float, seconds: float) -> None:
         """Note that encoding `modality` took `seconds` from `began` on."""
+        self._gaps[modality] = began - self._began.get(modality, -math.inf)
         self._began[modality] = began
         latencies = self._latencies.setdefault(modality, deque(maxlen=MEASURED))
         latencies.append(seconds)
@@ -99,31 +101,37 @@ class Scheduler:
 
     def changes(self, attached: Collection[str], now: float) -> list[HopEvent]:
         """Return which hops have become longer or shorter since this was last asked."""
-        intervals = self._intervals(attached, now)
+        intervals, tighter = (self._intervals(attached, now, share) for share in (1.0, CALMER))
         events = []
         for modality in attached:
             hop = self._specs[modality].hop
             if hop == 0:
                 continue
             before = self._stretch.get(modality, 1)
-            needed = max(1.0, intervals.get(modality, 0.0) / hop)
-            after = math.ceil(needed - 1e-9)
-            if after > before or math.ceil(needed / CALMER - 1e-9) < before:
+            after, calmer = (
+                max(1, math.ceil(of.get(modality, 0.0) / hop - 1e-9)) for of in (intervals, tighter)
+            )
+            if after > before or calmer < before:
                 self._stretch[modality] = after
                 events.append(HopEvent(now, modality, after * hop, after))
         return events
 
-    def _intervals(self, attached: Collection[str], now: float) -> dict[str, float]:
-        """Return how many seconds must pass between two starts of each encoder that exceeds its share."""
+    def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:
+        """Return how many seconds must pass between two starts of each encoder that exceeds its share.
+
+        `share`: of the budget, that there is for all.
+        """
+        budget = share * self._policy.budget
         costs = {m: self._costs[m] for m in attached if m in self._costs}
         demands = {}
         for modality, cost in costs.items():
-            # A caption comes when it comes: the time since the last one stands for its hop.
-            hop = self._specs[modality].hop or max(now - self._began[modality], cost)
+            # A caption comes when it comes: the time between the last two, or since, stands for its hop.
+            since = max(now - self._began[modality], self._gaps[modality])
+            hop = self._specs[modality].hop or max(since, cost)
             demands[modality] = cost / hop
-        if sum(demands.values()) <= self._policy.budget:
+        if sum(demands.values()) <= budget:
             return {}
-        shares = fair_shares(demands, self._policy.priority, self._policy.budget)
+        shares = fair_shares(demands, self._policy.priority, budget)
         return {m: costs[m] / shares[m] for m in costs if shares[m] < demands[m]}
 
 
