@@ -175,6 +175,20 @@ def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "absent.sqlite").exists()
 
 
+def test_what_keeps_it_from_being_written_has_its_own_remedy(
+    records: Records, bundle: Bundle, tmp_path: Path
+) -> None:
+    run = records.begin("session", bundle)
+    with sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordError, match=r"locked\); close whatever else writes to it"):
+            records.end(run)
+    other.close()
+    records._db.execute("PRAGMA max_page_count = 1")  # no less than there are: the disk is full now
+    with pytest.raises(RecordError, match=r"full\); make room on its disk"):
+        records.add_answers(run, [Answer("a" * 100_000, 1, (), "audio", "one", np.zeros(3, np.float32))])
+
+
 def test_a_failed_write_is_reported_and_nothing_of_it_is_kept(
     records: Records, bundle: Bundle, tmp_path: Path
 ) -> None:

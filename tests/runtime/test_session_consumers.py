@@ -12,6 +12,7 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
 from sensemble_runtime.history import read_events, read_predictions, read_runs
+from sensemble_runtime.records import Records
 from sensemble_runtime.session import QUEUE
 
 from .puppets import Log, Puppet, Session, wait_for
@@ -118,6 +119,53 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
     kinds = [e.kind for e in read_events(path, run.id)]
     assert kinds[:4] == ["attached", "live", "record failed", "recorded"]
+
+
+def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
+    bundle: Bundle, log: Log, tmp_path: Path
+) -> None:
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE predictions RENAME TO hidden")
+        running.attach(captions)
+        captions.say()
+        made = next(iter(running))
+        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE hidden RENAME TO predictions")
+        other.close()
+    (run,) = read_runs(path)
+    assert run.ended is not None
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_record_that_is_removed_is_told_and_another_is_begun(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaced: bool
+) -> None:
+    monkeypatch.setattr(recorder, "RETRY", (0.01, 0.01))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        running.attach(captions)
+        predictions = iter(running)
+        captions.say()
+        next(predictions)
+        wait_for(lambda: read_predictions(path, 1))
+        for file in tmp_path.glob("record.sqlite*"):
+            file.unlink()
+        if replaced:  # by another card, on which there is a run of this number
+            with Records(path) as records:
+                records.begin("session", bundle)
+        captions.say()
+        made = next(predictions)
+        wait_for(lambda: len([e for e in log.events if isinstance(e, RecordEvent)]) == 2)
+    failed, again = [e for e in log.events if isinstance(e, RecordEvent)]
+    assert "record.sqlite: was removed or replaced" in failed.reason
+    assert again.reason == ""
+    *others, run = read_runs(path)
+    assert (len(others), run.ended is not None) == (int(replaced), True)
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
 
 
 def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(

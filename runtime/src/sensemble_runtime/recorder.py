@@ -21,7 +21,8 @@ class Recorder:
     """Adds a run to a record file, with every prediction and event that it is given.
 
     What cannot be written, to a full disk or a card that was pulled, is told, and tried again with the file
-    opened anew. What was lost meanwhile is told, and so in the record, once it can be written.
+    opened anew. What was lost meanwhile is told, and so in the record, once it can be written. Where the file
+    was removed, or its card exchanged, another run is begun.
 
     Args:
         bundle: of the session.
@@ -41,10 +42,9 @@ class Recorder:
         tell: Callable[[RecordEvent], None],
         broke: Callable[[Exception], None],
     ) -> None:
-        self._path, self._tell = path, tell
-        self._labels = bundle.manifest.labels
+        self._bundle, self._path, self._tell = bundle, path, tell
         self._records = Records(path)
-        self._run = self._records.begin("session", bundle)
+        self._begin()
         self._complete = False
         self._lost = 0  # predictions and events
         self._told = 0  # of them, as the last event said
@@ -68,15 +68,20 @@ class Recorder:
             return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")
         return None
 
+    def _begin(self) -> None:
+        self._run = self._records.begin("session", self._bundle)
+        self._began = self._records.began(self._run)
+
     def _write(self, batch: list[Prediction | Event], dropped: int) -> None:
         self._lost += dropped
         failed = bool(self._reason)
-        delay = RETRY[0]
+        last, delay = False, RETRY[0]
         while not self._wrote(batch):
             failed = True
-            if self._outbox.pause(delay):
+            if last:
                 self._lost += len(batch)
                 return
+            last = self._outbox.pause(delay)
             delay = min(2 * delay, RETRY[1])
         self._reason = ""
         if failed or self._lost > self._told:
@@ -88,7 +93,11 @@ class Recorder:
             if self._reason:  # its card may have been pulled, and be back
                 self._records.close()
                 self._records = Records(self._path)
-            self._records.add_news(self._run, batch, self._labels)
+                if self._records.began(self._run) != self._began:
+                    self._begin()
+            else:
+                self._records.check()
+            self._records.add_news(self._run, batch, self._bundle.manifest.labels)
         except RecordError as error:
             if not self._reason:
                 self._tell(RecordEvent(time.monotonic(), str(error), self._lost))

@@ -7,9 +7,11 @@ was interrupted: what it holds is good as far as it goes. `history` reads all th
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -64,6 +66,7 @@ class Records:
         try:
             with reported(path):
                 self._prepare()
+                self._opened = path.stat()
         except RecordError:
             self._db.close()
             raise
@@ -73,6 +76,17 @@ class Records:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def check(self) -> None:
+        """See whether the path still leads to the open file; what is added to a removed one, nobody finds.
+
+        Raises:
+            RecordError: it does not.
+        """
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), self._opened):
+                return
+        raise RecordError(f"{self._path}: was removed or replaced, with what it held")
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
@@ -91,6 +105,12 @@ class Records:
                 "INSERT INTO runs (kind, began, bundle, labels, task, dataset) VALUES (?, ?, ?, ?, ?, ?)", row
             )
         return int(cursor.lastrowid or 0)
+
+    def began(self, run: int) -> float | None:
+        """Return when a run began, in seconds since 1970; None if there is no such run."""
+        with reported(self._path):
+            found = self._db.execute("SELECT began FROM runs WHERE id = ?", (run,)).fetchone()
+        return found[0] if found else None
 
     def end(self, run: int) -> None:
         """Mark a run as complete."""

@@ -11,6 +11,13 @@ from sensemble_runtime.errors import RecordError
 SCHEMA = 4  # 2: predictions have `skipped`; 3: and `lost`; 4: there are events
 Kind = Literal["session", "audit"]
 
+_FOLDER = "it needs a folder that exists and can be written"
+_REMEDIES = {
+    "SQLITE_BUSY": "close whatever else writes to it",
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_IOERR": "is its disk still there, and not full?",
+}
+
 _APPLICATION = 0x53454E53  # "SENS", in the file's header
 TABLES = f"""
 BEGIN IMMEDIATE;
@@ -77,9 +84,9 @@ def reported(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise RecordError(
-            f"{path}: cannot be used as a record ({error}); it needs a folder that exists and can be written"
-        ) from error
+        name = getattr(error, "sqlite_errorname", "")
+        remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
+        raise RecordError(f"{path}: cannot be used as a record ({error}); {remedy}") from error
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:
