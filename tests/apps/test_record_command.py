@@ -22,6 +22,8 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.watcher import Watcher
 
+from tests.parts import NetworkCamera
+
 from .conftest import COMMAND, Refusal, Sensemble
 
 
@@ -106,6 +108,17 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
     assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
     unwell = recorded.plugs[-1].time
     assert all(s.time <= unwell for segment in recorded.segments for s in segment.samples())
+
+
+def test_a_slow_camera_is_recorded_at_its_own_rate(
+    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+) -> None:
+    network_camera.act = "slow"
+    recorded = sensemble("record", tmp_path / "out", "--camera", network_camera.address, "--seconds", "10")
+    assert recorded.returncode == 0, recorded.stderr
+    assert "pictures a second" not in recorded.stderr
+    read = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    assert sum(1 for segment in read.segments for _ in segment.samples()) >= 8
 
 
 def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:

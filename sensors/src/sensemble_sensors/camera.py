@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -37,6 +38,9 @@ _TIMED = (
     "srt",
     "udp",
 )  # what carries times; for MJPEG over HTTP, FFmpeg invents them
+
+
+_ABSENT = "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
 
 
 class _Capture(Protocol):
@@ -87,8 +91,11 @@ class Camera:
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
         self.close()
-        cv2 = opencv()
         source = _source(self._given)
+        if isinstance(source, int) and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
+            # One that is away is tried again and again: without loading OpenCV, which takes most of a try.
+            raise SensorUnavailableError(f"{self.name}: {_ABSENT}")
+        cv2 = opencv()
         if isinstance(source, str):
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
             options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
@@ -144,7 +151,7 @@ def _remedy(source: int | str | Path) -> str:
         return "OpenCV cannot decode this file" if source.exists() else "there is no such file"
     if Path(node).exists() and not os.access(node, os.R_OK | os.W_OK):
         return f"you may not use {node}; join its group with 'sudo usermod -aG video $USER' and log in again"
-    return "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
+    return _ABSENT
 
 
 def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Event, name: str) -> None:

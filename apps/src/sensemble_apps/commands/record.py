@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Condition
 from time import monotonic
@@ -57,8 +58,7 @@ def main(arguments: Record) -> None:
     try:
         # Ctrl-C is how a recording ends.
         with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
-            health = None if arguments.media is not None else DEFAULT
-            reading = _Reading(recording, found, specs, health)
+            reading = _Reading(recording, found, specs, _health(arguments))
             with Watcher(returning(arguments.camera, arguments.captions), reading.found):
                 reading.run(arguments.seconds)
     finally:
@@ -86,6 +86,13 @@ def _specs(bundle: Path | None) -> Mapping[str, InputSpec]:
     if bundle is None:
         return FORM
     return {m: entry.spec for m, entry in read_manifest(bundle / FILE_NAME).modalities.items()}
+
+
+def _health(arguments: Record) -> Thresholds | None:
+    """What is played is well; and where no bundle needs a rate, a camera's own is right."""
+    if arguments.media is not None:
+        return None
+    return DEFAULT if arguments.bundle else replace(DEFAULT, picture_rate=0.0)
 
 
 class _Reading:
