@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sensemble_sensors import matroska
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.recording import EVENTS, SEGMENTS
 from sensemble_sensors.replay import Gone, Player
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import opened
 
 AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
 _PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
@@ -52,8 +51,8 @@ class Segment:
         """
         audio, video = self.example.audio, self.example.video
         try:
-            sound = _sound(audio) if audio else np.zeros(0, np.float32)
-            shots = _shots(video) if video else iter(())
+            sound = matroska.decode_sound(audio) if audio else np.zeros(0, np.float32)
+            shots = matroska.decode_pictures(video) if video else iter(())
             for line in _lines(self.path.read_bytes())[1:]:
                 data: Any = line.get("text")
                 if line["modality"] == "audio":
@@ -236,15 +235,3 @@ def _plugs(path: Path) -> list[Plug]:
 
 def _lines(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
-
-
-def _sound(path: Path) -> NDArray[np.float32]:
-    with opened(path) as container:
-        pieces = [np.asarray(frame.to_ndarray(), np.float32).ravel() for frame in container.decode(audio=0)]
-    return np.concatenate([np.zeros(0, np.float32), *pieces])
-
-
-def _shots(path: Path) -> Iterator[NDArray[np.uint8]]:
-    with opened(path) as container:
-        for frame in container.decode(video=0):
-            yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

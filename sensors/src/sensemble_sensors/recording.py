@@ -10,21 +10,17 @@ On a folder that holds a recording it goes on, as a further take: a class can be
 Two at a time are refused.
 """
 
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 from typing import IO, Any, Self
 
-import av
-import numpy as np
-
+from sensemble_sensors import matroska
 from sensemble_sensors.dataset import SPLITS
 from sensemble_sensors.durable import append, lock, mend, sync_folder, write
 from sensemble_sensors.errors import SensorsError
@@ -36,7 +32,6 @@ BEHIND = 10.0  # seconds of samples that wait for a slow disk; what is more is l
 LONGEST = (
     60.0  # seconds of a segment, which lies in memory until it is over: 224 x 224 at 30 a second are 270 MB
 )
-_TICKS = 1000  # Matroska's, a second
 _UNLABELLED = {"split": "pretrain", "labels": []}
 
 
@@ -206,7 +201,7 @@ class Recording:
         media = sorted(present - {"text"})
         folder = self._folder / SEGMENTS
         if media:
-            write(folder / f"{name}.mkv", encode(samples, number * self._seconds, self._rate))
+            write(folder / f"{name}.mkv", matroska.encode(samples, number * self._seconds, self._rate))
         header = {
             "take": self._take,
             "start": number * self._seconds,
@@ -226,59 +221,6 @@ class Recording:
         append(self._folder / INDEX, _line({**example, "end": self._seconds}))
         self._number += 1
         self.segments += 1
-
-
-def encode(samples: Sequence[Sample], start: float, rate: int) -> bytes:
-    """Encode sound and pictures, losslessly, as one Matroska file.
-
-    Args:
-        samples: of `audio` and `video`, in the order of their times; others are left out.
-        start: the time that becomes the file's beginning, unless a sample begins before it.
-        rate: of the sound.
-    """
-    sound = [s for s in samples if s.modality == "audio"]
-    shots = [s for s in samples if s.modality == "video"]
-    start = min([start, *(s.time for s in shots), *(s.time - len(s.data) / rate for s in sound)])
-    out = io.BytesIO()
-    with av.open(out, "w", format="matroska") as container:
-        # Both streams come before the first packet; FFV1's slices carry checksums.
-        tracks: dict[str, Any] = {}
-        if shots:
-            picture = tracks["video"] = container.add_stream("ffv1", options={"level": "3", "slicecrc": "1"})
-            picture.height, picture.width = np.shape(shots[0].data)[:2]
-            picture.pix_fmt = "bgr0"
-            picture.codec_context.time_base = Fraction(1, _TICKS)
-            picture.codec_context.thread_count = 1
-        if sound:
-            tracks["audio"] = container.add_stream("pcm_f32le", rate=rate, layout="mono")
-        tick = -1
-        for shot in shots:
-            frame = av.VideoFrame.from_ndarray(np.asarray(shot.data, np.uint8), format="rgb24")
-            frame = frame.reformat(format="bgr0")
-            tick = max(tick + 1, round((shot.time - start) * _TICKS))
-            frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
-            container.mux(tracks["video"].encode(frame))
-        end = 0
-        for begin, wave in _runs(sound, rate):
-            piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
-            piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
-            # No earlier than the run before it ends, as a clock that steps back would have it.
-            piece.pts = max(end, round((begin - start) * rate))
-            end = piece.pts + len(wave)
-            container.mux(tracks["audio"].encode(piece))
-        for track in tracks.values():
-            container.mux(track.encode(None))
-    return out.getvalue()
-
-
-def _runs(sound: Sequence[Sample], rate: int) -> list[tuple[float, Any]]:
-    """Return (begin, float32 [n]) between cuts: the times of chunks jitter, their sound does not."""
-    runs: list[tuple[float, list[Any]]] = []
-    for sample in sound:
-        if sample.cut or not runs:
-            runs.append((sample.time - len(sample.data) / rate, []))
-        runs[-1][1].append(np.asarray(sample.data, np.float32))
-    return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
 
 
 def _described(sample: Sample) -> dict[str, Any]:
