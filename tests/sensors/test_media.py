@@ -41,17 +41,17 @@ def test_a_window_past_the_end_holds_the_last_frame_and_pads_sound_with_zeros(
     assert not np.any(sound[0, 6000:])
 
 
-def test_start_end_and_at_are_seconds_within_the_file(studio: Studio, specs: Specs) -> None:
+def test_start_and_end_are_seconds_within_the_file(studio: Studio, specs: Specs) -> None:
     frames, wave = studio.frames(32), studio.tone(4, 16000)
     wave *= np.linspace(0, 1, wave.shape[1], dtype=np.float32)
     path = studio.write("long.mkv", frames, wave)
-    example = studio.example(video=path, audio=path, start=1.25, end=2.5)
-    assert studio.numbers(window(example, specs["video"], at=0.5)[0]) == [14, 15, 16, 17, 18, 19, 19, 19]
+    example = studio.example(video=path, audio=path, start=1.75, end=2.5)
+    assert studio.numbers(window(example, specs["video"])[0]) == [14, 15, 16, 17, 18, 19, 19, 19]
     expected = np.round(wave[0, 28000:40000] * 32767) / 32768
-    sound = window(example, specs["audio"], at=0.5)
+    sound = window(example, specs["audio"])
     np.testing.assert_allclose(sound[0, :12000], expected, atol=1e-6)
     assert not np.any(sound[0, 12000:])
-    assert duration(example) == pytest.approx(1.25)
+    assert duration(example) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_image_is_repeated(studio: Studio, specs: Specs, name: str, codec: tu
     )
     path = path.rename(path.with_name(name))
     example = studio.example(image=path, start=3.0)
-    frames = window(example, specs["video"], at=1.0)
+    frames = window(example, specs["video"])
     assert frames.shape == (1, 8, 32, 32, 3)
     np.testing.assert_allclose(frames[0].astype(int), np.repeat(studio.frames(1), 8, axis=0), atol=6)
     assert duration(example) == 0

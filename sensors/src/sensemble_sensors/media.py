@@ -13,7 +13,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.frames import COVER, Framing
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.tracks import audio_pieces, length, probe, video_frames
+from sensemble_sensors.tracks import audio_pieces, probe, video_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +102,25 @@ def _steps(rate: float, specs: Mapping[str, InputSpec], sampling: Sampling) -> t
     return step, step * (frames - 1)
 
 
-def window(example: Example, spec: InputSpec, *, at: float = 0.0) -> Media:
-    """Return what an encoder sees of `example`, `at` seconds after its start.
+def window(example: Example, spec: InputSpec) -> Media:
+    """Return what an encoder sees of `example`.
 
     Args:
         example: has the spec's modality.
         spec: of `audio` or `video`.
-        at: seconds from the example's start.
 
     Returns:
         An array of exactly `spec.shape`. Audio float32 [1, S]: zeros past the example's end. Video uint8
-        [1, T, H, W, 3]: frame i is the one shown at `at + i / rate`; the last is held past the example's
-        end; an image is repeated.
+        [1, T, H, W, 3]: frame i is the one shown `i / rate` after the example's start; the last is held past
+        its end; an image is repeated.
 
     Raises:
-        BadDataError: a file is unreadable, has no such track, or ends before the place asked for.
+        BadDataError: a file is unreadable, has no such track, or ends before the example's start.
     """
     if spec.modality == "audio" and example.audio is not None:
-        return _sound(example, spec, at, spec.shape[1] / spec.rate)
+        return _sound(example, spec, 0.0, spec.shape[1] / spec.rate)
     if spec.modality == "video" and (example.image is not None or example.video is not None):
-        return _pictures(example, spec, at, COVER, None)
+        return _pictures(example, spec, 0.0, COVER, None)
     raise BadDataError(f"example {example.id!r} (line {example.line}) has no {spec.modality} to decode")
 
 
@@ -176,7 +175,7 @@ def duration(example: Example) -> float:
     if example.end is not None:
         return example.end - start
     files = {path for path in (example.video, example.audio) if path is not None}
-    return max((length(path) - start for path in files), default=0.0)
+    return max((probe(path).seconds - start for path in files), default=0.0)
 
 
 def decode_audio(

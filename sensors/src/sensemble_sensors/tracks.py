@@ -65,18 +65,10 @@ def probe(path: Path) -> Probe:
         return Probe(_modalities(container), _seconds(container), float(rate or 0))
 
 
-def length(path: Path) -> float:
-    """Return how many seconds a media file lasts (0 for a still picture).
-
-    Raises:
-        BadDataError: it is unreadable.
-    """
-    with opened(path) as container:
-        return _seconds(container)
-
-
 def modalities(path: Path) -> tuple[str, ...]:
     """Return for which of `audio` and `video` a media file has a track.
+
+    Unlike `probe`, it never reads a file to its end that does not say how long it lasts.
 
     Raises:
         BadDataError: it is unreadable.
