@@ -19,9 +19,10 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.mailbox import Mailbox
 from sensemble_sensors.media import decode_audio, decode_video, window
-from sensemble_sensors.replay import MediaReplay, Replay, samples, span
+from sensemble_sensors.replay import MediaReplay, Replay
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.streams import samples, span
 
 Studio = Any
 Specs = Mapping[str, InputSpec]

@@ -31,8 +31,9 @@ from sensemble_sensors.devices import Device
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.recorded import Recorded, RecordingReplay
-from sensemble_sensors.replay import Replay, span
+from sensemble_sensors.replay import Replay
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.streams import span
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
 from sensemble_apps import stream

@@ -10,8 +10,8 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.recorded import AWAY, Plug, Recorded
-from sensemble_sensors.replay import samples, span
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.streams import samples, span
 
 from sensemble_apps.schedule import Phase, phase_at
 
