@@ -1,4 +1,4 @@
-"""Sensors that do what a test tells them to, and what a session tells of them."""
+"""Sensors and encoders that do what a test tells them to, and what a session tells of them."""
 
 import queue
 import threading
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import pytest
 from sensemble_runtime import session
+from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -82,6 +84,34 @@ class Log:
 
     def live(self) -> list[tuple[str, ...]]:
         return [e.live for e in self.events if isinstance(e, LiveSetEvent)]
+
+
+def held(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, modality: str
+) -> tuple[threading.Event, threading.Event]:
+    """Hold back what encodes a modality; return what lets it go, and what is set once something is held."""
+    go, busy, real = threading.Event(), threading.Event(), bundle.encode
+
+    def encode(asked: str, window: np.ndarray) -> np.ndarray:
+        if asked == modality:
+            busy.set()
+            assert go.wait(20)
+        return real(asked, window)
+
+    monkeypatch.setattr(bundle, "encode", encode)
+    return go, busy
+
+
+def slowed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, modality: str, seconds: float) -> None:
+    """Let encoding a modality take so much longer."""
+    real = bundle.encode
+
+    def encode(asked: str, window: np.ndarray) -> np.ndarray:
+        if asked == modality:
+            time.sleep(seconds)
+        return real(asked, window)
+
+    monkeypatch.setattr(bundle, "encode", encode)
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -13,21 +13,13 @@ from sensemble_runtime.events import EncoderEvent
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.sensor import Sample
 
-from .puppets import Log, Puppet, Session, wait_for
+from .puppets import Log, Puppet, Session, held, slowed, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, busy, real = threading.Event(), threading.Event(), bundle.encode
-
-    def slow(modality: str, window: np.ndarray) -> np.ndarray:
-        if modality == "video":
-            busy.set()
-            assert go.wait(20)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", slow)
+    go, busy = held(bundle, monkeypatch, "video")
     camera, captions = Puppet("video"), Puppet("text")
     with Session(bundle) as running:
         running.attach(camera)
@@ -46,13 +38,7 @@ def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytes
 def test_what_is_encoded_beside_each_other_and_ends_together_is_one_prediction(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = bundle.encode
-
-    def uneven(modality: str, window: np.ndarray) -> np.ndarray:
-        time.sleep(0.1 if modality == "video" else 0.0)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", uneven)
+    slowed(bundle, monkeypatch, "video", 0.1)
     microphone, camera = Puppet("audio"), Puppet("video")
     with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
         running.attach(microphone)
@@ -117,14 +103,7 @@ def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
 
 
 def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, busy, real = threading.Event(), threading.Event(), bundle.encode
-
-    def slow(modality: str, window: np.ndarray) -> np.ndarray:
-        busy.set()
-        assert go.wait(20)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", slow)
+    go, busy = held(bundle, monkeypatch, "text")
     captions = Puppet("text")
     with Session(bundle, policy=Policy(align=30.0)) as running:
         running.attach(captions)
@@ -141,15 +120,7 @@ def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch:
 def test_an_unrelated_window_does_not_part_two_that_end_together(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hear, see, real = threading.Event(), threading.Event(), bundle.encode
-    gates = {"audio": hear, "video": see}
-
-    def held(modality: str, window: np.ndarray) -> np.ndarray:
-        if modality in gates:
-            assert gates[modality].wait(20)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", held)
+    (hear, _), (see, _) = (held(bundle, monkeypatch, modality) for modality in ("audio", "video"))
     monkeypatch.setattr(bundle, "specs", {m: replace(spec, ttl=60.0) for m, spec in bundle.specs.items()})
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
     with Session(bundle, policy=Policy(align=5.0, skew=60.0), on_event=log) as running:

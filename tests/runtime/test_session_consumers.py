@@ -5,7 +5,6 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sensemble_runtime import recorder, session
 from sensemble_runtime.bundle import Bundle
@@ -15,20 +14,13 @@ from sensemble_runtime.history import read_events, read_predictions, read_runs
 from sensemble_runtime.records import Records
 from sensemble_runtime.session import QUEUE
 
-from .puppets import Log, Puppet, Session, wait_for
+from .puppets import Log, Puppet, Session, held, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, busy, real = threading.Event(), threading.Event(), bundle.encode
-
-    def slow(modality: str, window: np.ndarray) -> np.ndarray:
-        busy.set()
-        assert go.wait(20)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", slow)
+    go, busy = held(bundle, monkeypatch, "text")
     captions = Puppet("text")
     with Session(bundle) as running:
         running.attach(captions)
@@ -260,14 +252,7 @@ def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle:
 def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, busy, real = threading.Event(), threading.Event(), bundle.encode
-
-    def slow(modality: str, window: np.ndarray) -> np.ndarray:
-        busy.set()
-        assert go.wait(20)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", slow)
+    go, busy = held(bundle, monkeypatch, "text")
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     running = Session(bundle, record=path)
     running.attach(captions)

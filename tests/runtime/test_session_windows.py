@@ -15,7 +15,7 @@ from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.replay import Replay
 from sensemble_sensors.sensor import Sample
 
-from .puppets import Log, Puppet, Session, wait_for
+from .puppets import Log, Puppet, Session, slowed, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -113,13 +113,7 @@ def test_an_embedding_leaves_the_live_set_by_age(bundle: Bundle, log: Log) -> No
 def test_under_overload_the_hop_stretches_and_an_event_says_so(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = bundle.encode
-
-    def slow(modality: str, window: np.ndarray) -> np.ndarray:
-        time.sleep(0.1 if modality == "audio" else 0.0)
-        return real(modality, window)
-
-    monkeypatch.setattr(bundle, "encode", slow)
+    slowed(bundle, monkeypatch, "audio", 0.1)
     microphone, captions = Puppet("audio"), Puppet("text")
     with Session(bundle, policy=Policy(budget=0.5), on_event=log) as running:
         running.attach(microphone)
