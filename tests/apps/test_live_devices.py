@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from sensemble_apps import live
 from sensemble_apps.errors import InputError
+from sensemble_apps.inbox import Inbox
+from sensemble_apps.news import Change, Said
 from sensemble_apps.plugs import returning
 from sensemble_apps.schedule import steady
-from sensemble_apps.stream import Change, Said
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.events import Event, SensorEvent
@@ -90,7 +91,7 @@ def test_a_run_whose_every_sensor_failed_has_failed(
 def test_the_last_event_is_shown_however_long_it_takes(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow(live.Inbox):
+    class Slow(Inbox):
         def put(self, news: Prediction | Event) -> None:
             if isinstance(news, SensorEvent):
                 time.sleep(0.3)

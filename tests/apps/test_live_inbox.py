@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from sensemble_apps import live
-from sensemble_apps.live import Inbox
+from sensemble_apps.inbox import Inbox
 from sensemble_apps.views import change_line
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent, LiveSetEvent, RecordEvent

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Timer
 
 import rich
-from sensemble_apps.stream import Change, LiveSet, change
+from sensemble_apps.news import Change, LiveSet, worded
 from sensemble_apps.terminal import TerminalView
 from sensemble_apps.views import change_line
 from sensemble_runtime.bundle import Bundle
@@ -94,7 +94,7 @@ def test_a_line_says_which_sensor_it_is_of() -> None:
         ("front door", "camera front door lost: gone"),
         ("", "camera lost: gone"),
     ):
-        line = change_line(change(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
+        line = change_line(worded(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
         assert line == f"    1.00 s  ---- {expected}"
 
 

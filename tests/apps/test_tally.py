@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sensemble_apps.stream import Said
+from sensemble_apps.news import Said
 from sensemble_apps.tally import Tally
 from sensemble_runtime.prediction import Prediction
 

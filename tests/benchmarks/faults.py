@@ -35,7 +35,7 @@ from rich.table import Table
 from sensemble_apps import plugs, sources
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
-from sensemble_apps.stream import Change, Said
+from sensemble_apps.news import Change, Said
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 

@@ -20,6 +20,7 @@ from sensemble_train.errors import TrainError
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
 from sensemble_apps.errors import AppsError, StepError
+from sensemble_apps.output import remark
 
 _KNOWN = (AppsError, ExportError, SensembleRuntimeError, SensorsError, TrainError)
 _OWN_FAILURES = (StepError, EncoderError, MeasurementError, NotLowerableError, ParityFailedError)
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import_module(f"sensemble_apps.commands.{name}").main(command)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
-        sys.stderr.write("sensemble: interrupted\n")
+        remark("sensemble: interrupted")
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has enough; without this, Python would complain once more at exit.
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one place that words whatever went wrong
         if "--debug" in given:
             traceback.print_exc()
-        sys.stderr.write(f"sensemble: {_line(error)}\n")
+        remark(f"sensemble: {_line(error)}")
         return 2 if isinstance(error, _KNOWN) and not isinstance(error, _OWN_FAILURES) else 1
     return 0
 

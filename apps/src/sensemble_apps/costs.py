@@ -1,13 +1,12 @@
 """What a bundle costs: the size, latency, memory and parity of each artifact, and the accuracy it loses."""
 
-import sys
-
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.manifest import Manifest, Provenance
 
 from sensemble_apps.names import abbreviation, percent
+from sensemble_apps.output import remark
 
 _NOTABLE = 0.5  # points of accuracy on some set of sensors that are worth a warning
 _NONE = percent(None)
@@ -34,9 +33,9 @@ def show_costs(manifest: Manifest, measured: str) -> None:
         points, subset = drop
         console.print(f"largest drop in accuracy: {points:.1f} points, on {subset} ({measured})")
         if points > _NOTABLE + 1e-6:
-            sys.stderr.write(
+            remark(
                 f"warning: {target} loses {points:.1f} points on {subset} ({measured}), more than "
-                f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5\n"
+                f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5"
             )
 
 

@@ -1,13 +1,11 @@
 """Run a session in real time: on devices, on a media file, or on a replay with sensors that come and go."""
 
-import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Thread
 from time import monotonic
 
 from sensemble_runtime.bundle import Bundle
@@ -36,54 +34,11 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.streams import span
 from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
-from sensemble_apps import stream
 from sensemble_apps.errors import InputError
+from sensemble_apps.inbox import Inbox
+from sensemble_apps.news import Change, LiveSet, Said, Stream, worded
+from sensemble_apps.output import remark
 from sensemble_apps.schedule import Phase, phase_at
-from sensemble_apps.stream import Change, LiveSet, Said, Stream
-
-NEWS = 256  # predictions and events kept for a viewer that is slow
-
-
-class Inbox:
-    """The bounded queue of a viewer: when full, the oldest gives way, so that a slow viewer stays current.
-
-    Attributes:
-        missed: how many the viewer never saw.
-    """
-
-    def __init__(self, capacity: int = NEWS) -> None:
-        self.missed = 0
-        self._items: deque[Prediction | Event] = deque(maxlen=capacity)
-        self._ends = 0  # that no reader has come to
-        self._error: Exception | None = None
-        self._changed = Condition()
-
-    def put(self, news: Prediction | Event) -> None:
-        """Add a prediction or an event; never blocks."""
-        with self._changed:
-            self.missed += len(self._items) == self._items.maxlen
-            self._items.append(news)
-            self._changed.notify()
-
-    def end(self, error: Exception | None = None) -> None:
-        """Let the reader end, or raise `error`, once it has what was put."""
-        with self._changed:
-            self._ends += 1
-            self._error = error
-            self._changed.notify()
-
-    def __iter__(self) -> Iterator[Prediction | Event]:
-        """Yield what was put, to the next end."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._items or self._ends)
-                if not self._items:
-                    self._ends -= 1
-                    if self._error is not None:
-                        raise self._error
-                    return
-                news = self._items.popleft()
-            yield news
 
 
 def devices(
@@ -133,7 +88,7 @@ def devices(
 
 def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
     if isinstance(news, Blind):
-        sys.stderr.write(f"sensemble: {news.reason}\n")
+        remark(f"sensemble: {news.reason}")
     elif isinstance(news, Appeared) and news.device.modality in named:
         session.retry(named[news.device.modality])
     elif hotplug is not None:
@@ -197,7 +152,7 @@ def change(event: SensorEvent | HopEvent | EncoderEvent | RecordEvent, began: fl
         words = f"encoded every {event.hop:g} s: {why}"
         return Change(event.time - began, event.modality, words, over=event.stretch == 1)
     name, modality, kind, reason = told(event)
-    shown = stream.change(event.time - began, modality, name, kind, reason)
+    shown = worded(event.time - began, modality, name, kind, reason)
     return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)
 
 
@@ -254,14 +209,12 @@ def _running(
         yield session, _until_over(session, inbox)
     finally:
         try:
-            session.close()
-        except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
-            sys.stderr.write(f"sensemble: {error}\n")
+            _close(session)
         finally:
             thread.join()
             missed = session.missed + session.untold + inbox.missed
             if missed:
-                sys.stderr.write(f"sensemble: {missed} predictions and events came too fast to be shown\n")
+                remark(f"sensemble: {missed} predictions and events came too fast to be shown")
 
 
 def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
@@ -291,9 +244,14 @@ def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]
     yield from inbox
     # Events come by a thread of their own. Closing waits for it, so that they are all in the inbox then.
     try:
-        session.close()
-    except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
-        sys.stderr.write(f"sensemble: {error}\n")
+        _close(session)
     finally:
         inbox.end()
         yield from inbox
+
+
+def _close(session: Session) -> None:
+    try:
+        session.close()
+    except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
+        remark(f"sensemble: {error}")

@@ -1,68 +1,18 @@
-"""What a running bundle tells its viewer, and a replay in virtual time that tells it as fast as it can."""
+"""A replay in virtual time, which tells its viewer everything as fast as it can."""
 
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from heapq import merge
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
-from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.recorded import AWAY, Plug, Recorded
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.streams import samples, span
 
+from sensemble_apps.news import Change, Said, Stream, worded
 from sensemble_apps.schedule import Phase, phase_at
-
-_WORDS = {"attached": "plugged in", "detached": "unplugged"}
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happened to a sensor.
-
-    Attributes:
-        time: seconds since the start.
-        modality: the sensor's; empty where it is of the session as a whole.
-        event: what happened, in words.
-        name: the sensor's; empty where it is of the modality as a whole.
-        over: whether that ends what was told before of the modality as a whole.
-    """
-
-    time: float
-    modality: str
-    event: str
-    name: str = ""
-    over: bool = False
-
-
-@dataclass(frozen=True)
-class LiveSet:
-    """The live set became `live`, sorted, `time` seconds after the start; also when no prediction says so."""
-
-    time: float
-    live: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Said:
-    """A prediction, when it came in seconds since the start, and the example it is of, if that is known."""
-
-    time: float
-    prediction: Prediction
-    example: Example | None
-
-
-News = Change | LiveSet | Said
-Stream = Generator[News, None, None]
-
-
-def change(time: float, modality: str, name: str, kind: str, reason: str) -> Change:
-    """Return an event of a sensor as a `Change`; its reason need not begin with the name."""
-    told = _WORDS.get(kind, kind)
-    reason = reason.removeprefix(f"{name}: ")
-    return Change(time, modality, f"{told}: {reason}" if reason else told, name)
 
 
 def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
@@ -109,7 +59,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, Plug):
             if item.modality in bundle.specs:
-                yield change(item.time, item.modality, item.name, item.kind, item.reason)
+                yield worded(item.time, item.modality, item.name, item.kind, item.reason)
             if item.kind in AWAY:
                 composition.remove(item.modality)
             elif item.kind == "ended":

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp, log
 
-from sensemble_apps.stream import News, Said
+from sensemble_apps.news import News, Said
 
 
 class _Total:

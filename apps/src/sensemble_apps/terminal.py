@@ -13,7 +13,7 @@ from rich.text import Text
 from sensemble_runtime.bundle import Bundle
 
 from sensemble_apps.names import SENSORS, sensor_title
-from sensemble_apps.stream import Change, LiveSet, News, Said
+from sensemble_apps.news import Change, LiveSet, News, Said
 from sensemble_apps.views import change_line, nothing_line
 
 _TOP = 5

@@ -1,6 +1,5 @@
 """Ways to show a running bundle: JSON for scripts, lines for pipes and logs, a live picture for terminals."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -8,8 +7,8 @@ import numpy as np
 from sensemble_runtime import subsets
 
 from sensemble_apps.names import sensor_title
-from sensemble_apps.output import say, say_json
-from sensemble_apps.stream import Change, LiveSet, News, Said
+from sensemble_apps.news import Change, LiveSet, News, Said
+from sensemble_apps.output import remark, say, say_json
 
 
 class View(Protocol):
@@ -48,7 +47,7 @@ class JsonView:
     def show(self, news: News) -> None:
         """Print `news`."""
         if isinstance(news, Change):
-            sys.stderr.write(change_line(news) + "\n")
+            remark(change_line(news))
         elif isinstance(news, Said):
             say_json(as_json(news, self._labels))
         elif not news.live:

@@ -17,11 +17,11 @@ from sensemble_sensors.recorded import Recorded, is_recording
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
+from sensemble_apps.news import News, Said, Stream
 from sensemble_apps.output import remark, say_executors
 from sensemble_apps.plugs import finders, plug, returning
 from sensemble_apps.schedule import come_and_go, steady
 from sensemble_apps.sources import sensors
-from sensemble_apps.stream import News, Said, Stream
 from sensemble_apps.tally import Tally
 from sensemble_apps.views import JsonView, LineView, View
 

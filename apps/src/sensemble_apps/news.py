@@ -1,0 +1,56 @@
+"""What a running bundle tells its viewer, whether it runs in real time or in virtual time."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.dataset import Example
+
+_WORDS = {"attached": "plugged in", "detached": "unplugged"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to a sensor.
+
+    Attributes:
+        time: seconds since the start.
+        modality: the sensor's; empty where it is of the session as a whole.
+        event: what happened, in words.
+        name: the sensor's; empty where it is of the modality as a whole.
+        over: whether that ends what was told before of the modality as a whole.
+    """
+
+    time: float
+    modality: str
+    event: str
+    name: str = ""
+    over: bool = False
+
+
+@dataclass(frozen=True)
+class LiveSet:
+    """The live set became `live`, sorted, `time` seconds after the start; also when no prediction says so."""
+
+    time: float
+    live: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prediction, when it came in seconds since the start, and the example it is of, if that is known."""
+
+    time: float
+    prediction: Prediction
+    example: Example | None
+
+
+News = Change | LiveSet | Said
+Stream = Generator[News, None, None]
+
+
+def worded(time: float, modality: str, name: str, kind: str, reason: str) -> Change:
+    """Return an event of a sensor, by its kind, in words; its reason need not begin with the name."""
+    told = _WORDS.get(kind, kind)
+    reason = reason.removeprefix(f"{name}: ")
+    return Change(time, modality, f"{told}: {reason}" if reason else told, name)
