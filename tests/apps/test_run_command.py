@@ -17,6 +17,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.history import read_runs
 
 from .conftest import COMMAND, Refusal, Sensemble
+from .shipped import write_run
 
 SoundServer = Any
 KEYS = {
@@ -276,18 +277,27 @@ def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_f
         assert "Traceback" not in process.stderr.read()
 
 
-def test_the_edge_commands_never_import_torch(bundle_folder: Path, dataset_folder: Path) -> None:
+def test_the_edge_commands_never_import_torch(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    record, run = tmp_path / "audit.sqlite", tmp_path / "run"
+    run.mkdir()
+    commands = [
+        ["doctor"],
+        ["record", tmp_path / "out", "--media", dataset_folder / "eval-one-0.mkv"],
+        ["run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1"],
+        ["audit", bundle_folder, "--data", dataset_folder, "--record", record],
+        ["history", record],
+        ["report", write_run(run)],
+        ["report", "--matrix", run / "matrix.json", "--out", tmp_path / "page.html"],
+    ]
     program = (
-        "import sys; from sensemble_apps.cli import main\n"
-        "bundle, data = sys.argv[1:]\n"
-        "for command in (['run', bundle, '--replay', data, '--fast', '--limit', '1'], ['doctor'],\n"
-        "                ['audit', bundle, '--data', data], ['history', data], ['report', data]):\n"
-        "    main(command)\n"
+        "import json, sys; from sensemble_apps.cli import main\n"
+        "for command in json.loads(sys.argv[1]):\n"
+        "    assert main(command) == 0, command\n"
         "    assert 'torch' not in sys.modules, command\n"
-        "from sensemble_apps import report\n"
-        "assert 'torch' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", program, bundle_folder, dataset_folder], check=True)
+    subprocess.run([sys.executable, "-c", program, json.dumps(commands, default=str)], check=True)
 
 
 @pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))
