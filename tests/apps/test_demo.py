@@ -73,7 +73,7 @@ def test_started_again_it_goes_on_after_what_is_finished(demo: DemoRun, sensembl
     assert made.sub("", page.read_text(encoding="utf-8")) == made.sub("", before)
 
 
-def test_a_run_folder_can_be_exported_and_reported_by_hand(demo: DemoRun, refusal: Refusal) -> None:
+def test_what_cannot_be_exported_of_a_run_is_one_line(demo: DemoRun, refusal: Refusal) -> None:
     assert "audio" in refusal("export", demo.folder, "--train-modalities", "audio")
     assert "no method 'best'" in refusal("export", demo.folder, "--method", "best")
     assert "unknown target 'tflite'" in refusal("export", demo.folder, "--target", "tflite")
