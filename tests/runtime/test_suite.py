@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,19 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.session import Session
+from sensemble_sensors import devices
 from sensemble_sensors.devices import Device
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.health import Thresholds
 from sensemble_sensors.isolation import Isolated
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.microphone import Microphone
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.watcher import Appeared, Blind, Disappeared
+from sensemble_sensors.watcher import Appeared, Blind, Disappeared, Watcher
 
 from .puppets import Log, Puppet, wait_for
+
+SoundServer = Any
 
 
 class Camera:
@@ -278,6 +283,27 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
         wait_for(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
         assert len(made) == 2
     hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
+    bundle: Bundle, log: Log, sound_server: SoundServer
+) -> None:
+    desk = sound_server.plug("desk")
+
+    def make(device: Device) -> Sensor:
+        return Isolated(Microphone, device.key, device.name)
+
+    with (
+        Session(bundle, on_event=log, health=None) as running,
+        Watcher([devices.inputs_afresh], Hotplug(running, make), interval=0.2),
+    ):
+        wait_for(lambda: "attached" in log.of("desk"))
+        sound_server.unplug(desk)
+        wait_for(lambda: ("lost", "desk: was unplugged") in reasons(log, "desk"))
+        sound_server.plug("desk")
+        wait_for(lambda: log.of("desk")[-1] == "attached")
+    assert log.of("default") == ["attached"], "which is there while desk is not, and then stands by"
 
 
 def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(

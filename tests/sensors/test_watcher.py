@@ -78,6 +78,25 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
         assert believed == {f"{i}{key}" for i in (0, 1) for key in truth[i]}
 
 
+def test_a_sound_card_that_is_in_use_and_the_default_beside_another_have_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_CONTROLS", tmp_path)
+    (tmp_path / "controlC1").touch()
+    card = Device("audio", "3", "Webcam: USB Audio (hw:1,0)", "Webcam: USB Audio")
+    default, desk = (Device("audio", name, name, name) for name in ("default", "desk"))
+    there = [card, default, desk]
+    watcher = Watcher([lambda _: there], lambda _: None)
+    assert len(watcher.look()) == 3
+    there[:] = []  # PortAudio lists no card that is busy, and `inputs` no default beside another
+    assert watcher.look() == [Disappeared(desk)]
+    there[:] = [card, default]
+    assert watcher.look() == []
+    there[:] = []
+    (tmp_path / "controlC1").unlink()
+    assert watcher.look() == [Disappeared(card)]
+
+
 def node(root: Path, number: int, name: str, index: int = 0) -> None:
     folder = root / "class" / "video4linux" / f"video{number}"
     folder.mkdir(parents=True)

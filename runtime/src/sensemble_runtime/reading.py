@@ -75,6 +75,7 @@ class Reader:
         self._opened, self._gave, self._failed = opened, gave, failed
         self._felt, self._beside = felt, beside
         self._delay = RETRY[0]
+        self._gone = ""  # why it is to be lost
         self._ahead = 0.0  # until when the samples that were read would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # what was wrong when it was last closed for it
 
@@ -86,6 +87,10 @@ class Reader:
     def retry(self) -> None:
         """Try a lost sensor again now, as it is known to be back."""
         self.due.set()
+
+    def lose(self, reason: str) -> None:
+        """Let an open sensor be lost, though it goes on to give something."""
+        self._gone = reason
 
     def kill(self) -> None:
         """End the sensor's process, if it has one, for it does not return."""
@@ -109,6 +114,7 @@ class Reader:
 
     def _read(self) -> None:
         self.sensor.open(self._spec)
+        self._gone = ""
         began = monotonic()
         self._opened(self)
         wrong = self._suspected
@@ -117,9 +123,7 @@ class Reader:
         if wrong:
             self._felt(self, wrong)
         while not self.stopped.is_set():
-            sample = self.sensor.read(READ)
-            if sample is not None and monotonic() - began > self._delay:
-                self._delay = RETRY[0]  # one that lives shorter than it was waited for is no better yet
+            sample = self._next(began)
             if health is not None:
                 found = health.check(sample, monotonic(), self._beside(self))
                 self.lag = health.lag
@@ -136,6 +140,14 @@ class Reader:
                 self._gave(self, sample)
             if sample is not None:
                 self._pace()
+
+    def _next(self, began: float) -> Sample | None:
+        sample = self.sensor.read(READ)
+        if self._gone:
+            raise SensorLostError(f"{self.name}: {self._gone}")
+        if sample is not None and monotonic() - began > self._delay:
+            self._delay = RETRY[0]  # one that lives shorter than it was waited for is no better yet
+        return sample
 
     def _pace(self) -> None:
         """Wait, after a sample, if there were too many of late."""

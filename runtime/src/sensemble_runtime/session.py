@@ -169,6 +169,14 @@ class Session:
         with self._changed:
             return self._suite.retry(name)
 
+    def lose(self, name: str, reason: str) -> bool:
+        """Take a sensor whose device is known to be gone for lost; False if it is not attached.
+
+        It is closed, told as lost for `reason`, and tried again, as one that said so itself.
+        """
+        with self._changed:
+            return self._suite.lose(name, reason)
+
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 

@@ -31,7 +31,7 @@ class Suite:
         composition: takes the samples.
         health: when a sensor counts as unwell; None: never.
         changed: the session's lock, notified whenever something changes. The properties, `attach`, `detach`,
-            `retry` and `stop` need it held.
+            `retry`, `lose` and `stop` need it held.
         pending: whether a window of a modality is still to be encoded, or being so.
         left: called, with the lock held, when a modality left the composition.
         send: called, with the lock held, with each event.
@@ -141,6 +141,13 @@ class Suite:
         reader = self._readers.get(name)
         if reader is not None and reader.told[0] in ("lost", "unavailable"):
             reader.retry()
+        return reader is not None
+
+    def lose(self, name: str, reason: str) -> bool:
+        """Take a sensor for lost; see `Session.lose`."""
+        reader = self._readers.get(name)
+        if reader is not None:
+            reader.lose(reason)
         return reader is not None
 
     def stop(self) -> list[Reader]:

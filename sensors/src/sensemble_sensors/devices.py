@@ -23,6 +23,7 @@ from sensemble_sensors.errors import SensorUnavailableError
 _PROBED = 4  # how many camera numbers are tried where the system has no list of them
 _SYS = Path("/sys")
 _CAMERAS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
+_CONTROLS = Path("/dev/snd")
 _SOUND_CARDS = (Path("/dev/snd/by-id"), Path("/dev/snd/by-path"))
 _PATIENCE = 15.0  # seconds that a process may take to list devices
 _GLANCE = 0.1  # seconds after which a look notices that it is no longer wanted
@@ -123,6 +124,18 @@ def microphones_afresh(stop: Event = _NEVER) -> list[Device]:
         SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
     """
     return _listed_afresh("audio", stop)
+
+
+def is_gone(device: Device) -> bool:
+    """Return whether a device that was listed, and is no longer, is away.
+
+    PortAudio leaves out a sound card to which somebody listens (its issues 891 and 1150), and `inputs` leaves
+    out the default as soon as there is another.
+    """
+    card = _CARD.fullmatch(device.name)
+    if card is not None:
+        return not (_CONTROLS / f"controlC{card['card']}").exists()
+    return device.name != "default"
 
 
 def _listed_afresh(modality: str, stop: Event) -> list[Device]:

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
-from sensemble_sensors.devices import Device, without_user
+from sensemble_sensors.devices import Device, is_gone, without_user
 from sensemble_sensors.errors import SensorsError
 
 INTERVAL = 3.0  # seconds between the end of a look and the next
@@ -122,9 +122,11 @@ class Watcher:
                     news.append(Blind(" ".join(str(error).split())))
                 self._blind[i] = str(error)
                 continue
-            before, self._seen[i], self._blind[i] = self._seen[i], now, ""
-            news += [Disappeared(before[key]) for key in before if key not in now]
+            before, self._blind[i] = self._seen[i], ""
+            gone = [key for key in before if key not in now and is_gone(before[key])]
+            news += [Disappeared(before[key]) for key in gone]
             news += [Appeared(now[key]) for key in now if key not in before]
+            self._seen[i] = {key: device for key, device in (before | now).items() if key not in gone}
         return news
 
     def _run(self) -> None:
