@@ -253,14 +253,17 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
     (tmp_path / "bad.vtt").touch()
     with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: a WebVTT file begins with WEBVTT"):
         Captions(tmp_path / "bad.vtt").open(specs["text"])
-    folder = Captions(tmp_path)
-    folder.open(specs["text"])
-    with pytest.raises(SensorLostError, match=r"cannot be read \(Is a directory\)"):
-        folder.read(1)
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(a folder; name a file"):
+        Captions(tmp_path).open(specs["text"])
+    (tmp_path / "speech.wav").write_bytes(b"RIFF\0\0\n")
+    sound = Captions(tmp_path / "speech.wav")
+    sound.open(specs["text"])
+    with pytest.raises(SensorEndedError, match=r"speech\.wav: is no text in UTF-8"):
+        sound.read(1)
     (tmp_path / "endless").write_bytes(b"x" * 200_000)
     endless = Captions(tmp_path / "endless")
     endless.open(specs["text"])
     with pytest.raises(SensorEndedError, match="a line is longer than 65536 bytes"):
         endless.read(1)
-    folder.close()
+    sound.close()
     endless.close()

@@ -108,6 +108,8 @@ class _Text:
         while line := self._file.readline(_LONGEST + 1):
             if len(line) > _LONGEST:  # lost, it would be read again from its beginning
                 raise SensorEndedError(str(_too_long(self._name)))
+            if b"\0" in line:
+                raise SensorEndedError(f"{self._name}: is no text in UTF-8")
             if caption := _caption(line):
                 cut, self._cut = self._cut, False
                 return Sample("text", caption, monotonic(), cut)
@@ -217,6 +219,8 @@ def _opened(source: str) -> int:
             connection.settimeout(_PATIENCE)  # whoever serves it may hang
             connection.connect(source)
             return _kept(connection)
+    if stat.S_ISDIR(mode):
+        raise OSError(None, "a folder; name a file, a pipe or a socket")
     return os.open(source, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
 
 

@@ -6,6 +6,7 @@ The first half are pure functions of one sample; `Health` remembers what it need
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,14 @@ def is_finite(data: Media | str) -> bool:
     return isinstance(data, str) or bool(np.isfinite(data).all())
 
 
+class _Count(NamedTuple):
+    """How many samples there were in `total` up to one, its own `time`, and when it `came`."""
+
+    time: float
+    came: float
+    total: int
+
+
 class Health:
     """Watches the samples of one open sensor, for one thread.
 
@@ -122,7 +131,7 @@ class Health:
         self._since: dict[str, float] = {}  # by condition, since when it has held without a break
         self._loudness = 0.0  # the share of clipped sound, averaged over the last seconds
         self._until: dict[str, float] = {}  # by finding, until when it counts
-        self._counts: deque[tuple[float, int]] = deque()  # (time, how many had come by then) since a cut
+        self._counts: deque[_Count] = deque()  # since a cut
         self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
         self._unwell: float | None = None  # since when
         self._suspected = set(suspected)
@@ -230,25 +239,30 @@ class Health:
             self._count(sample, now)
 
     def _count(self, sample: Sample, now: float) -> None:
-        """Measure the rate over the last seconds since a cut, from the samples' own times."""
+        """Measure the rate over the last seconds since a cut, by the samples' times and by when they came.
+
+        It is wrong if both are: what waited comes in a rush, and where the delay that a sound server reports
+        shrinks, its times run slow.
+        """
         limits, spec = self._limits, self._spec
-        before = self._counts[-1][1] if self._counts else 0
-        if len(self._counts) > 1 and sample.time - self._counts[-2][0] < limits.rate * _GRAIN:
+        before = self._counts[-1].total if self._counts else 0
+        if len(self._counts) > 1 and sample.time - self._counts[-2].time < limits.rate * _GRAIN:
             self._counts.pop()  # or a clock that stands still would fill the memory
         came = 1 + sample.lost if spec.modality == "video" else len(sample.data)
-        self._counts.append((sample.time, before + came))
-        since, first = self._counts[0]
-        span = sample.time - since
-        if span < limits.rate:
+        last = _Count(sample.time, now, before + came)
+        self._counts.append(last)
+        first = self._counts[0]
+        if last.time - first.time < limits.rate:
             return
-        rate = (self._counts[-1][1] - first) / span
+        spans = (last.time - first.time, max(now - first.came, _GRAIN))
+        rates = [(last.total - first.total) / span for span in spans]
         if spec.modality == "video":
             least = limits.picture_rate * spec.rate
-            self._lasts(
-                "rate", _SETTLE, now, f"it gives fewer than {least:g} pictures a second", holds=rate < least
-            )
+            wrong = max(rates) < least
+            finding = f"it gives fewer than {least:g} pictures a second"
         else:
-            wrong = abs(rate / spec.rate - 1) > limits.sound_rate
-            self._lasts("rate", _SETTLE, now, f"its rate is wrong, not {spec.rate:g} Hz", holds=wrong)
-        while self._counts[-1][0] - self._counts[0][0] >= limits.rate:
+            wrong = all(abs(rate / spec.rate - 1) > limits.sound_rate for rate in rates)
+            finding = f"its rate is wrong, not {spec.rate:g} Hz"
+        self._lasts("rate", _SETTLE, now, finding, holds=wrong)
+        while self._counts[-1].time - self._counts[0].time >= limits.rate:
             self._counts.popleft()
