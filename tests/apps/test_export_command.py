@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import torch
-from sensemble_apps.commands.export import calibration_examples, held_out_examples, spread
 from sensemble_apps.commands.export_verify import _cells
 from sensemble_apps.costs import show_costs
 from sensemble_apps.errors import InputError
+from sensemble_apps.selection import CALIBRATION, calibration_examples, held_out_examples, spread
 from sensemble_export.verify import Verified
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.manifest import Manifest, Parity
@@ -80,7 +80,7 @@ def test_a_modality_is_calibrated_on_whatever_examples_have_it() -> None:
     captioned = [example(i, "pretrain", text="a cat") for i in range(3)]
     found = dataset(*heard, *captioned)
     assert calibration_examples(found, "text") == captioned
-    assert len(calibration_examples(found, "audio")) == 200
+    assert len(calibration_examples(found, "audio")) == CALIBRATION
     with pytest.raises(
         InputError, match=r"^clips: no example of the splits train and pretrain has video.*=fp32"
     ):

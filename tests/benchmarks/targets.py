@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
-from sensemble_apps.commands.export import spread
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS
+from sensemble_apps.selection import CALIBRATION, spread
 from sensemble_export.parity import compare
 from sensemble_export.pool import Delegation, lower_all
 from sensemble_export.targets import Job
@@ -121,7 +121,7 @@ def of_run(run: Path, count: int) -> Setting:
     what, data = model.description, read_dataset(Path(json.loads((run / CONFIG).read_text())["data"]))
     calibration, held_out = (
         decode(spread(examples, most), what.specs, model.tokenizer, what.labels, what.task, lambda *_: None)
-        for examples, most in ((data.split("train"), 200), (data.split("eval"), count))
+        for examples, most in ((data.split("train"), CALIBRATION), (data.split("eval"), count))
     )
     print(f"{run}: {method}, M_T = {subsets.name(train)}")
     return model, {m: rows[calibration.present[m]] for m, rows in calibration.inputs.items()}, held_out

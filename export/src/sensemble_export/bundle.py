@@ -63,7 +63,8 @@ def export_bundle(
         model: trained; its encoders take the raw tensors of their specs.
         out: the bundle's folder; a bundle in it is replaced.
         origin: for the provenance.
-        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges.
+        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges; of
+            all of them, and a few dozen are enough.
         held_out: raw windows of the evaluation set, on which parity and latency are measured and, if it has
             targets, the accuracy of every subset, float and quantized.
         jobs: what to make, from `targets.plan`; without any, the default for XNNPACK.

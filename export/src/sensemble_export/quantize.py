@@ -1,6 +1,5 @@
 """Post-training quantization for XNNPACK, by torchao: weights per channel or in groups, real windows."""
 
-import math
 from functools import partial
 
 import torch
@@ -18,9 +17,6 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from sensemble_export.rewrite import RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4, within
 
-CALIBRATION_WINDOWS = 64
-"""How many windows set the ranges of the activations; more cost time and change little."""
-
 _FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
 
 
@@ -35,7 +31,7 @@ def quantize(
 
     Args:
         encoder: takes [1, ...]; it is changed.
-        windows: [N, ...] that it will meet in use; `CALIBRATION_WINDOWS` of them are taken at even distances.
+        windows: [N, ...] such as it will meet in use, which set the ranges of the activations.
         scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
         kept: modules in which nothing is quantized.
     """
@@ -57,15 +53,10 @@ def quantize(
     quantizer.set_operator_type(torch.ops.aten.linear.default, static if scheme == "int8-static" else dynamic)
     with torch.no_grad():
         prepared = prepare_pt2e(torch.export.export(encoder, (windows[:1],)).module(), quantizer)
-        for window in spread(windows).split(1):
+        for window in windows.split(1):
             prepared(window)
         quantized: fx.GraphModule = convert_pt2e(prepared)
     return quantized
-
-
-def spread(windows: Tensor) -> Tensor:
-    """Take at most `CALIBRATION_WINDOWS` of windows [N, ...], at even distances."""
-    return windows[:: math.ceil(len(windows) / CALIBRATION_WINDOWS)]
 
 
 def _is_quantized(node: fx.Node, kept: tuple[str, ...]) -> bool:

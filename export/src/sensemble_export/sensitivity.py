@@ -14,7 +14,6 @@ from sensemble_export.targets import COREML_LEAST, INT4_GROUP, TARGETS, is_int4
 
 _LAYERS = (nn.Linear, nn.Embedding, nn.Conv2d)  # the last float in ONNX's int8-dynamic
 _PALETTES: dict[Scheme, int] = {"palette-6bit": 6, "palette-4bit": 4}  # bits
-_SWEPT = 32  # windows; more change the order of the layers little
 
 
 @torch.no_grad()
@@ -27,11 +26,10 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
 
     Args:
         encoder: in evaluation mode; it is left as it is.
-        windows: [N, ...], of which the first 32 are looked at.
+        windows: [N, ...] that it is calibrated on, encoded all at once.
         target: one that quantizes.
         scheme: a quantized one of the target's.
     """
-    windows = windows[:_SWEPT]
     if "coreml" not in target:
         encoder = centred(encoder, windows)  # as it is quantized
     expected = encoder(windows)

@@ -13,7 +13,6 @@ from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.quantize import spread
 from sensemble_export.rewrite import centred
 from sensemble_export.targets import TARGETS, within
 
@@ -36,7 +35,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
         path: the file.
     """
     if scheme != "fp32":
-        encoder = centred(encoder, spread(windows))
+        encoder = centred(encoder, windows)
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
     weights = {constant.name for constant in model.graph.initializer}
@@ -56,7 +55,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
             quantize_static(
                 model,
                 made,
-                _Windows(spread(windows)),
+                _Windows(windows),
                 per_channel=True,
                 reduce_range=reduced,
                 activation_type=QuantType.QInt8,

@@ -44,12 +44,12 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     # Each target imports a library of its own, which takes seconds.
     if job.target == "executorch-xnnpack":
         from sensemble_export.lower import lower
-        from sensemble_export.quantize import quantize, spread
+        from sensemble_export.quantize import quantize
         from sensemble_export.rewrite import centred, lowerable
 
         module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
         if job.scheme != "fp32":
-            module = quantize(centred(module, spread(windows)), windows, job.scheme, job.kept)
+            module = quantize(centred(module, windows), windows, job.scheme, job.kept)
         lowered = lower(module, windows[:1])
         path.write_bytes(lowered.program)
         return lowered.delegation

@@ -11,7 +11,7 @@ from sensemble_export.lowering import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, is_calibrated, plan
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.dataset import Example, read_dataset
 from sensemble_train.data import Clips, decode
 from sensemble_train.model import Model, load_model
 
@@ -22,10 +22,8 @@ from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import remark, say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
+from sensemble_apps.selection import calibration_examples, held_out_examples
 from sensemble_apps.tradeoff import show
-
-_CALIBRATION, _HELD_OUT = 200, 1000  # examples that int8 takes its ranges from, and that it is measured on
-_LEAST = 64  # examples with each modality that it is measured on, if there are so many
 
 
 def main(arguments: Export) -> None:
@@ -114,48 +112,6 @@ def export(
     show_costs(manifest, f"{len(held_out)} of {len(dataset.split('eval'))} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         remark(line)
-
-
-def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
-    """Return labelled and unlabelled examples with `modality`, which some runs have in pretraining alone.
-
-    Raises:
-        InputError: there is none.
-    """
-    searched = (*dataset.split("train"), *dataset.split("pretrain"))
-    found = [example for example in searched if modality in example.modalities]
-    if not found:
-        raise InputError(
-            f"{dataset.folder}: no example of the splits train and pretrain has {modality}, which int8 takes "
-            f"its ranges from; add some, or choose --scheme {modality}=fp32"
-        )
-    return spread(found, _CALIBRATION)
-
-
-def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:
-    """Return examples of the split eval, in order; more where one of `modalities` would be met too rarely.
-
-    Raises:
-        InputError: no example has one of them.
-    """
-    examples = dataset.split("eval")
-    taken = {example.id for example in spread(examples, _HELD_OUT)}
-    for modality in modalities:
-        having = [example for example in examples if modality in example.modalities]
-        if not having:
-            raise InputError(
-                f"{dataset.folder}: no example of the split eval has {modality}, on which its encoder is "
-                "measured; add some"
-            )
-        if sum(example.id in taken for example in having) < _LEAST:
-            taken |= {example.id for example in spread(having, _LEAST)}
-    return [example for example in examples if example.id in taken]
-
-
-def spread(examples: Sequence[Example], most: int) -> list[Example]:
-    """Return at most `most` of `examples`, at even distances: a split may be sorted, by class or by day."""
-    count = min(most, len(examples))
-    return [examples[index * len(examples) // count] for index in range(count)]
 
 
 def _stage(advance: Callable[[str, int, int], None], target: str, stage: str) -> Callable[[int, int], None]:
