@@ -64,7 +64,7 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
     Raises:
         CheckpointError: it cannot be read, or is one of another model.
     """
-    step = world.first(lambda: _last(folder))  # a shared disk may show the ranks different ones
+    step = int(world.first(lambda: str(_last(folder))))  # a shared disk may show the ranks different ones
     if not step:
         return 0
     path = folder / f"step-{step}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeVar, cast
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -19,8 +19,6 @@ from torch.utils.checkpoint import checkpoint
 
 from sensemble_train.bounds import MORE, bounded
 from sensemble_train.transformer import Block
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +89,16 @@ class World:
             dist.all_reduce(values)
         return values
 
-    def first(self, make: Callable[[], Value]) -> Value:
-        """Return on every rank what `make` returns on rank 0, where alone it is called."""
-        found = [make() if self.rank == 0 else None]
-        if self.size > 1:
-            dist.broadcast_object_list(found, device=self.device)
-        return cast("Value", found[0])
+    def first(self, make: Callable[[], str]) -> str:
+        """Return on every rank the text that `make` returns on rank 0, where alone it is called."""
+        text = make() if self.rank == 0 else ""
+        if self.size == 1:
+            return text
+        # As bytes, for torch sends any other object as a pickle.
+        data = torch.tensor(list(text.encode()), dtype=torch.uint8, device=self.device)
+        data.resize_(int(self.sum(torch.tensor(len(data), device=self.device))))
+        dist.broadcast(data, 0)
+        return bytes(data.tolist()).decode()
 
     def agree(self, choice: bool) -> bool:
         """Return what rank 0 chose."""
