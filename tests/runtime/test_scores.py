@@ -3,7 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from sensemble_runtime.scores import ScoreError, Task, score
+from sensemble_runtime.scores import ScoreError, SubsetScore, Task, score, score_subsets
 from sklearn.metrics import accuracy_score, average_precision_score
 
 # A busy machine makes no test fail.
@@ -35,6 +35,20 @@ def test_accuracy_is_that_of_sklearn(data: st.DataObject, shape: tuple[int, int]
     labels = data.draw(nps.arrays(np.int64, shape[0], elements=st.integers(0, shape[1] - 1)))
     expected = accuracy_score(labels, probabilities.argmax(axis=1))
     assert score(probabilities, labels, "multi-class") == pytest.approx(expected)
+
+
+def test_a_subset_is_scored_on_the_examples_that_have_all_of_it() -> None:
+    has = {"video": [True, True, False], "audio": [True, False, True], "text": [False, False, False]}
+    present = {modality: np.array(rows) for modality, rows in has.items()}
+    predictions = np.zeros((7, 3, 2), np.float32)
+    predictions[..., 0] = 0.5  # everybody says 0,
+    predictions[2, 1] = 0, 1  # but video alone of the second
+    found = score_subsets(predictions, present, np.zeros(3, int), "multi-class")
+    assert found == {
+        "audio": SubsetScore(1.0, 2),
+        "video": SubsetScore(0.5, 2),
+        "audio+video": SubsetScore(1.0, 1),
+    }
 
 
 HALF = np.full((2, 3), 0.5, np.float32)

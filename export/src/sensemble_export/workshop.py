@@ -11,8 +11,7 @@ from sensemble_runtime.executor import missing
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.head import Head
 from sensemble_runtime.manifest import Parity
-from sensemble_runtime.scores import score
-from sensemble_runtime.subsets import name, subsets
+from sensemble_runtime.scores import score_subsets
 from sensemble_train.data import Clips
 from sensemble_train.model import Model, save_model
 from torch import Tensor
@@ -149,13 +148,9 @@ class Workshop:
         for row, (modality, found) in zip(stacked, sorted(embeddings.items()), strict=True):
             present[modality] = self.held_out.present[modality].numpy()
             row[present[modality]] = found
-        scores = {}
-        for subset, pooled in zip(subsets(embeddings), pool_subsets(stacked), strict=True):
-            has = np.all([present[m] for m in subset], axis=0)
-            if has.any():
-                found = self.head.probabilities(pooled[has])
-                scores[name(subset)] = score(found, targets[has], self.head.task)
-        return scores
+        predictions = self.head.probabilities(pool_subsets(stacked))
+        scores = score_subsets(predictions, present, targets, self.head.task)
+        return {subset: found.accuracy for subset, found in scores.items()}
 
     def _prove(self, job: Job, delegation: Delegation | None) -> Made:
         path = self.folder / job.file

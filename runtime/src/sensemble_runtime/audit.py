@@ -23,7 +23,7 @@ from sensemble_runtime.duty import Detector, Duty
 from sensemble_runtime.executor import Embedding
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.records import Answer, Records, fingerprint
-from sensemble_runtime.scores import METRICS, SubsetScore, score
+from sensemble_runtime.scores import METRICS, SubsetScore, score_subsets
 
 Progress = Callable[[int, int], None]
 
@@ -105,40 +105,41 @@ def audit(
         EncoderError, BundleError: as `Bundle.encode`.
     """
     truth = _truth(bundle, examples)
-    names = [subsets.name(subset) for subset in subsets.subsets(bundle.modalities)]
-    probabilities, present = [], []
+    present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
+    probabilities = []
     detector = Detector(duty) if duty else None
     with ExitStack() as stack:
         records = stack.enter_context(Records(record)) if record is not None else None
         run = records.begin("audit", bundle, dataset) if records else 0
         for chunk in _chunks(bundle, examples, progress, detector):
             probabilities.append(chunk.probabilities)
-            present.append(chunk.present)
             if records:
-                records.add_answers(run, _answers(bundle, chunk, names))
-        scored = _scores(bundle, names, np.concatenate(probabilities, 1), np.concatenate(present, 1), truth)
+                records.add_answers(run, _answers(bundle, chunk))
+        task = bundle.manifest.task
+        scored = score_subsets(np.concatenate(probabilities, axis=1), present, truth, task)
+        if not scored:
+            known = ", ".join(bundle.modalities)
+            raise BadDataError(f"no example has any of the bundle's modalities, {known}")
         if records:
             records.add_scores(run, scored)
             records.end(run)
+    names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
-    metric = METRICS[bundle.manifest.task]
     saved = detector.saved if detector else {}
-    return AuditResult(scored, unscored, metric, len(examples), fingerprint(bundle), saved)
+    return AuditResult(scored, unscored, METRICS[task], len(examples), fingerprint(bundle), saved)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some examples; the probabilities [2^n - 1, B, C] of all subsets, and which they have, [2^n - 1, B]."""
+    """Some examples, and the probabilities [2^n - 1, B, C] of all subsets."""
 
     examples: Sequence[Example]
     probabilities: NDArray[np.float32]
-    present: NDArray[np.bool_]
 
 
 def _chunks(
     bundle: Bundle, examples: Sequence[Example], progress: Progress | None, detector: Detector | None
 ) -> Iterator[_Chunk]:
-    sets = subsets.subsets(bundle.modalities)
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
         stacked = np.zeros((len(bundle.modalities), len(some), bundle.manifest.embedding), dtype=np.float32)
@@ -148,8 +149,7 @@ def _chunks(
                     stacked[row, column] = _embed(bundle, example, modality, detector)
             if progress:
                 progress(start + column + 1, len(examples))
-        present = np.array([[set(subset) <= set(example.modalities) for example in some] for subset in sets])
-        yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)), present)
+        yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)))
 
 
 def _embed(bundle: Bundle, example: Example, modality: str, detector: Detector | None) -> Embedding:
@@ -183,28 +183,10 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
     return table.argmax(axis=1) if multi_class else table
 
 
-def _answers(bundle: Bundle, chunk: _Chunk, names: list[str]) -> Iterator[Answer]:
-    labels = bundle.manifest.labels
+def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
+    labels, sets = bundle.manifest.labels, subsets.subsets(bundle.modalities)
     for column, example in enumerate(chunk.examples):
-        for row in np.flatnonzero(chunk.present[:, column]):
-            found = chunk.probabilities[row, column]
-            yield Answer(
-                example.id, example.line, example.labels, names[row], labels[int(found.argmax())], found
-            )
-
-
-def _scores(
-    bundle: Bundle,
-    names: list[str],
-    probabilities: NDArray[np.float32],
-    present: NDArray[np.bool_],
-    truth: NDArray[np.integer],
-) -> dict[str, SubsetScore]:
-    if not present.any():
-        raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(bundle.modalities)}")
-    task = bundle.manifest.task
-    return {
-        name: SubsetScore(score(found[has], truth[has], task), int(has.sum()))
-        for name, found, has in zip(names, probabilities, present, strict=True)
-        if has.any()
-    }
+        for subset, found in zip(sets, chunk.probabilities[:, column], strict=True):
+            if set(subset) <= set(example.modalities):
+                said = labels[int(found.argmax())]
+                yield Answer(example.id, example.line, example.labels, subsets.name(subset), said, found)

@@ -1,10 +1,12 @@
 """The score of predictions: accuracy for multi-class tasks, mean average precision for multi-label ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_runtime import subsets
 from sensemble_runtime.errors import SensembleRuntimeError
 from sensemble_runtime.manifest import Task
 
@@ -47,6 +49,34 @@ def score(
     if task == "multi-class":
         return _accuracy(probabilities, labels)
     return _mean_average_precision(probabilities, labels)
+
+
+def score_subsets(
+    predictions: NDArray[np.floating],
+    present: Mapping[str, NDArray[np.bool_]],
+    labels: NDArray[np.integer] | NDArray[np.bool_],
+    task: Task,
+) -> dict[str, SubsetScore]:
+    """Score each subset of modalities on the examples that have all of it, by name, smallest first.
+
+    A subset that no example has is left out.
+
+    Args:
+        predictions: floating [2^n - 1, N, C], as `fusion.pool_subsets` orders them and `score` takes them.
+        present: modality -> which examples have it, bool [N].
+        labels: as `score` takes them.
+        task: `multi-class` or `multi-label`.
+
+    Raises:
+        ScoreError: as `score`.
+    """
+    scores = {}
+    for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):
+        has = np.all([present[m] for m in subset], axis=0)
+        if has.any():
+            found = score(predicted[has], labels[has], task)
+            scores[subsets.name(subset)] = SubsetScore(found, int(has.sum()))
+    return scores
 
 
 def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_]) -> float:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from sensemble_runtime import subsets
 from sensemble_runtime.fusion import pool_subsets
-from sensemble_runtime.scores import score
+from sensemble_runtime.scores import score_subsets
 
 from sensemble_train.data import LOG, Clips, Source
 from sensemble_train.model import Model
@@ -85,10 +84,7 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
-    row = {}
-    for subset, representation in zip(subsets.subsets(names), pooled, strict=True):
-        has = torch.stack([embedded.present[m] for m in subset]).all(dim=0)
-        if has.any():
-            logits = model.head(representation[has]).numpy()
-            row[subsets.name(subset)] = score(logits, embedded.targets[has].numpy(), model.description.task)
-    return row
+    present = {m: embedded.present[m].numpy() for m in names}
+    logits, targets = model.head(pooled).numpy(), embedded.targets.numpy()
+    scores = score_subsets(logits, present, targets, model.description.task)
+    return {subset: found.accuracy for subset, found in scores.items()}
