@@ -73,9 +73,7 @@ def verify(path: Path) -> Iterator[Verified]:
             yield found
     renewed = _with(contents, updated)
     if renewed != contents:
-        beside = path / f"{FILE_NAME}.partial"
-        write_manifest(renewed, beside)
-        beside.replace(path / FILE_NAME)
+        write_manifest(renewed, path / FILE_NAME)
         (path / "README.md").write_text(readme(renewed), encoding="utf-8")
     if far:
         raise ParityFailedError(f"{'; '.join(far)}: do not ship it, and file it as a bug")

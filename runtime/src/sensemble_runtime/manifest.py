@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sensemble_sensors import durable
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime import validate
@@ -195,14 +196,14 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write `manifest` as JSON, after checking that `read_manifest` will accept it.
+    """Write `manifest` as JSON, whole or not at all, after checking that `read_manifest` will accept it.
 
     Raises:
         BundleCorruptError, BundleIncompatibleError, BundlePathError: as `read_manifest`.
     """
     text = json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     _parse(text, path)
-    path.write_text(text, encoding="utf-8")
+    durable.write(path, text.encode())
 
 
 def _parse(text: str, path: Path) -> Manifest:

@@ -15,6 +15,7 @@ from textwrap import shorten
 from typing import Any, cast
 
 from safetensors import SafetensorError
+from sensemble_sensors import durable
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -40,22 +41,16 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
         save_shards(tensors, storage_writer=writer, no_dist=world.size == 1)
     world.barrier()
     if world.rank == 0:
-        for path in (*partial.iterdir(), partial):
-            _sync(path)
+        # So that a power cut cannot take the checkpoint that takes the place of another.
+        for path in partial.iterdir():
+            with path.open("r+b") as file:
+                os.fsync(file.fileno())
+        durable.sync_folder(partial)
         partial.rename(done)
-        _sync(folder)
+        durable.sync_folder(folder)
         for old in folder.iterdir():
             if old != done:
                 shutil.rmtree(old)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or a folder is on the disk, so that a power cut cannot take what it replaces too."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sensemble_runtime.decode import DecodeError, decode, document
+from sensemble_sensors import durable
 from sensemble_sensors.media import PLAIN, Sampling
 
 from sensemble_train.augment import AugmentConfig
@@ -137,6 +138,4 @@ def claim(run: Path, config: Config) -> None:
                 f"{run}: holds a run with other settings ({changes}); choose another --out"
             )
     run.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    durable.write(path, json.dumps(asdict(config), indent=1).encode())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sensemble_runtime.subsets import name
+from sensemble_sensors import durable
 
 from sensemble_train.model import Model, load_model, save_model
 from sensemble_train.parallel import World
@@ -48,9 +49,7 @@ def model_of(folder: Path, world: World, make: Callable[[], Model]) -> Model:
 
 def write_json(path: Path, value: object) -> None:
     """Write a file that is there as a whole or not at all."""
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
-    unfinished.replace(path)
+    durable.write(path, json.dumps(value, indent=1, sort_keys=True).encode())
 
 
 def collect(out: Path, methods: Sequence[str]) -> Matrix:

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Self
 
 import torch
+from sensemble_sensors import durable
 from torch.utils.tensorboard import SummaryWriter
 
 from sensemble_train.parallel import World
@@ -35,9 +36,7 @@ class StepLog:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "steps.jsonl"
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
-        beside = path.with_suffix(".partial")  # a kill while it is written costs no line
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(path)
+        durable.write(path, "".join(kept).encode())
         self._file = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TypeVar
 
+from sensemble_sensors import durable
 from sensemble_sensors.dataset import SPLITS
 from sensemble_sensors.errors import BadDataError
 
@@ -185,7 +186,7 @@ def _work(task: _Task) -> None:
     else:
         lines = [_link(example, task.out, inside=task.inside) for example in good(inspect)]
     part = _Part(task.fingerprint, [json.dumps(line, ensure_ascii=False) for line in lines], bad)
-    _replace(task.path, json.dumps(asdict(part)))
+    durable.write(task.path, json.dumps(asdict(part)).encode())
 
 
 def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
@@ -239,7 +240,7 @@ def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool
     if not written.total():
         raise BadDataError(f"{survey.source}: no good example; " + "; ".join(report.lines()))
     index.replace(out / "index.jsonl")
-    _replace(out / "prepared.json", json.dumps(asdict(report), indent=1))
+    durable.write(out / "prepared.json", json.dumps(asdict(report), indent=1).encode())
     for path in {*(out / PARTS).glob("*-*.json")} - {task.path for task in tasks}:  # of what is gone
         path.unlink()
         (out / f"{path.stem}.tar").unlink(missing_ok=True)
@@ -260,7 +261,7 @@ def _claim(out: Path, claim: dict[str, object]) -> None:
     if (out / "index.jsonl").exists():
         raise BadDataError(f"{out}: holds another dataset's index.jsonl; choose another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, json.dumps(claim))
+    durable.write(path, json.dumps(claim).encode())
 
 
 def _done(task: _Task, *, but_bad: bool) -> bool:
@@ -269,12 +270,6 @@ def _done(task: _Task, *, but_bad: bool) -> bool:
         return False
     part = _Part(**json.loads(task.path.read_text("utf-8")))
     return part.fingerprint == task.fingerprint and not (but_bad and part.bad)
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".partial")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _share(count: int, total: int) -> str:
