@@ -1,7 +1,5 @@
 """The place of a bundle: where a new one is made beside it, and how it is put there."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +7,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from safetensors import SafetensorError
+from sensemble_sensors import durable
 
 from sensemble_export.errors import ExportError
 from sensemble_export.parity import held_out_of
@@ -34,23 +33,18 @@ def beside(out: Path) -> Iterator[Path]:
     """
     place = out.with_name(f".{out.name}.export")
     place.mkdir(exist_ok=True)
-    opened = os.open(place, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ExportError(
-                f"{out}: another export is writing it; start this one when it has ended"
-            ) from error
-        for left in list(place.iterdir()):
+        ours = durable.lock(place / "lock")
+    except BlockingIOError as error:
+        raise ExportError(f"{out}: another export is writing it; start this one when it has ended") from error
+    with ours:
+        for left in [path for path in place.iterdir() if path.is_dir()]:
             put_back(left, out)
             shutil.rmtree(left, ignore_errors=True)
         try:
             yield Path(mkdtemp(dir=place))  # under a name that nothing of a killed one knows
         finally:
             shutil.rmtree(place)
-    finally:
-        os.close(opened)
 
 
 def replace(folder: Path, out: Path) -> None:
