@@ -39,8 +39,9 @@ from safetensors.numpy import load_file
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS
 from sensemble_apps.selection import CALIBRATION, spread
+from sensemble_export.delegation import Delegation
 from sensemble_export.parity import compare
-from sensemble_export.pool import Delegation, lower_all
+from sensemble_export.pool import lower_all
 from sensemble_export.targets import Job
 from sensemble_export.workshop import Workshop
 from sensemble_runtime import subsets

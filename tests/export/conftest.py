@@ -9,7 +9,7 @@ import pytest
 import torch
 from sensemble_export import workshop
 from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.pool import Delegation
+from sensemble_export.delegation import Delegation
 from sensemble_export.targets import Job
 from sensemble_runtime.manifest import Manifest
 from sensemble_sensors.spec import InputSpec

@@ -17,9 +17,11 @@ from safetensors.torch import save_file
 from sensemble_export import workshop
 from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.bundle import workshop as beside
+from sensemble_export.delegation import Delegation
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
-from sensemble_export.parity import LEAST_COSINE, compare, held_out_of
-from sensemble_export.pool import Delegation, lower_all
+from sensemble_export.parity import LEAST_COSINE, compare
+from sensemble_export.place import held_out_of
+from sensemble_export.pool import lower_all
 from sensemble_export.targets import Job, plan
 from sensemble_runtime.head import Head
 from sensemble_runtime.manifest import Parity, read_manifest

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from sensemble_export import verify as verifying
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import Measurement, held_out_of, measure
+from sensemble_export.parity import Measurement, measure
+from sensemble_export.place import held_out_of
 from sensemble_export.read_back import Census, census, embedded, problems
 from sensemble_export.readme import readme
 from sensemble_export.targets import Job

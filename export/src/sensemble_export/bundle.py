@@ -16,9 +16,9 @@ from sensemble_train.data import Clips
 from sensemble_train.model import Model
 from torch import Tensor, from_numpy
 
-from sensemble_export import lowering
+from sensemble_export import delegation
+from sensemble_export.delegation import write_lowering
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.lowering import write_lowering
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.place import beside, put_back, replace, writing
 from sensemble_export.readme import readme
@@ -57,7 +57,7 @@ def export_bundle(
     """Export `model`, each encoder on its own, into the bundle `out`.
 
     The bundle is made beside `out` and renamed, so that whatever fails leaves the previous one as it was. A
-    few held-out windows go into a folder beside it (`parity.held_out_of`): they are of persons, perhaps.
+    few held-out windows go into a folder beside it (`place.held_out_of`): they are of persons, perhaps.
 
     Args:
         model: trained; its encoders take the raw tensors of their specs.
@@ -141,7 +141,7 @@ def _write(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin) -> Ma
     contents = _describe(shop, bundle, windows, entries, _provenance(shop, jobs, origin))
     manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
     divided = {entries[job.modality].artifacts[job.target].path: shop.made[job].delegation for job in jobs}
-    write_lowering({path: found for path, found in divided.items() if found}, bundle / lowering.FILE_NAME)
+    write_lowering({path: found for path, found in divided.items() if found}, bundle / delegation.FILE_NAME)
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     try:
         replace(shop.folder, out)

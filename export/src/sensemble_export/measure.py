@@ -1,9 +1,9 @@
 """What an artifact does in its own process: `python -m sensemble_export.measure PTE TARGET WINDOWS OUT`.
 
-The process imports no torch, so its time and memory are those of the runtime; and ExecuTorch's Python side,
-which cannot live in one process with the runtime's native module, stays out of it. WINDOWS is a safetensors
-file with `windows` [N, ...]; OUT becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (each
-window's time), and float64 [1] `peak` (resident MB after a few windows).
+The process imports no torch, so its time and memory are those of the runtime. Nor does it import ExecuTorch's
+Python side, which would take the log from the runtime's native module, and with it the cause of an error.
+WINDOWS is a safetensors file with `windows` [N, ...]; OUT becomes one with `embeddings` float32 [N, d],
+`seconds` float64 [N] (each window's time), and float64 [1] `peak` (resident MB after a few windows).
 """
 
 import os

@@ -42,15 +42,11 @@ def least_cosine(scheme: Scheme) -> float:
     return FLOATS.get(scheme, LEAST_COSINE)
 
 
-def held_out_of(bundle: Path) -> Path:
-    """Return the folder beside `bundle` with the windows that its parity is measured on; it need not ship."""
-    return bundle.with_name(f"{bundle.name}.held_out")
-
-
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:
-    """Run `artifact` over `windows`, a safetensors file, in a fresh process without torch (see `measure`).
+    """Run `artifact` over `windows`, a safetensors file, in a fresh process without torch.
 
-    It gets the threads that the runtime gives it: one if it is quick.
+    The module `sensemble_export.measure` is that process; the artifact gets the threads that the runtime
+    gives it: one if it is quick.
 
     Raises:
         MeasurementError: the process failed; holds the last line it wrote.

@@ -10,7 +10,11 @@ from safetensors import SafetensorError
 from sensemble_sensors import durable
 
 from sensemble_export.errors import ExportError
-from sensemble_export.parity import held_out_of
+
+
+def held_out_of(bundle: Path) -> Path:
+    """Return the folder beside `bundle` with the windows that its parity is measured on; it need not ship."""
+    return bundle.with_name(f"{bundle.name}.held_out")
 
 
 @contextmanager

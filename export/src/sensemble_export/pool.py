@@ -1,4 +1,4 @@
-"""Lowering several encoders at once, in processes, and what a delegate took of each."""
+"""Lowering several encoders at once, in processes."""
 
 import json
 import os
@@ -8,28 +8,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from sensemble_export.delegation import Delegation
 from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
 from sensemble_export.targets import Job
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """How an ExecuTorch program is divided.
-
-    Attributes:
-        subgraphs: parts that the delegate (XNNPACK or Core ML) runs; one is the aim, for between two
-            everything is copied.
-        delegated: operations in them, by name.
-        remaining: operations that ExecuTorch's own kernels run, by name.
-    """
-
-    subgraphs: int
-    delegated: dict[str, int]
-    remaining: dict[str, int]
 
 
 def lower_all(

@@ -15,8 +15,8 @@ from sensemble_runtime.manifest import Scheme
 from sensemble_train.frontend import LogMel
 from torch import Tensor, nn
 
+from sensemble_export.delegation import Delegation
 from sensemble_export.lower import divided
-from sensemble_export.pool import Delegation
 from sensemble_export.read_back import specification
 from sensemble_export.targets import COREML_LEAST, fed, within
 

@@ -12,7 +12,8 @@ from sensemble_runtime.executor import missing
 from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
 
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import Measurement, compare, held_out_of, least_cosine, measure
+from sensemble_export.parity import Measurement, compare, least_cosine, measure
+from sensemble_export.place import held_out_of
 from sensemble_export.readme import readme
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from sensemble_train.model import load_model
 from torch import Tensor, nn
 
-from sensemble_export.pool import Delegation
+from sensemble_export.delegation import Delegation
 from sensemble_export.targets import Job, fed
 
 _STDIN = 0

@@ -16,6 +16,7 @@ from sensemble_train.data import Clips
 from sensemble_train.model import Model, save_model
 from torch import Tensor
 
+from sensemble_export.delegation import Delegation
 from sensemble_export.errors import (
     CalibrationMissingError,
     ExportError,
@@ -24,7 +25,7 @@ from sensemble_export.errors import (
     ParityFailedError,
 )
 from sensemble_export.parity import Floats, Measurement, compare, measure
-from sensemble_export.pool import Delegation, lower_all
+from sensemble_export.pool import lower_all
 from sensemble_export.targets import Job, is_calibrated
 
 Progress = Callable[[int, int], None]

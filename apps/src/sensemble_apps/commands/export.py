@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sensemble_export import search
 from sensemble_export.bundle import Origin, export_bundle, workshop, write_bundle
-from sensemble_export.lowering import FILE_NAME, describe_lowering
+from sensemble_export.delegation import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, is_calibrated, plan
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset

@@ -1,12 +1,27 @@
-"""What of each ExecuTorch program its delegate runs: `lowering.json` in the bundle, and the same in words."""
+"""What of an ExecuTorch program its delegate runs; `lowering.json` in the bundle, and the same in words."""
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from sensemble_export.pool import Delegation
-
 FILE_NAME = "lowering.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """How an ExecuTorch program is divided.
+
+    Attributes:
+        subgraphs: parts that the delegate (XNNPACK or Core ML) runs; one is the aim, for between two
+            everything is copied.
+        delegated: operations in them, by name.
+        remaining: operations that ExecuTorch's own kernels run, by name.
+    """
+
+    subgraphs: int
+    delegated: dict[str, int]
+    remaining: dict[str, int]
 
 
 def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from sensemble_export.lowering import FILE_NAME, describe_lowering, write_lowering
-from sensemble_export.pool import Delegation
+from sensemble_export.delegation import FILE_NAME, Delegation, describe_lowering, write_lowering
 
 from .conftest import JOBS, Export
 
