@@ -27,11 +27,11 @@ from sensemble_train.mae import MAE, MAEConfig
 from sensemble_train.methods import Task
 from sensemble_train.model import Model
 from sensemble_train.packing import pack
-from sensemble_train.parallel import ScaleConfig, World, join
+from sensemble_train.parallel import ScaleConfig, World, alone, join
 from sensemble_train.schedule import Optimization
 from sensemble_train.steplog import read_losses
 from sensemble_train.streaming import Streamed
-from sensemble_train.trainer import Loop, alone, fit
+from sensemble_train.trainer import Loop, fit
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
 

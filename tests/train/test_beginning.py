@@ -11,10 +11,10 @@ from sensemble_train.beginning import new_model
 from sensemble_train.config import RANDOM, Config
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.model import Model, load_model, save_model
+from sensemble_train.parallel import alone
 from sensemble_train.presets import CLIP_B16, MAE_B16, VIT_B16
 from sensemble_train.pretrain import PretrainConfig
 from sensemble_train.shapes import ModelConfig
-from sensemble_train.trainer import alone
 
 from .tiny import dark_and_bright, write_index
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.order import Order
+from sensemble_train.parallel import alone
 from sensemble_train.steplog import StepLog, read_losses
-from sensemble_train.trainer import alone
 from torch._dynamo.utils import counters
 
 from .ranks import STEPS, Job, train

@@ -1,10 +1,9 @@
 """Where things lie in a run folder (README.md, "The run folder")."""
 
-import hashlib
 from pathlib import Path
 
 from sensemble_runtime.history import read_runs
-from sensemble_runtime.manifest import FILE_NAME
+from sensemble_runtime.records import fingerprint
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
@@ -20,6 +19,6 @@ def audited(run: Path) -> dict[str, tuple[float, int]]:
     """Return (score, examples) by subset of the last complete audit of the bundle that is there, if any."""
     if not (run / AUDIT).exists() or not (run / BUNDLE).exists():
         return {}
-    bundle = hashlib.sha256((run / BUNDLE / FILE_NAME).read_bytes()).hexdigest()
+    bundle = fingerprint(run / BUNDLE)
     audits = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
     return {name: (score.accuracy, score.n) for name, score in audits[-1].scores.items()} if audits else {}

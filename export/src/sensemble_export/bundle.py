@@ -12,6 +12,7 @@ from safetensors.torch import save
 from sensemble_runtime import manifest as manifests
 from sensemble_runtime.head import save_head
 from sensemble_runtime.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.progress import Progress
 from sensemble_train.data import Clips
 from sensemble_train.model import Model
 from torch import Tensor, from_numpy
@@ -23,7 +24,7 @@ from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.place import beside, put_back, replace, writing
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS, Job, plan
-from sensemble_export.workshop import Made, Progress, Workshop
+from sensemble_export.workshop import Made, Workshop
 
 ENCLOSED = 64
 """Held-out windows of each modality, at most, that stand beside a bundle, to measure parity where it runs."""

@@ -1,6 +1,6 @@
 """Where artifacts are made and proved: a folder with the model, its windows, and all that is made of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sensemble_runtime.executor import missing
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.head import Head
 from sensemble_runtime.manifest import Parity
+from sensemble_runtime.progress import Progress
 from sensemble_runtime.scores import score_subsets
 from sensemble_train.data import Clips
 from sensemble_train.model import Model, save_model
@@ -27,8 +28,6 @@ from sensemble_export.errors import (
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.pool import lower_all
 from sensemble_export.targets import Job, is_calibrated
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Each modality is encoded once per example. Because pooling is a mean, what all 2
 then costs one matrix product (`fusion.pool_subsets`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,9 @@ from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.duty import Detector, Duty
 from sensemble_runtime.executor import Embedding
 from sensemble_runtime.fusion import pool_subsets
+from sensemble_runtime.progress import Progress
 from sensemble_runtime.records import Answer, Records, fingerprint
 from sensemble_runtime.scores import METRICS, SubsetScore, score_subsets
-
-Progress = Callable[[int, int], None]
 
 CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
 
@@ -126,7 +125,7 @@ def audit(
     names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
     saved = detector.saved if detector else {}
-    return AuditResult(scored, unscored, METRICS[task], len(examples), fingerprint(bundle), saved)
+    return AuditResult(scored, unscored, METRICS[task], len(examples), fingerprint(bundle.path), saved)
 
 
 @dataclass(frozen=True, slots=True)

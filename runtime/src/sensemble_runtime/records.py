@@ -98,8 +98,8 @@ class Records:
         Raises:
             RecordError: it could not be written, as in every method.
         """
-        manifest = bundle.manifest
-        row = (kind, time.time(), fingerprint(bundle), json.dumps(manifest.labels), manifest.task, dataset)
+        manifest, digest = bundle.manifest, fingerprint(bundle.path)
+        row = (kind, time.time(), digest, json.dumps(manifest.labels), manifest.task, dataset)
         with reported(self._path), self._db:
             cursor = self._db.execute(
                 "INSERT INTO runs (kind, began, bundle, labels, task, dataset) VALUES (?, ?, ?, ?, ?, ?)", row
@@ -164,9 +164,9 @@ class Records:
         self._db.execute("PRAGMA foreign_keys = ON")
 
 
-def fingerprint(bundle: Bundle) -> str:
-    """Return the SHA-256 of the bundle's `manifest.json`, in hex."""
-    return hashlib.sha256((bundle.path / FILE_NAME).read_bytes()).hexdigest()
+def fingerprint(bundle: Path) -> str:
+    """Return the SHA-256 of the `manifest.json` of the bundle in a folder, in hex."""
+    return hashlib.sha256((bundle / FILE_NAME).read_bytes()).hexdigest()
 
 
 def _pack(probabilities: NDArray[np.float32]) -> bytes:

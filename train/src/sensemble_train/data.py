@@ -8,6 +8,7 @@ from os import cpu_count
 from typing import Protocol, Self
 
 import torch
+from sensemble_runtime.progress import Progress
 from sensemble_runtime.text import tokenize
 from sensemble_sensors.dataset import MEDIA, Example
 from sensemble_sensors.errors import BadDataError
@@ -15,8 +16,6 @@ from sensemble_sensors.media import window
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
-
-from sensemble_train.progress import Progress
 
 LOG = logging.getLogger(__name__)
 

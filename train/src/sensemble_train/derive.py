@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Literal
 
+from sensemble_runtime.manifest import Task
 from sensemble_sensors.dataset import Dataset, Example
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import duration
@@ -15,7 +16,7 @@ from sensemble_sensors.tracks import frame_size
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.frontend import RATE
 from sensemble_train.model import Description
-from sensemble_train.presets import SMALL, Task, small, small_mae
+from sensemble_train.presets import SMALL, small, small_mae
 from sensemble_train.shapes import ModelConfig
 
 LONGEST = 8.0

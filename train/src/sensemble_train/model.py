@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal
 
 import torch
 from safetensors import torch as safetensors
 from sensemble_runtime.decode import decode, document
+from sensemble_runtime.manifest import Task
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class Description:
     specs: dict[str, InputSpec]
     configs: dict[str, EncoderConfig]
     labels: tuple[str, ...]
-    task: Literal["multi-class", "multi-label"]
+    task: Task
     shared: int = 0
 
 

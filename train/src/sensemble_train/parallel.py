@@ -106,6 +106,11 @@ class World:
         return bool(self.sum(flag) > 0)
 
 
+def alone() -> World:
+    """Return the world of one process on the CPU."""
+    return World(0, 1, torch.device("cpu"))
+
+
 @contextmanager
 def join() -> Iterator[World]:
     """Be one of the ranks that `torchrun` started, or alone; on a GPU each, or on the CPU."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
+from sensemble_runtime.manifest import Task
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_train.encoders import EncoderConfig
@@ -12,7 +12,6 @@ from sensemble_train.model import Description
 from sensemble_train.shapes import ModelConfig
 
 MODALITIES = ("audio", "text", "video")
-Task = Literal["multi-class", "multi-label"]
 
 SMALL = ModelConfig()
 VIT_B16 = ModelConfig(

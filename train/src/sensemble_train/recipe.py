@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from sensemble_runtime.progress import Stages
 from sensemble_runtime.subsets import name
 from sensemble_sensors.dataset import Dataset, Example
 
@@ -24,12 +25,11 @@ from sensemble_train.methods import METHODS, finetune, linear_probe, wiseft
 from sensemble_train.model import Model
 from sensemble_train.order import seeded
 from sensemble_train.packing import pack
-from sensemble_train.parallel import World, join
+from sensemble_train.parallel import World, alone, join
 from sensemble_train.pretrain import pretrain
-from sensemble_train.progress import Stages
 from sensemble_train.runs import Matrix, read_matrix
 from sensemble_train.streaming import Streamed
-from sensemble_train.trainer import Loop, alone
+from sensemble_train.trainer import Loop
 
 
 def run(config: Config, out: Path, progress: Stages) -> Matrix:

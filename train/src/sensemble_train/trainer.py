@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from sensemble_runtime.progress import Progress
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -22,15 +23,9 @@ from sensemble_train.errors import ConfigurationError, DivergedError
 from sensemble_train.model import Model
 from sensemble_train.objective import Objective, Part
 from sensemble_train.order import Order, seeded
-from sensemble_train.parallel import ScaleConfig, World, as_float, distribute
-from sensemble_train.progress import Progress
+from sensemble_train.parallel import ScaleConfig, World, alone, as_float, distribute
 from sensemble_train.schedule import Optimization, optimizer
 from sensemble_train.steplog import StepLog
-
-
-def alone() -> World:
-    """Return the world of one process on the CPU."""
-    return World(0, 1, torch.device("cpu"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from filelock import FileLock
 from numpy.typing import NDArray
+from sensemble_runtime.progress import Progress
 
 from sensemble_train.digits import speech
 from sensemble_train.digits.captions import caption
 from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.words import WORDS
-from sensemble_train.progress import Progress
 
 VERSION = 3
 

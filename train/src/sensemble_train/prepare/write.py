@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TypeVar
 
+from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
 from sensemble_sensors.dataset import SPLITS
 from sensemble_sensors.errors import BadDataError
@@ -20,7 +21,6 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_train.prepare.inspection import Example, inspect
 from sensemble_train.prepare.shard import sample, write_shard
 from sensemble_train.prepare.survey import Row, Survey, fingerprint
-from sensemble_train.progress import Progress
 
 Good = TypeVar("Good")
 PART = 500
