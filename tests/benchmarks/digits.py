@@ -8,6 +8,7 @@ paper's pattern holds, what each modality reaches when trained on itself, and ho
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,9 @@ from sensemble_train import recipe
 from sensemble_train.experiments import EXPERIMENTS
 from sensemble_train.methods import METHODS
 from sensemble_train.runs import Matrix, read_matrix
-from sensemble_train.steplog import read_losses
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from losses import read_losses
 
 BASELINE, OURS = "finetune", "masd+wiseft"
 COLUMNS = ("P", "R", "P missing", "R missing", "P added", "R added", "P transfer", "R transfer")

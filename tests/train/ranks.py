@@ -29,10 +29,10 @@ from sensemble_train.model import Model
 from sensemble_train.packing import pack
 from sensemble_train.parallel import ScaleConfig, World, alone, join
 from sensemble_train.schedule import Optimization
-from sensemble_train.steplog import read_losses
 from sensemble_train.streaming import Streamed
 from sensemble_train.trainer import Loop, fit
 
+from tests.losses import read_losses
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
 STEPS, KILLS = 4, 4

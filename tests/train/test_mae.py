@@ -15,9 +15,10 @@ from sensemble_train.parallel import ScaleConfig
 from sensemble_train.presets import clip_b16, mae_b16, small_mae, vit_b16
 from sensemble_train.pretrain import PretrainConfig, pretrain
 from sensemble_train.schedule import Optimization
-from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import Loop, fit
 from torch import Tensor, nn
+
+from tests.losses import read_losses
 
 from .tiny import MASKED, SPECS, raw_inputs, tiny_model
 

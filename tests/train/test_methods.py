@@ -25,10 +25,11 @@ from sensemble_train.methods import (
 )
 from sensemble_train.model import Model
 from sensemble_train.pretrain import PretrainConfig, pretrain
-from sensemble_train.steplog import read_losses
 from sensemble_train.trainer import Loop
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
+
+from tests.losses import read_losses
 
 from .tiny import STEM, raw_inputs, tiny_model
 

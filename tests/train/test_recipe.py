@@ -20,7 +20,8 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.model import load_model
 from sensemble_train.pretrain import PretrainConfig
-from sensemble_train.steplog import read_losses
+
+from tests.losses import read_losses
 
 from .tiny import Line, dark_and_bright, write_index
 

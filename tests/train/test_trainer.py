@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.order import Order
 from sensemble_train.parallel import alone
-from sensemble_train.steplog import StepLog, read_losses
+from sensemble_train.steplog import StepLog
 from torch._dynamo.utils import counters
+
+from tests.losses import read_losses
 
 from .ranks import STEPS, Job, train
 from .tiny import dark_and_bright, write_index

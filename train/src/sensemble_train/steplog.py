@@ -72,9 +72,3 @@ class StepLog:
         for name, value in line.items():
             if name != "step":
                 self._board.add_scalar(name, value, step)
-
-
-def read_losses(folder: Path) -> list[float]:
-    """Return the loss of every step that a folder's log holds."""
-    path = folder / "steps.jsonl"
-    return [json.loads(line)["loss"] for line in path.read_text(encoding="utf-8").splitlines()]
