@@ -55,17 +55,17 @@ def pretrain(
     start = copy.deepcopy(model)
     if config.objective == "contrastive":
         return fit(Contrastive(start, log_scale), [unlabelled], config, loop)
-    return centred(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
+    return with_statistics(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
 
 
 @torch.no_grad()
-def centred(model: Model, source: Source, loop: Loop) -> Model:
+def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
     """Give the BatchNorms in front of the embeddings the statistics of `source`: MAE never comes by them.
 
     Without, what all embeddings of a modality share outweighs the rest, and where a modality is added or
     missing, the pooled mean moves to where the head knows nothing.
     """
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+    norms = {m: m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm1d)}
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
@@ -76,6 +76,6 @@ def centred(model: Model, source: Source, loop: Loop) -> Model:
             rows = clips.present[m]
             if rows.sum() > 1:
                 model.encoders[m].encode(inputs[rows])  # type: ignore[operator]
-    for norm in norms:
-        norm.momentum = 0.1
+    for norm, momentum in norms.items():
+        norm.momentum = momentum
     return model.cpu().eval()
