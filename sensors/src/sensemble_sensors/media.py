@@ -52,7 +52,7 @@ def clip(
 
     Args:
         example: what to decode; modalities that it or `specs` lacks, and text, are left out.
-        specs: the inputs of all of the model's encoders, which the window hangs on.
+        specs: the inputs of all of the model's encoders, which the window depends on.
         sampling: how the window is taken.
         draw: draws where the window lies, its zoom and its crop, as in training; None for the middle, the
             least zoom and the centre.
@@ -76,7 +76,7 @@ def clip(
         rate = found[example.video].rate if example.video is not None else 0.0
         step, span = _steps(rate, specs, sampling)
     room = max(whole - span, 0.0)
-    # All is drawn in any case, so that an example's crop does not hang on which modalities are decoded.
+    # All is drawn in any case, so that an example's crop does not depend on which modalities are decoded.
     place, zoom, down, right = (0.5, 0.0, 0.5, 0.5) if draw is None else draw.random(4)
     at = room * place
     least, greatest = sampling.zoom

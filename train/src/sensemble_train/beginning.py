@@ -106,7 +106,7 @@ def _of_another_run(folder: Path, wanted: Description, *, derived: bool) -> Mode
         raise ConfigurationError(f"{folder}: has no encoder of {', '.join(sorted(lacking))}")
     old = saved.description
     description = replace(wanted, specs={m: old.specs[m] for m in wanted.specs}) if derived else wanted
-    if derived and "video" in wanted.configs:  # its patches hang on the frames
+    if derived and "video" in wanted.configs:  # its patches depend on the frames
         theirs = old.configs["video"]
         sized = replace(wanted.configs["video"], patch=theirs.patch, tubelet=theirs.tubelet)
         description = replace(description, configs={**wanted.configs, "video": sized})

@@ -32,7 +32,7 @@ class ClipDataset(Dataset[Clips]):
 
     Args:
         examples: of one split.
-        specs: the inputs of all of the model's encoders, which an example's window hangs on.
+        specs: the inputs of all of the model's encoders, which an example's window depends on.
         tokenizer: for captions; needed with `text` in `specs`.
         labels: the class names; without labels, an example has no targets.
         task: `multi-class` or `multi-label`.

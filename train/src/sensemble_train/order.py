@@ -12,7 +12,7 @@ from sensemble_train.errors import ConfigurationError
 
 
 def seeded(*parts: object) -> torch.Generator:
-    """Return a generator whose draws hang on `parts` alone."""
+    """Return a generator whose draws depend on `parts` alone."""
     high, low = (zlib.crc32(repr((salt, *parts)).encode()) for salt in ("high", "low"))
     return torch.Generator().manual_seed(high << 32 | low)
 

@@ -148,7 +148,7 @@ class _Run:
         made: dict[str, Model] = {}
 
         def cell(method: str, make: Callable[[], Model]) -> Model:
-            # So that what is drawn does not hang on which cells were there before.
+            # So that what is drawn does not depend on which cells were there before.
             torch.manual_seed(self._seed(f"{method} {name(train)}"))
             made[method] = runs.model_of(runs.cell(self.out, method, train), self.world, make)
             return made[method]

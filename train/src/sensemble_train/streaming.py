@@ -29,7 +29,7 @@ class Streamed:
         sampling: how a window is taken out of an example.
         seed: draws the windows of training.
         skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
-        only: the modalities to decode; None for all that the model has. The windows do not hang on it.
+        only: the modalities to decode; None for all that the model has. The windows do not depend on it.
     """
 
     examples: Packed
