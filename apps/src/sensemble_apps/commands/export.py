@@ -1,7 +1,7 @@
 """`sensemble export`: a trained model of a run, quantized and lowered into the run's bundle."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from sensemble_export import search
 from sensemble_export.bundle import Origin, export_bundle, workshop, write_bundle
 from sensemble_export.delegation import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, is_calibrated, plan
+from sensemble_export.workshop import Workshop
 from sensemble_runtime import subsets
+from sensemble_runtime.progress import Progress, Stages
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.dataset import Example, read_dataset
 from sensemble_train.data import Clips, decode
@@ -91,7 +93,6 @@ def export(
         }
         held_out = _decode(model, model.modalities, partial(advance, "decode"), measured)
         if budget is None:
-            progress = partial(advance, "export")
             manifest = export_bundle(
                 model,
                 run / BUNDLE,
@@ -99,22 +100,30 @@ def export(
                 calibration=calibration,
                 held_out=held_out,
                 jobs=jobs,
-                progress=progress,
+                progress=partial(advance, "export"),
             )
         else:
             with workshop(model, run / BUNDLE, calibration, held_out) as shop:
-                chosen: list[Job] = []
-                for target in targets:
-                    found = search.options(shop, target, partial(_stage, advance, target), remark)
-                    show(target, found, budget, run / TRADE_OFF.format(target=target))
-                    chosen += search.best(found, budget).jobs
+                chosen = _searched(shop, run, targets, budget, advance)
                 manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
     show_costs(manifest, f"{len(held_out)} of {len(dataset.split('eval'))} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         remark(line)
 
 
-def _stage(advance: Callable[[str, int, int], None], target: str, stage: str) -> Callable[[int, int], None]:
+def _searched(
+    shop: Workshop, run: Path, targets: Sequence[str], budget: dict[str, float], advance: Stages
+) -> list[Job]:
+    """Return the best artifacts within the budget for each target, with its trade-off shown and drawn."""
+    chosen: list[Job] = []
+    for target in targets:
+        found = search.options(shop, target, partial(_stage, advance, target), remark)
+        show(target, found, budget, run / TRADE_OFF.format(target=target))
+        chosen += search.best(found, budget).jobs
+    return chosen
+
+
+def _stage(advance: Stages, target: str, stage: str) -> Progress:
     return partial(advance, f"{target}: {stage}")
 
 
@@ -129,8 +138,8 @@ def _data(run: Path) -> Path:
 
 
 def _decode(
-    model: Model, modalities: Sequence[str], advance: Callable[[int, int], None], examples: Sequence[Example]
+    model: Model, modalities: Sequence[str], progress: Progress, examples: Sequence[Example]
 ) -> Clips:
     what = model.description
     specs = {modality: what.specs[modality] for modality in modalities}
-    return decode(examples, specs, model.tokenizer, what.labels, what.task, advance)
+    return decode(examples, specs, model.tokenizer, what.labels, what.task, progress)
