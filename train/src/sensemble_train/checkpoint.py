@@ -41,7 +41,7 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
         save_shards(tensors, storage_writer=writer, no_dist=world.size == 1)
     world.barrier()
     if world.rank == 0:
-        # So that a power cut cannot take the checkpoint that takes the place of another.
+        # On the disk before the ones before it go: a power cut must not take both.
         for path in partial.iterdir():
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
