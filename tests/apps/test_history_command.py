@@ -62,7 +62,10 @@ def test_a_real_run_and_an_audit_are_read_back(
     assert run["ended"] == pytest.approx(run["began"] + run["seconds"])
     (audit,) = json.loads(sensemble("history", demo.folder / "audit.sqlite", "--json").stdout)["runs"]
     assert (audit["kind"], audit["predictions"], len(audit["scores"])) == ("audit", {}, 7)
-    assert "audio+text+video" in sensemble("history", demo.folder / "audit.sqlite").stdout
+    assert (audit["dataset"], audit["split"]) == ("colours", "eval")
+    told = sensemble("history", demo.folder / "audit.sqlite").stdout
+    assert "on colours, split eval" in told
+    assert "audio+text+video" in told
 
 
 def test_what_is_no_record_is_one_line(refusal: Refusal, tmp_path: Path) -> None:

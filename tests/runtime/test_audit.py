@@ -98,7 +98,7 @@ def test_the_record_holds_every_answer_and_gives_the_scores_again(
     path = tmp_path / "audit.sqlite"
     found = audit(bundle, dataset.examples, record=path, dataset="forty")
     (run,) = read_runs(path)
-    assert (run.kind, run.dataset, run.bundle) == ("audit", "forty", found.bundle)
+    assert (run.kind, run.dataset, run.split, run.bundle) == ("audit", "forty", "eval", found.bundle)
     assert run.ended is not None
     assert run.scores == found.subsets
     answers = read_answers(path, run.id)
@@ -110,6 +110,15 @@ def test_the_record_holds_every_answer_and_gives_the_scores_again(
     assert {(a.example, a.line) for a in answers} == {
         (e.id, e.line) for e in dataset.examples if e.modalities
     }
+
+
+def test_the_record_names_every_split_of_the_examples(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    first, *others = dataset.examples[4:8]
+    path = tmp_path / "audit.sqlite"
+    audit(bundle, [*others, dataclasses.replace(first, split="train")], record=path)
+    assert [run.split for run in read_runs(path)] == ["eval+train"]
 
 
 def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:

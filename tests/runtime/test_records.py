@@ -71,7 +71,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
 def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     other = records.begin("session", bundle)
-    run = records.begin("audit", bundle, "digits")
+    run = records.begin("audit", bundle, "digits", "eval")
     answer = Answer("a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32))
     records.add_answers(run, [answer])
     records.add_scores(run, {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)})
@@ -82,7 +82,7 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     assert found.probabilities.tolist() == [0, 1, 0]
     assert read_answers(path, other) == []
     recorded = {r.id: r for r in read_runs(path)}
-    assert recorded[run].dataset == "digits"
+    assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
     assert recorded[run].scores == {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)}
     assert recorded[other].scores == {}
 
@@ -165,6 +165,27 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         Records(path)
     with pytest.raises(RecordError, match=f"schema version {SCHEMA + 1}"):
         read_runs(path)
+
+
+def test_a_record_of_version_4_is_read_as_it_is_and_goes_on_as_one_of_today(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.sqlite"
+    with Records(path) as records:
+        records.begin("audit", bundle, "digits")
+    with sqlite3.connect(path) as db:
+        db.executescript("ALTER TABLE runs DROP COLUMN split; PRAGMA user_version = 4")
+    db.close()
+    before = path.read_bytes()
+    (old,) = read_runs(path)
+    assert (old.dataset, old.split) == ("digits", None)
+    assert path.read_bytes() == before
+    with Records(path) as first, Records(path) as second:
+        first.begin("audit", bundle, "digits", "eval")
+        second.begin("session", bundle)
+    runs = read_runs(path)
+    assert runs[0] == old
+    assert [(run.dataset, run.split) for run in runs[1:]] == [("digits", "eval"), (None, None)]
 
 
 def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:

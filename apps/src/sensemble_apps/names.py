@@ -66,6 +66,11 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return sorted(methods, key=lambda method: known.index(method) if method in known else len(known))
 
 
+def data_title(dataset: str | None, split: str | None) -> str:
+    """Write what a record says that an audit was on; in one of an older version, no split is recorded."""
+    return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
+
+
 def percent(score: float | None, digits: int = 1) -> str:
     """Write a fraction as per cent without the sign; a dash where there is none."""
     return "\N{EN DASH}" if score is None else f"{100 * score:.{digits}f}"

@@ -93,7 +93,8 @@ def audit(
     Args:
         bundle: an open bundle.
         examples: each with labels that the bundle knows; one label each where the task is multi-class.
-        record: a record file to which to add the run, the answers (as they come) and the scores.
+        record: a record file to which to add the run, with the splits that the examples are of, the answers
+            (as they come) and the scores.
         dataset: its name, for the record.
         progress: called as `progress(done, total)` after each example.
         duty: take the examples for a stream, in which what is like the one before is not encoded again.
@@ -107,9 +108,10 @@ def audit(
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
     probabilities = []
     detector = Detector(duty) if duty else None
+    split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
         records = stack.enter_context(Records(record)) if record is not None else None
-        run = records.begin("audit", bundle, dataset) if records else 0
+        run = records.begin("audit", bundle, dataset, split) if records else 0
         for chunk in _chunks(bundle, examples, progress, detector):
             probabilities.append(chunk.probabilities)
             if records:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.manifest import Task
 from sensemble_runtime.records import Answer
-from sensemble_runtime.schema import Kind, reported, version
+from sensemble_runtime.schema import OLDER, SCHEMA, Kind, reported, version
 from sensemble_runtime.scores import SubsetScore
 
 
@@ -30,6 +30,8 @@ class Run:
         labels: the classes, in the order of all probabilities of the run.
         task: `multi-class` or `multi-label`.
         dataset: what was audited, as the auditor named it.
+        split: of which split the examples were, or of which, joined with `+`; None of a session, and where
+            the record is of schema version 4.
         scores: of an audit that ended, by subset.
     """
 
@@ -41,6 +43,7 @@ class Run:
     labels: tuple[str, ...]
     task: Task
     dataset: str | None
+    split: str | None
     scores: dict[str, SubsetScore]
 
 
@@ -76,15 +79,15 @@ def read_runs(path: Path) -> list[Run]:
     """Return the runs of a record, oldest first; it may be open for writing elsewhere.
 
     Raises:
-        RecordError: there is no such file, it cannot be read, or it is of another schema version.
+        RecordError: there is no such file, it cannot be read, or it is of an unknown schema version.
     """
     with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         for run, subset, accuracy, n in db.execute("SELECT * FROM scores ORDER BY rowid"):
             scores.setdefault(run, {})[subset] = SubsetScore(accuracy, n)
         return [
-            Run(run, kind, began, ended, bundle, _names(labels), task, dataset, scores.get(run, {}))
-            for run, kind, began, ended, bundle, labels, task, dataset in db.execute(
+            Run(run, kind, began, ended, bundle, _names(labels), task, dataset, split, scores.get(run, {}))
+            for run, kind, began, ended, bundle, labels, task, dataset, split in db.execute(
                 "SELECT * FROM runs ORDER BY id"
             )
         ]
@@ -171,8 +174,11 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         reported(path),
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
     ):
-        if version(db, path) == 0:
+        found = version(db, path)
+        if found == 0:
             raise RecordError(f"{path}: empty; give the file that a session or an audit recorded")
+        if found < SCHEMA:
+            db.execute(OLDER)
         yield db
 
 

@@ -24,7 +24,7 @@ from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, told
 from sensemble_runtime.manifest import FILE_NAME
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.schema import TABLES, Kind, reported, version
+from sensemble_runtime.schema import SCHEMA, TABLES, Kind, migrate, reported, version
 from sensemble_runtime.scores import SubsetScore
 
 
@@ -56,7 +56,7 @@ class Records:
         path: the file; created if it is not there.
 
     Raises:
-        RecordError: it cannot be opened or written, is no record, or one of another schema version.
+        RecordError: it cannot be opened or written, is no record, or one of an unknown schema version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,17 +92,19 @@ class Records:
         """Close the file; closing twice is allowed."""
         self._db.close()
 
-    def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None) -> int:
-        """Add a run and return its id.
+    def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None, split: str | None = None) -> int:
+        """Add a run, of an audit with the data that it is on, and return its id.
 
         Raises:
             RecordError: it could not be written, as in every method.
         """
-        manifest, digest = bundle.manifest, fingerprint(bundle.path)
-        row = (kind, time.time(), digest, json.dumps(manifest.labels), manifest.task, dataset)
+        manifest = bundle.manifest
+        made = (fingerprint(bundle.path), json.dumps(manifest.labels), manifest.task)
         with reported(self._path), self._db:
             cursor = self._db.execute(
-                "INSERT INTO runs (kind, began, bundle, labels, task, dataset) VALUES (?, ?, ?, ?, ?, ?)", row
+                "INSERT INTO runs (kind, began, bundle, labels, task, dataset, split) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (kind, time.time(), *made, dataset, split),
             )
         return int(cursor.lastrowid or 0)
 
@@ -156,9 +158,12 @@ class Records:
             self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)
 
     def _prepare(self) -> None:
-        if version(self._db, self._path) == 0:
+        found = version(self._db, self._path)
+        if found == 0:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(TABLES)
+        elif found < SCHEMA:
+            migrate(self._db, self._path)
         # In WAL mode, the default (NORMAL) may lose the last commits at a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")

@@ -8,7 +8,8 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 4  # 2: predictions have `skipped`; 3: and `lost`; 4: there are events
+SCHEMA = 5  # 2: predictions have `skipped`; 3: and `lost`; 4: there are events; 5: runs have `split`
+OLDEST = 4  # that is read as it is, and brought to the present version when it is opened for writing
 Kind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -29,7 +30,8 @@ CREATE TABLE IF NOT EXISTS runs (
     bundle TEXT NOT NULL,      -- SHA-256 of its manifest.json
     labels TEXT NOT NULL,      -- JSON list
     task TEXT NOT NULL,
-    dataset TEXT
+    dataset TEXT,
+    split TEXT                 -- of an audit, those of its examples, joined with +
 ) STRICT;
 CREATE TABLE IF NOT EXISTS predictions (
     run INTEGER NOT NULL REFERENCES runs,
@@ -77,6 +79,12 @@ PRAGMA user_version = {SCHEMA};
 COMMIT;
 """
 
+OLDER = """
+CREATE TEMP VIEW runs AS
+SELECT id, kind, began, ended, bundle, labels, task, dataset, NULL AS split FROM main.runs
+"""
+"""Shows whoever reads a record of version 4 its runs as the present version has them."""
+
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
@@ -90,18 +98,33 @@ def reported(path: Path) -> Iterator[None]:
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:
-    """Return the schema version of an open record, 0 of an empty file.
+    """Return the schema version of an open record, from `OLDEST` to `SCHEMA`, or 0 of an empty file.
 
     Raises:
-        RecordError: it is another program's file, or of another version.
+        RecordError: it is another program's file, or of a version that is not known here.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (found,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if (application, found) == (_APPLICATION, SCHEMA) or (application, found, tables) == (0, 0, 0):
-        return int(found)
+    if (application, found, tables) == (0, 0, 0):
+        return 0
     if application == _APPLICATION:
+        if OLDEST <= found <= SCHEMA:
+            return int(found)
         raise RecordError(
-            f"{path}: a record of schema version {found}, not {SCHEMA} as here; name another file"
+            f"{path}: a record of schema version {found}, not {OLDEST} or {SCHEMA} as here; name another file"
         )
     raise RecordError(f"{path}: another program's database; name another file")
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring an open record of an older version to the present one.
+
+    Raises:
+        RecordError: as `version`.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        if version(db, path) < SCHEMA:  # asked again: another process may have been at it
+            db.execute("ALTER TABLE runs ADD COLUMN split TEXT")
+            db.execute(f"PRAGMA user_version = {SCHEMA}")

@@ -47,8 +47,9 @@ def measure(
     examples = read_dataset(data).split(split)
     if not examples:
         raise InputError(f"{data}: no example in split {split}; --split takes another")
+    dataset = data.resolve().name  # as training names it, also where it is given as `.`
     with progress("Auditing") as advance:
-        return audit.audit(opened, examples, record=record, dataset=data.name, progress=advance, duty=duty)
+        return audit.audit(opened, examples, record=record, dataset=dataset, progress=advance, duty=duty)
 
 
 def _table(result: AuditResult, saving: AuditResult | None) -> Table:

@@ -14,7 +14,7 @@ from sensemble_runtime.history import RecordedEvent, Run, read_events, read_mome
 from sensemble_runtime.scores import SubsetScore
 
 from sensemble_apps.arguments import History
-from sensemble_apps.names import SENSORS, percent
+from sensemble_apps.names import SENSORS, data_title, percent
 from sensemble_apps.news import worded
 from sensemble_apps.output import say_json
 from sensemble_apps.views import change_line
@@ -49,6 +49,7 @@ class Summary:
         ended: seconds since 1970; None if it was interrupted or still runs.
         bundle: the SHA-256 of the bundle's manifest.
         dataset: what was audited.
+        split: of which of its splits the examples were; None of a session, and where the record is too old.
         seconds: how long it lasted; without an end, to the last that is recorded.
         predictions: how many, by live set.
         gap: the longest time without a prediction, in seconds.
@@ -63,6 +64,7 @@ class Summary:
     ended: float | None
     bundle: str
     dataset: str | None
+    split: str | None
     seconds: float
     predictions: dict[str, int]
     gap: float
@@ -107,6 +109,7 @@ def summarize(run: Run, record: Path) -> Summary:
         run.ended,
         run.bundle,
         run.dataset,
+        run.split,
         end - run.began,
         dict(sorted(counts.items())),
         max(gap, end - last),
@@ -137,8 +140,8 @@ def _show(run: Summary, console: Console) -> None:
     began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
     end = "" if run.ended is not None else ", without an end"
     console.print(f"{run.kind} {run.id}, {began}, {run.seconds:.1f} s{end}", style="bold", highlight=False)
-    of = f" on {run.dataset}" if run.dataset else ""
-    console.print(f"bundle {run.bundle[:12]}{of}", style="dim", highlight=False)
+    of = f" on {data_title(run.dataset, run.split)}" if run.kind == "audit" else ""
+    console.print(f"bundle {run.bundle[:12]}{of}", style="dim", highlight=False, markup=False)
     if run.kind == "audit":
         console.print(_table(("live", "score, %", "examples"), _scores(run)))
     else:
