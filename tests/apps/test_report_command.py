@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from sensemble_apps import evidence
+from sensemble_apps.commands.audit import measure
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import as_fractions, read_matrices
 from sensemble_runtime.errors import MatrixError
 
-from .conftest import Refusal, Sensemble, matrices, write_matrix
+from .clips import write_dataset
+from .conftest import DemoRun, Refusal, Sensemble, matrices, write_matrix
 from .pages import Page
 from .shipped import write_run
 
@@ -134,6 +136,29 @@ def test_which_page_a_folder_gets(tmp_path: Path) -> None:
     unshipped = Page(write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")).text
     assert "Sensemble experiment · colours" in unshipped
     assert "Seed 7" in unshipped
+
+
+def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(demo.folder, run, ignore=shutil.ignore_patterns("models", "pretrained"))
+    record = run / "audit.sqlite"
+    own = evidence.of_run(run)
+    assert own.audited["audio"][1] == 6
+    clips = write_dataset(tmp_path / "clips", {"eval": 1})
+    for data, split in ((clips, "eval"), (demo.data, "train")):
+        measure(run / "bundle", data, split, record)
+    found = evidence.of_run(run)
+    assert found.audited == own.audited
+    text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
+    assert "also has audits of the bundle on clips, split eval; colours, split train, with which" in text
+    assert "not audited" not in text
+
+    record.unlink()
+    measure(run / "bundle", clips, "eval", record)
+    assert evidence.of_run(run).audited == {}
+    text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
+    assert "not audited here on colours, split eval: its scores are those that export measured" in text
+    assert "also has audits of the bundle on clips, split eval, with which" in text
 
 
 def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] = ("a", "b")) -> Path:

@@ -12,11 +12,12 @@ from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
 from sensemble_runtime.scores import METRICS
 
 from sensemble_apps import names
+from sensemble_apps.audits import audits
 from sensemble_apps.errors import InputError
 from sensemble_apps.experiment import Experiment
 from sensemble_apps.matrices import as_fractions, read_matrices, read_unfinished
 from sensemble_apps.report import Evidence
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODEL, audited
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODEL
 
 _DATA = "data"  # where it lay is of the machine that trained: its name is in the title
 
@@ -113,12 +114,14 @@ def of_run(run: Path) -> Evidence:
     """
     matrices = as_fractions(read_matrices(run / MATRIX))
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
+    found = audits(run)
     return Evidence(
         title=manifest.provenance.dataset,
         metric=METRICS[manifest.task],
         matrices=matrices,
         manifest=manifest,
-        audited=audited(run),
+        audited=found.scores,
+        other_audits=found.others,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
     )
 

@@ -10,6 +10,8 @@ from sensemble_runtime.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps import drawing, figures, names, pages
+from sensemble_apps.runfolder import AUDIT
+from sensemble_apps.selection import EVALUATED
 
 _MISSING = "not measured"
 
@@ -23,7 +25,8 @@ class Evidence:
         metric: `accuracy` or `mAP`.
         matrices: method -> matrix, in fractions.
         manifest: the shipped bundle's.
-        audited: the bundle's own scores by subset: (score, number of examples).
+        audited: the bundle's own scores by subset, on that dataset: (score, number of examples).
+        other_audits: what else the bundle was audited on; the page says so, and shows no score of it.
         facts: provenance, in the order to be shown.
     """
 
@@ -32,6 +35,7 @@ class Evidence:
     matrices: Mapping[str, Matrix]
     manifest: Manifest
     audited: Mapping[str, tuple[float, int]]
+    other_audits: Sequence[str]
     facts: Sequence[tuple[str, str]]
 
 
@@ -118,6 +122,8 @@ def render(evidence: Evidence, made: datetime) -> str:
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
         names=names,
+        split=EVALUATED,
+        record=AUDIT,
         subset_name=subsets.name,
     )
 

@@ -6,6 +6,8 @@ from sensemble_sensors.dataset import Dataset, Example
 
 from sensemble_apps.errors import InputError
 
+EVALUATED = "eval"
+"""The split that training and export evaluate on."""
 CALIBRATION = 50
 """Examples, at most, that int8 takes its ranges from: each is run by every scheme, and more change little."""
 _HELD_OUT = 1000  # examples that an export is measured on
@@ -34,7 +36,7 @@ def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Examp
     Raises:
         InputError: no example has one of them.
     """
-    examples = dataset.split("eval")
+    examples = dataset.split(EVALUATED)
     taken = {example.id for example in spread(examples, _HELD_OUT)}
     for modality in modalities:
         having = [example for example in examples if modality in example.modalities]

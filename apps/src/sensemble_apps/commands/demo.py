@@ -17,10 +17,11 @@ from sensemble_sensors.dataset import read_dataset
 
 from sensemble_apps import names
 from sensemble_apps.arguments import Demo
+from sensemble_apps.audits import audits
 from sensemble_apps.errors import StepError
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import say
-from sensemble_apps.runfolder import AUDIT, BUNDLE, MATRIX, PAGE, audited
+from sensemble_apps.runfolder import AUDIT, BUNDLE, MATRIX, PAGE
 
 METHOD = "masd+wiseft"
 """What the demo ships: the paper's two interventions together (Sec. 4.2)."""
@@ -58,7 +59,7 @@ def main(arguments: Demo) -> None:
         pace = ["--fast"] if arguments.fast else []
         _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)
     with _step(console, 5, "Audit the bundle with every set of sensors"):
-        if audited(out):
+        if audits(out).scores:
             console.print("  already audited")
         else:
             _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT)

@@ -79,7 +79,7 @@ def export(
     model = load_model(folder)
     data = _data(run)
     dataset = read_dataset(data)
-    origin = Origin(train, method, data.name)
+    origin = Origin(train, method, data.resolve().name)
     jobs = plan(model.modalities, targets, schemes)
     if budget is not None:
         search.check_targets(targets)
