@@ -68,5 +68,17 @@ def test_a_real_run_and_an_audit_are_read_back(
     assert "audio+text+video" in told
 
 
+def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, sensemble: Sensemble) -> None:
+    record = tmp_path / "record.sqlite"
+    Records(record).close()
+    result = sensemble("history", record)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.startswith(f"{record}: holds no session and no audit; ")
+    assert len(result.stderr.splitlines()) == 1
+    result = sensemble("history", record, "--json")
+    assert (json.loads(result.stdout), result.stderr) == ({"runs": []}, "")
+
+
 def test_what_is_no_record_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
-    assert "none.sqlite" in refusal("history", tmp_path / "none.sqlite")
+    assert "none.sqlite: there is no such file" in refusal("history", tmp_path / "none.sqlite")
+    assert "is a folder" in refusal("history", tmp_path)

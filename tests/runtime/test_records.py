@@ -146,12 +146,11 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     db.close()
     text = tmp_path / "notes.txt"
     text.write_text("not a database, but long enough to look like one " * 50)
-    for path in (other, text):
+    for path, told in ((other, "another program's database"), (text, "is no record")):
         before = path.read_bytes()
-        with pytest.raises(RecordError, match=path.name):
-            Records(path)
-        with pytest.raises(RecordError, match=path.name):
-            read_runs(path)
+        for use in (Records, read_runs):
+            with pytest.raises(RecordError, match=rf"{path.name}: {told}; name another file$"):
+                use(path)
         assert path.read_bytes() == before
 
 
@@ -191,9 +190,12 @@ def test_a_record_of_version_4_is_read_as_it_is_and_goes_on_as_one_of_today(
 def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="folder that exists"):
         Records(tmp_path / "nowhere" / "record.sqlite")
-    with pytest.raises(RecordError, match="absent"):
+    with pytest.raises(RecordError, match=r"absent\.sqlite: there is no such file"):
         read_runs(tmp_path / "absent.sqlite")
     assert not (tmp_path / "absent.sqlite").exists()
+    for use in (Records, read_runs):
+        with pytest.raises(RecordError, match=f"{tmp_path.name}: is a folder; name a file$"):
+            use(tmp_path)
 
 
 def test_what_keeps_it_from_being_written_has_its_own_remedy(

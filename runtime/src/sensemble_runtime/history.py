@@ -16,6 +16,8 @@ from sensemble_runtime.records import Answer
 from sensemble_runtime.schema import OLDER, SCHEMA, Kind, reported, version
 from sensemble_runtime.scores import SubsetScore
 
+_GIVE = "give the file that a session or an audit recorded"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -170,13 +172,17 @@ def read_moments(path: Path, run: int) -> Iterator[tuple[float, tuple[str, ...]]
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        path.stat()
+    except OSError as error:
+        raise RecordError(f"{path}: there is no such file, or none that may be read; {_GIVE}") from error
     with (
         reported(path),
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
     ):
         found = version(db, path)
         if found == 0:
-            raise RecordError(f"{path}: empty; give the file that a session or an audit recorded")
+            raise RecordError(f"{path}: empty; {_GIVE}")
         if found < SCHEMA:
             db.execute(OLDER)
         yield db

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -92,9 +92,19 @@ def reported(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
-        raise RecordError(f"{path}: cannot be used as a record ({error}); {remedy}") from error
+        raise RecordError(f"{path}: {_told(path, error)}") from error
+
+
+def _told(path: Path, error: sqlite3.Error) -> str:
+    """Return what is wrong with a file, and what to do."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_NOTADB":
+        return "is no record; name another file"
+    with suppress(OSError):
+        if path.is_dir():  # SQLite says that it is unable to open it, or that its disk fails
+            return "is a folder; name a file"
+    remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
+    return f"cannot be used as a record ({error}); {remedy}"
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:

@@ -16,7 +16,7 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_apps.arguments import History
 from sensemble_apps.names import SENSORS, data_title, percent
 from sensemble_apps.news import worded
-from sensemble_apps.output import say_json
+from sensemble_apps.output import remark, say_json
 from sensemble_apps.views import change_line
 
 LiveSince = tuple[float, tuple[str, ...]]
@@ -83,6 +83,8 @@ def main(arguments: History) -> None:
     if arguments.json:
         say_json({"runs": [asdict(run) for run in runs]}, indent=2)
         return
+    if not runs:
+        remark(f"{arguments.record}: holds no session and no audit; what opened it failed as it began")
     console = Console()
     for run in runs:
         _show(run, console)
