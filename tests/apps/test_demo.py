@@ -89,7 +89,7 @@ def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, r
     rows = [line.split() for line in result.stdout.splitlines() if "executorch-xnnpack" in line]
     assert [row[0] for row in rows] == list(MODALITIES)
     assert all(float(row[3]) > 0.98 for row in rows)
-    assert "cannot be read" in refusal("export", "verify", demo.folder)
+    assert f"did you mean {demo.folder / 'bundle'}?" in refusal("export", "verify", demo.folder)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])

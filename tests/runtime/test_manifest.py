@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,20 @@ def test_other_documents_are_refused(path: Path, text: str, message: str) -> Non
         read_manifest(path)
 
 
-def test_a_file_that_is_missing_or_not_utf8_is_refused(path: Path) -> None:
-    with pytest.raises(BundleCorruptError, match="cannot be read"):
-        read_manifest(path.with_name("none.json"))
+def test_where_there_is_no_bundle_one_inside_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "none", tmp_path / "file", tmp_path):
+        told = f"{folder}: there is no bundle there; give the folder of one, with its manifest.json"
+        with pytest.raises(BundleCorruptError, match=f"^{re.escape(told)}$"):
+            read_manifest(folder / "manifest.json")
+    (tmp_path / "bundle").mkdir()
+    write_manifest(MANIFEST, tmp_path / "bundle" / "manifest.json")
+    told = f"{tmp_path}: there is no bundle there; did you mean {tmp_path / 'bundle'}?"
+    with pytest.raises(BundleCorruptError, match=f"^{re.escape(told)}$"):
+        read_manifest(tmp_path / "manifest.json")
+
+
+def test_a_file_that_is_not_utf8_is_refused(path: Path) -> None:
     path.write_bytes(b'{"schema": "\xff"}')
     with pytest.raises(BundleCorruptError, match="cannot be read"):
         read_manifest(path)

@@ -190,9 +190,19 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleCorruptError(f"{path.parent}: there is no bundle there; {_meant(path)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BundleCorruptError(f"{path}: cannot be read ({error}); export the bundle again") from error
     return _parse(text, path)
+
+
+def _meant(path: Path) -> str:
+    """Return what to give instead of a folder that has no `manifest.json`, such as a run's."""
+    inside = path.parent / "bundle"
+    if (inside / path.name).exists():
+        return f"did you mean {inside}?"
+    return f"give the folder of one, with its {path.name}"
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

@@ -58,8 +58,12 @@ class Policy:
             raise PolicyError(f"budget {self.budget}: give a share of the time, above 0 and at most 1")
         if not all(0 < weight < math.inf for weight in self.priority.values()):
             raise PolicyError(f"priority {dict(self.priority)}: give weights above 0")
-        if self.threads < 0 or not self.skew >= 0 or not 0 <= self.align < math.inf:
-            raise PolicyError("threads, skew and align: give 0 or more")
+        if self.threads < 0:
+            raise PolicyError(f"threads {self.threads}: give 0 or more")
+        if not self.skew >= 0:
+            raise PolicyError(f"skew {self.skew}: give seconds, 0 or more")
+        if not 0 <= self.align < math.inf:
+            raise PolicyError(f"align {self.align}: give seconds, 0 or more, but not infinitely many")
 
 
 class Scheduler:
