@@ -239,7 +239,7 @@ def test_a_recording_of_another_form_is_refused(tmp_path: Path) -> None:
     record(tmp_path, take(monotonic(), 0.5))
     recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
     larger = InputSpec("video", "uint8", (1, 8, 64, 64, 3), 8, 1.0, 0.5, 2.0)
-    with pytest.raises(BadDataError, match=r"video was recorded at \(32, 32, 3\), and the bundle takes"):
+    with pytest.raises(BadDataError, match=r"video was recorded at 32 x 32, and the bundle takes 64 x 64"):
         list(recorded.samples({"video": larger}))
 
 

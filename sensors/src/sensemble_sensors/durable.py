@@ -85,7 +85,8 @@ def mend(path: Path) -> list[str]:
         else:
             append(path, "\n")
             whole = data
-    return whole.decode().splitlines()
+    # Not as text: there, a line may also end within a string, at U+2028.
+    return [line.decode() for line in whole.splitlines()]
 
 
 def lock(path: Path) -> IO[bytes]:

@@ -14,6 +14,7 @@ import numpy as np
 from sensemble_sensors import matroska
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.header import Form, form_of, read_header, worded
 from sensemble_sensors.recording import EVENTS, SEGMENTS
 from sensemble_sensors.replay import Gone, Player
 from sensemble_sensors.sensor import Sample
@@ -33,7 +34,7 @@ class Segment:
         take: which take it is of.
         start: in seconds of the take.
         end: in seconds of the take.
-        rate: of its sound (Hz).
+        form: of its sound and pictures.
     """
 
     example: Example
@@ -41,7 +42,7 @@ class Segment:
     take: int
     start: float
     end: float
-    rate: int
+    form: Form
 
     def samples(self) -> Iterator[Sample]:
         """Yield its samples as they were put, in the order of their times, which are seconds of the take.
@@ -50,20 +51,26 @@ class Segment:
             BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
         """
         audio, video = self.example.audio, self.example.video
+        number = 1  # the line that is read
         try:
             sound = matroska.decode_sound(audio) if audio else np.zeros(0, np.float32)
             shots = matroska.decode_pictures(video) if video else iter(())
-            for line in _lines(self.path.read_bytes())[1:]:
+            for number, text in enumerate(self.path.read_bytes().splitlines()[1:], start=2):
+                line = json.loads(text)
                 data: Any = line.get("text")
                 if line["modality"] == "audio":
                     data, sound = np.split(sound, [line["count"]])
                 elif line["modality"] == "video":
                     data = next(shots, None)
                 if data is None or len(data) < line.get("count", 0):
-                    raise BadDataError(f"{self.path}: names more than its media file holds; copy it again")
+                    raise BadDataError(
+                        f"{self.path}:{number}: names more than its media file holds; copy it again"
+                    )
                 yield Sample(line["modality"], data, line["time"], line["cut"])
-        except (OSError, ValueError, KeyError) as error:
-            raise BadDataError(f"{self.path}: cannot be read ({error}); copy the recording again") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadDataError(
+                f"{self.path}:{number}: cannot be read ({error}); copy the recording again"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,10 @@ class Recorded:
     Args:
         folder: of the recording.
         examples: of its index.
-        specs: the input of each encoder, for how long that is; a second without.
+        specs: the input of each encoder, for the form and how long that is; without, any form, and a second.
 
     Raises:
-        BadDataError: an example has no segment, or `events.jsonl` is none.
+        BadDataError: an example has no segment, or one of another form than `specs` ask for.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class Recorded:
     ) -> None:
         found = [_segment(example, folder / SEGMENTS / f"{example.id}.jsonl") for example in examples]
         self.segments = sorted(found, key=lambda segment: (segment.take, segment.start))
+        self._check(specs or {})
         self._folder = folder
         pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
         self._joined = [_follows(*pair) for pair in zip([None, *self.segments], self.segments, strict=False)]
@@ -116,14 +124,14 @@ class Recorded:
         Where a segment does not go on from the one before it, the first sample of each modality is a cut.
 
         Raises:
-            BadDataError: they are of another form than `specs` asks for, or cannot be read.
+            BadDataError: they are of another form than `specs` ask for, or cannot be read.
         """
+        self._check(specs)
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
             going = going if joined else set()
             for sample in segment.samples():
                 if sample.modality in specs:
-                    _check(sample, segment, specs[sample.modality])
                     cut = sample.cut or sample.modality not in going
                     going.add(sample.modality)
                     yield replace(sample, time=origin + (sample.time + shift), cut=cut)
@@ -146,6 +154,19 @@ class Recorded:
             return None
         segment = self.segments[index]
         return segment.example if time > segment.start + self._shifts[index] else None
+
+    def _check(self, specs: Mapping[str, InputSpec]) -> None:
+        """See that every segment is of the form of `specs`, before the first of them is played."""
+        wanted = form_of(specs)
+        for segment in self.segments:
+            for modality in sorted(segment.form.keys() & wanted.keys()):
+                has, wants = segment.form[modality], wanted[modality]
+                if has != wants:
+                    raise BadDataError(
+                        f"{segment.path}: {modality} was recorded at {worded(modality, has)}, and the bundle "
+                        f"takes {worded(modality, wants)}; record with --bundle, or use `sensemble audit`, "
+                        "which converts"
+                    )
 
 
 class RecordingReplay(Player):
@@ -185,18 +206,6 @@ def is_recording(folder: Path) -> bool:
     return (folder / EVENTS).is_file()
 
 
-def _check(sample: Sample, segment: Segment, spec: InputSpec) -> None:
-    if sample.modality == "text":
-        return
-    has: Any = segment.rate if sample.modality == "audio" else np.shape(sample.data)
-    wants: Any = spec.rate if sample.modality == "audio" else spec.shape[2:]
-    if has != wants:
-        raise BadDataError(
-            f"{segment.path}: {sample.modality} was recorded at {has}, and the bundle takes {wants}; record "
-            "with --bundle, or use `sensemble audit`, which converts"
-        )
-
-
 def _follows(last: Segment | None, segment: Segment) -> bool:
     """Whether a segment goes on where `last` ended, with no example left out between them."""
     return (
@@ -216,22 +225,25 @@ def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -
 
 def _segment(example: Example, path: Path) -> Segment:
     try:
-        with path.open("rb") as opened:
-            header = json.loads(opened.readline())
-        return Segment(example, path, header["take"], header["start"], header["end"], header["rate"])
+        header = read_header(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadDataError(
             f"{path}: does not describe the segment {example.id!r} ({error}); copy the recording again"
         ) from error
+    form = {modality: numbers for modality, numbers in header.form.items() if modality in example.modalities}
+    return Segment(example, path, header.take, header.start, header.end, form)
 
 
 def _plugs(path: Path) -> list[Plug]:
     """Read `events.jsonl`; a last line that a power cut has cut short is no event yet."""
     try:
-        return [Plug(**line) for line in _lines(path.read_bytes().rpartition(b"\n")[0])]
-    except (OSError, ValueError, TypeError) as error:
-        raise BadDataError(f"{path}: has a line that no recording wrote ({error})") from error
-
-
-def _lines(data: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in data.splitlines()]
+        lines = path.read_bytes().rpartition(b"\n")[0].splitlines()
+    except OSError as error:
+        raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(Plug(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise BadDataError(f"{path}:{number}: no recording wrote this line ({error}); mend it") from error
+    return found

@@ -14,16 +14,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 from typing import IO, Any, Self
 
+import numpy as np
+
 from sensemble_sensors import matroska
 from sensemble_sensors.dataset import SPLITS
 from sensemble_sensors.durable import append, lock, mend, sync_folder, write
 from sensemble_sensors.errors import SensorsError
+from sensemble_sensors.header import Form, Header, read_header, worded
 from sensemble_sensors.sensor import Sample
 
 INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
@@ -48,13 +51,14 @@ class Recording:
         seconds: how long a segment is, `LONGEST` at most.
         split: of the examples: `pretrain`, or with labels also `train` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
+        size: height and width of the pictures; without it, a take is not known to be of another size.
 
     Attributes:
         segments: how many this take has on the disk.
 
     Raises:
-        RecordingError: the folder cannot be written, holds something else or is being recorded into, or the
-            split needs labels, or a segment is too long.
+        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
+            is being recorded into, or the split needs labels, or a segment is too long.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Recording:
         seconds: float = 1.0,
         split: str = "pretrain",
         labels: Sequence[str] = (),
+        size: tuple[int, ...] | None = None,
     ) -> None:
         if split not in SPLITS or (split != "pretrain" and not labels):
             raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
@@ -77,7 +82,8 @@ class Recording:
         self._rate = round(rate)
         self._seconds = seconds
         self._common = {"split": split, "labels": list(labels)}
-        self._lock, self._number, self._take = _prepare(folder)
+        form: Form = {"audio": (self._rate,)} | ({"video": size} if size else {})
+        self._lock, self._number, self._take = _prepare(folder, form)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
@@ -202,18 +208,15 @@ class Recording:
         folder = self._folder / SEGMENTS
         if media:
             write(folder / f"{name}.mkv", matroska.encode(samples, number * self._seconds, self._rate))
-        header = {
-            "take": self._take,
-            "start": number * self._seconds,
-            "end": (number + 1) * self._seconds,
-            "rate": self._rate,
-        }
-        lines = [header, *(_described(sample) for sample in samples)]
+        size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
+        start, end = number * self._seconds, (number + 1) * self._seconds
+        header = Header(self._take, start, end, self._rate, size)
+        lines = [asdict(header), *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode())
         sync_folder(folder)
-        end = max((s.time for s in samples if s.modality in media), default=math.inf)
+        heard = max((s.time for s in samples if s.modality in media), default=math.inf)
         # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.
-        rest = last and self.segments and end < (number + 0.5) * self._seconds
+        rest = last and self.segments and heard < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         captions = [sample.data for sample in samples if sample.modality == "text"]
@@ -236,7 +239,7 @@ def _line(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _prepare(folder: Path) -> tuple[IO[bytes], int, int]:
+def _prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
     """Make, lock and mend the folder; return the lock, the next segment's number and this take's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,8 +247,9 @@ def _prepare(folder: Path) -> tuple[IO[bytes], int, int]:
             raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
         with ExitStack() as stack:
             held = stack.enter_context(lock(folder / EVENTS))
-            takes = [int(json.loads(line)["take"]) for line in mend(folder / EVENTS)]
-            numbers = [int(json.loads(line)["id"]) for line in mend(folder / INDEX)]
+            takes = [int(line["take"]) for line in _mended(folder / EVENTS, "take")]
+            examples = _mended(folder / INDEX, "id")
+            _check_form(folder, examples, form)
             (folder / SEGMENTS).mkdir(exist_ok=True)
             for half in (folder / SEGMENTS).glob("*.partial"):
                 half.unlink()
@@ -254,6 +258,38 @@ def _prepare(folder: Path) -> tuple[IO[bytes], int, int]:
         raise RecordingError(f"{folder}: another records into it now; name another folder") from error
     except OSError as error:
         raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{folder}: is no recording ({error}); name another folder") from error
-    return held, max(numbers, default=-1) + 1, max(takes, default=0) + 1
+    return held, max((int(e["id"]) for e in examples), default=-1) + 1, max(takes, default=0) + 1
+
+
+def _mended(path: Path, number: str) -> list[dict[str, Any]]:
+    """Mend a file of the recording and return its lines, in each of which the field `number` is one."""
+    found = []
+    for i, text in enumerate(mend(path), start=1):
+        try:
+            line = json.loads(text)
+            int(line[number])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordingError(
+                f"{path}:{i}: is no line of a recording ({error}); mend it, or name another folder"
+            ) from error
+        found.append(line)
+    return found
+
+
+def _check_form(folder: Path, examples: Sequence[Mapping[str, Any]], form: Form) -> None:
+    """See that a take of this form goes on what the recording holds, the last of which stands for all."""
+    for modality, wanted in form.items():
+        name = next((example["id"] for example in reversed(examples) if modality in example), None)
+        if name is None:
+            continue
+        path = folder / SEGMENTS / f"{name}.jsonl"
+        try:
+            has = read_header(path).form.get(modality, wanted)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordingError(f"{path}: describes no segment ({error}); name another folder") from error
+        if has != wanted:
+            raise RecordingError(
+                f"{folder}: holds {modality} at {worded(modality, has)}, and this take would be at "
+                f"{worded(modality, wanted)}; record with the --bundle of the first take, or without one as "
+                "then, or name another folder"
+            )

@@ -13,6 +13,7 @@ from sensemble_runtime.events import Kind, SensorEvent, explain
 from sensemble_runtime.manifest import FILE_NAME, read_manifest
 from sensemble_runtime.reading import BESIDE, Reader, join
 from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.header import form_of
 from sensemble_sensors.health import DEFAULT, Thresholds
 from sensemble_sensors.recording import EVENTS, Recording
 from sensemble_sensors.sensor import Sample, Sensor
@@ -54,6 +55,7 @@ def main(arguments: Record) -> None:
         seconds=arguments.segment,
         split=arguments.split,
         labels=arguments.label,
+        size=form_of(specs).get("video"),
     )
     try:
         # Ctrl-C is how a recording ends.
