@@ -42,7 +42,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         pipe.write_text("one person\n")  # opens when somebody reads
 
     bundle = Bundle.open(bundle_folder)
-    finders = returning(None, str(pipe))
+    finders = returning((), [str(pipe)])
     news = live.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
@@ -57,9 +57,8 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
 
 def test_a_look_disturbs_nobody() -> None:
-    assert returning("0", "tcp://localhost:9") == []
-    assert returning(None, "-") == []
-    assert len(returning("http://cam/", "said.txt")) == 2
+    assert returning(["0"], ["tcp://localhost:9", "-"]) == []
+    assert len(returning(["http://cam/", "0", "http://door/"], ["said.txt"])) == 3
 
 
 def _without_programs(bundle_folder: Path, out: Path) -> Path:

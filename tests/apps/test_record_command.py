@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_apps.arguments import Record
+from sensemble_apps.cli import _parse
 from sensemble_apps.commands import record
 from sensemble_runtime import reading
 from sensemble_sensors.dataset import read_dataset
@@ -122,8 +123,15 @@ def test_a_slow_camera_is_recorded_at_its_own_rate(
     assert sum(1 for segment in read.segments for _ in segment.samples()) >= 8
 
 
+def test_an_option_adds_up_and_swallows_nothing() -> None:
+    command = _parse(["record", "--microphone", "desk", "--label", "clap", "--label", "loud", "out"])
+    assert isinstance(command, Record)
+    assert (command.out, command.microphone, command.label) == (Path("out"), ("desk",), ("clap", "loud"))
+
+
 def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    assert "one of a kind" in refusal("record", out, "--camera", "0", "--camera", "1")
     assert "--camera" in refusal("record", out)
     assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
     assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
@@ -177,7 +185,7 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
     person.start()
     while not pipe.exists():
         time.sleep(0.01)
-    record.main(Record(out=out, captions=str(pipe), seconds=6, segment=0.5))
+    record.main(Record(out=out, captions=(str(pipe),), seconds=6, segment=0.5))
     person.join()
     assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
     assert "the pipe was removed" in capsys.readouterr().err

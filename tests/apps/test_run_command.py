@@ -205,6 +205,18 @@ def test_captions_from_standard_input(sensemble: Sensemble, bundle_folder: Path)
     assert (result.returncode, said["live"], said["example"]) == (0, ["text"], None)
 
 
+def test_every_source_that_is_named_is_attached(
+    sensemble: Sensemble, bundle_folder: Path, tmp_path: Path
+) -> None:
+    sources = [tmp_path / name for name in ("here.txt", "there.txt")]
+    for source in sources:
+        source.write_text("one person\n")
+    result = sensemble("run", bundle_folder, "--captions", sources[0], "--captions", sources[1], "--json")
+    assert result.returncode == 0, result.stderr
+    assert all(f"{source} plugged in" in result.stderr for source in sources)
+    assert all(said["live"] == ["text"] for said in predictions(result.stdout))
+
+
 def test_lines_for_people(sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
     result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1")
     *changes, prediction = result.stdout.splitlines()
@@ -221,7 +233,8 @@ def test_what_cannot_be_run_is_one_line(
 ) -> None:
     assert "manifest.json" in refusal("run", tmp_path, "--captions", "-")
     assert "--replay" in refusal("run", bundle_folder)
-    assert "--replay" in refusal("run", bundle_folder, "--captions", "-", "--fast")
+    for option in (("--fast",), ("--unplug",), ("--examples", "3"), ("--split", "eval")):
+        assert f"{option[0]}: only for --replay" in refusal("run", bundle_folder, "--captions", "-", *option)
     assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
     assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "test")
     assert "budget" in refusal("run", bundle_folder, "--captions", "-", "--budget", "0")

@@ -194,9 +194,9 @@ class Room:
     def _run(self) -> None:
         command = Run(
             bundle=self._bundle.path,
-            camera=self._camera.address,
-            microphone="desk",
-            captions=str(self._pipe),
+            camera=(self._camera.address,),
+            microphone=("desk",),
+            captions=(str(self._pipe),),
         )
         with closing(run.play(command, self._bundle)) as news:
             for item in news:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
 Seed = Annotated[int, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-OptionalText = Annotated[str | None, tyro.conf.arg(metavar="SOURCE")]
+Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
+"""An option that adds up when it is given again, and swallows nothing that follows its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +118,13 @@ class ExportVerify(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(Common):
-    """The sensors that `run` and `record` can be given."""
+    """The sensors that `run` and `record` can be given; `record` takes one of a kind."""
 
-    camera: OptionalText = None
+    camera: Texts = ()
     """A camera's number, URL or video file."""
-    microphone: OptionalText = None
+    microphone: Texts = ()
     """A microphone's number or name, or `default`."""
-    captions: OptionalText = None
+    captions: Texts = ()
     """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`."""
     in_process: bool = False
     """Capture in threads, not in a process for each camera and microphone: less memory, but one that
@@ -140,8 +141,8 @@ class Record(Sources):
     """The dataset's folder; a recording that is there is continued."""
     bundle: OptionalFolder = None
     """A bundle that shall later take the recording bit for bit; without it, 16 kHz and 128 x 128 pixels."""
-    label: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
-    """What is to be seen or heard all the while; it can also be written into `index.jsonl` later."""
+    label: Annotated[Texts, tyro.conf.arg(metavar="NAME")] = ()
+    """A class that is seen or heard all the while; it can also be written into `index.jsonl` later."""
     split: str = "pretrain"
     """Of which split the examples are; those of `train` and `eval` need a label."""
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
@@ -230,7 +231,7 @@ class Doctor(Common):
 
     watch: bool = False
     """Tell which cameras and microphones come and go, until Ctrl-C."""
-    camera: OptionalText = None
+    camera: Texts = ()
     """The URL of a camera to watch, too."""
-    captions: OptionalText = None
+    captions: Texts = ()
     """A caption file, pipe or local socket to watch, too."""

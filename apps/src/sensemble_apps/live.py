@@ -68,8 +68,7 @@ def devices(
         session, items = stack.enter_context(
             _running(bundle, policy, record, health, lasting=make is not None)
         )
-        named = {sensor.modality: session.attach(sensor) for sensor in sensors}
-        names = set(named.values())
+        named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
@@ -78,10 +77,10 @@ def devices(
                 yield Said(news.time - began, news, None)
                 continue
             if isinstance(news, SensorEvent):
-                if news.name in names:
+                if news.name in named:
                     first.setdefault(news.name, news)
                 unusable = all(event.kind in ("unavailable", "failed") for event in first.values())
-                if make is None and first.keys() == names and unusable:
+                if make is None and first.keys() == named.keys() and unusable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
             yield _told(news, began)
 
@@ -89,8 +88,10 @@ def devices(
 def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
     if isinstance(news, Blind):
         remark(f"sensemble: {news.reason}")
-    elif isinstance(news, Appeared) and news.device.modality in named:
-        session.retry(named[news.device.modality])
+    elif isinstance(news, Appeared) and news.device.modality in named.values():
+        for name, modality in named.items():
+            if modality == news.device.modality:
+                session.retry(name)
     elif hotplug is not None:
         hotplug(news)
 

@@ -1,6 +1,6 @@
 """Where cameras and microphones are looked for, and the sensors that are made of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sensemble_sensors import devices
 from sensemble_sensors.camera import Camera
@@ -19,18 +19,16 @@ def finders(modalities: Collection[str]) -> list[Finder]:
     return [find for modality, find in known.items() if modality in modalities]
 
 
-def returning(camera: str | None, captions: str | None) -> list[Finder]:
+def returning(cameras: Sequence[str], captions: Sequence[str]) -> list[Finder]:
     """Return where what was named is looked for, to be tried at once when it is back.
 
-    A camera at an address, and a caption file, pipe or local socket; the others are tried again and again. So
-    are captions at an address, for whoever serves them takes a look for a listener.
+    Cameras at an address, and caption files, pipes and local sockets; the others are tried again and again.
+    So are captions at an address, for whoever serves them takes a look for a listener.
     """
-    found: list[Finder] = []
-    if camera is not None and "://" in camera:
-        found.append(network_camera(camera))
-    if captions is not None and captions != "-" and "://" not in captions:
-        found.append(caption_source(captions))
-    return found
+    return [
+        *(network_camera(camera) for camera in cameras if "://" in camera),
+        *(caption_source(source) for source in captions if source != "-" and "://" not in source),
+    ]
 
 
 def capture(modality: str, source: str, *, in_process: bool, name: str | None = None) -> Sensor:

@@ -31,11 +31,8 @@ def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sen
 
 def devices(given: Sources) -> list[Sensor]:
     """Return a sensor for each of the devices that were named."""
-    found: list[Sensor] = []
-    if given.camera is not None:
-        found.append(capture("video", given.camera, in_process=given.in_process))
-    if given.microphone is not None:
-        found.append(capture("audio", given.microphone, in_process=given.in_process))
-    if given.captions is not None:
-        found.append(Captions(given.captions))
-    return found
+    return [
+        *(capture("video", source, in_process=given.in_process) for source in given.camera),
+        *(capture("audio", source, in_process=given.in_process) for source in given.microphone),
+        *map(Captions, given.captions),
+    ]

@@ -35,7 +35,7 @@ class Finding:
 def main(arguments: Doctor) -> None:
     """Print one line a finding, and then, if asked to watch, one line for each device that comes or goes."""
     named = returning(arguments.camera, arguments.captions)
-    if len(named) < sum(source is not None for source in (arguments.camera, arguments.captions)):
+    if len(named) < len(arguments.camera + arguments.captions):
         raise InputError("--camera takes a URL and --captions a path; every device is watched anyway")
     if named and not arguments.watch:
         raise InputError("--camera and --captions are for --watch")

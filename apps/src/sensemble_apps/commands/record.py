@@ -76,9 +76,19 @@ def main(arguments: Record) -> None:
 
 
 def _check(arguments: Record) -> None:
-    devices = (arguments.camera, arguments.microphone, arguments.captions)
-    if any(devices) == (arguments.media is not None):
+    devices = {
+        "--camera": arguments.camera,
+        "--microphone": arguments.microphone,
+        "--captions": arguments.captions,
+    }
+    if any(devices.values()) == (arguments.media is not None):
         raise InputError("give --media FILE, or some of --camera, --microphone, --captions")
+    for option, sources in devices.items():
+        if len(sources) > 1:
+            raise InputError(
+                f"{option} {', '.join(sources)}: a recording has one of a kind; record each into a folder of "
+                "its own"
+            )
     for name, seconds in (("--segment", arguments.segment), ("--seconds", arguments.seconds)):
         if seconds is not None and not 0.1 <= seconds < float("inf"):
             raise InputError(f"{name} {seconds:g}: give 0.1 or more")

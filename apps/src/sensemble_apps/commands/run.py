@@ -17,6 +17,7 @@ from sensemble_sensors.recorded import Recorded, is_recording
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
 from sensemble_apps.errors import InputError
+from sensemble_apps.names import words
 from sensemble_apps.news import News, Said, Stream
 from sensemble_apps.output import remark, say_executors
 from sensemble_apps.plugs import finders, plug, returning
@@ -54,12 +55,19 @@ def main(arguments: Run) -> None:
 
 
 def _check(arguments: Run) -> None:
-    devices = (arguments.camera, arguments.microphone, arguments.captions)
-    sources = (any(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
+    devices = (*arguments.camera, *arguments.microphone, *arguments.captions)
+    sources = (bool(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
     if sum(sources) != 1:
         raise InputError("give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch")
-    if (arguments.fast or arguments.unplug) and arguments.replay is None:
-        raise InputError("--fast and --unplug are for --replay")
+    of_a_replay = {
+        "--split": arguments.split is not None,
+        "--examples": arguments.examples is not None,
+        "--fast": arguments.fast,
+        "--unplug": arguments.unplug,
+    }
+    if arguments.replay is None and any(of_a_replay.values()):
+        given = words(option for option, is_given in of_a_replay.items() if is_given)
+        raise InputError(f"{given}: only for --replay; leave it out, or replay a dataset")
     if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
