@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -15,6 +18,7 @@ import pytest
 from sensemble_apps.arguments import Record
 from sensemble_apps.cli import _parse
 from sensemble_apps.commands import record
+from sensemble_apps.taken import Taken
 from sensemble_runtime import reading
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.health import Thresholds
@@ -35,7 +39,7 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     out, clip = tmp_path / "out", dataset_folder / "eval-one-0.mkv"
     recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
     assert recorded.returncode == 0, recorded.stderr
-    assert recorded.stdout.endswith(f"segments of 1 s in {out}\n")
+    assert re.search(rf"segments of 1 s in {out}: \d\.\d s of audio, \d\.\d s of video\n$", recorded.stdout)
     assert "camera eval-one-0.mkv video ended: eval-one-0.mkv: all is played" in recorded.stderr
 
     replay = ("run", bundle_folder, "--replay", out, "--json")
@@ -83,7 +87,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
         process.send_signal(sent)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert output == f"1 segments of 1 s in {tmp_path / 'out'}\n"
+    assert output == f"1 segments of 1 s in {tmp_path / 'out'}: 1 caption\n"
     (example,) = read_dataset(tmp_path / "out").examples
     assert (example.text, example.labels, example.split) == ("one person", ("talk",), "train")
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
@@ -105,7 +109,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
 
     health = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
-        record._Reading(recording, [Frozen()], record.FORM, health).run(2.5)
+        record._Reading(recording, [Frozen()], record.FORM, health, Taken()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
     unwell = recorded.plugs[-1].time
@@ -135,6 +139,8 @@ def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -
     assert "--camera" in refusal("record", out)
     assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
     assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
+    for labels in (("--label", ""), ("--label", "clap", "--label", "clap")):
+        assert "each once, none blank" in refusal("record", out, "--captions", "-", *labels)
     assert "another folder" in refusal("record", Path(__file__).parent, "--captions", "-")
     assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)
 
@@ -161,7 +167,8 @@ def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensembl
     out = tmp_path / "out"
     result = sensemble("record", out, "--captions", "-")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith(f"sensemble: {out}: nothing was recorded")
+    line = f"sensemble: {out}: nothing was recorded; captions - gave nothing: "
+    assert result.stderr.splitlines()[-1].startswith(line)
     assert not out.exists()
 
 
@@ -189,3 +196,69 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
     person.join()
     assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
     assert "the pipe was removed" in capsys.readouterr().err
+
+
+def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(
+    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+) -> None:
+    out, missing = tmp_path / "out", tmp_path / "none.txt"
+    began = time.monotonic()
+    result = sensemble(
+        "record", out, "--camera", network_camera.address, "--captions", missing, "--seconds", "1"
+    )
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began > 1.5, "a camera in a process of its own takes a while to open"
+    seconds = re.search(r": (\d\.\d) s of video\n$", result.stdout)
+    assert seconds is not None, result.stdout
+    assert 0.5 <= float(seconds[1]) <= 1.3
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"captions {missing} gave nothing: ")
+    assert "no such file" in last.lower()
+    assert "waiting" not in result.stderr, "only a terminal has a status line"
+
+
+def test_a_terminal_shows_how_it_goes(dataset_folder: Path, tmp_path: Path) -> None:
+    screen, theirs = pty.openpty()
+    command = [COMMAND, "record", tmp_path / "out", "--media", dataset_folder / "eval-one-0.mkv"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # whoever wrote has closed it
+            while text := os.read(screen, 1 << 16):
+                shown += text
+        assert process.stdout is not None
+        assert process.stdout.read().endswith("s of video\n"), "results go elsewhere"
+    os.close(screen)
+    assert process.returncode == 0
+    assert re.search(rb"s  \d segments  microphone -\d+ dB  camera \d+ pictures", shown)
+
+
+def test_a_label_that_is_no_class_of_the_bundle_is_remarked(
+    sensemble: Sensemble, bundle_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "said.txt").write_text("one person\n")
+    labels = ("--label", "one", "--label", "clap")
+    result = sensemble(
+        "record", tmp_path / "out", "--captions", tmp_path / "said.txt", "--bundle", bundle_folder, *labels
+    )
+    assert result.returncode == 0, result.stderr
+    line = f"--label clap: no class of {bundle_folder}, which knows one, two, zero"
+    assert result.stderr.splitlines()[0] == line
+
+
+def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
+    sensemble: Sensemble, refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    out, media = tmp_path / "out", ("--media", dataset_folder / "eval-one-0.mkv")
+    assert sensemble("record", out, *media).returncode == 0
+    replay = refusal("run", bundle_folder, "--replay", out, "--fast")
+    assert "was recorded at 128 x 128, and the bundle takes 32 x 32; record with --bundle" in replay
+    take = refusal("record", out, *media, "--bundle", bundle_folder)
+    assert "holds video at 128 x 128, and this take would be at 32 x 32" in take
+    assert len(list((out / "segments").glob("*.mkv"))) == len(read_dataset(out).examples)

@@ -148,7 +148,7 @@ class Record(Sources):
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
     """Seconds of an example; a kill loses the last one."""
     seconds: Annotated[float | None, tyro.conf.arg(metavar="S")] = None
-    """Stop after so long."""
+    """Stop so long after the first sample."""
 
 
 @dataclass(frozen=True, kw_only=True)

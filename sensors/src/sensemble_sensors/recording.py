@@ -73,6 +73,8 @@ class Recording:
     ) -> None:
         if split not in SPLITS or (split != "pretrain" and not labels):
             raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
+        if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
+            raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
         if not 0 < seconds <= LONGEST:
             raise RecordingError(
                 f"segments of {seconds:g} s: give {LONGEST:g} s or less, for one lies in memory until it ends"

@@ -1,16 +1,16 @@
 """`sensemble record`: what sensors give, as a dataset that can be labelled, trained on and replayed."""
 
+import math
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from threading import Condition
 from time import monotonic
 
 from sensemble_runtime.events import Kind, SensorEvent, explain
-from sensemble_runtime.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
 from sensemble_runtime.reading import BESIDE, Reader, join
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.header import form_of
@@ -23,9 +23,11 @@ from sensemble_sensors.watcher import Appeared, Blind, News, Watcher
 from sensemble_apps.arguments import Record
 from sensemble_apps.errors import InputError
 from sensemble_apps.live import change
-from sensemble_apps.output import say
+from sensemble_apps.output import remark, say
 from sensemble_apps.plugs import returning
+from sensemble_apps.progress import status
 from sensemble_apps.sources import sensors
+from sensemble_apps.taken import Taken
 from sensemble_apps.views import change_line
 
 # Where no bundle says otherwise; of these, the rate of the sound and the size of the pictures count.
@@ -35,6 +37,7 @@ FORM = {
     "video": InputSpec("video", "uint8", (1, 30, 128, 128, 3), rate=30, window=1.0, hop=1.0, ttl=1.0),
 }
 _CHECK = 0.2  # seconds between two looks at the disk
+_NAMED = 5  # classes of a bundle that are named, where a label is none of them
 
 
 def main(arguments: Record) -> None:
@@ -46,7 +49,9 @@ def main(arguments: Record) -> None:
         RecordingError: the folder cannot be written, or the disk is full.
     """
     _check(arguments)
-    specs = _specs(arguments.bundle)
+    manifest = None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME)
+    specs = FORM if manifest is None else {m: entry.spec for m, entry in manifest.modalities.items()}
+    taken = Taken()
     there = arguments.out.exists()
     begun = (arguments.out / EVENTS).exists()
     recording = Recording(
@@ -57,22 +62,24 @@ def main(arguments: Record) -> None:
         labels=arguments.label,
         size=form_of(specs).get("video"),
     )
+    if manifest is not None:
+        _remark_labels(arguments, manifest)
     try:
         # Ctrl-C is how a recording ends.
-        with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found:
-            reading = _Reading(recording, found, specs, _health(arguments))
+        with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
+            reading = _Reading(recording, found, specs, _health(arguments), taken)
             with Watcher(returning(arguments.camera, arguments.captions), reading.found):
-                reading.run(arguments.seconds)
+                reading.run(arguments.seconds, show)
     finally:
         if not recording.segments and not begun:  # what is no dataset shall not look like one
             shutil.rmtree(arguments.out)
             if there:
                 arguments.out.mkdir()
     if not recording.segments:
-        raise InputError(
-            f"{arguments.out}: nothing was recorded, for no sensor gave anything; give them longer"
-        )
-    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}")
+        raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *taken.silent]))
+    for line in taken.silent:
+        remark(line)
+    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {taken.amounts}")
 
 
 def _check(arguments: Record) -> None:
@@ -94,10 +101,11 @@ def _check(arguments: Record) -> None:
             raise InputError(f"{name} {seconds:g}: give 0.1 or more")
 
 
-def _specs(bundle: Path | None) -> Mapping[str, InputSpec]:
-    if bundle is None:
-        return FORM
-    return {m: entry.spec for m, entry in read_manifest(bundle / FILE_NAME).modalities.items()}
+def _remark_labels(arguments: Record, manifest: Manifest) -> None:
+    strange = [label for label in arguments.label if label not in manifest.labels]
+    if strange:
+        first = ", ".join(manifest.labels[:_NAMED]) + (", ..." if len(manifest.labels) > _NAMED else "")
+        remark(f"--label {', '.join(strange)}: no class of {arguments.bundle}, which knows {first}")
 
 
 def _health(arguments: Record) -> Thresholds | None:
@@ -119,15 +127,18 @@ class _Reading:
         found: Sequence[Sensor],
         specs: Mapping[str, InputSpec],
         health: Thresholds | None,
+        taken: Taken,
     ) -> None:
         self._recording = recording
+        self._taken = taken
+        self._rate = specs["audio"].rate if "audio" in specs else 0.0
         self._began = monotonic()
         self._changed = Condition()
-        self._told: dict[str, SensorEvent] = {}  # the last by name
         self._any = False  # whether one could be opened
         for sensor in found:
             if sensor.modality not in specs:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
+            taken.expect(sensor)
         self._readers = [
             Reader(
                 s.name,
@@ -144,17 +155,21 @@ class _Reading:
             for s in found
         ]
 
-    def run(self, seconds: float | None) -> None:
-        """Read until all sensors have ended, or for `seconds`."""
+    def run(self, seconds: float | None, show: Callable[[str], None]) -> None:
+        """Read until all sensors have ended, or for `seconds` from the first sample; `show` how it goes."""
         for reader in self._readers:
             reader.thread.start()
-        end = float("inf") if seconds is None else self._began + seconds
+        length = math.inf if seconds is None else seconds
         try:
-            while monotonic() < end and not all(reader.stopped.is_set() for reader in self._readers):
+            # A camera takes seconds to open, which are not recorded.
+            while (rest := self._taken.began + length - monotonic()) > 0:
+                if all(reader.stopped.is_set() for reader in self._readers):
+                    break
                 self._recording.check()
                 with self._changed:
-                    self._changed.wait(min(_CHECK, max(0.0, end - monotonic())))
+                    self._changed.wait(min(_CHECK, rest))
                 self._check_first()
+                show(self._taken.status(self._recording.segments))
         finally:
             for reader in self._readers:
                 reader.stop()
@@ -172,7 +187,7 @@ class _Reading:
                     reader.retry()
 
     def _check_first(self) -> None:
-        told = list(self._told.values())
+        told = list(self._taken.told.values())
         absent = len(told) == len(self._readers) and all(event.kind == "unavailable" for event in told)
         if absent and not self._any:
             raise SensorUnavailableError("; ".join(event.reason for event in told))
@@ -182,6 +197,7 @@ class _Reading:
         self._tell(SensorEvent(monotonic(), reader.name, reader.modality, "attached", ""))
 
     def _gave(self, _: Reader, sample: Sample) -> None:
+        self._taken.add(sample, self._rate)
         self._recording.put(sample)
 
     def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
@@ -199,9 +215,9 @@ class _Reading:
 
     def _tell(self, event: SensorEvent) -> None:
         with self._changed:
-            last = self._told.get(event.name)
+            last = self._taken.told.get(event.name)
             if last is None or (last.kind, last.reason) != (event.kind, event.reason):
                 self._recording.event(event.name, event.modality, event.kind, event.reason)
                 sys.stderr.write(change_line(change(event, self._began)) + "\n")
-            self._told[event.name] = event
+            self._taken.tell(event)
             self._changed.notify_all()
