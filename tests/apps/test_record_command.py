@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -262,3 +263,19 @@ def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
     take = refusal("record", out, *media, "--bundle", bundle_folder)
     assert "holds video at 128 x 128, and this take would be at 32 x 32" in take
     assert len(list((out / "segments").glob("*.mkv"))) == len(read_dataset(out).examples)
+
+
+def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    for split, text in (("train", "a clap"), ("pretrain", "the rest of a take")):
+        with Recording(tmp_path / "out", 16000, split=split, labels=("clap",)) as recording:
+            recording.put(Sample("text", text, time.monotonic()))
+    program = (
+        "import sys; from sensemble_apps.cli import main\n"
+        "status = main(['train', '--data', sys.argv[1], '--out', sys.argv[2]])\n"
+        "assert 'torch' not in sys.modules\n"
+        "sys.exit(status)\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "out", tmp_path / "run"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert "pretraining takes two examples that have all of text" in result.stderr

@@ -8,7 +8,8 @@ from sensemble_sensors.dataset import Dataset, Example
 from sensemble_train.beginning import check_beginning
 from sensemble_train.config import Config
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.examples import having, labelled, unlabelled
+from sensemble_train.examples import labelled
+from sensemble_train.unlabelled import check_unlabelled, having
 
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tuple[str, ...]]:
@@ -34,11 +35,7 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
         )
     if config.everything:
         _check_labels(dataset)
-    if len(having(unlabelled(dataset), every)) < 2:
-        raise ConfigurationError(
-            f"{config.data}: pretraining takes two examples that have all of {name(every)}; add some to the "
-            "split 'pretrain'"
-        )
+    check_unlabelled(dataset)
     there = {m for example in train for m in example.modalities}
     everything = config.train_modalities == ("all",)
     wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]

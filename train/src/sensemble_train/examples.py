@@ -15,6 +15,7 @@ from sensemble_train.config import Config
 from sensemble_train.data import LOG
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.order import seeded
+from sensemble_train.unlabelled import having, unlabelled
 
 
 def read(folder: str, config: Config) -> Dataset:
@@ -43,20 +44,9 @@ def restricted(example: Example, modalities: Iterable[str]) -> Example:
     )
 
 
-def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
-    return dataset.split("pretrain") or dataset.split("train")
-
-
 def labelled(dataset: Dataset) -> tuple[Example, ...]:
     """Return all examples with labels but those of evaluation: pretraining's may have some too (Sec. 6.2)."""
     return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
-
-
-def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Example]:
-    """Return the examples that have all of `modalities`."""
-    wanted = set(modalities)
-    return [example for example in examples if wanted <= set(example.modalities)]
 
 
 def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:

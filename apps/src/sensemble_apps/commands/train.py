@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sensemble_train import recipe
-from sensemble_train.config import Config
+from sensemble_sensors.dataset import read_dataset
+from sensemble_train.unlabelled import check_unlabelled
 
 from sensemble_apps.arguments import Train
 from sensemble_apps.commands.data_build import digits
@@ -12,6 +13,9 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.output import say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import MATRIX
+
+if TYPE_CHECKING:
+    from sensemble_train.config import Config
 
 
 def main(arguments: Train) -> None:
@@ -30,11 +34,16 @@ def train(arguments: Train, data: Path) -> None:
     Raises:
         InputError, BadDataError, ConfigurationError: as `main`.
     """
+    check_unlabelled(read_dataset(data))  # what a first recording lacks is told before torch is loaded
+    from sensemble_train import recipe
+
     with stages() as advance:
         recipe.run(_config(arguments, data), arguments.out, advance)
 
 
-def _config(arguments: Train, data: Path) -> Config:
+def _config(arguments: Train, data: Path) -> "Config":
+    from sensemble_train.config import Config
+
     if not arguments.effort > 0:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0")
     config = Config(str(data.resolve()), (arguments.train_modalities,), arguments.seed)
