@@ -4,7 +4,6 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from sensemble_runtime import subsets
 from sensemble_runtime.history import read_runs
 
 from .conftest import COMMAND, Refusal, Sensemble
-from .shipped import write_run
 
 SoundServer = Any
 KEYS = {
@@ -288,29 +286,6 @@ def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_f
         process.stdout.close()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
-
-
-def test_the_edge_commands_never_import_torch(
-    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
-) -> None:
-    record, run = tmp_path / "audit.sqlite", tmp_path / "run"
-    run.mkdir()
-    commands = [
-        ["doctor"],
-        ["record", tmp_path / "out", "--media", dataset_folder / "eval-one-0.mkv"],
-        ["run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1"],
-        ["audit", bundle_folder, "--data", dataset_folder, "--record", record],
-        ["history", record],
-        ["report", write_run(run)],
-        ["report", "--matrix", run / "matrix.json", "--out", tmp_path / "page.html"],
-    ]
-    program = (
-        "import json, sys; from sensemble_apps.cli import main\n"
-        "for command in json.loads(sys.argv[1]):\n"
-        "    assert main(command) == 0, command\n"
-        "    assert 'torch' not in sys.modules, command\n"
-    )
-    subprocess.run([sys.executable, "-c", program, json.dumps(commands, default=str)], check=True)
 
 
 @pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))

@@ -12,18 +12,14 @@ from operator import or_
 from typing import Annotated, Any
 
 import tyro
-from sensemble_export.errors import ExportError, MeasurementError, NotLowerableError, ParityFailedError
-from sensemble_runtime.errors import EncoderError, SensembleRuntimeError
-from sensemble_sensors.errors import SensorsError
-from sensemble_train.errors import TrainError
+from sensemble_sensors.errors import SensembleError
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
-from sensemble_apps.errors import AppsError, StepError
+from sensemble_apps.errors import NotInstalledError
 from sensemble_apps.output import remark
 
-_KNOWN = (AppsError, ExportError, SensembleRuntimeError, SensorsError, TrainError)
-_OWN_FAILURES = (StepError, EncoderError, MeasurementError, NotLowerableError, ParityFailedError)
+_EXTRA = ("sensemble_export", "sensemble_train", "torch")  # what a board does without
 
 _DATA = (
     Annotated[arguments.DataBuild, tyro.conf.subcommand("build")]
@@ -70,8 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one place that words whatever went wrong
         if "--debug" in given:
             traceback.print_exc()
+        error = _lacking(error) or error
         remark(f"sensemble: {_line(error)}")
-        return 2 if isinstance(error, _KNOWN) and not isinstance(error, _OWN_FAILURES) else 1
+        return 2 if isinstance(error, SensembleError) and not error.own else 1
     return 0
 
 
@@ -118,8 +115,16 @@ def _every() -> Any:  # noqa: ANN401 - a union of types, made from the table
     )
 
 
+def _lacking(error: Exception) -> NotInstalledError | None:
+    """Return what to say where a command needs what was not installed with it."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if name not in _EXTRA:
+        return None
+    return NotInstalledError(f"needs {name}, which is not installed; `pip install 'sensemble-apps[train]'`")
+
+
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if isinstance(error, _KNOWN):
+    if isinstance(error, SensembleError):
         return text
     return f"failed with {type(error).__name__}: {text}; --debug shows where"

@@ -3,7 +3,8 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -166,5 +167,8 @@ def _provenance(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def _versions() -> list[tuple[str, str]]:
-    packages = [f"{name} {version(name)}" for name in ("sensemble-apps", "executorch", "torch")]
+    packages = []
+    for name in ("sensemble-apps", "executorch", "torch"):
+        with suppress(PackageNotFoundError):  # a board has no torch
+            packages.append(f"{name} {version(name)}")
     return [("Versions", ", ".join([*packages, f"Python {platform.python_version()}"]))]

@@ -1,7 +1,9 @@
 """What can go wrong between a trained model and its bundle."""
 
+from sensemble_sensors.errors import SensembleError
 
-class ExportError(Exception):
+
+class ExportError(SensembleError):
     """Base of every error that this distribution raises; its text is one line with the remedy."""
 
 
@@ -12,13 +14,19 @@ class CalibrationMissingError(ExportError):
 class NotLowerableError(ExportError):
     """An encoder cannot be exported, quantized or lowered; names the step and the library's own reason."""
 
+    own = True
+
 
 class ParityFailedError(ExportError):
     """An artifact's embeddings are too far from the float encoder's; nothing was written."""
 
+    own = True
+
 
 class MeasurementError(ExportError):
     """An artifact could not be run in the measuring process; names its own error."""
+
+    own = True
 
 
 class SchemeError(ExportError):

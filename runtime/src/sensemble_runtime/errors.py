@@ -1,7 +1,9 @@
 """What can go wrong between a bundle, a session and its records."""
 
+from sensemble_sensors.errors import SensembleError
 
-class SensembleRuntimeError(Exception):
+
+class SensembleRuntimeError(SensembleError):
     """Base of every error that this distribution raises; its text is one line with the remedy."""
 
 
@@ -27,6 +29,8 @@ class BundlePathError(BundleError):
 
 class EncoderError(SensembleRuntimeError):
     """An encoder failed while it ran; names the executor's own error."""
+
+    own = True
 
 
 class SessionError(SensembleRuntimeError):

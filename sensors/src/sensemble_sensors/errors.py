@@ -1,7 +1,17 @@
 """What can go wrong between a device or a media file and the samples it should give."""
 
 
-class SensorsError(Exception):
+class SensembleError(Exception):
+    """Base of the bases of every distribution, this one being below them all; its text is one line.
+
+    Attributes:
+        own: whether it is a failure of Sensemble's own, and not of what the user gave.
+    """
+
+    own = False
+
+
+class SensorsError(SensembleError):
     """Base of every error that this distribution raises; its text is one line with the remedy."""
 
 

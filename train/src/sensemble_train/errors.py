@@ -1,7 +1,9 @@
 """What can go wrong between a dataset and a trained model."""
 
+from sensemble_sensors.errors import SensembleError
 
-class TrainError(Exception):
+
+class TrainError(SensembleError):
     """Base of every error that this distribution raises; its text is one line with the remedy."""
 
 

@@ -66,8 +66,8 @@ def examine() -> Iterator[Finding]:
     yield _executors()
     yield _devices("cameras", _cameras, "plug one in, or give --camera a URL or a video file")
     yield _devices("microphones", devices.microphones, "plug one in, or run a replay")
-    yield _package("training", "torch", "sensemble-train")
-    yield _package("export", "torchao", "sensemble-export")
+    yield _package("training", "torch")
+    yield _package("export", "sensemble-export")
     yield _speech()
 
 
@@ -102,11 +102,12 @@ def _cameras() -> list[Device]:
     return devices.cameras()
 
 
-def _package(name: str, package: str, distribution: str) -> Finding:
+def _package(name: str, package: str) -> Finding:
     try:
         return Finding(name, found=True, text=f"{package} {version(package)}")
     except PackageNotFoundError:
-        return Finding(name, found=False, text=f"{package} is not installed; `pip install {distribution}`")
+        remedy = "`pip install 'sensemble-apps[train]'`, which a board does without"
+        return Finding(name, found=False, text=f"{package} is not installed; {remedy}")
 
 
 def _speech() -> Finding:
