@@ -171,6 +171,9 @@ class Module {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  // Whoever leaves without closing a session, as by a second Ctrl-C, leaves encoders to its daemon threads. That is no
+  // fault of the references here, of which nanobind would warn at exit.
+  nb::set_leak_warnings(false);
   et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
   give_each_program_its_own_workspace();
   nb::class_<Module>(m, "Module")

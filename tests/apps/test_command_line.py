@@ -1,12 +1,13 @@
-"""What every command needs on a board."""
+"""What holds of every command: its name, how it begins and is stopped, and what it needs on a board."""
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from .conftest import DemoRun
+from .conftest import COMMAND, DemoRun, Refusal, Sensemble
 
 # A board: what `sensemble-apps` installs without its extra.
 BOARD = """
@@ -16,7 +17,7 @@ class Absent:
         if name.partition(".")[0] in ("torch", "torchaudio", "onnx", "sensemble_train", "sensemble_export"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
-from sensemble_apps.cli import main
+from sensemble_apps.entry import main
 sys.exit(main())
 """
 
@@ -52,3 +53,37 @@ def test_what_a_board_cannot_do_says_what_to_install(command: str, tmp_path: Pat
     assert result.returncode == 2
     assert line.startswith("sensemble: needs sensemble_")
     assert line.endswith("which is not installed; `pip install 'sensemble-apps[train]'`")
+
+
+def test_ctrl_c_while_it_is_still_importing_is_one_line() -> None:
+    program = """
+import os, signal, sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "tyro":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stop())
+from sensemble_apps.entry import main
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "sensemble: interrupted\n")
+
+
+def test_with_a_closed_output_it_just_works() -> None:
+    for closed in (">&-", ">&- 2>&- <&-"):
+        script = f'exec "$0" doctor {closed}'
+        result = subprocess.run(
+            ["sh", "-c", script, COMMAND], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_its_version(sensemble: Sensemble) -> None:
+    assert sensemble("--version").stdout == f"sensemble {version('sensemble-apps')}\n"
+
+
+def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusal) -> None:
+    assert refusal("live", "--help").startswith("sensemble: live: no such command; there are demo, data, ")
+    line = refusal("data", "look", "--help")
+    assert line == "sensemble: data look: no such command; there are build, prepare and show"

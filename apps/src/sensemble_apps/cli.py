@@ -5,10 +5,12 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from importlib import import_module
+from importlib.metadata import version
 from operator import or_
+from time import monotonic
 from typing import Annotated, Any
 
 import tyro
@@ -16,19 +18,34 @@ from sensemble_sensors.errors import SensembleError
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
-from sensemble_apps.errors import NotInstalledError
-from sensemble_apps.output import remark
+from sensemble_apps.entry import on_stop
+from sensemble_apps.errors import InputError, NotInstalledError
+from sensemble_apps.names import words
+from sensemble_apps.output import remark, say
 
 _EXTRA = ("sensemble_export", "sensemble_train", "torch")  # what a board does without
 
-_DATA = (
-    Annotated[arguments.DataBuild, tyro.conf.subcommand("build")]
-    | Annotated[arguments.DataPrepare, tyro.conf.subcommand("prepare")]
-    | Annotated[arguments.DataShow, tyro.conf.subcommand("show")]
+_DESCRIPTION = (
+    "Train with every sensor you have; deploy on whichever ones are live. `--version` says which this is."
 )
+_DESCRIPTIONS = {"data": "Build the digits, prepare a published dataset, or look into one."}
+
+
+def _one_of(commands: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a union of types, made from a table
+    """Return the union of `commands`, for the help of them all and for what names none of them."""
+    return reduce(
+        or_,
+        (
+            Annotated[kind, tyro.conf.subcommand(name, description=_DESCRIPTIONS.get(name))]
+            for name, kind in commands.items()
+        ),
+    )
+
+
+_DATA = {"build": arguments.DataBuild, "prepare": arguments.DataPrepare, "show": arguments.DataShow}
 _COMMANDS: dict[str, Any] = {
     "demo": arguments.Demo,
-    "data": _DATA,
+    "data": _one_of(_DATA),
     "train": arguments.Train,
     "export": arguments.Export,
     "record": arguments.Record,
@@ -38,8 +55,6 @@ _COMMANDS: dict[str, Any] = {
     "report": arguments.Report,
     "doctor": arguments.Doctor,
 }
-_DESCRIPTION = "Train with every sensor you have; deploy on whichever ones are live."
-_DESCRIPTIONS = {"data": "Build the digits, prepare a published dataset, or look into one."}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,11 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if argv is None else argv
     try:
-        _stop_as_by_ctrl_c()
+        if list(given) == ["--version"]:
+            say(f"sensemble {version('sensemble-apps')}")
+            return 0
         command = _parse(given)
         name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(command).__name__).lower()
         # Only the chosen command is imported: most of them must neither wait for torch nor hold it.
-        import_module(f"sensemble_apps.commands.{name}").main(command)
+        module = import_module(f"sensemble_apps.commands.{name}")
+        on_stop(_Stop())
+        module.main(command)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         remark("sensemble: interrupted")
@@ -72,20 +91,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _stop_as_by_ctrl_c() -> None:
-    """Let SIGTERM and SIGHUP close sessions, records and recordings, as Ctrl-C does; `nohup` still holds."""
+class _Stop:
+    """Raises what closes sessions, records and recordings, at Ctrl-C as at SIGTERM and SIGHUP.
 
-    def stop(number: int, _: object) -> None:
-        raise KeyboardInterrupt(number)
+    What follows within a second is the same once more, for `timeout` signals a process and then its whole
+    group, and must not break off the closing. What comes later may.
+    """
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has only one of them
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, stop)
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, number: int, _: object) -> None:
+        last, self._last = self._last, monotonic()
+        if self._last - last > 1:
+            raise KeyboardInterrupt(number)
 
 
 def _parse(argv: Sequence[str]) -> Common:
     name = argv[0] if argv else ""
+    _check_name(argv)
     if list(argv[:2]) == ["train", "matrix"]:
         from sensemble_apps.commands import train_matrix  # its fields are those of training, torch and all
 
@@ -97,22 +121,20 @@ def _parse(argv: Sequence[str]) -> Common:
         if list(argv[:2]) == ["export", "verify"]:  # a run of that name is written `./verify`
             kind, prog, rest = arguments.ExportVerify, "sensemble export verify", argv[2:]
     else:
-        kind, prog, rest, description = _every(), "sensemble", argv, _DESCRIPTION
+        kind, prog, rest, description = _one_of(_COMMANDS), "sensemble", argv, _DESCRIPTION
     command: Common = tyro.cli(
         kind, prog=prog, description=description, args=rest, config=(tyro.conf.FlagCreatePairsOff,)
     )
     return command
 
 
-def _every() -> Any:  # noqa: ANN401 - a union of types, made from the table
-    """Return the union of all commands, for the help of the whole and for what names none of them."""
-    return reduce(
-        or_,
-        (
-            Annotated[kind, tyro.conf.subcommand(name, description=_DESCRIPTIONS.get(name))]
-            for name, kind in _COMMANDS.items()
-        ),
-    )
+def _check_name(argv: Sequence[str]) -> None:
+    """Refuse a command that there is not, of which `--help` would show the help of all."""
+    known, before = list(_COMMANDS), ""
+    if argv[:1] == ["data"]:
+        known, before, argv = list(_DATA), "data ", argv[1:]
+    if argv and argv[0] not in known and not argv[0].startswith("-"):
+        raise InputError(f"{before}{argv[0]}: no such command; there are {words(known)}")
 
 
 def _lacking(error: Exception) -> NotInstalledError | None:

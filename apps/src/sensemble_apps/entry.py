@@ -1,0 +1,38 @@
+"""Where `sensemble` begins: what holds from the first moment on, before the imports that take a while."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+
+def main() -> int:
+    """Run the command that was given; see `cli.main`."""
+    _open_what_is_closed()
+    on_stop(_leave)
+    from sensemble_apps import cli
+
+    return cli.main()
+
+
+def on_stop(act: Callable[[int, object], None]) -> None:
+    """Let SIGINT (Ctrl-C), SIGTERM and SIGHUP call `act`; what is ignored, as by `nohup`, still is."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows lacks the last
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, act)
+
+
+def _leave(number: int, _: object) -> None:
+    """End at once: nothing is open yet, and an exception would come out of whatever is being imported."""
+    sys.stderr.write("sensemble: interrupted\n")
+    os._exit(128 + number)
+
+
+def _open_what_is_closed() -> None:
+    """Open the standard streams that the shell closed (`>&-`), or a file of ours would get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = os.fdopen(os.open(os.devnull, os.O_RDWR), mode)
+            os.set_inheritable(stream.fileno(), True)  # in the processes of sensors, too
+            setattr(sys, name, stream)
