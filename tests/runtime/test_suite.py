@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.events import FeedEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.session import Session
 from sensemble_sensors import devices
@@ -98,6 +98,43 @@ def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
         camera.frozen = False
         wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
     assert log.of("standby") == ["attached"]
+
+
+def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> None:
+    desk, door = Puppet("audio", "desk"), Puppet("audio", "door")
+
+    def fed() -> list[str]:
+        return [e.name for e in log.events if isinstance(e, FeedEvent)]
+
+    with Session(bundle, health=None, on_event=log) as running:
+        running.attach(desk)
+        desk.hear()
+        wait_for(lambda: running.live)
+        assert fed() == [], "there is only one"
+        running.attach(door)
+        wait_for(lambda: fed() == ["desk"])
+        door.hear()
+        wait_for(lambda: fed() == ["desk", "door"])
+        door.acts.put(SensorEndedError("door: closed"))
+        wait_for(lambda: "ended" in log.of("door"))
+        desk.hear()
+        wait_for(lambda: fed() == ["desk", "door", "desk"])
+
+
+def test_why_nothing_is_live_is_told_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
+    captions = Puppet("text")
+    with Session(bundle, health=None, on_event=log) as running:
+        for end in (lambda: captions.acts.put(SensorLostError("text: gone")), lambda: running.detach("text")):
+            if not captions.opened:
+                running.attach(captions)
+            captions.say()
+            wait_for(lambda: running.live)
+            end()
+            wait_for(lambda: log.live()[-1:] == [()])
+            *_, cause, gone = log.events
+            assert isinstance(cause, SensorEvent)
+            assert isinstance(gone, LiveSetEvent)
+            log.events.clear()
 
 
 def test_one_that_stays_frozen_is_opened_anew(

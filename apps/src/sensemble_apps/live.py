@@ -13,6 +13,7 @@ from sensemble_runtime.errors import EncoderError, SessionError
 from sensemble_runtime.events import (
     EncoderEvent,
     Event,
+    FeedEvent,
     HopEvent,
     LiveSetEvent,
     RecordEvent,
@@ -146,7 +147,7 @@ def _told(event: Event, began: float) -> Change | LiveSet:
     return change(event, began)
 
 
-def change(event: SensorEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
+def change(event: SensorEvent | FeedEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
     """Return what a session tells as a viewer shows it, in seconds since `began`."""
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"

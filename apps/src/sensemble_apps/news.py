@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.dataset import Example
 
-_WORDS = {"attached": "plugged in", "detached": "unplugged"}
+_WORDS = {"attached": "plugged in", "detached": "unplugged", "feeds": "feeds the encoder"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Change:
         event: what happened, in words.
         name: the sensor's; empty where it is of the modality as a whole.
         over: whether that ends what was told before of the modality as a whole.
+        feeds: whether it is that this one of several feeds the encoder from now on.
     """
 
     time: float
@@ -26,6 +27,7 @@ class Change:
     event: str
     name: str = ""
     over: bool = False
+    feeds: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,4 +55,4 @@ def worded(time: float, modality: str, name: str, kind: str, reason: str) -> Cha
     """Return an event of a sensor, by its kind, in words; its reason need not begin with the name."""
     told = _WORDS.get(kind, kind)
     reason = reason.removeprefix(f"{name}: ")
-    return Change(time, modality, f"{told}: {reason}" if reason else told, name)
+    return Change(time, modality, f"{told}: {reason}" if reason else told, name, feeds=kind == "feeds")

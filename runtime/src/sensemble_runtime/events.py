@@ -33,6 +33,18 @@ class SensorEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """Of several sensors of `modality`, the one called `name` feeds its encoder from `time` on.
+
+    The time is in seconds on the clock of `time.monotonic`. Where there never was but one, none comes.
+    """
+
+    time: float
+    name: str
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
 class LiveSetEvent:
     """The live set became `live`, sorted, at `time`, in seconds on the clock of `time.monotonic`."""
 
@@ -87,18 +99,20 @@ class RecordEvent:
     lost: int
 
 
-Event = SensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
+Event = SensorEvent | FeedEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
 
 
 def told(event: Event) -> tuple[str, str, str, str]:
     """Return an event as a record has it: the sensor's name, the modality, the kind, the reason.
 
-    The kinds are those of `SensorEvent`, `live` (the reason is the live set), `hop`, `encoder failed`,
-    `encoder works again`, `record failed` and `recorded`.
+    The kinds are those of `SensorEvent`, `feeds`, `live` (the reason is the live set), `hop`, `encoder
+    failed`, `encoder works again`, `record failed` and `recorded`.
     """
     match event:
         case SensorEvent():
             return event.name, event.modality, event.kind, event.reason
+        case FeedEvent():
+            return event.name, event.modality, "feeds", ""
         case LiveSetEvent():
             return "", "", "live", "+".join(event.live)
         case HopEvent():

@@ -15,7 +15,7 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, Kind, SensorEvent, explain
+from sensemble_runtime.events import Event, FeedEvent, Kind, SensorEvent, explain
 from sensemble_runtime.reading import BESIDE, Reader
 from sensemble_runtime.windows import SampleError
 
@@ -59,6 +59,7 @@ class Suite:
         self._running: list[Reader] = []  # whose threads may still run
         self._giving: set[Reader] = set()  # have given a sample since they were opened
         self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
+        self._fed: dict[str, str] = {}  # by modality, the name that was last told of it
         self._mute: set[Reader] = set()  # whose first sample was waited for once, in vain
         self._over = False
 
@@ -121,6 +122,8 @@ class Suite:
         self._over = False
         self._readers[name] = reader
         self._running.append(reader)
+        if (feeding := self._feeding.get(reader.modality)) is not None:
+            self._tell_feeding(feeding)  # now that it is one of several
         reader.thread.start()
         return name
 
@@ -130,9 +133,9 @@ class Suite:
         if reader is None:
             return False
         reader.stop()
+        self._tell(reader, "detached", "")
         self._leave(reader)
         self._mute.discard(reader)
-        self._tell(reader, "detached", "")
         self._changed.notify_all()
         return True
 
@@ -185,6 +188,7 @@ class Suite:
             self._composition.add(modality)
             if self._feeding.get(modality) is not reader:
                 self._feeding[modality] = reader
+                self._tell_feeding(reader)
                 sample = replace(sample, cut=True)
             self._composition.push(sample)
             if first or self._composition.ready:
@@ -194,9 +198,9 @@ class Suite:
         with self._changed:
             if reader.stopped.is_set():
                 return
+            self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
             if wrong:
                 self._leave(reader)
-            self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
             self._changed.notify_all()
 
     def _beside(self, reader: Reader) -> float | None:
@@ -208,9 +212,9 @@ class Suite:
         with self._changed:
             if kind == "ended":
                 self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
-            self._leave(reader, ended=kind == "ended")
             if kind == "failed" or not reader.stopped.is_set():
                 self._tell(reader, kind, reason)
+            self._leave(reader, ended=kind == "ended")
             if kind in ("ended", "failed"):
                 reader.stop()
                 self._mute.discard(reader)
@@ -254,7 +258,15 @@ class Suite:
         others = (r for r in self._readers.values() if r is not reader and not r.stopped.is_set())
         return any(other.modality == reader.modality for other in others)
 
+    def _tell_feeding(self, reader: Reader) -> None:
+        """Tell that a sensor feeds its modality, unless that is known: who never had company does."""
+        told = self._fed.get(reader.modality)
+        if told != reader.name and (told is not None or self._has_other(reader)):
+            self._fed[reader.modality] = reader.name
+            self._send(FeedEvent(time.monotonic(), reader.name, reader.modality))
+
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
+        """Tell what became of a sensor, before it leaves the live set for that: the cause comes first."""
         if reader.told != (kind, reason):
             reader.told = (kind, reason)
             self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))
