@@ -1,4 +1,4 @@
-"""What a viewer sees when sensors die: in a terminal, in lines and in JSON."""
+"""What a viewer sees when sensors die, or are several: in a terminal, in lines and in JSON."""
 
 import io
 import json
@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
 
+import numpy as np
 import rich
-from sensemble_apps.news import Change, LiveSet, worded
+from sensemble_apps.news import Change, LiveSet, News, Said, worded
 from sensemble_apps.terminal import TerminalView
 from sensemble_apps.views import change_line
 from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
 
 from .conftest import COMMAND
 
@@ -58,7 +60,7 @@ def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
         process.stdin.flush()
         shown = _read(screen, lambda text: "● captions" in text and "%" in text)
         assert "nothing is live" not in shown
-        shown = _read(screen, lambda text: text.count("nothing is live") > 1)
+        shown = _read(screen, lambda text: "nothing is live" in text)
         picture = shown.rpartition("encoded in")[2]
         process.send_signal(signal.SIGINT)
         _read(screen, lambda _: False)
@@ -86,6 +88,70 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
         ["front", "door", "plugged"],
     ]
     assert max(map(len, rows)) <= 80
+
+
+def _picture(bundle: Path, width: int, *news: News) -> list[str]:
+    """What a terminal so wide shows at last, a line each."""
+    out = io.StringIO()
+    rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
+    with TerminalView(Bundle.open(bundle)) as view:
+        for item in news:
+            view.show(item)
+    rich.reconfigure()
+    return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
+
+
+def _said(time: float, **latencies: float) -> Said:
+    ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
+    return Said(time, Prediction(time, ("audio", "video"), ages, chances, chances, latencies, {}), None)
+
+
+def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
+    news = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
+    rows = {line.split()[1]: line for line in _picture(bundle_folder, 80, *news) if line[:1] == "●"}
+    assert "12.3 ms" in rows["microphone"]
+    assert "4.5 ms" in rows["camera"]
+
+
+def test_of_several_sensors_the_one_that_feeds_is_marked(bundle_folder: Path) -> None:
+    news = [worded(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
+    news += [worded(0.1, "audio", name, "feeds", "") for name in ("desk", "door")]
+    rows = _picture(bundle_folder, 80, *news, _said(1.0, audio=0.01))
+    assert [row.split() for row in rows[1:4]] == [
+        ["●", "microphone", "0.2", "s", "10.0", "ms", "0"],
+        ["desk", "plugged", "in"],
+        ["●", "door", "plugged", "in"],
+    ]
+    assert "    0.10 s  ---- microphone door feeds the encoder" in rows
+    rows = _picture(bundle_folder, 80, *news, LiveSet(1.0, ()))
+    assert not any("●" in row for row in rows)
+
+
+def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
+    plugged = Change(0.0, "audio", "plugged in", "desk")
+    for width, titles in ((80, "age encoded in dropped"), (56, "age encoded in"), (40, "age"), (30, "")):
+        head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
+        assert head.split() == ["sensor", "state", *titles.split()]
+        assert microphone.startswith("● microphone desk")
+        assert "plugged in" in microphone
+
+
+def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("one person\n")
+    screen, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", tmp_path / "said.txt"],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "dumb"},
+    ):
+        os.close(theirs)
+        shown = _read(screen, lambda _: False)
+    os.close(screen)
+    plugged, said, *_ = shown.splitlines()
+    assert plugged.endswith("said.txt plugged in")
+    assert "%" in said
+    assert "\x1b" not in shown
 
 
 def test_a_line_says_which_sensor_it_is_of() -> None:

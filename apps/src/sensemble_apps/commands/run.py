@@ -1,5 +1,6 @@
 """`sensemble run`: a bundle on live sensors, on a media file or on a replay of a dataset."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -140,7 +141,7 @@ def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
     labels = bundle.manifest.labels
     if arguments.json:
         return nullcontext(JsonView(labels))
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which draws nothing anew
         from sensemble_apps.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle)
