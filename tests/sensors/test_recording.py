@@ -172,6 +172,16 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
     assert [s.data for s in (first, second) if s is not None] == ["one", "two"]
 
 
+def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Path) -> None:
+    with Recording(tmp_path, RATE, seconds=0.1) as out:
+        out.event("captions", "text", "attached", "")
+        sleep(0.3)
+        out.put(Sample("text", "one", monotonic()))
+    recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
+    assert recorded.segments[0].start > 0.1
+    assert [plug.time for plug in recorded.plugs if plug.kind == "attached"] == [0.0]
+
+
 def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
     with Recording(tmp_path / "out", 16000) as recording:
         recording.put(Sample("text", "one", monotonic(), lost=2))

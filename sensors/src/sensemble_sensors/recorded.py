@@ -144,7 +144,9 @@ class Recorded:
             places = [(s.take, s.end) for s in self.segments]
             index = bisect_left(places, (plug.take, plug.time))
             if index < len(places) and self.segments[index].take == plug.take:
-                found.append(replace(plug, time=plug.time + self._shifts[index]))
+                # What became of it before the first segment, it is when the stream has that segment begin.
+                time = max(plug.time, self.segments[index].start)
+                found.append(replace(plug, time=time + self._shifts[index]))
         return sorted(found, key=lambda plug: plug.time)
 
     def example_at(self, time: float) -> Example | None:
