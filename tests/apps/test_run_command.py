@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from sensemble_apps.cli import main
 from sensemble_apps.schedule import come_and_go, phase_at
 from sensemble_runtime import subsets
 from sensemble_runtime.history import read_runs
@@ -88,6 +89,19 @@ def test_limit_stops_after_as_many_predictions(
     replay = ("run", bundle_folder, "--replay", dataset_folder, "--json", "--limit", "2")
     assert len(sensemble(*replay, "--fast").stdout.splitlines()) == 2
     assert len(sensemble(*replay).stdout.splitlines()) == 2
+
+
+def test_in_a_narrow_terminal_no_two_sets_look_the_same(
+    bundle_folder: Path,
+    dataset_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert main(["audit", str(bundle_folder), "--data", str(dataset_folder)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "audio" in line]
+    assert len({row.split()[0] for row in rows}) == 4
+    assert not any("…" in row for row in rows)
 
 
 def test_a_media_file_is_heard_and_seen(

@@ -54,7 +54,7 @@ def measure(
 
 def _table(result: AuditResult, saving: AuditResult | None) -> Table:
     table = Table(title=f"{result.metric}, %", title_justify="left", box=None)
-    table.add_column("live")
+    table.add_column("live", overflow="fold")  # three names that are cut short look the same
     for column in ("score", "with duty", "examples") if saving else ("score", "examples"):
         table.add_column(column, justify="right")
     both = [result, saving] if saving else [result]

@@ -168,7 +168,8 @@ def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(titles[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(titles[0], overflow="fold")  # three sets that are cut short look the same
     for title in titles[1:]:
         table.add_column(title, justify="right")
     for row in rows:
