@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sensemble_apps import live
 from sensemble_apps.inbox import Inbox
+from sensemble_apps.news import change
 from sensemble_apps.views import change_line
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent, LiveSetEvent, RecordEvent
@@ -36,7 +37,7 @@ def test_a_run_without_a_prediction_for_its_encoder_failed_has_failed() -> None:
 
 def test_what_concerns_no_sensor_is_a_line_too() -> None:
     lines = [
-        change_line(live.change(event, 1.0))
+        change_line(change(event, 1.0))
         for event in (
             EncoderEvent(2.0, "audio", "out of memory"),
             RecordEvent(3.0, "the disk is full", 1),

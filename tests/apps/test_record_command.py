@@ -19,6 +19,7 @@ import pytest
 from sensemble_apps.arguments import Record
 from sensemble_apps.cli import _parse
 from sensemble_apps.commands import record
+from sensemble_apps.take import Take
 from sensemble_apps.taken import Taken
 from sensemble_runtime import reading
 from sensemble_sensors.dataset import read_dataset
@@ -110,7 +111,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
 
     health = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
-        record._Reading(recording, [Frozen()], record.FORM, health, Taken()).run(2.5, print)
+        Take(recording, [Frozen()], record.FORM, health, Taken()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
     unwell = recorded.plugs[-1].time

@@ -13,12 +13,8 @@ from sensemble_runtime.errors import EncoderError, SessionError
 from sensemble_runtime.events import (
     EncoderEvent,
     Event,
-    FeedEvent,
-    HopEvent,
     LiveSetEvent,
-    RecordEvent,
     SensorEvent,
-    told,
 )
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
@@ -37,7 +33,7 @@ from sensemble_sensors.watcher import Appeared, Blind, Finder, Watcher
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.inbox import Inbox
-from sensemble_apps.news import Change, LiveSet, Said, Stream, worded
+from sensemble_apps.news import Change, LiveSet, Said, Stream, change
 from sensemble_apps.output import remark
 from sensemble_apps.schedule import Phase, phase_at
 
@@ -145,17 +141,6 @@ def _told(event: Event, began: float) -> Change | LiveSet:
     if isinstance(event, LiveSetEvent):
         return LiveSet(event.time - began, event.live)
     return change(event, began)
-
-
-def change(event: SensorEvent | FeedEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
-    """Return what a session tells as a viewer shows it, in seconds since `began`."""
-    if isinstance(event, HopEvent):
-        why = "overload" if event.stretch > 1 else "the overload is over"
-        words = f"encoded every {event.hop:g} s: {why}"
-        return Change(event.time - began, event.modality, words, over=event.stretch == 1)
-    name, modality, kind, reason = told(event)
-    shown = worded(event.time - began, modality, name, kind, reason)
-    return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:

@@ -1,8 +1,9 @@
 """What a running bundle tells its viewer, whether it runs in real time or in virtual time."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sensemble_runtime.events import EncoderEvent, FeedEvent, HopEvent, RecordEvent, SensorEvent, told
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.dataset import Example
 
@@ -53,6 +54,17 @@ Stream = Generator[News, None, None]
 
 def worded(time: float, modality: str, name: str, kind: str, reason: str) -> Change:
     """Return an event of a sensor, by its kind, in words; its reason need not begin with the name."""
-    told = _WORDS.get(kind, kind)
+    words = _WORDS.get(kind, kind)
     reason = reason.removeprefix(f"{name}: ")
-    return Change(time, modality, f"{told}: {reason}" if reason else told, name, feeds=kind == "feeds")
+    return Change(time, modality, f"{words}: {reason}" if reason else words, name, feeds=kind == "feeds")
+
+
+def change(event: SensorEvent | FeedEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
+    """Return what a session tells as a viewer shows it, in seconds since `began`."""
+    if isinstance(event, HopEvent):
+        why = "overload" if event.stretch > 1 else "the overload is over"
+        words = f"encoded every {event.hop:g} s: {why}"
+        return Change(event.time - began, event.modality, words, over=event.stretch == 1)
+    name, modality, kind, reason = told(event)
+    shown = worded(event.time - began, modality, name, kind, reason)
+    return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)
