@@ -125,7 +125,8 @@ class Sources(Common):
     microphone: Texts = ()
     """A microphone's number or name, or `default`."""
     captions: Texts = ()
-    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`."""
+    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`: a file is
+    read once, and `tail -f FILE | sensemble ... --captions -` follows one that grows."""
     in_process: bool = False
     """Capture in threads, not in a process for each camera and microphone: less memory, but one that
     hangs stays so, and one that crashes takes all with it."""
