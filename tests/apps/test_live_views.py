@@ -148,9 +148,9 @@ def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_
         os.close(theirs)
         shown = _read(screen, lambda _: False)
     os.close(screen)
-    plugged, said, *_ = shown.splitlines()
+    plugged, *rest = shown.splitlines()
     assert plugged.endswith("said.txt plugged in")
-    assert "%" in said
+    assert any("%" in line for line in rest), "the file may be over before what it said is encoded"
     assert "\x1b" not in shown
 
 
