@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
@@ -80,19 +80,14 @@ def is_black(picture: NDArray[np.uint8], level: float) -> bool:
     return bool(picture.mean() < level)
 
 
-def is_silent(wave: NDArray[np.float32], level: float) -> bool:
-    """Whether sound, float32 [n], stays within `level`, of 1."""
-    return not len(wave) or bool(np.abs(wave).max() < level)
+def peak(wave: NDArray[np.float32]) -> float:
+    """Return the greatest absolute value of sound, float32 [n]; NaN or infinite if it holds either."""
+    return float(np.abs(wave).max(initial=0.0))
 
 
 def clipped_share(wave: NDArray[np.float32], level: float) -> float:
     """Return which share of sound, float32 [n], reaches `level`, of 1."""
     return np.count_nonzero(np.abs(wave) >= level) / len(wave) if len(wave) else 0.0
-
-
-def is_finite(data: Media | str) -> bool:
-    """Whether sound holds neither NaN nor infinity; pictures and captions cannot."""
-    return isinstance(data, str) or bool(np.isfinite(data).all())
 
 
 class _Count(NamedTuple):
@@ -198,9 +193,7 @@ class Health:
 
     def _examine(self, sample: Sample, now: float) -> None:
         limits, data = self._limits, sample.data
-        if not is_finite(data):
-            self._find("the sound holds NaN or infinity", now)
-        elif self._spec.modality == "video":
+        if self._spec.modality == "video":
             picture = np.asarray(data, np.uint8)
             same = self._last is not None and np.array_equal(picture, np.asarray(self._last.data))
             dark = is_black(picture, limits.black_level)
@@ -210,12 +203,17 @@ class Health:
                 self._disprove(_BLACK)
         elif self._spec.modality == "audio":
             wave = np.asarray(data, np.float32)
-            quiet = is_silent(wave, limits.silent_level)
-            weight = 1 - math.exp(-len(wave) / self._spec.rate / limits.clipped)
-            self._loudness += weight * (clipped_share(wave, limits.clipped_level) - self._loudness)
+            loudest = peak(wave)
+            if not math.isfinite(loudest):
+                self._find("the sound holds NaN or infinity", now)
+                return
+            quiet = loudest < limits.silent_level
             self._lasts("quiet", limits.silent, now, _SILENT, holds=quiet)
             if not quiet:
                 self._disprove(_SILENT)
+            share = clipped_share(wave, limits.clipped_level) if loudest >= limits.clipped_level else 0.0
+            weight = 1 - math.exp(-len(wave) / self._spec.rate / limits.clipped)
+            self._loudness += weight * (share - self._loudness)
             if self._loudness >= limits.clipped_share:
                 self._find("the sound is clipped; turn it down", now)
 

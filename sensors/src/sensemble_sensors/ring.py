@@ -12,6 +12,7 @@ call writes and another reads, so that what was written before the one can be se
 """
 
 from mmap import mmap
+from struct import Struct
 from zlib import crc32
 
 import numpy as np
@@ -24,10 +25,13 @@ _SLOTS = {"audio": 64, "text": 16, "video": 4}
 _CHUNK = 0.1  # seconds of sound in a slot; more is cut into several
 _LONGEST = 1 << 16  # bytes of a caption
 
-_BEAT = np.dtype("f8")
-# `number` counts from 1, the first sample ever put; 0 is an empty slot. `lost` is of all samples until this
-# one, so that an overwritten slot takes no count with it. `size` is of the data, in bytes.
-_HEAD = np.dtype([("number", "i8"), ("time", "f8"), ("cut", "i8"), ("lost", "i8"), ("size", "i8")])
+_BEAT = Struct("=d")
+_CHECK = Struct("=q")
+# The number, the time, whether it is a cut, how many were lost, and the size of the data, in bytes. Numbers
+# count from 1, the first sample ever put; 0 is an empty slot. What is lost is of all samples until this one,
+# so that an overwritten slot takes no count with it.
+_HEAD = Struct("=qdqqq")
+_DATA = _CHECK.size + _HEAD.size  # where a slot's data begins
 
 
 class Ring:
@@ -40,8 +44,10 @@ class Ring:
 
     def __init__(self, memory: mmap, spec: InputSpec) -> None:
         self._spec = spec
-        self._beat = np.frombuffer(memory, _BEAT, 1)
-        self._slots = np.frombuffer(memory, _slot(spec), _SLOTS[spec.modality], _BEAT.itemsize)
+        self._memory = memoryview(memory)
+        # By struct and one view of all, for who wakes a few times a second pays for each call.
+        slots = np.frombuffer(memory, np.uint8, offset=_BEAT.size)
+        self._slots = slots.reshape(_SLOTS[spec.modality], _slot(spec))
         self._written = 0  # the number of the sample that was put last
         self._lost_before = 0  # it came to the ring
         self._next = 1  # the number of the sample to get
@@ -52,16 +58,17 @@ class Ring:
     @staticmethod
     def size(spec: InputSpec) -> int:
         """Return how many bytes of memory the ring takes."""
-        return _BEAT.itemsize + _SLOTS[spec.modality] * _slot(spec).itemsize
+        return _BEAT.size + _SLOTS[spec.modality] * _slot(spec)
 
     def beat(self, now: float) -> None:
         """Show that the putter is alive at `now`."""
-        self._beat[0] = now
+        _BEAT.pack_into(self._memory, 0, now)
 
     @property
     def beaten(self) -> float:
         """When the putter last showed that it is alive; 0 before the first time."""
-        return float(self._beat[0])
+        (beaten,) = _BEAT.unpack_from(self._memory)
+        return float(beaten)
 
     def put(self, sample: Sample) -> None:
         """Add a sample, in several pieces if it is longer than a slot.
@@ -70,28 +77,28 @@ class Ring:
             ValueError: it is not of the spec's form.
         """
         data = _bytes(sample, self._spec)
-        room = self._slots["data"].shape[1]
+        room = self._slots.shape[1] - _DATA
         self._lost_before += sample.lost
         for start in range(0, max(len(data), 1), room):
             piece = data[start : start + room]
             later = (len(data) - start - len(piece)) / 4 / self._spec.rate if self._spec.rate else 0.0
             self._written += 1
             cut = sample.cut and not start
-            head = np.array((self._written, sample.time - later, cut, self._lost_before, len(piece)), _HEAD)
+            head = _HEAD.pack(self._written, sample.time - later, cut, self._lost_before, len(piece))
             slot = self._slots[self._written % len(self._slots)]
-            slot["head"] = head
-            slot["data"][: len(piece)] = piece
-            slot["check"] = _check(head, piece)
+            slot[_DATA : _DATA + len(piece)] = piece
+            slot.data[:_DATA] = _CHECK.pack(_check(head, piece)) + head
 
     def get(self) -> Sample | None:
         """Return the oldest sample that is still there, or None; the one after a hole in sound is a cut."""
         slots = len(self._slots)
         while True:
             slot = self._slots[self._next % slots]
-            head = slot["head"].copy()
-            number, time, cut, lost, size = head.item()
-            data = slot["data"][: max(0, size)].copy()
-            if number < self._next or int(slot["check"]) != _check(head, data):
+            head = slot[:_DATA].tobytes()
+            (check,) = _CHECK.unpack_from(head)
+            number, time, cut, lost, size = _HEAD.unpack_from(head, _CHECK.size)
+            data = slot[_DATA : _DATA + max(0, size)].copy()
+            if number < self._next or check != _check(head[_CHECK.size :], data):
                 return None
             if number == self._next:
                 break
@@ -105,17 +112,18 @@ class Ring:
         return Sample(self._spec.modality, _data(data, self._spec), time, cut, lost)
 
 
-def _slot(spec: InputSpec) -> np.dtype[np.void]:
+def _slot(spec: InputSpec) -> int:
+    """Return the bytes of a slot."""
     room = {
         "audio": 4 * round(_CHUNK * spec.rate),
         "text": _LONGEST,
         "video": int(np.prod(spec.shape[2:])),
     }[spec.modality]
-    return np.dtype([("check", "i8"), ("head", _HEAD), ("data", "u1", (-(-room // 8) * 8,))])
+    return _DATA + -(-room // 8) * 8
 
 
-def _check(head: NDArray[np.void], data: NDArray[np.uint8]) -> int:
-    return crc32(data.data, crc32(head.tobytes()))
+def _check(head: bytes, data: NDArray[np.uint8]) -> int:
+    return crc32(data.data, crc32(head))
 
 
 def _bytes(sample: Sample, spec: InputSpec) -> NDArray[np.uint8]:
