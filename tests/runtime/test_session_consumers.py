@@ -3,6 +3,8 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,19 @@ from sensemble_runtime.session import QUEUE
 from .puppets import Log, Puppet, Session, held, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """While it lasts, no prediction can be added to the record, as on a full disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE predictions RENAME TO hidden")
+        yield
+        other.execute("ALTER TABLE hidden RENAME TO predictions")
+
+
+def of_record(log: Log) -> list[RecordEvent]:
+    return [event for event in log.events if isinstance(event, RecordEvent)]
 
 
 def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,20 +87,18 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
 ) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     running = Session(bundle, record=path, on_event=log)
-    with sqlite3.connect(path) as other:
-        other.execute("ALTER TABLE predictions RENAME TO hidden")
-    running.attach(captions)
-    predictions = iter(running)
-    for caption in ("one", "two"):
-        captions.say(caption)
-        assert next(predictions).live == ("text",)
-    wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
-    (event,) = [e for e in log.events if isinstance(e, RecordEvent)]
-    assert "record.sqlite" in event.reason
-    with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
+    with unwritable(path):
+        running.attach(captions)
+        predictions = iter(running)
+        for caption in ("one", "two"):
+            captions.say(caption)
+            assert next(predictions).live == ("text",)
+        wait_for(lambda: of_record(log))
+        (event,) = of_record(log)
+        assert "record.sqlite" in event.reason
+        with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
+            running.close()
         running.close()
-    running.close()
-    other.close()
 
 
 def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
@@ -94,17 +107,13 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
     monkeypatch.setattr(recorder, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path, on_event=log) as running:
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE predictions RENAME TO hidden")
-        running.attach(captions)
-        captions.say()
-        made = next(iter(running))
-        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE hidden RENAME TO predictions")
-        other.close()
-        wait_for(lambda: len([e for e in log.events if isinstance(e, RecordEvent)]) == 2)
-    failed, again = [e for e in log.events if isinstance(e, RecordEvent)]
+        with unwritable(path):
+            running.attach(captions)
+            captions.say()
+            made = next(iter(running))
+            wait_for(lambda: of_record(log))
+        wait_for(lambda: len(of_record(log)) == 2)
+    failed, again = of_record(log)
     assert (bool(failed.reason), again.reason, again.lost) == (True, "", 0)
     (run,) = read_runs(path)
     assert run.ended is not None
@@ -117,16 +126,11 @@ def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running:
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE predictions RENAME TO hidden")
+    with Session(bundle, record=path, on_event=log) as running, unwritable(path):
         running.attach(captions)
         captions.say()
         made = next(iter(running))
-        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE hidden RENAME TO predictions")
-        other.close()
+        wait_for(lambda: of_record(log))
     (run,) = read_runs(path)
     assert run.ended is not None
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
@@ -151,8 +155,8 @@ def test_a_record_that_is_removed_is_told_and_another_is_begun(
                 records.begin("session", bundle)
         captions.say()
         made = next(predictions)
-        wait_for(lambda: len([e for e in log.events if isinstance(e, RecordEvent)]) == 2)
-    failed, again = [e for e in log.events if isinstance(e, RecordEvent)]
+        wait_for(lambda: len(of_record(log)) == 2)
+    failed, again = of_record(log)
     assert "record.sqlite: was removed or replaced" in failed.reason
     assert again.reason == ""
     *others, run = read_runs(path)
@@ -167,18 +171,14 @@ def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(
     monkeypatch.setattr(recorder, "WAITING", 4)
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path, on_event=log) as running:
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE predictions RENAME TO hidden")
-        running.attach(captions)
-        predictions = iter(running)
-        for _ in range(20):
-            captions.say()
-            next(predictions)
-        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent)])
-        with sqlite3.connect(path) as other:
-            other.execute("ALTER TABLE hidden RENAME TO predictions")
-        other.close()
-        wait_for(lambda: [e for e in log.events if isinstance(e, RecordEvent) and e.lost])
+        with unwritable(path):
+            running.attach(captions)
+            predictions = iter(running)
+            for _ in range(20):
+                captions.say()
+                next(predictions)
+            wait_for(lambda: of_record(log))
+        wait_for(lambda: [e for e in of_record(log) if e.lost])
     (run,) = read_runs(path)
     lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
     assert int(lost[-1].split()[0]) >= 20 - len(read_predictions(path, run.id)) > 0
@@ -204,7 +204,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     assert 1 <= kept < 20
     lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
     assert int(lost[-1].split()[0]) >= 20 - kept, "the record says what it lacks"
-    assert [e for e in log.events if isinstance(e, RecordEvent)][-1].lost >= 20 - kept
+    assert of_record(log)[-1].lost >= 20 - kept
 
 
 def test_a_slow_listener_delays_no_record_and_is_told_the_newest(

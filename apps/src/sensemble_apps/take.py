@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
 from time import monotonic
 
-from sensemble_runtime.events import Kind, SensorEvent, explain
+from sensemble_runtime.events import Kind, explain
 from sensemble_runtime.reading import BESIDE, Reader, join
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.health import Thresholds
@@ -102,22 +102,20 @@ class Take:
                     reader.retry()
 
     def _check_first(self) -> None:
-        told = list(self._taken.told.values())
-        absent = len(told) == len(self._readers) and all(event.kind == "unavailable" for event in told)
-        if absent and not self._any:
-            raise SensorUnavailableError("; ".join(event.reason for event in told))
+        told = [reader.told for reader in self._readers]
+        if not self._any and all(kind == "unavailable" for kind, _ in told):
+            raise SensorUnavailableError("; ".join(reason for _, reason in told))
 
     def _opened(self, reader: Reader) -> None:
         self._any = True
-        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, "attached", ""))
+        self._tell(reader, "attached", "")
 
     def _gave(self, _: Reader, sample: Sample) -> None:
         self._taken.add(sample, self._rate)
         self._recording.put(sample)
 
     def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
-        kind: Kind = "unwell" if wrong else "well"
-        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, kind, "; ".join(wrong)))
+        self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
 
     def _beside(self, reader: Reader) -> float | None:
         return next((r.lag for r in self._readers if r.modality == BESIDE.get(reader.modality)), None)
@@ -126,13 +124,12 @@ class Take:
         kind, reason = explain(error)
         if kind in ("ended", "failed"):
             reader.stop()
-        self._tell(SensorEvent(monotonic(), reader.name, reader.modality, kind, reason))
+        self._tell(reader, kind, reason)
 
-    def _tell(self, event: SensorEvent) -> None:
+    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
         with self._changed:
-            last = self._taken.told.get(event.name)
-            if last is None or (last.kind, last.reason) != (event.kind, event.reason):
-                self._recording.event(event.name, event.modality, event.kind, event.reason)
-                remark(change_line(change(event, self._began)))
-            self._taken.tell(event)
+            if (news := reader.news(kind, reason)) is not None:
+                self._recording.event(news.name, news.modality, news.kind, news.reason)
+                remark(change_line(change(news, self._began)))
+                self._taken.tell(news)
             self._changed.notify_all()

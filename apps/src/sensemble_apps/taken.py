@@ -17,13 +17,12 @@ class Taken:
 
     Attributes:
         began: when the first sample came, on the clock of `time.monotonic`; infinite before that.
-        told: the last event of each sensor, by its name.
     """
 
     def __init__(self) -> None:
         self.began = math.inf
-        self.told: dict[str, SensorEvent] = {}
         self._names: dict[str, str] = {}  # of the sensors, by modality
+        self._reasons: dict[str, str] = {}  # of the last event of each, by modality
         self._counts = dict.fromkeys(_MODALITIES, 0)  # of samples
         self._seconds = dict.fromkeys(_MODALITIES, 0.0)
         self._last: dict[str, float] = {}  # the time of the sample that the next one follows
@@ -47,7 +46,7 @@ class Taken:
 
     def tell(self, event: SensorEvent) -> None:
         """Note what became of a sensor; pictures after that do not go on from those before."""
-        self.told[event.name] = event
+        self._reasons[event.modality] = event.reason
         self._last.pop(event.modality, None)
 
     @property
@@ -65,7 +64,7 @@ class Taken:
     def silent(self) -> list[str]:
         """A line for each sensor that gave nothing, and why: `camera 0 gave nothing: it cannot be opened`."""
         return [
-            f"{sensor_title(modality, name)} gave nothing: {self._why(name)}"
+            f"{sensor_title(modality, name)} gave nothing: {self._why(modality)}"
             for modality, name in self._names.items()
             if not self._counts[modality]
         ]
@@ -83,8 +82,8 @@ class Taken:
         each = (f"{SENSORS[m]} {now[m] if self._counts[m] else 'nothing yet'}" for m in self._names)
         return "  ".join((f"{monotonic() - self.began:8.2f} s", f"{segments} segments", *each))
 
-    def _why(self, name: str) -> str:
-        event = self.told.get(name)
-        if event is None:
+    def _why(self, modality: str) -> str:
+        if modality not in self._reasons:
             return "it was not open yet; give it longer"
-        return event.reason.removeprefix(f"{name}: ") or "it was opened, and no sample came; give it longer"
+        reason = self._reasons[modality].removeprefix(f"{self._names[modality]}: ")
+        return reason or "it was opened, and no sample came; give it longer"

@@ -13,6 +13,8 @@ from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_runtime.events import Kind, SensorEvent
+
 READ = 0.1  # seconds that one read may wait, and so about how long a reader takes to stop
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 
@@ -41,7 +43,7 @@ class Reader:
 
     Attributes:
         stopped: set by `stop`.
-        told: the kind and the reason of the last event of it, so that a retry tells only what is new.
+        told: the kind and the reason of its last `news`, so that a retry tells only what is new.
         lag: seconds by which its samples are behind the clock; None where that is not known.
         due: ends the wait between two tries when it is set.
         thread: not started; it ends after `stop`, when the sensor is closed.
@@ -91,6 +93,13 @@ class Reader:
     def lose(self, reason: str) -> None:
         """Let an open sensor be lost, though it goes on to give something."""
         self._gone = reason
+
+    def news(self, kind: Kind, reason: str) -> SensorEvent | None:
+        """Return what became of the sensor, to be told; None where that was told last."""
+        if self.told == (kind, reason):
+            return None
+        self.told = (kind, reason)
+        return SensorEvent(monotonic(), self.name, self.modality, kind, reason)
 
     def kill(self) -> None:
         """End the sensor's process, if it has one, for it does not return."""

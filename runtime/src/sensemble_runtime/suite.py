@@ -15,7 +15,7 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, FeedEvent, Kind, SensorEvent, explain
+from sensemble_runtime.events import Event, FeedEvent, Kind, explain
 from sensemble_runtime.reading import BESIDE, Reader
 from sensemble_runtime.windows import SampleError
 
@@ -267,6 +267,5 @@ class Suite:
 
     def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
         """Tell what became of a sensor, before it leaves the live set for that: the cause comes first."""
-        if reader.told != (kind, reason):
-            reader.told = (kind, reason)
-            self._send(SensorEvent(time.monotonic(), reader.name, reader.modality, kind, reason))
+        if (news := reader.news(kind, reason)) is not None:
+            self._send(news)

@@ -40,9 +40,6 @@ _TIMED = (
 )  # what carries times; for MJPEG over HTTP, FFmpeg invents them
 
 
-_ABSENT = "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
-
-
 class _Capture(Protocol):
     """What is used here of `cv2.VideoCapture`, which has no types of its own."""
 
@@ -94,7 +91,7 @@ class Camera:
         source = _source(self._given)
         if isinstance(source, int) and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
             # One that is away is tried again and again: without loading OpenCV, which takes most of a try.
-            raise SensorUnavailableError(f"{self.name}: {_ABSENT}")
+            raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
         cv2 = opencv()
         if isinstance(source, str):
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
@@ -151,7 +148,7 @@ def _remedy(source: int | str | Path) -> str:
         return "OpenCV cannot decode this file" if source.exists() else "there is no such file"
     if Path(node).exists() and not os.access(node, os.R_OK | os.W_OK):
         return f"you may not use {node}; join its group with 'sudo usermod -aG video $USER' and log in again"
-    return _ABSENT
+    return "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
 
 
 def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Event, name: str) -> None:

@@ -24,7 +24,7 @@ from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import remark, say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
-from sensemble_apps.selection import calibration_examples, held_out_examples
+from sensemble_apps.selection import EVALUATED, calibration_examples, held_out_examples
 from sensemble_apps.tradeoff import show
 
 
@@ -106,7 +106,7 @@ def export(
             with workshop(model, run / BUNDLE, calibration, held_out) as shop:
                 chosen = _searched(shop, run, targets, budget, advance)
                 manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
-    show_costs(manifest, f"{len(held_out)} of {len(dataset.split('eval'))} examples")
+    show_costs(manifest, f"{len(held_out)} of {len(dataset.split(EVALUATED))} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):
         remark(line)
 
