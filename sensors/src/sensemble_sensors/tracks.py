@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -28,6 +28,9 @@ _OPTIONS = {
     "protocol_whitelist": "file,subfile",
     "pattern_type": "none",
 }
+# Titles are not read here, and many are not in UTF-8. PyAV 18 is told to take them, as 19 always does.
+_PYAV = int(av.__version__.partition(".")[0])
+_METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19 else {}
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
 # A track whose next frame is this much late has a hole; less is the rounding of its container.
@@ -222,8 +225,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         BadDataError: it is unreadable, or a list of other files (a playlist); or FFmpeg fails in the context.
     """
     try:
-        # Titles and the like are not read here, and many are not in UTF-8.
-        with av.open(shards.url(str(path)), options=_OPTIONS, metadata_errors="ignore") as container:
+        with av.open(shards.url(str(path)), options=_OPTIONS, **_METADATA) as container:
             yield container
     except av.FFmpegError as error:
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
@@ -245,7 +247,7 @@ def _seconds(container: InputContainer) -> float:
     ends = (
         float((packet.pts + (packet.duration or 0)) * packet.time_base)
         for packet in container.demux()
-        if packet.pts is not None and packet.time_base is not None
+        if packet.pts is not None and packet.time_base
     )
     return max(ends, default=0.0) - _zero(container)
 
@@ -259,7 +261,7 @@ def _length(container: InputContainer) -> float | None:
 def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
     if frame.time is not None:
         return frame.time
-    if frame.dts is None or frame.time_base is None:
+    if frame.dts is None or not frame.time_base:
         raise BadDataError(f"{path}: has frames without a time; put it into a container, say Matroska")
     return float(frame.dts * frame.time_base)
 

@@ -29,7 +29,7 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
         BadDataError: the file is unreadable, or has nothing there.
     """
     with opened(path) as source:
-        zero = max(source.start_time or 0, 0) / av.time_base
+        zero = _zero(source)
         streams: list[Stream] = [*source.streams.video[:1], *source.streams.audio[:1]]
         source.seek(int((max(start - _BEFORE, 0.0) + zero) * av.time_base))
         packets = _packets(source, streams, end + zero + _AFTER)
@@ -45,7 +45,9 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
                 packet.dts = packet.dts - ticks if packet.dts is not None else None
                 packet.stream = copies[packet.stream.index]
                 target.mux(packet)
-    return file.getvalue(), start - (origin - zero)
+    with av.open(BytesIO(file.getvalue()), "r") as piece:
+        # A reader leaves out what a codec needs to begin with, so the file may begin after its first packet.
+        return file.getvalue(), start - (origin - zero) - _zero(piece)
 
 
 def _packets(source: InputContainer, streams: list[Stream], end: float) -> "list[Packet[Stream]]":
@@ -62,6 +64,10 @@ def _packets(source: InputContainer, streams: list[Stream], end: float) -> "list
         if not going:
             break
     return packets
+
+
+def _zero(container: InputContainer) -> float:
+    return max(container.start_time or 0, 0) / av.time_base
 
 
 def _seconds(packet: "Packet[Stream]") -> float:
