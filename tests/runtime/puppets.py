@@ -14,7 +14,7 @@ from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-Act = Sample | Exception | threading.Event
+Act = Sample | BaseException | threading.Event
 Session = partial(session.Session, health=None)  # for puppets are nothing that could be well
 
 
@@ -27,7 +27,7 @@ class Puppet:
         self.modality = modality
         self.name = name or modality
         self.acts: queue.Queue[Act] = queue.Queue()
-        self.openings: queue.Queue[Exception] = queue.Queue()
+        self.openings: queue.Queue[BaseException] = queue.Queue()
         self.opened = 0
         self.holders: set[int] = set()
 
@@ -48,7 +48,7 @@ class Puppet:
         if isinstance(act, threading.Event):
             act.wait()
             return None
-        if isinstance(act, Exception):
+        if isinstance(act, BaseException):
             raise act
         return act
 

@@ -276,3 +276,14 @@ def test_when_the_suite_shrinks_its_encoders_memory_is_returned(bundle_folder: P
     for before, loaded, after in ast.literal_eval(run.stdout):
         assert loaded - before > 2000, "kB: there is something to return"
         assert after - before < 0.1 * (loaded - before)
+
+
+def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
+    composition = Composition(bundle)
+    composition.add("audio")
+    composition.push(audio(1.0))
+    prediction = composition.step(1.0)
+    assert prediction is not None
+    for array in (prediction.probabilities, prediction.pooled):
+        with pytest.raises(ValueError, match="read-only"):
+            array.sort()

@@ -82,6 +82,28 @@ def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
     assert [p.probabilities.tolist() for p in recorded] == [p.probabilities.tolist() for p in made]
 
 
+def test_a_consumer_cannot_alter_the_record(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, add = threading.Event(), Records.add_news
+    monkeypatch.setattr(Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path) as running:
+        running.attach(captions)
+        captions.say()
+        made = next(iter(running))
+        before = made.probabilities.tolist()
+        with pytest.raises(ValueError, match="read-only"):
+            made.probabilities.sort()
+        for field in (made.ages, made.latencies, made.dropped, made.lost):
+            field["text"] = 7
+        go_on.set()
+    (run,) = read_runs(path)
+    (kept,) = read_predictions(path, run.id)
+    assert kept.probabilities.tolist() == before
+    assert 7 not in {*kept.ages.values(), *kept.latencies.values(), *kept.dropped.values()}
+
+
 def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:

@@ -120,7 +120,7 @@ class Take:
     def _beside(self, reader: Reader) -> float | None:
         return next((r.lag for r in self._readers if r.modality == BESIDE.get(reader.modality)), None)
 
-    def _failed(self, reader: Reader, error: Exception) -> None:
+    def _failed(self, reader: Reader, error: BaseException) -> None:
         kind, reason = explain(error)
         if kind in ("ended", "failed"):
             reader.stop()

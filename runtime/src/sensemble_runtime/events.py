@@ -125,7 +125,7 @@ def told(event: Event) -> tuple[str, str, str, str]:
             return "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
 
 
-def explain(error: Exception) -> tuple[Kind, str]:
+def explain(error: BaseException) -> tuple[Kind, str]:
     """Return what an exception that came out of a sensor means: the kind of its event, and the reason."""
     text = _line(error)
     match error:
@@ -140,10 +140,13 @@ def explain(error: Exception) -> tuple[Kind, str]:
     return "lost", describe(error)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Return one line that says what an exception is."""
     return f"{type(error).__name__}: {_line(error)}"
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _line(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - what is told of an error must not fail for how it is made
+        return "it has no text"

@@ -53,7 +53,7 @@ class Lanes:
         noted: Callable[[], None],
         predicted: Callable[[Prediction], None],
         send: Callable[[Event], None],
-        broke: Callable[[Exception], None],
+        broke: Callable[[BaseException], None],
     ) -> None:
         self._composition, self._scheduler, self._suite = composition, scheduler, suite
         self._align = policy.align
@@ -65,20 +65,27 @@ class Lanes:
         self._delays: dict[str, float] = {}  # how long an encoder was left alone when it last failed
         self._resting: dict[str, float] = {}  # until when it is
         self._reasons: dict[str, str] = {}  # why, as it was told
-        self._threads = [
-            threading.Thread(target=self._run, args=(m,), name=f"sensemble {m} encoder", daemon=True)
+        self._threads = {
+            m: threading.Thread(target=self._run, args=(m,), name=f"sensemble {m} encoder", daemon=True)
             for m in modalities
-        ]
+        }
 
     def start(self) -> None:
         """Start encoding."""
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.start()
 
-    def join(self) -> None:
-        """Wait until nothing is encoded any more; `stopped` must hold, and its lock be free."""
-        for thread in self._threads:
-            thread.join()
+    def join(self, timeout: float) -> set[str]:
+        """Wait until nothing is encoded any more; `stopped` must hold, and its lock be free.
+
+        Returns:
+            The modalities whose encoders did not return within `timeout` seconds; their threads are daemons,
+            and left behind.
+        """
+        deadline = time.monotonic() + timeout
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return {modality for modality, thread in self._threads.items() if thread.is_alive()}
 
     def pending(self, modality: str) -> bool:
         """Whether a window of a modality is still to be encoded, or not yet in a prediction."""
@@ -88,7 +95,7 @@ class Lanes:
         try:
             while self._encode_next(modality):
                 pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
             self._broke(error)
 
     def _encode_next(self, modality: str) -> bool:
@@ -105,7 +112,7 @@ class Lanes:
             self._encoding[modality] = end
         try:
             (encoded,) = self._composition.encode(taken)
-        except Exception as error:  # noqa: BLE001 - what one encoder raises must not end the others
+        except BaseException as error:  # noqa: BLE001 - what one encoder raises must not end the others
             with self._changed:
                 del self._encoding[modality]
                 self._failed(modality, error)
@@ -198,7 +205,7 @@ class Lanes:
             self._predicted(prediction)
         self._changed.notify_all()
 
-    def _failed(self, modality: str, error: Exception) -> None:
+    def _failed(self, modality: str, error: BaseException) -> None:
         now = time.monotonic()
         delay = min(2 * self._delays.get(modality, RETRY[0] / 2), RETRY[1])
         self._delays[modality], self._resting[modality] = delay, now + delay

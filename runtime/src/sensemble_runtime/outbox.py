@@ -16,7 +16,7 @@ class Outbox(Generic[T]):
         limit: how many items may wait; the oldest give way to newer ones, and are counted.
         act: takes a batch, and how many items that came before it gave way; what it raises, `broke` gets,
             and nothing is handed on after that.
-        broke: called, in the thread, with what `act` raised.
+        broke: called, in the thread, with what `act` or `over` raised.
         over: called, in the thread, when the last batch was taken, or `act` has raised.
     """
 
@@ -26,7 +26,7 @@ class Outbox(Generic[T]):
         limit: int,
         act: Callable[[list[T], int], None],
         *,
-        broke: Callable[[Exception], None],
+        broke: Callable[[BaseException], None],
         over: Callable[[], None] = lambda: None,
     ) -> None:
         self._act, self._broke, self._over = act, broke, over
@@ -50,12 +50,15 @@ class Outbox(Generic[T]):
             self._finished = True
             self._given.notify()
 
-    def join(self) -> bool:
-        """Wait for the thread; False, at once, if `act` asks for it, for the thread is in there."""
-        if threading.current_thread() is self._thread:
-            return False
-        self._thread.join()
-        return True
+    @property
+    def inside(self) -> bool:
+        """Whether `act` asks: then there is nothing to wait for, for the thread is in there."""
+        return threading.current_thread() is self._thread
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread, up to `timeout` seconds; return whether it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def pause(self, seconds: float) -> bool:
         """For `act`: wait, but no longer than until the thread is to end; return whether it is."""
@@ -64,12 +67,13 @@ class Outbox(Generic[T]):
 
     def _run(self) -> None:
         try:
-            while batch := self._next():
-                self._act(*batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
+            try:
+                while batch := self._next():
+                    self._act(*batch)
+            finally:
+                self._over()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
             self._broke(error)
-        finally:
-            self._over()
 
     def _next(self) -> tuple[list[T], int] | None:
         with self._given:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """The classes of what the live sensors gave.
+    """The classes of what the live sensors gave. Its arrays are read-only.
 
     Attributes:
         time: when it was made, in seconds on the clock of the samples.
@@ -34,3 +34,7 @@ class Prediction:
     dropped: dict[str, int]
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for array in (self.probabilities, self.pooled):
+            array.setflags(write=False)

@@ -61,7 +61,7 @@ class Reader:
         gave: Callable[["Reader", Sample], None],
         felt: Callable[["Reader", tuple[str, ...]], None],
         beside: Callable[["Reader"], float | None],
-        failed: Callable[["Reader", Exception], None],
+        failed: Callable[["Reader", BaseException], None],
     ) -> None:
         self.name = name
         self.sensor = sensor
@@ -113,7 +113,7 @@ class Reader:
             for act in (self._read, self.sensor.close):
                 try:
                     act()
-                except Exception as error:  # noqa: BLE001 - whatever a sensor does is told and ends no thread
+                except BaseException as error:  # noqa: BLE001 - whatever a sensor does ends no thread
                     self._failed(self, error)
             if self.due.wait(self._delay) and not self.stopped.is_set():
                 self.due.clear()

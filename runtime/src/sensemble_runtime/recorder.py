@@ -15,6 +15,7 @@ WAITING = (
     4096  # predictions and events that wait for a slow or full disk; older ones give way, and are counted
 )
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
+LAST = 30.0  # seconds that the disk has for what is not written yet, when the session is over
 
 
 class Recorder:
@@ -40,7 +41,7 @@ class Recorder:
         path: Path,
         *,
         tell: Callable[[RecordEvent], None],
-        broke: Callable[[Exception], None],
+        broke: Callable[[BaseException], None],
     ) -> None:
         self._bundle, self._path, self._tell = bundle, path, tell
         self._records = Records(path)
@@ -63,7 +64,8 @@ class Recorder:
         """
         self._complete = complete
         self._outbox.finish()
-        self._outbox.join()
+        if not self._outbox.join(LAST):
+            return RecordError(f"{self._path}: its disk does not answer; the end of the record is lost")
         if self._reason:
             return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")
         return None

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +20,7 @@ from sensemble_runtime import reading
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.composition import Composition
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, LiveSetEvent
+from sensemble_runtime.events import Event, LiveSetEvent, describe
 from sensemble_runtime.lanes import Lanes
 from sensemble_runtime.outbox import Outbox
 from sensemble_runtime.prediction import Prediction
@@ -37,8 +38,8 @@ class Session:
 
     Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
     is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what a
-    listener raised. A sensor or an encoder that fails, and a record that cannot be written, are told, and
-    tried again: they end nothing.
+    listener raised, and a `SessionError` for what is no `Exception`, such as `SystemExit`. A sensor or an
+    encoder that fails, and a record that cannot be written, are told, and tried again: they end nothing.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
     attached last feeds it; while that one is lost or unwell, the one before takes over.
@@ -109,6 +110,7 @@ class Session:
         self._predictions: deque[Prediction] = deque()
         self._closed = False
         self._left: list[Reader] = []
+        self._stuck: set[str] = set()  # what else did not return when it was closed
         self._error: Exception | None = None
         self._raised = False
         self._recorder: Recorder | None = None
@@ -181,7 +183,8 @@ class Session:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
         Raises:
-            SessionError: a sensor did not return from its read, open or close in time; names it.
+            SessionError: a sensor, an encoder or a listener did not return in time; names it. Its thread is
+                left behind, and keeps no process from ending.
             RecordError: some of what should be in the record could not be written; says how much.
             Exception: what a listener raised, if no consumer has seen it.
         """
@@ -189,23 +192,30 @@ class Session:
             self._closed = True
             self._news.notify_all()
             readers = [reader for reader in self._suite.stop() if reader not in self._left]
-        self._lanes.join()
+        encoding = self._lanes.join(0.0 if self._stuck else reading.CLOSE)
         left = join(readers)
         self._left += left  # closing again does not wait for them again
         with self._changed:
             for modality in self._bundle.modalities:
-                self._composition.remove(modality)
+                self._composition.remove(modality, keep=modality in encoding)
             self._changed.notify_all()
         if self._recorder is not None:
-            self._error = self._error or self._recorder.finish(complete=self._error is None)
+            unwritten = self._recorder.finish(complete=self._error is None)
+            self._error = self._error or unwritten
+        stuck = {f"the {modality} encoder" for modality in encoding}
         if self._teller is not None:
             self._teller.finish()
-            if not self._teller.join():
+            if self._teller.inside:
                 return  # a listener closes the session; the thread that tells ends when it returns
+            if not self._teller.join(0.0 if self._stuck else reading.CLOSE):
+                stuck.add("the listener")
+        found = sorted(stuck - self._stuck) + [reader.name for reader in left]
+        self._stuck |= stuck
         self._raise_once()
-        if left:
-            stuck = ", ".join(reader.name for reader in left)
-            raise SessionError(f"{stuck}: did not stop within {reading.CLOSE:g} s; its thread is left behind")
+        if found:
+            raise SessionError(
+                f"{', '.join(found)}: did not stop within {reading.CLOSE:g} s; its thread is left behind"
+            )
 
     # What the other threads call.
 
@@ -219,7 +229,10 @@ class Session:
             if outbox is not None:
                 outbox.put(event)
 
-    def _break(self, error: Exception) -> None:
+    def _break(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):  # which would end the consumer's thread, and say nothing
+            error, cause = SessionError(f"{describe(error)}, out of a listener or an encoder"), error
+            error.__cause__ = cause
         with self._changed:
             self._error = self._error or error
             self._news.notify_all()
@@ -239,7 +252,7 @@ class Session:
     def _give(self, prediction: Prediction) -> None:
         """Record a prediction, and keep it for the consumer."""
         if self._recorder is not None:
-            self._recorder.put(prediction)
+            self._recorder.put(deepcopy(prediction))  # whose maps the consumer may alter
         self._predictions.append(prediction)
         if len(self._predictions) > QUEUE:
             self._predictions.popleft()

@@ -207,7 +207,7 @@ class Suite:
         feeding = self._feeding.get(BESIDE.get(reader.modality, ""))
         return feeding.lag if feeding is not None else None
 
-    def _failed(self, reader: Reader, error: Exception) -> None:
+    def _failed(self, reader: Reader, error: BaseException) -> None:
         kind, reason = explain(error)
         with self._changed:
             if kind == "ended":
