@@ -193,7 +193,8 @@ def read_on(sensor: Sensor) -> None:
         sensor.read(0.5)
 
 
-def test_whatever_stops_the_capturing_is_told_to_the_reader() -> None:
+@pytest.mark.parametrize("error", [TypeError, SystemExit])
+def test_whatever_stops_the_capturing_is_told_to_the_reader(error: type[BaseException]) -> None:
     class Capture:
         released = False
 
@@ -202,12 +203,14 @@ def test_whatever_stops_the_capturing_is_told_to_the_reader() -> None:
 
     def shots() -> Iterator[Sample]:
         yield Sample("video", np.zeros((2, 2, 3), np.uint8), 0.0)
-        raise TypeError("of no frame")
+        raise error("of no frame")
 
     capture, box = Capture(), Mailbox(1)
     camera._capture(capture, shots(), box, Event(), "camera 0")  # type: ignore[arg-type]
     assert box.get(0) is not None
-    with pytest.raises(SensorLostError, match=r"camera 0: capturing failed \(TypeError: of no frame\)"):
+    with pytest.raises(
+        SensorLostError, match=rf"camera 0: capturing failed \({error.__name__}: of no frame\)"
+    ):
         box.get(0)
     assert capture.released
 

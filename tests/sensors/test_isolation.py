@@ -117,6 +117,7 @@ def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, sp
         ("close everything", {"hanging": 60.0}, "closed its pipe; its process was killed"),
         ("leak", {"resident": 300 << 20}, "its process took more than 300 MB of memory"),
         ("raise", {}, "failed with ZeroDivisionError: in the driver"),
+        ("sys.exit", {}, "failed with SystemExit: 3"),
         ("lose", {}, "pulled out"),
     ],
 )

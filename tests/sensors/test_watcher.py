@@ -177,6 +177,23 @@ def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
     assert isinstance(news, Blind)
 
 
+def test_whatever_ends_a_look_or_whoever_is_told_is_said() -> None:
+    def leave(_: Event) -> list[Device]:
+        raise SystemExit("no list")
+
+    def hear(news: object) -> None:
+        heard.append(news)
+        if len(heard) == 2:
+            raise SystemExit("no listener")
+
+    heard: list[object] = []
+    finders = [leave, lambda _: [Device("text", "a", "a", "a")]]
+    with pytest.raises(SystemExit, match="no listener"), Watcher(finders, hear, interval=0.01) as watcher:
+        watcher._thread.join(20)
+    assert heard == [Blind("SystemExit: no list"), Appeared(Device("text", "a", "a", "a"))]
+    watcher.close()
+
+
 def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Specs) -> None:
     link = tmp_path / "usb-HD-index0"
     camera = Camera(link)

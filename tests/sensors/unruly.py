@@ -10,6 +10,9 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 
+RAISED = {"raise": ZeroDivisionError("in the\ndriver"), "sys.exit": SystemExit(3)}
+
+
 class Unruly:
     modality = "video"
     live = True
@@ -57,8 +60,8 @@ class Unruly:
             time.sleep(1000)
         elif self._act == "leak":
             self._hoard.append(np.ones(1 << 25, np.uint8))
-        elif self._act == "raise":
-            raise ZeroDivisionError("in the\ndriver")
+        elif self._act in RAISED:
+            raise RAISED[self._act]
         elif self._act == "lose":
             raise SensorLostError("pulled out")
         elif self._act == "end":

@@ -162,7 +162,7 @@ def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Eve
         box.end(error)
     except opencv().error as error:
         box.end(SensorLostError(f"{name}: OpenCV failed ({error.err})"))
-    except Exception as error:  # noqa: BLE001 - or whoever reads would wait for ever
+    except BaseException as error:  # noqa: BLE001 - or whoever reads would wait for ever
         box.end(SensorLostError(f"{name}: capturing failed ({type(error).__name__}: {error})"))
     finally:
         capture.release()

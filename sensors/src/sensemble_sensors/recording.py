@@ -171,7 +171,7 @@ class Recording:
                 f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
                 "take are good, make room and record on"
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, `check` and `close` raise it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `check` and `close` raise it
             self._error = RecordingError(
                 f"{self._folder}: a sample cannot be written ({type(error).__name__}: {error}); its "
                 f"{self.segments} segments of this take are good, leave out what gave it and record on"

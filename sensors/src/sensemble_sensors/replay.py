@@ -180,7 +180,10 @@ class Player(ABC):
                         outlet.hand_over()
         except BadDataError as error:
             self._bad = error
-            over = SensorEndedError(f"{self._name}: stopped, for {error}")
+        except BaseException as error:  # noqa: BLE001 - or whoever reads would wait for ever
+            self._bad = BadDataError(f"{self._name}: cannot be played ({type(error).__name__}: {error})")
+        if self._bad is not None:
+            over = SensorEndedError(f"{self._name}: stopped, for {self._bad}")
         for outlet in self._outlets.values():
             outlet.end(over)
 

@@ -80,7 +80,8 @@ class Watcher:
 
     Args:
         finders: where to look.
-        tell: called from the watcher's thread; it may take its time, but must not raise.
+        tell: called from the watcher's thread; it may take its time. What it raises ends the watch, and
+            `close` raises it.
         interval: seconds between the end of a look and the next.
     """
 
@@ -93,6 +94,7 @@ class Watcher:
         self._seen: list[dict[str, Device]] = [{} for _ in finders]
         self._blind: list[str] = [""] * len(finders)
         self._stop = Event()
+        self._error: BaseException | None = None
         self._thread = Thread(target=self._run, name="sensemble watcher", daemon=True)
 
     def __enter__(self) -> Self:
@@ -110,6 +112,9 @@ class Watcher:
         """Stop looking, and wait until the look that is under way has noticed, if it does soon."""
         self._stop.set()
         self._thread.join(CLOSE)  # to look up a name can take long, and nothing ends that
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def look(self) -> list[News]:
         """Look once and return what is new since the last look; what `start` does again and again."""
@@ -117,10 +122,12 @@ class Watcher:
         for i, find in enumerate(self._finders):
             try:
                 now = {device.key: device for device in find(self._stop)}
-            except (SensorsError, OSError, ValueError) as error:
-                if self._blind[i] != str(error):
-                    news.append(Blind(" ".join(str(error).split())))
-                self._blind[i] = str(error)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is told and ends no thread
+                known = isinstance(error, SensorsError | OSError | ValueError)
+                reason = str(error) if known else f"{type(error).__name__}: {error}"
+                if self._blind[i] != reason:
+                    news.append(Blind(" ".join(reason.split())))
+                self._blind[i] = reason
                 continue
             before, self._blind[i] = self._seen[i], ""
             gone = [key for key in before if key not in now and is_gone(before[key])]
@@ -134,7 +141,11 @@ class Watcher:
             news = self.look()
             if self._stop.is_set():
                 return
-            for item in news:
-                self._tell(item)
+            try:
+                for item in news:
+                    self._tell(item)
+            except BaseException as error:  # noqa: BLE001 - `close` raises whatever it is
+                self._error = error
+                return
             if self._stop.wait(self._interval):
                 return

@@ -28,7 +28,7 @@ READ = 0.1  # seconds that one read may wait, and so about how long a healthy wo
 FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 GRACE = 2.0  # seconds that a worker has to end by itself
 
-_KINDS: dict[type[Exception], str] = {
+_KINDS: dict[type[BaseException], str] = {
     SensorUnavailableError: "unavailable",
     SensorLostError: "lost",
     SensorEndedError: "ended",
@@ -69,7 +69,7 @@ def main(order: Order) -> None:
     Thread(target=_watch, args=(stop,), daemon=True).start()
     try:
         _run(order, stop)
-    except Exception as error:  # noqa: BLE001 - the other side gets whatever it is
+    except BaseException as error:  # noqa: BLE001 - the other side gets whatever it is
         kind = _KINDS.get(type(error), "lost")
         text = str(error) if type(error) in _KINDS else f"failed with {type(error).__name__}: {error}"
         _tell(order.pipe, {"kind": kind, "text": " ".join(text.split())})
