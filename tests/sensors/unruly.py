@@ -9,7 +9,6 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUn
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-
 RAISED = {"raise": ZeroDivisionError("in the\ndriver"), "sys.exit": SystemExit(3)}
 
 
