@@ -22,7 +22,7 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.isolation import Isolated, Limits
 from sensemble_sensors.mailbox import Mailbox
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -174,6 +174,32 @@ def test_an_isolated_camera_that_stalls_in_a_picture_can_be_opened_anew(
         camera.open(specs["video"])
 
 
+def test_an_isolated_camera_whose_driver_does_not_come_back_has_hung(
+    network_camera: NetworkCamera, specs: Specs
+) -> None:
+    camera = Isolated(Camera, network_camera.address, limits=Limits(hanging=1.0))
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.act = "stall"
+    with pytest.raises(SensorLostError, match="hung for 1 s; its process was killed"):
+        read_on(camera)
+    camera.close()
+    network_camera.act = "well"
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    camera.close()
+
+
+def test_a_film_that_waits_for_its_next_picture_has_not_hung(
+    read_all: ReadAll, studio: Studio, specs: Specs
+) -> None:
+    film = studio.write("slow.mkv", studio.frames(2), ticks=[0, 3000])
+    camera = Isolated(Camera, str(film), limits=Limits(hanging=1.0))
+    camera.open(specs["video"])
+    assert len(read_all(camera)) == 2
+    camera.close()
+
+
 def test_a_network_camera_may_change_its_resolution(network_camera: NetworkCamera, specs: Specs) -> None:
     camera = Camera(network_camera.address)
     camera.open(specs["video"])
@@ -241,7 +267,7 @@ def test_a_film_that_is_damaged_ends_there(specs: Specs) -> None:
             return False, None
 
     with pytest.raises(SensorEndedError, match="film: gave a picture that cannot be decoded"):
-        next(camera._played(Damaged(), specs["video"], "film"))  # type: ignore[arg-type]
+        next(camera._played(Damaged(), specs["video"], "film", camera._Wait()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("begins", [0.0, 5000.0])
@@ -268,7 +294,8 @@ def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(camera, "monotonic", lambda: now)
         for timed, late in ((True, 1.0), (False, 0.0)):
-            shots = camera._captured(Buffered(), specs["video"], "x", timed=timed)  # type: ignore[arg-type]
+            wait = camera._Wait()
+            shots = camera._captured(Buffered(), specs["video"], "x", wait, timed=timed)  # type: ignore[arg-type]
             seen = [now - shot.time for shot in islice(shots, 160)]
             np.testing.assert_allclose(seen[:40], 0, atol=1e-6)
             np.testing.assert_allclose(seen[40:80], late, atol=1e-6)

@@ -119,6 +119,11 @@ def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, sp
         ("raise", {}, "failed with ZeroDivisionError: in the driver"),
         ("sys.exit", {}, "failed with SystemExit: 3"),
         ("lose", {}, "pulled out"),
+        ("stop", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
+        ("fork and crash", {"hanging": 60.0}, "its process died of SIGSEGV"),
+        ("write rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
+        ("write lines of rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
+        ("die within a line", {}, "its process ended with status 3"),
     ],
 )
 def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
@@ -199,6 +204,25 @@ def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> No
     assert "died of SIGKILL" in str(read_on(sensor)[1])
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("end", ["close", "kill", "crash", "hang closing"])
+def test_what_a_worker_started_ends_with_it(unruly: Make, specs: Specs, end: str) -> None:
+    sensor = unruly(f"with a child, {end}")
+    sensor.open(specs["video"])
+    assert sensor.pid is not None
+    (child,) = children(sensor.pid)
+    if end == "kill":
+        sensor.kill()
+    elif end == "crash":
+        read_on(sensor)
+    else:
+        sensor.close()
+    wait_until(lambda: not is_alive(child))
+
+
 @pytest.mark.parametrize("act", ["nothing", "hang with the lock"])
 def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> None:
     script = (
@@ -218,6 +242,33 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> N
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not is_alive(pid))
     assert held() == before
+
+
+def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed() -> None:
+    script = (
+        "import sys\nfrom unruly import Unruly\nfrom sensemble_sensors.isolation import Isolated\n"
+        "from sensemble_sensors.spec import InputSpec\n"
+        "sensor = Isolated(Unruly, 'with a child')\n"
+        "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
+        "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    folder = Path(__file__).parent
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        (child,) = children(pid)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid) and not is_alive(child))
+
+
+def test_a_line_without_end_takes_no_memory(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("write rubbish")
+    sensor.open(specs["video"])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _, error = read_on(sensor)
+    assert "wrote rubbish" in str(error)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
 
 
 def test_a_worker_loads_no_torch() -> None:

@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import signal
+import stat
+import subprocess
 import time
 
 import numpy as np
@@ -9,7 +12,12 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUn
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-RAISED = {"raise": ZeroDivisionError("in the\ndriver"), "sys.exit": SystemExit(3)}
+RAISED = {
+    "raise": ZeroDivisionError("in the\ndriver"),
+    "sys.exit": SystemExit(3),
+    "lose": SensorLostError("pulled out"),
+    "end": SensorEndedError("that was all"),
+}
 
 
 class Unruly:
@@ -28,6 +36,8 @@ class Unruly:
         self._shape = spec.shape[2:]
         if self._act == "be absent":
             raise SensorUnavailableError(f"{self.name}: plug it in")
+        if self._act.startswith("with a child"):
+            subprocess.Popen(["sleep", "1000"])
         if self._act == "hang opening":
             time.sleep(1000)
 
@@ -42,28 +52,56 @@ class Unruly:
         return Sample("video", picture, time.monotonic(), cut=self._given == 1)
 
     def close(self) -> None:
-        if self._act == "hang closing":
+        if self._act.endswith("hang closing"):
             time.sleep(1000)
 
     def _misbehave(self, timeout: float) -> None:
-        if self._act == "hang":
-            time.sleep(1000)
-        elif self._act == "hang with the lock":
-            ctypes.PyDLL(None).sleep(1000)  # unlike CDLL, it keeps Python's lock
-        elif self._act == "crash":
-            ctypes.string_at(0)
-        elif self._act == "exit":
-            os._exit(3)
-        elif self._act == "close everything":
-            os.closerange(3, 100)
-            time.sleep(1000)
-        elif self._act == "leak":
-            self._hoard.append(np.ones(1 << 25, np.uint8))
-        elif self._act in RAISED:
+        if self._act in RAISED:
             raise RAISED[self._act]
-        elif self._act == "lose":
-            raise SensorLostError("pulled out")
-        elif self._act == "end":
-            raise SensorEndedError("that was all")
-        else:
-            time.sleep(timeout)
+        acts = {
+            "hang": lambda: time.sleep(1000),
+            # Unlike CDLL, PyDLL keeps Python's lock.
+            "hang with the lock": lambda: ctypes.PyDLL(None).sleep(1000),
+            "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+            "crash": crash,
+            "with a child, crash": crash,
+            "fork and crash": fork_and_crash,
+            "exit": lambda: os._exit(3),
+            "close everything": close_everything,
+            "leak": lambda: self._hoard.append(np.ones(1 << 25, np.uint8)),
+            "write rubbish": lambda: write_to_pipes(b"x" * 65536),
+            "write lines of rubbish": lambda: write_to_pipes(b"[{\n" * 100),
+            "die within a line": die_within_a_line,
+        }
+        acts.get(self._act, lambda: time.sleep(timeout))()
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def fork_and_crash() -> None:
+    if os.fork() == 0:
+        time.sleep(1000)  # and holds whatever its parent had open
+    crash()
+
+
+def close_everything() -> None:
+    os.closerange(3, 100)
+    time.sleep(1000)
+
+
+def die_within_a_line() -> None:
+    write_to_pipes(b'{"kind": "lo')
+    os._exit(3)
+
+
+def write_to_pipes(data: bytes) -> None:
+    """Write into every pipe that this process has beside its standard streams."""
+    for file in range(3, 100):
+        try:
+            if stat.S_ISFIFO(os.fstat(file).st_mode):
+                os.set_blocking(file, True)
+                os.write(file, data)
+        except OSError:
+            continue  # there is none of this number, or it is for reading

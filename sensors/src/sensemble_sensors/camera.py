@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -49,6 +50,13 @@ class _Capture(Protocol):
     def release(self) -> None: ...
 
 
+@dataclass(slots=True)
+class _Wait:
+    """Since when the driver owes an answer; None while it owes none."""
+
+    since: float | None = None
+
+
 class Camera:
     """Gives the newest picture, RGB and of the spec's size, from a thread that captures all the time.
 
@@ -70,6 +78,7 @@ class Camera:
         self._given = source
         self._box: Mailbox | None = None
         self._stop = Event()
+        self._wait = _Wait()
         self._thread = Thread()
 
     @property
@@ -77,6 +86,12 @@ class Camera:
         """Whether it shows what happens now; a video file is played, and over some time."""
         source = _source(self._given)
         return not (isinstance(source, Path) and source.is_file())
+
+    @property
+    def answered(self) -> float:
+        """When the driver last answered; see `Driven`."""
+        since = self._wait.since
+        return monotonic() if since is None else since
 
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start to capture.
@@ -101,11 +116,12 @@ class Camera:
             capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         if not capture.isOpened():
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
+        self._wait = _Wait()
         if isinstance(source, Path):
-            shots = _played(capture, spec, self.name)
+            shots = _played(capture, spec, self.name, self._wait)
         else:
             timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
-            shots = _captured(capture, spec, self.name, timed=timed)
+            shots = _captured(capture, spec, self.name, self._wait, timed=timed)
         self._stop, self._box = Event(), Mailbox(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
@@ -168,11 +184,19 @@ def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Eve
         capture.release()
 
 
-def _captured(capture: _Capture, spec: InputSpec, name: str, *, timed: bool) -> Iterator[Sample]:
+def _grab(capture: _Capture, wait: _Wait) -> bool:
+    wait.since = monotonic()
+    try:
+        return capture.grab()
+    finally:
+        wait.since = None
+
+
+def _captured(capture: _Capture, spec: InputSpec, name: str, wait: _Wait, *, timed: bool) -> Iterator[Sample]:
     """Yield what a camera or a stream gives, as it comes."""
     position_property = opencv().CAP_PROP_POS_MSEC
     clock, last = Clock(_STEADY), -math.inf
-    while capture.grab():
+    while _grab(capture, wait):
         now = monotonic()
         position = capture.get(position_property) / 1000 if timed else 0.0
         if position <= last:  # there are no times, or they begin anew
@@ -182,11 +206,11 @@ def _captured(capture: _Capture, spec: InputSpec, name: str, *, timed: bool) -> 
     raise SensorLostError(f"{name}: gives no more pictures; is it still plugged in?")
 
 
-def _played(capture: _Capture, spec: InputSpec, name: str) -> Iterator[Sample]:
+def _played(capture: _Capture, spec: InputSpec, name: str, wait: _Wait) -> Iterator[Sample]:
     """Yield the first frame of a file at or after each step of the spec's rate, with the time to show it."""
     origin = monotonic()
     step = 0
-    while capture.grab():
+    while _grab(capture, wait):
         at = capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
         if at + 0.0005 >= step / spec.rate:
             step = math.floor((at + 0.0005) * spec.rate) + 1

@@ -24,6 +24,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.worker import GRACE, Order
 
 _ERRORS = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended": SensorEndedError}
+_LINE = 1 << 16  # bytes that a line of a worker may have; its own are shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Limits:
 
     Attributes:
         opening: seconds from starting its process until it is open.
-        hanging: seconds without a sign of life.
+        hanging: seconds without a sign of life, be it of the process or of the driver that it waits for.
         resident: bytes of memory.
     """
 
@@ -115,10 +116,10 @@ class Isolated:
         self._worker = None
 
     def kill(self) -> None:
-        """End the process at once, from any thread; whoever opens or reads the sensor finds it lost."""
+        """End the process and its children at once, from any thread; whoever reads finds the sensor lost."""
         worker = self._worker  # which its own thread may close meanwhile
         if worker is not None:
-            worker.process.kill()
+            worker.kill()
 
 
 class _Worker:
@@ -158,7 +159,7 @@ class _Worker:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=(file.fileno(), theirs),
-                    start_new_session=True,  # Ctrl-C is for who started it
+                    start_new_session=True,  # Ctrl-C is for who started it; and a group, to be killed as one
                 )
             except BaseException:
                 os.close(self._pipe)
@@ -182,7 +183,7 @@ class _Worker:
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
         listened = False
-        while (sample := self._ring.get()) is None:
+        while (sample := self._get()) is None:
             if self._over is not None:
                 raise self._over
             left = until - monotonic()
@@ -195,14 +196,37 @@ class _Worker:
     def close(self) -> None:
         if self.process.stdin is not None:
             self.process.stdin.close()
-        try:
-            self.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            with suppress(subprocess.TimeoutExpired):  # in the kernel's hands: it ends when they let go
-                self.process.wait(GRACE)
+        if self._status(GRACE) is None:
+            self.kill()
+            self._status(GRACE)  # after that it is in the kernel's hands: it ends when they let go
         os.close(self._pipe)
         del self._ring  # the memory too, even if some error's traceback still knows this worker
+
+    def kill(self) -> None:
+        """Kill the process and what it started."""
+        if self.process.returncode is None:
+            self._kill_group()
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # none is left; macOS says so by the latter
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _status(self, patience: float) -> int | None:
+        """Return how the process ended, None if it does not in time; what it started ends with it."""
+        reaped = self.process.returncode is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        if self.process.returncode is not None and not reaped:
+            self._kill_group()  # at once, before its number can be another's
+        return self.process.returncode
+
+    def _get(self) -> Sample | None:
+        """Return the ring's next sample; rubbish in it ends the worker, for nothing after can be trusted."""
+        try:
+            return self._ring.get()
+        except ValueError as error:
+            self._end(f"gave what is no sample ({error})")
+            return None
 
     def _listen(self, timeout: float) -> float:
         """Take what the pipe brings within `timeout` seconds, and return how long that took."""
@@ -211,20 +235,33 @@ class _Worker:
             data = os.read(self._pipe, 1 << 16)
             *lines, self._partial = (self._partial + data).split(b"\n")
             for line in filter(None, lines):
-                news = json.loads(line)
-                self._opened |= news["kind"] == "opened"
-                if news["kind"] in _ERRORS:
-                    self._over = _ERRORS[news["kind"]](news["text"])
+                self._hear(line)
+            if len(self._partial) > _LINE:
+                self._end("wrote rubbish into its pipe")
+                self._partial = b""
             if not data and self._over is None:
                 self._mourn()
         return monotonic() - began
 
+    def _hear(self, line: bytes) -> None:
+        """Take one line: that the sensor is open, or why it is over."""
+        try:
+            news = json.loads(line)
+            kind, text = str(news["kind"]), str(news["text"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self._end("wrote rubbish into its pipe")
+            return
+        self._opened |= kind == "opened"
+        if kind in _ERRORS and self._over is None:
+            self._over = _ERRORS[kind](text)
+
     def _mourn(self) -> None:
         """Tell why the pipe has ended: nearly always because the process has."""
-        try:
-            self._over = SensorLostError(f"{self._name}: its process {_death(self.process.wait(GRACE))}")
-        except subprocess.TimeoutExpired:
+        status = self._status(GRACE)
+        if status is None:
             self._end("closed its pipe")
+        else:
+            self._over = SensorLostError(f"{self._name}: its process {_death(status)}")
 
     def _supervise(self, waited: float) -> None:
         """Count waiting time alone, so that a machine with too much to do is no fault of the sensor."""
@@ -233,9 +270,11 @@ class _Worker:
         self._beaten = beaten
         if self._still > self._limits.hanging:
             self._end(f"hung for {self._limits.hanging:g} s")
+        elif self._still and self._status(0) is not None and not readable(self._pipe, 0):
+            self._mourn()  # though a child of it holds the pipe open
 
     def _end(self, reason: str) -> None:
-        self.process.kill()
+        self.kill()
         self._over = self._over or SensorLostError(f"{self._name}: {reason}; its process was killed")
 
 

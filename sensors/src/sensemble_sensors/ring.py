@@ -90,9 +90,13 @@ class Ring:
             slot.data[:_DATA] = _CHECK.pack(_check(head, piece)) + head
 
     def get(self) -> Sample | None:
-        """Return the oldest sample that is still there, or None; the one after a hole in sound is a cut."""
+        """Return the oldest sample that is still there, or None; the one after a hole in sound is a cut.
+
+        Raises:
+            ValueError: a slot holds what `put` never writes.
+        """
         slots = len(self._slots)
-        while True:
+        for _ in range(slots):  # a putter that writes without end must not keep the getter here
             slot = self._slots[self._next % slots]
             head = slot[:_DATA].tobytes()
             (check,) = _CHECK.unpack_from(head)
@@ -100,16 +104,18 @@ class Ring:
             data = slot[_DATA : _DATA + max(0, size)].copy()
             if number < self._next or check != _check(head[_CHECK.size :], data):
                 return None
+            if number % slots != self._next % slots:
+                raise ValueError(f"sample {number} lies where sample {self._next} belongs")
             if number == self._next:
-                break
+                cut, self._cut = bool(cut) or self._cut, False
+                lost, self._told = lost + self._overtaken - self._told, lost + self._overtaken
+                self._next += 1
+                return Sample(self._spec.modality, _data(data, self._spec), time, cut, lost)
             oldest = number - slots // 2  # overtaken: leave the putter some room
             self._overtaken += oldest - self._next
             self._next = oldest
             self._cut |= self._spec.modality == "audio"
-        cut, self._cut = bool(cut) or self._cut, False
-        lost, self._told = lost + self._overtaken - self._told, lost + self._overtaken
-        self._next += 1
-        return Sample(self._spec.modality, _data(data, self._spec), time, cut, lost)
+        return None
 
 
 def _slot(spec: InputSpec) -> int:

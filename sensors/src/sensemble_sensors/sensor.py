@@ -1,7 +1,7 @@
 """The Sensor protocol: what a session needs of a camera, a microphone, a caption source or a replay."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,12 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Release the device; a closed sensor may be opened again. Closing twice is allowed."""
+
+
+@runtime_checkable
+class Driven(Sensor, Protocol):
+    """A sensor with a thread that waits for the driver, so that `read` returns though the driver hangs."""
+
+    @property
+    def answered(self) -> float:
+        """When the driver last answered, on the clock of `time.monotonic`; now while it owes no answer."""

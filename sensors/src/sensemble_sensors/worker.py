@@ -11,22 +11,24 @@ import json
 import mmap
 import os
 import resource
+import signal
 import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.ring import Ring
-from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.sensor import Driven, Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
 FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 GRACE = 2.0  # seconds that a worker has to end by itself
+_LONGEST = 2000  # characters of what became of a sensor, for a person to read
 
 _KINDS: dict[type[BaseException], str] = {
     SensorUnavailableError: "unavailable",
@@ -72,7 +74,7 @@ def main(order: Order) -> None:
     except BaseException as error:  # noqa: BLE001 - the other side gets whatever it is
         kind = _KINDS.get(type(error), "lost")
         text = str(error) if type(error) in _KINDS else f"failed with {type(error).__name__}: {error}"
-        _tell(order.pipe, {"kind": kind, "text": " ".join(text.split())})
+        _tell(order.pipe, {"kind": kind, "text": " ".join(text.split())[:_LONGEST]})
 
 
 def _run(order: Order, stop: Event) -> None:
@@ -88,9 +90,10 @@ def _run(order: Order, stop: Event) -> None:
         try:
             _tell(order.pipe, {"kind": "opened", "text": ""})
             armed = due = 0.0
+            driven = sensor if isinstance(sensor, Driven) else None
             while not stop.is_set():
                 now = monotonic()
-                ring.beat(now)
+                ring.beat(driven.answered if driven else now)
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(order.hanging, exit=True, file=nowhere)
                     armed = now
@@ -125,7 +128,7 @@ def _watch(stop: Event) -> None:
         pass
     stop.set()
     Event().wait(GRACE)
-    os._exit(0)
+    _leave()
 
 
 def _tell(pipe: int, news: dict[str, str] | None) -> None:
@@ -136,9 +139,16 @@ def _tell(pipe: int, news: dict[str, str] | None) -> None:
     except BlockingIOError:
         pass
     except BrokenPipeError:
-        os._exit(0)
+        _leave()
+
+
+def _leave() -> NoReturn:
+    """End this process and what it started, for who would kill that may be dead."""
+    if os.getpgrp() == os.getpid():  # as `isolation` starts it; else the group is a shell's
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
     main(Order(**json.loads(sys.stdin.buffer.readline())))
-    os._exit(0)  # what a library does when Python ends is of no use here, and may hang
+    _leave()  # what a library does when Python ends is of no use here, and may hang
