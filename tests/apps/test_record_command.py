@@ -1,6 +1,7 @@
 """`sensemble record`, and what can be done with what it leaves."""
 
 import json
+import math
 import os
 import pty
 import re
@@ -22,6 +23,7 @@ from sensemble_apps.commands import record
 from sensemble_apps.take import Take
 from sensemble_apps.taken import Taken
 from sensemble_runtime import reading
+from sensemble_sensors import health
 from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.health import Thresholds
 from sensemble_sensors.recorded import Recorded
@@ -109,13 +111,51 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
 
         def close(self) -> None: ...
 
-    health = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
+    limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
-        Take(recording, [Frozen()], record.FORM, health, Taken()).run(2.5, print)
+        Take(recording, [Frozen()], record.FORM, limits, Taken()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
     unwell = recorded.plugs[-1].time
     assert all(s.time <= unwell for segment in recorded.segments for s in segment.samples())
+
+
+def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_DRIFTS", 0.5)
+
+    class Source:
+        live = True
+
+        def __init__(self, modality: str, delay: float) -> None:
+            self.modality = self.name = modality
+            self._delay, self._began = delay, 0.0
+
+        def open(self, _: InputSpec) -> None:
+            self._began = time.monotonic()
+
+        def read(self, timeout: float) -> Sample | None:
+            time.sleep(min(0.05, timeout))
+            now = time.monotonic()
+            late = min(now - self._began, 2.0) / 2 * self._delay
+            data = np.random.default_rng(0).integers(90, 110, (128, 128, 3)).astype(np.uint8)
+            data[0, 0, 0] = int(1e3 * now) % 250  # no two are equal
+            sound = np.full(800, 0.1, np.float32)
+            return Sample(self.modality, data if self.modality == "video" else sound, now - late)
+
+        def close(self) -> None: ...
+
+    limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
+    taken = Taken()
+    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+        sources = [Source("audio", 0.9), Source("video", 0.0)]
+        Take(recording, sources, record.FORM, limits, taken).run(6.0, print)
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    doubts = [plug for plug in recorded.plugs if plug.kind not in ("began", "attached")]
+    assert [(p.modality, p.kind, p.reason) for p in doubts] == [
+        ("audio", "doubtful", "it drifts, 0.5 s behind the picture")
+    ]
+    times = [s.time for segment in recorded.segments for s in segment.samples() if s.modality == "audio"]
+    assert sum(time > doubts[0].time for time in times) > 10, "it is kept"
 
 
 def test_a_slow_camera_is_recorded_at_its_own_rate(

@@ -58,7 +58,7 @@ def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list
         (),
         opened=lambda _: told.append("opened"),
         gave=lambda _, sample: given.append(sample),
-        felt=lambda _, wrong: told.extend(wrong),
+        felt=lambda _, __, reason: told.append(reason),
         beside=lambda _: None,
         failed=failed,
     )

@@ -81,7 +81,7 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
         (),
         opened=lambda _: None,
         gave=lambda _, __: None,
-        felt=lambda _, __: None,
+        felt=lambda *_: None,
         beside=lambda _: None,
         failed=lambda _, error: failures.append(error),
     )

@@ -267,6 +267,10 @@ def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: L
             running.attach(microphone)
             running.attach(camera)
             wait_for(lambda: running.live == ("audio", "video"))
+            readers = running._suite._readers.values()
+            wait_for(
+                lambda: all(reader.lag is not None for reader in readers)
+            )  # they are compared from then on
             camera.late = 5.0
             wait_for(lambda: ("unwell", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
             wait_for(lambda: running.live == ("audio",))

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -221,4 +223,30 @@ def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, sa
     ring = windows(spec)
     with pytest.raises(SampleError, match=says):
         ring.push(Sample(spec.modality, data, 0.0))  # type: ignore[arg-type]
+    assert not ring.ready
+
+
+@pytest.mark.parametrize("by", [0.003, 0.1])
+@pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
+def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None:
+    steady, jittering = windows(spec), windows(spec)
+    counts = [0, 0]
+    for i in range(200):
+        data = {"audio": np.zeros(2, np.float32), "video": frame(i), "text": "one"}[spec.modality]
+        for j, (ring, time) in enumerate(((steady, i / 50), (jittering, i / 50 - by * (i % 2)))):
+            ring.push(Sample(spec.modality, data, time))
+            window = ring.take()
+            if window is not None:
+                counts[j] += 1
+                assert window.time == pytest.approx(i / 50, abs=0.2)
+    assert counts[1] == pytest.approx(counts[0], abs=2)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
+def test_a_time_that_is_not_finite_is_refused(spec: InputSpec, time: float) -> None:
+    data = {"audio": np.zeros(50, np.float32), "video": frame(0), "text": "one"}[spec.modality]
+    ring = windows(spec)
+    with pytest.raises(SampleError, match=f"{spec.modality}: its time is {time}"):
+        ring.push(Sample(spec.modality, data, time))
     assert not ring.ready

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Condition
 from time import monotonic
 
@@ -27,7 +28,8 @@ _FIRST = 30.0  # seconds after which the time of a recording runs without a samp
 class Take:
     """Sensors, each read by a thread of its own, whose samples and fates go into a recording.
 
-    While one is unwell by `health`, what it gives is left out.
+    While one is unwell by `health`, what it gives is left out; where it drifts from the other, it is kept,
+    and marked.
     """
 
     def __init__(
@@ -53,11 +55,11 @@ class Take:
                 s.name,
                 s,
                 specs[s.modality],
-                health,
+                None if health is None else replace(health, doubted=health.doubted | {"drift"}),
                 (),
                 opened=self._opened,
                 gave=self._gave,
-                felt=self._felt,
+                felt=self._tell,
                 beside=self._beside,
                 failed=self._failed,
             )
@@ -113,9 +115,6 @@ class Take:
     def _gave(self, _: Reader, sample: Sample) -> None:
         self._taken.add(sample, self._rate)
         self._recording.put(sample)
-
-    def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
-        self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
 
     def _beside(self, reader: Reader) -> float | None:
         return next((r.lag for r in self._readers if r.modality == BESIDE.get(reader.modality)), None)

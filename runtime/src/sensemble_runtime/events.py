@@ -7,7 +7,7 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUn
 
 from sensemble_runtime.errors import SensembleRuntimeError
 
-Kind = Literal["attached", "unwell", "well", "unavailable", "lost", "ended", "failed", "detached"]
+Kind = Literal["attached", "unwell", "doubtful", "well", "unavailable", "lost", "ended", "failed", "detached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,10 @@ class SensorEvent:
         name: the sensor's, as `Session.attach` returned it.
         modality: the sensor's.
         kind: `attached`: it was opened. `unwell`: what it gives cannot be true, and is kept out of the live
-            set until it is `well`. `unavailable`, `lost` (also by an exception that no sensor should
-            raise): it will be tried again. `ended`, and `failed` (what it gives is not of the spec's form, or
-            the bundle has no use for it): it will not. `detached`: that was asked for.
+            set until it is `well`. `doubtful`: it may not be true, and is used all the same. `unavailable`,
+            `lost` (also by an exception that no sensor should raise): it will be tried again. `ended`, and
+            `failed` (what it gives is not of the spec's form, or the bundle has no use for it): it will not.
+            `detached`: that was asked for.
         reason: one line of text; empty where there is nothing to say.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from sensemble_sensors.errors import SensorLostError
-from sensemble_sensors.health import Health, Thresholds
+from sensemble_sensors.health import PLAYED, Health, Thresholds
 from sensemble_sensors.isolation import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -33,11 +33,11 @@ class Reader:
         name: what the sensor is called.
         sensor: to be read.
         spec: what its samples shall be like.
-        health: when it counts as unwell; None: never, and one that is not live never does.
+        health: when it counts as unwell; None, or where it is not live: only if its clock is wrong.
         before: threads that may still use the same sensor, to be waited for.
         opened: called, as the others in the reader's thread, when the sensor was opened.
         gave: called with each sample, unless the sensor is unwell; what it raises counts as its failure.
-        felt: called with what is wrong with the samples, whenever that changes; empty when nothing is.
+        felt: called with `unwell`, `doubtful` or `well`, and what is wrong, whenever that changes.
         beside: returns the lag of the sensor that this one must not drift from, or None.
         failed: called with whatever the sensor raised. Unless it calls `stop`, the sensor is tried again.
 
@@ -59,7 +59,7 @@ class Reader:
         *,
         opened: Callable[["Reader"], None],
         gave: Callable[["Reader", Sample], None],
-        felt: Callable[["Reader", tuple[str, ...]], None],
+        felt: Callable[["Reader", Kind, str], None],
         beside: Callable[["Reader"], float | None],
         failed: Callable[["Reader", BaseException], None],
     ) -> None:
@@ -126,29 +126,35 @@ class Reader:
         self._gone = ""
         began = monotonic()
         self._opened(self)
+        limits = self._thresholds if self._thresholds and self.sensor.live else PLAYED
         wrong = self._suspected
-        limits = self._thresholds
-        health = Health(self._spec, limits, began, wrong) if limits and self.sensor.live else None
-        if wrong:
-            self._felt(self, wrong)
+        health = Health(self._spec, limits, began, wrong)
+        feeling = self._feel(("well", ""), wrong, ())
         while not self.stopped.is_set():
             sample = self._next(began)
-            if health is not None:
-                found = health.check(sample, monotonic(), self._beside(self))
-                self.lag = health.lag
-                if found != wrong:
-                    wrong = found
-                    self._felt(self, found)
-                if health.hopeless:
-                    # What gives nothing has nothing to prove once it gives something.
-                    self._suspected = () if health.stalled else wrong
-                    raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
-                if not wrong:
-                    self._suspected = ()
+            wrong = health.check(sample, monotonic(), self._beside(self))
+            self.lag = health.lag if limits is not PLAYED else None
+            feeling = self._feel(feeling, wrong, health.doubts)
+            if health.hopeless:
+                # What gives nothing has nothing to prove once it gives something.
+                self._suspected = () if health.stalled else wrong
+                raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is opened anew")
+            if not wrong:
+                self._suspected = ()
             if sample is not None and not wrong:
                 self._gave(self, sample)
             if sample is not None:
                 self._pace()
+
+    def _feel(
+        self, before: tuple[Kind, str], wrong: tuple[str, ...], doubts: tuple[str, ...]
+    ) -> tuple[Kind, str]:
+        """Tell how the sensor is, if that has changed, and return it."""
+        kind: Kind = "unwell" if wrong else "doubtful" if doubts else "well"
+        feeling = (kind, "; ".join(wrong + doubts))
+        if feeling != before:
+            self._felt(self, *feeling)
+        return feeling
 
     def _next(self, began: float) -> Sample | None:
         sample = self.sensor.read(READ)

@@ -71,7 +71,8 @@ class Suite:
     @property
     def modalities(self) -> set[str]:
         """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
-        return {r.modality for r in self._readers.values() if r.told[0] in ("", "attached", "well")}
+        here = ("", "attached", "well", "doubtful")
+        return {r.modality for r in self._readers.values() if r.told[0] in here}
 
     @property
     def starting(self) -> set[str]:
@@ -194,12 +195,12 @@ class Suite:
             if first or self._composition.ready:
                 self._changed.notify_all()
 
-    def _felt(self, reader: Reader, wrong: tuple[str, ...]) -> None:
+    def _felt(self, reader: Reader, kind: Kind, reason: str) -> None:
         with self._changed:
             if reader.stopped.is_set():
                 return
-            self._tell(reader, "unwell" if wrong else "well", "; ".join(wrong))
-            if wrong:
+            self._tell(reader, kind, reason)
+            if kind == "unwell":
                 self._leave(reader)
             self._changed.notify_all()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import STEP, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.errors import SensembleRuntimeError
@@ -67,17 +67,22 @@ class Windows(ABC):
     def push(self, sample: Sample) -> None:
         """Add a sample; O(its size).
 
-        No window spans a cut, a step back in time, or a gap longer than a window and a hop. One that was
-        complete before it can still be taken.
+        No window spans a cut, a step back in time of more than `STEP`, or a gap longer than a window and a
+        hop. One that was complete before it can still be taken. What steps back by less counts as if it had
+        come with the sample before.
 
         Raises:
-            SampleError: the sample is not of the spec's form.
+            SampleError: the sample is not of the spec's form, or its time is not finite.
         """
+        if not math.isfinite(sample.time):
+            raise SampleError(f"{sample.modality}: its time is {sample.time}, which no clock shows")
         begin = sample.time - self._seconds(sample)
-        if sample.cut or sample.time < self._time or begin - self._time > self._longest_gap:
+        back = sample.time < self._time - STEP
+        if sample.cut or back or begin - self._time > self._longest_gap:
             self._saved = self._newest() if self.ready and self._saved is None else self._saved
             self._empty()
-        self._time = sample.time
+            self._time = sample.time
+        self._time = max(self._time, sample.time)
         self.lost += sample.lost
         completed = self._append(sample)
         if completed:
@@ -208,21 +213,21 @@ class VideoWindows(Windows):
         spacing = float(self._times[self._slot]) - float(self._times[self._slot - 1])
         if not spacing < self._step / OVERSAMPLING:
             self._slot = (self._slot + 1) % len(self._times)
-        self._times[self._slot] = sample.time
+        self._times[self._slot] = self._time
         self._frames[self._slot] = np.asarray(sample.data, dtype=np.uint8)
         kept = self._times[np.isfinite(self._times)]
         first = kept.min()
-        if first > sample.time + self._offsets[0] + self._step / 2:
+        if first > self._time + self._offsets[0] + self._step / 2:
             return 0
         hop = self._spec.hop
         if math.isnan(self._due):
-            self._due = sample.time + hop
+            self._due = self._time + hop
             return 1
         # The frame nearest to when a window is due ends it. Hops count from the first: jitter never adds up.
-        early = min((sample.time - first) / (len(kept) - 1), hop) / 2
-        if sample.time + early < self._due:
+        early = min((self._time - first) / (len(kept) - 1), hop) / 2
+        if self._time + early < self._due:
             return 0
-        self._due += (math.floor((sample.time + early - self._due) / hop) + 1) * hop
+        self._due += (math.floor((self._time + early - self._due) / hop) + 1) * hop
         return 1
 
     def _newest(self) -> Window:

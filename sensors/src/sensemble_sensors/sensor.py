@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.spec import InputSpec
 
+STEP = 0.2
+"""Seconds by which a sample's time may be ahead of the clock, or behind the sample before, for clocks jitter.
+More is the clock's fault, and no window spans a longer step back."""
+
 Media = NDArray[np.uint8] | NDArray[np.float32]
 
 
