@@ -299,8 +299,9 @@ def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
 ) -> None:
     out, media = tmp_path / "out", ("--media", dataset_folder / "eval-one-0.mkv")
     assert sensemble("record", out, *media).returncode == 0
-    replay = refusal("run", bundle_folder, "--replay", out, "--fast")
-    assert "was recorded at 128 x 128, and the bundle takes 32 x 32; record with --bundle" in replay
+    replayed = sensemble("run", bundle_folder, "--replay", out, "--fast", "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout, "a replay converts"
     take = refusal("record", out, *media, "--bundle", bundle_folder)
     assert "holds video at 128 x 128, and this take would be at 32 x 32" in take
     assert len(list((out / "segments").glob("*.mkv"))) == len(read_dataset(out).examples)

@@ -28,8 +28,9 @@ from rich.table import Table
 from sensemble_runtime.history import read_predictions, read_runs
 from sensemble_runtime.records import Records
 from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.header import INDEX
 from sensemble_sensors.recorded import Recorded
-from sensemble_sensors.recording import INDEX, Recording
+from sensemble_sensors.recording import Recording
 
 TESTS = Path(__file__).parents[1]
 SPAN = 0.3  # seconds from when the writer begins

@@ -10,7 +10,8 @@ from time import monotonic, sleep
 
 import numpy as np
 from sensemble_sensors import recording
-from sensemble_sensors.recording import Recording, RecordingError
+from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample
 
 

@@ -13,10 +13,10 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 from sensemble_sensors.dataset import read_dataset
-from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError
+from sensemble_sensors.errors import RecordingError, SensorEndedError, SensorLostError
 from sensemble_sensors.media import decode_audio, decode_video
 from sensemble_sensors.recorded import Recorded, RecordingReplay, is_recording
-from sensemble_sensors.recording import Recording, RecordingError
+from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -125,7 +125,7 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     assert len(found) == len(first) + len(second)
     assert_equal(found[: len(first)], first, first[0].time - found[0].time)
     assert_equal(found[len(first) :], second, second[0].time - found[len(first)].time)
-    twos = Recorded(tmp_path, [s.example for s in recorded.segments if s.take == 2])
+    twos = Recorded(tmp_path, [s.example for s in recorded.segments if s.header.take == 2])
     assert twos.segments[0].example.labels == ("two",)
     assert len(list(twos.samples(specs))) == len(second)
     assert {plug.take for plug in twos.plugs} == {2}
@@ -139,7 +139,7 @@ def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, spec
     recorded = Recorded(tmp_path, kept, specs)
     found = list(recorded.samples(specs))
     assert len(found) < len(given)
-    gap = recorded.segments[2].start + recorded._shifts[2] - (recorded.segments[1].end + recorded._shifts[1])
+    gap = recorded.segments[2].header.start + recorded._shifts[2] - recorded._ends[1]
     assert gap == pytest.approx(5.0), "the time to live of a caption"
     after = [s for s in found if s.time > recorded._ends[1]]
     assert {m: next(s.cut for s in after if s.modality == m) for m in ("audio", "video")} == {
@@ -178,7 +178,7 @@ def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Pa
         sleep(0.3)
         out.put(Sample("text", "one", monotonic()))
     recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
-    assert recorded.segments[0].start > 0.1
+    assert recorded.segments[0].header.start > 0.1
     assert [plug.time for plug in recorded.plugs if plug.kind == "attached"] == [0.0]
 
 
@@ -254,18 +254,40 @@ def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:
     sensor.close()
 
 
-def test_a_recording_of_another_form_is_refused(tmp_path: Path) -> None:
-    record(tmp_path, take(monotonic(), 0.5))
-    recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
-    larger = InputSpec("video", "uint8", (1, 8, 64, 64, 3), 8, 1.0, 0.5, 2.0)
-    with pytest.raises(BadDataError, match=r"video was recorded at 32 x 32, and the bundle takes 64 x 64"):
-        list(recorded.samples({"video": larger}))
+def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path: Path) -> None:
+    begin, rng = monotonic() + 5, np.random.default_rng(0)
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+    given = [Sample("audio", tone[i * 800 : (i + 1) * 800], begin + (i + 1) / 20, i == 0) for i in range(60)]
+    picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    given += [Sample("video", picture, begin + i / 10, i == 0) for i in range(30)]
+    record(tmp_path, sorted(given, key=lambda s: s.time), seconds=10.0)
+    (example,) = read_dataset(tmp_path).examples
+    wanted = {
+        "audio": InputSpec("audio", "float32", (1, 8000), 8000, 1.0, 0.5, 2.0),
+        "video": InputSpec("video", "uint8", (1, 8, 16, 16, 3), 8, 1.0, 0.5, 2.0),
+    }
+    found = list(Recorded(tmp_path, [example]).samples(wanted))
+    assert example.audio is not None
+    heard = [s for s in found if s.modality == "audio"]
+    sound = np.concatenate([np.asarray(s.data) for s in heard])
+    np.testing.assert_allclose(sound, decode_audio(example.audio, 8000), atol=1e-4)
+    assert [s.cut for s in heard] == [True] + [False] * (len(heard) - 1)
+    ends = np.cumsum([len(s.data) for s in heard]) / 8000
+    np.testing.assert_allclose([s.time - heard[0].time + ends[0] for s in heard], ends, atol=1e-6)
+    seen = [s for s in found if s.modality == "video"]
+    (fitted,) = decode_video(example.audio, 10, 1, (16, 16))
+    assert len(seen) == 30
+    for sample in seen:
+        np.testing.assert_array_equal(sample.data, fitted)
+    first = seen[0].time - (heard[0].time - ends[0])
+    assert first == pytest.approx(0.0, abs=1e-6), "sound and picture stay together"
 
 
 def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from sensemble_sensors.recording import Recording, RecordingError\n"
+        "from sensemble_sensors.errors import RecordingError\n"
+        "from sensemble_sensors.recording import Recording\n"
         "try: Recording(Path(sys.argv[1]), 16000).close()\nexcept RecordingError as error: print(error)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "out")]

@@ -63,7 +63,7 @@ def append(path: Path, lines: str) -> None:
             raise
 
 
-def mend(path: Path) -> list[str]:
+def mend(path: Path) -> list[bytes]:
     """Return the lines of a JSON Lines file, made if it is not there, and end it with a whole line.
 
     What a broken append has left is cut off; a last line that only lacks its end, as an editor leaves it,
@@ -71,7 +71,6 @@ def mend(path: Path) -> list[str]:
 
     Raises:
         OSError: it cannot be read or written.
-        ValueError: it is not UTF-8.
     """
     path.touch()
     data = path.read_bytes()
@@ -80,13 +79,13 @@ def mend(path: Path) -> list[str]:
     if tail:
         try:
             json.loads(tail)
-        except ValueError:
+        except (ValueError, RecursionError):
             os.truncate(path, len(whole))
         else:
             append(path, "\n")
             whole = data
     # Not as text: there, a line may also end within a string, at U+2028.
-    return [line.decode() for line in whole.splitlines()]
+    return whole.splitlines()
 
 
 def lock(path: Path) -> IO[bytes]:

@@ -29,3 +29,7 @@ class SensorEndedError(SensorsError):
 
 class BadDataError(SensorsError):
     """A dataset line or a media file is not what the data format says; names file, line and reason."""
+
+
+class RecordingError(SensorsError):
+    """A recording cannot be written, or is none; names the folder and the remedy."""

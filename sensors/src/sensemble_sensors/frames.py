@@ -1,5 +1,6 @@
 """Bring any picture to the size that an encoder takes, in the same way for cameras and for files."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,13 @@ class Framing:
 COVER = Framing()
 """As much of the picture as fits: its centre."""
 
+_LONGEST = 8  # times the frame: what is longer is cropped before it is resized, or a thin picture costs a lot
+
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:
     """Resize `image` until it covers `size`, then crop: in the centre, unless `framing` says otherwise.
 
+    Of a picture that would then be more than 8 times as long as the frame, only so much is resized.
     OpenCV is loaded only when there is something to resize: it takes 30 MB that a small process may not have.
 
     Args:
@@ -46,11 +50,19 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVE
     """
     height, width = size
     scale = framing.zoom * max(height / image.shape[0], width / image.shape[1])
+    image = _cropped(
+        image, math.ceil(_LONGEST * height / scale), math.ceil(_LONGEST * width / scale), framing
+    )
     if scale != 1:
         cv2 = opencv()
         covering = (max(round(image.shape[1] * scale), width), max(round(image.shape[0] * scale), height))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(image), covering, interpolation=how)
-    top = int((image.shape[0] - height) * framing.down)
-    left = int((image.shape[1] - width) * framing.right)
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
+    return np.ascontiguousarray(_cropped(image, height, width, framing))
+
+
+def _cropped(image: NDArray[np.uint8], height: int, width: int, framing: Framing) -> NDArray[np.uint8]:
+    """Return the part of `image` where `framing` says, of `height` and `width` at most."""
+    top = int(max(image.shape[0] - height, 0) * framing.down)
+    left = int(max(image.shape[1] - width, 0) * framing.right)
+    return image[top : top + height, left : left + width]

@@ -10,23 +10,26 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.containers import opened
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.tracks import opened
 
 _TICKS = 1000  # Matroska's, a second
 
 
-def encode(samples: Sequence[Sample], start: float, rate: int) -> bytes:
+def encode(samples: Sequence[Sample], rate: int) -> tuple[bytes, float]:
     """Encode sound and pictures, losslessly, as one Matroska file.
 
     Args:
         samples: of `audio` and `video`, in the order of their times; others are left out.
-        start: the time that becomes the file's beginning, unless a sample begins before it.
         rate: of the sound.
+
+    Returns:
+        The file, and the time that is its beginning: that of what begins first.
     """
     sound = [s for s in samples if s.modality == "audio"]
     shots = [s for s in samples if s.modality == "video"]
-    start = min([start, *(s.time for s in shots), *(s.time - len(s.data) / rate for s in sound)])
+    start = min([*(s.time for s in shots), *(s.time - len(s.data) / rate for s in sound)])
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:
         # Both streams come before the first packet; FFV1's slices carry checksums.
@@ -56,28 +59,32 @@ def encode(samples: Sequence[Sample], start: float, rate: int) -> bytes:
             container.mux(tracks["audio"].encode(piece))
         for track in tracks.values():
             container.mux(track.encode(None))
-    return out.getvalue()
+    return out.getvalue(), start
 
 
-def decode_sound(path: Path) -> NDArray[np.float32]:
-    """Decode all the sound that `encode` put into a file, float32 [n].
+def decode_sound(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
+    """Decode the sound that `encode` put into a file, piece by piece, float32 [n].
 
     Raises:
-        BadDataError: the file is unreadable.
+        BadDataError: the file is unreadable, or its sound is of another form.
     """
     with opened(path) as container:
-        pieces = [np.asarray(frame.to_ndarray(), np.float32).ravel() for frame in container.decode(audio=0)]
-    return np.concatenate([np.zeros(0, np.float32), *pieces])
+        for frame in container.decode(audio=0):
+            if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):
+                raise BadDataError(f"{path}: its sound is not of {rate} Hz; copy the recording again")
+            yield np.asarray(frame.to_ndarray(), np.float32).ravel()
 
 
-def decode_pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
+def decode_pictures(path: Path, size: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
     """Decode the pictures that `encode` put into a file, one by one, uint8 [H, W, 3].
 
     Raises:
-        BadDataError: the file is unreadable.
+        BadDataError: the file is unreadable, or a picture is of another size.
     """
     with opened(path) as container:
         for frame in container.decode(video=0):
+            if (frame.height, frame.width) != size:
+                raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
             yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)
 
 

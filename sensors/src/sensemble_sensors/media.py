@@ -1,5 +1,6 @@
 """Decode media files into windows: the one path by which training, audit and runtime see them."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -69,9 +70,10 @@ def clip(
     step = span = whole = 0.0
     if timed:
         found = {path: probe(path) for path in (example.video, example.audio) if path is not None}
-        longest = max(path.seconds for path in found.values())
-        whole = (longest if example.end is None else example.end) - (example.start or 0.0)
-        if longest <= 0:
+        # Where one of two files is over, they are no longer of the same seconds.
+        over = min(file.seconds for file in found.values())
+        whole = min(over, math.inf if example.end is None else example.end) - (example.start or 0.0)
+        if over <= 0:
             raise BadDataError(f"{example.video or example.audio}: lasts no time")
         rate = found[example.video].rate if example.video is not None else 0.0
         step, span = _steps(rate, specs, sampling)
@@ -166,16 +168,14 @@ def check(example: Example) -> None:
 
 
 def duration(example: Example) -> float:
-    """Return how many seconds of media `example` has: to its `end`, or to the end of its longer file.
+    """Return how many seconds of media `example` has: to its `end`, or to that of its longer file if sooner.
 
     Raises:
         BadDataError: a file is unreadable.
     """
-    start = example.start or 0.0
-    if example.end is not None:
-        return example.end - start
     files = {path for path in (example.video, example.audio) if path is not None}
-    return max((probe(path).seconds - start for path in files), default=0.0)
+    start, end = example.start or 0.0, math.inf if example.end is None else example.end
+    return max((min(probe(path).seconds, end) - start for path in files), default=0.0)
 
 
 def decode_audio(

@@ -1,26 +1,31 @@
 """Read a recording back: the very samples that were put into it, and what became of its sensors meanwhile."""
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import merge
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensemble_sensors import matroska
+from sensemble_sensors.conversion import Conversion
 from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.header import Form, form_of, read_header, worded
-from sensemble_sensors.recording import EVENTS, SEGMENTS
+from sensemble_sensors.header import EVENTS, TAKES, Header, described, read_header, segment_number
+from sensemble_sensors.inside import Root
+from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
+from sensemble_sensors.recording import BEHIND
 from sensemble_sensors.replay import Gone, Player
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
+_SLACK = 1e-3  # seconds by which a time may be off where it was rounded
+_CHUNK = 120.0  # seconds of sound in a sample; more is a mistake
 _PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
 
 
@@ -31,18 +36,12 @@ class Segment:
     Attributes:
         example: as the index has it, with the labels that it got since.
         path: its `.jsonl`.
-        take: which take it is of.
-        start: in seconds of the take.
-        end: in seconds of the take.
-        form: of its sound and pictures.
+        header: what that says of it.
     """
 
     example: Example
     path: Path
-    take: int
-    start: float
-    end: float
-    form: Form
+    header: Header
 
     def samples(self) -> Iterator[Sample]:
         """Yield its samples as they were put, in the order of their times, which are seconds of the take.
@@ -50,27 +49,47 @@ class Segment:
         Raises:
             BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
         """
-        audio, video = self.example.audio, self.example.video
-        number = 1  # the line that is read
-        try:
-            sound = matroska.decode_sound(audio) if audio else np.zeros(0, np.float32)
-            shots = matroska.decode_pictures(video) if video else iter(())
-            for number, text in enumerate(self.path.read_bytes().splitlines()[1:], start=2):
-                line = json.loads(text)
-                data: Any = line.get("text")
-                if line["modality"] == "audio":
-                    data, sound = np.split(sound, [line["count"]])
-                elif line["modality"] == "video":
-                    data = next(shots, None)
-                if data is None or len(data) < line.get("count", 0):
-                    raise BadDataError(
-                        f"{self.path}:{number}: names more than its media file holds; copy it again"
-                    )
-                yield Sample(line["modality"], data, line["time"], line["cut"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadDataError(
-                f"{self.path}:{number}: cannot be read ({error}); copy the recording again"
-            ) from error
+        audio, video, rate = self.example.audio, self.example.video, self.header.rate
+        sound = _Sound(matroska.decode_sound(audio, rate) if audio else iter(()))
+        shots = matroska.decode_pictures(video, self.header.size) if video and self.header.size else iter(())
+        for number, line in _lines(self.path):
+            if number > 1:
+                with _named(self.path, number):
+                    sample = self._sample(line, sound, shots)
+                yield sample
+
+    def _sample(self, line: Fields, sound: "_Sound", shots: Iterator[NDArray[np.uint8]]) -> Sample:
+        # Later than its segment no sample is, and who would be too late for it was not recorded.
+        time = line.number("time", self.header.start - BEHIND - _SLACK, self.header.end + _SLACK)
+        modality, cut = line.string("modality"), line.flag("cut")
+        data: Media | str | None
+        if modality == "audio":
+            data = sound.take(line.integer("count", 1, round(_CHUNK * self.header.rate)))
+        elif modality == "video":
+            data = next(shots, None)
+        else:
+            data = line.string("text")
+        if data is None:
+            raise BadDataError("names more than its media file holds")
+        return Sample(modality, data, time, cut)
+
+
+class _Sound:
+    """Hands out sound in other pieces than it comes in."""
+
+    def __init__(self, pieces: Iterator[NDArray[np.float32]]) -> None:
+        self._pieces = pieces
+        self._rest = np.zeros(0, np.float32)
+
+    def take(self, count: int) -> NDArray[np.float32] | None:
+        """Return the next `count` samples; None when there are fewer."""
+        while len(self._rest) < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return None
+            self._rest = np.concatenate([self._rest, piece])
+        taken, self._rest = np.split(self._rest, [count])
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +114,22 @@ class Recorded:
     Args:
         folder: of the recording.
         examples: of its index.
-        specs: the input of each encoder, for the form and how long that is; without, any form, and a second.
+        specs: the input of each encoder, for how long it is; without, a second.
 
     Raises:
-        BadDataError: an example has no segment, or one of another form than `specs` ask for.
+        BadDataError: an example has no segment in the folder, or one that cannot be read.
     """
 
     def __init__(
         self, folder: Path, examples: Sequence[Example], specs: Mapping[str, InputSpec] | None = None
     ) -> None:
-        found = [_segment(example, folder / SEGMENTS / f"{example.id}.jsonl") for example in examples]
-        self.segments = sorted(found, key=lambda segment: (segment.take, segment.start))
-        self._check(specs or {})
+        found = [_segment(example, folder) for example in examples]
+        self.segments = sorted(found, key=lambda segment: (segment.header.take, segment.header.start))
         self._folder = folder
         pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
         self._joined = [_follows(*pair) for pair in zip([None, *self.segments], self.segments, strict=False)]
         self._shifts = _shifts(self.segments, self._joined, max(pause, _PAUSE))
-        self._ends = [s.end + shift for s, shift in zip(self.segments, self._shifts, strict=True)]
+        self._ends = [s.header.end + shift for s, shift in zip(self.segments, self._shifts, strict=True)]
 
     @property
     def length(self) -> float:
@@ -119,14 +137,15 @@ class Recorded:
         return self._ends[-1]
 
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
-        """Yield the samples of the modalities that `specs` has, as they were put, `origin` later.
+        """Yield the samples of the modalities that `specs` has, `origin` later and in their form.
 
-        Where a segment does not go on from the one before it, the first sample of each modality is a cut.
+        What was recorded in this form comes as it was put, bit for bit. Where a segment does not go on from
+        the one before it, the first sample of each modality is a cut.
 
         Raises:
-            BadDataError: they are of another form than `specs` ask for, or cannot be read.
+            BadDataError: they cannot be read.
         """
-        self._check(specs)
+        conversion = Conversion(specs)
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
             going = going if joined else set()
@@ -134,18 +153,20 @@ class Recorded:
                 if sample.modality in specs:
                     cut = sample.cut or sample.modality not in going
                     going.add(sample.modality)
-                    yield replace(sample, time=origin + (sample.time + shift), cut=cut)
+                    placed = replace(sample, time=origin + (sample.time + shift), cut=cut)
+                    yield from conversion.convert(placed, segment.header.rate)
+        yield from conversion.rest()
 
     @cached_property
     def plugs(self) -> list[Plug]:
         """What became of the sensors, in order, in the time of the stream."""
         found = []
-        for plug in _plugs(self._folder / EVENTS):
-            places = [(s.take, s.end) for s in self.segments]
+        places = [(s.header.take, s.header.end) for s in self.segments]
+        for plug in _plugs(self._folder):
             index = bisect_left(places, (plug.take, plug.time))
-            if index < len(places) and self.segments[index].take == plug.take:
+            if index < len(places) and places[index][0] == plug.take:
                 # What became of it before the first segment, it is when the stream has that segment begin.
-                time = max(plug.time, self.segments[index].start)
+                time = max(plug.time, self.segments[index].header.start)
                 found.append(replace(plug, time=time + self._shifts[index]))
         return sorted(found, key=lambda plug: plug.time)
 
@@ -155,20 +176,7 @@ class Recorded:
         if index == len(self.segments):
             return None
         segment = self.segments[index]
-        return segment.example if time > segment.start + self._shifts[index] else None
-
-    def _check(self, specs: Mapping[str, InputSpec]) -> None:
-        """See that every segment is of the form of `specs`, before the first of them is played."""
-        wanted = form_of(specs)
-        for segment in self.segments:
-            for modality in sorted(segment.form.keys() & wanted.keys()):
-                has, wants = segment.form[modality], wanted[modality]
-                if has != wants:
-                    raise BadDataError(
-                        f"{segment.path}: {modality} was recorded at {worded(modality, has)}, and the bundle "
-                        f"takes {worded(modality, wants)}; record with --bundle, or use `sensemble audit`, "
-                        "which converts"
-                    )
+        return segment.example if time > segment.header.start + self._shifts[index] else None
 
 
 class RecordingReplay(Player):
@@ -211,7 +219,9 @@ def is_recording(folder: Path) -> bool:
 def _follows(last: Segment | None, segment: Segment) -> bool:
     """Whether a segment goes on where `last` ended, with no example left out between them."""
     return (
-        last is not None and segment.take == last.take and int(segment.example.id) == int(last.example.id) + 1
+        last is not None
+        and segment.header.take == last.header.take
+        and segment_number(segment.example.id) == segment_number(last.example.id) + 1
     )
 
 
@@ -220,32 +230,42 @@ def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -
     shifts: list[float] = []
     end = -pause  # of the one before, in the stream
     for segment, follows in zip(segments, joined, strict=True):
-        shifts.append(shifts[-1] if follows else end + pause - segment.start)
-        end = segment.end + shifts[-1]
+        shifts.append(shifts[-1] if follows else end + pause - segment.header.start)
+        end = segment.header.end + shifts[-1]
     return shifts
 
 
-def _segment(example: Example, path: Path) -> Segment:
-    try:
-        header = read_header(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadDataError(
-            f"{path}: does not describe the segment {example.id!r} ({error}); copy the recording again"
-        ) from error
-    form = {modality: numbers for modality, numbers in header.form.items() if modality in example.modalities}
-    return Segment(example, path, header.take, header.start, header.end, form)
+def _segment(example: Example, folder: Path) -> Segment:
+    path = described(folder, example.id)
+    return Segment(example, path, read_header(path))
 
 
-def _plugs(path: Path) -> list[Plug]:
+def _plugs(folder: Path) -> Iterator[Plug]:
     """Read `events.jsonl`; a last line that a power cut has cut short is no event yet."""
+    path = Root(folder).file("events", EVENTS)
+    for number, line in _lines(path):
+        with _named(path, number):
+            words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
+            yield Plug(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Fields]]:
+    """Yield (number, line) of a file of a recording, but for a last line without an end."""
     try:
-        lines = path.read_bytes().rpartition(b"\n")[0].splitlines()
+        with opened(path) as file:
+            for number, line in numbered(file):
+                if line.endswith(b"\n") or len(line) > LONGEST:
+                    with _named(path, number):
+                        fields = Fields(line)
+                    yield number, fields
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(Plug(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise BadDataError(f"{path}:{number}: no recording wrote this line ({error}); mend it") from error
-    return found
+
+
+@contextmanager
+def _named(path: Path, number: int) -> Iterator[None]:
+    """Say of what line of a file a `BadDataError` in the block is."""
+    try:
+        yield
+    except BadDataError as error:
+        raise BadDataError(f"{path}:{number}: cannot be read ({error}); copy the recording again") from error

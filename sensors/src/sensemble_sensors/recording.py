@@ -13,33 +13,28 @@ Two at a time are refused.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from sensemble_sensors import matroska
 from sensemble_sensors.dataset import SPLITS
-from sensemble_sensors.durable import append, lock, mend, sync_folder, write
-from sensemble_sensors.errors import SensorsError
-from sensemble_sensors.header import Form, Header, read_header, worded
+from sensemble_sensors.durable import append, sync_folder, write
+from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.takes import prepare
+from sensemble_sensors.tracks import probe
 
-INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
 LAG = 0.5  # seconds that a segment stays open for samples that are late
-BEHIND = 10.0  # seconds of samples that wait for a slow disk; what is more is lost, which an event tells
-LONGEST = (
-    60.0  # seconds of a segment, which lies in memory until it is over: 224 x 224 at 30 a second are 270 MB
+BEHIND = (
+    10.0  # seconds of samples that wait for a slow disk, or are late; what is more is lost, as events tell
 )
 _UNLABELLED = {"split": "pretrain", "labels": []}
-
-
-class RecordingError(SensorsError):
-    """A recording cannot be written, or is none; names the folder and the remedy."""
 
 
 class Recording:
@@ -48,7 +43,7 @@ class Recording:
     Args:
         folder: made if it is not there; a recording that it holds is continued.
         rate: of the sound, in samples a second (Hz).
-        seconds: how long a segment is, `LONGEST` at most.
+        seconds: how long a segment is, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
         size: height and width of the pictures; without it, a take is not known to be of another size.
@@ -75,9 +70,9 @@ class Recording:
             raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
         if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
             raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
-        if not 0 < seconds <= LONGEST:
+        if not 0 < seconds <= SPAN:
             raise RecordingError(
-                f"segments of {seconds:g} s: give {LONGEST:g} s or less, for one lies in memory until it ends"
+                f"segments of {seconds:g} s: give {SPAN:g} s or less, for one lies in memory until it ends"
             )
         self.segments = 0
         self._folder = folder
@@ -85,7 +80,7 @@ class Recording:
         self._seconds = seconds
         self._common = {"split": split, "labels": list(labels)}
         form: Form = {"audio": (self._rate,)} | ({"video": size} if size else {})
-        self._lock, self._number, self._take = _prepare(folder, form)
+        self._lock, self._number, self._take = prepare(folder, form)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
@@ -116,9 +111,9 @@ class Recording:
                 if sample.cut:
                     self._holes.add(sample.modality)
                 return
-            if time > (self._next + 1) * self._seconds + LAG + BEHIND:
-                ahead = time > self._now() + LAG
-                self._lose(sample.modality, "its clock is ahead" if ahead else "the disk is slow", 1)
+            wrong = self._unwritable(time)
+            if wrong:
+                self._lose(sample.modality, wrong, 1)
                 self._holes.add(sample.modality)
                 return
             cut = sample.cut or sample.modality in self._holes
@@ -155,6 +150,17 @@ class Recording:
         self._thread.join()
         self._lock.close()
         self.check()
+
+    def _unwritable(self, time: float) -> str:
+        """Return why a sample of this time is in no segment that is still open; nothing if it is in one."""
+        first = self._next * self._seconds
+        if first - BEHIND <= time <= first + self._seconds + LAG + BEHIND:
+            return ""
+        if not math.isfinite(time):
+            return "its time is no number"
+        if time < first:
+            return "its clock is behind"
+        return "its clock is ahead" if time > self._now() + LAG else "the disk is slow"
 
     def _lose(self, modality: str, why: str, count: int) -> None:
         self._lost[modality, why] = self._lost.get((modality, why), 0) + count
@@ -208,10 +214,14 @@ class Recording:
         present = {sample.modality for sample in samples}
         media = sorted(present - {"text"})
         folder = self._folder / SEGMENTS
-        if media:
-            write(folder / f"{name}.mkv", matroska.encode(samples, number * self._seconds, self._rate))
-        size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
         start, end = number * self._seconds, (number + 1) * self._seconds
+        place = {}
+        if media:
+            path = folder / f"{name}.mkv"
+            encoded, begin = matroska.encode(samples, self._rate)
+            write(path, encoded)
+            place = _place(start - begin, min(end - begin, probe(path).seconds))
+        size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
         header = Header(self._take, start, end, self._rate, size)
         lines = [asdict(header), *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode())
@@ -223,9 +233,15 @@ class Recording:
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         captions = [sample.data for sample in samples if sample.modality == "text"]
         example |= {"text": captions[-1]} if captions else {}
-        append(self._folder / INDEX, _line({**example, "end": self._seconds}))
+        append(self._folder / INDEX, _line(example | place))
         self._number += 1
         self.segments += 1
+
+
+def _place(start: float, end: float) -> dict[str, float]:
+    """Return from when to when, in its media file, an example is; all of the file, if all of it is late."""
+    begin = max(round(start, 3), 0.0)
+    return ({"start": begin} if begin else {}) | {"end": round(end, 3)} if end > begin else {}
 
 
 def _described(sample: Sample) -> dict[str, Any]:
@@ -239,59 +255,3 @@ def _described(sample: Sample) -> dict[str, Any]:
 
 def _line(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def _prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
-    """Make, lock and mend the folder; return the lock, the next segment's number and this take's."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / EVENTS).exists():
-            raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
-        with ExitStack() as stack:
-            held = stack.enter_context(lock(folder / EVENTS))
-            takes = [int(line["take"]) for line in _mended(folder / EVENTS, "take")]
-            examples = _mended(folder / INDEX, "id")
-            _check_form(folder, examples, form)
-            (folder / SEGMENTS).mkdir(exist_ok=True)
-            for half in (folder / SEGMENTS).glob("*.partial"):
-                half.unlink()
-            stack.pop_all()
-    except BlockingIOError as error:
-        raise RecordingError(f"{folder}: another records into it now; name another folder") from error
-    except OSError as error:
-        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
-    return held, max((int(e["id"]) for e in examples), default=-1) + 1, max(takes, default=0) + 1
-
-
-def _mended(path: Path, number: str) -> list[dict[str, Any]]:
-    """Mend a file of the recording and return its lines, in each of which the field `number` is one."""
-    found = []
-    for i, text in enumerate(mend(path), start=1):
-        try:
-            line = json.loads(text)
-            int(line[number])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RecordingError(
-                f"{path}:{i}: is no line of a recording ({error}); mend it, or name another folder"
-            ) from error
-        found.append(line)
-    return found
-
-
-def _check_form(folder: Path, examples: Sequence[Mapping[str, Any]], form: Form) -> None:
-    """See that a take of this form goes on what the recording holds, the last of which stands for all."""
-    for modality, wanted in form.items():
-        name = next((example["id"] for example in reversed(examples) if modality in example), None)
-        if name is None:
-            continue
-        path = folder / SEGMENTS / f"{name}.jsonl"
-        try:
-            has = read_header(path).form.get(modality, wanted)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RecordingError(f"{path}: describes no segment ({error}); name another folder") from error
-        if has != wanted:
-            raise RecordingError(
-                f"{folder}: holds {modality} at {worded(modality, has)}, and this take would be at "
-                f"{worded(modality, wanted)}; record with the --bundle of the first take, or without one as "
-                "then, or name another folder"
-            )

@@ -5,6 +5,7 @@ and seek in as it does in a file of its own.
 """
 
 import re
+from pathlib import Path
 
 _MEMBER = re.compile(r"(.+\.tar)#(\d{1,18})\+(\d{1,18})", re.DOTALL)
 
@@ -21,9 +22,14 @@ def parse(name: str) -> tuple[str, int, int] | None:
 
 
 def url(name: str) -> str:
-    """Return what FFmpeg opens for a file or a member of a shard."""
+    """Return what FFmpeg opens for a file or a member of a shard, whatever names a folder is given."""
     inside = parse(name)
     if inside is None:
-        return f"file:{name}"
+        return _file(name)
     shard, offset, size = inside
-    return f"subfile,,start,{offset},end,{offset + size},,:{shard}"
+    return f"subfile,,start,{offset},end,{offset + size},,:{_file(shard)}"
+
+
+def _file(name: str) -> str:
+    # A relative name may begin as an address does: think of a folder `file:`.
+    return f"file:{Path(name).absolute()}"

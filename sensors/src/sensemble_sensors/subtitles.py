@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import opened
 
+_LARGEST = 16 << 20  # bytes; a film has some tens of thousands
 _CLOCK = {
-    ".srt": re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d),(\d{3})"),
-    ".vtt": re.compile(r"(?:(\d{2,}):)?([0-5]\d):([0-5]\d)\.(\d{3})"),
+    ".srt": re.compile(r"(\d{2,5}):([0-5]\d):([0-5]\d),(\d{3})", re.ASCII),
+    ".vtt": re.compile(r"(?:(\d{2,5}):)?([0-5]\d):([0-5]\d)\.(\d{3})", re.ASCII),
 }
 # Formatting, which is not part of what is said: <i>, <v Anna>, <00:01.000>, and SubRip's {\an8}.
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
@@ -32,10 +34,9 @@ def read_subtitles(path: Path) -> list[Cue]:
         BadDataError: it is unreadable, has no cue, or breaks its format ("FILE:LINE: reason").
     """
     kind = path.suffix.lower()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadDataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    if kind not in _CLOCK:
+        raise BadDataError(f"{path}: is no subtitle file by its name; name a .srt or .vtt file")
+    lines = _lines(path)
     blocks = list(_blocks(lines))
     if kind == ".vtt":
         if not blocks or not re.match(r"WEBVTT([ \t]|$)", blocks[0][1][0]) or blocks[0][0] != 1:
@@ -52,6 +53,17 @@ def read_subtitles(path: Path) -> list[Cue]:
     if not cues:
         raise BadDataError(f"{path}: has no cue")
     return cues
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with opened(path) as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise BadDataError(f"{path}: is larger than {_LARGEST >> 20} MiB; is this a text?")
+        return re.split(r"\r\n|\r|\n", text.decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadDataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
@@ -79,10 +91,17 @@ def _cue(path: Path, kind: str, number: int, block: list[str]) -> Cue:
         raise BadDataError(f"{at}: ends before it begins")
     text = " ".join(_MARKUP.sub("", line).strip() for line in block[head + 1 :]).strip()
     if kind == ".vtt":
-        text = html.unescape(text)
+        text = _unescaped(text, at)
     if not text:
         raise BadDataError(f"{at}: a cue without text")
     return Cue(times[0], times[1], text)
+
+
+def _unescaped(text: str, at: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError as error:  # a number of thousands of digits
+        raise BadDataError(f"{at}: names no character ({error})") from error
 
 
 def _seconds(kind: str, clock: str) -> float | None:

@@ -5,10 +5,10 @@ lies before it), so that video and audio keep the alignment that the file gives 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -16,21 +16,10 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from sensemble_sensors import shards
+from sensemble_sensors.containers import opened
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.frames import COVER, Framing, fit
 
-# A file is read and no other: those formats are left out that name further files, which a dataset could place
-# anywhere; nothing is asked of a network; `%` in an image's name is no pattern.
-_LISTS = {"concat", "dash", "hls", "imf"}
-_OPTIONS = {
-    "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
-    "protocol_whitelist": "file,subfile",
-    "pattern_type": "none",
-}
-# Titles are not read here, and many are not in UTF-8. PyAV 18 is told to take them, as 19 always does.
-_PYAV = int(av.__version__.partition(".")[0])
-_METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19 else {}
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
 # A track whose next frame is this much late has a hole; less is the rounding of its container.
@@ -105,27 +94,33 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
     Raises:
         BadDataError: the file is unreadable, has no audio track, or ends before `start`.
     """
-    resampler: av.AudioResampler | None = None
-    skip = 0  # samples of the result that lie before `start`
-    due = start  # when the next frame begins, if the track has no hole
-    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
-        pieces: list[NDArray[np.float32]] = []
-        hole = round((time - due) * rate)
-        if resampler is None or hole > _HOLE * rate:
-            pieces += _resampled(path, resampler, None) if resampler else []
-            pieces.append(np.zeros(max(hole, 0), np.float32))
-            resampler = av.AudioResampler(format="fltp", rate=round(rate), frame_size=round(_PIECE * rate))
-            skip, due = max(-hole, 0), time
-        pieces += _resampled(path, resampler, frame)
-        due += frame.samples / frame.sample_rate
-        for piece in pieces:
+    skip = 0  # samples that lie before `start`
+    for piece in _sound(path, rate, start):
+        if isinstance(piece, int):
+            silence, skip = max(piece - skip, 0), max(skip - piece, 0)
+            size = round(_PIECE * rate)
+            yield from (np.zeros(min(silence - at, size), np.float32) for at in range(0, silence, size))
+        else:
             yield piece[skip:]
             skip = max(skip - len(piece), 0)
+
+
+def _sound(path: Path, rate: float, start: float) -> Iterator[NDArray[np.float32] | int]:
+    """Yield sound, and of a hole its samples; the first number counts from `start`, and may be below 0."""
+    resampler: av.AudioResampler | None = None
+    due = start  # when the next frame begins, if the track has no hole
+    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
+        hole = round((time - due) * rate)
+        if resampler is None or hole > _HOLE * rate:
+            yield from _resampled(path, resampler, None) if resampler else []
+            yield hole
+            resampler = av.AudioResampler(format="fltp", rate=round(rate), frame_size=round(_PIECE * rate))
+            due = time
+        yield from _resampled(path, resampler, frame)
+        due += frame.samples / frame.sample_rate
     if resampler is None:
         raise BadDataError(f"{path}: its audio track holds no sound")
-    for piece in _resampled(path, resampler, None):
-        yield piece[skip:]
-        skip = max(skip - len(piece), 0)
+    yield from _resampled(path, resampler, None)
 
 
 def video_frames(
@@ -217,20 +212,6 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
             return
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a media file, or a member of a shard, for as long as the context lasts.
-
-    Raises:
-        BadDataError: it is unreadable, or a list of other files (a playlist); or FFmpeg fails in the context.
-    """
-    try:
-        with av.open(shards.url(str(path)), options=_OPTIONS, **_METADATA) as container:
-            yield container
-    except av.FFmpegError as error:
-        raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
-
-
 def _modalities(container: InputContainer) -> tuple[str, ...]:
     tracks = {"audio": container.streams.audio, "video": container.streams.video}
     return tuple(modality for modality, found in tracks.items() if found)
@@ -255,7 +236,11 @@ def _seconds(container: InputContainer) -> float:
 def _length(container: InputContainer) -> float | None:
     if container.duration is None:
         return None
-    return (container.duration + min(container.start_time or 0, 0)) / av.time_base
+    begin = container.start_time or 0
+    shift = min(begin, 0)
+    if container.format.name.startswith("matroska") and container.duration > begin:
+        shift = -abs(begin)  # it says when it ends, where others say how long they last
+    return (container.duration + shift) / av.time_base
 
 
 def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:

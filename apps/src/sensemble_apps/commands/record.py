@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
-from sensemble_sensors.header import form_of
+from sensemble_sensors.header import EVENTS, form_of
 from sensemble_sensors.health import DEFAULT, Thresholds
-from sensemble_sensors.recording import EVENTS, Recording
+from sensemble_sensors.recording import Recording
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.watcher import Watcher
 
