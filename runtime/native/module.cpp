@@ -1,7 +1,8 @@
 // sensemble_runtime._native: one ExecuTorch program as a function from a numpy array to a numpy array.
 
-#include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,16 +46,30 @@ void keep_cause(et_timestamp_t, et_pal_log_level_t level, const char*, const cha
   if ((level == kError || level == kFatal) && cause.empty()) cause.assign(text, size);
 }
 
-void check(et::Error error, const std::string& path) {
+// What ExecuTorch says may quote a broken program's bytes, which need not be UTF-8 as nanobind would have it.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void raise_failure(const std::exception_ptr& thrown, void*) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Failure& failure) {
+    const auto text = nb::steal(PyUnicode_DecodeUTF8(failure.what(), std::strlen(failure.what()), "replace"));
+    if (text.is_valid()) PyErr_SetObject(PyExc_RuntimeError, text.ptr());
+  }
+}
+
+void check(et::Error error) {
   if (error == et::Error::Ok) return;
   std::string name = et::to_string(error);
   name.erase(0, sizeof("Error::") - 1);
-  throw std::runtime_error(path + ": " + name + (cause.empty() ? "" : ": " + cause));
+  throw Failure(name + (cause.empty() ? "" : ": " + cause));
 }
 
 template <typename T>
-T value_of(et::Result<T> result, const std::string& path) {
-  check(result.error(), path);
+T value_of(et::Result<T> result) {
+  check(result.error());
   return std::move(*result);
 }
 
@@ -87,37 +102,92 @@ std::string describe(nb::dlpack::dtype dtype, const Shape& shape) {
 void give_each_program_its_own_workspace() {
   constexpr int unshared = 0;  // WorkspaceSharingMode::Disabled, whose header the wheel lacks
   et::BackendOptions<1> options;
-  check(options.set_option("workspace_sharing_mode", unshared), "XnnpackBackend");
-  check(et::set_option("XnnpackBackend", options.view()), "XnnpackBackend");
+  check(options.set_option("workspace_sharing_mode", unshared));
+  check(et::set_option("XnnpackBackend", options.view()));
 }
+
+// Hands out copies of parts of a program in memory. XNNPACK packs its weights and frees its copy, so that of a large
+// program little is left when it has loaded; and `close` lets the caller free the program itself.
+class Loader final : public et::DataLoader {
+ public:
+  Loader(const char* data, size_t size) : data_(data), size_(size) {}
+
+  et::Result<et::FreeableBuffer> load(size_t offset, size_t size, const SegmentInfo&) const override {
+    if (data_ == nullptr) return et::Error::InvalidState;
+    if (offset > size_ || size > size_ - offset) return et::Error::InvalidProgram;
+    void* copy = std::malloc(size ? size : 1);
+    if (copy == nullptr) return et::Error::MemoryAllocationFailed;
+    std::memcpy(copy, data_ + offset, size);
+    return et::FreeableBuffer(copy, size, [](void*, void* data, size_t) { std::free(data); });
+  }
+  et::Error load_into(size_t offset, size_t size, const SegmentInfo&, void* into) const override {
+    if (data_ == nullptr) return et::Error::InvalidState;
+    if (offset > size_ || size > size_ - offset) return et::Error::InvalidProgram;
+    std::memcpy(into, data_ + offset, size);
+    return et::Error::Ok;
+  }
+  et::Result<size_t> size() const override { return size_; }
+  void close() { data_ = nullptr; }
+
+ private:
+  const char* data_;
+  const size_t size_;
+};
+
+// A share in ExecuTorch's one thread pool. A loaded program holds on to the pool it was compiled for, so the pool can
+// only be replaced before the first share.
+class PoolShare {
+ public:
+  // Without `insist`, a pool in which others have a share stays as it is.
+  PoolShare(uint32_t threads, bool insist) {
+    const std::lock_guard<std::mutex> lock(counting_);
+    if (threads != 0 && (insist || count_ == 0) && executorch::extension::get_thread_count() != threads) {
+      if (count_ != 0) throw nb::value_error("threads: the pool is shared; size it before the first encoder is loaded");
+      executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
+    }
+    ++count_;
+  }
+  ~PoolShare() {
+    const std::lock_guard<std::mutex> lock(counting_);
+    --count_;
+  }
+  PoolShare(const PoolShare&) = delete;
+  PoolShare& operator=(const PoolShare&) = delete;
+
+ private:
+  static inline std::mutex counting_;  // held for as long as counting takes, never while a program loads
+  static inline int count_ = 0;
+};
 
 class Module {
  public:
-  // Without `insist`, a pool that another program holds on to stays as it is.
-  Module(const std::string& path, uint32_t threads, bool insist)
-      : path_(path), module_(std::in_place, path, executorch::extension::Module::LoadMode::Mmap) {
+  Module(nb::bytes program, uint32_t threads, bool insist) : share_(threads, insist) {
+    const char* data = program.c_str();
+    const size_t size = program.size();
+    const nb::gil_scoped_release no_gil;
     const std::lock_guard<std::mutex> lock(loading_);
     cause.clear();
-    if (threads != 0 && (insist || alive_ == 0)) size_pool(threads);
-    check(module_->load(et::Program::Verification::InternalConsistency), path_);
-    const auto meta = value_of(module_->method_meta("forward"), path_);
-    if (meta.num_inputs() != 1 || meta.num_outputs() != 1)
-      throw nb::value_error((path_ + ": an encoder has one input and one output").c_str());
-    const auto input = value_of(meta.input_tensor_meta(0), path_);
-    const auto output = value_of(meta.output_tensor_meta(0), path_);
+    auto loader = std::make_unique<Loader>(data, size);
+    Loader& bytes = *loader;
+    module_.emplace(std::move(loader));
+    check(module_->load(et::Program::Verification::InternalConsistency));
+    const auto meta = value_of(module_->method_meta("forward"));
+    if (meta.num_inputs() != 1 || meta.num_outputs() != 1) throw Failure("an encoder has one input and one output");
+    const auto input = value_of(meta.input_tensor_meta(0));
+    const auto output = value_of(meta.output_tensor_meta(0));
     for (const auto& dtype : dtypes)
       if (dtype.type == input.scalar_type()) dtype_ = &dtype;
     if (dtype_ == nullptr || output.scalar_type() != ScalarType::Float)
-      throw nb::value_error((path_ + ": an encoder takes float32, uint8 or int64 and gives float32").c_str());
+      throw Failure("an encoder takes float32, uint8 or int64 and gives float32");
     input_.assign(input.sizes().begin(), input.sizes().end());
     output_.assign(output.sizes().begin(), output.sizes().end());
-    check(module_->load_forward(), path_);
-    ++alive_;
+    check(module_->load_forward());
+    bytes.close();
   }
   ~Module() {
-    const std::lock_guard<std::mutex> lock(loading_);
-    module_.reset();  // before it counts as gone, and another may replace the pool that it holds on to
-    --alive_;
+    // To free a large program takes a while, for which no other Python thread should stand still.
+    const nb::gil_scoped_release no_gil;
+    module_.reset();
   }
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
@@ -125,9 +195,8 @@ class Module {
   nb::ndarray<nb::numpy, float> run(nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu> window) {
     Shape shape(window.shape_ptr(), window.shape_ptr() + window.ndim());
     if (window.dtype() != dtype_->numpy || shape != input_)
-      throw nb::value_error((path_ + ": expected " + describe(dtype_->numpy, input_) + ", got " +
-                             describe(window.dtype(), shape))
-                                .c_str());
+      throw nb::value_error(
+          ("expected " + describe(dtype_->numpy, input_) + ", got " + describe(window.dtype(), shape)).c_str());
     std::vector<size_t> sizes;
     std::unique_ptr<float[]> data;
     {
@@ -137,7 +206,7 @@ class Module {
       const auto tensor = executorch::extension::make_tensor_ptr(
           shape, const_cast<void*>(window.data()), dtype_->type, et::etensor::DeviceType::CPU,
           executorch::aten::TensorShapeDynamism::STATIC);
-      const auto outputs = value_of(module_->forward(tensor), path_);
+      const auto outputs = value_of(module_->forward(tensor));
       const auto& output = outputs[0].toTensor();
       sizes.assign(output.sizes().begin(), output.sizes().end());
       data.reset(new float[output.numel()]);
@@ -152,16 +221,8 @@ class Module {
   nb::tuple output() const { return nb::tuple(nb::cast(output_)); }
 
  private:
-  // A loaded program holds on to the pool it was compiled for, so the pool can only be replaced before the first one.
-  void size_pool(uint32_t threads) {
-    if (executorch::extension::get_thread_count() == threads) return;
-    if (alive_ != 0) throw nb::value_error("threads: the pool is shared; size it before the first encoder is loaded");
-    executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
-  }
-
-  static inline std::mutex loading_;
-  static inline std::atomic<int> alive_{0};
-  const std::string path_;
+  static inline std::mutex loading_;  // loading alone needs it: nobody waits for it who frees a program or runs one
+  const PoolShare share_;             // given back last
   std::mutex running_;
   std::optional<executorch::extension::Module> module_;
   const Dtype* dtype_ = nullptr;
@@ -174,11 +235,11 @@ NB_MODULE(_native, m) {
   // Whoever leaves without closing a session, as by a second Ctrl-C, leaves encoders to its daemon threads. That is no
   // fault of the references here, of which nanobind would warn at exit.
   nb::set_leak_warnings(false);
+  nb::register_exception_translator(raise_failure);
   et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
   give_each_program_its_own_workspace();
   nb::class_<Module>(m, "Module")
-      .def(nb::init<const std::string&, uint32_t, bool>(), nb::arg("path"), nb::arg("threads") = 0, nb::arg("insist") = true,
-           nb::call_guard<nb::gil_scoped_release>())
+      .def(nb::init<nb::bytes, uint32_t, bool>(), nb::arg("program"), nb::arg("threads") = 0, nb::arg("insist") = true)
       .def("__call__", &Module::run, nb::arg("window"))
       .def_prop_ro("input", &Module::input)
       .def_prop_ro("output", &Module::output);

@@ -123,7 +123,8 @@ def run(command: list[str]) -> str:
 
 
 def head_of(folder: Path) -> Head:
-    return load_head(folder / "head.safetensors", json.loads((folder / "manifest.json").read_text())["task"])
+    path = folder / "head.safetensors"
+    return load_head(path.read_bytes(), json.loads((folder / "manifest.json").read_text())["task"], path)
 
 
 @pytest.mark.mobile

@@ -53,7 +53,7 @@ def main() -> None:
             some = waves[:batch].clone()
             program = Path(folder) / f"{batch}.pte"
             program.write_bytes(lower(log_mel, some).program)
-            lowered = partial(Module(str(program), THREADS), some.numpy())
+            lowered = partial(Module(program.read_bytes(), THREADS), some.numpy())
             eager, pte, theirs = milliseconds([partial(log_mel, some), lowered, partial(fbank, some)])
             print(
                 f"batch {batch:2}: torchaudio {theirs:.2f} ms; eager {eager:.2f} ms, {eager / theirs:.2f} x; "

@@ -254,7 +254,7 @@ def dead_costs(bundle: Bundle) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / "fused.pte"
         subprocess.run([sys.executable, "-c", FUSE, bundle.path, program], check=True)
-        times = dead(bundle, Module(str(program)))
+        times = dead(bundle, Module(program.read_bytes()))
     print(f"\n{'dead':10}{'core':>10}{'fused':>10}{'ratio':>8}")
     for name, (ours, theirs) in times.items():
         print(f"{name:10}{ours * 1e3:7.2f} ms{theirs * 1e3:7.2f} ms{ours / theirs:8.0%}")

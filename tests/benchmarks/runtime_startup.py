@@ -39,7 +39,7 @@ print(json.dumps({"first": first, "peak": peak, "latency": latency, "output": ou
 
 SENSEMBLE = """
 from sensemble_runtime._native import Module
-module = Module(program)
+module = Module(Path(program).read_bytes())
 dtype, shape = module.input
 window = np.ones(shape, dtype)
 run = lambda: module(window)

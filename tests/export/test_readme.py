@@ -179,7 +179,7 @@ def test_the_classifier_is_the_head_that_is_there(manifest: Manifest, exported: 
     assert re.findall(r"```(\w+)", section) == ["kotlin", "swift"]
     assert section.count(f'"{manifest.head.path}"') == 2
     if manifest == exported.manifest:
-        head = load_head(exported.out / manifest.head.path, manifest.task)
+        head = load_head((exported.out / manifest.head.path).read_bytes(), manifest.task, exported.out)
         assert head.weight.shape == (classes, size)
 
 

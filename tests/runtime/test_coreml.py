@@ -30,6 +30,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def open_package(package: Path, **options: Any) -> CoreMLEncoder:  # noqa: ANN401 - as its own
+    """Load a package from its bytes alone: the folder may be gone."""
+    files = [file for file in package.rglob("*") if file.is_file()]
+    contents = {file.relative_to(package).as_posix(): file.read_bytes() for file in files}
+    return CoreMLEncoder(Path("elsewhere") / package.name, contents, **options)
+
+
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[Predict]:
     """What Core ML was fed; it computes the product in numpy, in the half precision of a package's output."""
@@ -44,7 +51,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[Predict]:
 
 
 def test_token_ids_are_fed_as_int32_and_come_back_as_float32(package: Path, fed: list[Predict]) -> None:
-    encoder = CoreMLEncoder(package, threads=2, quick=True)
+    encoder = open_package(package, threads=2, quick=True)
     assert (encoder.dtype, encoder.shape, encoder.embedding) == ("int64", (1, 4), 2)
     window = np.array([[1, 0, 3, 2]], np.int64)
     found = encoder(window)
@@ -55,7 +62,7 @@ def test_token_ids_are_fed_as_int32_and_come_back_as_float32(package: Path, fed:
 
 @pytest.mark.usefixtures("fed")
 def test_a_window_of_another_form_is_refused(package: Path) -> None:
-    encoder = CoreMLEncoder(package)
+    encoder = open_package(package)
     with pytest.raises(ValueError, match=r"expected int64 \[1, 4\], got int32 \[1, 4\]$"):
         encoder(np.zeros((1, 4), np.int32))
 
@@ -65,11 +72,11 @@ def test_a_failure_while_it_runs_is_an_encoder_error(package: Path, monkeypatch:
         raise RuntimeError("the Neural Engine is busy")
 
     monkeypatch.setattr(ct.models.MLModel, "predict", fail)
-    encoder = CoreMLEncoder(package)
+    encoder = open_package(package)
     with pytest.raises(EncoderError, match=r"encoder\.mlpackage: the Neural Engine is busy$"):
         encoder(np.zeros((1, 4), np.int64))
 
 
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleIncompatibleError, match=r"none\.mlpackage: Core ML does not load it .*export"):
-        CoreMLEncoder(tmp_path / "none.mlpackage")
+        CoreMLEncoder(tmp_path / "none.mlpackage", {"Manifest.json": b"{}"})

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 from scipy.special import expit, softmax
 from sensemble_runtime.errors import BundleCorruptError
+from sensemble_runtime.executor import LARGEST
 from sensemble_runtime.head import Head, load_head, save_head
 from sensemble_runtime.manifest import Task
 
@@ -35,8 +36,9 @@ def test_leading_dimensions_are_kept() -> None:
 
 def test_a_saved_head_reads_back(tmp_path: Path) -> None:
     weight = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
-    save_head(Head(weight, np.ones(3, np.float32), "multi-label"), tmp_path / "head.safetensors")
-    head = load_head(tmp_path / "head.safetensors", "multi-label")
+    path = tmp_path / "head.safetensors"
+    save_head(Head(weight, np.ones(3, np.float32), "multi-label"), path)
+    head = load_head(path.read_bytes(), "multi-label", path)
     np.testing.assert_array_equal(head.weight, weight)
     np.testing.assert_array_equal(head.bias, np.ones(3))
     assert head.task == "multi-label"
@@ -52,16 +54,31 @@ def test_a_saved_head_reads_back(tmp_path: Path) -> None:
         {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32), "more": np.zeros(1)},
     ],
 )
-def test_other_tensors_are_refused(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
-    path = tmp_path / "head.safetensors"
-    path.write_bytes(save(tensors))
+def test_other_tensors_are_refused(tensors: dict[str, np.ndarray]) -> None:
     with pytest.raises(BundleCorruptError, match=r"head.safetensors: expected weight float32 \[C, d\]"):
-        load_head(path, "multi-class")
+        load_head(save(tensors), "multi-class", Path("head.safetensors"))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_head_that_would_make_a_prediction_nan_is_refused(name: str, bad: float) -> None:
+    tensors = {"weight": np.ones((3, 2), np.float32), "bias": np.ones(3, np.float32)}
+    tensors[name].flat[1] = bad
+    with pytest.raises(BundleCorruptError, match=rf"head\.safetensors: {name} holds NaN"):
+        load_head(save(tensors), "multi-class", Path("head.safetensors"))
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+def test_the_largest_numbers_there_may_be_still_make_probabilities(task: Task) -> None:
+    weight = np.full((3, 65_536), LARGEST, np.float32)
+    weight[1] *= -1
+    head = load_head(
+        save({"weight": weight, "bias": np.full(3, LARGEST, np.float32)}), task, Path("head.safetensors")
+    )
+    assert np.isfinite(head.probabilities(np.full(65_536, LARGEST, np.float32))).all()
 
 
 @given(st.binary(max_size=64))
-def test_other_files_are_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    path = tmp_path_factory.mktemp("head") / "head.safetensors"
-    path.write_bytes(data)
+def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(BundleCorruptError, match=r"head\.safetensors"):
-        load_head(path, "multi-class")
+        load_head(data, "multi-class", Path("head.safetensors"))

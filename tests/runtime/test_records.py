@@ -61,7 +61,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     assert recorded.kind == "session"
     assert recorded.ended is None, "still running"
     assert recorded.labels == LABELS
-    assert recorded.bundle == fingerprint(bundle.path)
+    assert recorded.bundle == bundle.fingerprint == fingerprint(bundle.path)
     records.end(run)
     (recorded,) = read_runs(path)
     assert recorded.ended is not None

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from safetensors.numpy import load_file
-from sensemble_runtime.bundle import Bundle, check_file
+from safetensors.numpy import load
+from sensemble_runtime import executor
+from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.executor import missing
+from sensemble_runtime.files import check_file, read_file
 from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
 
 from sensemble_export.errors import ExportError, ParityFailedError
@@ -38,11 +40,16 @@ class Verified:
     reason: str
 
 
-def verify(path: Path) -> Iterator[Verified]:
+def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
     """Run every artifact of the bundle `path` that runs here, on the windows beside it; yield each in turn.
 
     After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
-    its README, of the artifacts that are as near to their float encoders as their schemes must be.
+    its README, of the artifacts that are as near to their float encoders as their schemes must be. A bundle
+    whose manifest that changes is to be signed again.
+
+    Args:
+        path: the bundle's folder.
+        trust: the public key that must have signed it, as `Bundle.open` takes it.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.
@@ -51,7 +58,7 @@ def verify(path: Path) -> Iterator[Verified]:
         ParityFailedError: artifacts are too far from their float encoders, raised after the last one; names
             each, with its mean cosine and what it must reach.
     """
-    bundle = Bundle.open(path.resolve())
+    bundle = Bundle.open(path.resolve(), trust=trust)
     contents, windows = bundle.manifest, held_out_of(bundle.path)
     if not contents.held_out:
         raise ExportError(f"{path}: has no held-out windows, for an older version wrote it; export it again")
@@ -85,14 +92,17 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Veri
     inside = target == "executorch-coreml"
     if reason := missing("coreml" if inside else target):
         return Verified(modality, target, artifact, None, None, reason)
-    windows = held_out_of(bundle.path) / bundle.manifest.held_out[modality].path
-    path = bundle.path / artifact.path
-    found = (
-        _measure_inside(path, bundle.specs[modality].dtype, windows)
-        if inside
-        else measure(path, target, windows)
-    )
-    parity = compare(found.embeddings, load_file(windows)["embeddings"], bundle.head)
+    held_out = read_file(held_out_of(bundle.path), bundle.manifest.held_out[modality])
+    with TemporaryDirectory() as folder:  # where what was verified stays as it was
+        path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
+        executor.write(bundle.contents(modality, target), path)
+        windows.write_bytes(held_out)
+        found = (
+            _measure_inside(path, bundle.specs[modality].dtype, windows)
+            if inside
+            else measure(path, target, windows)
+        )
+    parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     if artifact.parity is None and _good(artifact, parity):
         artifact = dataclasses.replace(
             artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb

@@ -23,7 +23,7 @@ from sensemble_runtime.duty import Detector, Duty
 from sensemble_runtime.executor import Embedding
 from sensemble_runtime.fusion import pool_subsets
 from sensemble_runtime.progress import Progress
-from sensemble_runtime.records import Answer, Records, fingerprint
+from sensemble_runtime.records import Answer, Records
 from sensemble_runtime.scores import METRICS, SubsetScore, score_subsets
 
 CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
@@ -127,7 +127,7 @@ def audit(
     names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
     saved = detector.saved if detector else {}
-    return AuditResult(scored, unscored, METRICS[task], len(examples), fingerprint(bundle.path), saved)
+    return AuditResult(scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import coremltools
 import numpy as np
 
 from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
-from sensemble_runtime.executor import Embedding, Window, check
+from sensemble_runtime.executor import Contents, Embedding, Window, check, check_embedding, describe, write
+
+_WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
 class CoreMLEncoder:
@@ -17,7 +20,9 @@ class CoreMLEncoder:
     `dtype`, what the encoder takes; the conversion, which is exact, is made here.
 
     Args:
-        path: the package.
+        path: names it in errors.
+        contents: the package's files. Core ML reads no memory, so they are put into a folder of this user's
+            alone, which goes when it has compiled them.
         threads: Core ML has none to set.
         quick: Core ML decides by itself.
 
@@ -25,18 +30,23 @@ class CoreMLEncoder:
         BundleIncompatibleError: this system cannot run the package; names Core ML's error.
     """
 
-    def __init__(self, path: Path, threads: int = 0, *, quick: bool = False) -> None:
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
         del threads, quick  # Core ML decides
         try:
-            self._model = coremltools.models.MLModel(str(path))
+            with TemporaryDirectory(prefix="sensemble-") as folder:
+                package = Path(folder) / path.name
+                write(contents, package)
+                # Expected even where the model holds all weights itself; no manifest lists an empty folder.
+                (package / _WEIGHTS).mkdir(parents=True, exist_ok=True)
+                self._model = coremltools.models.MLModel(str(package))
             described = self._model.get_spec().description
             (taken,), (given,) = described.input, described.output
             self.dtype = described.metadata.userDefined["dtype"]
             self.shape = tuple(taken.type.multiArrayType.shape)
-            self.embedding: int = given.type.multiArrayType.shape[-1]
+            self.embedding = int(given.type.multiArrayType.shape[-1])
         except Exception as error:  # Core ML's errors come as plain RuntimeError and Exception
             raise BundleIncompatibleError(
-                f"{path}: Core ML does not load it ({error}); export it again"
+                f"{path}: Core ML does not load it ({describe(error)}); export it again"
             ) from error
         self._fed = np.int32 if self.dtype == "int64" else np.float32
         self._path, self._input, self._output = path, taken.name, given.name
@@ -49,5 +59,5 @@ class CoreMLEncoder:
             with self._running:
                 found = self._model.predict({self._input: window.astype(self._fed)})[self._output]
         except Exception as error:
-            raise EncoderError(f"{self._path}: {error}") from error
-        return np.asarray(found[0], dtype=np.float32)
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        return check_embedding(np.asarray(found, dtype=np.float32), self.embedding, self._path)

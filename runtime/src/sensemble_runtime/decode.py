@@ -7,6 +7,7 @@ import types
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+_LONGEST = 4096  # characters of a name, a path or a remark: an error that quotes one stays a line
 _EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
 
 
@@ -80,6 +81,8 @@ def _plain(kind: type, raw: object, field: str) -> object:
         raise _mismatch(field, f"{_PLAIN[kind]} within 2^53", raw)
     if isinstance(raw, str) and not raw.isprintable():  # lone surrogates, line breaks and terminal escapes
         raise _mismatch(field, "printable text", raw)
+    if isinstance(raw, str) and len(raw) > _LONGEST:
+        raise _mismatch(field, f"at most {_LONGEST} characters", raw)
     return float(raw) if isinstance(raw, int) and kind is float else raw
 
 
@@ -94,7 +97,7 @@ def _mismatch(field: str, expected: str, raw: object) -> DecodeError:
 
 
 def _join(field: str, key: str) -> str:
-    shown = key if key.isprintable() else ascii(key)
+    shown = key if key.isprintable() and len(key) <= _LONGEST else reprlib.repr(key)
     return f"{field}.{shown}" if field else shown
 
 

@@ -27,6 +27,18 @@ class BundlePathError(BundleError):
     """A path in the manifest leaves the bundle's folder."""
 
 
+class BundleChangedError(BundleError):
+    """The folder is no longer what it was when the bundle was opened, so nothing more is loaded from it."""
+
+
+class BundleUntrustedError(BundleError):
+    """The manifest is not signed by the key that is trusted."""
+
+
+class KeyFileError(SensembleRuntimeError):
+    """A file holds no Ed25519 key in PEM."""
+
+
 class EncoderError(SensembleRuntimeError):
     """An encoder failed while it ran; names the executor's own error."""
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.spec import DType
 
-from sensemble_runtime.errors import BundleIncompatibleError
+from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
 
 QUICK = 2.0
 """Milliseconds a window below which an encoder gets one thread: between windows the others fall asleep, and
 waking them took 0.5 to 1 ms here."""
+
+LARGEST = 1e12
+"""Bound on the magnitude of an embedding's elements and of a head's weights: far above any that training
+gives, and so low that no sum of their products overflows a float32, which would make a prediction NaN."""
+
+Contents = Mapping[str, bytes]
+"""The files of an artifact by their paths in it, with `/`; an artifact that is one file has it under ``."""
 
 Window = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
@@ -40,7 +48,7 @@ class Encoder(Protocol):
 
         Raises:
             ValueError: the window is of another dtype or shape; says which was expected.
-            EncoderError: the executor failed; names its error.
+            EncoderError: the executor failed, or what it gave is no embedding; names its error.
         """
 
 
@@ -49,7 +57,8 @@ class Executor:
     """What runs the artifacts of one target.
 
     Attributes:
-        encoder: module and name of its `Encoder` class, which takes the artifact's path; imported when used.
+        encoder: module and name of its `Encoder` class, which takes the artifact's path, for its errors, and
+            its `Contents`; imported when used.
         needs: the module without which it cannot run.
         remedy: how to get that module.
         system: the one `sys.platform` it is for; empty for every one.
@@ -104,20 +113,48 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def load(path: Path, target: str, threads: int = 0, *, quick: bool = False) -> Encoder:
-    """Load the artifact at `path`, made for `target`, a key of `EXECUTORS`.
+def load(
+    path: Path, target: str, threads: int = 0, *, quick: bool = False, contents: Contents | None = None
+) -> Encoder:
+    """Load an artifact made for `target`, a key of `EXECUTORS`, from memory.
 
-    `threads` is the size of its thread pool where it has one to set, 0 for its own choice: one thread for
-    each core, or a single one for an encoder so `quick` that waking others takes longer than they save.
+    Args:
+        path: the artifact; its name in every error.
+        target: for what it was made.
+        threads: size of its thread pool where it has one to set, 0 for its own choice: one thread for each
+            core, or a single one for an encoder so quick that waking others takes longer than they save.
+        quick: whether it is.
+        contents: its bytes, as they were verified; None: what lies at `path`, whatever that is.
 
     Raises:
         BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
+        BundleCorruptError: there is nothing to read at `path`.
     """
     if lacking := missing(target):
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
     module, name = EXECUTORS[target].encoder
-    encoder: Encoder = getattr(import_module(module), name)(path, threads, quick=quick)
+    contents = _read(path) if contents is None else contents
+    encoder: Encoder = getattr(import_module(module), name)(path, contents, threads, quick=quick)
     return encoder
+
+
+def _read(path: Path) -> Contents:
+    inside = sorted(file for file in (path, *path.rglob("*")) if file.is_file())
+    if not inside:
+        raise BundleCorruptError(f"{path}: there is no artifact; export it again")
+    return {"" if file == path else file.relative_to(path).as_posix(): file.read_bytes() for file in inside}
+
+
+def write(contents: Contents, path: Path) -> None:
+    """Write an artifact to `path`, a name in a folder that nobody else writes to.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    for name, data in contents.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
 
 
 def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
@@ -130,3 +167,25 @@ def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> N
         raise ValueError(
             f"{path}: expected {dtype} {list(shape)}, got {window.dtype.name} {list(window.shape)}"
         )
+
+
+def check_embedding(found: NDArray[np.generic], length: int, path: Path) -> Embedding:
+    """Return what an executor gave for one window, float32 [1, `length`], as an embedding, [`length`].
+
+    Raises:
+        EncoderError: it is of another form, or an element is not within `LARGEST`: NaN is not.
+    """
+    if found.dtype != np.float32 or found.shape != (1, length):
+        raise EncoderError(
+            f"{path}: gave {found.dtype.name} {list(found.shape)}, not float32 [1, {length}]; export it again"
+        )
+    if not np.all(np.abs(found) <= LARGEST):
+        raise EncoderError(f"{path}: gave an embedding with NaN, infinity or absurd numbers; export it again")
+    embedding: Embedding = found[0].astype(np.float32, copy=False)
+    return embedding
+
+
+def describe(error: BaseException) -> str:
+    """Return an executor's error as one printable line: it may quote whatever a broken artifact holds."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from sensemble_runtime.errors import BundleCorruptError
+from sensemble_runtime.executor import LARGEST
 from sensemble_runtime.manifest import Task
 
 Floats = NDArray[np.float32]
@@ -39,22 +40,27 @@ class Head:
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)
 
 
-def load_head(path: Path, task: Task) -> Head:
-    """Read a head written by `save_head`.
+def load_head(data: bytes, task: Task, path: Path) -> Head:
+    """Read a head that `save_head` wrote from the bytes of its file; `path` is for the error.
 
     Raises:
-        BundleCorruptError: the file is not safetensors, or its tensors are not `weight` float32 [C, d] and
-            `bias` float32 [C].
+        BundleCorruptError: they are not safetensors, the tensors are not `weight` float32 [C, d] and `bias`
+            float32 [C], or one of their elements is not within `executor.LARGEST`: NaN is not.
     """
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # for a dtype that numpy lacks, too
         raise BundleCorruptError(f"{path}: not a safetensors file ({error})") from error
     forms = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
     match forms:
         case {"weight": ("float32", (classes, _)), "bias": ("float32", (rows,))} if (
             len(forms) == 2 and classes == rows
         ):
+            for name, tensor in tensors.items():
+                if not np.all(np.abs(tensor) <= LARGEST):
+                    raise BundleCorruptError(
+                        f"{path}: {name} holds NaN, infinity or absurd numbers; train the model again"
+                    )
             return Head(tensors["weight"], tensors["bias"], task)
     raise BundleCorruptError(f"{path}: expected weight float32 [C, d] and bias float32 [C], got {forms}")
 

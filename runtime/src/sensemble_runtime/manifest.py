@@ -10,13 +10,14 @@ from typing import Literal
 from sensemble_sensors import durable
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime import validate
+from sensemble_runtime import files, signature, validate
 from sensemble_runtime.decode import DecodeError, decode, document
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.migrate import migrate
 
 SCHEMA = 3
 FILE_NAME = "manifest.json"
+_LARGEST = 16 << 20  # bytes; one with 100,000 labels has 3 MB
 
 Task = Literal["multi-class", "multi-label"]
 Scheme = Literal[
@@ -178,23 +179,55 @@ class Manifest:
                 yield f"modalities.{modality}.artifacts.{target}", artifact
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, trust: Path | None = None) -> Manifest:
     """Read and check a `manifest.json`; the files it names are not looked at.
 
     One of schema version 1 or 2 is read as if it had been written today.
+
+    Args:
+        path: the file.
+        trust: the PEM file of a public key that must have signed it; None: none need have.
 
     Raises:
         BundleCorruptError: the file is missing or not what the format says; names the field.
         BundleIncompatibleError: it is of a schema version that is not known here.
         BundlePathError: a path in it is absolute, has `..`, or is not portable.
+        BundleUntrustedError, KeyFileError: that key did not sign it, or is none.
+    """
+    return parse_manifest(read_data(path, trust), path)
+
+
+def read_data(path: Path, trust: Path | None = None) -> bytes:
+    """Return the bytes of a `manifest.json`, signed by the key in the PEM file `trust`.
+
+    Raises:
+        BundleCorruptError: there is no such file, or it is far too large for one.
+        BundleUntrustedError, KeyFileError: as `read_manifest`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with files.regular(path) as file:
+            data = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleCorruptError(f"{path.parent}: there is no bundle there; {_meant(path)}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BundleCorruptError(f"{path}: cannot be read ({error}); export the bundle again") from error
-    return _parse(text, path)
+    if len(data) > _LARGEST:
+        raise BundleCorruptError(f"{path}: above {_LARGEST >> 20} MB; give the folder of a bundle")
+    if trust is not None:
+        signature.check(data, path, trust)
+    return data
+
+
+def parse_manifest(data: bytes, path: Path) -> Manifest:
+    """Check the bytes of a `manifest.json`; `path` is for the error.
+
+    Raises:
+        BundleCorruptError, BundleIncompatibleError, BundlePathError: as `read_manifest`.
+    """
+    try:
+        return _parse(data.decode(), path)
+    except UnicodeDecodeError as error:
+        raise BundleCorruptError(f"{path}: cannot be read ({error}); export the bundle again") from error
 
 
 def _meant(path: Path) -> str:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from sensemble_runtime import _native
 from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
-from sensemble_runtime.executor import Embedding, Window
+from sensemble_runtime.executor import Contents, Embedding, Window, check, check_embedding, describe
 
 
 class NativeEncoder:
     """An ExecuTorch program (.pte) with its XNNPACK subgraphs, run without Python's ExecuTorch or torch.
 
     Args:
-        path: the program; it is mapped into memory, so the file must stay as it is while it is loaded.
+        path: names it in errors.
+        contents: the program alone; it is copied.
         threads: size of ExecuTorch's thread pool, which all encoders of the process share: only the first one
             can set it. 0 leaves it as it is, at first one thread for each performance core.
         quick: whether waking threads would take longer than they save; the pool gets one thread then, unless
@@ -21,18 +22,22 @@ class NativeEncoder:
         BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.
     """
 
-    def __init__(self, path: Path, threads: int = 0, *, quick: bool = False) -> None:
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
         try:
-            self._module = _native.Module(str(path), threads or int(quick), insist=threads != 0)
-        except RuntimeError as error:
-            raise BundleIncompatibleError(f"{error}; export the bundle again with this version") from error
-        self.dtype, self.shape = self._module.input
-        self.embedding = self._module.output[-1]
+            self._module = _native.Module(contents[""], threads or int(quick), insist=threads != 0)
+            self.dtype, self.shape = self._module.input
+            _, self.embedding = self._module.output
+        except (RuntimeError, MemoryError, KeyError, TypeError, ValueError) as error:
+            raise BundleIncompatibleError(
+                f"{path}: {describe(error)}; export the bundle again with this version"
+            ) from error
+        self._path = path
 
     def __call__(self, window: Window) -> Embedding:
         """Encode a window; see `Encoder`."""
+        check(window, self.dtype, self.shape, self._path)
         try:
-            embedding: Embedding = self._module(window)[0]
-        except RuntimeError as error:
-            raise EncoderError(str(error)) from error
-        return embedding
+            found = self._module(window)
+        except (RuntimeError, MemoryError) as error:
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        return check_embedding(found, self.embedding, self._path)

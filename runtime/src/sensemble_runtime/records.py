@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, told
-from sensemble_runtime.manifest import FILE_NAME
+from sensemble_runtime.manifest import FILE_NAME, read_data
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.schema import SCHEMA, TABLES, Kind, migrate, reported, version
 from sensemble_runtime.scores import SubsetScore
@@ -99,7 +99,7 @@ class Records:
             RecordError: it could not be written, as in every method.
         """
         manifest = bundle.manifest
-        made = (fingerprint(bundle.path), json.dumps(manifest.labels), manifest.task)
+        made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)
         with reported(self._path), self._db:
             cursor = self._db.execute(
                 "INSERT INTO runs (kind, began, bundle, labels, task, dataset, split) "
@@ -171,7 +171,7 @@ class Records:
 
 def fingerprint(bundle: Path) -> str:
     """Return the SHA-256 of the `manifest.json` of the bundle in a folder, in hex."""
-    return hashlib.sha256((bundle / FILE_NAME).read_bytes()).hexdigest()
+    return hashlib.sha256(read_data(bundle / FILE_NAME)).hexdigest()
 
 
 def _pack(probabilities: NDArray[np.float32]) -> bytes:

@@ -199,6 +199,7 @@ class Session:
             for modality in self._bundle.modalities:
                 self._composition.remove(modality, keep=modality in encoding)
             self._changed.notify_all()
+        self._bundle.settle()
         if self._recorder is not None:
             unwritten = self._recorder.finish(complete=self._error is None)
             self._error = self._error or unwritten

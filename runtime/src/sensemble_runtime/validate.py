@@ -1,5 +1,6 @@
 """What a manifest may not say, though it has the fields and the types that `manifest` declares."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +16,20 @@ _DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uin
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+# What a stranger's bundle may ask for, each far above what any encoder of ours needs.
+_RATE = 1e6  # samples or frames a second
+_HOP = 1e-3, 3600.0  # seconds
+_WINDOW = 3600.0  # seconds
+_TTL = 86_400.0  # seconds
+_ELEMENTS = 10**8  # of a window, or of what comes in a hop
+_TOKENS = 65_536
+_EMBEDDING = 65_536
+_LABELS = 100_000
+_FILE = 4 << 30  # bytes of one file; what is loaded is read into memory
+_ALL = 16 << 30  # bytes of all files, which opening hashes
+_TOKENIZER = 64 << 20  # bytes
+_HEADER = 1 << 16  # bytes of a head that are not its numbers
 
 
 def path_problems(manifest: "Manifest") -> Iterator[str]:
@@ -34,10 +49,12 @@ def problems(manifest: "Manifest") -> Iterator[str]:
             yield f"modalities.{modality}.artifacts: there is none"
         for problem in _spec_problems(modality, entry.spec):
             yield f"modalities.{modality}.spec: {problem}"
-    if manifest.embedding < 1:
-        yield f"embedding: expected at least 1, got {manifest.embedding}"
+    if not 1 <= manifest.embedding <= _EMBEDDING:
+        yield f"embedding: expected 1 to {_EMBEDDING}, got {manifest.embedding}"
     if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
         yield "labels: expected distinct names, at least one"
+    if len(manifest.labels) > _LABELS:
+        yield f"labels: expected at most {_LABELS}, got {len(manifest.labels)}"
     for modality in manifest.held_out.keys() - manifest.modalities.keys():
         yield f"held_out.{modality}: has no encoder here"
     if "text" in manifest.modalities and manifest.tokenizer is None:
@@ -54,11 +71,15 @@ def _files(manifest: "Manifest") -> "Iterator[tuple[str, FileEntry]]":
 
 
 def _file_problems(manifest: "Manifest") -> Iterator[str]:
+    head = 4 * len(manifest.labels) * (manifest.embedding + 1) + _HEADER
+    most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
     for field, file in _files(manifest):
-        if file.bytes < 1:
-            yield f"{field}.bytes: expected at least 1, got {file.bytes}"
+        if not 1 <= file.bytes <= most.get(field, _FILE):
+            yield f"{field}.bytes: expected 1 to {most.get(field, _FILE)}, got {file.bytes}"
         if not _SHA256.fullmatch(file.sha256):
             yield f"{field}.sha256: expected 64 lower-case hexadecimal digits"
+    if sum(file.bytes for file in {file for _, file in _files(manifest)}) > _ALL:
+        yield f"modalities: all files together have more than {_ALL} bytes"
     for field, artifact in manifest.artifacts():
         paths = [file.path for file in artifact.files]
         if paths != [artifact.path] and not (paths and all(_inside(artifact.path, path) for path in paths)):
@@ -80,11 +101,32 @@ def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
     ):
         dtype, rank = _DTYPE_AND_RANK[modality]
         yield f"expected {dtype} of {rank} dimensions, the first 1, got {spec.dtype} {list(spec.shape)}"
+        return
     if modality == "video" and spec.shape[-1] != 3:
         yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
-    times = (spec.rate, spec.window, spec.hop)
-    if spec.ttl <= 0 or min(times) < 0 or (modality != "text" and min(times) <= 0):
-        yield "expected rate, window, hop and ttl above 0 (for text, only ttl)"
+    if not 0 < spec.ttl <= _TTL:
+        yield f"expected a ttl above 0 s and up to {_TTL:g} s, got {spec.ttl:g}"
+    yield from _text_problems(spec) if modality == "text" else _timed_problems(spec)
+
+
+def _text_problems(spec: InputSpec) -> Iterator[str]:
+    if (spec.rate, spec.window, spec.hop) != (0, 0, 0):
+        yield "expected rate, window and hop 0: a caption is its own window"
+    if spec.shape[1] > _TOKENS:
+        yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
+
+
+def _timed_problems(spec: InputSpec) -> Iterator[str]:
+    """Yield what is wrong with the times of samples or frames, which also say how many make a window."""
+    if not (0 < spec.rate <= _RATE and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
+        yield (
+            f"expected a rate above 0 and up to {_RATE:g} Hz, a window above 0 and up to {_WINDOW:g} s, a "
+            f"hop of {_HOP[0]:g} to {_HOP[1]:g} s, got {spec.rate:g}, {spec.window:g} and {spec.hop:g}"
+        )
+    elif spec.shape[1] != round(spec.rate * spec.window):
+        yield f"expected {spec.rate:g} Hz x {spec.window:g} s in the second dimension, got {list(spec.shape)}"
+    if math.prod(spec.shape) > _ELEMENTS or spec.rate * spec.hop > _ELEMENTS:
+        yield f"expected at most {_ELEMENTS} elements in a window or a hop, got {list(spec.shape)}"
 
 
 def _provenance_problems(provenance: "Provenance", modalities: set[str]) -> Iterator[str]:
