@@ -3,7 +3,8 @@
 Run as a script, in a process of its own: it imports torch and ExecuTorch's exporter, which the runtime never
 does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
 modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and the lowered one's
-(`.lowered`, quantized where the artifact is). `FOLDER/slow/encoder.pte` takes a good part of a second.
+(`.lowered`, quantized where the artifact is). `FOLDER/slow/encoder.pte` takes a good part of a second,
+`FOLDER/big/encoder.pte` takes long to load, and `FOLDER/nan/encoder.pte`, for audio, gives NaN.
 """
 
 import hashlib
@@ -85,6 +86,15 @@ class Slow(nn.Module):
         return self.layers(x.reshape(30_000, 256)).mean(dim=0, keepdim=True)
 
 
+class Big(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Linear(2048, 2048) for _ in range(6)))  # 100 MB
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
 def windows(modality: str, count: int) -> Tensor:
     shape = (count, *SPECS[modality].shape)
     if modality == "audio":
@@ -136,6 +146,10 @@ def main(out: Path) -> None:
         modalities[modality] = ModalityEntry(SPECS[modality], {"executorch-xnnpack": artifact})
     np.savez(out / "reference.npz", **reference)
     lower(Slow().eval(), torch.zeros(1, 1, 30_000 * 256), out / "slow" / "encoder.pte", quantize=False)
+    lower(Big().eval(), torch.zeros(1, 1, 2048), out / "big" / "encoder.pte", quantize=False)
+    broken = Audio().eval()
+    nn.init.constant_(broken.out.bias, torch.nan)
+    lower(broken, windows("audio", 1), out / "nan" / "encoder.pte", quantize=False)
 
     generator = np.random.default_rng(0)
     weight = generator.standard_normal((len(LABELS), D), dtype=np.float32)

@@ -80,3 +80,10 @@ def test_a_failure_while_it_runs_is_an_encoder_error(package: Path, monkeypatch:
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleIncompatibleError, match=r"none\.mlpackage: Core ML does not load it .*export"):
         CoreMLEncoder(tmp_path / "none.mlpackage", {"Manifest.json": b"{}"})
+
+
+def test_an_embedding_with_nan_is_an_encoder_error(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"embedding": np.full((1, 2), np.nan, np.float16)}
+    monkeypatch.setattr(ct.models.MLModel, "predict", lambda *_: given)
+    with pytest.raises(EncoderError, match=r"encoder\.mlpackage: gave an embedding with NaN"):
+        open_package(package)(np.zeros((1, 4), np.int64))

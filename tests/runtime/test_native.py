@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime._native import Module
-from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError
+from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
 from sensemble_runtime.executor import load
 
 
@@ -162,4 +163,79 @@ def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", BESIDE, *programs], capture_output=True, text=True, check=False
     )
+    assert run.returncode == 0, run.stderr
+
+
+def test_an_embedding_with_nan_is_an_encoder_error(built: Path) -> None:
+    encoder = load(built / "nan" / "encoder.pte", "executorch-xnnpack")
+    with pytest.raises(EncoderError, match=r"nan/encoder\.pte: gave an embedding with NaN"):
+        encoder(np.zeros((1, 1600), np.float32))
+
+
+def test_an_error_that_quotes_bytes_which_are_no_text_is_an_error(bundle_folder: Path) -> None:
+    """ExecuTorch names the operator that it lacks as the broken program spells it."""
+    whole = (bundle_folder / "text" / "encoder.pte").read_bytes()
+    assert b"aten::embedding" in whole
+    with pytest.raises(BundleIncompatibleError, match=r"encoder\.pte: OperatorMissing: .*\ufffd"):
+        load(
+            Path("encoder.pte"),
+            "executorch-xnnpack",
+            contents={"": whole.replace(b"aten::embedding", b"aten::\xff\xfe\x1bedding")},
+        )
+
+
+UNLOADING = """
+import sys
+import threading
+import time
+from pathlib import Path
+from sensemble_runtime._native import Module
+
+big, small = (Path(program).read_bytes() for program in sys.argv[1:])
+start = time.perf_counter()
+Module(big, 1)
+whole = time.perf_counter() - start
+waits = []
+for _ in range(3):
+    module = Module(small, 1)
+    loading = threading.Thread(target=Module, args=(big,))
+    loading.start()
+    time.sleep(whole / 20)  # it has begun
+    start = time.perf_counter()
+    del module
+    waits.append(time.perf_counter() - start)
+    loading.join()
+assert min(waits) < whole / 4, (whole, waits)
+"""
+
+
+def test_who_frees_a_program_waits_for_none_that_loads(built: Path) -> None:
+    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run(
+        [sys.executable, "-c", UNLOADING, *programs], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+KEPT = """
+import sys
+from pathlib import Path
+from sensemble_runtime import executor
+
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024
+
+path = Path(sys.argv[1])
+executor.load(Path(sys.argv[2]), "executorch-xnnpack")  # its libraries
+before = resident()
+encoder = executor.load(path, "executorch-xnnpack")
+executor.give_back_memory()
+kept = (resident() - before) / path.stat().st_size
+assert kept < 1.2, kept
+"""
+
+
+def test_a_loaded_program_is_in_memory_once(built: Path) -> None:
+    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run([sys.executable, "-c", KEPT, *programs], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -91,3 +91,22 @@ def test_a_failure_while_it_runs_is_an_encoder_error(tmp_path: Path) -> None:
     encoder = load(write(tmp_path / "encoder.onnx", *nodes, weights=far), "onnx")
     with pytest.raises(EncoderError, match=r"encoder\.onnx: .*indices"):
         encoder(np.zeros((1, 4), np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_an_embedding_with_nan_is_an_encoder_error(tmp_path: Path, bad: float) -> None:
+    weights = numpy_helper.from_array(np.full((4, 2), bad, np.float32), "weight")
+    product = helper.make_node("MatMul", ["window", "weight"], ["embedding"])
+    encoder = load(write(tmp_path / "encoder.onnx", product, weights=weights), "onnx")
+    with pytest.raises(EncoderError, match=r"encoder\.onnx: gave an embedding with NaN, infinity or absurd"):
+        encoder(np.ones((1, 4), np.float32))
+
+
+def test_an_embedding_of_another_form_than_the_model_says_is_an_encoder_error(tmp_path: Path) -> None:
+    stretched = helper.make_node("Concat", ["window", "window"], ["embedding"], axis=1)
+    model = onnx.load(write(tmp_path / "encoder.onnx", stretched))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "any"
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+    (tmp_path / "encoder.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises((EncoderError, BundleIncompatibleError), match=r"encoder\.onnx: "):
+        load(tmp_path / "encoder.onnx", "onnx")(np.ones((1, 4), np.float32))
