@@ -46,6 +46,17 @@ def test_what_is_written_reads_back(path: Path) -> None:
 AUDIO = ("modalities", "audio")
 ARTIFACT = (*AUDIO, "artifacts", "executorch-xnnpack")
 
+VAST = {
+    "modality": "audio",
+    "dtype": "float32",
+    "shape": [1, 200_000_000],
+    "rate": 1e6,
+    "window": 200,
+    "hop": 1,
+    "ttl": 2,
+}
+MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
+
 
 @pytest.mark.parametrize(("kind", "raw"), [(bool, 1), (int, True), (float, False)])
 def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
@@ -94,6 +105,42 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             "held_out.video: has no",
         ),
         (set_to(*ARTIFACT, "parity", "cosine", value=10**400), "parity.cosine: expected a number within"),
+        (
+            set_to(*AUDIO, "spec", "ttl", value=1e10),
+            "audio.spec: expected a ttl above 0 s and up to 86400",
+        ),
+        (set_to(*AUDIO, "spec", "ttl", value=0), "audio.spec: expected a ttl above 0 s and up to 86400"),
+        (set_to(*AUDIO, "spec", "rate", value=8000), "expected 8000 Hz x 1 s in the second dimension"),
+        (set_to(*AUDIO, "spec", "window", value=2), "expected 16000 Hz x 2 s in the second dimension"),
+        (set_to(*AUDIO, "spec", "shape", value=[1, 8000]), "expected 16000 Hz x 1 s in the second dimension"),
+        (
+            set_to(*AUDIO, "spec", "rate", value=1e9),
+            "audio.spec: expected a rate above 0 and up to",
+        ),
+        (
+            set_to(*AUDIO, "spec", "window", value=1e9),
+            "audio.spec: expected a rate above 0 and up to",
+        ),
+        (
+            set_to(*AUDIO, "spec", "hop", value=1e-9),
+            "audio.spec: expected a rate above 0 and up to",
+        ),
+        (
+            set_to(*AUDIO, "spec", "hop", value=1e9),
+            "audio.spec: expected a rate above 0 and up to",
+        ),
+        (set_to(*AUDIO, "spec", value=VAST), "modalities.audio.spec: expected at most 100000000 elements"),
+        (set_to(*AUDIO, "spec", "shape", value=[]), "modalities.audio.spec: expected float32 of 2"),
+        (set_to("modalities", "text", "spec", "shape", 1, value=10**9), "expected at most 65536 tokens"),
+        (set_to("modalities", "text", "spec", "hop", value=1), "expected rate, window and hop 0"),
+        (set_to("embedding", value=10**9), "embedding: expected 1 to 65536, got 1000000000"),
+        (set_to("labels", value=[f"{i}" for i in range(100_001)]), "labels: expected at most 100000"),
+        (set_to("labels", 0, value="x" * 5000), r"labels\[0\]: expected at most 4096 characters"),
+        (set_to("x" * 100_000, value=1), "xxx.*: unknown field"),
+        (set_to("head", "bytes", value=10**9), "head.bytes: expected 1 to"),
+        (set_to("tokenizer", "bytes", value=10**9), "tokenizer.bytes: expected 1 to 67108864"),
+        (set_to(*ARTIFACT, "files", 0, "bytes", value=2**50), r"files\[0\].bytes: expected 1 to 4294967296"),
+        (set_to(*AUDIO, "artifacts", "coreml", "files", value=MANY), "all files together have more than"),
         (set_to("embedding", value=0), "embedding: expected 1 to 65536, got 0"),
         (set_to("labels", value=["a", "a"]), "labels: expected distinct names"),
         (set_to("labels", 0, value="a\nb"), r"labels\[0\]: expected printable text"),
@@ -119,6 +166,7 @@ def test_a_bad_field_is_named(path: Path, alter: Callable[[Any], None], message:
         read_manifest(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 5000
 
 
 @pytest.mark.parametrize(
@@ -155,6 +203,13 @@ def test_where_there_is_no_bundle_one_inside_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf8_is_refused(path: Path) -> None:
     path.write_bytes(b'{"schema": "\xff"}')
     with pytest.raises(BundleCorruptError, match="cannot be read"):
+        read_manifest(path)
+
+
+def test_a_file_far_too_large_for_a_manifest_is_not_read_to_its_end(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)  # and takes no room on the disk
+    with pytest.raises(BundleCorruptError, match=r"manifest\.json: above 16 MB; give the folder of a bundle"):
         read_manifest(path)
 
 

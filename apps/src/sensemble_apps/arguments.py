@@ -25,6 +25,14 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trusting(Common):
+    """What every command that opens a bundle takes, for a bundle is code."""
+
+    trust: Annotated[Path | None, tyro.conf.arg(metavar="KEY")] = None
+    """Refuse a bundle that the owner of this public key (a PEM file) did not sign; `bundle sign` does."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(Common):
     """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors.
 
@@ -109,7 +117,7 @@ class Export(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportVerify(Common):
+class ExportVerify(Trusting):
     """Measure the parity of a bundle's artifacts on this machine, such as Core ML's on a Mac."""
 
     bundle: Positional[Folder]
@@ -117,7 +125,7 @@ class ExportVerify(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources(Common):
+class Sources(Trusting):
     """The sensors that `run` and `record` can be given; `record` takes one of a kind."""
 
     camera: Texts = ()
@@ -185,7 +193,7 @@ class Run(Sources):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(Common):
+class Audit(Trusting):
     """Measure a bundle on labelled data, with every set of sensors."""
 
     bundle: Positional[Folder]
@@ -200,6 +208,28 @@ class Audit(Common):
     """Score it a second time as `run --duty` would do, the examples in order as one stream."""
     json: bool = False
     """Print the result as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSign(Common):
+    """Vouch for a bundle with a private key, for those who run it with `--trust` and the public one."""
+
+    bundle: Positional[Folder]
+    """A bundle folder; the signature goes into it."""
+    key: Annotated[Positional[Path], tyro.conf.arg(metavar="KEY")]
+    """An Ed25519 private key, a PEM file: `openssl genpkey -algorithm ed25519 -out KEY` makes one, and
+    `openssl pkey -in KEY -pubout -out PUBLIC` the public key to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleCheck(Trusting):
+    """Verify a bundle and run each encoder in a process of its own, to see whether one crashes or hangs.
+
+    It is no prison: run what strangers made under another user, or in a container.
+    """
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,10 @@ _EXTRA = ("sensemble_export", "sensemble_train", "torch")  # what a board does w
 _DESCRIPTION = (
     "Train with every sensor you have; deploy on whichever ones are live. `--version` says which this is."
 )
-_DESCRIPTIONS = {"data": "Build the digits, prepare a published dataset, or look into one."}
+_DESCRIPTIONS = {
+    "data": "Build the digits, prepare a published dataset, or look into one.",
+    "bundle": "Vouch for a bundle with a key, or see whether one is sound.",
+}
 
 
 def _one_of(commands: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a union of types, made from a table
@@ -42,12 +45,19 @@ def _one_of(commands: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a union of ty
     )
 
 
-_DATA = {"build": arguments.DataBuild, "prepare": arguments.DataPrepare, "show": arguments.DataShow}
+_DATA: dict[str, Any] = {
+    "build": arguments.DataBuild,
+    "prepare": arguments.DataPrepare,
+    "show": arguments.DataShow,
+}
+_BUNDLE: dict[str, Any] = {"check": arguments.BundleCheck, "sign": arguments.BundleSign}
+_GROUPS = {"data": _DATA, "bundle": _BUNDLE}
 _COMMANDS: dict[str, Any] = {
     "demo": arguments.Demo,
     "data": _one_of(_DATA),
     "train": arguments.Train,
     "export": arguments.Export,
+    "bundle": _one_of(_BUNDLE),
     "record": arguments.Record,
     "run": arguments.Run,
     "audit": arguments.Audit,
@@ -131,8 +141,8 @@ def _parse(argv: Sequence[str]) -> Common:
 def _check_name(argv: Sequence[str]) -> None:
     """Refuse a command that there is not, of which `--help` would show the help of all."""
     known, before = list(_COMMANDS), ""
-    if argv[:1] == ["data"]:
-        known, before, argv = list(_DATA), "data ", argv[1:]
+    if argv and argv[0] in _GROUPS:
+        known, before, argv = list(_GROUPS[argv[0]]), f"{argv[0]} ", argv[1:]
     if argv and argv[0] not in known and not argv[0].startswith("-"):
         raise InputError(f"{before}{argv[0]}: no such command; there are {words(known)}")
 

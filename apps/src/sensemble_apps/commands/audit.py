@@ -23,10 +23,9 @@ def main(arguments: Audit) -> None:
     Raises:
         InputError, BundleError, BadDataError, RecordError: something given cannot be used.
     """
-    result = measure(arguments.bundle, arguments.data, arguments.split, arguments.record)
-    saving = (
-        measure(arguments.bundle, arguments.data, arguments.split, None, Duty()) if arguments.duty else None
-    )
+    data, split, trust = arguments.data, arguments.split, arguments.trust
+    result = measure(arguments.bundle, data, split, arguments.record, trust=trust)
+    saving = measure(arguments.bundle, data, split, None, Duty(), trust) if arguments.duty else None
     if arguments.json:
         say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}), indent=2)
     else:
@@ -34,14 +33,19 @@ def main(arguments: Audit) -> None:
 
 
 def measure(
-    bundle: Path, data: Path, split: str, record: Path | None, duty: Duty | None = None
+    bundle: Path,
+    data: Path,
+    split: str,
+    record: Path | None,
+    duty: Duty | None = None,
+    trust: Path | None = None,
 ) -> AuditResult:
-    """Audit the bundle on a split of a dataset, with a progress bar.
+    """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
 
     Raises:
         InputError, BundleError, BadDataError, RecordError: as `main`.
     """
-    opened = Bundle.open(bundle)
+    opened = Bundle.open(bundle, trust=trust)
     if duty is None:
         say_executors(opened.executors)
     examples = read_dataset(data).split(split)

@@ -21,7 +21,7 @@ def main(arguments: ExportVerify) -> None:
     for column in ("modality", "target", "scheme", "cosine", "largest error", "same class", "windows", "ms"):
         table.add_column(column)
     try:
-        for found in verify(arguments.bundle):
+        for found in verify(arguments.bundle, arguments.trust):
             table.add_row(found.modality, found.target, found.artifact.scheme, *_cells(found))
     except ParityFailedError:  # raised after the last one
         _print(table)

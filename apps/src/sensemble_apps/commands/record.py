@@ -38,7 +38,9 @@ def main(arguments: Record) -> None:
         RecordingError: the folder cannot be written, or the disk is full.
     """
     _check(arguments)
-    manifest = None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME)
+    manifest = (
+        None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
+    )
     specs = FORM if manifest is None else {m: entry.spec for m, entry in manifest.modalities.items()}
     taken = Taken()
     there = arguments.out.exists()
@@ -79,6 +81,8 @@ def _check(arguments: Record) -> None:
     }
     if any(devices.values()) == (arguments.media is not None):
         raise InputError("give --media FILE, or some of --camera, --microphone, --captions")
+    if arguments.trust is not None and arguments.bundle is None:
+        raise InputError("--trust says whose bundle to take: give --bundle FOLDER too, or leave it out")
     for option, sources in devices.items():
         if len(sources) > 1:
             raise InputError(

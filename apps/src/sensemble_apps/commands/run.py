@@ -32,16 +32,18 @@ def main(arguments: Run) -> None:
     """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C; then sum it up.
 
     Raises:
-        InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used.
+        InputError, BundleError, KeyFileError, BadDataError, SensorUnavailableError: something given cannot be
+            used.
     """
     _check(arguments)
-    bundle = Bundle.open(arguments.bundle)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     labels = bundle.manifest.labels
     tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream once more, on a bundle of its own, for what the duty costs.
-    other = play(replace(arguments, duty=False), Bundle.open(arguments.bundle)) if compared else None
+    again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
+    other = None if again is None else play(replace(arguments, duty=False), again)
     try:
         # Closing the generator closes its session, also when the limit ends it early.
         with closing(play(arguments, bundle)) as news, _view(arguments, bundle) as view:

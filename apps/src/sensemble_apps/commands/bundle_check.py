@@ -1,0 +1,25 @@
+"""`sensemble bundle check`: verify a bundle, and run each encoder where a crash or a hang does no harm."""
+
+from sensemble_runtime.probe import probe
+
+from sensemble_apps.arguments import BundleCheck
+from sensemble_apps.errors import InputError
+from sensemble_apps.names import words
+from sensemble_apps.output import say
+
+
+def main(arguments: BundleCheck) -> None:
+    """Print one line an encoder: the longest time of a window, or what is wrong.
+
+    Raises:
+        BundleError, KeyFileError: the bundle cannot be opened, or the key is none.
+        InputError: an encoder failed.
+    """
+    failed = []
+    for found in probe(arguments.bundle, arguments.trust):
+        told = found.problem or f"{found.latency_ms:.1f} ms a window"
+        say(f"{'failed' if found.problem else 'ok':<8} {found.modality:<8} {found.target:<20} {told}")
+        if found.problem:
+            failed.append(found.modality)
+    if failed:
+        raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it, tell its maker")
