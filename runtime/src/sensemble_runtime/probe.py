@@ -1,7 +1,7 @@
 """A bundle's first load, in processes that may crash or hang.
 
-One of them is `python -m sensemble_runtime.probe FOLDER MODALITY`. They find what breaks by itself, and are no
-prison: what such a process runs has all rights of its user.
+One of them is `python -m sensemble_runtime.probe FOLDER MODALITY`. They find what breaks by itself, and are
+no prison: what such a process runs has all rights of its user.
 """
 
 import signal
