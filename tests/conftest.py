@@ -34,6 +34,13 @@ def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
         yield server
 
 
+@pytest.fixture(params=["pulseaudio", "pipewire"])
+def either_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SoundServer]:
+    """The same of PulseAudio and of PipeWire, one after the other."""
+    with running_sound_server(tmp_path, request.param) as server:
+        yield server
+
+
 @pytest.fixture
 def minute_of_speech(tmp_path: Path) -> Path:
     """A sound file, in which digits are spoken."""

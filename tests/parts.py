@@ -4,7 +4,7 @@ import os
 import subprocess
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,34 +22,34 @@ _ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
 @dataclass(frozen=True)
 class SoundServer:
-    """A PulseAudio server of the test's own, whose inputs hear what is played on its outputs.
+    """A sound server of the test's own, whose sources hear what is played on its sinks.
 
-    At first there is one of each, `speaker`, the default. ALSA, and so PortAudio, finds what is plugged in.
+    At first there is one of each, `speaker` and `speaker.monitor`, the default. ALSA's names lead to it.
     """
 
     process: subprocess.Popen[bytes]
-    home: Path
 
     def play(self, path: Path, sink: str = "speaker") -> subprocess.Popen[bytes]:
         """Start to play a file; wait for the process, or end it."""
         return subprocess.Popen(["paplay", f"--device={sink}", str(path)])
 
-    def plug(self, name: str) -> str:
-        """Plug in a microphone that hears what is played on the sink of its name; return its module.
+    def plug(self, name: str, description: str = "") -> str:
+        """Plug in the microphone `{name}.monitor`, which hears what is played on the sink `name`.
 
-        When it is unplugged, PulseAudio lets whoever listens hear the default from then on, if there is one.
+        When it is unplugged, the server lets whoever listens hear the default from then on, if there is one.
+
+        Returns:
+            Its module.
         """
-        pcm = f'pcm.{name} {{ type pulse device "{name}.monitor" hint {{ show on description {name} }} }}\n'
-        with (self.home / ".asoundrc").open("a") as asoundrc:
-            asoundrc.write(pcm)
-        module = ["module-null-sink", f"sink_name={name}", "rate=16000", "channels=1"]
+        words = (description or name).replace(" ", r"\ ")
+        properties = f'sink_properties=device.description="{words}"'
+        module = ["module-null-sink", f'sink_name="{name}"', "rate=16000", "channels=1", properties]
         command = ["pactl", "load-module", *module]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def unplug(self, module: str) -> None:
         """Take a module, and the microphone in it, out."""
         subprocess.run(["pactl", "unload-module", module], check=True)
-        (self.home / ".asoundrc").write_text(_ALSA)
 
     def unplug_speaker(self) -> None:
         """Take the first microphone and loudspeaker out."""
@@ -82,39 +82,52 @@ def _write_wav(path: Path, sound: NDArray[np.int16], rate: int) -> Path:
     return path
 
 
+_NO_DEVICES = (  # of this machine, for what runs here is not to be disturbed
+    "wireplumber.profiles = { main = { monitor.alsa = disabled, monitor.alsa-midi = disabled, "
+    "monitor.bluez = disabled, monitor.v4l2 = disabled, monitor.libcamera = disabled } }\n"
+)
+
+
 @contextmanager
-def running_sound_server(folder: Path) -> Iterator[SoundServer]:
-    """Run PulseAudio with a null sink, and let ALSA, and so PortAudio, find it and nothing else.
+def running_sound_server(folder: Path, kind: str = "pulseaudio") -> Iterator[SoundServer]:
+    """Run PulseAudio or PipeWire with a null sink, and let ALSA, and so PortAudio, find it and nothing else.
 
     Its home is in `folder`, so that it neither finds nor disturbs a server that runs here.
+
+    Args:
+        folder: for its home and its log.
+        kind: "pulseaudio" or "pipewire".
     """
-    names = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
+    names = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
     homes = {name: folder / name.lower() for name in names}
     for home in homes.values():
         home.mkdir(mode=0o700)
     (homes["HOME"] / ".asoundrc").write_text(_ALSA)
     (homes["XDG_CONFIG_HOME"] / "pulse").mkdir()
     (homes["XDG_CONFIG_HOME"] / "pulse" / "client.conf").write_text("autospawn = no\n")
+    rules = homes["XDG_CONFIG_HOME"] / "wireplumber" / "wireplumber.conf.d"
+    rules.mkdir(parents=True)
+    (rules / "no-devices.conf").write_text(_NO_DEVICES)
     options = ["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm"]
-    modules = ["module-native-protocol-unix", "module-null-sink sink_name=speaker rate=16000 channels=1"]
-    with patch.dict(os.environ, {name: str(home) for name, home in homes.items()}):
-        for name in ("PULSE_SERVER", "DBUS_SESSION_BUS_ADDRESS"):
+    programs = {
+        "pulseaudio": [["pulseaudio", *options, "-L", "module-native-protocol-unix"]],
+        "pipewire": [["pipewire"], ["wireplumber"], ["pipewire-pulse"]],
+    }[kind]
+    with patch.dict(os.environ, {name: str(home) for name, home in homes.items()}), ExitStack() as stack:
+        for name in ("PULSE_SERVER", "PULSE_SOURCE", "DBUS_SESSION_BUS_ADDRESS"):
             os.environ.pop(name, None)
-        with (folder / "pulseaudio.log").open("wb") as log:
-            process = subprocess.Popen(
-                ["pulseaudio", *options, *(word for module in modules for word in ("-L", module))],
-                stdout=log,
-                stderr=log,
-            )
-        server = SoundServer(process, homes["HOME"])
-        try:
-            wait = ["pactl", "--format=json", "info"]
-            while subprocess.run(wait, capture_output=True, check=False).returncode:
-                assert process.poll() is None, (folder / "pulseaudio.log").read_text()
-                sleep(0.05)
-            yield server
-        finally:
-            server.stop()
+        log = stack.enter_context((folder / "server.log").open("wb"))
+        for program in programs:
+            process = subprocess.Popen(program, stdout=log, stderr=log)
+            stack.callback(process.wait, 30)
+            stack.callback(process.terminate)
+            sleep(0.0 if kind == "pulseaudio" else 0.3)  # the parts of PipeWire do not wait for each other
+        while subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode:
+            assert process.poll() is None, (folder / "server.log").read_text()
+            sleep(0.05)
+        server = SoundServer(process)
+        server.plug("speaker")
+        yield server
 
 
 class NetworkCamera:

@@ -187,7 +187,7 @@ def test_a_microphone_that_is_plugged_in_is_attached(
         sound_server.plug("desk")
         player = sound_server.play(minute_of_speech, "desk")
         # The default, which had nothing to hear, may hear the new one before that is found by its own name.
-        assert any("microphone desk plugged in" in line for line in process.stderr)
+        assert any("microphone Monitor of desk plugged in" in line for line in process.stderr)
         assert json.loads(process.stdout.readline())["live"] == ["audio"]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

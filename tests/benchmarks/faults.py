@@ -1,10 +1,10 @@
 """Every sensor x every fault, in one run: `uv run python tests/benchmarks/faults.py [--only WORDS]`.
 
-What is measured is `sensemble run BUNDLE --camera URL --microphone desk --captions PIPE` itself, in this
-process. The parts are real: a microphone on a PulseAudio server, an MJPEG camera on the loopback, each in a
-process of its own, and captions from a pipe, in a thread. What no part does when told (native crashes, wrong
-clocks, NaN) happens around the real sensor, in its process. A thread cannot be killed, so captions, which are
-read by Python alone, are not made to crash, hang or leak.
+What is measured is `sensemble run BUNDLE --camera URL --microphone desk.monitor --captions PIPE` itself, in
+this process. The parts are real: a microphone on a PulseAudio server, an MJPEG camera on the loopback, each
+in a process of its own, and captions from a pipe, in a thread. What no part does when told (native crashes,
+wrong clocks, NaN) happens around the real sensor, in its process. A thread cannot be killed, so captions,
+which are read by Python alone, are not made to crash, hang or leak.
 
 Each row is one fault, put in, awaited, taken out, and awaited; then as much time again without a fault, for
 what the load of the machine takes is no fault's. `found` is from putting it in to the first word about it,
@@ -195,7 +195,7 @@ class Room:
         command = Run(
             bundle=self._bundle.path,
             camera=(self._camera.address,),
-            microphone=("desk",),
+            microphone=("desk.monitor",),
             captions=(str(self._pipe),),
         )
         with closing(run.play(command, self._bundle)) as news:

@@ -85,7 +85,7 @@ class Room:
 
 def the_desk(stop: threading.Event) -> list[Device]:
     """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
-    return [device for device in microphones_afresh(stop) if device.key == "desk"]
+    return [device for device in microphones_afresh(stop) if device.key == "desk.monitor"]
 
 
 def make(device: Device) -> Sensor:

@@ -339,12 +339,12 @@ def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_p
         Session(bundle, on_event=log, health=None) as running,
         Watcher([devices.inputs_afresh], Hotplug(running, make), interval=0.2),
     ):
-        wait_for(lambda: "attached" in log.of("desk"))
+        wait_for(lambda: "attached" in log.of("Monitor of desk"))
         sound_server.unplug(desk)
-        wait_for(lambda: ("lost", "desk: was unplugged") in reasons(log, "desk"))
+        wait_for(lambda: ("lost", "Monitor of desk: was unplugged") in reasons(log, "Monitor of desk"))
         sound_server.plug("desk")
-        wait_for(lambda: log.of("desk")[-1] == "attached")
-    assert log.of("default") == ["attached"], "which is there while desk is not, and then stands by"
+        wait_for(lambda: log.of("Monitor of desk")[-1] == "attached")
+    assert log.of("Monitor of speaker") == ["attached"], "which the server would let be heard in its place"
 
 
 def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(

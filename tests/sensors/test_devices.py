@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from sensemble_sensors import devices
-from sensemble_sensors.devices import cameras
+from sensemble_sensors.devices import Device, cameras
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.microphone import Microphone
 from sensemble_sensors.spec import InputSpec
@@ -89,7 +89,7 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
 
     def keys(*names: str) -> list[str]:
         monkeypatch.setattr(devices, "portaudio", lambda: lists(names))
-        return [device.key for device in devices.microphones()]
+        return [device.key for device in devices.portaudio_inputs()]
 
     assert keys("Mic: USB Audio (hw:1,0)", "desk") == ["Mic: USB Audio", "desk"]
     assert keys("Mic: USB Audio (hw:2,0)") == ["Mic: USB Audio"]
@@ -101,19 +101,41 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
     (by_id / "usb-Mic-7").symlink_to("/dev/snd/controlC2")
     assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_id / "usb-Mic-7")]
     assert keys("Mic: USB Audio (hw:2,1)") == [f"{by_id / 'usb-Mic-7'},1"]
-    found = devices.microphones()
-    assert Microphone(found[0].key)._number(found) == 0
+    found = devices.portaudio_inputs()
+    assert Microphone(found[0].key)._choose([], found) == (0, None)
 
 
 def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def chosen(*names: str) -> list[str]:
         monkeypatch.setattr(devices, "portaudio", lambda: lists(names))
-        return [device.name for device in devices.inputs(devices.microphones())]
+        return [device.name for device in devices.inputs(devices.portaudio_inputs())]
 
     assert chosen(*CARDS, *ALIASES) == CARDS
     assert chosen(*ALIASES) == ["default"]
     assert chosen(*ALIASES, "desk") == ["desk"]
     assert chosen() == []
+
+
+def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
+    pulse, desk, card = (
+        Device("audio", str(i), *2 * (name,)) for i, name in enumerate(["pulse", "desk", "USB"])
+    )
+    source, twin, usb = (Device("audio", name, f"The {name}", name) for name in ("desk", "Desk", "USB.mono"))
+    served, found = [source, twin, usb], [pulse, desk, card]
+    chosen = {
+        "desk": (0, "desk"),
+        "Desk": (0, "Desk"),
+        "the usb": (0, "USB.mono"),
+        "usb": (2, None),
+        "1": (1, None),
+        "puls": (0, None),
+        "default": (None, None),
+    }
+    assert {name: Microphone(name)._choose(served, found) for name in chosen} == chosen
+    with pytest.raises(SensorUnavailableError, match=r"names several devices; .* desk \(The desk\), Desk"):
+        Microphone("the desk")._choose([source, twin], found)
+    with pytest.raises(SensorUnavailableError, match="`apt-get install libasound2-plugins`"):
+        Microphone("desk")._choose(served, [card])
 
 
 @pytest.mark.devices

@@ -1,5 +1,7 @@
 """Which cameras and microphones this machine has, and the libraries that reach them.
 
+Microphones are the sources of a sound server, where one runs, and what PortAudio finds.
+
 OpenCV and PortAudio are loaded when they are first asked for: a process that uses neither stays small, and a
 missing one is an error only to who needs it.
 """
@@ -18,6 +20,7 @@ from threading import Event
 from time import monotonic
 from types import ModuleType
 
+from sensemble_sensors import pulse
 from sensemble_sensors.errors import SensorUnavailableError
 
 _PROBED = 4  # how many camera numbers are tried where the system has no list of them
@@ -81,7 +84,31 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
 
 
 def microphones() -> list[Device]:
-    """Return all that PortAudio can listen to, also the names that ALSA has for what is there twice.
+    """Return all that `Microphone` takes: the sources of a sound server, and what PortAudio can listen to.
+
+    Also the names that ALSA has for what is there twice.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or the sound server hangs; says what to do.
+    """
+    return [*sources(), *portaudio_inputs()]
+
+
+def sources() -> list[Device]:
+    """Return the sources of the sound server; none where there is no server.
+
+    Raises:
+        SensorUnavailableError: the server does not answer.
+    """
+    return [_source(source) for source in pulse.sources() or ()]
+
+
+def _source(source: pulse.Source) -> Device:
+    return Device("audio", source.name, source.description, source.name)
+
+
+def portaudio_inputs() -> list[Device]:
+    """Return what PortAudio can listen to, on Linux by ALSA's names.
 
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
@@ -98,7 +125,7 @@ def microphones() -> list[Device]:
 
 
 def inputs(found: Sequence[Device]) -> list[Device]:
-    """Return the microphones among those that `microphones` lists, each once.
+    """Return the microphones among those that `portaudio_inputs` lists, each once.
 
     Those are the inputs of sound cards, and what somebody named in ALSA's configuration; the names that ALSA
     comes with lead to one of these or to a sound server. Where there are none, the default alone.
@@ -108,7 +135,19 @@ def inputs(found: Sequence[Device]) -> list[Device]:
 
 
 def inputs_afresh(stop: Event = _NEVER) -> list[Device]:
-    """Return `inputs` of `microphones_afresh`: what a watch should attach."""
+    """Return what a watch should attach: the microphones of the sound server, or of PortAudio without one.
+
+    A server holds the sound cards, and would be heard twice were they listed too.
+
+    Args:
+        stop: ends the look when it is set.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or it or the server does not answer; says what to do.
+    """
+    found = pulse.sources()
+    if found is not None:
+        return [_source(source) for source in found if source.microphone]
     return inputs(microphones_afresh(stop))
 
 

@@ -28,8 +28,10 @@ class Mailbox:
         self._end: SensorsError | None = None
 
     def put(self, sample: Sample) -> None:
-        """Add a sample; never blocks."""
+        """Add a sample, unless it has ended; never blocks."""
         with self._changed:
+            if self._end is not None:
+                return
             if len(self._samples) == self._capacity:
                 lost = self._samples.popleft()
                 self._cut |= lost.cut or lost.modality == "audio"

@@ -1,0 +1,144 @@
+"""The sources of a sound server: PulseAudio, or PipeWire in its place, both by the tool `pactl`.
+
+Its text is read, for its JSON has no characters beyond ASCII, and no version before 15 gives any.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import monotonic
+
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.readable import readable
+
+VARIABLE = "PULSE_SOURCE"  # of the environment: names the source that a client hears, where it names none
+_PATIENCE = 2.0  # seconds that the server may take to answer
+# Seconds to the next look though nothing was told: doubled, as `pactl` takes a while to listen at first.
+_LOOKS = (0.2, 5.0)
+_FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$", re.MULTILINE)
+# What marks a sink that sounds nowhere, of PulseAudio and of PipeWire.
+_NULL_SINKS = ("\tDriver: module-null-sink.c\n", '\t\tfactory.name = "support.null-audio-sink"\n')
+_DUMMY = "auto_null.monitor"  # what a server has where nothing is connected
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that the server lets its clients hear.
+
+    Attributes:
+        name: what the server calls it; while it is there, no other has the same.
+        description: for people.
+        microphone: whether it is meant to be heard: anything but what an output plays, unless that is a null
+            sink, which is made to be heard elsewhere.
+    """
+
+    name: str
+    description: str
+    microphone: bool
+
+
+def sources() -> list[Source] | None:
+    """Return the sources of the sound server; None where there is no server, or no `pactl` to ask it.
+
+    Raises:
+        SensorUnavailableError: the server does not answer.
+    """
+    tool = shutil.which("pactl")
+    if tool is None:
+        return None
+    try:
+        run = subprocess.run(
+            [tool, "list", "sources"],
+            env=_untranslated(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SensorUnavailableError(
+            f"the sound server does not answer within {_PATIENCE:g} s; restart it "
+            "(`systemctl --user restart pipewire-pulse` or `pulseaudio --kill`)"
+        ) from error
+    return None if run.returncode else parse(run.stdout.decode(errors="replace"))
+
+
+def parse(listing: str) -> list[Source]:
+    """Return the sources that `pactl list sources` wrote in English."""
+    found = []
+    for block in re.split(r"^Source #\d+\n", listing, flags=re.MULTILINE)[1:]:
+        # The first of a name counts, for a description may have several lines.
+        fields: dict[str, str] = dict(reversed(_FIELD.findall(block)))
+        name = fields.get("Name", "")
+        played = fields.get("Monitor of Sink", "n/a") != "n/a" and not any(n in block for n in _NULL_SINKS)
+        if name:
+            found.append(Source(name, fields.get("Description", name), not played and name != _DUMMY))
+    return found
+
+
+class Guard:
+    """Watches over a source from a thread of its own until closed.
+
+    Whoever listens to a source that is removed, or to one that never was, is moved to another one by the
+    server, and is not told.
+
+    Args:
+        source: its name.
+        gone: called once, when it is no longer there.
+
+    Raises:
+        OSError: the system has no process or thread for it.
+    """
+
+    def __init__(self, source: str, gone: Callable[[], None]) -> None:
+        self._source = source
+        self._gone = gone
+        self._stop = Event()
+        self._changes = subprocess.Popen(
+            [shutil.which("pactl") or "pactl", "subscribe"],
+            env=_untranslated(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._thread = Thread(target=self._run, name=f"guard of {source}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        self._changes.kill()
+        self._thread.join(2 * _PATIENCE)
+        self._changes.communicate()
+
+    def _run(self) -> None:
+        look = _LOOKS[0]
+        while not self._stop.is_set():
+            try:
+                found = sources()
+            except SensorUnavailableError:  # it hangs, and so gives no sound, which the reader notices
+                found = [Source(self._source, "", microphone=True)]
+            if self._source not in [source.name for source in found or ()]:
+                self._gone()
+                return
+            self._wait(look)
+            look = min(2 * look, _LOOKS[1])
+
+    def _wait(self, timeout: float) -> None:
+        """Wait until some source is removed, or for `timeout` seconds."""
+        changes, until = self._changes.stdout, monotonic() + timeout
+        while changes is not None and (left := until - monotonic()) > 0 and readable(changes.fileno(), left):
+            news = os.read(changes.fileno(), 1 << 16)
+            if b"'remove' on source #" in news:
+                return
+            if not news:
+                self._stop.wait(left)
+                return
+
+
+def _untranslated() -> dict[str, str]:
+    return os.environ | {"LC_ALL": "C"}
