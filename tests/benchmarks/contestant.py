@@ -9,16 +9,51 @@ seconds that window took; at the end, into OUT, `embeddings` float32 [N, d] and 
 """
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from sensemble_runtime import executor
 from sensemble_runtime.executor import Embedding, Window
+
+
+class Contestant:
+    """A process with one encoder in it, which encodes a window when told to and is still otherwise."""
+
+    def __init__(self, kind: str, artifact: Path, windows: Path, threads: str) -> None:
+        self.out = artifact.with_suffix(f".{kind}.safetensors")
+        command: list[str | Path] = [sys.executable, __file__, kind, artifact, windows, self.out, threads]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.loaded, self.first = json.loads(self._answer())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.__exit__(None, None, None)
+
+    def encode(self, index: int) -> float:
+        """Return the milliseconds that the window took."""
+        assert self._process.stdin is not None
+        print(index, file=self._process.stdin, flush=True)
+        return float(self._answer()) * 1e3
+
+    def finish(self) -> dict[str, NDArray[np.float32]]:
+        """Return what it wrote at its end."""
+        self._process.communicate()
+        return load_file(self.out)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
 def load(kind: str, artifact: Path, threads: int) -> Callable[[Window], Embedding]:

@@ -10,8 +10,9 @@ prints
 2. the same for one modality alone, and beside a sensor that is mute, absent, or hangs in its process.
 3. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
    exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph has
-   the demo's preset with weights drawn at random and is not quantized. The two take turns, so that the ratio
-   holds on a busy machine; it falls where a dead sensor costs the core nothing.
+   the demo's preset with weights drawn at random, and each encoder in it is quantized as the bundle's is. The
+   two take turns, so that the ratio holds on a busy machine; it falls where a dead sensor costs the core
+   nothing.
 """
 
 import argparse
@@ -48,7 +49,8 @@ import sys
 from pathlib import Path
 import torch
 from sensemble_export.lower import lower
-from sensemble_export.rewrite import lowerable
+from sensemble_export.quantize import quantize
+from sensemble_export.rewrite import centred, lowerable
 from sensemble_runtime.manifest import read_manifest
 from sensemble_train.model import Description, Model
 from sensemble_train.presets import small
@@ -58,12 +60,19 @@ specs = {m: entry.spec for m, entry in manifest.modalities.items()}
 torch.manual_seed(0)
 model = Model(Description(specs, small(specs), manifest.labels, manifest.task), None).eval()
 
+def shipped(modality):
+    # As the exporter makes it. What its ranges come from changes no time.
+    artifact, spec = manifest.modalities[modality].artifacts["executorch-xnnpack"], specs[modality]
+    int8 = artifact.scheme != "fp32"
+    encoder = lowerable(model.encoders[modality], int8=int8, kept=artifact.kept)
+    windows = torch.rand(4, *spec.shape[1:]).mul(9).to(getattr(torch, spec.dtype))
+    return quantize(centred(encoder, windows), windows, artifact.scheme, artifact.kept) if int8 else encoder
+
 class Fused(torch.nn.Module):
     # An ExecuTorch program of the runtime has one input: all windows, one after another, as float32.
     def __init__(self):
         super().__init__()
-        encoders = {m: lowerable(model.encoders[m], int8=False) for m in model.modalities}
-        self.encoders = torch.nn.ModuleDict(encoders)
+        self.encoders = torch.nn.ModuleDict({m: shipped(m) for m in model.modalities})
         self.head = model.head
     def forward(self, flat):
         embeddings, at = [], 0
@@ -75,7 +84,7 @@ class Fused(torch.nn.Module):
         return self.head(torch.stack(embeddings).mean(dim=0))
 
 size = sum(torch.Size(s.shape).numel() for s in specs.values())
-Path(sys.argv[2]).write_bytes(lower(Fused().eval(), torch.zeros(1, size)).program)
+Path(sys.argv[2]).write_bytes(lower(Fused(), torch.zeros(1, size)).program)
 """
 
 

@@ -5,13 +5,15 @@
 
 RUN is a run folder (`sensemble train --out RUN`), of which the model is measured that its bundle holds, or
 else that `sensemble export` would take; `vit_b16` are the paper's encoders with random weights and inputs.
-The artifacts are the product's own, of each scheme for XNNPACK and ONNX but int4. Prints a table for each
-encoder, the accuracy that each form loses on its worst subset, and the goals.
+The artifacts are the product's own, of each scheme for XNNPACK and ONNX but int4, and what ONNX Runtime's
+own tools make for this machine (`rival.py`). Prints a table for each encoder, the accuracy that each form
+loses on its worst subset, and the goals, beside the fastest of ONNX Runtime's forms.
 
 Each form lives in a process of its own (`contestant.py`). They take turns of a few windows, so that whatever
 else the machine does falls on all alike, and rest before each, so that the threads of one, which spin for a
 while, do not fall on the next. `x ONNX` is the median, over the windows, of the time beside ONNX Runtime's
-float. The runtime gives encoders as quick as those of `digits` one thread; `--threads` does so for both here.
+fastest float. The runtime gives encoders as quick as those of `digits` one thread; `--threads` does so for
+both here.
 
 Artifacts lie in `--work`, by a hash of the encoder's weights and of the calibration windows, and are not made
 again as long as these stay.
@@ -21,17 +23,16 @@ import argparse
 import hashlib
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
+import rival
 import torch
+from contestant import Contestant
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -57,8 +58,12 @@ SCHEMES: tuple[Scheme, ...] = ("fp32", "int8-dynamic", "int8-static")
 TARGETS = {"onnx": "ONNX Runtime", "executorch-xnnpack": ".pte"}
 EXPORTED = {f"{name} {scheme}": (t, scheme) for scheme in SCHEMES for t, name in TARGETS.items()}
 TORCH = {"torch eager": "eager", "torch.compile": "compile"}
-FORMS = {form: kind for form, (kind, _) in EXPORTED.items()} | TORCH
-REFERENCE = "ONNX Runtime fp32"
+TUNED = {
+    f"ONNX Runtime {name} {scheme}": (optimized, scheme)
+    for scheme in SCHEMES
+    for name, optimized in (("fused", False), ("optimized", True))
+}
+FORMS = {form: kind for form, (kind, _) in EXPORTED.items()} | dict.fromkeys(TUNED, "onnx") | TORCH
 METHOD = "masd+wiseft"
 TURN, REST = 5, 0.05  # windows, seconds
 
@@ -76,39 +81,6 @@ class Result:
     peak: float
     embeddings: NDArray[np.float32]
     delegation: Delegation | None
-
-
-class Contestant:
-    """A process with one encoder in it, which encodes a window when told to and is still otherwise."""
-
-    def __init__(self, kind: str, artifact: Path, windows: Path, threads: str) -> None:
-        self.out = artifact.with_suffix(f".{kind}.safetensors")
-        script = Path(__file__).with_name("contestant.py")
-        command: list[str | Path] = [sys.executable, script, kind, artifact, windows, self.out, threads]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.loaded, self.first = json.loads(self._answer())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.__exit__(None, None, None)
-
-    def encode(self, index: int) -> float:
-        """Return the milliseconds that the window took."""
-        assert self._process.stdin is not None
-        print(index, file=self._process.stdin, flush=True)
-        return float(self._answer()) * 1e3
-
-    def finish(self) -> dict[str, NDArray[np.float32]]:
-        """Return what it wrote at its end."""
-        self._process.communicate()
-        return load_file(self.out)
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
 
 
 def of_run(run: Path, count: int) -> Setting:
@@ -165,10 +137,17 @@ def prepare(model: Model, modality: str, calibration: torch.Tensor, held_out: Cl
     folder.mkdir(parents=True, exist_ok=True)
     shop = Workshop(alone, folder, {modality: calibration}, held_out)
     if not (folder / "lowering.json").exists():  # written last
+        for form, (optimized, scheme) in TUNED.items():
+            encoder = alone.encoders[modality].eval()
+            rival.write(encoder, calibration, scheme, tuned(folder, form), optimized=optimized)
         jobs = [Job(modality, target, scheme) for target, scheme in EXPORTED.values()]
         found = lower_all(folder, jobs, lambda: None)
         (folder / "lowering.json").write_text(json.dumps({name: asdict(d) for name, d in found.items()}))
     return shop
+
+
+def tuned(folder: Path, form: str) -> Path:
+    return folder / f"{form.replace(' ', '-')}.onnx"
 
 
 def compete(modality: str, folder: Path, threads: str) -> dict[str, Result]:
@@ -176,7 +155,7 @@ def compete(modality: str, folder: Path, threads: str) -> dict[str, Result]:
     windows = folder / f"held_out.{modality}.safetensors"
     divisions = json.loads((folder / "lowering.json").read_text())
     paths = {form: folder / Job(modality, target, scheme).file for form, (target, scheme) in EXPORTED.items()}
-    paths |= dict.fromkeys(TORCH, folder / "model")
+    paths |= {form: tuned(folder, form) for form in TUNED} | dict.fromkeys(TORCH, folder / "model")
     times: dict[str, list[float]] = {form: [] for form in FORMS}
     with ExitStack() as stack:
         running = {f: stack.enter_context(Contestant(FORMS[f], paths[f], windows, threads)) for f in FORMS}
@@ -204,6 +183,7 @@ def compete(modality: str, folder: Path, threads: str) -> dict[str, Result]:
 
 def show(console: Console, modality: str, results: Mapping[str, Result], shop: Workshop) -> None:
     """Print an encoder's table and its goals."""
+    ort, ort_int8 = (_fastest(results, "ONNX Runtime", kind) for kind in ("fp32", "int8"))
     table = Table(
         "form", "MB", "load, ms", "first, ms", "median, ms", "p95, ms", "x ONNX", "peak, MB", "delegated",
         "cosine", title=modality, title_justify="left",
@@ -217,17 +197,22 @@ def show(console: Console, modality: str, results: Mapping[str, Result], shop: W
             f"{found.first:.0f}",
             f"{median:.2f}",
             f"{p95:.2f}",
-            f"{beside(found, results[REFERENCE]):.2f}",
+            f"{beside(found, results[ort]):.2f}",
             f"{found.peak:.0f}",
             _share(found.delegation),
             f"{compare(found.embeddings, shop.expected[modality], shop.head).cosine:.5f}",
         )
     console.print(table)
-    pte, ort = (_fastest(results, name) for name in (".pte", "ONNX Runtime"))
+    pte = _fastest(results, ".pte", "int8")
     whole, int8 = results[".pte fp32"], results[pte]
     smaller, faster = int8.bytes / whole.bytes, beside(whole, int8)
-    goal(console, "time of .pte fp32 / ONNX Runtime fp32", beside(whole, results[REFERENCE]), most=1)
-    goal(console, f"time of {pte} / {ort}, the fastest int8 of each", beside(int8, results[ort]), most=1)
+    goal(console, f"time of .pte fp32 / {ort}", beside(whole, results[ort]), most=1)
+    goal(
+        console,
+        f"time of {pte} / {ort_int8}, the fastest int8 of each",
+        beside(int8, results[ort_int8]),
+        most=1,
+    )
     goal(console, f"{pte}: times as fast as fp32 (of ViT-B/16 at least 2.2)", faster, least=2.2)
     goal(console, f"{pte}: share of the size of fp32 (of ViT-B/16 at most 0.27)", smaller, most=0.27)
 
@@ -243,9 +228,9 @@ def beside(one: Result, other: Result) -> float:
     return statistics.median(a / b for a, b in zip(one.times, other.times, strict=True))
 
 
-def _fastest(results: Mapping[str, Result], name: str) -> str:
-    int8 = [form for form in results if form.startswith(f"{name} int8")]
-    return min(int8, key=lambda form: statistics.median(results[form].times))
+def _fastest(results: Mapping[str, Result], name: str, kind: str) -> str:
+    forms = [form for form in results if form.startswith(name) and kind in form]
+    return min(forms, key=lambda form: statistics.median(results[form].times))
 
 
 def _share(delegation: Delegation | None) -> str:
