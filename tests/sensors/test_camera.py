@@ -94,6 +94,17 @@ def test_what_cannot_be_opened_is_told_in_one_line_and_nothing_else(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_camera_file_that_leads_elsewhere_is_refused(studio: Studio, specs: Specs) -> None:
+    secret = studio.write("elsewhere.ts", studio.frames(8), video=("mpeg2video", "yuv420p"), fps=25)
+    (studio.folder / "clips").mkdir()
+    playlist = studio.folder / "clips" / "clip.m3u8"
+    lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", "../elsewhere.ts", "#EXT-X-ENDLIST", "")
+    playlist.write_text("\n".join(lines))
+    Camera(secret).open(specs["video"])
+    with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
+        Camera(playlist).open(specs["video"])
+
+
 class Stream:
     """A network camera that sends one picture each time it is told to, and hangs in between."""
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.frames import Framing, fit
-from sensemble_sensors.media import Sampling, clip, decode_audio, decode_video
+from sensemble_sensors.media import Sampling, clip, decode_audio, decode_video, duration
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.tracks import probe
@@ -71,6 +71,21 @@ def test_windows_are_drawn_from_the_whole_example_and_from_nowhere_else(studio: 
     assert 1.0 <= min(begins) < 1.2
     assert 2.3 < max(begins) <= 2.5
     assert max(end for _, end in spans) <= 4.5
+
+
+def test_an_end_beyond_the_file_s_is_the_file_s(studio: Studio, film: Path) -> None:
+    draw = np.random.default_rng(0)
+    example = studio.example(video=film, audio=film, end=50.0)
+    spans = [times(clip(example, SPECS, draw=draw)["audio"]) for _ in range(40)]
+    assert all(end - begin == pytest.approx(2.0, abs=1e-2) for begin, end in spans)
+    assert duration(example) == pytest.approx(5.0, abs=0.1)
+
+
+def test_windows_end_where_the_shorter_of_two_files_does(studio: Studio, film: Path) -> None:
+    sound = studio.write("short.wav", wave=studio.tone(2.5, 16000), audio="pcm_s16le")
+    draw = np.random.default_rng(0)
+    for _ in range(20):
+        assert np.any(clip(studio.example(video=film, audio=sound), SPECS, draw=draw)["audio"][0, -100:])
 
 
 def test_an_example_shorter_than_the_window_is_held_and_padded(studio: Studio, film: Path) -> None:

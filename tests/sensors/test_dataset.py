@@ -1,6 +1,7 @@
 """The index is read strictly: every bad line is told with file, line and reason."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,13 @@ BAD = [
     (GOOD | {"end": "2"}, "end: must be a number of seconds"),
     (GOOD | {"end": float("nan")}, "end: must be a number of seconds"),
     (GOOD | {"start": 2, "end": 2}, "end: must be after start"),
+    (GOOD | {"end": 1e300}, "end: must be a number of seconds"),
+    (json.dumps(GOOD)[:-1] + f', "end": {"9" * 400}}}', "end: must be a number of seconds"),
+    (json.dumps(GOOD)[:-1] + f', "end": {"9" * 5000}}}', "not JSON"),
+    (GOOD | {"video": "\ud800"}, "video: must be a string"),
+    (GOOD | {"labels": ["\ud800"]}, "labels: must be a list of names"),
+    (GOOD | {"\ud800\n": 1}, "'.*': unknown field"),
+    (GOOD | {"text": "a" * (1 << 20)}, "longer than"),
     (GOOD | {"video": "gone.mkv"}, r"video: there is no file 'gone\.mkv'"),
     (GOOD | {"video": "folder"}, "video: there is no file"),
     (GOOD | {"audio": "../out.wav"}, r"audio: '\.\./out\.wav' must be a path relative"),
@@ -99,6 +107,12 @@ def test_a_bad_line_is_told_with_file_line_and_reason(tmp_path: Path, line: obje
 def test_bytes_that_are_not_utf8_are_a_bad_line(tmp_path: Path) -> None:
     (tmp_path / "index.jsonl").write_bytes(b'{"id": "\xff"}\n')
     with pytest.raises(BadDataError, match=r"index\.jsonl:1: not JSON in UTF-8"):
+        read_dataset(tmp_path)
+
+
+def test_an_index_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "index.jsonl")
+    with pytest.raises(BadDataError, match=r"index\.jsonl: cannot be read \(not a regular file"):
         read_dataset(tmp_path)
 
 

@@ -1,8 +1,14 @@
 """Files are written by PyAV with known frames and sound; what comes out must be what went in."""
 
+import json
+import struct
+import subprocess
+import sys
+import zlib
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -11,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
+from sensemble_sensors.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decode_audio, decode_video, duration, window
 from sensemble_sensors.spec import InputSpec
@@ -236,6 +243,98 @@ def test_a_list_of_other_files_is_refused(studio: Studio, name: str, text: str) 
     for read in (probe, lambda path: decode_audio(path, 16000)):
         with pytest.raises(BadDataError, match=rf"{name}: cannot be decoded"):
             read(path)
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture, as small as PNG makes it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = bytes((1 + (width + 7) // 8) * height)
+    packed = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + packed
+
+
+WINDOW = """
+import re, sys
+from pathlib import Path
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import decode_video
+try:
+    print(decode_video(Path(sys.argv[1]), 1, 1, (224, 224)).shape)
+except BadDataError as error:
+    print(error)
+print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [((3000, 1), ""), ((1, 3000), ""), ((65000, 1), ""), ((10000, 8000), "a picture may have 67108864")],
+)
+def test_a_few_bytes_of_a_picture_take_little_memory(
+    tmp_path: Path, size: tuple[int, int], reason: str
+) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(*size))
+    command = [sys.executable, "-c", WINDOW, str(path)]
+    found, kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (reason in found) if reason else found == "(1, 224, 224, 3)"
+    assert int(kilobytes) < 200_000
+
+
+def test_a_hole_of_years_in_the_sound_takes_neither_memory_nor_time(studio: Studio) -> None:
+    path = studio.folder / "years.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for seconds in (0, 10**8):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 800), 9000, np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, seconds * 8000, Fraction(1, 8000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert len(decode_audio(path, 16000, 0.0, 1.0)) == 16000
+    assert not np.any(decode_audio(path, 16000, 5e7, 1.0))
+
+
+def test_a_hole_before_the_place_asked_for_moves_nothing(studio: Studio) -> None:
+    path = studio.folder / "early hole.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for i, start in enumerate((0, 4000, 8000)):  # samples: at 0, 0.5 and 1 s, each a tenth long
+            wave = np.full((1, 800), 3000 * (i + 1), np.int16)
+            frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = decode_audio(path, 8000)
+    np.testing.assert_array_equal(decode_audio(path, 8000, 0.75, 0.35), whole[6000:8800])
+
+
+def test_matroska_lasts_from_its_first_frame_to_its_last(studio: Studio) -> None:
+    path = studio.write("late.mkv", studio.frames(5), ticks=[3000, 3100, 3200, 3300, 3400])
+    assert probe(path).seconds == pytest.approx(0.4 + 1 / 8, abs=1e-3)
+
+
+def test_a_folder_named_as_an_address_leads_nowhere(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = studio.write("secret.wav", wave=studio.tone(1, 8000), rate=8000, audio="pcm_s16le")
+    outside = tmp_path / "out.tar"
+    outside.write_bytes(secret.read_bytes())
+    data = tmp_path / "data"
+    inside = data / "file:" / str(tmp_path).lstrip("/")
+    inside.mkdir(parents=True)
+    (inside / "out.tar").write_bytes(bytes(outside.stat().st_size))
+    name = f"file:{outside}#0+{outside.stat().st_size}"
+    line = {"id": "a", "split": "pretrain", "audio": name}
+    (data / "index.jsonl").write_text(json.dumps(line) + "\n")
+    monkeypatch.chdir(data)
+    (example,) = read_dataset(Path()).examples
+    with pytest.raises(BadDataError):
+        decode_audio(example.audio, 8000)  # type: ignore[arg-type]
 
 
 def test_a_title_that_is_not_utf8_does_no_harm(studio: Studio) -> None:

@@ -13,12 +13,13 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 from sensemble_sensors.dataset import read_dataset
-from sensemble_sensors.errors import RecordingError, SensorEndedError, SensorLostError
-from sensemble_sensors.media import decode_audio, decode_video
+from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedError, SensorLostError
+from sensemble_sensors.media import clip, decode_audio, decode_video, window
 from sensemble_sensors.recorded import Recorded, RecordingReplay, is_recording
 from sensemble_sensors.recording import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.tracks import probe
 
 Specs = Mapping[str, InputSpec]
 RATE = 16000
@@ -281,6 +282,72 @@ def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path:
         np.testing.assert_array_equal(sample.data, fitted)
     first = seen[0].time - (heard[0].time - ends[0])
     assert first == pytest.approx(0.0, abs=1e-6), "sound and picture stay together"
+
+
+def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Path, specs: Specs) -> None:
+    given = [s for s in take(monotonic(), 2.6) if s.modality != "text"]
+    record(tmp_path, given)
+    draw = np.random.default_rng(0)
+    for example in read_dataset(tmp_path).examples:
+        assert example.video is not None
+        assert example.end is not None
+        assert example.end <= probe(example.video).seconds + 1e-3
+        for _ in range(10):
+            assert clip(example, specs, draw=draw).keys() == {"audio", "video"}
+
+
+def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
+    wave = np.full(RATE, 0.5, np.float32)
+    with Recording(tmp_path, RATE, seconds=1.0) as out:
+        begin = out._origin + 5.0
+        picture = np.zeros((8, 8, 3), np.uint8)
+        for time in (begin - 100_000, begin - 3600, float("nan"), float("inf"), -float("inf")):
+            out.put(Sample("video", picture, time))
+        out.put(Sample("video", picture, begin + 0.2))
+        out.put(
+            Sample("video", picture, begin - 4.0),
+        )  # late, but not absurd
+        out.put(Sample("audio", wave, begin + 1.0 - 1e-4, cut=True))
+    told = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is behind: 2 samples are lost" in told
+    assert "its time is no number: 3 samples are lost" in told
+    heard = next(e for e in read_dataset(tmp_path).examples if e.audio is not None)
+    spec = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
+    assert np.mean(window(heard, spec) == np.float32(0.5)) > 0.99
+
+
+@pytest.mark.parametrize("time", ["Infinity", "-Infinity", "NaN", "1e300", "1e9", "-1e9"])
+def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs, time: str) -> None:
+    record(tmp_path, [Sample("text", "one", monotonic() + 5)])
+    path = tmp_path / "segments" / "000000.jsonl"
+    header, line = path.read_text().splitlines()
+    fields = json.loads(line)
+    path.write_text(f"{header}\n{line.replace(str(fields['time']), time)}\n")
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
+    sensor = replay.sensor("text")
+    sensor.open(specs["text"])
+    replay.start()
+    with pytest.raises(SensorEndedError, match=r"000000.jsonl:2: cannot be read \(time: must be"):
+        sensor.read(20)
+    with pytest.raises(BadDataError, match="time: must be a number"):
+        replay.close()
+
+
+def test_an_id_leads_to_no_file_outside(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    record(folder, [Sample("text", "one", monotonic())])
+    for place in (tmp_path / "x.jsonl", folder / "x.jsonl"):
+        place.write_bytes((folder / "segments" / "000000.jsonl").read_bytes())
+    index = (folder / "index.jsonl").read_text()
+    for name in ("../../x", "../x", "/x", "x", "1"):
+        (folder / "index.jsonl").write_text(index.replace("000000", name, 1))
+        with pytest.raises(BadDataError, match="is no segment of a recording"):
+            Recorded(folder, read_dataset(folder).examples)
+    (folder / "index.jsonl").write_text(index)
+    (folder / "segments" / "000000.jsonl").unlink()
+    (folder / "segments" / "000000.jsonl").symlink_to(tmp_path / "x.jsonl")
+    with pytest.raises(BadDataError, match="is a link that leaves"):
+        Recorded(folder, read_dataset(folder).examples)
 
 
 def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def sensor_title(modality: str, name: str = "") -> str:
 
     What is of no modality is of the session.
     """
-    what = SENSORS[modality] if modality else "session"
+    what = SENSORS.get(modality, modality) or "session"
     return name if name.startswith(what) else f"{what} {name}".rstrip()
 
 

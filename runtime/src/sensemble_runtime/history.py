@@ -2,21 +2,28 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.errors import RecordError
+from sensemble_runtime import subsets
+from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.manifest import Task
 from sensemble_runtime.records import Answer
 from sensemble_runtime.schema import OLDER, SCHEMA, Kind, reported, version
 from sensemble_runtime.scores import SubsetScore
 
 _GIVE = "give the file that a session or an audit recorded"
+_FAR = 1e11  # seconds, three thousand years
+_LARGEST = 1 << 24  # bytes of a value or a row
+
+Word = TypeVar("Word", bound=str)
+Amount = TypeVar("Amount", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +93,21 @@ def read_runs(path: Path) -> list[Run]:
     with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         for run, subset, accuracy, n in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            scores.setdefault(run, {})[subset] = SubsetScore(accuracy, n)
+            score = SubsetScore(_number(accuracy, 0, 1), _count(n))
+            scores.setdefault(_count(run), {})[subsets.name(_live(subset))] = score
         return [
-            Run(run, kind, began, ended, bundle, _names(labels), task, dataset, split, scores.get(run, {}))
+            Run(
+                id=_count(run),
+                kind=_one_of(kind, get_args(Kind)),
+                began=_moment(began),
+                ended=None if ended is None else _moment(ended),
+                bundle=_text(bundle),
+                labels=_names(labels),
+                task=_one_of(task, get_args(Task)),
+                dataset=None if dataset is None else _text(dataset),
+                split=None if split is None else _text(split),
+                scores=scores.get(run, {}),
+            )
             for run, kind, began, ended, bundle, labels, task, dataset, split in db.execute(
                 "SELECT * FROM runs ORDER BY id"
             )
@@ -104,16 +123,16 @@ def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
     with _reading(path) as db:
         return [
             RecordedPrediction(
-                at=at,
-                time=when,
-                live=tuple(live.split("+")),
-                label=label,
+                at=_moment(at),
+                time=_number(when),
+                live=_live(live),
+                label=_text(label),
                 probabilities=_unpack(probabilities),
-                ages=json.loads(ages),
-                latencies=json.loads(latencies),
-                dropped=json.loads(dropped),
-                skipped=json.loads(skipped),
-                lost=json.loads(lost),
+                ages=_by_modality(ages, _number),
+                latencies=_by_modality(latencies, _number),
+                dropped=_by_modality(dropped, _count),
+                skipped=_by_modality(skipped, _count),
+                lost=_by_modality(lost, _count),
             )
             for (
                 _,
@@ -139,7 +158,7 @@ def read_events(path: Path, run: int) -> list[RecordedEvent]:
     """
     with _reading(path) as db:
         rows = db.execute("SELECT * FROM events WHERE run = ? ORDER BY rowid", (run,))
-        return [RecordedEvent(*fields) for _, *fields in rows]
+        return [RecordedEvent(_moment(at), _number(when), *map(_text, texts)) for _, at, when, *texts in rows]
 
 
 def read_answers(path: Path, run: int) -> list[Answer]:
@@ -150,7 +169,14 @@ def read_answers(path: Path, run: int) -> list[Answer]:
     """
     with _reading(path) as db:
         return [
-            Answer(example, line, _names(truth), subset, label, _unpack(probabilities))
+            Answer(
+                _text(example),
+                _count(line),
+                _names(truth),
+                subsets.name(_live(subset)),
+                _text(label),
+                _unpack(probabilities),
+            )
             for _, example, line, truth, subset, label, probabilities in db.execute(
                 "SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,)
             )
@@ -167,30 +193,90 @@ def read_moments(path: Path, run: int) -> Iterator[tuple[float, tuple[str, ...]]
     """
     with _reading(path) as db:
         for at, live in db.execute("SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid", (run,)):
-            yield at, tuple(live.split("+"))
+            yield _moment(at), _live(live)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a record; whatever in it no session and no audit wrote is a `RecordError` of the block."""
+    if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
+        raise RecordError(f"{path}: there is no such file, or none that may be read; {_GIVE}")
     try:
-        path.stat()
-    except OSError as error:
-        raise RecordError(f"{path}: there is no such file, or none that may be read; {_GIVE}") from error
-    with (
-        reported(path),
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
-    ):
-        found = version(db, path)
-        if found == 0:
-            raise RecordError(f"{path}: empty; {_GIVE}")
-        if found < SCHEMA:
-            db.execute(OLDER)
-        yield db
+        with (
+            reported(path),
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+        ):
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+            found = version(db, path)
+            if found == 0:
+                raise RecordError(f"{path}: empty; {_GIVE}")
+            _check_plain(db)
+            if found < SCHEMA:
+                db.execute(OLDER)
+            yield db
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_GIVE}") from error
 
 
-def _unpack(blob: bytes) -> NDArray[np.float32]:
+def _check_plain(db: sqlite3.Connection) -> None:
+    """See that reading a table only reads it: a view may compute for ever."""
+    query = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
+    (others,) = db.execute(query).fetchone()
+    if others:
+        raise ValueError("views or triggers")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `_reading` knows one error
+    return value
+
+
+def _number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{value!r:.40} where a number from {least:g} to {most:g} is")
+    return float(value)
+
+
+def _moment(value: object) -> float:
+    return _number(value, 0)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r:.40} where a count is")
+    return value
+
+
+def _one_of(value: object, known: Sequence[Word]) -> Word:
+    found = next((word for word in known if word == value), None)
+    if found is None:
+        raise ValueError(f"{value!r:.40} where {' or '.join(known)} is")
+    return found
+
+
+def _live(value: object) -> tuple[str, ...]:
+    try:
+        return subsets.parse(_text(value))
+    except SubsetError as error:
+        raise ValueError(str(error)) from error
+
+
+def _unpack(blob: object) -> NDArray[np.float32]:
+    if not isinstance(blob, bytes):
+        raise ValueError(f"{blob!r:.40} where probabilities are")  # noqa: TRY004 - as above
     return np.frombuffer(blob, dtype="<f4").astype(np.float32)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+def _names(value: object) -> tuple[str, ...]:
+    names = json.loads(_text(value))
+    if not isinstance(names, list):
+        raise ValueError(f"{names!r:.40} where a list is")  # noqa: TRY004 - as above
+    return tuple(map(_text, names))
+
+
+def _by_modality(value: object, read: Callable[[object], Amount]) -> dict[str, Amount]:
+    entries = json.loads(_text(value))
+    if not isinstance(entries, dict):
+        raise ValueError(f"{entries!r:.40} where an object is")  # noqa: TRY004 - as above
+    return {modality: read(entry) for modality, entry in entries.items()}

@@ -104,7 +104,8 @@ def _told(path: Path, error: sqlite3.Error) -> str:
         if path.is_dir():  # SQLite says that it is unable to open it, or that its disk fails
             return "is a folder; name a file"
     remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
-    return f"cannot be used as a record ({error}); {remedy}"
+    said = " ".join(str(error).split())[:200]  # of a damaged schema, SQLite shows all of it
+    return f"cannot be used as a record ({said}); {remedy}"
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:

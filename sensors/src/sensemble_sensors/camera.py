@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.clock import Clock
 from sensemble_sensors.devices import opencv, without_user
 from sensemble_sensors.errors import (
+    BadDataError,
     SensorEndedError,
     SensorLostError,
     SensorsError,
@@ -112,8 +113,12 @@ class Camera:
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
             options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
             capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
+        elif isinstance(source, Path):
+            _check_file(source, self.name)
+            # By no other backend, and by a path that cannot be taken for an address.
+            capture = cv2.VideoCapture(str(source.absolute()), cv2.CAP_FFMPEG)
         else:
-            capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            capture = cv2.VideoCapture(source)
         if not capture.isOpened():
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
         self._wait = _Wait()
@@ -154,6 +159,16 @@ def _source(source: int | str | Path) -> int | str | Path:
         return source
     node = re.fullmatch(r"/dev/video(\d+)", str(Path(source).resolve()))
     return int(node[1]) if node else Path(source)
+
+
+def _check_file(source: Path, name: str) -> None:
+    """See that a file is itself a video: OpenCV would follow a playlist to any file and into the network."""
+    from sensemble_sensors.tracks import frame_size  # PyAV takes memory that a camera does not need
+
+    try:
+        frame_size(source)
+    except BadDataError as error:
+        raise SensorUnavailableError(f"{name}: {_remedy(source)}") from error
 
 
 def _remedy(source: int | str | Path) -> str:

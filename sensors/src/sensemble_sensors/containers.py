@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
 from sensemble_sensors import shards
 from sensemble_sensors.errors import BadDataError
@@ -45,3 +46,20 @@ def opened(path: Path) -> Iterator[InputContainer]:
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
         hint = f"; a picture may have {_PIXELS} pixels" if odd else ""
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror}){hint}") from error
+
+
+def first_track(path: Path, container: InputContainer, modality: Literal["audio", "video"]) -> Stream:
+    """Return the first track of a modality that FFmpeg has a decoder for.
+
+    Raises:
+        BadDataError: there is none.
+    """
+    found = next((track for track in container.streams if is_track(track, modality)), None)
+    if found is None:
+        raise BadDataError(f"{path}: has no {modality} track")
+    return found
+
+
+def is_track(stream: Stream, modality: str) -> bool:
+    """Return whether a stream is a track of `modality` that FFmpeg has a decoder for."""
+    return stream.type == modality and stream.codec_context is not None

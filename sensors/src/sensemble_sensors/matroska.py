@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.containers import opened
+from sensemble_sensors.containers import first_track, opened
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.sensor import Sample
 
@@ -69,7 +69,9 @@ def decode_sound(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
         BadDataError: the file is unreadable, or its sound is of another form.
     """
     with opened(path) as container:
-        for frame in container.decode(audio=0):
+        for frame in container.decode(first_track(path, container, "audio")):
+            if not isinstance(frame, av.AudioFrame):
+                continue
             if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):
                 raise BadDataError(f"{path}: its sound is not of {rate} Hz; copy the recording again")
             yield np.asarray(frame.to_ndarray(), np.float32).ravel()
@@ -82,7 +84,9 @@ def decode_pictures(path: Path, size: tuple[int, ...]) -> Iterator[NDArray[np.ui
         BadDataError: the file is unreadable, or a picture is of another size.
     """
     with opened(path) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(first_track(path, container, "video")):
+            if not isinstance(frame, av.VideoFrame):
+                continue
             if (frame.height, frame.width) != size:
                 raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
             yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from sensemble_sensors.containers import opened
+from sensemble_sensors.containers import first_track, is_track, opened
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.frames import COVER, Framing, fit
 
@@ -185,22 +185,20 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
     """Yield (seconds, frame) of the first track of a kind, from `start - preroll` or sooner to its end."""
     for origin in (max(start - preroll, 0.0), 0.0):
         with opened(path) as container:
-            tracks = container.streams.audio if kind is av.AudioFrame else container.streams.video
-            if not tracks:
-                raise BadDataError(f"{path}: has no {'audio' if kind is av.AudioFrame else 'video'} track")
+            track = first_track(path, container, "audio" if kind is av.AudioFrame else "video")
             seconds = _length(container)
             if seconds is not None and 0 < seconds <= start:
                 raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")
             zero = _zero(container)
             # Small clips by the thousand: starting threads takes longer than decoding.
-            tracks[0].codec_context.thread_count = 1
+            track.codec_context.thread_count = 1
             if origin > 0:
                 # A source that cannot seek stays at its beginning: slower, but the same frames.
                 with suppress(av.FFmpegError):
                     container.seek(int((origin + zero) * av.time_base))
             frames = (
                 (_time(path, frame) - zero, frame)
-                for frame in container.decode(tracks[0])
+                for frame in container.decode(track)
                 if isinstance(frame, kind)
             )
             first = next(frames, None)
@@ -213,8 +211,8 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
 
 
 def _modalities(container: InputContainer) -> tuple[str, ...]:
-    tracks = {"audio": container.streams.audio, "video": container.streams.video}
-    return tuple(modality for modality, found in tracks.items() if found)
+    names = ("audio", "video")
+    return tuple(name for name in names if any(is_track(track, name) for track in container.streams))
 
 
 def _zero(container: InputContainer) -> float:

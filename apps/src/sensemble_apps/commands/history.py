@@ -162,7 +162,7 @@ def _scores(run: Summary) -> Iterable[tuple[str, ...]]:
 
 def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
     return (
-        (SENSORS[modality], *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
+        (SENSORS.get(modality, modality), *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
         for modality, p in run.modalities.items()
     )
 

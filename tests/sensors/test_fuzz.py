@@ -1,0 +1,212 @@
+"""A thousand mutations of each file that a stranger may have made: each is good, or a BadDataError."""
+
+import math
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.media import check, clip, duration
+from sensemble_sensors.recorded import Recorded
+from sensemble_sensors.recording import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.subtitles import read_subtitles
+
+from tests.mutations import SEEDS, THOUSAND, json_mutated, mutated
+
+Studio = Any
+Specs = Mapping[str, InputSpec]
+
+INDEX = (
+    b'{"id": "a", "split": "train", "labels": ["one", "two"], "video": "a.mkv", "audio": "a.mkv", '
+    b'"start": 0.5, "end": 2, "text": "a caption"}\n'
+    b'{"id": "b", "split": "pretrain", "image": "s.tar#512+10"}\n'
+)
+SRT = b"1\n00:00:01,000 --> 00:00:02,000\n<i>a</i>\n\n2\n00:00:03,000 --> 01:00:04,500\nb\nc\n"
+VTT = (
+    b"WEBVTT\n\nname\n00:01.000 --> 00:02.000 line:0\nAT&amp;T &#65; <v Anna>said\n\nNOTE x\n\n"
+    b"00:03.000 --> 00:04.000\nb\n"
+)
+
+
+def one_line(error: Exception) -> None:
+    assert "\n" not in str(error)
+    str(error).encode()
+
+
+@THOUSAND
+@given(seed=SEEDS)
+def test_an_index(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    folder = tmp_path_factory.getbasetemp() / "fuzzed index"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "a.mkv").touch()
+        (folder / "s.tar").write_bytes(bytes(2048))
+    (folder / "index.jsonl").write_bytes(json_mutated(INDEX, seed))
+    for skip_bad in (False, True):
+        try:
+            dataset = read_dataset(folder, skip_bad=skip_bad)
+        except BadDataError as error:
+            one_line(error)
+            continue
+        for example in dataset.examples:
+            assert 0 <= (example.start or 0.0) < (example.end or math.inf)
+            for path in (example.video, example.audio, example.image):
+                assert (
+                    path is None or path.name in ("a.mkv", "s.tar#512+10", "s.tar") or "s.tar#" in path.name
+                )
+
+
+@THOUSAND
+@given(seed=SEEDS, kind=st.sampled_from([(".srt", SRT), (".vtt", VTT)]))
+def test_subtitles(tmp_path_factory: pytest.TempPathFactory, seed: int, kind: tuple[str, bytes]) -> None:
+    suffix, whole = kind
+    path = tmp_path_factory.getbasetemp() / f"fuzzed{suffix}"
+    path.write_bytes(mutated(whole, seed))
+    try:
+        cues = read_subtitles(path)
+    except BadDataError as error:
+        one_line(error)
+    else:
+        assert all(0 <= cue.start < cue.end < 1e9 and cue.text for cue in cues)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two short segments of a recording with sound, pictures and captions."""
+    folder = tmp_path_factory.mktemp("recorded")
+    rng = np.random.default_rng(0)
+    with Recording(folder, 8000, seconds=0.5) as out:
+        begin = math.ceil(monotonic() - out._origin) + out._origin + 0.1
+        for i in range(8):
+            wave = rng.uniform(-1, 1, 800).astype(np.float32)
+            out.put(Sample("audio", wave, begin + i / 10, cut=i == 0))
+            out.put(Sample("video", np.full((8, 8, 3), i, np.uint8), begin + i / 10 + 0.01, cut=i == 0))
+        out.put(Sample("text", "a caption", begin + 0.3, cut=True))
+        out.event("camera 0", "video", "lost", "unplugged")
+    assert len(read_dataset(folder).examples) == 2
+    return folder
+
+
+def replayed(folder: Path, specs: Specs) -> None:
+    """Read a recording to its end, as far as it is one."""
+    try:
+        dataset = read_dataset(folder, skip_bad=True)
+        for form in (
+            specs,
+            {**specs, "audio": InputSpec("audio", "float32", (1, 8000), 8000, 1.0, 0.5, 2.0)},
+        ):
+            found = Recorded(folder, dataset.examples, form)
+            last = -1e3
+            for sample in islice(found.samples(form), 10_000):
+                assert last - 100 < sample.time < found.length + 1
+                found.example_at(sample.time)
+                if sample.modality == "video":
+                    assert np.shape(sample.data) == (32, 32, 3)
+            assert all(math.isfinite(plug.time) for plug in found.plugs)
+    except BadDataError as error:
+        one_line(error)
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000000.jsonl"])
+def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
+    path = recorded / name
+    whole = path.read_bytes()
+
+    @THOUSAND
+    @given(SEEDS)
+    def check_one(seed: int) -> None:
+        path.write_bytes(json_mutated(whole, seed))
+        replayed(recorded, specs)
+
+    try:
+        check_one()
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
+def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
+    """Whoever records into a folder reads it first."""
+    from sensemble_sensors.takes import prepare
+
+    path = recorded / name
+    whole = path.read_bytes()
+
+    @THOUSAND
+    @given(SEEDS)
+    def check_one(seed: int) -> None:
+        path.write_bytes(json_mutated(whole, seed))
+        try:
+            held, *numbers = prepare(recorded, {"audio": (8000,), "video": (8, 8)})
+        except RecordingError as error:
+            one_line(error)
+        else:
+            held.close()
+            assert min(numbers) >= 0
+
+    try:
+        check_one()
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.fixture(scope="module")
+def films(studio: Studio) -> dict[str, bytes]:
+    """Small files of many kinds."""
+    frames, wave = studio.frames(4, (16, 16)), studio.tone(0.5, 8000)
+    files = [
+        studio.write("fuzz.mkv", frames, wave, rate=8000),
+        studio.write("fuzz.mp4", frames, wave, rate=8000, video=("libx264rgb", "rgb24"), audio="aac"),
+        studio.write("fuzz.ts", frames, video=("mpeg2video", "yuv420p"), fps=25),
+        studio.write("fuzz.wav", wave=wave, rate=8000, audio="pcm_s16le"),
+        studio.write("fuzz.mp3", wave=wave, rate=8000, audio="libmp3lame"),
+        studio.write("fuzz.png", frames[:1], video=("png", "rgb24")),
+        studio.write("fuzz.jpg", frames[:1], video=("mjpeg", "yuvj444p")),
+    ]
+    return {path.suffix: path.read_bytes() for path in files}
+
+
+@THOUSAND
+@given(seed=SEEDS, suffix=st.sampled_from([".mkv", ".mp4", ".ts", ".wav", ".mp3", ".png", ".jpg"]))
+def test_media(studio: Studio, films: dict[str, bytes], specs: Specs, seed: int, suffix: str) -> None:
+    path = studio.folder / f"fuzzed{suffix}"
+    path.write_bytes(mutated(films[suffix], seed))
+    image = suffix in (".png", ".jpg")
+    example = studio.example(
+        video=None if image or suffix in (".wav", ".mp3") else path,
+        audio=None if image or suffix == ".ts" else path,
+        image=path if image else None,
+    )
+    for read in (check, duration, lambda example: clip(example, specs)):
+        try:
+            found = read(example)
+        except BadDataError as error:
+            one_line(error)
+            continue
+        if isinstance(found, dict):
+            for modality, media in found.items():
+                assert media.shape == specs[modality].shape
+                assert np.all(np.isfinite(media))
+
+
+def test_a_recording_s_media(recorded: Path, specs: Specs) -> None:
+    path = recorded / "segments" / "000000.mkv"
+    whole = path.read_bytes()
+
+    @THOUSAND
+    @given(SEEDS)
+    def check_one(seed: int) -> None:
+        path.write_bytes(mutated(whole, seed))
+        replayed(recorded, specs)
+
+    check_one()
+    path.write_bytes(whole)
