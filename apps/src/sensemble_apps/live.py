@@ -147,7 +147,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
     """Play a recording in real time, as the sensors gave it.
 
     Raises:
-        BadDataError: it cannot be read, or is of another form than the bundle takes.
+        BadDataError: it cannot be read.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """

@@ -52,7 +52,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
     The same recording gives the same predictions; only their latencies are of this machine.
 
     Raises:
-        BadDataError: it cannot be read, or is of another form than the bundle takes.
+        BadDataError: it cannot be read.
     """
     composition = Composition(bundle, policy)
     streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
