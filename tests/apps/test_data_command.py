@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.cli import main
 
 from tests.train import published  # type: ignore[import-not-found,unused-ignore]
 
@@ -66,11 +67,13 @@ def test_show_counts_and_draws_a_sheet_that_stands_alone(
     assert result.returncode == 0, result.stderr
     text = result.stdout
     assert "6 good examples, 0 bad lines" in text
-    rows = {cells[0]: cells[1:4] for cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines())}
+    rows = {cells[0]: cells[1:5] for cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines())}
     numbers = {name.strip(): [cell.strip() for cell in cells] for name, cells in rows.items()}
-    assert numbers["audio+video"] == ["1", "0", "1"]
-    assert numbers["text"] == ["1", "0", "2"]  # of the missing
-    assert numbers["Speech"] == ["0", "1", "1"]
+    assert numbers["audio+video"] == ["1", "0", "0", "1"]
+    assert numbers["text"] == ["1", "0", "0", "2"]  # of the missing
+    assert numbers["Speech"] == ["0", "1", "0", "1"]
+    assert numbers["groups"] == ["2", "2", "0", "2"]  # the videos that they are cut from
+    assert "the 2 examples of train are too few to make it" in text
     html = page.read_text(encoding="utf-8")
     images = Images()
     images.feed(html)
@@ -106,3 +109,30 @@ def test_show_names_media_that_cannot_be_decoded(sensemble: Sensemble, tmp_path:
         assert re.search(reason, result.stdout)
     assert "1 good examples, 3 bad lines" in result.stdout
     assert "has no audio track" in page.read_text()
+
+
+def test_show_counts_groups_and_says_what_makes_calibrate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
+) -> None:
+    lines = [
+        {"id": str(i), "split": ("train", "eval")[i % 2], "labels": ["a"], "text": "words"} for i in range(80)
+    ]
+    lines[0] |= {"group": "anna"}
+    lines[2] |= {"group": "anna"}
+    index = tmp_path / "index.jsonl"
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["data", "show", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "calibrate is not in the index: 4 of the 40 examples of train make it" in text
+    counts = {}
+    for name, *cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines()):
+        if len(cells) == 4 and cells[0].strip().isdigit():
+            counts[name.strip()] = [int(cell) for cell in cells]
+    assert counts["text"] == [0, 36, 4, 40]
+    assert sum(counts["groups"]) == 1
+    assert sum(counts["examples without one"]) == 78
+    lines[1] |= {"group": "anna"}
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    main(["data", "show", str(tmp_path)])
+    assert f"{index}:2: group: 'anna' is in eval here and in train at line 1;" in capsys.readouterr().out
+    assert "'anna' is in eval here" in refusal("train", "--data", tmp_path, "--out", tmp_path / "run")

@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
 from sensemble_apps.matrices import most_robust
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MODELS, SELECTION
 from sensemble_apps.selection import CALIBRATION, spread
 from sensemble_export.delegation import Delegation
 from sensemble_export.parity import compare
@@ -89,7 +89,7 @@ def of_run(run: Path, count: int) -> Setting:
         made = read_manifest(run / BUNDLE / FILE_NAME).provenance
         method, train = made.method, made.train_modalities
     else:
-        method, train = METHOD, most_robust(run / MATRIX, METHOD)
+        method, train = METHOD, most_robust(run / SELECTION, METHOD)
     model = load_model(run / MODELS / method / subsets.name(train))
     what, data = model.description, read_dataset(Path(json.loads((run / CONFIG).read_text())["data"]))
     calibration, held_out = (
@@ -101,20 +101,22 @@ def of_run(run: Path, count: int) -> Setting:
 
 
 def of_vit_b16(modalities: list[str], count: int) -> Setting:
-    """The paper's encoders with random weights, and noise to feed them."""
+    """The paper's encoders with random weights, and noise: windows to calibrate on, and others."""
     torch.manual_seed(0)
     what = vit_b16(("no", "yes"), modalities)
     inputs = {}
     for modality, spec in what.specs.items():
-        shape = (count, *spec.shape[1:])
+        shape = (2 * count, *spec.shape[1:])
         if modality == "audio":
-            inputs[modality] = 0.1 * torch.rand(count, 1) * torch.randn(shape)
+            inputs[modality] = 0.1 * torch.rand(2 * count, 1) * torch.randn(shape)
         elif modality == "video":
             inputs[modality] = torch.randint(0, 256, shape, dtype=torch.uint8)
         else:
             inputs[modality] = torch.randint(1, what.configs["text"].vocabulary, shape)
-    held_out = Clips(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs}, None)
-    return Model(what, Tokenizer(WordLevel({"[PAD]": 0}, "[PAD]"))), inputs, held_out
+    calibration = {modality: rows[count:] for modality, rows in inputs.items()}
+    measured = {modality: rows[:count] for modality, rows in inputs.items()}
+    held_out = Clips(measured, {m: torch.ones(count, dtype=torch.bool) for m in measured}, None)
+    return Model(what, Tokenizer(WordLevel({"[PAD]": 0}, "[PAD]"))), calibration, held_out
 
 
 def only(model: Model, modality: str) -> Model:

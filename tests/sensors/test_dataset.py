@@ -32,6 +32,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         "start": 1,
         "end": 2.5,
         "text": "ein Hündchen",
+        "group": "Anna",
     }
     still = {"id": "2", "split": "pretrain", "image": "media/b.png", "text": None}
     dataset = read_dataset(write(tmp_path, full, "", still))
@@ -39,7 +40,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert dataset == Dataset(
         tmp_path,
         (
-            Example("clip 1", "eval", ("dog", "cat"), clip, clip, None, "ein Hündchen", 1.0, 2.5, 1),
+            Example("clip 1", "eval", ("dog", "cat"), clip, clip, None, "ein Hündchen", 1.0, 2.5, 1, "Anna"),
             Example("2", "pretrain", (), None, None, tmp_path / "media" / "b.png", None, None, None, 3),
         ),
     )
@@ -54,7 +55,7 @@ BAD = [
     ("[" * 100_000, "not JSON"),
     (GOOD | {"id": None}, "id: is missing"),
     (GOOD | {"id": 3}, "id: must be a string"),
-    (GOOD | {"split": "test"}, "split: must be one of pretrain, train, eval"),
+    (GOOD | {"split": "test"}, "split: must be one of pretrain, train, calibrate, eval"),
     (GOOD | {"labels": []}, "labels: a train example needs at least one"),
     (GOOD | {"labels": "seven"}, "labels: must be a list of names"),
     (GOOD | {"labels": ["a", "a"]}, "labels: must be a list of names, each once"),

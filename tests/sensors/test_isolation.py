@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import active_count
 
@@ -175,16 +176,34 @@ def test_a_system_that_has_no_process_for_it_makes_it_unavailable(
     assert sensor.read(30) is not None
 
 
+def resident(pid: int | str) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Specs) -> None:
+    """A camera that always has a picture, here of 256 KiB, and somebody who seldom looks."""
     sensor = unruly("flood")
-    sensor.open(specs["video"])
-    times: list[float] = []
-    for _ in range(5):
-        time.sleep(0.05)
-        sample = sensor.read(30)
-        assert sample is not None
-        times.append(sample.time)
-    assert times == sorted(times)
+    sensor.open(replace(specs["video"], shape=(1, 1, 512, 512, 1)))
+    first = sensor.read(30)
+    assert first is not None
+    assert sensor.pid is not None
+    before = {pid: resident(pid) for pid in (str(sensor.pid), "self")}
+    latest, lost = first, 0
+    end = time.monotonic() + 60
+    while lost < 200:
+        assert time.monotonic() < end, "it never flooded"
+        time.sleep(0.2)
+        looked, old = time.monotonic(), -1
+        while latest.time < looked:
+            sample = sensor.read(30)
+            assert sample is not None
+            assert sample.time > latest.time
+            step = int(np.asarray(sample.data).flat[0]) - int(np.asarray(latest.data).flat[0])
+            assert step % 256 == (sample.lost + 1) % 256, "what it never gave is counted"
+            latest, lost, old = sample, lost + sample.lost, old + 1
+        assert old <= 4, "of all that came meanwhile, the newest are left"
+    for pid, then in before.items():
+        assert resident(pid) - then < 16 << 20, f"of {lost} pictures that nobody took, none was kept"
 
 
 def test_one_that_hangs_closing_is_killed(unruly: Make, specs: Specs) -> None:

@@ -121,6 +121,10 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     record(tmp_path, second, split="train", labels=("two",))
     dataset = read_dataset(tmp_path)
     assert [e.id for e in dataset.examples] == [f"{i:06d}" for i in range(len(dataset.examples))]
+    assert {(e.labels, e.group) for e in dataset.split("train")} == {
+        (("one",), "take 1"),
+        (("two",), "take 2"),
+    }
     recorded = Recorded(tmp_path, dataset.examples)
     found = list(recorded.samples(specs))
     assert len(found) == len(first) + len(second)
@@ -404,13 +408,15 @@ def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, spe
         ("eval", ("clap",)),
         ("pretrain", ()),
     ]
+    assert {e.group for e in dataset.examples} == {"take 1"}
     found = list(Recorded(tmp_path, dataset.examples).samples(specs))
     assert_equal(found, given, given[0].time - found[0].time)
 
 
-def test_what_is_shorter_than_a_segment_is_an_example(tmp_path: Path) -> None:
-    record(tmp_path, take(monotonic(), 1.0), seconds=10.0, split="eval", labels=("clap",))
-    assert len(read_dataset(tmp_path).split("eval")) == 1
+@pytest.mark.parametrize("split", ["train", "calibrate", "eval"])
+def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 1.0), seconds=10.0, split=split, labels=("clap",))
+    assert len(read_dataset(tmp_path).split(split)) == 1
 
 
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
@@ -418,8 +424,9 @@ def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="holds no recording"):
         Recording(tmp_path, RATE)
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
-    with pytest.raises(RecordingError, match="with a label"):
-        Recording(tmp_path / "new", RATE, split="eval")
+    for split in ("train", "calibrate", "eval"):
+        with pytest.raises(RecordingError, match="all but pretrain need a label"):
+            Recording(tmp_path / "new", RATE, split=split)
 
 
 def test_files_are_on_the_disk_before_the_index_names_them(

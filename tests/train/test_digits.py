@@ -16,8 +16,9 @@ from sensemble_train.digits.personas import personas
 from sensemble_train.digits.speech import RATE, Utterance, speak
 from sensemble_train.digits.words import WORDS
 
-ONCE = (("pretrain", 1), ("train", 1), ("eval", 1))
-FEW = DigitsConfig(pictures=(("pretrain", 6), ("train", 4), ("eval", 4)), renderings=ONCE)
+NAMES = ("pretrain", "calibrate", "train", "eval")
+ONCE = tuple((name, 1) for name in NAMES)
+FEW = DigitsConfig(pictures=tuple(zip(NAMES, (6, 3, 4, 4), strict=True)), renderings=ONCE)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_building_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -> No
     again = build(tmp_path / "digits", FEW, lambda _done, _all: None)
     files = sorted(p.relative_to(digits) for p in digits.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
-    assert len(files) == 15
+    assert len(files) == 18
     for file in files:
         assert (digits / file).read_bytes() == (again / file).read_bytes(), file
 
@@ -43,7 +44,13 @@ def test_a_finished_dataset_is_left_alone(digits: Path) -> None:
 
 def test_the_folder_is_in_the_data_format(digits: Path) -> None:
     dataset = read_dataset(digits)
-    assert Counter(e.split for e in dataset.examples) == {"pretrain": 6, "train": 4, "eval": 4}
+    assert Counter(e.split for e in dataset.examples) == {
+        "pretrain": 6,
+        "calibrate": 3,
+        "train": 4,
+        "eval": 4,
+    }
+    assert len({e.group for e in dataset.examples}) == 17, "each of them shows another picture"
     sound = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
     film = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8.0, 1.0, 0.5, 2.0)
     for example in dataset.examples:
@@ -57,15 +64,15 @@ def test_the_folder_is_in_the_data_format(digits: Path) -> None:
 
 
 @settings(max_examples=5, deadline=None)
-@given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(1, 40), min_size=3, max_size=3))
+@given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(1, 40), min_size=4, max_size=4))
 def test_no_picture_is_in_two_splits(seed: int, sizes: list[int]) -> None:
-    names = ("pretrain", "train", "eval")
-    twice = tuple((name, 2) for name in names)
-    plans = _plan(DigitsConfig(seed, tuple(zip(names, sizes, strict=True)), twice))
-    pictures = {split: Counter(p.picture.tobytes() for p in plans if p.split == split) for split in names}
-    assert [len(pictures[name]) for name in names] == sizes
+    twice = tuple((name, 2) for name in NAMES)
+    plans = _plan(DigitsConfig(seed, tuple(zip(NAMES, sizes, strict=True)), twice))
+    pictures = {split: Counter(p.picture.tobytes() for p in plans if p.split == split) for split in NAMES}
+    assert [len(pictures[name]) for name in NAMES] == sizes
     assert len(set().union(*pictures.values())) == sum(sizes)
     assert {count for split in pictures.values() for count in split.values()} == {2}
+    assert len({(p.group, p.picture.tobytes()) for p in plans}) == len({p.group for p in plans}) == sum(sizes)
 
 
 def test_the_whole_dataset_fits_scikit_learns_pictures() -> None:

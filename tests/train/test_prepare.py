@@ -80,6 +80,7 @@ def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path
     ours = read_dataset(sharded).examples
     for one, other in zip(read_dataset(plain).examples, ours, strict=True):
         assert (one.id, one.split, one.labels, one.text) == (other.id, other.split, other.labels, other.text)
+        assert one.group == other.group == one.id[:11], "the video that it is cut from"
         assert_heard_at_the_same_time(sound(one), sound(other))
         np.testing.assert_allclose(pictures(one), pictures(other), atol=0.02)
     whole = (source / "train" / "-_wholefilm.mp4").stat().st_size
@@ -92,10 +93,11 @@ def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path
     for example in ours:
         sample = samples[example.id]
         fields = json.loads(sample["json"])
-        assert (fields["id"], fields["labels"], fields.get("text")) == (
+        assert (fields["id"], fields["labels"], fields.get("text"), fields["group"]) == (
             example.id,
             list(example.labels),
             example.text,
+            example.group,
         )
         for kind in ("video", "audio"):
             path = getattr(example, kind)

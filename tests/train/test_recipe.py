@@ -20,6 +20,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.model import load_model
 from sensemble_train.pretrain import PretrainConfig
+from sensemble_train.runs import read_matrix
 
 from tests.losses import read_losses
 
@@ -60,16 +61,41 @@ def weights(out: Path) -> dict[str, Path]:
 def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
     _, out, matrix = run
     assert set(weights(out)) == {"pretrained"} | {f"models/{m}/{t}" for m in METHODS for t in TRAINED}
-    assert {p.name for p in out.iterdir()} == {"config.json", "locks", "pretrained", "models", "matrix.json"}
+    matrices = {"matrix.json", "matrix.calibrate.json"}
+    assert {p.name for p in out.iterdir()} == {"config.json", "locks", "pretrained", "models", *matrices}
     assert len(read_losses(out / "pretrained")) == 2
     assert recipe.read_matrix(out) == matrix
-    methods = json.loads((out / "matrix.json").read_text())["methods"]
-    assert list(methods) == sorted(METHODS)
-    for rows in methods.values():
-        assert list(rows) == sorted(TRAINED)
-        for row in rows.values():
-            assert list(row) == EVERY
-            assert all(0 <= score <= 1 for score in row.values())
+    for file in matrices:
+        methods = json.loads((out / file).read_text())["methods"]
+        assert list(methods) == sorted(METHODS)
+        for rows in methods.values():
+            assert list(rows) == sorted(TRAINED)
+            for row in rows.values():
+                assert list(row) == EVERY
+                assert all(0 <= score <= 1 for score in row.values())
+
+
+def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
+    run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    """Labels of `calibrate` that are all wrong change the choice and nothing that is reported, and so on."""
+    config, out, matrix = run
+    folder, lines = clips
+    other = {"dark": "bright", "bright": "dark"}
+    calibrate = [
+        {**line, "split": "calibrate", "labels": [other[str(x)] for x in line["labels"]]}  # type: ignore[attr-defined]
+        for line in lines
+        if line["split"] == "eval"
+    ]
+    write_index(link(folder, tmp_path), [*lines, *calibrate])
+    once = replace(config, data=str(tmp_path), train_modalities=("video",))
+    found = recipe.run(once, tmp_path / "run", quiet)
+    chosen = read_matrix(tmp_path / "run", "calibrate")
+    for method, rows in found.items():
+        assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
+        assert chosen[method]["video"] == pytest.approx({e: 1 - p for e, p in rows["video"].items()})
+    # Where there is none, and train is too small to spare some, it is train that is chosen by.
+    assert read_matrix(out, "calibrate") != matrix
 
 
 def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:
@@ -95,9 +121,11 @@ def test_an_interrupted_run_comes_to_the_same_numbers(
     again = tmp_path / "run"
     shutil.copytree(out, again)
     (again / "matrix.json").unlink()
+    (again / "matrix.calibrate.json").unlink()
     for folder in lost:
         shutil.rmtree(again / folder)
     assert recipe.run(config, again, quiet) == matrix
+    assert read_matrix(again, "calibrate") == read_matrix(out, "calibrate")
     for cell, path in weights(out).items():
         assert weights(again)[cell].read_bytes() == path.read_bytes(), cell
 

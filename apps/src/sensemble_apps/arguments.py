@@ -153,7 +153,7 @@ class Record(Sources):
     label: Annotated[Texts, tyro.conf.arg(metavar="NAME")] = ()
     """A class that is seen or heard all the while; it can also be written into `index.jsonl` later."""
     split: str = "pretrain"
-    """Of which split the examples are; those of `train` and `eval` need a label."""
+    """Of which split the examples are: pretrain, or with a label train, calibrate or eval."""
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
     """Seconds of an example; a kill loses the last one."""
     seconds: Annotated[float | None, tyro.conf.arg(metavar="S")] = None

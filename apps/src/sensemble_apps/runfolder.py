@@ -4,6 +4,7 @@ CONFIG = "config.json"
 MODEL = "pretrained/model.json"
 MODELS = "models"
 MATRIX = "matrix.json"
+SELECTION = "matrix.calibrate.json"  # of the split calibrate, by which M_T is chosen
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"

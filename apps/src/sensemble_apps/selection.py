@@ -7,7 +7,7 @@ from sensemble_sensors.dataset import Dataset, Example
 from sensemble_apps.errors import InputError
 
 EVALUATED = "eval"
-"""The split that training and export evaluate on."""
+"""The split that training and export report on, and choose nothing by."""
 CALIBRATION = 50
 """Examples, at most, that int8 takes its ranges from: each is run by every scheme, and more change little."""
 _HELD_OUT = 1000  # examples that an export is measured on
@@ -36,13 +36,28 @@ def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Examp
     Raises:
         InputError: no example has one of them.
     """
-    examples = dataset.split(EVALUATED)
+    return _measured(dataset, dataset.split(EVALUATED), EVALUATED, modalities)
+
+
+def searched_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:
+    """Return examples of the split calibrate, or of train where there is none, to choose schemes by.
+
+    Raises:
+        InputError: no example has one of `modalities`.
+    """
+    split = "calibrate" if dataset.split("calibrate") else "train"
+    return _measured(dataset, dataset.selection, split, modalities)
+
+
+def _measured(
+    dataset: Dataset, examples: Sequence[Example], split: str, modalities: Sequence[str]
+) -> list[Example]:
     taken = {example.id for example in spread(examples, _HELD_OUT)}
     for modality in modalities:
         having = [example for example in examples if modality in example.modalities]
         if not having:
             raise InputError(
-                f"{dataset.folder}: no example of the split eval has {modality}, on which its encoder is "
+                f"{dataset.folder}: no example of the split {split} has {modality}, on which its encoder is "
                 "measured; add some"
             )
         if sum(example.id in taken for example in having) < _LEAST:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sensemble_runtime.subsets import name
-from sensemble_sensors.dataset import SPLITS, Dataset, Example
+from sensemble_sensors.dataset import Dataset, Example
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import clip, duration
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.splits import SPLITS
 from sensemble_train.frontend import RATE, LogMel
 
 from sensemble_apps import pages

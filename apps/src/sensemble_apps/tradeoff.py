@@ -15,7 +15,10 @@ from sensemble_apps.names import abbreviation, percent
 from sensemble_apps.output import writing
 
 _SHOWN = 20
-_CAPTION = "worst: the set that is worst off; drop: points, on the set that loses most; *: some layers float"
+_CAPTION = (
+    "on calibrate; worst: the set that is worst off; drop: points, on the set that loses most; "
+    "*: some layers float"
+)
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sensemble", "font.size": 10}
 
 

@@ -117,6 +117,8 @@ def floats(jobs: Sequence[Job]) -> list[Job]:
 def write_bundle(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin) -> Manifest:
     """Put what `shop` made of `jobs` (and of `floats(jobs)`) into the bundle `out`, if it is good.
 
+    What is written of it was measured on the examples that the shop holds out now: let them be of `eval`.
+
     Raises:
         ParityFailedError: it is not; as `export_bundle`.
         ExportError: `out` cannot be written.

@@ -85,7 +85,8 @@ def options(
     """Export every modality with every scheme of `target`, and with layers kept float, and combine them.
 
     Args:
-        shop: where they are made; the held-out examples must have labels.
+        shop: where they are made; the held-out examples must have labels, and be none of `eval`, on which
+            what is chosen is reported (`Workshop.measure_on`).
         target: one that this machine can run.
         progress: given a stage's name, what to call with (steps done, steps in all).
         remark: called with a line for each artifact that cannot be made or run, and so is left out.

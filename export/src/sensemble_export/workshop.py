@@ -56,7 +56,7 @@ class Workshop:
         model: trained; in evaluation mode.
         head: its classifier.
         folder: scratch space.
-        held_out: the evaluation set.
+        held_out: the examples that all is measured on: of the split `calibrate` to choose, of `eval` to ship.
         calibration: modality -> windows [N, ...] of training data.
         windows: modality -> its held-out windows [N, ...].
         expected: modality -> what the float encoder makes of them, float32 [N, d].
@@ -75,21 +75,25 @@ class Workshop:
     def __init__(
         self, model: Model, folder: Path, calibration: Mapping[str, Tensor], held_out: Clips
     ) -> None:
-        windows = _windows(model, calibration, held_out)
-        self.model, self.folder, self.held_out = model.eval(), folder, held_out
+        self.model, self.folder = model.eval(), folder
+        self.calibration = _ranges(model, calibration)
         self.head = Head(
             model.head.weight.detach().numpy(), model.head.bias.detach().numpy(), model.description.task
         )
-        self.calibration = {modality: ranges for modality, (ranges, _) in windows.items()}
-        self.windows = {modality: held for modality, (_, held) in windows.items()}
-        self.expected = {m: _embed(model, m, held) for m, held in self.windows.items()}
         self.made: dict[Job, Made] = {}
+        self._hold_out(held_out)
         save_model(model, folder / "model")
-        for modality, (ranges, held) in windows.items():
+        for modality, ranges in self.calibration.items():
             # What needs no ranges needs one window all the same, for the form.
-            shown = ranges if len(ranges) else held[:1]
+            shown = ranges if len(ranges) else self.windows[modality][:1]
             save_file({"windows": shown.contiguous()}, folder / f"calibration.{modality}.safetensors")
-            save_file({"windows": held.contiguous()}, folder / f"held_out.{modality}.safetensors")
+
+    def _hold_out(self, held_out: Clips) -> None:
+        self.held_out = held_out
+        self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
+        self.expected = {m: _embed(self.model, m, held) for m, held in self.windows.items()}
+        for modality, held in self.windows.items():
+            save_file({"windows": held.contiguous()}, self.folder / f"held_out.{modality}.safetensors")
 
     def make(
         self,
@@ -128,6 +132,26 @@ class Workshop:
                 if failed is None:
                     raise
                 failed[job] = error
+            steps.step()
+
+    def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress | None = None) -> None:
+        """Measure what is there of `jobs` on other examples, and hold these out from now on.
+
+        Args:
+            held_out: the examples.
+            jobs: what was chosen by those before; everything else is forgotten.
+            progress: called with (steps done, steps in all).
+
+        Raises:
+            CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
+            MeasurementError: an artifact does not run in the runtime.
+        """
+        kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
+        self._hold_out(held_out)
+        steps = _Steps(len(kept), progress)
+        self.made = {}
+        for job, made in kept.items():
+            self.made[job] = self._prove(job, made.delegation)
             steps.step()
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
@@ -174,30 +198,33 @@ class _Steps:
             self.progress(self.done, self.total)
 
 
-def _windows(
-    model: Model, calibration: Mapping[str, Tensor], held_out: Clips
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return each modality's calibration and held-out windows, checked against its spec."""
-    windows = {}
-    for modality in model.modalities:
-        spec = model.description.specs[modality]
-        empty = torch.zeros(0, *spec.shape[1:])
-        held = held_out.inputs.get(modality, empty)
-        held = held[held_out.present[modality]] if modality in held_out.present else held
-        pair = (calibration.get(modality, empty), held)
-        for kind, rows in zip(("calibration", "held-out"), pair, strict=True):
-            if not len(rows) and kind == "calibration":
-                continue  # not every scheme needs them
-            if not len(rows):
-                raise CalibrationMissingError(_none(modality, kind))
-            found = (str(rows.dtype).removeprefix("torch."), tuple(rows.shape[1:]))
-            if found != (spec.dtype, spec.shape[1:]):
-                raise CalibrationMissingError(
-                    f"{modality}: {kind} windows are {found[0]} {list(found[1])}, the encoder takes "
-                    f"{spec.dtype} {list(spec.shape[1:])}; give the sensor's raw windows"
-                )
-        windows[modality] = pair
-    return windows
+def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return each modality's calibration windows; there may be none, for not every scheme needs them."""
+    specs = model.description.specs
+    ranges = {m: calibration.get(m, torch.zeros(0, *specs[m].shape[1:])) for m in model.modalities}
+    for modality, rows in ranges.items():
+        if len(rows):
+            _check(model, modality, "calibration", rows)
+    return ranges
+
+
+def _held(model: Model, modality: str, held_out: Clips) -> Tensor:
+    """Return the windows of a modality among the held-out examples."""
+    if modality not in held_out.inputs or not held_out.present[modality].any():
+        raise CalibrationMissingError(_none(modality, "held-out"))
+    rows = held_out.inputs[modality][held_out.present[modality]]
+    _check(model, modality, "held-out", rows)
+    return rows
+
+
+def _check(model: Model, modality: str, kind: str, rows: Tensor) -> None:
+    spec = model.description.specs[modality]
+    found = (str(rows.dtype).removeprefix("torch."), tuple(rows.shape[1:]))
+    if found != (spec.dtype, spec.shape[1:]):
+        raise CalibrationMissingError(
+            f"{modality}: {kind} windows are {found[0]} {list(found[1])}, the encoder takes "
+            f"{spec.dtype} {list(spec.shape[1:])}; give the sensor's raw windows"
+        )
 
 
 def _none(modality: str, kind: str) -> str:

@@ -4,16 +4,16 @@ A media file may lie inside a shard, a tar in the same folder: `"video": "train-
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.inside import Root
 from sensemble_sensors.lines import LONGEST, Fields, is_unicode, numbered, opened
+from sensemble_sensors.splits import SPLITS, Groups, draw
 
-SPLITS = ("pretrain", "train", "eval")
 MEDIA = ("video", "audio", "image")
-FIELDS = ("id", "split", "labels", *MEDIA, "start", "end", "text")
+FIELDS = ("id", "split", "labels", "group", *MEDIA, "start", "end", "text")
 _KNOWN = frozenset(FIELDS)
 
 
@@ -23,7 +23,7 @@ class Example:
 
     Attributes:
         id: unique within the dataset.
-        split: `pretrain`, `train` or `eval`.
+        split: one of `SPLITS`: to pretrain on, to train on, to choose and calibrate by, to report.
         labels: the names of its classes; may be empty in `pretrain` only.
         video: the file whose video track to use, by itself or in a shard (`shards`); the same file may be
             named by `audio`.
@@ -33,6 +33,7 @@ class Example:
         start: seconds within the media files at which the example begins; None for their beginning.
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.
+        group: what must not be split, such as a person or a recording; None for an example on its own.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Example:
     start: float | None
     end: float | None
     line: int
+    group: str | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -65,19 +67,31 @@ class Dataset:
         folder: where `index.jsonl` lies.
         examples: the good lines.
         skipped: "FILE:LINE: reason" of each bad line, when bad lines are skipped.
+        drawn: the split `calibrate` is not in the index, but was drawn from `train`.
     """
 
     folder: Path
     examples: tuple[Example, ...]
     skipped: tuple[str, ...] = ()
+    drawn: bool = False
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """Return the examples of `pretrain`, `train` or `eval`, in order."""
+        """Return the examples of one of `SPLITS`, in order."""
         return tuple(example for example in self.examples if example.split == name)
+
+    @property
+    def selection(self) -> tuple[Example, ...]:
+        """The labelled examples by which to choose models and schemes, never those of `eval`.
+
+        They are those of `calibrate` or, where `train` was too small to draw it from, of `train`.
+        """
+        return self.split("calibrate") or self.split("train")
 
 
 def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
     """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
+
+    Where the index has no split `calibrate`, it is drawn from `train` (`splits.draw`).
 
     A last line that breaks off, as a power cut leaves it to who appends, is no example yet: it is left out,
     and told in `Dataset.skipped`.
@@ -92,6 +106,7 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
     index = folder / "index.jsonl"
     root = Root(folder)
     examples: dict[str, Example] = {}
+    groups = Groups()
     skipped: list[str] = []
     try:
         with opened(index) as file:
@@ -100,7 +115,7 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
                     continue
                 try:
                     example = _example(Fields(line), root, number)
-                    _check_new(example, examples)
+                    _check_new(example, examples, groups)
                 except BadDataError as error:
                     reason = f"{index}:{number}: {error}"
                     broken_off = line[-1:] not in b"\n}" and len(line) < LONGEST
@@ -117,12 +132,17 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
         raise BadDataError(
             f"{index}: no good example" + (f"; the first bad line is {skipped[0]}" if skipped else "")
         )
-    return Dataset(folder, tuple(examples.values()), tuple(skipped))
+    chosen = draw(tuple(examples.values()))
+    for name in chosen:
+        examples[name] = replace(examples[name], split="calibrate")
+    return Dataset(folder, tuple(examples.values()), tuple(skipped), bool(chosen))
 
 
-def _check_new(example: Example, examples: dict[str, Example]) -> None:
+def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:
     if example.id in examples:
         raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
+    if example.group is not None and example.labels:
+        groups.add(example.group, example.split, f"line {example.line}")
 
 
 def _labels(line: Fields) -> tuple[str, ...]:
@@ -158,9 +178,10 @@ def _example(line: Fields, root: Root, number: int) -> Example:
     text, start, end = line.text("text"), line.seconds("start"), line.seconds("end")
     if video is not None and image is not None:
         raise BadDataError("image: an example has either a video or an image")
+    group = line.text("group")
     if end is not None and end <= (start or 0.0):
         raise BadDataError("end: must be after start")
-    example = Example(name, sys.intern(split), labels, video, audio, image, text, start, end, number)
+    example = Example(name, sys.intern(split), labels, video, audio, image, text, start, end, number, group)
     if text is None and not (video or audio or image):
         raise BadDataError(f"names none of {', '.join(MEDIA)}, text")
     return example

@@ -22,11 +22,11 @@ from typing import Any, Self
 import numpy as np
 
 from sensemble_sensors import matroska
-from sensemble_sensors.dataset import SPLITS
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.splits import SPLITS
 from sensemble_sensors.takes import prepare
 from sensemble_sensors.tracks import probe
 
@@ -44,7 +44,7 @@ class Recording:
         folder: made if it is not there; a recording that it holds is continued.
         rate: of the sound, in samples a second (Hz).
         seconds: how long a segment is, `header.SPAN` at most.
-        split: of the examples: `pretrain`, or with labels also `train` or `eval`.
+        split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
         size: height and width of the pictures; without it, a take is not known to be of another size.
 
@@ -67,7 +67,7 @@ class Recording:
         size: tuple[int, ...] | None = None,
     ) -> None:
         if split not in SPLITS or (split != "pretrain" and not labels):
-            raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}, the last two with a label")
+            raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label")
         if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
             raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
         if not 0 < seconds <= SPAN:
@@ -230,6 +230,7 @@ class Recording:
         # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.
         rest = last and self.segments and heard < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
+        example["group"] = f"take {self._take}"  # whose segments are too alike to be trained and judged on
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         captions = [sample.data for sample in samples if sample.modality == "text"]
         example |= {"text": captions[-1]} if captions else {}

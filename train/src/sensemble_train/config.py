@@ -44,7 +44,7 @@ class Config:
             where examples are streamed, the next one takes its place.
         augment: what is changed at random in training (App. E).
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
-        distill: at most how many unlabelled examples make D_SD. As many as `digits` has: a student that sees
+        distill: at most how many unlabelled examples make D_SD. More than `digits` has: a student that sees
             few learns them by heart.
         held_out: the share of the labelled examples that make D_SD instead, and are not labelled then
             (Sec. 5, Kinetics); 0 to take D_SD from pretraining's.

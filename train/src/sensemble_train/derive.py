@@ -54,7 +54,7 @@ def describe(
             raise ConfigurationError(
                 f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl"
             )
-    labelled = (*dataset.split("train"), *dataset.split("eval"))
+    labelled = tuple(example for example in dataset.examples if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
     modalities = sorted({m for example in dataset.examples for m in example.modalities})
     if len(modalities) < 2 or len(labels) < 2:

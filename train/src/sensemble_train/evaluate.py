@@ -9,6 +9,7 @@ from sensemble_runtime.scores import score_subsets
 
 from sensemble_train.data import LOG, Clips, Source
 from sensemble_train.model import Model
+from sensemble_train.parallel import autocast
 from sensemble_train.trainer import Loop
 
 _BATCH = 256  # examples, where micro-batches are not smaller
@@ -17,6 +18,8 @@ _BATCH = 256  # examples, where micro-batches are not smaller
 @torch.no_grad()
 def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
     """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
+
+    The encoders run in the loop's precision, as in training.
 
     Args:
         models: by names of the caller's choice; of one description, for an example is decoded once for all.
@@ -42,7 +45,9 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     for part, clips in zip(rows, features(first, source, rows, loop), strict=True):
         for m, inputs in clips.inputs.items():
             for name, model in models.items():
-                found[name][m][part] = model.encoders[m].encode(inputs)  # type: ignore[operator]
+                with autocast(loop.scale, world):
+                    embedded = model.encoders[m].encode(inputs)  # type: ignore[operator]
+                found[name][m][part] = embedded.float()
             present[m][part] = clips.present[m].float()
         skipped += clips.skipped
         done += len(part)
@@ -55,8 +60,8 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     targets = source.targets  # of a streamed source, all examples are read for them
     there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
     return {
-        name: Clips({m: world.sum(x).cpu() for m, x in embedded.items()}, there, targets, count)
-        for name, embedded in found.items()
+        name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, there, targets, count)
+        for name, embeddings in found.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Which examples a run takes for what: pretraining, D_T, D_SD, evaluation (paper, Sec. 3.1 and 5).
+"""Which examples a run takes for what: pretraining, D_T, D_SD, choice, evaluation (paper, Sec. 3.1 and 5).
 
 All of it is settled by the index alone, before anything is decoded.
 """
@@ -45,7 +45,7 @@ def restricted(example: Example, modalities: Iterable[str]) -> Example:
 
 
 def labelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return all examples with labels but those of evaluation: pretraining's may have some too (Sec. 6.2)."""
+    """Return all examples with labels to train on: pretraining's may have some too (Sec. 6.2)."""
     return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
 
 
@@ -53,9 +53,9 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
     """Return the examples by what they are for.
 
     Returns:
-        `pretrain`, `train` (D_T) and `eval`; `everything` that has labels, if it is asked for; and
-        `distill` (D_SD), if it does not come from pretraining's. Those of `pretrain` and `distill` have no
-        labels, wherever they come from.
+        `pretrain`, `train` (D_T), `calibrate` (to choose by) and `eval`; `everything` that has labels, if it
+        is asked for; and `distill` (D_SD), if it does not come from pretraining's. Those of `pretrain` and
+        `distill` have no labels, wherever they come from.
 
     Raises:
         ConfigurationError: fewer than two examples of D_SD have all modalities.
@@ -65,6 +65,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
     chosen: dict[str, Sequence[Example]] = {
         "pretrain": _without_labels(unlabelled(dataset)),
         "train": train,
+        "calibrate": dataset.selection,
         "eval": dataset.split("eval"),
     }
     if config.everything:

@@ -142,7 +142,7 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
         if scale.checkpoint_activations:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     if scale.precision == "bf16":
-        module.forward = torch.autocast(world.device.type, torch.bfloat16)(module.forward)
+        module.forward = autocast(scale, world)(module.forward)
     if world.size == 1:
         return module
     if scale.parallel == "ddp":
@@ -151,6 +151,11 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     for part in (*blocks, module):
         fully_shard(part, mesh=mesh)
     return module
+
+
+def autocast(scale: ScaleConfig, world: World) -> torch.autocast:
+    """Return the context, and decorator, in which encoders run in `scale.precision` on the rank's device."""
+    return torch.autocast(world.device.type, torch.bfloat16, enabled=scale.precision == "bf16")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def run(config: Config, out: Path, progress: Stages) -> Matrix:
         progress: reports each stage, on rank 0.
 
     Returns:
-        The matrix, which `matrix.json` holds too.
+        The matrix on the split `eval`, which `matrix.json` holds too.
 
     Raises:
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
@@ -176,20 +176,23 @@ class _Run:
                 "finetune_everything",
                 lambda: finetune(probed, sources["everything"], train, config, loop("finetune_everything")),
             )
-        self._score(made, sources["eval"], train)
+        for split in runs.SCORED:
+            self._score(made, sources, train, split)
 
-    def _score(self, made: Mapping[str, Model], evaluation: Source, train: tuple[str, ...]) -> None:
+    def _score(
+        self, made: Mapping[str, Model], sources: Mapping[str, Source], train: tuple[str, ...], split: str
+    ) -> None:
         """Score what has no score yet, decoding each example once for all methods, and write the matrix."""
-        paths = {method: runs.cell(self.out, method, train) / "scores.json" for method in made}
+        paths = {method: runs.scores(runs.cell(self.out, method, train), split) for method in made}
         rest = {m: model for m, model in made.items() if not self.world.agree(paths[m].exists())}
-        embedded = embed(rest, evaluation, self._loop(f"evaluate {name(train)}")) if rest else {}
+        loop = self._loop(f"evaluate {name(train)} on {split}")
+        embedded = embed(rest, sources[split], loop) if rest else {}
         if self.world.rank == 0:
             for method, clips in embedded.items():
                 runs.write_json(paths[method], evaluate(rest[method], clips))
             with runs.claimed(self.out, "matrix", alone(), wait=True):
-                runs.write_json(
-                    self.out / "matrix.json", {"methods": runs.collect(self.out, methods(self.config))}
-                )
+                found = runs.collect(self.out, methods(self.config), split)
+                runs.write_json(runs.matrix(self.out, split), {"methods": found})
 
     def _loop(self, stage: str, folder: Path | None = None) -> Loop:
         return Loop(

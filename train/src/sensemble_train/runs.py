@@ -4,6 +4,9 @@ config.json                     what was asked for; another configuration is ref
 pretrained/                     a saved model and its training log
 models/<method>/<M_T>/          a saved model, its training log, and scores.json: M_E -> score
 matrix.json                     method -> M_T -> M_E -> score, of the cells that are finished
+
+`scores.json` and `matrix.json` are of the split `eval`, for reporting; `scores.calibrate.json` and
+`matrix.calibrate.json` beside them of `calibrate`, by which to choose a model.
 """
 
 import json
@@ -20,6 +23,8 @@ from sensemble_sensors import durable
 from sensemble_train.model import Model, load_model, save_model
 from sensemble_train.parallel import World
 
+SCORED = {"eval": "", "calibrate": ".calibrate"}
+"""The splits that every cell is scored on, and what the names of their files have before `.json`."""
 _POLL = 1.0  # seconds until a job asks again for what another has
 
 Matrix = dict[str, dict[str, dict[str, float]]]
@@ -52,25 +57,35 @@ def write_json(path: Path, value: object) -> None:
     durable.write(path, json.dumps(value, indent=1, sort_keys=True).encode())
 
 
-def collect(out: Path, methods: Sequence[str]) -> Matrix:
-    """Return the scores of all finished cells."""
-    matrix: Matrix = {method: {} for method in methods}
+def scores(folder: Path, split: str) -> Path:
+    """Return the file of a cell's scores on one of the splits `SCORED`."""
+    return folder / f"scores{SCORED[split]}.json"
+
+
+def collect(out: Path, methods: Sequence[str], split: str) -> Matrix:
+    """Return the scores of all finished cells on a split."""
+    found: Matrix = {method: {} for method in methods}
     for method in methods:
-        for path in sorted((out / "models" / method).glob("*/scores.json")):
-            matrix[method][path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
-    return matrix
+        for path in sorted((out / "models" / method).glob(f"*/{scores(out, split).name}")):
+            found[method][path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def scored(out: Path, methods: Sequence[str], trained: Sequence[Sequence[str]]) -> bool:
-    """Say whether the matrix holds a row of every method for each of the sets `trained`."""
-    matrix = read_matrix(out) if (out / "matrix.json").exists() else {}
-    return all(name(train) in matrix.get(method, {}) for method in methods for train in trained)
+    """Say whether the matrices hold a row of every method for each of the sets `trained`."""
+    found = [read_matrix(out, split) if matrix(out, split).exists() else {} for split in SCORED]
+    return all(name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained)
 
 
-def read_matrix(out: Path) -> Matrix:
+def matrix(out: Path, split: str) -> Path:
+    """Return the file of a run folder's scores on one of the splits `SCORED`."""
+    return out / f"matrix{SCORED[split]}.json"
+
+
+def read_matrix(out: Path, split: str = "eval") -> Matrix:
     """Read the matrix of a run folder."""
-    matrix: Matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))["methods"]
-    return matrix
+    found: Matrix = json.loads(matrix(out, split).read_text(encoding="utf-8"))["methods"]
+    return found
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_sensors.dataset import SPLITS, Dataset, Example, read_dataset
+from sensemble_sensors.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import check
+from sensemble_sensors.splits import SPLITS
 
 from sensemble_apps.arguments import DataShow
 from sensemble_apps.output import writing
@@ -20,7 +21,7 @@ from sensemble_apps.progress import progress
 
 
 def main(arguments: DataShow) -> None:
-    """Print counts by split, modalities and labels, then every bad line, and draw the contact sheet.
+    """Print counts by split, modalities, labels and groups, then every bad line; draw the contact sheet.
 
     Raises:
         BadDataError: there is no index, or no good line in it.
@@ -36,6 +37,14 @@ def main(arguments: DataShow) -> None:
         console.print(_table("Missing", missing))
     labels = Counter((e.split, label) for e in dataset.examples for label in _labels(e))
     console.print(_table("Labels", labels, bars=True))
+    groups = Counter(
+        (split, "groups") for split, _ in {(e.split, e.group) for e in dataset.examples if e.group}
+    )
+    if groups:
+        groups += Counter((e.split, "examples without one") for e in dataset.examples if not e.group)
+        console.print(_table("Groups", groups))
+    for line in _selection(dataset):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
     for reason in bad:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -47,6 +56,18 @@ def main(arguments: DataShow) -> None:
         with writing(arguments.sheet) as path:
             path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")
         console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
+
+
+def _selection(dataset: Dataset) -> Iterator[str]:
+    """Say by which examples models and schemes are chosen, where the index does not."""
+    chosen, train = len(dataset.split("calibrate")), len(dataset.split("train"))
+    if dataset.drawn:
+        yield f"calibrate is not in the index: {chosen} of the {train + chosen} examples of train make it"
+    elif train and not chosen:
+        yield (
+            f"calibrate is not in the index, and the {train} examples of train are too few to make it: "
+            "models and schemes are chosen by train itself; record or label some as calibrate"
+        )
 
 
 def _bad_media(dataset: Dataset) -> Iterator[str]:

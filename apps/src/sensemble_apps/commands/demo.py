@@ -21,7 +21,7 @@ from sensemble_apps.audits import audits
 from sensemble_apps.errors import StepError
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import say
-from sensemble_apps.runfolder import AUDIT, BUNDLE, MATRIX, PAGE
+from sensemble_apps.runfolder import AUDIT, BUNDLE, PAGE, SELECTION
 
 METHOD = "masd+wiseft"
 """What the demo ships: the paper's two interventions together (Sec. 4.2)."""
@@ -48,7 +48,7 @@ def main(arguments: Demo) -> None:
 
         train(arguments, data)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
-        shipped = asked or most_robust(out / MATRIX, METHOD)
+        shipped = asked or most_robust(out / SELECTION, METHOD)
         if _exported(out) == (METHOD, shipped):
             console.print("  already exported")
         else:

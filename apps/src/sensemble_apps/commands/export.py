@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from sensemble_export import search
-from sensemble_export.bundle import Origin, export_bundle, workshop, write_bundle
+from sensemble_export.bundle import Origin, export_bundle, floats, workshop, write_bundle
 from sensemble_export.delegation import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, is_calibrated, plan
 from sensemble_export.workshop import Workshop
@@ -23,8 +23,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.matrices import most_robust
 from sensemble_apps.output import remark, say
 from sensemble_apps.progress import stages
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MATRIX, MODELS, TRADE_OFF
-from sensemble_apps.selection import EVALUATED, calibration_examples, held_out_examples
+from sensemble_apps.runfolder import BUNDLE, CONFIG, MODELS, SELECTION, TRADE_OFF
+from sensemble_apps.selection import EVALUATED, calibration_examples, held_out_examples, searched_examples
 from sensemble_apps.tradeoff import show
 
 
@@ -41,7 +41,7 @@ def main(arguments: Export) -> None:
     export(
         arguments.run,
         arguments.method,
-        train or most_robust(arguments.run / MATRIX, arguments.method),
+        train or most_robust(arguments.run / SELECTION, arguments.method),
         arguments.target,
         arguments.scheme,
         budget,
@@ -66,7 +66,7 @@ def export(
         targets: for what, names of `sensemble_export.targets.TARGETS`.
         schemes: how to quantize what, as `sensemble_export.targets.plan` takes it.
         budget: limits (`sensemble_export.search.parse_budget`) within which schemes are searched instead;
-            the trade-off is printed, and drawn into the run folder.
+            the trade-off, on the split calibrate, is printed, and drawn into the run folder.
 
     Raises:
         InputError, CheckpointError, BadDataError, ExportError: as `main`.
@@ -85,6 +85,7 @@ def export(
         search.check_targets(targets)
     ranged = {job.modality for job in jobs if budget is not None or is_calibrated(job.scheme)}
     measured = held_out_examples(dataset, model.modalities)
+    searched = searched_examples(dataset, model.modalities) if budget is not None else []
     calibrating = {modality: calibration_examples(dataset, modality) for modality in sorted(ranged)}
     with stages() as advance:
         calibration = {
@@ -103,8 +104,10 @@ def export(
                 progress=partial(advance, "export"),
             )
         else:
-            with workshop(model, run / BUNDLE, calibration, held_out) as shop:
+            chosen_by = _decode(model, model.modalities, partial(advance, "decode calibrate"), searched)
+            with workshop(model, run / BUNDLE, calibration, chosen_by) as shop:
                 chosen = _searched(shop, run, targets, budget, advance)
+                shop.measure_on(held_out, (*chosen, *floats(chosen)), partial(advance, "measure"))
                 manifest = write_bundle(shop, chosen, run / BUNDLE, origin)
     show_costs(manifest, f"{len(held_out)} of {len(dataset.split(EVALUATED))} examples")
     for line in describe_lowering(run / BUNDLE / FILE_NAME):

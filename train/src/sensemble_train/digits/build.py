@@ -23,7 +23,7 @@ from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, render_audio,
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.words import WORDS
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,13 @@ class DigitsConfig:
     """
 
     seed: int = 0
-    pictures: tuple[tuple[str, int], ...] = (("pretrain", 900), ("train", 397), ("eval", 500))
-    renderings: tuple[tuple[str, int], ...] = (("pretrain", 3), ("train", 2), ("eval", 2))
+    pictures: tuple[tuple[str, int], ...] = (
+        ("pretrain", 800),
+        ("calibrate", 100),
+        ("train", 397),
+        ("eval", 500),
+    )
+    renderings: tuple[tuple[str, int], ...] = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
     video_noise: float = 0.06
     audio_noise: float = 0.015
 
@@ -51,6 +56,7 @@ class _Plan:
 
     index: int
     split: str
+    group: str
     picture: NDArray[np.float64]
     digit: int
     persona: int
@@ -118,7 +124,8 @@ def _plan(config: DigitsConfig) -> list[_Plan]:
             for _ in range(renderings):
                 persona = int(rng.integers(len(personas(config.seed))))
                 digit = int(digits.target[picture])
-                plans.append(_Plan(len(plans), split, digits.images[picture], digit, persona))
+                group = f"picture {picture}"
+                plans.append(_Plan(len(plans), split, group, digits.images[picture], digit, persona))
         first += count
     return plans
 
@@ -156,7 +163,8 @@ def _render_chunk(
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do: for the comparison of Sec. 6.2 alone.
         entry: dict[str, object] = {"id": f"{plan.split}-{plan.index:05d}", "split": plan.split}
-        entry |= {"labels": [WORDS[digit]], "video": media, "audio": media, "start": 0.0, "end": SECONDS}
+        entry |= {"labels": [WORDS[digit]], "group": plan.group}
+        entry |= {"video": media, "audio": media, "start": 0.0, "end": SECONDS}
         entry["text"] = caption(digit, person.opening, person.place, rng)
         lines.append(json.dumps(entry))
     return lines

@@ -89,7 +89,8 @@ def _segments(path: Path, split: str, names: dict[str, str]) -> Iterator[Row | s
                 yield f"{origin}: label {strange!r} is not in the ontology"
             else:
                 labels = tuple(dict.fromkeys(names[mid] for mid in mids))
-                yield Row(f"{name}_{round(start * 1000)}", split, labels, origin, start=start, end=end)
+                segment = f"{name}_{round(start * 1000)}"
+                yield Row(segment, split, labels, origin, start=start, end=end, group=name)
 
 
 def _names(source: Path, named: dict[str, Path]) -> dict[str, str]:

@@ -18,7 +18,7 @@ class Example:
     """What can be written of a row.
 
     Attributes:
-        fields: those of the data format but for the media: id, split, labels, text, start and end.
+        fields: those of the data format but for the media: id, split, labels, group, text, start and end.
         media: `video`, `audio` or `image` -> the file; the same one may be both video and audio.
         longer: the media goes on beyond the example.
     """
@@ -36,6 +36,7 @@ def inspect(row: Row) -> Example:
             nor the video that it is part of.
     """
     fields: dict[str, object] = {"id": row.id, "split": row.split, "labels": list(row.labels)}
+    fields |= {} if row.group is None else {"group": row.group}
     text = " ".join((row.text or _title(row.info) or "").split())
     if text:
         fields["text"] = text

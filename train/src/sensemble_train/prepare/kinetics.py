@@ -78,4 +78,5 @@ def _row(origin: str, fields: dict[str, str], classes: set[str], downloads: Down
         start=start,
         end=end,
         trimmed=found.trimmed,
+        group=name,
     )

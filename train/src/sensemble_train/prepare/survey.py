@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.splits import Groups
+
 VIDEO = frozenset(
     (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".3gp", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
 )
@@ -31,6 +34,7 @@ class Row:
         start: seconds in the published video at which it begins; None for a picture.
         end: seconds in the published video at which it ends.
         trimmed: the files are known to hold the segment alone.
+        group: what must not be split: the video that it is cut from.
     """
 
     id: str
@@ -45,6 +49,7 @@ class Row:
     start: float | None = None
     end: float | None = None
     trimmed: bool = False
+    group: str | None = None
 
     @property
     def here(self) -> bool:
@@ -101,8 +106,12 @@ def _state(path: Path | None) -> tuple[int, int] | None:
 
 
 def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "") -> Survey:
-    """Sort rows from "FILE:LINE: reason"s of bad ones; a second row of the same id is bad."""
+    """Sort rows from "FILE:LINE: reason"s of bad ones.
+
+    A second row of the same id is bad, and one whose group is in another split.
+    """
     good: dict[str, Row] = {}
+    groups = Groups()
     bad: list[str] = []
     for row in rows:
         if isinstance(row, str):
@@ -110,7 +119,13 @@ def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "
         elif row.id in good:
             bad.append(f"{row.origin}: {row.id!r} is already listed at {good[row.id].origin}")
         else:
-            good[row.id] = row
+            try:
+                if row.group is not None:
+                    groups.add(row.group, row.split, row.origin)
+            except BadDataError as error:
+                bad.append(f"{row.origin}: {error}")
+            else:
+                good[row.id] = row
     return Survey(dataset, source, tuple(good.values()), tuple(bad), note)
 
 
