@@ -8,11 +8,21 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import torch
+from sensemble_apps.commands.export import export
 from sensemble_apps.commands.export_verify import _cells
 from sensemble_apps.costs import show_costs
 from sensemble_apps.errors import InputError
-from sensemble_apps.selection import CALIBRATION, calibration_examples, held_out_examples, spread
+from sensemble_apps.selection import (
+    CALIBRATION,
+    calibration_examples,
+    held_out_examples,
+    searched_examples,
+    spread,
+)
+from sensemble_export import search
+from sensemble_export.errors import BudgetError
 from sensemble_export.verify import Verified
+from sensemble_export.workshop import Workshop
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.manifest import Manifest, Parity
 from sensemble_sensors.dataset import Dataset, Example
@@ -99,15 +109,27 @@ def test_a_rare_modality_is_met_in_what_is_held_out() -> None:
         held_out_examples(dataset(*examples), ("audio", "video"))
 
 
+def test_a_search_never_looks_at_eval() -> None:
+    eval_, train = ([example(i, split, text="a cat") for i in range(30)] for split in ("eval", "train"))
+    calibrate = [example(i, "calibrate", text="a cat") for i in range(5)]
+    assert searched_examples(dataset(*eval_, *train, *calibrate), ("text",)) == calibrate
+    assert searched_examples(dataset(*eval_, *train), ("text",)) == train
+    seen = [example(100, split, audio=Path("a.wav")) for split in ("eval", "train")]
+    with pytest.raises(InputError, match=r"^clips: no example of the split calibrate has audio, .*add some$"):
+        searched_examples(dataset(*eval_, *calibrate, *seen), ("audio", "text"))
+    with pytest.raises(InputError, match=r"^clips: no example of the split train has text"):
+        searched_examples(dataset(*eval_), ("text",))
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of a tiny model of captions, on a dataset that has captions in pretrain and eval alone."""
+    """A run of a tiny model of captions, on a dataset that has none to train on."""
     folder = tmp_path_factory.mktemp("run")
-    splits = {"pretrain": [], "eval": ["cat"]}
+    splits = {"pretrain": [], "calibrate": ["cat"], "eval": ["cat"]}
     lines = [
         {"id": f"{split}-{i}", "split": split, "labels": labels, "text": "cat " * (1 + i % 3)}
         for split, labels in splits.items()
-        for i in range(8)
+        for i in range(6 if split == "calibrate" else 8)
     ]
     (folder / "clips").mkdir()
     (folder / "clips" / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -127,7 +149,10 @@ def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: S
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == str(run / "bundle")
     bundle = Bundle.open(run / "bundle")
-    scheme = bundle.manifest.modalities["text"].artifacts["onnx"].scheme
+    artifact = bundle.manifest.modalities["text"].artifacts["onnx"]
+    scheme = artifact.scheme
+    assert artifact.parity is not None
+    assert artifact.parity.windows == 8, "those of eval, which it was not chosen by"
     assert re.search(rf"^ *> +{scheme}\*? ", result.stdout, re.MULTILINE)
     assert bundle.executors == {"text": "onnx"}
     drawn = ET.parse(run / "trade-off.onnx.svg").getroot()  # noqa: S314 - it is our own
@@ -139,6 +164,27 @@ def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: S
         last(refused.stderr),
     )
     assert Bundle.open(run / "bundle").manifest == bundle.manifest
+
+
+def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[int] = []
+
+    def options(shop: Workshop, *_: object) -> list[search.Option]:
+        met.append(len(shop.held_out))
+        raise BudgetError("that was enough")
+
+    monkeypatch.setattr(search, "options", options)
+    with pytest.raises(BudgetError, match="that was enough"):
+        export(run, "finetune", ("text",), ("onnx",), budget={"size": 5.0})
+    assert met == [6]
+
+
+def test_the_shipped_set_is_chosen_by_the_matrix_of_calibrate(tmp_path: Path, refusal: Refusal) -> None:
+    """On eval, which only reports, the other M_T looks best."""
+    for name, best in (("matrix.json", "audio"), ("matrix.calibrate.json", "text")):
+        rows = {train: {"audio": 0.5, "text": 0.9 if train == best else 0.4} for train in ("audio", "text")}
+        (tmp_path / name).write_text(json.dumps({"methods": {"masd+wiseft": rows}}))
+    assert f"{tmp_path}/models/masd+wiseft/text: not trained" in refusal("export", tmp_path)
 
 
 def last(text: str) -> str:

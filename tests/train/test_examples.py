@@ -72,6 +72,11 @@ def test_what_is_chosen_by_is_neither_trained_on_nor_reported(tmp_path: Path) ->
     assert not chosen["calibrate"] & (chosen["pretrain"] | chosen["eval"])
 
 
+def test_where_train_is_too_small_to_spare_some_it_is_chosen_by() -> None:
+    chosen = choose(Config("data"), dataset())
+    assert chosen["calibrate"] == chosen["train"]
+
+
 def test_too_little_to_distil_on_is_refused() -> None:
     """An empty D_SD would make MASD finetuning, without a word."""
     with pytest.raises(ConfigurationError, match=r"--held-out 0\.1: 1 of the 1 examples .*; distillation"):

@@ -79,7 +79,7 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
 ) -> None:
     """Labels of `calibrate` that are all wrong change the choice and nothing that is reported, and so on."""
-    config, out, matrix = run
+    config, _, matrix = run
     folder, lines = clips
     other = {"dark": "bright", "bright": "dark"}
     calibrate = [
@@ -94,8 +94,6 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     for method, rows in found.items():
         assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
         assert chosen[method]["video"] == pytest.approx({e: 1 - p for e, p in rows["video"].items()})
-    # Where there is none, and train is too small to spare some, it is train that is chosen by.
-    assert read_matrix(out, "calibrate") != matrix
 
 
 def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:

@@ -78,10 +78,10 @@ def draw(examples: Sequence["Example"]) -> frozenset[str]:
         few = key not in taken and len(drawn) + len(members[key]) <= len(train) // _SHARE
         return few and all(met[t] + n <= counts[t] // _SPARED for t, n in traits[key].items())
 
-    for trait in (*rarest, None):  # one of each, then whatever there is room for
-        candidates = order if trait is None else having[trait]
+    # One of each, then whatever there is room for, which is of no trait.
+    for trait, candidates in (*((trait, having[trait]) for trait in rarest), ("", order)):
         for key in candidates:
-            if trait is not None and met[trait]:
+            if met[trait]:
                 break
             if fits(key):
                 taken.add(key)
