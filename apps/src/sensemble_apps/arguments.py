@@ -188,6 +188,9 @@ class Run(Sources):
     """Stop after this many predictions."""
     record: OptionalFile = None
     """Record every prediction in this SQLite file."""
+    keep: Annotated[str | None, tyro.conf.arg(metavar="BOUNDS")] = None
+    """Remove the oldest of the record beyond an age, a size or both, such as `30d`, `12h`, `2GB` or
+    `30d,2GB`; without it, and where it names no size, beyond 1 GB."""
     json: bool = False
     """Print one JSON object a prediction."""
 

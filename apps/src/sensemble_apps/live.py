@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -18,6 +18,7 @@ from sensemble_runtime.events import (
 )
 from sensemble_runtime.hotplug import Hotplug
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.retention import Retention
 from sensemble_runtime.scheduler import Policy
 from sensemble_runtime.session import Session
 from sensemble_sensors import watcher
@@ -38,11 +39,19 @@ from sensemble_apps.output import remark
 from sensemble_apps.schedule import Phase, phase_at
 
 
+@dataclass(frozen=True)
+class RecordFile:
+    """Where a session is recorded, and the bounds of that."""
+
+    path: Path
+    retention: Retention
+
+
 def devices(
     bundle: Bundle,
     sensors: Sequence[Sensor],
     policy: Policy,
-    record: Path | None,
+    record: RecordFile | None,
     *,
     health: Thresholds | None = DEFAULT,
     finders: Sequence[Finder] = (),
@@ -98,7 +107,7 @@ def replay(
     examples: Sequence[Example],
     phases: tuple[Phase, ...],
     policy: Policy,
-    record: Path | None,
+    record: RecordFile | None,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -143,7 +152,7 @@ def _told(event: Event, began: float) -> Change | LiveSet:
     return change(event, began)
 
 
-def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path | None) -> Stream:
+def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: RecordFile | None) -> Stream:
     """Play a recording in real time, as the sensors gave it.
 
     Raises:
@@ -170,7 +179,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Path |
 def _running(
     bundle: Bundle,
     policy: Policy,
-    record: Path | None,
+    record: RecordFile | None,
     health: Thresholds | None,
     *,
     lasting: bool = False,
@@ -188,7 +197,13 @@ def _running(
             inbox.end()
 
     session = Session(
-        bundle, policy=policy, record=record, health=health, lasting=lasting, on_event=inbox.put
+        bundle,
+        policy=policy,
+        record=record.path if record else None,
+        retention=record.retention if record else None,
+        health=health,
+        lasting=lasting,
+        on_event=inbox.put,
     )
     thread = Thread(target=pump, name="sensemble pump")
     thread.start()

@@ -74,7 +74,10 @@ class RecordedPrediction:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """What a session told: `at`, in seconds since 1970; the rest as `events.told` has it."""
+    """What a session told: `at`, in seconds since 1970; the rest as `events.told` has it.
+
+    The kind `retention.TRIMMED` stands for what was removed; nothing before it is left.
+    """
 
     at: float
     time: float
@@ -157,7 +160,8 @@ def read_events(path: Path, run: int) -> list[RecordedEvent]:
         RecordError: as `read_runs`.
     """
     with _reading(path) as db:
-        rows = db.execute("SELECT * FROM events WHERE run = ? ORDER BY rowid", (run,))
+        # By time, for what stands for removed ones is written after what is left.
+        rows = db.execute("SELECT * FROM events WHERE run = ? ORDER BY time, rowid", (run,))
         return [RecordedEvent(_moment(at), _number(when), *map(_text, texts)) for _, at, when, *texts in rows]
 
 

@@ -10,12 +10,14 @@ from sensemble_runtime.events import Event, RecordEvent
 from sensemble_runtime.outbox import Outbox
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.records import Records
+from sensemble_runtime.retention import Retention
 
 WAITING = (
     4096  # predictions and events that wait for a slow or full disk; older ones give way, and are counted
 )
 RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 LAST = 30.0  # seconds that the disk has for what is not written yet, when the session is over
+TRIM = 60.0  # seconds between two looks at the bounds of the record, where nothing was beyond them
 
 
 class Recorder:
@@ -28,6 +30,7 @@ class Recorder:
     Args:
         bundle: of the session.
         path: the record file.
+        retention: its bounds; what is beyond them is removed, to begin with and while it is written.
         tell: called, from the recorder's thread, with what becomes of the record.
         broke: called, from there, with what nobody expected; nothing is recorded after that.
 
@@ -39,16 +42,18 @@ class Recorder:
         self,
         bundle: Bundle,
         path: Path,
+        retention: Retention,
         *,
         tell: Callable[[RecordEvent], None],
         broke: Callable[[BaseException], None],
     ) -> None:
-        self._bundle, self._path, self._tell = bundle, path, tell
+        self._bundle, self._path, self._retention, self._tell = bundle, path, retention, tell
         self._records = Records(path)
         self._begin()
         self._complete = False
         self._lost = 0  # predictions and events
         self._told = 0  # of them, as the last event said
+        self._trim_at = time.monotonic()  # when to look at the bounds
         self._reason = ""  # why it is not written now, or was not to the end
         self._outbox: Outbox[Prediction | Event] = Outbox(
             "sensemble recorder", WAITING, self._write, broke=broke, over=self._end
@@ -99,6 +104,7 @@ class Recorder:
                     self._begin()
             else:
                 self._records.check()
+            self._trim()
             self._records.add_news(self._run, batch, self._bundle.manifest.labels)
         except RecordError as error:
             if not self._reason:
@@ -106,6 +112,11 @@ class Recorder:
             self._reason = str(error)
             return False
         return True
+
+    def _trim(self) -> None:
+        now = time.monotonic()
+        if now >= self._trim_at and not self._records.trim(self._retention, self._run):
+            self._trim_at = now + TRIM
 
     def _end(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 A run is one session or one audit. A session's run has its predictions and events; an audit's has the score of
 each subset and, for each example and each subset of the modalities it has, the answer. A run without an end
-was interrupted: what it holds is good as far as it goes. `history` reads all that back.
+was interrupted: what it holds is good as far as it goes. `history` reads all that, `retention` bounds it.
 """
 
 import hashlib
@@ -18,13 +18,15 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors import durable
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, told
 from sensemble_runtime.manifest import FILE_NAME, read_data
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.schema import SCHEMA, TABLES, Kind, migrate, reported, version
+from sensemble_runtime.retention import Retention, trim
+from sensemble_runtime.schema import INDEXES, SCHEMA, TABLES, Kind, migrate, reported, version
 from sensemble_runtime.scores import SubsetScore
 
 
@@ -53,7 +55,7 @@ class Records:
     """A record file, open for adding; each method is one durable commit. For one thread at a time.
 
     Args:
-        path: the file; created if it is not there.
+        path: the file; made if it is not there, and then, as what SQLite puts beside it, this user's alone.
 
     Raises:
         RecordError: it cannot be opened or written, is no record, or one of an unknown schema version.
@@ -61,8 +63,11 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        with suppress(OSError):  # which SQLite has words for
+            durable.create(path)
         with reported(path):
-            self._db = sqlite3.connect(path, check_same_thread=False)
+            # Absolute, for `:memory:` is a file like any other here.
+            self._db = sqlite3.connect(path.absolute(), check_same_thread=False)
         try:
             with reported(path):
                 self._prepare()
@@ -157,6 +162,11 @@ class Records:
         with reported(self._path), self._db:
             self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)
 
+    def trim(self, retention: Retention, run: int) -> bool:
+        """Remove some of what is beyond the bounds, but not `run`; return whether there may be more."""
+        with reported(self._path):
+            return trim(self._db, retention, time.time(), run)
+
     def _prepare(self) -> None:
         found = version(self._db, self._path)
         if found == 0:
@@ -164,9 +174,11 @@ class Records:
             self._db.executescript(TABLES)
         elif found < SCHEMA:
             migrate(self._db, self._path)
+        self._db.executescript(INDEXES)
         # In WAL mode, the default (NORMAL) may lose the last commits at a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")  # what is removed is gone
 
 
 def fingerprint(bundle: Path) -> str:

@@ -79,6 +79,12 @@ PRAGMA user_version = {SCHEMA};
 COMMIT;
 """
 
+INDEXES = """
+CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
+"""
+"""What finds the oldest rows; a record that was made before there were bounds gets them when it is opened."""
+
 OLDER = """
 CREATE TEMP VIEW runs AS
 SELECT id, kind, began, ended, bundle, labels, task, dataset, NULL AS split FROM main.runs

@@ -26,6 +26,7 @@ from sensemble_runtime.outbox import Outbox
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.reading import Reader, join
 from sensemble_runtime.recorder import Recorder
+from sensemble_runtime.retention import Retention
 from sensemble_runtime.scheduler import Policy, Scheduler
 from sensemble_runtime.suite import Suite
 
@@ -48,6 +49,7 @@ class Session:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         policy: how to spend the processor, and what to pool; see `Policy`.
         record: a record file to which to add a run with every prediction and event.
+        retention: the bounds of that record; None for those of `Retention()`, 1 GB.
         health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
             never, for what is played rather than captured.
         lasting: go on when the last sensor has ended, for others may come; otherwise iterating ends.
@@ -67,6 +69,7 @@ class Session:
         *,
         policy: Policy | None = None,
         record: Path | None = None,
+        retention: Retention | None = None,
         health: Thresholds | None = DEFAULT,
         lasting: bool = False,
         on_event: Callable[[Event], None] | None = None,
@@ -115,7 +118,9 @@ class Session:
         self._raised = False
         self._recorder: Recorder | None = None
         if record is not None:
-            self._recorder = Recorder(bundle, record, tell=self._send, broke=self._break)
+            self._recorder = Recorder(
+                bundle, record, retention or Retention(), tell=self._send, broke=self._break
+            )
         self._teller: Outbox[Event] | None = None
         if on_event is not None:
             self._on_event = on_event

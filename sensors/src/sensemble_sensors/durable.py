@@ -1,4 +1,7 @@
-"""Files that a kill, a full disk or a power cut leaves whole: written under another name, or line by line."""
+"""Files that a kill, a full disk or a power cut leaves whole: written under another name, or line by line.
+
+What holds what sensors saw and heard is private: this user's alone, whatever the umask.
+"""
 
 import json
 import os
@@ -12,17 +15,47 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # permissions: this user's alone
 _FAR = 1 << 40  # a byte that no file reaches: on Windows, a byte that is locked cannot be read
 
 
-def write(path: Path, data: bytes) -> None:
+def create(path: Path) -> None:
+    """Make an empty file that is this user's alone; one that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with suppress(FileExistsError):
+        # Exclusively, for a file that is open here must not be opened again: closing that drops its locks.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+
+
+def create_folder(path: Path) -> None:
+    """Make a folder, with those above it, that is this user's alone; one that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(PRIVATE_FOLDER, exist_ok=True)
+
+
+def write(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file to the disk so that under its name there is all of it or nothing; see `sync_folder`.
+
+    Args:
+        path: the file; one that is there is replaced.
+        data: all that it shall hold.
+        private: make it this user's alone, whatever the umask.
 
     Raises:
         OSError: the disk is full, or cannot be written; nothing is left.
     """
     beside = path.with_name(path.name + ".partial")
     try:
+        if private:
+            beside.unlink(missing_ok=True)  # one that a kill has left may be anybody's
+            create(beside)
         with beside.open("wb") as out:
             out.write(data)
             out.flush()
@@ -64,7 +97,7 @@ def append(path: Path, lines: str) -> None:
 
 
 def mend(path: Path) -> list[bytes]:
-    """Return the lines of a JSON Lines file, made if it is not there, and end it with a whole line.
+    """Return the lines of a JSON Lines file, made privately if it is not there; end it with a whole line.
 
     What a broken append has left is cut off; a last line that only lacks its end, as an editor leaves it,
     gets it.
@@ -72,7 +105,7 @@ def mend(path: Path) -> list[bytes]:
     Raises:
         OSError: it cannot be read or written.
     """
-    path.touch()
+    create(path)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     tail = data[len(whole) :]

@@ -4,7 +4,8 @@ A recording is a folder in the data format (`dataset.py`): each segment is an ex
 it lie `events.jsonl`, what became of the sensors, and `segments/`, for each segment a Matroska file (FFV1
 pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the time of every sample, for Matroska
 knows only milliseconds. A segment's files are on the disk before its line is in the index. So a kill, a full
-disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else.
+disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else. The
+folder and its files are this user's alone, whatever the umask.
 
 On a folder that holds a recording it goes on, as a further take: a class can be recorded after another.
 Two at a time are refused.
@@ -219,12 +220,12 @@ class Recording:
         if media:
             path = folder / f"{name}.mkv"
             encoded, begin = matroska.encode(samples, self._rate)
-            write(path, encoded)
+            write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
         size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
         header = Header(self._take, start, end, self._rate, size)
         lines = [asdict(header), *(_described(sample) for sample in samples)]
-        write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode())
+        write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
         heard = max((s.time for s in samples if s.modality in media), default=math.inf)
         # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from sensemble_sensors.durable import lock, mend
+from sensemble_sensors.durable import create, create_folder, lock, mend
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.header import (
     EVENTS,
@@ -36,15 +36,16 @@ def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
             is being recorded into.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_folder(folder)
         if any(folder.iterdir()) and not (folder / EVENTS).exists():
             raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
+        create(folder / EVENTS)
         with ExitStack() as stack:
             held = stack.enter_context(lock(folder / EVENTS))
             takes = _mended(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
             examples = _mended(folder / INDEX, lambda line: segment_number(line.string("id")))
             _check_form(folder, examples, form)
-            (folder / SEGMENTS).mkdir(exist_ok=True)
+            create_folder(folder / SEGMENTS)
             for half in (folder / SEGMENTS).glob("*.partial"):
                 half.unlink()
             stack.pop_all()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.history import RecordedEvent, Run, read_events, read_moments, read_runs
+from sensemble_runtime.retention import TRIMMED
 from sensemble_runtime.scores import SubsetScore
 
 from sensemble_apps.arguments import History
@@ -51,7 +52,7 @@ class Summary:
         dataset: what was audited.
         split: of which of its splits the examples were; None of a session, and where the record is too old.
         seconds: how long it lasted; without an end, to the last that is recorded.
-        predictions: how many, by live set.
+        predictions: how many, by live set; all from here on is of what is not removed.
         gap: the longest time without a prediction, in seconds.
         modalities: of each that was ever live.
         events: what became of its sensors, and of the session.
@@ -96,12 +97,13 @@ def summarize(run: Run, record: Path) -> Summary:
     Raises:
         RecordError: the record cannot be read.
     """
+    events = read_events(record, run.id)
+    since = max([run.began, *(event.at for event in events if event.kind == TRIMMED)])
     counts: Counter[str] = Counter()
-    last, gap = run.began, 0.0
+    last, gap = since, 0.0
     for at, live in read_moments(record, run.id):
         counts[subsets.name(live)] += 1
         last, gap = at, max(gap, at - last)
-    events = read_events(record, run.id)
     end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
     live_sets = [(e.at, tuple(e.reason.split("+")) if e.reason else ()) for e in events if e.kind == "live"]
     return Summary(
@@ -115,17 +117,17 @@ def summarize(run: Run, record: Path) -> Summary:
         end - run.began,
         dict(sorted(counts.items())),
         max(gap, end - last),
-        _presences(run.began, live_sets, end),
+        _presences(since, live_sets, end),
         [event for event in events if event.kind != "live"],
         run.scores,
     )
 
 
-def _presences(began: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
-    """Return of each modality that is ever live how long it was so from `began` to `end`."""
+def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
+    """Return of each modality that is ever live how long it was so from `since` to `end`."""
     found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
-    gone = dict.fromkeys(found, began)  # since when a modality is away
-    starts: list[LiveSince] = [(began, ()), *live_sets]
+    gone = dict.fromkeys(found, since)  # since when a modality is away
+    starts: list[LiveSince] = [(since, ()), *live_sets]
     for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
         passed = max(0.0, stop - start)  # somebody may have set the clock back
         for modality, presence in found.items():

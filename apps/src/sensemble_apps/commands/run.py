@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sensemble_runtime.bundle import Bundle
 from sensemble_runtime.duty import Duty
+from sensemble_runtime.retention import Retention
 from sensemble_runtime.scheduler import Policy
 from sensemble_sensors.dataset import Example, read_dataset
 from sensemble_sensors.health import DEFAULT
@@ -61,7 +62,10 @@ def _check(arguments: Run) -> None:
     devices = (*arguments.camera, *arguments.microphone, *arguments.captions)
     sources = (bool(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
     if sum(sources) != 1:
-        raise InputError("give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch")
+        but = ", and not both" if any(sources) else ""
+        raise InputError(
+            f"give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch{but}"
+        )
     of_a_replay = {
         "--split": arguments.split is not None,
         "--examples": arguments.examples is not None,
@@ -75,6 +79,8 @@ def _check(arguments: Run) -> None:
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
+    if arguments.keep is not None and arguments.record is None:
+        raise InputError("--keep: only for --record; leave it out, or name a record")
     for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
         if count is not None and count < 1:
             raise InputError(f"{name} {count}: give 1 or more")
@@ -95,7 +101,7 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
                 bundle,
                 found,
                 policy,
-                arguments.record,
+                _record(arguments),
                 health=None if arguments.media is not None else DEFAULT,
                 finders=[
                     *returning(arguments.camera, arguments.captions),
@@ -112,13 +118,20 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
         if arguments.fast:
             yield from stream.recording(bundle, played, policy)
         else:
-            yield from live.recording(bundle, played, policy, arguments.record)
+            yield from live.recording(bundle, played, policy, _record(arguments))
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
         yield from stream.fast(bundle, examples, phases, policy)
     else:
-        yield from live.replay(bundle, examples, phases, policy, arguments.record)
+        yield from live.replay(bundle, examples, phases, policy, _record(arguments))
+
+
+def _record(arguments: Run) -> live.RecordFile | None:
+    if arguments.record is None:
+        return None
+    bounds = Retention() if arguments.keep is None else Retention.parse(arguments.keep)
+    return live.RecordFile(arguments.record, bounds)
 
 
 def _examples(folder: Path, split: str | None) -> Sequence[Example]:
