@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -37,6 +38,19 @@ def test_prepare_refuses_in_one_line_what_it_cannot_use(refusal: Refusal, tmp_pa
     assert "no CSV of training videos" in refusal("data", "prepare", "kinetics", tmp_path, tmp_path / "out")
     out = ("data", "prepare", "audioset", tmp_path, tmp_path / "out", "--shards", "0")
     assert "--shards 0: give a number above 0" in refusal(*out)
+
+
+def test_a_check_that_finds_bad_lines_fails(
+    sensemble: Sensemble, dataset_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    (folder / "eval-one-0.mkv").write_bytes(b"no media")
+    with (folder / "index.jsonl").open("a") as index:
+        index.write("{}\n")
+    shown, checked = sensemble("data", "show", folder), sensemble("data", "show", folder, "--check")
+    assert (shown.returncode, checked.returncode) == (0, 2)
+    assert checked.stderr.splitlines()[-1] == f"sensemble: {folder}: 2 of 31 lines are bad; mend them"
+    assert "29 good examples, 2 bad lines" in checked.stdout
 
 
 class Images(HTMLParser):

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Timer
 
 import numpy as np
+import pytest
 import rich
-from sensemble_apps.news import Change, LiveSet, News, Said, worded
+from sensemble_apps.news import LiveSet, News, Said, worded
 from sensemble_apps.terminal import TerminalView
 from sensemble_apps.views import change_line
 from sensemble_runtime.bundle import Bundle
@@ -35,9 +36,16 @@ def test_when_nothing_is_live_any_more_a_script_is_told(bundle_folder: Path) -> 
         deadline.start()
         process.stdin.write("one person\n")
         process.stdin.flush()
-        said, gone = (json.loads(process.stdout.readline()) for _ in range(2))
+        there, said, gone = (json.loads(process.stdout.readline()) for _ in range(3))
         process.send_signal(signal.SIGINT)
         deadline.cancel()
+    assert there == {
+        "time": there["time"],
+        "event": "attached",
+        "modality": "text",
+        "name": "captions -",
+        "reason": "",
+    }
     assert said["live"] == ["text"]
     assert gone == {"time": gone["time"], "live": []}
     assert gone["time"] > said["time"] + 1, "a caption holds for a while"
@@ -75,10 +83,10 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=80, color_system=None)
     with TerminalView(Bundle.open(bundle_folder)) as view:
-        view.show(Change(1.0, "video", "plugged in", "camera 0"))
+        view.show(worded(1.0, "video", "camera 0", "attached", ""))
         view.show(LiveSet(2.0, ("video",)))
-        view.show(Change(3.0, "video", "plugged in", "front door"))
-        view.show(Change(4.0, "video", f"lost: {80 * 'x'}", "camera 0"))
+        view.show(worded(3.0, "video", "front door", "attached", ""))
+        view.show(worded(4.0, "video", "camera 0", "lost", 80 * "x"))
     rich.reconfigure()
     picture = out.getvalue().rpartition("sensor")[2].splitlines()
     rows = [line.rstrip() for line in picture if line[:1] in ("○", "●", " ")]
@@ -128,12 +136,33 @@ def test_of_several_sensors_the_one_that_feeds_is_marked(bundle_folder: Path) ->
 
 
 def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
-    plugged = Change(0.0, "audio", "plugged in", "desk")
+    plugged = worded(0.0, "audio", "desk", "attached", "")
     for width, titles in ((80, "age encoded in dropped"), (56, "age encoded in"), (40, "age"), (30, "")):
         head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
         assert head.split() == ["sensor", "state", *titles.split()]
         assert microphone.startswith("● microphone desk")
         assert "plugged in" in microphone
+
+
+def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
+    news: list[News] = [worded(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
+    news.append(worded(2.0, "video", "camera rtsp://door/", "lost", why))
+    news += [worded(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
+    for height in (24, 12):
+        monkeypatch.setenv("LINES", str(height))
+        shown = _picture(bundle_folder, 80, *news)
+        assert len(shown) <= height
+        assert max(map(len, shown)) <= 80
+        assert "reason 29" in shown[-1], "the newest is at the foot"
+        # The state is a column of its own, beside the numbers.
+        column = shown[0].index("state")
+        state = " ".join(line[column : shown[0].index("age")].strip() for line in shown[:10])
+        assert (f"lost: {why}" in state) == (height == 24)
+        if height == 24:
+            assert len(shown) >= 22, "no line is left empty while there is something to say"
 
 
 def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ KEYS = {
 
 
 def predictions(output: str) -> list[dict[str, Any]]:
-    """What JSON says, without the lines that say that nothing is live."""
-    return [said for said in map(json.loads, output.splitlines()) if said["live"]]
+    """What JSON says, without what becomes of sensors and that nothing is live."""
+    return [said for said in map(json.loads, output.splitlines()) if said.get("live")]
 
 
 def test_fast_replay_prints_one_json_object_an_example(
@@ -86,7 +86,7 @@ def test_limit_stops_after_as_many_predictions(
 ) -> None:
     replay = ("run", bundle_folder, "--replay", dataset_folder, "--json", "--limit", "2")
     assert len(sensemble(*replay, "--fast").stdout.splitlines()) == 2
-    assert len(sensemble(*replay).stdout.splitlines()) == 2
+    assert len(predictions(sensemble(*replay).stdout)) == 2
 
 
 def test_in_a_narrow_terminal_no_two_sets_look_the_same(
@@ -146,7 +146,7 @@ def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
 ) -> None:
     clip = dataset_folder / "eval-one-0.mkv"
     result = sensemble("run", bundle_folder, "--camera", clip, "--json", "--limit", "1", *option)
-    (said,) = map(json.loads, result.stdout.splitlines())
+    (said,) = predictions(result.stdout)
     assert (result.returncode, said["live"]) == (0, ["video"])
 
 
@@ -166,7 +166,7 @@ def test_a_microphone_that_is_plugged_in_is_attached(
         sound_server.plug("desk")
         player = sound_server.play(minute_of_speech, "desk")
         assert any("microphone Monitor of desk plugged in" in line for line in process.stderr)
-        assert json.loads(process.stdout.readline())["live"] == ["audio"]
+        assert next(predictions(line) for line in process.stdout if "label" in line)[0]["live"] == ["audio"]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     player.terminate()
@@ -191,7 +191,7 @@ def test_real_time_replay_says_what_the_fast_one_says(
 
 def test_captions_from_standard_input(sensemble: Sensemble, bundle_folder: Path) -> None:
     result = sensemble("run", bundle_folder, "--captions", "-", "--json", text="one person\n")
-    (said,) = map(json.loads, result.stdout.splitlines())
+    (said,) = predictions(result.stdout)
     assert (result.returncode, said["live"], said["example"]) == (0, ["text"], None)
 
 
@@ -255,6 +255,7 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
     ) as process:
         os.write(theirs, b"one person\n")
         assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "attached"
         assert json.loads(process.stdout.readline())["live"] == ["text"]
         process.send_signal(sent)
         time.sleep(0.02)  # while it closes; `timeout`, for one, signals a process and then its group
@@ -263,8 +264,7 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 128 + sent
-    assert errors.splitlines()[-1] == "sensemble: interrupted"
-    assert "1 windows encoded" in errors
+    assert errors.splitlines()[-1].startswith("1 windows encoded"), "it is no failure, so no more is said"
     assert "Traceback" not in errors
     assert "nanobind" not in errors
     assert read_runs(record)[0].ended is not None

@@ -14,6 +14,8 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
 """An option that adds up when it is given again, and swallows nothing that follows its value."""
+ADD_UP = ("--camera", "--microphone", "--captions", "--label")
+"""The options that are `Texts`; of any other, a second one would silently take the place of the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,7 @@ class Trusting(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors.
-
-    `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.
-    """
+    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
 
     data: OptionalFolder = None
     """A dataset in Sensemble's format; without it, the embedded digits."""
@@ -192,7 +191,7 @@ class Run(Sources):
     """Remove the oldest of the record beyond an age, a size or both, such as `30d`, `12h`, `2GB` or
     `30d,2GB`; without it, and where it names no size, beyond 1 GB."""
     json: bool = False
-    """Print one JSON object a prediction."""
+    """Print one JSON object a prediction and, but in a fast replay, one a change of a sensor."""
 
 
 @dataclass(frozen=True, kw_only=True)

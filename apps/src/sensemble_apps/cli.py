@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from importlib import import_module
@@ -19,9 +20,9 @@ from sensemble_sensors.errors import SensembleError
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
 from sensemble_apps.entry import on_stop
-from sensemble_apps.errors import InputError, NotInstalledError
+from sensemble_apps.errors import Ended, InputError, NotInstalledError
 from sensemble_apps.names import words
-from sensemble_apps.output import remark, say
+from sensemble_apps.output import refused, remark, say
 
 _EXTRA = ("sensemble_export", "sensemble_train", "torch")  # what a board does without
 
@@ -31,6 +32,10 @@ _DESCRIPTION = (
 _DESCRIPTIONS = {
     "data": "Build the digits, prepare a published dataset, or look into one.",
     "bundle": "Vouch for a bundle with a key, or see whether one is sound.",
+    "train": "Pretrain, probe, finetune and distil into a run folder, and score every set of sensors. "
+    "`sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.",
+    "export": "Quantize and lower a trained model of a run into its `bundle/`. "
+    "`sensemble export verify BUNDLE` measures how close its encoders are to their originals here.",
 }
 
 
@@ -86,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.main(command)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
-        remark("sensemble: interrupted")
+        if not isinstance(stop, Ended):
+            remark("sensemble: interrupted")
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has enough; without this, Python would complain once more at exit.
@@ -95,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one place that words whatever went wrong
         if "--debug" in given:
             traceback.print_exc()
-        error = _lacking(error) or error
+        error = _lacking(error) or refused(error) or error
         remark(f"sensemble: {_line(error)}")
         return 2 if isinstance(error, SensembleError) and not error.own else 1
     return 0
@@ -120,6 +126,7 @@ class _Stop:
 def _parse(argv: Sequence[str]) -> Common:
     name = argv[0] if argv else ""
     _check_name(argv)
+    _check_once(argv)
     if list(argv[:2]) == ["train", "matrix"]:
         from sensemble_apps.commands import train_matrix  # its fields are those of training, torch and all
 
@@ -145,6 +152,14 @@ def _check_name(argv: Sequence[str]) -> None:
         known, before, argv = list(_GROUPS[argv[0]]), f"{argv[0]} ", argv[1:]
     if argv and argv[0] not in known and not argv[0].startswith("-"):
         raise InputError(f"{before}{argv[0]}: no such command; there are {words(known)}")
+
+
+def _check_once(argv: Sequence[str]) -> None:
+    """Refuse an option that is given twice and does not add up."""
+    options = Counter(word.partition("=")[0] for word in argv if word.startswith("--"))
+    for option, count in options.items():
+        if count > 1 and option not in arguments.ADD_UP:
+            raise InputError(f"{option}: is given {count} times; give it once")
 
 
 def _lacking(error: Exception) -> NotInstalledError | None:

@@ -3,6 +3,10 @@
 from sensemble_sensors.errors import SensembleError
 
 
+class Ended(KeyboardInterrupt):
+    """Ctrl-C, or another signal, of what runs until then: it has said what it came to, which is all."""
+
+
 class AppsError(SensembleError):
     """Base of every error that this distribution raises; its text is one line with the remedy."""
 

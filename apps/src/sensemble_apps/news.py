@@ -18,6 +18,8 @@ class Change:
         time: seconds since the start.
         modality: the sensor's; empty where it is of the session as a whole.
         event: what happened, in words.
+        kind: what happened, as `sensemble_runtime.events.told` names it.
+        reason: why, in one line; empty where there is nothing to say.
         name: the sensor's; empty where it is of the modality as a whole.
         over: whether that ends what was told before of the modality as a whole.
         feeds: whether it is that this one of several feeds the encoder from now on.
@@ -26,6 +28,8 @@ class Change:
     time: float
     modality: str
     event: str
+    kind: str
+    reason: str
     name: str = ""
     over: bool = False
     feeds: bool = False
@@ -56,15 +60,15 @@ def worded(time: float, modality: str, name: str, kind: str, reason: str) -> Cha
     """Return an event of a sensor, by its kind, in words; its reason need not begin with the name."""
     words = _WORDS.get(kind, kind)
     reason = reason.removeprefix(f"{name}: ")
-    return Change(time, modality, f"{words}: {reason}" if reason else words, name, feeds=kind == "feeds")
+    event = f"{words}: {reason}" if reason else words
+    return Change(time, modality, event, kind, reason, name, feeds=kind == "feeds")
 
 
 def change(event: SensorEvent | FeedEvent | HopEvent | EncoderEvent | RecordEvent, began: float) -> Change:
     """Return what a session tells as a viewer shows it, in seconds since `began`."""
-    if isinstance(event, HopEvent):
-        why = "overload" if event.stretch > 1 else "the overload is over"
-        words = f"encoded every {event.hop:g} s: {why}"
-        return Change(event.time - began, event.modality, words, over=event.stretch == 1)
     name, modality, kind, reason = told(event)
     shown = worded(event.time - began, modality, name, kind, reason)
+    if isinstance(event, HopEvent):
+        why = "overload" if event.stretch > 1 else "the overload is over"
+        return replace(shown, event=f"encoded every {event.hop:g} s: {why}", over=event.stretch == 1)
     return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)

@@ -11,7 +11,7 @@ from sensemble_sensors.recorded import AWAY, Plug, Recorded
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.streams import samples, span
 
-from sensemble_apps.news import Change, Said, Stream, worded
+from sensemble_apps.news import Said, Stream, worded
 from sensemble_apps.schedule import Phase, phase_at
 
 
@@ -33,11 +33,11 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...],
         for modality in composition.modalities:
             if modality not in plugged:
                 composition.remove(modality)
-                yield Change(origin, modality, "unplugged")
+                yield worded(origin, modality, "", "detached", "")
         for modality in plugged:
             if modality not in composition.modalities:
                 composition.add(modality)
-                yield Change(origin, modality, "plugged in")
+                yield worded(origin, modality, "", "attached", "")
         specs = {m: bundle.specs[m] for m in plugged}
         for sample in samples(example, specs, origin + length - span(specs)):
             composition.push(sample)

@@ -18,7 +18,8 @@ from sensemble_apps.news import Change, LiveSet, News, Said
 from sensemble_apps.views import change_line
 
 _TOP = 5
-_CHANGES = 5
+_CHANGES = 100  # the newest, of which those are shown that there is room for
+_FEWEST = 4  # lines for changes, before reasons beside the sensors get more than a line
 _NUMBERS = ("age", "encoded in", "dropped")  # the first are kept longest where the terminal is narrow
 _NAMES = 34  # columns that the sensors and their states need beside them
 
@@ -68,10 +69,26 @@ class TerminalView:
         self._screen.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
-        changes = Text("\n".join(self._changes), style="dim")
-        return Group(self._sensors(), self._classes(), changes)
+        console = self._screen.console
+        for whole in (True, False):
+            above = Group(self._sensors(whole=whole), self._classes())
+            room = console.height - 1 - len(console.render_lines(above, pad=False))
+            if room >= _FEWEST:
+                break
+        return Group(above, self._newest(max(room, 1)))
 
-    def _sensors(self) -> Table:
+    def _newest(self, room: int) -> Text:
+        """Return the changes that fit into so many lines, and of the first of them no more than fits."""
+        console = self._screen.console
+        lines: list[Text] = []
+        for change in reversed(self._changes):
+            lines = [*Text(change, "dim").wrap(console, console.width), *lines]
+            if len(lines) >= room:
+                break
+        return Text("\n").join(lines[-room:])
+
+    def _sensors(self, *, whole: bool) -> Table:
+        """Return the sensors and their states, of which `whole` ones take the lines that they need."""
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_NUMBERS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _NUMBERS)
@@ -81,15 +98,19 @@ class TerminalView:
             if len(self._states[m]) <= 1:
                 ((name, state),) = self._states[m].items() or [("", "absent")]
                 title = f"{mark} {sensor_title(m, name)}"
-                table.add_row(_cell(title, style), _cell(state), *self._numbers(m))
+                table.add_row(_cell(title, style), _cell(state, whole=whole), *self._numbers(m))
                 continue
             # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
             states = dict(self._states[m])
-            table.add_row(_cell(f"{mark} {SENSORS[m]}", style), _cell(states.pop("", "")), *self._numbers(m))
+            table.add_row(
+                _cell(f"{mark} {SENSORS[m]}", style),
+                _cell(states.pop("", ""), whole=whole),
+                *self._numbers(m),
+            )
             for name, state in states.items():
                 feeds = live and name == self._feeding.get(m)
                 title = f"  {mark if feeds else ' '} {name}"
-                table.add_row(_cell(title, style if feeds else ""), _cell(state))
+                table.add_row(_cell(title, style if feeds else ""), _cell(state, whole=whole))
         return table
 
     @property
@@ -127,5 +148,5 @@ class TerminalView:
         return table
 
 
-def _cell(text: str, style: str = "") -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
+def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:
+    return Text(text, style, no_wrap=not whole, overflow="fold" if whole else "ellipsis")

@@ -38,16 +38,33 @@ def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-class JsonView:
-    """One JSON object a prediction, and one when nothing is live; changes of sensors go to standard error."""
+def change_as_json(change: Change) -> dict[str, Any]:
+    """Return a change as the JSON object that README.md describes."""
+    return {
+        "time": round(change.time, 6),
+        "event": change.kind,
+        "modality": change.modality or None,
+        "name": change.name or None,
+        "reason": change.reason,
+    }
 
-    def __init__(self, labels: Sequence[str]) -> None:
+
+class JsonView:
+    """One JSON object a prediction, one when nothing is live and, with `changes`, one a change of a sensor.
+
+    Changes go to standard error, too, as lines for whoever looks on.
+    """
+
+    def __init__(self, labels: Sequence[str], *, changes: bool) -> None:
         self._labels = labels
+        self._changes = changes
 
     def show(self, news: News) -> None:
         """Print `news`."""
         if isinstance(news, Change):
             remark(change_line(news))
+            if self._changes:
+                say_json(change_as_json(news))
         elif isinstance(news, Said):
             say_json(as_json(news, self._labels))
         elif not news.live:

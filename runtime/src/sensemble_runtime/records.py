@@ -74,6 +74,9 @@ class Records:
                 self._opened = path.stat()
         except RecordError:
             self._db.close()
+            with suppress(OSError):
+                if not path.stat().st_size:  # as on a full disk
+                    path.unlink()
             raise
 
     def __enter__(self) -> Self:

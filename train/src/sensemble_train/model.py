@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 
 import torch
+from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from sensemble_runtime.decode import decode, document
 from sensemble_runtime.manifest import Task
@@ -126,13 +127,23 @@ def _put_copies_back(model: Model, state: dict[str, Tensor], prefix: str, *_: ob
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `weights.safetensors`, `model.json` and, with text, `tokenizer.json`; the weights come last."""
+    """Write `weights.safetensors`, `model.json` and, with text, `tokenizer.json`; the weights come last.
+
+    Raises:
+        CheckpointError: the weights cannot be written, as on a full disk; nothing of them is left.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(asdict(model.description), indent=1), encoding="utf-8")
     if model.tokenizer is not None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"
-    safetensors.save_model(model, str(unfinished))  # what encoders share is written once
+    try:
+        safetensors.save_model(model, str(unfinished))  # what encoders share is written once
+    except SafetensorError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{folder}: cannot be written ({error}); make room on its disk and run it again, which goes on"
+        ) from error
     unfinished.rename(folder / "weights.safetensors")
 
 

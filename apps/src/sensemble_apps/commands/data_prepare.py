@@ -7,7 +7,7 @@ from sensemble_train.prepare.write import write
 
 from sensemble_apps.arguments import DataPrepare
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import say
+from sensemble_apps.output import check_writable, say
 from sensemble_apps.progress import progress
 
 
@@ -23,6 +23,7 @@ def main(arguments: DataPrepare) -> None:
     for option, number in (("--shards", arguments.shards), ("--jobs", arguments.jobs)):
         if number is not None and number < 1:
             raise InputError(f"{option} {number}: give a number above 0")
+    check_writable(arguments.out)
     module = import_module(f"sensemble_train.prepare.{arguments.dataset.replace('-', '_')}")
     with progress("Looking into the media") as advance:
         report = write(

@@ -24,7 +24,7 @@ def main(arguments: DataShow) -> None:
     """Print counts by split, modalities, labels and groups, then every bad line; draw the contact sheet.
 
     Raises:
-        BadDataError: there is no index, or no good line in it.
+        BadDataError: there is no index, or no good line in it; with `--check`, there is a bad line.
         InputError: the sheet cannot be written.
     """
     dataset = read_dataset(arguments.folder, skip_bad=True)
@@ -56,6 +56,8 @@ def main(arguments: DataShow) -> None:
         with writing(arguments.sheet) as path:
             path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")
         console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
+    if arguments.check and bad:
+        raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
 
 
 def _selection(dataset: Dataset) -> Iterator[str]:

@@ -20,7 +20,7 @@ from sensemble_apps.arguments import Demo
 from sensemble_apps.audits import audits
 from sensemble_apps.errors import StepError
 from sensemble_apps.matrices import most_robust
-from sensemble_apps.output import say
+from sensemble_apps.output import check_writable, say
 from sensemble_apps.runfolder import AUDIT, BUNDLE, PAGE, SELECTION
 
 METHOD = "masd+wiseft"
@@ -37,6 +37,7 @@ def main(arguments: Demo) -> None:
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
     out = arguments.out
+    check_writable(out)
     asked = None if arguments.train_modalities == "all" else subsets.parse(arguments.train_modalities)
     began = monotonic()
     # Each step imports what it needs when its turn comes: torch alone takes seconds.

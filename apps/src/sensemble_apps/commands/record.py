@@ -3,6 +3,7 @@
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
 from sensemble_sensors.header import EVENTS, form_of
@@ -63,14 +64,20 @@ def main(arguments: Record) -> None:
                 take.run(arguments.seconds, show)
     finally:
         if not recording.segments and not begun:  # what is no dataset shall not look like one
-            shutil.rmtree(arguments.out)
-            if there:
-                arguments.out.mkdir()
+            _clear(arguments.out)
+            if not there:
+                arguments.out.rmdir()
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *taken.silent]))
     for line in taken.silent:
         remark(line)
     say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {taken.amounts}")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a folder holds, but not the folder: who may use it was its owner's choice."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _check(arguments: Record) -> None:
@@ -80,7 +87,8 @@ def _check(arguments: Record) -> None:
         "--captions": arguments.captions,
     }
     if any(devices.values()) == (arguments.media is not None):
-        raise InputError("give --media FILE, or some of --camera, --microphone, --captions")
+        but = ", and not both" if arguments.media else ""
+        raise InputError(f"give --media FILE, or some of --camera, --microphone, --captions{but}")
     if arguments.trust is not None and arguments.bundle is None:
         raise InputError("--trust says whose bundle to take: give --bundle FOLDER too, or leave it out")
     for option, sources in devices.items():

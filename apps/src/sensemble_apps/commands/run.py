@@ -18,7 +18,7 @@ from sensemble_sensors.recorded import Recorded, is_recording
 
 from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
-from sensemble_apps.errors import InputError
+from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.names import words
 from sensemble_apps.news import News, Said, Stream
 from sensemble_apps.output import remark, say_executors
@@ -53,7 +53,11 @@ def main(arguments: Run) -> None:
                 view.show(item)
                 if other is not None:
                     without.add(next(other))
-    finally:  # Ctrl-C is how a run on devices ends
+    except KeyboardInterrupt as stop:
+        if arguments.replay is None and arguments.media is None:
+            raise Ended(*stop.args) from None
+        raise
+    finally:
         for line in (*tally.lines, *([tally.cost(without)] if compared else ())):
             remark(line)
 
@@ -155,7 +159,7 @@ def _limited(news: Iterator[News], limit: int | None) -> Iterator[News]:
 def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
     labels = bundle.manifest.labels
     if arguments.json:
-        return nullcontext(JsonView(labels))
+        return nullcontext(JsonView(labels, changes=not arguments.fast))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which draws nothing anew
         from sensemble_apps.terminal import TerminalView  # only a terminal needs rich
 

@@ -10,12 +10,14 @@ from sensemble_train.unlabelled import check_unlabelled
 from sensemble_apps.arguments import Train
 from sensemble_apps.commands.data_build import digits
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import say
+from sensemble_apps.output import check_writable, say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import MATRIX
 
 if TYPE_CHECKING:
     from sensemble_train.config import Config
+
+_MOST = 1e6  # times the steps of the preset
 
 
 def main(arguments: Train) -> None:
@@ -24,6 +26,7 @@ def main(arguments: Train) -> None:
     Raises:
         InputError, BadDataError, ConfigurationError: something given cannot be used.
     """
+    check_writable(arguments.out)
     train(arguments, arguments.data or digits(arguments.seed))
     say(str(arguments.out / MATRIX))
 
@@ -44,8 +47,8 @@ def train(arguments: Train, data: Path) -> None:
 def _config(arguments: Train, data: Path) -> "Config":
     from sensemble_train.config import Config
 
-    if not arguments.effort > 0:
-        raise InputError(f"--effort {arguments.effort:g}: give a number above 0")
+    if not 0 < arguments.effort <= _MOST:
+        raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MOST:g}")
     config = Config(str(data.resolve()), (arguments.train_modalities,), arguments.seed)
 
     def scaled(steps: int) -> int:

@@ -15,7 +15,7 @@ from sensemble_apps.arguments import Common, Folder
 from sensemble_apps.commands.data_build import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import say
+from sensemble_apps.output import check_writable, say
 from sensemble_apps.progress import stages
 from sensemble_apps.runfolder import MATRIX, PAGE
 
@@ -63,9 +63,8 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
         say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in _experiments().items()))
         raise SystemExit(0)
     else:
-        raise InputError(
-            f"train matrix {chosen}: name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
-        )
+        given = f"train matrix {chosen}".rstrip()
+        raise InputError(f"{given}: name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json")
     return tyro.cli(
         TrainMatrix,
         prog=f"sensemble train matrix {chosen}",
@@ -84,6 +83,7 @@ def main(arguments: TrainMatrix) -> None:
     config = arguments.config
     if not config.data and config.model.name != "small":
         raise InputError("--data: name the folder of the dataset (`sensemble data prepare` makes one)")
+    check_writable(arguments.out)
     data = Path(config.data) if config.data else digits(config.seed)
     with stages() as advance:
         recipe.run(_absolute(config, data), arguments.out, advance)
