@@ -91,7 +91,8 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     picture = out.getvalue().rpartition("sensor")[2].splitlines()
     rows = [line.rstrip() for line in picture if line[:1] in ("○", "●", " ")]
     cameras = rows[rows.index("● camera") :]
-    assert [row.split()[:3] for row in cameras[1:3]] == [
+    named = [row for row in cameras[1:] if row[4:5].strip()]  # a long reason goes on below the name
+    assert [row.split()[:3] for row in named[:2]] == [
         ["camera", "0", "lost:"],
         ["front", "door", "plugged"],
     ]
@@ -153,7 +154,7 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
     news += [worded(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
     for height in (24, 12):
         monkeypatch.setenv("LINES", str(height))
-        shown = _picture(bundle_folder, 80, *news)
+        shown = [line for line in _picture(bundle_folder, 80, *news) if not line.startswith("\x1b")]
         assert len(shown) <= height
         assert max(map(len, shown)) <= 80
         assert "reason 29" in shown[-1], "the newest is at the foot"
