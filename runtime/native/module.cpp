@@ -1,4 +1,4 @@
-// sensemble_runtime._native: one ExecuTorch program as a function from a numpy array to a numpy array.
+// sensemble_runtime.executors._native: one ExecuTorch program as a function from a numpy array to a numpy array.
 
 #include <cstdint>
 #include <cstdlib>

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sensemble_runtime.manifest import (
+from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
     FileEntry,

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from sensemble_runtime import executor
-from sensemble_runtime.executor import Embedding, Window
+from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.executor import Embedding, Window
 
 
 class Contestant:
@@ -61,7 +61,7 @@ def load(kind: str, artifact: Path, threads: int) -> Callable[[Window], Embeddin
     if kind not in {"eager", "compile"}:
         return executor.load(artifact, kind, threads)
     import torch
-    from sensemble_train.model import load_model
+    from sensemble_train.models.model import load_model
 
     (encoder,) = load_model(artifact).encoders.values()
     forward = torch.compile(encoder) if kind == "compile" else encoder

@@ -18,12 +18,12 @@ from dataclasses import replace
 import open_clip
 import torch
 from open_clip.loss import ClipLoss
-from sensemble_train.clip_weights import CLIP_MEAN, CLIP_STD, initialize
-from sensemble_train.contrastive import MAX_SCALE, Contrastive
-from sensemble_train.data import Clips
-from sensemble_train.model import Model
-from sensemble_train.parallel import ScaleConfig, World, distribute
-from sensemble_train.presets import CLIP_B16, clip_b16
+from sensemble_train.data.clips import Clips
+from sensemble_train.distributed import ScaleConfig, World, distribute
+from sensemble_train.models.clip_weights import CLIP_MEAN, CLIP_STD, initialize
+from sensemble_train.models.model import Model
+from sensemble_train.models.presets import CLIP_B16, clip_b16
+from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
 
 THREADS, WARMUP = 2, 1
 

@@ -19,8 +19,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from sensemble_sensors.dataset import Example
-from sensemble_sensors.media import Sampling, clip
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.decoding import Sampling, clip
 from sensemble_sensors.spec import InputSpec
 
 SPECS = {

@@ -17,12 +17,12 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 from sensemble_apps.commands.data_build import digits
-from sensemble_apps.progress import stages
-from sensemble_runtime.robustness import Summary, summary
-from sensemble_train import recipe
-from sensemble_train.experiments import EXPERIMENTS
-from sensemble_train.methods import METHODS
-from sensemble_train.runs import Matrix, read_matrix
+from sensemble_apps.console.progress import stages
+from sensemble_runtime.auditing.robustness import Summary, summary
+from sensemble_train.recipe import recipe
+from sensemble_train.recipe.experiments import EXPERIMENTS
+from sensemble_train.recipe.methods import METHODS
+from sensemble_train.recipe.run_folder import Matrix, read_matrix
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from losses import read_losses

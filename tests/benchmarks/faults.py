@@ -32,11 +32,11 @@ from unittest.mock import patch
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps import plugs, sources
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
-from sensemble_apps.news import Change, Said
-from sensemble_runtime.bundle import Bundle
+from sensemble_apps.live import device_factory, sources
+from sensemble_apps.live.view_events import Change, Said
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 
 TESTS = Path(__file__).parents[1]
@@ -82,7 +82,10 @@ def state() -> State:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"sensemble_sensors.worker" in (folder / "cmdline").read_bytes():
+            if (
+                parent == os.getpid()
+                and b"sensemble_sensors.isolation.worker" in (folder / "cmdline").read_bytes()
+            ):
                 workers.append(resident(int(folder.name)))
     files = len(list(Path("/proc/self/fd").iterdir()))
     return State(resident(os.getpid()), threading.active_count(), files, len(workers), sum(workers))
@@ -130,7 +133,7 @@ class Room:
         with ExitStack() as stack:
             for patched in (
                 patch.dict(os.environ, {ORDERS: str(self._folder)}),
-                patch.dict(plugs._KINDS, audio=FaultyMicrophone, video=FaultyCamera),
+                patch.dict(device_factory._KINDS, audio=FaultyMicrophone, video=FaultyCamera),
                 patch.object(sources, "Captions", FaultyCaptions),
                 patch.object(self._bundle, "tokenize", hear),
             ):

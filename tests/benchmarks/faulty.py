@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.camera import Camera
-from sensemble_sensors.captions import Captions
-from sensemble_sensors.microphone import Microphone
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 from sensemble_export.lower import lower
-from sensemble_runtime._native import Module
-from sensemble_train.frontend import RATE, LogMel
+from sensemble_runtime.executors._native import Module
+from sensemble_train.models.frontend import RATE, LogMel
 from torch import Tensor
 from torchaudio.compliance import kaldi
 

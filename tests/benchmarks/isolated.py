@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from time import monotonic
 
-from sensemble_sensors.camera import Camera
-from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.spec import InputSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

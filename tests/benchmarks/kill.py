@@ -25,12 +25,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sensemble_runtime.history import read_predictions, read_runs
-from sensemble_runtime.records import Records
-from sensemble_sensors.dataset import read_dataset
-from sensemble_sensors.header import INDEX
-from sensemble_sensors.recorded import Recorded
-from sensemble_sensors.recording import Recording
+from sensemble_runtime.record.reader import read_predictions, read_runs
+from sensemble_runtime.record.writer import Records
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.header import INDEX
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.recording.writer import Recording
 
 TESTS = Path(__file__).parents[1]
 SPAN = 0.3  # seconds from when the writer begins

@@ -29,14 +29,14 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime._native import Module
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.composition import Composition
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.executors._native import Module
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.scheduler import Policy
-from sensemble_runtime.session import Session
+from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Media, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -51,9 +51,9 @@ import torch
 from sensemble_export.lower import lower
 from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import centred, lowerable
-from sensemble_runtime.manifest import read_manifest
-from sensemble_train.model import Description, Model
-from sensemble_train.presets import small
+from sensemble_runtime.bundle.manifest import read_manifest
+from sensemble_train.models.model import Description, Model
+from sensemble_train.models.presets import small
 
 manifest = read_manifest(Path(sys.argv[1]) / "manifest.json")
 specs = {m: entry.spec for m, entry in manifest.modalities.items()}
@@ -73,7 +73,7 @@ class Fused(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.encoders = torch.nn.ModuleDict({m: shipped(m) for m in model.modalities})
-        self.head = model.head.folded()
+        self.head = model.head
     def forward(self, flat):
         embeddings, at = [], 0
         for m in model.modalities:

@@ -16,9 +16,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_stati
 from onnxruntime.transformers.optimizer import optimize_model
 from sensemble_export import to_onnx
 from sensemble_export.rewrite import centred
-from sensemble_runtime.manifest import Scheme
-from sensemble_train.frontend import LogMel
-from sensemble_train.transformer import Attention
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.frontend import LogMel
+from sensemble_train.models.transformer import Attention
 from torch import Tensor, nn
 
 

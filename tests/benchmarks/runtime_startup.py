@@ -38,7 +38,7 @@ print(json.dumps({"first": first, "peak": peak, "latency": latency, "output": ou
 """
 
 SENSEMBLE = """
-from sensemble_runtime._native import Module
+from sensemble_runtime.executors._native import Module
 module = Module(Path(program).read_bytes())
 dtype, shape = module.input
 window = np.ones(shape, dtype)

@@ -29,13 +29,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from sensemble_runtime import reading
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.composition import Composition
-from sensemble_runtime.history import read_predictions, read_runs
-from sensemble_runtime.session import Session
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.record.reader import read_predictions, read_runs
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
-from sensemble_sensors.isolation import Isolated
+from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -198,7 +198,7 @@ class Wild(Unruly):
 
 def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
     """Run a session with failing sensors; return how many predictions were made, and how many recorded."""
-    reading.RETRY = (0.05, 0.2)
+    sensor_thread.RETRY = (0.05, 0.2)
     rng = random.Random(1)  # noqa: S311 - a simulation
     usage, seen = Usage(), [0]
     with tempfile.TemporaryDirectory() as scratch:

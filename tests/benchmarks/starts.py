@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event, SensorEvent
-from sensemble_runtime.session import Session
-from sensemble_sensors.camera import Camera
-from sensemble_sensors.isolation import Isolated
-from sensemble_sensors.microphone import Microphone
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.isolation.isolated import Isolated
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from parts import NetworkCamera, noise, running_sound_server

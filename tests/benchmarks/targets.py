@@ -37,20 +37,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
-from sensemble_apps.matrices import most_robust
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MODELS, SELECTION
-from sensemble_apps.selection import CALIBRATION, spread
-from sensemble_export.delegation import Delegation
+from sensemble_apps.runs.export_examples import CALIBRATION, spread
+from sensemble_apps.runs.matrices import most_robust
+from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MODELS, SELECTION
+from sensemble_export.artifact_store import Workshop
+from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import compare
-from sensemble_export.pool import lower_all
+from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
-from sensemble_export.workshop import Workshop
 from sensemble_runtime import subsets
-from sensemble_runtime.manifest import FILE_NAME, Scheme, read_manifest
-from sensemble_sensors.dataset import read_dataset
-from sensemble_train.data import Clips, decode
-from sensemble_train.model import Model, load_model
-from sensemble_train.presets import vit_b16
+from sensemble_runtime.bundle.manifest import FILE_NAME, Scheme, read_manifest
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_train.data.clips import Clips, decode
+from sensemble_train.models.model import Model, load_model
+from sensemble_train.models.presets import vit_b16
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 

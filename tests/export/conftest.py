@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensemble_export import workshop
+from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.delegation import Delegation
+from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
-from sensemble_runtime.manifest import Manifest
+from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
-from sensemble_train.data import Clips
-from sensemble_train.encoders import EncoderConfig
-from sensemble_train.model import Description, Model
-from sensemble_train.presets import small
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.model import Description, Model
+from sensemble_train.models.presets import small
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor
@@ -101,7 +101,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
     folder = tmp_path_factory.mktemp("export")
     programs = folder / "programs"
     divisions: dict[str, Delegation] = {}
-    real = workshop.lower_all
+    real = artifact_store.lower_all
 
     def lower_and_keep(
         scratch: Path, jobs: Sequence[Job], done: Callable[[], None], failed: None
@@ -112,7 +112,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
 
     model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workshop, "lower_all", lower_and_keep)
+        patch.setattr(artifact_store, "lower_all", lower_and_keep)
         manifest = export_bundle(
             model,
             folder / "bundle",

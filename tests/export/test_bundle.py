@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from sensemble_export import workshop
+from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.bundle import workshop as beside
-from sensemble_export.delegation import Delegation
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
+from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
-from sensemble_export.place import held_out_of
-from sensemble_export.pool import lower_all
+from sensemble_export.partition_report import Delegation
+from sensemble_export.staging import held_out_of
 from sensemble_export.targets import Job, plan
-from sensemble_runtime.head import Head
-from sensemble_runtime.manifest import Parity, read_manifest
-from sensemble_train.evaluate import evaluate
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Parity, read_manifest
+from sensemble_train.recipe.evaluate import evaluate
 from torch import Tensor
 
 from .conftest import JOBS, LABELS, ORIGIN, SPECS, Export, make_clips, make_model, windows
@@ -35,7 +35,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle.bundle import Bundle
 bundle = Bundle.open(Path(sys.argv[1]), sys.argv[3] or None)
 windows = load_file(sys.argv[2])
 embeddings = {m: [bundle.encode(m, row[None]).tolist() for row in windows[m]] for m in bundle.modalities}
@@ -192,7 +192,7 @@ def test_failing_parity_leaves_the_previous_bundle_as_it_was(
 ) -> None:
     out = copied(exported, tmp_path)
     before = digests(tmp_path)
-    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError, match=r"^audio: int8-static .*cosine of -?0\.\d+ .*calibrate"):
         export(exported, out, model=make_model(9))
     assert digests(tmp_path) == before
@@ -204,7 +204,7 @@ def test_a_good_export_replaces_the_previous_bundle(
     out = copied(exported, tmp_path)
     files = digests(tmp_path).keys()
     (out / "left-over").touch()
-    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     export(exported, out)
     assert digests(tmp_path).keys() == files
 
@@ -221,7 +221,7 @@ def test_what_a_killed_export_left_is_put_back_or_removed(
     held_out_of(out).rename(previous / "held_out")
     shutil.copytree(previous / "held_out", held_out_of(out))
     (held_out_of(out) / "text.safetensors").write_bytes(b"of the export that was killed")
-    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError):
         export(exported, out, model=make_model(9))
     assert digests(tmp_path) == before
@@ -267,14 +267,14 @@ def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> No
 def test_a_float_program_that_is_not_its_encoder_is_refused(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = workshop.compare
+    real = artifact_store.compare
 
     def fell(found: object, expected: object, head: Head) -> Parity:
         parity = real(found, expected, head)
         return replace(parity, cosine=0.9995) if parity.cosine > 0.9999 else parity
 
-    monkeypatch.setattr(workshop, "lower_all", stale(exported))
-    monkeypatch.setattr(workshop, "compare", fell)
+    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
+    monkeypatch.setattr(artifact_store, "compare", fell)
     with pytest.raises(ParityFailedError, match=r": fp32 .*0\.99950 .*below 0\.9999; file it as a bug"):
         export(exported, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
@@ -291,7 +291,7 @@ def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
             raise KeyboardInterrupt
         return real(path, target)
 
-    monkeypatch.setattr(workshop, "lower_all", stale(exported))
+    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(KeyboardInterrupt):
         export(exported, out)

@@ -11,7 +11,7 @@ from sensemble_export.parity import measure
 
 SPY = """
 import os, time
-from sensemble_runtime import executor
+from sensemble_runtime.executors import executor
 real = executor.load
 
 def load(path, target, threads=0, *, quick=False):

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS
-from sensemble_runtime.head import load_head
-from sensemble_runtime.manifest import Manifest, ModalityEntry
-from sensemble_runtime.scheduler import Policy
-from sensemble_train.presets import vit_b16
+from sensemble_runtime.bundle.head import load_head
+from sensemble_runtime.bundle.manifest import Manifest, ModalityEntry
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_train.models.presets import vit_b16
 
 from .conftest import SPECS, Export
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sensemble_export import targets
 from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lower import lower
+from sensemble_export.lowering_pool import lower_all
+from sensemble_export.lowering_worker import build
 from sensemble_export.parity import measure
-from sensemble_export.pool import lower_all
 from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
-from sensemble_export.worker import build
-from sensemble_runtime.manifest import Scheme
-from sensemble_train.encoders import ENCODERS, EncoderConfig
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.encoders import ENCODERS, EncoderConfig
 from torch import nn
 
 from .conftest import SPECS, Export, make_model, windows

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from sensemble_export.artifact_store import Made
 from sensemble_export.bundle import floats, workshop, write_bundle
 from sensemble_export.errors import BudgetError, NotLowerableError, ParityFailedError
 from sensemble_export.parity import least_cosine
 from sensemble_export.search import Option, best, check_targets, front, options, parse_budget
 from sensemble_export.sensitivity import hurting, sensitivity
-from sensemble_export.workshop import Made
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.manifest import Parity
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Parity
 
 from .conftest import ORIGIN, make_clips, make_model, windows
 
@@ -188,8 +188,7 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     # What ships is what the examples of the evaluation say, and none of those that it was chosen by.
     assert manifest.provenance.accuracy == reported != scored
     windows_of = {m: int(shipped.present[m].sum()) for m in model.modalities}
-    parities = {m: entry.artifacts["onnx"].parity for m, entry in manifest.modalities.items()}
-    assert {m: parity.windows for m, parity in parities.items() if parity} == windows_of
+    assert {m: a.parity.windows for (m, _), a in manifest.artifacts()} == windows_of
     assert bundle.executors == {"text": "onnx", "video": "onnx"}
     assert chosen.size == sum(artifact.bytes for _, artifact in manifest.artifacts())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.held_out"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 from sensemble_export.to_onnx import to_onnx
-from sensemble_runtime.executor import load
-from sensemble_runtime.manifest import Scheme
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_runtime.executors.executor import load
 from torch import nn
 
 

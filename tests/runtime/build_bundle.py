@@ -19,8 +19,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from executorch.exir import to_edge_transform_and_lower
-from sensemble_runtime.head import Head, save_head
-from sensemble_runtime.manifest import (
+from sensemble_runtime.bundle.head import Head, save_head
+from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
     FileEntry,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sensemble_runtime import head, manifest, reading
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle import head, manifest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.session import sensor_thread
 
 from .puppets import Log
 
@@ -71,4 +72,4 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once, so that a test need not wait."""
-    monkeypatch.setattr(reading, "RETRY", (0.01, 0.02))
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sensemble_runtime.manifest import (
+from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
     FileEntry,

@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sensemble_runtime import recorder
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.records import Records
-from sensemble_runtime.session import Session
+from sensemble_runtime.record import background
+from sensemble_runtime.record.writer import Records
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -49,7 +49,7 @@ def tell(committed: int) -> None:
 
 
 def main(bundle: Path, record: Path) -> None:
-    recorder.Records = Telling  # type: ignore[misc]
+    background.Records = Telling  # type: ignore[misc]
     tell(0)
     with Session(Bundle.open(bundle), record=record) as running:
         running.attach(Talk())

@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from sensemble_runtime import session
-from sensemble_runtime.bundle import Bundle
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.session import session
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 

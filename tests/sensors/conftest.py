@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_sensors.dataset import Example
 from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import numpy as np
-from sensemble_sensors import recording
 from sensemble_sensors.errors import RecordingError
-from sensemble_sensors.recording import Recording
+from sensemble_sensors.recording import writer
+from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 
 
 def main(folder: Path) -> int:
-    recording.LAG = 0.0
+    writer.LAG = 0.0
     told = 0
     tell(told)
     try:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.devices.subtitles import read_subtitles
 from sensemble_sensors.errors import BadDataError, RecordingError
-from sensemble_sensors.media import check, clip, duration
-from sensemble_sensors.recorded import Recorded
-from sensemble_sensors.recording import Recording
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import check, clip, duration
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.subtitles import read_subtitles
 
 from tests.mutations import SEEDS, THOUSAND, json_mutated, mutated
 
@@ -136,7 +136,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
 def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     """Whoever records into a folder reads it first."""
-    from sensemble_sensors.takes import prepare
+    from sensemble_sensors.recording.takes import prepare
 
     path = recorded / name
     whole = path.read_bytes()

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import torch
 from open_clip.loss import ClipLoss
-from sensemble_train.contrastive import global_loss
-from sensemble_train.parallel import join
+from sensemble_train.distributed import join
+from sensemble_train.objectives.contrastive import global_loss
 from torch.nn import functional
 
 NAMES, COUNT, SIZE = ("audio", "text", "video"), 5, 6

@@ -18,19 +18,19 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import torch
-from sensemble_sensors.dataset import read_dataset
-from sensemble_sensors.media import Sampling
-from sensemble_train.augment import PAPER, AugmentConfig
-from sensemble_train.contrastive import Contrastive
-from sensemble_train.data import Clips
-from sensemble_train.mae import MAE, MAEConfig
-from sensemble_train.methods import Task
-from sensemble_train.model import Model
-from sensemble_train.packing import pack
-from sensemble_train.parallel import ScaleConfig, World, alone, join
-from sensemble_train.schedule import Optimization
-from sensemble_train.streaming import Streamed
-from sensemble_train.trainer import Loop, fit
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import Sampling
+from sensemble_train.data.clips import Clips
+from sensemble_train.data.packed_index import pack
+from sensemble_train.data.streamed import Streamed
+from sensemble_train.distributed import ScaleConfig, World, alone, join
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.contrastive import Contrastive
+from sensemble_train.objectives.mae import MAE, MAEConfig
+from sensemble_train.recipe.methods import Task
+from sensemble_train.training.augment import PAPER, AugmentConfig
+from sensemble_train.training.loop import Loop, fit
+from sensemble_train.training.optim import Optimization
 
 from tests.losses import read_losses
 from tests.train.tiny import MASKED, raw_inputs, tiny_model

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import torch
 from sensemble_sensors.spec import InputSpec
-from sensemble_train.encoders import EncoderConfig
-from sensemble_train.model import Description, Model
-from sensemble_train.tokens import train_tokenizer
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.model import Description, Model
+from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor
 
 SPECS = {

@@ -19,10 +19,10 @@ from sensemble_sensors.errors import SensembleError
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
-from sensemble_apps.entry import on_stop
+from sensemble_apps.console.output import refused, remark, say
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError, NotInstalledError
-from sensemble_apps.names import words
-from sensemble_apps.output import refused, remark, say
+from sensemble_apps.signals import on_stop
 
 _EXTRA = ("sensemble_export", "sensemble_train", "torch")  # what a board does without
 

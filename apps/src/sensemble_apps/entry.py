@@ -1,9 +1,9 @@
 """Where `sensemble` begins: what holds from the first moment on, before the imports that take a while."""
 
 import os
-import signal
 import sys
-from collections.abc import Callable
+
+from sensemble_apps.signals import on_stop
 
 
 def main() -> int:
@@ -13,14 +13,6 @@ def main() -> int:
     from sensemble_apps import cli
 
     return cli.main()
-
-
-def on_stop(act: Callable[[int, object], None]) -> None:
-    """Let SIGINT (Ctrl-C), SIGTERM and SIGHUP call `act`; what is ignored, as by `nohup`, still is."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows lacks the last
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, act)
 
 
 def _leave(number: int, _: object) -> None:

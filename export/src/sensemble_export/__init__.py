@@ -1,1 +1,61 @@
-"""One quantized encoder per modality, lowered and checked against its float original."""
+"""Export a trained model: one quantized encoder per modality, checked against its float original."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensemble_export.bundle import Origin, export_bundle
+    from sensemble_export.errors import (
+        BudgetError,
+        CalibrationMissingError,
+        ExportError,
+        MeasurementError,
+        NotLowerableError,
+        ParityFailedError,
+        SchemeError,
+    )
+    from sensemble_export.targets import Job, plan
+    from sensemble_export.verification import verify
+
+__all__ = [
+    "BudgetError",
+    "CalibrationMissingError",
+    "ExportError",
+    "Job",
+    "MeasurementError",
+    "NotLowerableError",
+    "Origin",
+    "ParityFailedError",
+    "SchemeError",
+    "export_bundle",
+    "plan",
+    "verify",
+]
+
+_MODULES = {
+    "BudgetError": "errors",
+    "CalibrationMissingError": "errors",
+    "ExportError": "errors",
+    "Job": "targets",
+    "MeasurementError": "errors",
+    "NotLowerableError": "errors",
+    "Origin": "bundle",
+    "ParityFailedError": "errors",
+    "SchemeError": "errors",
+    "export_bundle": "bundle",
+    "plan": "targets",
+    "verify": "verification",
+}
+"""The module of each public name, imported when the name is first used (PEP 562)."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next use needs no look-up
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,22 +9,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 from safetensors.torch import save
-from sensemble_runtime import manifest as manifests
-from sensemble_runtime.head import save_head
-from sensemble_runtime.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.bundle import manifest as manifests
+from sensemble_runtime.bundle.head import save_head
+from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
 from sensemble_runtime.progress import Progress
-from sensemble_train.data import Clips
-from sensemble_train.model import Model
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model
 from torch import Tensor, from_numpy
 
-from sensemble_export import delegation
-from sensemble_export.delegation import write_lowering
+from sensemble_export import partition_report
+from sensemble_export.artifact_store import Made, Workshop
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
-from sensemble_export.place import beside, put_back, replace, writing
+from sensemble_export.partition_report import write_lowering
 from sensemble_export.readme import readme
+from sensemble_export.staging import beside, put_back, replace, writing
 from sensemble_export.targets import TARGETS, Job, plan
-from sensemble_export.workshop import Made, Workshop
 
 ENCLOSED = 64
 """Held-out windows of each modality, at most, that stand beside a bundle, to measure parity where it runs."""
@@ -144,7 +144,9 @@ def _write(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin) -> Ma
     contents = _describe(shop, bundle, windows, entries, _provenance(shop, jobs, origin))
     manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
     divided = {entries[job.modality].artifacts[job.target].path: shop.made[job].delegation for job in jobs}
-    write_lowering({path: found for path, found in divided.items() if found}, bundle / delegation.FILE_NAME)
+    write_lowering(
+        {path: found for path, found in divided.items() if found}, bundle / partition_report.FILE_NAME
+    )
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     try:
         replace(shop.folder, out)

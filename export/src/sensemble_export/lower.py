@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.fx.passes.infra.partitioner import Partition
 
-from sensemble_export.delegation import Delegation
+from sensemble_export.partition_report import Delegation
 
 _NEEDLESS = (
     _passes.ConvertToSDPAPass,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from sensemble_runtime import executor
+from sensemble_runtime.executors import executor
 
 _SETTLED = 8  # windows after which memory has reached its plateau, and the time of one is known
 _ALL_CORES = "all-cores"

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from sensemble_runtime.head import Head
-from sensemble_runtime.manifest import Parity, Scheme
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Parity, Scheme
 
 from sensemble_export.errors import MeasurementError
 

@@ -7,8 +7,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
-from sensemble_runtime.manifest import Scheme
-from sensemble_train.frontend import LogMel
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.frontend import LogMel
 from torch import Tensor, fx, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup

@@ -1,13 +1,13 @@
 """The bundle's README: for Kotlin and Swift, what to feed each encoder and what to do with what comes out.
 
 Every fact in it is the manifest's; what is the same for all bundles is how the runtime windows, tokenizes,
-pools and classifies (`sensemble_runtime.windows`, `text`, `composition`, `fusion`, `head`).
+pools and classifies (`sensemble_runtime.session.windows`, `text`, `composition`, `fusion`, `head`).
 """
 
 from collections.abc import Iterator
 
-from sensemble_runtime.manifest import FILE_NAME, Artifact, Manifest, ModalityEntry
-from sensemble_runtime.scheduler import Policy
+from sensemble_runtime.bundle.manifest import FILE_NAME, Artifact, Manifest, ModalityEntry
+from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_export import snippets

@@ -4,8 +4,8 @@ import copy
 from itertools import pairwise
 
 import torch
-from sensemble_train.encoders import ClassToken, Encoder, Trunk
-from sensemble_train.transformer import Attention, Block
+from sensemble_train.models.encoders import ClassToken, Encoder, Trunk
+from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -147,7 +147,7 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
     the layer norms: fewer constants and operations, and the same function.
 
     Args:
-        encoder: one of `sensemble_train.encoders`; it is left as it is.
+        encoder: one of `sensemble_train.models.encoders`; it is left as it is.
         int8: also store embedding tables, which the quantizer does not reach, as int8.
         kept: modules in which no table is.
     """

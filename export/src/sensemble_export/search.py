@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sensemble_runtime.executor import missing
+from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.progress import Progress
 
+from sensemble_export.artifact_store import Workshop
 from sensemble_export.errors import BudgetError, ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.sensitivity import hurting, sensitivity
 from sensemble_export.targets import TARGETS, Job
-from sensemble_export.workshop import Workshop
 
 _UNITS = {"size": ("MB", 1e6), "latency": ("ms", 1.0), "drop": ("points", 1.0)}
 _TERM = re.compile(r"(size|latency|drop)=(\d+(?:\.\d+)?)(MB|ms)?")

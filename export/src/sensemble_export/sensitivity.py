@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import torch
-from sensemble_runtime.manifest import Scheme
+from sensemble_runtime.bundle.manifest import Scheme
 from torch import Tensor, nn
 from torch.nn import functional
 

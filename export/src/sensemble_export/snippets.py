@@ -5,7 +5,7 @@ Each piece brings its imports and takes `bundle`, the folder: a `File`, a `URL`.
 
 from collections.abc import Iterator
 
-from sensemble_runtime.manifest import Task
+from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_export.targets import fed

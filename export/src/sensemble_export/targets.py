@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from sensemble_runtime.manifest import Scheme
+from sensemble_runtime.bundle.manifest import Scheme
 
 from sensemble_export.errors import SchemeError
 from sensemble_export.parity import FLOATS

@@ -11,13 +11,13 @@ import torch
 from executorch.backends.apple.coreml.compiler import CoreMLBackend
 from executorch.backends.apple.coreml.partition import CoreMLPartitioner
 from executorch.exir import to_edge_transform_and_lower
-from sensemble_runtime.manifest import Scheme
-from sensemble_train.frontend import LogMel
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.delegation import Delegation
+from sensemble_export.coreml_inspect import specification
 from sensemble_export.lower import divided
-from sensemble_export.read_back import specification
+from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import COREML_LEAST, fed, within
 
 OLDEST = ct.target.iOS17

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
-from sensemble_runtime.manifest import Scheme
-from sensemble_train.frontend import LogMel
+from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.frontend import LogMel
 from torch import Tensor, nn
 
 from sensemble_export.rewrite import centred

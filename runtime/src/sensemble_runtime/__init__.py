@@ -1,1 +1,128 @@
-"""The bundle, the torch-free executor, the session and the audit."""
+"""Run a bundle on whichever sensors are live: sessions, audits and their records."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensemble_runtime.auditing.audit import AuditResult, audit
+    from sensemble_runtime.auditing.robustness import summary
+    from sensemble_runtime.auditing.scores import ScoreError
+    from sensemble_runtime.bundle.bundle import Bundle
+    from sensemble_runtime.errors import (
+        BundleChangedError,
+        BundleCorruptError,
+        BundleError,
+        BundleIncompatibleError,
+        BundlePathError,
+        BundleUntrustedError,
+        EncoderError,
+        KeyFileError,
+        MatrixError,
+        RecordError,
+        SensembleRuntimeError,
+        SessionError,
+        SubsetError,
+    )
+    from sensemble_runtime.events import (
+        EncoderEvent,
+        Event,
+        FeedEvent,
+        HopEvent,
+        LiveSetEvent,
+        RecordEvent,
+        SensorEvent,
+    )
+    from sensemble_runtime.prediction import Prediction
+    from sensemble_runtime.record.reader import read_predictions, read_runs
+    from sensemble_runtime.session.change_gate import Duty
+    from sensemble_runtime.session.hotplug import Hotplug
+    from sensemble_runtime.session.scheduler import Policy, PolicyError
+    from sensemble_runtime.session.session import Session
+    from sensemble_runtime.session.windows import SampleError
+
+__all__ = [
+    "AuditResult",
+    "Bundle",
+    "BundleChangedError",
+    "BundleCorruptError",
+    "BundleError",
+    "BundleIncompatibleError",
+    "BundlePathError",
+    "BundleUntrustedError",
+    "Duty",
+    "EncoderError",
+    "EncoderEvent",
+    "Event",
+    "FeedEvent",
+    "HopEvent",
+    "Hotplug",
+    "KeyFileError",
+    "LiveSetEvent",
+    "MatrixError",
+    "Policy",
+    "PolicyError",
+    "Prediction",
+    "RecordError",
+    "RecordEvent",
+    "SampleError",
+    "ScoreError",
+    "SensembleRuntimeError",
+    "SensorEvent",
+    "Session",
+    "SessionError",
+    "SubsetError",
+    "audit",
+    "read_predictions",
+    "read_runs",
+    "summary",
+]
+
+_MODULES = {
+    "AuditResult": "auditing.audit",
+    "Bundle": "bundle.bundle",
+    "BundleChangedError": "errors",
+    "BundleCorruptError": "errors",
+    "BundleError": "errors",
+    "BundleIncompatibleError": "errors",
+    "BundlePathError": "errors",
+    "BundleUntrustedError": "errors",
+    "Duty": "session.change_gate",
+    "EncoderError": "errors",
+    "EncoderEvent": "events",
+    "Event": "events",
+    "FeedEvent": "events",
+    "HopEvent": "events",
+    "Hotplug": "session.hotplug",
+    "KeyFileError": "errors",
+    "LiveSetEvent": "events",
+    "MatrixError": "errors",
+    "Policy": "session.scheduler",
+    "PolicyError": "session.scheduler",
+    "Prediction": "prediction",
+    "RecordError": "errors",
+    "RecordEvent": "events",
+    "SampleError": "session.windows",
+    "ScoreError": "auditing.scores",
+    "SensembleRuntimeError": "errors",
+    "SensorEvent": "events",
+    "Session": "session.session",
+    "SessionError": "errors",
+    "SubsetError": "errors",
+    "audit": "auditing.audit",
+    "read_predictions": "record.reader",
+    "read_runs": "record.reader",
+    "summary": "auditing.robustness",
+}
+"""The module of each public name, imported when the name is first used (PEP 562)."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next use needs no look-up
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,11 +1,20 @@
 """Sets of modalities and how they are written: sorted and joined with `+`, such as `audio+text+video`."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations
 
 from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetScore:
+    """The score of a subset of modalities, in [0, 1], over the `n` examples that have all of them."""
+
+    accuracy: float
+    n: int
 
 
 def subsets(modalities: Iterable[str]) -> list[Subset]:

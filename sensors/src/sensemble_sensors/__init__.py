@@ -1,1 +1,101 @@
-"""Sensors that come and go: camera, microphone, captions, replay."""
+"""Sensors that come and go: cameras, microphones, captions and replays, with the data format they share."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensemble_sensors.devices.camera import Camera
+    from sensemble_sensors.devices.captions import Captions
+    from sensemble_sensors.devices.discovery import Device, cameras, microphones
+    from sensemble_sensors.devices.microphone import Microphone
+    from sensemble_sensors.devices.watcher import Watcher
+    from sensemble_sensors.errors import (
+        BadDataError,
+        RecordingError,
+        SensembleError,
+        SensorEndedError,
+        SensorLostError,
+        SensorsError,
+        SensorUnavailableError,
+    )
+    from sensemble_sensors.health.health import Thresholds
+    from sensemble_sensors.isolation.isolated import Isolated, Limits
+    from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+    from sensemble_sensors.recording.reader import Recorded
+    from sensemble_sensors.recording.replay import MediaReplay, Replay
+    from sensemble_sensors.recording.writer import Recording
+    from sensemble_sensors.sensor import Sample, Sensor
+    from sensemble_sensors.spec import InputSpec
+
+__all__ = [
+    "BadDataError",
+    "Camera",
+    "Captions",
+    "Dataset",
+    "Device",
+    "Example",
+    "InputSpec",
+    "Isolated",
+    "Limits",
+    "MediaReplay",
+    "Microphone",
+    "Recorded",
+    "Recording",
+    "RecordingError",
+    "Replay",
+    "Sample",
+    "SensembleError",
+    "Sensor",
+    "SensorEndedError",
+    "SensorLostError",
+    "SensorUnavailableError",
+    "SensorsError",
+    "Thresholds",
+    "Watcher",
+    "cameras",
+    "microphones",
+    "read_dataset",
+]
+
+_MODULES = {
+    "BadDataError": "errors",
+    "Camera": "devices.camera",
+    "Captions": "devices.captions",
+    "Dataset": "media.dataset",
+    "Device": "devices.discovery",
+    "Example": "media.dataset",
+    "InputSpec": "spec",
+    "Isolated": "isolation.isolated",
+    "Limits": "isolation.isolated",
+    "MediaReplay": "recording.replay",
+    "Microphone": "devices.microphone",
+    "Recorded": "recording.reader",
+    "Recording": "recording.writer",
+    "RecordingError": "errors",
+    "Replay": "recording.replay",
+    "Sample": "sensor",
+    "SensembleError": "errors",
+    "Sensor": "sensor",
+    "SensorEndedError": "errors",
+    "SensorLostError": "errors",
+    "SensorUnavailableError": "errors",
+    "SensorsError": "errors",
+    "Thresholds": "health.health",
+    "Watcher": "devices.watcher",
+    "cameras": "devices.discovery",
+    "microphones": "devices.discovery",
+    "read_dataset": "media.dataset",
+}
+"""The module of each public name, imported when the name is first used (PEP 562)."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next use needs no look-up
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

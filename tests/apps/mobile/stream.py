@@ -9,10 +9,10 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.composition import Composition
-from sensemble_runtime.head import Head
-from sensemble_runtime.text import tokenize
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.session.live_set import Composition
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer

@@ -1,1 +1,65 @@
-"""Training that survives missing sensors: contrastive pretraining, MASD, WiSE-FT."""
+"""Train models that survive missing sensors: pretraining, linear probe, finetuning, MASD and WiSE-FT."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensemble_train.distributed import ScaleConfig
+    from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError, TrainError
+    from sensemble_train.models.model import Model, load_model
+    from sensemble_train.models.model_config import ModelConfig
+    from sensemble_train.recipe.config import Config
+    from sensemble_train.recipe.experiments import EXPERIMENTS
+    from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
+    from sensemble_train.recipe.pretrain import PretrainConfig
+    from sensemble_train.recipe.recipe import run
+    from sensemble_train.training.augment import AugmentConfig
+
+__all__ = [
+    "EXPERIMENTS",
+    "AugmentConfig",
+    "CheckpointError",
+    "Config",
+    "ConfigurationError",
+    "DivergedError",
+    "FinetuneConfig",
+    "Model",
+    "ModelConfig",
+    "PretrainConfig",
+    "ProbeConfig",
+    "ScaleConfig",
+    "TrainError",
+    "load_model",
+    "run",
+]
+
+_MODULES = {
+    "EXPERIMENTS": "recipe.experiments",
+    "AugmentConfig": "training.augment",
+    "CheckpointError": "errors",
+    "Config": "recipe.config",
+    "ConfigurationError": "errors",
+    "DivergedError": "errors",
+    "FinetuneConfig": "recipe.methods",
+    "Model": "models.model",
+    "ModelConfig": "models.model_config",
+    "PretrainConfig": "recipe.pretrain",
+    "ProbeConfig": "recipe.methods",
+    "ScaleConfig": "distributed",
+    "TrainError": "errors",
+    "load_model": "models.model",
+    "run": "recipe.recipe",
+}
+"""The module of each public name, imported when the name is first used (PEP 562)."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next use needs no look-up
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime import audit
-from sensemble_runtime.audit import AuditResult
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.duty import Duty
-from sensemble_sensors.dataset import read_dataset
+from sensemble_runtime.auditing import audit
+from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.session.change_gate import Duty
+from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Audit
+from sensemble_apps.console.output import say_executors, say_json
+from sensemble_apps.console.progress import progress
+from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
-from sensemble_apps.names import percent
-from sensemble_apps.output import say_executors, say_json
-from sensemble_apps.progress import progress
 
 
 def main(arguments: Audit) -> None:

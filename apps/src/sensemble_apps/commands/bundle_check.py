@@ -1,11 +1,11 @@
 """`sensemble bundle check`: verify a bundle, and run each encoder where a crash or a hang does no harm."""
 
-from sensemble_runtime.probe import probe
+from sensemble_runtime.bundle.probe import probe
 
 from sensemble_apps.arguments import BundleCheck
+from sensemble_apps.console.output import say
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
-from sensemble_apps.names import words
-from sensemble_apps.output import say
 
 
 def main(arguments: BundleCheck) -> None:

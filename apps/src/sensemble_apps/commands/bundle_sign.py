@@ -1,10 +1,10 @@
 """`sensemble bundle sign`: vouch for a bundle, so that whoever trusts the key can tell it from another."""
 
-from sensemble_runtime import bundle
+from sensemble_runtime.bundle import bundle
 
 from sensemble_apps.arguments import BundleSign
+from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import say
 
 
 def main(arguments: BundleSign) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from sensemble_train.digits.build import DigitsConfig, build, cache_folder
 
 from sensemble_apps.arguments import DataBuild
-from sensemble_apps.output import say
-from sensemble_apps.progress import progress
+from sensemble_apps.console.output import say
+from sensemble_apps.console.progress import progress
 
 
 def main(arguments: DataBuild) -> None:

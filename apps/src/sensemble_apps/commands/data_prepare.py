@@ -6,9 +6,9 @@ from importlib import import_module
 from sensemble_train.prepare.write import write
 
 from sensemble_apps.arguments import DataPrepare
+from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import check_writable, say
-from sensemble_apps.progress import progress
 
 
 def main(arguments: DataPrepare) -> None:

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_sensors.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import check
-from sensemble_sensors.splits import SPLITS
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.decoding import check
+from sensemble_sensors.media.splits import SPLITS
 
 from sensemble_apps.arguments import DataShow
-from sensemble_apps.output import writing
-from sensemble_apps.progress import progress
+from sensemble_apps.console.output import writing
+from sensemble_apps.console.progress import progress
 
 
 def main(arguments: DataShow) -> None:
@@ -51,7 +51,7 @@ def main(arguments: DataShow) -> None:
     good = len(dataset.examples) + len(dataset.skipped) - len(bad)
     console.print(f"{good} good examples, {len(bad)} bad lines", highlight=False)
     if arguments.sheet is not None:
-        from sensemble_apps.sheet import render
+        from sensemble_apps.pages.contact_sheet import render
 
         with writing(arguments.sheet) as path:
             path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")

@@ -10,18 +10,19 @@ from time import monotonic
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime import robustness, subsets
-from sensemble_runtime.manifest import FILE_NAME, read_manifest
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing import robustness
+from sensemble_runtime.bundle.manifest import FILE_NAME, read_manifest
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.dataset import read_dataset
+from sensemble_sensors.media.dataset import read_dataset
 
-from sensemble_apps import names
 from sensemble_apps.arguments import Demo
-from sensemble_apps.audits import audits
+from sensemble_apps.console import wording
+from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
-from sensemble_apps.matrices import most_robust
-from sensemble_apps.output import check_writable, say
-from sensemble_apps.runfolder import AUDIT, BUNDLE, PAGE, SELECTION
+from sensemble_apps.runs.audits import audits
+from sensemble_apps.runs.matrices import most_robust
+from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION
 
 METHOD = "masd+wiseft"
 """What the demo ships: the paper's two interventions together (Sec. 4.2)."""
@@ -110,8 +111,8 @@ def _sensemble(*arguments: str | Path) -> None:
 
 def _summarize(console: Console, run: Path) -> None:
     """Print the page's headline, its scores by set of sensors, and P and R of every method."""
-    from sensemble_apps.evidence import of_run
-    from sensemble_apps.report import headline
+    from sensemble_apps.pages.evidence import of_run
+    from sensemble_apps.pages.report import headline
 
     found = of_run(run)
     shown = headline(found)
@@ -121,10 +122,12 @@ def _summarize(console: Console, run: Path) -> None:
     for column in ("float", shown.scheme):
         scores.add_column(column, justify="right")
     for subset, score in shown.floats.items():
-        scores.add_row(subsets.name(subset), names.percent(score), names.percent(shown.quantized.get(subset)))
+        scores.add_row(
+            subsets.name(subset), wording.percent(score), wording.percent(shown.quantized.get(subset))
+        )
     for column in ("P", "R"):
         methods.add_column(column, justify="right")
-    for method in names.in_order(found.matrices):
+    for method in wording.in_order(found.matrices):
         summary = robustness.summary(found.matrices[method])
-        methods.add_row(names.method_title(method), names.percent(summary.p), names.percent(summary.r))
+        methods.add_row(wording.method_title(method), wording.percent(summary.p), wording.percent(summary.r))
     console.print(scores, methods, sep="\n")

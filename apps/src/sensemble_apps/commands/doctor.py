@@ -10,17 +10,18 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
-from sensemble_runtime import executor
-from sensemble_sensors import devices
-from sensemble_sensors.devices import Device, without_user
+from sensemble_runtime.executors import executor
+from sensemble_sensors.devices import discovery
+from sensemble_sensors.devices.discovery import Device, without_user
+from sensemble_sensors.devices.watcher import Appeared, Blind, Disappeared, News, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.watcher import Appeared, Blind, Disappeared, News, Watcher
+from sensemble_sensors.libraries import opencv
 
 from sensemble_apps.arguments import Doctor
+from sensemble_apps.console.output import say
+from sensemble_apps.console.wording import SENSORS
 from sensemble_apps.errors import InputError
-from sensemble_apps.names import SENSORS
-from sensemble_apps.output import say
-from sensemble_apps.plugs import finders, returning
+from sensemble_apps.live.device_factory import finders, returning
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
     yield _executors()
     yield _devices("cameras", _cameras, "plug one in, or give --camera a URL or a video file")
-    yield _devices("microphones", devices.microphones, "plug one in, or run a replay")
+    yield _devices("microphones", discovery.microphones, "plug one in, or run a replay")
     yield _package("training", "torch")
     yield _package("export", "sensemble-export")
     yield _speech()
@@ -73,7 +74,7 @@ def examine() -> Iterator[Finding]:
 
 def _executors() -> Finding:
     try:
-        importlib.import_module("sensemble_runtime._native")
+        importlib.import_module("sensemble_runtime.executors._native")
     except ImportError as error:
         remedy = executor.EXECUTORS["executorch-xnnpack"].remedy
         return Finding("executors", found=False, text=f"the native module does not load ({error}); {remedy}")
@@ -98,8 +99,8 @@ def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) 
 
 
 def _cameras() -> list[Device]:
-    devices.opencv()  # to list them may not need it, but to open one does
-    return devices.cameras()
+    opencv()  # to list them may not need it, but to open one does
+    return discovery.cameras()
 
 
 def _package(name: str, package: str) -> Finding:

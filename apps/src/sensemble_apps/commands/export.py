@@ -6,26 +6,31 @@ from functools import partial
 from pathlib import Path
 
 from sensemble_export import search
+from sensemble_export.artifact_store import Workshop
 from sensemble_export.bundle import Origin, export_bundle, floats, workshop, write_bundle
-from sensemble_export.delegation import FILE_NAME, describe_lowering
+from sensemble_export.partition_report import FILE_NAME, describe_lowering
 from sensemble_export.targets import Job, is_calibrated, plan
-from sensemble_export.workshop import Workshop
 from sensemble_runtime import subsets
 from sensemble_runtime.progress import Progress, Stages
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.dataset import Example, read_dataset
-from sensemble_train.data import Clips, decode
-from sensemble_train.model import Model, load_model
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_train.data.clips import Clips, decode
+from sensemble_train.models.model import Model, load_model
 
 from sensemble_apps.arguments import Export
-from sensemble_apps.costs import show_costs
+from sensemble_apps.console.output import remark, say
+from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.matrices import most_robust
-from sensemble_apps.output import remark, say
-from sensemble_apps.progress import stages
-from sensemble_apps.runfolder import BUNDLE, CONFIG, MODELS, SELECTION, TRADE_OFF
-from sensemble_apps.selection import EVALUATED, calibration_examples, held_out_examples, searched_examples
-from sensemble_apps.tradeoff import show
+from sensemble_apps.runs.costs import show_costs
+from sensemble_apps.runs.export_examples import (
+    EVALUATED,
+    calibration_examples,
+    held_out_examples,
+    searched_examples,
+)
+from sensemble_apps.runs.matrices import most_robust
+from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MODELS, SELECTION, TRADE_OFF
+from sensemble_apps.runs.tradeoff import show
 
 
 def main(arguments: Export) -> None:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 from sensemble_export.errors import ParityFailedError
-from sensemble_export.verify import Verified, verify
+from sensemble_export.verification import Verified, verify
 
 from sensemble_apps.arguments import ExportVerify
 

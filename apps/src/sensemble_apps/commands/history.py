@@ -10,15 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.history import RecordedEvent, Run, read_events, read_moments, read_runs
-from sensemble_runtime.retention import TRIMMED
-from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
+from sensemble_runtime.record.retention import TRIMMED
+from sensemble_runtime.subsets import SubsetScore
 
 from sensemble_apps.arguments import History
-from sensemble_apps.names import SENSORS, data_title, percent
-from sensemble_apps.news import worded
-from sensemble_apps.output import remark, say_json
-from sensemble_apps.views import change_line
+from sensemble_apps.console.output import remark, say_json
+from sensemble_apps.console.wording import SENSORS, data_title, percent
+from sensemble_apps.live.view_events import worded
+from sensemble_apps.live.views import change_line
 
 LiveSince = tuple[float, tuple[str, ...]]
 """A live set, and since when it is that, in seconds since 1970."""

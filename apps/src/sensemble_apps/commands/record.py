@@ -5,21 +5,21 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sensemble_runtime.manifest import FILE_NAME, Manifest, read_manifest
-from sensemble_sensors.header import EVENTS, form_of
-from sensemble_sensors.health import DEFAULT, Thresholds
-from sensemble_sensors.recording import Recording
+from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest, read_manifest
+from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.health.health import DEFAULT, Thresholds
+from sensemble_sensors.recording.header import EVENTS, form_of
+from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.watcher import Watcher
 
 from sensemble_apps.arguments import Record
+from sensemble_apps.console.output import remark, say
+from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import remark, say
-from sensemble_apps.plugs import returning
-from sensemble_apps.progress import status
-from sensemble_apps.sources import sensors
-from sensemble_apps.take import Take
-from sensemble_apps.taken import Taken
+from sensemble_apps.live.capture import Take
+from sensemble_apps.live.capture_summary import Taken
+from sensemble_apps.live.device_factory import returning
+from sensemble_apps.live.sources import sensors
 
 # Where no bundle says otherwise; of these, the rate of the sound and the size of the pictures count.
 FORM = {

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sensemble_runtime import robustness
+from sensemble_runtime.auditing import robustness
 
 from sensemble_apps.arguments import Report
+from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
-from sensemble_apps.matrices import read_matrices
-from sensemble_apps.output import say, say_json, writing
-from sensemble_apps.runfolder import BUNDLE, MATRIX, PAGE
+from sensemble_apps.runs.matrices import read_matrices
+from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, PAGE
 
 
 def main(arguments: Report) -> None:
@@ -38,7 +38,7 @@ def write_page(source: Path, path: Path) -> Path:
     Raises:
         InputError, MatrixError, BundleError: `source` is not what it should be, or `path` cannot be written.
     """
-    from sensemble_apps import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
+    from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 
     if (source / BUNDLE).exists():
         page = report.render(evidence.of_run(source), datetime.now(UTC))

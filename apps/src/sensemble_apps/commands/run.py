@@ -8,25 +8,25 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sensemble_runtime.bundle import Bundle
-from sensemble_runtime.duty import Duty
-from sensemble_runtime.retention import Retention
-from sensemble_runtime.scheduler import Policy
-from sensemble_sensors.dataset import Example, read_dataset
-from sensemble_sensors.health import DEFAULT
-from sensemble_sensors.recorded import Recorded, is_recording
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.record.retention import Retention
+from sensemble_runtime.session.change_gate import Duty
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.health.health import DEFAULT
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.recording.reader import Recorded, is_recording
 
-from sensemble_apps import live, stream
 from sensemble_apps.arguments import Run
+from sensemble_apps.console.output import remark, say_executors
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.names import words
-from sensemble_apps.news import News, Said, Stream
-from sensemble_apps.output import remark, say_executors
-from sensemble_apps.plugs import finders, plug, returning
-from sensemble_apps.schedule import come_and_go, steady
-from sensemble_apps.sources import sensors
-from sensemble_apps.tally import Tally
-from sensemble_apps.views import JsonView, LineView, View
+from sensemble_apps.live import real_time, virtual_time
+from sensemble_apps.live.device_factory import finders, plug, returning
+from sensemble_apps.live.plug_schedule import come_and_go, steady
+from sensemble_apps.live.run_summary import Tally
+from sensemble_apps.live.sources import sensors
+from sensemble_apps.live.view_events import News, Said, Stream
+from sensemble_apps.live.views import JsonView, LineView, View
 
 
 def main(arguments: Run) -> None:
@@ -101,7 +101,7 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
             unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
-            yield from live.devices(
+            yield from real_time.devices(
                 bundle,
                 found,
                 policy,
@@ -120,22 +120,22 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
     if recorded:
         played = Recorded(arguments.replay, examples, bundle.specs)
         if arguments.fast:
-            yield from stream.recording(bundle, played, policy)
+            yield from virtual_time.recording(bundle, played, policy)
         else:
-            yield from live.recording(bundle, played, policy, _record(arguments))
+            yield from real_time.recording(bundle, played, policy, _record(arguments))
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
-        yield from stream.fast(bundle, examples, phases, policy)
+        yield from virtual_time.fast(bundle, examples, phases, policy)
     else:
-        yield from live.replay(bundle, examples, phases, policy, _record(arguments))
+        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments))
 
 
-def _record(arguments: Run) -> live.RecordFile | None:
+def _record(arguments: Run) -> real_time.RecordFile | None:
     if arguments.record is None:
         return None
     bounds = Retention() if arguments.keep is None else Retention.parse(arguments.keep)
-    return live.RecordFile(arguments.record, bounds)
+    return real_time.RecordFile(arguments.record, bounds)
 
 
 def _examples(folder: Path, split: str | None) -> Sequence[Example]:
@@ -161,7 +161,7 @@ def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
     if arguments.json:
         return nullcontext(JsonView(labels, changes=not arguments.fast))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which draws nothing anew
-        from sensemble_apps.terminal import TerminalView  # only a terminal needs rich
+        from sensemble_apps.live.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle)
     return nullcontext(LineView(labels))

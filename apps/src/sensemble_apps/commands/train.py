@@ -4,18 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensemble_sensors.dataset import read_dataset
-from sensemble_train.unlabelled import check_unlabelled
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_train.data.splits import check_unlabelled
 
 from sensemble_apps.arguments import Train
 from sensemble_apps.commands.data_build import digits
+from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import check_writable, say
-from sensemble_apps.progress import stages
-from sensemble_apps.runfolder import MATRIX
+from sensemble_apps.runs.run_folder import MATRIX
 
 if TYPE_CHECKING:
-    from sensemble_train.config import Config
+    from sensemble_train.recipe.config import Config
 
 _MOST = 1e6  # times the steps of the preset
 
@@ -38,14 +38,14 @@ def train(arguments: Train, data: Path) -> None:
         InputError, BadDataError, ConfigurationError: as `main`.
     """
     check_unlabelled(read_dataset(data))  # what a first recording lacks is told before torch is loaded
-    from sensemble_train import recipe
+    from sensemble_train.recipe import recipe
 
     with stages() as advance:
         recipe.run(_config(arguments, data), arguments.out, advance)
 
 
 def _config(arguments: Train, data: Path) -> "Config":
-    from sensemble_train.config import Config
+    from sensemble_train.recipe.config import Config
 
     if not 0 < arguments.effort <= _MOST:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MOST:g}")

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from sensemble_train import recipe
-from sensemble_train.config import Config, read_config
-from sensemble_train.experiments import EXPERIMENTS
+from sensemble_train.recipe import recipe
+from sensemble_train.recipe.config import Config, read_config
+from sensemble_train.recipe.experiments import EXPERIMENTS
 
 from sensemble_apps.arguments import Common, Folder
 from sensemble_apps.commands.data_build import digits
 from sensemble_apps.commands.report import write_page
+from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.output import check_writable, say
-from sensemble_apps.progress import stages
-from sensemble_apps.runfolder import MATRIX, PAGE
+from sensemble_apps.runs.run_folder import MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.splits import Groups
+from sensemble_sensors.media.splits import Groups
 
 VIDEO = frozenset(
     (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv", ".3gp", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")

@@ -16,7 +16,7 @@ from typing import TypeVar
 from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.splits import SPLITS
+from sensemble_sensors.media.splits import SPLITS
 
 from sensemble_train.prepare.inspection import Example, inspect
 from sensemble_train.prepare.shard import sample, write_shard

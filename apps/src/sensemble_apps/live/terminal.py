@@ -1,0 +1,152 @@
+"""The live picture in a terminal: sensors and their state, the live set, the top classes, latencies."""
+
+from collections import deque
+from itertools import accumulate
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from sensemble_runtime.bundle.bundle import Bundle
+
+from sensemble_apps.console.wording import SENSORS, sensor_title
+from sensemble_apps.live.view_events import Change, LiveSet, News, Said
+from sensemble_apps.live.views import change_line
+
+_TOP = 5
+_CHANGES = 100  # the newest, of which those are shown that there is room for
+_FEWEST = 4  # lines for changes, before reasons beside the sensors get more than a line
+_NUMBERS = ("age", "encoded in", "dropped")  # the first are kept longest where the terminal is narrow
+_NAMES = 34  # columns that the sensors and their states need beside them
+
+
+class TerminalView:
+    """Redraws itself with each prediction and change; a context manager."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._labels = bundle.manifest.labels
+        self._modalities = bundle.modalities
+        # By modality and name; what concerns a modality as a whole has no name.
+        self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
+        self._feeding: dict[str, str] = {}  # by modality, which of several sensors
+        self._latencies: dict[str, float] = {}  # by modality, the last: no prediction need have them all
+        self._changes: deque[str] = deque(maxlen=_CHANGES)
+        self._said: Said | None = None
+        self._live = LiveSet(float("-inf"), ())
+        self._screen = Live(auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._screen.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen.stop()
+
+    def show(self, news: News) -> None:
+        """Draw the picture anew with `news` in it."""
+        if isinstance(news, Change):
+            if news.feeds:
+                self._feeding[news.modality] = news.name
+            elif news.over:
+                self._states[news.modality].pop(news.name, None)
+            elif news.modality:
+                self._states[news.modality][news.name] = news.event
+            self._changes.append(change_line(news))
+        elif isinstance(news, LiveSet):
+            self._live = news
+        else:
+            self._said = news
+            self._latencies |= news.prediction.latencies
+            # Predictions and live sets come by two ways: the later one says what is live now.
+            if news.time > self._live.time:
+                self._live = LiveSet(news.time, news.prediction.live)
+        self._screen.update(self._picture(), refresh=True)
+
+    def _picture(self) -> RenderableType:
+        console = self._screen.console
+        for whole in (True, False):
+            above = Group(self._sensors(whole=whole), self._classes())
+            room = console.height - 1 - len(console.render_lines(above, pad=False))
+            if room >= _FEWEST:
+                break
+        return Group(above, self._newest(max(room, 1)))
+
+    def _newest(self, room: int) -> Text:
+        """Return the changes that fit into so many lines, and of the first of them no more than fits."""
+        console = self._screen.console
+        lines: list[Text] = []
+        for change in reversed(self._changes):
+            lines = [*Text(change, "dim").wrap(console, console.width), *lines]
+            if len(lines) >= room:
+                break
+        return Text("\n").join(lines[-room:])
+
+    def _sensors(self, *, whole: bool) -> Table:
+        """Return the sensors and their states, of which `whole` ones take the lines that they need."""
+        table = Table(box=None, pad_edge=False)
+        for title in ("sensor", "state", *_NUMBERS[: self._room]):
+            table.add_column(title, style="default", header_style="dim", no_wrap=title in _NUMBERS)
+        for m in self._modalities:
+            live = m in self._live.live
+            mark, style = ("●", "green") if live else ("○", "dim")
+            if len(self._states[m]) <= 1:
+                ((name, state),) = self._states[m].items() or [("", "absent")]
+                title = f"{mark} {sensor_title(m, name)}"
+                table.add_row(_cell(title, style), _cell(state, whole=whole), *self._numbers(m))
+                continue
+            # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
+            states = dict(self._states[m])
+            table.add_row(
+                _cell(f"{mark} {SENSORS[m]}", style),
+                _cell(states.pop("", ""), whole=whole),
+                *self._numbers(m),
+            )
+            for name, state in states.items():
+                feeds = live and name == self._feeding.get(m)
+                title = f"  {mark if feeds else ' '} {name}"
+                table.add_row(_cell(title, style if feeds else ""), _cell(state, whole=whole))
+        return table
+
+    @property
+    def _room(self) -> int:
+        """How many of the numbers fit beside the sensors and their states."""
+        ends = accumulate(len(title) + 1 for title in _NUMBERS)
+        return sum(_NAMES + end <= self._screen.console.width for end in ends)
+
+    def _numbers(self, modality: str) -> tuple[str, ...]:
+        """Return how old what is live was at the last prediction, how long it last took, what was dropped."""
+        if self._said is None:
+            return ()
+        said = self._said.prediction
+        live = modality in self._live.live
+        numbers = (
+            f"{said.ages[modality]:.1f} s" if live and modality in said.ages else "",
+            f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
+            str(said.dropped.get(modality, 0)),
+        )
+        return numbers[: self._room]
+
+    def _classes(self) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        if self._said is None or not self._live.live:
+            nothing = "waiting for a first window" if self._said is None else "nothing is live"
+            table.add_row(Text(nothing, style="dim"))
+            return table
+        bar = min(30, self._screen.console.width // 2)
+        probabilities, example = self._said.prediction.probabilities, self._said.example
+        for index in np.argsort(-probabilities, kind="stable")[:_TOP]:
+            share = float(probabilities[index])
+            label = self._labels[index]
+            style = "bold green" if example and label in example.labels else ""
+            table.add_row(Text(label, style=style), ProgressBar(1.0, share, width=bar), f"{share:4.0%}")
+        return table
+
+
+def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:
+    return Text(text, style, no_wrap=not whole, overflow="fold" if whole else "ellipsis")

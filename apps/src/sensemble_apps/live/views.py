@@ -1,0 +1,115 @@
+"""Ways to show a running bundle: JSON for scripts, lines for pipes and logs, a live picture for terminals."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from sensemble_runtime import subsets
+
+from sensemble_apps.console.output import remark, say, say_json
+from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.live.view_events import Change, LiveSet, News, Said
+
+
+class View(Protocol):
+    """Shows what a stream tells."""
+
+    def show(self, news: News) -> None:
+        """Show a sensor's change, a prediction or the live set."""
+
+
+def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
+    """Return a prediction as the JSON object that README.md describes."""
+    prediction, example = said.prediction, said.example
+    top = int(np.argmax(prediction.probabilities))
+    return {
+        "time": round(said.time, 6),
+        "live": list(prediction.live),
+        "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
+        "label": labels[top],
+        "confidence": float(prediction.probabilities[top]),
+        "probabilities": dict(zip(labels, map(float, prediction.probabilities), strict=True)),
+        "example": example.id if example else None,
+        "labels": list(example.labels) if example else None,
+        "latencies": {m: round(latency, 6) for m, latency in prediction.latencies.items()},
+        "dropped": prediction.dropped,
+        "skipped": prediction.skipped,
+        "lost": prediction.lost,
+    }
+
+
+def change_as_json(change: Change) -> dict[str, Any]:
+    """Return a change as the JSON object that README.md describes."""
+    return {
+        "time": round(change.time, 6),
+        "event": change.kind,
+        "modality": change.modality or None,
+        "name": change.name or None,
+        "reason": change.reason,
+    }
+
+
+class JsonView:
+    """One JSON object a prediction, one when nothing is live and, with `changes`, one a change of a sensor.
+
+    Changes go to standard error, too, as lines for whoever looks on.
+    """
+
+    def __init__(self, labels: Sequence[str], *, changes: bool) -> None:
+        self._labels = labels
+        self._changes = changes
+
+    def show(self, news: News) -> None:
+        """Print `news`."""
+        if isinstance(news, Change):
+            remark(change_line(news))
+            if self._changes:
+                say_json(change_as_json(news))
+        elif isinstance(news, Said):
+            say_json(as_json(news, self._labels))
+        elif not news.live:
+            say_json({"time": round(news.time, 6), "live": []})
+
+
+class LineView:
+    """One line a prediction or change on standard output, and one when nothing is live."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def show(self, news: News) -> None:
+        """Print `news`."""
+        if isinstance(news, Change):
+            say(change_line(news))
+        elif isinstance(news, Said):
+            say(prediction_line(news, self._labels))
+        elif not news.live:
+            say(nothing_line(news))
+
+
+def change_line(change: Change) -> str:
+    """Return a change as a line: `  12.00 s  ---- camera 0 lost: no picture came`."""
+    return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
+
+
+def nothing_line(gone: LiveSet) -> str:
+    """Return as a line that nothing is live, so that what was said last no longer holds."""
+    return f"{gone.time:8.2f} s  ---- nothing is live"
+
+
+def prediction_line(said: Said, labels: Sequence[str]) -> str:
+    """Return a prediction as a line: when, from what, what and how sure, and whether that was right."""
+    prediction, example = said.prediction, said.example
+    top = int(np.argmax(prediction.probabilities))
+    truth = (
+        ""
+        if example is None or not example.labels
+        else "  right"
+        if labels[top] in example.labels
+        else f"  is {', '.join(example.labels)}"
+    )
+    milliseconds = 1e3 * sum(prediction.latencies.values())
+    return (
+        f"{said.time:8.2f} s  {subsets.name(prediction.live):<18} {labels[top]:<12} "
+        f"{prediction.probabilities[top]:4.0%}  {milliseconds:5.1f} ms{truth}"
+    )

@@ -1,0 +1,166 @@
+"""The experiment: the paper's Tables 1 to 3 and 9 to 11 and Figures 4 to 6 of own matrices, as a page."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
+
+from sensemble_runtime.auditing import robustness
+from sensemble_runtime.auditing.robustness import Matrix, Summary
+from sensemble_runtime.errors import MatrixError
+from sensemble_runtime.subsets import Subset
+
+from sensemble_apps.console import wording
+from sensemble_apps.console.output import writing
+from sensemble_apps.pages import figures, page_template, published, svg, tables
+from sensemble_apps.pages.tables import BASELINE, MORE_LABELS, Pretraining
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the page is made of.
+
+    Attributes:
+        dataset: what was trained and evaluated on; `AudioSet...` brings the published numbers of Table 3.
+        metric: `accuracy`, `mAP`, or `score` where it is not known.
+        pretrainings: pretraining -> method -> M_T -> M_E -> score as a fraction. A matrix that is not
+            finished lacks scores, rows or all of them; the page shows where.
+        facts: provenance, in the order to be shown.
+    """
+
+    dataset: str
+    metric: str
+    pretrainings: Mapping[str, Mapping[str, Matrix]]
+    facts: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The most robust method, and finetuning on the same training sets beside it.
+
+    Attributes:
+        pretraining: the pretraining's title.
+        method: the method's title.
+        trained: on how many training sets both were trained, which is what the summaries are of.
+        summary: the method's.
+        baseline: finetuning's; None where there is none, or finetuning is itself the most robust.
+    """
+
+    pretraining: str
+    method: str
+    trained: int
+    summary: Summary
+    baseline: Summary | None
+
+
+def write(experiment: Experiment, page: Path) -> list[Path]:
+    """Write the page and, beside it, each figure as an SVG file of its own; return their paths.
+
+    Args:
+        experiment: what to show; it may be unfinished.
+        page: the HTML file; of `page.html`, the figures are `page-figure-4.svg` and so on.
+
+    Raises:
+        MatrixError: there is not one score.
+        InputError: a file cannot be written.
+    """
+    pretrainings = _begun(experiment)
+    files = {page: render(experiment, datetime.now(UTC))} | {
+        page.with_name(f"{page.stem}-{plate.key}.svg"): svg.standalone(plate.rows, plate.legend)
+        for plate in figures.plates(pretrainings)
+    }
+    for path, text in files.items():
+        with writing(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def render(experiment: Experiment, made: datetime) -> str:
+    """Return the page as HTML that needs nothing from outside itself.
+
+    Raises:
+        MatrixError: there is not one score.
+    """
+    pretrainings = _begun(experiment)
+    summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
+    table_2 = [(pretraining, tables.table_2(pretraining)) for pretraining in pretrainings]
+    table_3 = [(pretraining, tables.table_3(pretraining)) for pretraining in pretrainings]
+    reported = published.AUDIOSET_20K if experiment.dataset.lower().startswith("audioset") else ()
+    metric = "the score" if experiment.metric == "score" else experiment.metric
+    return page_template.template("experiment.html.j2").render(
+        experiment=experiment,
+        metric=metric,
+        metric_title=metric if metric == "mAP" else metric.capitalize(),
+        made=made,
+        headline=headline(pretrainings),
+        pretrainings=pretrainings,
+        waiting=[
+            wording.pretraining_title(name) for name in experiment.pretrainings if name not in summaries
+        ],
+        gaps=sum(pretraining.gaps for pretraining in pretrainings),
+        modalities=sorted({m for pretraining in pretrainings for m in pretraining.modalities}),
+        sets=_all_sets(pretraining.sets for pretraining in pretrainings),
+        evaluated=_all_sets(pretraining.evaluated for pretraining in pretrainings),
+        short_of_all=_all_sets(row for _, methods in table_2 for row in methods.values()),
+        summaries=summaries,
+        best={name: tables.best_of_columns(rows) for name, rows in summaries.items()},
+        table_2=table_2,
+        table_3=table_3,
+        published=reported,
+        best_alike=tables.best_alike([methods for _, methods in table_3], reported),
+        points={pretraining.name: tables.points(pretraining) for pretraining in pretrainings},
+        trend=any(tables.trend(pretraining) for pretraining in pretrainings),
+        above_trend={pretraining.name: tables.above_trend(pretraining) for pretraining in pretrainings},
+        top=max(
+            score
+            for pretraining in pretrainings
+            for matrix in pretraining.scores.values()
+            for row in matrix.values()
+            for score in row.values()
+        ),
+        plates={plate.key: plate for plate in figures.plates(pretrainings)},
+        inline=svg.inline,
+        glyphs=dict(zip(svg.MARKERS, svg.GLYPHS, strict=True)),
+        variable=svg.variable,
+    )
+
+
+def _all_sets(some: Iterable[Iterable[Subset]]) -> list[Subset]:
+    return wording.sets_in_order({subset for sets in some for subset in sets})
+
+
+def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
+    """Choose the method of the greatest R (Eq. 6) so far; None if no training set is finished."""
+    found = [
+        (row.summary.r, row.method, pretraining)
+        for pretraining in pretrainings
+        for row in tables.table_1(pretraining)
+        if row.summary is not None and row.method != MORE_LABELS
+    ]
+    if not found:
+        return None
+    _, method, pretraining = max(found, key=itemgetter(0))
+    finished = pretraining.finished[method]
+    baseline = pretraining.finished.get(BASELINE, {}) if method != BASELINE else {}
+    common = [train for train in finished if train in baseline]
+    trained = common or list(finished)
+    return Headline(
+        pretraining=pretraining.title,
+        method=wording.method_title(method),
+        trained=len(trained),
+        summary=robustness.summary({train: finished[train] for train in trained}),
+        baseline=robustness.summary({train: baseline[train] for train in common}) if common else None,
+    )
+
+
+def _begun(experiment: Experiment) -> list[Pretraining]:
+    """Return the pretrainings that have a score, in the paper's order."""
+    begun = [
+        Pretraining(name, experiment.pretrainings[name])
+        for name in wording.pretrainings_in_order(experiment.pretrainings)
+        if any(row for matrix in experiment.pretrainings[name].values() for row in matrix.values())
+    ]
+    if not begun:
+        raise MatrixError(f"{experiment.dataset}: no score is there yet; the page needs one at least")
+    return begun

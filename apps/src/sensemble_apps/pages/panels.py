@@ -1,0 +1,188 @@
+"""The paper's Figures 4, 5 and 6, panel by panel: what is drawn, whatever page or file it goes to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from sensemble_apps.pages.svg import BARS, GRID, INK, MARKERS, SERIES, Panel
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Performance of one pretraining by the number of modalities, as fractions; None is not there yet."""
+
+    label: str
+    scores: Mapping[int, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One method's scores by |M_T ∩ M_E|.
+
+    Attributes:
+        label: the method's title.
+        look: numbers its colour and marker.
+        scores: as fractions, by how many modalities are shared.
+        partial: whether training sets are missing; drawn dashed and hollow.
+    """
+
+    label: str
+    look: int
+    scores: Mapping[int, float]
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Performance and robustness (Eq. 3, 4) of one model, as fractions; `label` is its M_T."""
+
+    label: str
+    p: float
+    r: float
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """One method's points, one an M_T; `look` numbers its colour and marker."""
+
+    label: str
+    look: int
+    points: Sequence[Point]
+
+
+def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
+    """Figure 4: performance where training and evaluation use the same k modalities, a bar a pretraining."""
+    sizes = sorted({k for bars in series for k in bars.scores})
+    width = 0.8 / len(series)
+
+    def draw(axes: Axes) -> None:
+        for i, bars in enumerate(series):
+            for k, score in bars.scores.items():
+                # A size that only this pretraining has stands in the middle of its place.
+                beside = [other for other in series if k in other.scores]
+                x = sizes.index(k) + (beside.index(bars) - (len(beside) - 1) / 2) * width
+                if score is None:
+                    axes.text(x, 0, " not yet", rotation=90, ha="center", va="bottom", color=INK, size=8)
+                    continue
+                axes.bar(x, 100 * score, 0.94 * width, color=BARS[i % len(BARS)], gid=f"{key}-bar-{i}-{k}")
+                axes.annotate(
+                    f"{100 * score:.1f}", (x, 100 * score), (0, 2), textcoords="offset points",
+                    ha="center", color=INK, size=9,
+                )  # fmt: skip
+        axes.set_xticks(range(len(sizes)), [_count(k) for k in sizes])
+        axes.set_xlim(-0.5, len(sizes) - 0.5)
+        axes.margins(y=0.1)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("modalities in training and evaluation")
+        axes.set_ylabel("Performance P, %")
+        axes.grid(axis="y")
+
+    described = "; ".join(
+        f"{bars.label}: "
+        + ", ".join(
+            f"{_count(k)} {'not yet' if score is None else f'{100 * score:.1f} %'}"
+            for k, score in bars.scores.items()
+        )
+        for bars in series
+    )
+    return Panel(key, "Performance against the number of modalities", described, draw)
+
+
+def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | None = None) -> Panel:
+    """One panel of Figure 5: a score against |M_T ∩ M_E|, a line a method.
+
+    Args:
+        key: prefix of the SVG's element ids, unique in the page.
+        title: what the y axis shows, also the SVG's accessible name.
+        series: the lines, drawn in this order.
+        top: where the y axis ends, as a fraction, so that panels beside each other compare; None fits it.
+    """
+    overlaps = sorted({k for line in series for k in line.scores}, reverse=True)
+
+    def draw(axes: Axes) -> None:
+        for line in series:
+            known = [k for k in overlaps if k in line.scores]
+            axes.plot(
+                [overlaps.index(k) for k in known],
+                [100 * line.scores[k] for k in known],
+                color=SERIES[line.look % len(SERIES)],
+                marker=MARKERS[line.look % len(MARKERS)],
+                markersize=6,
+                markerfacecolor="none" if line.partial else None,
+                linewidth=1.8,
+                linestyle="--" if line.partial else "-",
+                gid=f"{key}-line-{line.look}",
+            )
+        axes.set_xticks(range(len(overlaps)), [_count(k) for k in overlaps])
+        axes.set_xlim(-0.35, len(overlaps) - 0.65)
+        axes.set_ylim(bottom=0, top=None if top is None else 100 * top)
+        axes.set_xlabel("sensors shared by training and evaluation")
+        axes.set_ylabel(f"{title}, %")
+        axes.grid(axis="y")
+
+    described = "; ".join(
+        f"{line.label}: "
+        + ", ".join(f"{_count(k)} {100 * line.scores[k]:.1f} %" for k in overlaps if k in line.scores)
+        for line in series
+    )
+    return Panel(key, f"{title} against the number of shared sensors", described, draw)
+
+
+def robustness_panel(
+    key: str, series: Sequence[Points], trend: Callable[[float], float] | None = None
+) -> Panel:
+    """Figure 6: R against P, one point an M_T and one marker a method.
+
+    A thin line joins each M_T of the first method to that of the last, where its name stands. `trend` gives
+    the R that goes with a P, both as fractions, and is drawn dashed.
+    """
+
+    def draw(axes: Axes) -> None:
+        for group in series:
+            axes.scatter(
+                [100 * point.p for point in group.points],
+                [100 * point.r for point in group.points],
+                color=SERIES[group.look % len(SERIES)],
+                marker=MARKERS[group.look % len(MARKERS)],
+                s=40,
+                linewidths=0,
+                gid=f"{key}-points-{group.look}",
+            )
+        first = {point.label: point for point in series[0].points}
+        for point in series[-1].points:
+            if point.label in first:
+                start = first[point.label]
+                axes.plot(
+                    [100 * start.p, 100 * point.p], [100 * start.r, 100 * point.r],
+                    color=INK, alpha=0.35, linewidth=0.8, zorder=0.8,
+                )  # fmt: skip
+            axes.annotate(
+                point.label, (100 * point.p, 100 * point.r), (0, 5), textcoords="offset points",
+                ha="center", color=INK, size=8,
+            )  # fmt: skip
+        if trend is not None:
+            every = [point.p for group in series for point in group.points]
+            ends = (min(every), max(every))
+            axes.plot(
+                [100 * p for p in ends],
+                [100 * trend(p) for p in ends],
+                color=INK, linewidth=1, linestyle=(0, (5, 4)), zorder=0.9, gid=f"{key}-trend",
+            )  # fmt: skip
+        axes.margins(0.12)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("Performance P, %")
+        axes.set_ylabel("Robustness R, %")
+        axes.grid(color=GRID)
+
+    described = "; ".join(
+        f"{group.label}: "
+        + ", ".join(f"{x.label} P {100 * x.p:.1f} % R {100 * x.r:.1f} %" for x in group.points)
+        for group in series
+    )
+    return Panel(key, "Robustness against performance", described, draw)
+
+
+def _count(k: int) -> str:
+    return ("none", "one", "two", "three")[k]

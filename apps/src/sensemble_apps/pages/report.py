@@ -1,0 +1,270 @@
+"""The report: one self-contained page of what a run measured and what it ships."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing import robustness
+from sensemble_runtime.auditing.robustness import Matrix, Summary
+from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.subsets import Subset
+
+from sensemble_apps.console import wording
+from sensemble_apps.pages import page_template, panels, svg
+from sensemble_apps.runs.export_examples import EVALUATED
+from sensemble_apps.runs.run_folder import AUDIT
+
+_MISSING = "not measured"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a report is made of; what a run does not have is empty, and the page says so.
+
+    Attributes:
+        title: what was measured: the dataset's name.
+        metric: `accuracy` or `mAP`.
+        matrices: method -> matrix, in fractions.
+        manifest: the shipped bundle's.
+        audited: the bundle's own scores by subset, on that dataset: (score, number of examples).
+        other_audits: what else the bundle was audited on; the page says so, and shows no score of it.
+        facts: provenance, in the order to be shown.
+    """
+
+    title: str
+    metric: str
+    matrices: Mapping[str, Matrix]
+    manifest: Manifest
+    audited: Mapping[str, tuple[float, int]]
+    other_audits: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one lost sensor does: the score of all sensors and of all but this one."""
+
+    event: str
+    before: float
+    after: float
+
+    @property
+    def sentence(self) -> str:
+        """The loss in plain words."""
+        before, after = (
+            f"{wording.percent(score)}\N{NO-BREAK SPACE}%" for score in (self.before, self.after)
+        )
+        if before == after:
+            return f"stays at {after}"
+        return f"{'falls' if self.after < self.before else 'rises'} from {before} to {after}"
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """One method's numbers as the template shows them."""
+
+    name: str
+    title: str
+    summary: Summary
+    rows: Mapping[Subset, Mapping[Subset, float]]
+    p: Mapping[Subset, float]
+    r: Mapping[Subset, float]
+    best: Mapping[Subset, Subset]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The model that the page speaks of first, and what becomes of it when a sensor is lost.
+
+    Attributes:
+        method: the method's title.
+        trained_on: its M_T.
+        floats: the float model's scores.
+        quantized: the bundle's scores.
+        scheme: how the encoders that have these are quantized: the scheme of all, or `quantized`.
+        encoders: the same in words, with what they are for, as far as it is known.
+        losses: what each lost sensor does, the worst first.
+        baseline: what finetuning on the same M_T loses with the same sensor.
+    """
+
+    method: str
+    trained_on: Subset
+    floats: Mapping[Subset, float]
+    quantized: Mapping[Subset, float]
+    scheme: str
+    encoders: str
+    losses: tuple[Loss, ...]
+    baseline: Loss | None
+
+    @property
+    def scores(self) -> Mapping[Subset, float]:
+        """What is deployed: the bundle's scores, or the float model's where export measured none."""
+        return self.quantized or self.floats
+
+
+def render(evidence: Evidence, made: datetime) -> str:
+    """Return the whole page as HTML that needs nothing from outside itself."""
+    methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
+    trained = _ordered({train for method in methods for train in method.rows})
+    encoders, encoder_rows = _encoder_table(evidence.manifest)
+    modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
+    return page_template.template("report.html.j2").render(
+        evidence=evidence,
+        metric=evidence.metric,
+        metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
+        made=made,
+        headline=headline(evidence),
+        methods=methods,
+        trained=trained,
+        modalities=modalities,
+        top=max(score for method in methods for row in method.rows.values() for score in row.values()),
+        all_sets=subsets.subsets(modalities),
+        encoders=encoders,
+        encoder_rows=encoder_rows,
+        glyphs=svg.GLYPHS,
+        overlap_figures=_overlap_figures(methods, evidence.matrices),
+        robustness_figure=_robustness_figure(methods),
+        names=wording,
+        split=EVALUATED,
+        record=AUDIT,
+        subset_name=subsets.name,
+    )
+
+
+def _ordered(sets: Iterable[Subset]) -> list[Subset]:
+    return sorted(sets, key=lambda subset: (len(subset), subset))
+
+
+def _method(name: str, matrix: Matrix) -> MethodView:
+    rows = {
+        train: {subsets.parse(e): score for e, score in matrix[subsets.name(train)].items()}
+        for train in _ordered(subsets.parse(train) for train in matrix)
+    }
+    points = {subsets.parse(train): point for train, point in robustness.per_train(matrix).items()}
+    return MethodView(
+        name=name,
+        title=wording.method_title(name),
+        summary=robustness.summary(matrix),
+        rows=rows,
+        p={train: p for train, (p, _) in points.items()},
+        r={train: r for train, (_, r) in points.items()},
+        best={subsets.parse(t): subsets.parse(e) for t, e in robustness.best_evaluation(matrix).items()},
+    )
+
+
+def headline(evidence: Evidence) -> Headline:
+    """Return what the shipped model scores, and what it and finetuning lose with each sensor."""
+    made = evidence.manifest.provenance
+    method, trained_on = made.method, subsets.name(made.train_modalities)
+    floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
+    if evidence.audited:
+        # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
+        quantized = {name: score for name, (score, _) in evidence.audited.items()}
+        floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
+    scheme, encoders = _quantization(evidence.manifest, audited=bool(evidence.audited))
+    losses = _losses(quantized or floats)
+    finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
+    return Headline(
+        method=wording.method_title(method),
+        trained_on=subsets.parse(trained_on),
+        floats=_by_set(floats),
+        quantized=_by_set(quantized),
+        scheme=scheme,
+        encoders=encoders,
+        losses=losses,
+        baseline=next((loss for loss in _losses(finetuned) if loss.event == losses[0].event), None),
+    )
+
+
+def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
+    """Return the scheme of the encoders that were scored, or `quantized`, and the same in words.
+
+    Export scores its first target; an audit does not say which it ran of several.
+    """
+    targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
+    if audited and len(targets) > 1:
+        return "quantized", "the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders"
+    target = next(iter(manifest.provenance.accuracy_quantized), targets[0])
+    schemes = {m: e.artifacts[target].scheme for m, e in manifest.modalities.items() if target in e.artifacts}
+    one = set(schemes.values())
+    said = one.pop() if len(one) == 1 else ", ".join(f"{m} {scheme}" for m, scheme in schemes.items())
+    scheme = "quantized" if " " in said else said
+    return scheme, f"the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders for {target} ({said})"
+
+
+def _by_set(scores: Mapping[str, float]) -> dict[Subset, float]:
+    parsed = {subsets.parse(name): score for name, score in scores.items()}
+    return {subset: parsed[subset] for subset in _ordered(parsed)}
+
+
+def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
+    """Return what each single lost sensor does to a model's scores, the worst loss first."""
+    by_set = _by_set(scores)
+    every = max(by_set, key=len, default=())
+    losses = (
+        Loss(wording.LOSSES[lost], by_set[every], by_set[rest])
+        for lost in every
+        if (rest := tuple(m for m in every if m != lost)) in by_set
+    )
+    return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
+
+
+def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the column titles (an encoder and its executor each) and the rows of what was measured of it."""
+    encoders = [
+        (modality, executor, artifact)
+        for modality, entry in manifest.modalities.items()
+        for executor, artifact in entry.artifacts.items()
+    ]
+    several = len(encoders) > len(manifest.modalities)
+    titles = [f"{modality} ({executor})" if several else modality for modality, executor, _ in encoders]
+    made = manifest.provenance
+    sizes = [(a.bytes, made.float_bytes.get(m)) for m, _, a in encoders]
+    latencies = [(a.latency_ms, made.float_latency_ms.get(m)) for m, _, a in encoders]
+    parities = [a.parity for _, _, a in encoders]
+    return titles, [
+        ("Quantization", [a.scheme for _, _, a in encoders]),
+        ("Size", [_number(size / 1e6, ".2f", "MB") for size, _ in sizes]),
+        ("Size as float", [_number(size and size / 1e6, ".2f", "MB") for _, size in sizes]),
+        ("Share of the float size", [_number(whole and size / whole, ".2f") for size, whole in sizes]),
+        ("Latency of a window", [_number(ms, ".1f", "ms") for ms, _ in latencies]),
+        ("Latency as float", [_number(ms, ".1f", "ms") for _, ms in latencies]),
+        ("Peak memory of its process", [_number(a.peak_mb, ".0f", "MB") for _, _, a in encoders]),
+        ("Parity: mean cosine", [_number(x.cosine, ".4f") if x else "unproved" for x in parities]),
+        ("Parity: mean error", [_number(x.mean_error, ".4f") if x else _MISSING for x in parities]),
+        ("Parity: largest error", [_number(x.max_error, ".3f") if x else _MISSING for x in parities]),
+        ("Parity: windows compared", [str(x.windows) if x else _MISSING for x in parities]),
+    ]
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return _MISSING if value is None else f"{value:{form}} {unit}".strip()
+
+
+def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
+    """Figure 5's two panels: P and R of each method by how many modalities training and evaluation share."""
+    strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
+    p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
+    r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
+    return [
+        svg.inline(
+            panels.overlap_panel(
+                key, title, [panels.Line(method.title, i, scores[i]) for i, method in enumerate(methods)]
+            )
+        )
+        for key, title, scores in (("overlap-p", "Performance P", p), ("overlap-r", "Robustness R", r))
+    ]
+
+
+def _robustness_figure(methods: Sequence[MethodView]) -> str:
+    """Figure 6: one point an M_T and method."""
+    groups = [
+        panels.Points(
+            method.title,
+            i,
+            [panels.Point(wording.abbreviation(t), method.p[t], method.r[t]) for t in method.rows],
+        )
+        for i, method in enumerate(methods)
+    ]
+    return svg.inline(panels.robustness_panel("robustness", groups))

@@ -1,0 +1,45 @@
+"""What a run's record says of the bundle that is there: its audits on the run's own data, and on other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensemble_runtime.bundle.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.record.writer import fingerprint
+
+from sensemble_apps.console.wording import data_title
+from sensemble_apps.runs.export_examples import EVALUATED
+from sensemble_apps.runs.run_folder import AUDIT, BUNDLE
+
+
+@dataclass(frozen=True)
+class Audits:
+    """What a run's record says of the bundle that is there.
+
+    Attributes:
+        scores: (score, examples) by subset, of the last complete audit of what the run was evaluated on.
+        others: what else the bundle was audited on, in words; its scores compare with none of the run's.
+    """
+
+    scores: dict[str, tuple[float, int]]
+    others: tuple[str, ...]
+
+
+def audits(run: Path) -> Audits:
+    """Return what the run's record says of its bundle; nothing where there is no record or no bundle.
+
+    Raises:
+        BundleError, RecordError: the bundle's manifest or the record cannot be used.
+    """
+    manifest = run / BUNDLE / FILE_NAME
+    if not (run / AUDIT).exists() or not manifest.exists():
+        return Audits({}, ())
+    bundle = fingerprint(run / BUNDLE)
+    evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
+    found = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
+    own = [r.scores for r in found if (r.dataset, r.split) == evaluated]
+    others = [data_title(r.dataset, r.split) for r in found if (r.dataset, r.split) != evaluated]
+    return Audits(
+        {name: (score.accuracy, score.n) for name, score in own[-1].items()} if own else {},
+        tuple(dict.fromkeys(others)),
+    )

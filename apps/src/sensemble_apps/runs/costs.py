@@ -1,0 +1,72 @@
+"""What a bundle costs: the size, latency, memory and parity of each artifact, and the accuracy it loses."""
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.manifest import Manifest, Provenance
+
+from sensemble_apps.console.output import remark
+from sensemble_apps.console.wording import abbreviation, percent
+
+_NOTABLE = 0.5  # points of accuracy on some set of sensors that are worth a warning
+_NONE = percent(None)
+
+
+def show_costs(manifest: Manifest, measured: str) -> None:
+    """Print a table for each target, and what it loses on the set of sensors that loses most.
+
+    On standard error there is a warning where that is more than half a point.
+
+    Args:
+        manifest: a bundle's.
+        measured: what accuracy was measured on, in words.
+    """
+    console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
+    for target in dict.fromkeys(
+        target for entry in manifest.modalities.values() for target in entry.artifacts
+    ):
+        console.print(_table(manifest, target))
+        drop = largest_drop(made, target)
+        if drop is None:
+            console.print("accuracy: not measured")
+            continue
+        points, subset = drop
+        console.print(f"largest drop in accuracy: {points:.1f} points, on {subset} ({measured})")
+        if points > _NOTABLE + 1e-6:
+            remark(
+                f"warning: {target} loses {points:.1f} points on {subset} ({measured}), more than "
+                f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5"
+            )
+
+
+def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
+    """Return by how many points accuracy falls where it falls most, and on which set; never below 0."""
+    scores = made.accuracy_quantized.get(target, {})
+    drops = {subset: 100 * (made.accuracy[subset] - score) for subset, score in scores.items()}
+    if not drops:
+        return None
+    hurt = max(drops, key=drops.__getitem__)
+    return max(0.0, drops[hurt]), abbreviation(subsets.parse(hurt))
+
+
+def _table(manifest: Manifest, target: str) -> Table:
+    table = Table(title=target, title_justify="left", box=None)
+    for column in ("encoder", "scheme"):
+        table.add_column(column)
+    for column in ("kB", "of float, %", "ms", "peak, MB", "cosine"):
+        table.add_column(column, justify="right")
+    for modality, entry in manifest.modalities.items():
+        if (artifact := entry.artifacts.get(target)) is None:
+            continue
+        compared = next(iter(entry.artifacts)) == target  # the float size is of the first target's form
+        whole = manifest.provenance.float_bytes.get(modality) if compared else None
+        table.add_row(
+            modality,
+            f"{artifact.scheme}{'*' if artifact.kept else ''}",
+            f"{artifact.bytes / 1e3:.0f}",
+            percent(artifact.bytes / whole if whole else None),
+            _NONE if artifact.latency_ms is None else f"{artifact.latency_ms:.2f}",
+            _NONE if artifact.peak_mb is None else f"{artifact.peak_mb:.0f}",
+            "unproved" if artifact.parity is None else f"{artifact.parity.cosine:.4f}",
+        )
+    return table

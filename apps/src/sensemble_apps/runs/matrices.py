@@ -1,0 +1,119 @@
+"""Read the train x evaluation matrices of `matrix.json`, the one file that a report needs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing import robustness
+from sensemble_runtime.auditing.robustness import Matrix
+from sensemble_runtime.errors import MatrixError
+from sensemble_runtime.subsets import Subset
+
+from sensemble_apps.console.wording import SENSORS
+from sensemble_apps.errors import InputError
+
+_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote, or its matrix.json"
+
+
+def read_matrices(path: Path) -> dict[str, Matrix]:
+    """Read `{"methods": {name: {M_T: {M_E: score}}}}` and check every set and score in it.
+
+    Scores stay on the file's own scale: fractions, or per cent as the paper prints them.
+
+    Raises:
+        InputError: there is no such file, or it is not JSON.
+        MatrixError: it is not of that form; names the file, the method and the set.
+    """
+    methods = _methods(path)
+    for method, matrix in methods.items():
+        try:
+            robustness.summary(matrix)
+            _check_writing(matrix)
+        except MatrixError as error:
+            raise MatrixError(f"{path}: {method}: {error}") from error
+    return methods
+
+
+def read_unfinished(path: Path) -> dict[str, Matrix]:
+    """Read a matrix that may have gaps: an M_T or a score that is missing or null, a method without any.
+
+    What is there is checked as `read_matrices` does; what is not is left out.
+
+    Raises:
+        InputError, MatrixError: as `read_matrices`.
+    """
+    return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
+
+
+def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
+    """Return the matrices with scores in [0, 1]; with any score over 1, they are taken to be in per cent.
+
+    Raises:
+        MatrixError: a score is below 0 or over 100.
+    """
+    scores = [score for matrix in matrices.values() for row in matrix.values() for score in row.values()]
+    lowest, highest = min(scores, default=0), max(scores, default=0)
+    if lowest < 0 or highest > 100:
+        raise MatrixError(f"scores from {lowest:g} to {highest:g} are neither fractions nor per cent")
+    scale = 100 if highest > 1 else 1
+    return {
+        method: {train: {e: score / scale for e, score in row.items()} for train, row in matrix.items()}
+        for method, matrix in matrices.items()
+    }
+
+
+def most_robust(path: Path, method: str) -> Subset:
+    """Return the M_T with which `method` is most robust (R_best, Eq. 5), of those that `path` holds.
+
+    Raises:
+        InputError, MatrixError: as `read_matrices`, or the file does not have that method.
+    """
+    matrices = read_matrices(path)
+    if method not in matrices:
+        raise InputError(f"{path}: has no method {method!r}; it has {', '.join(matrices)}")
+    points = robustness.per_train(matrices[method])
+    return subsets.parse(max(points, key=lambda train: points[train][1]))
+
+
+def _methods(path: Path) -> dict[str, Any]:
+    """Return what `path` holds by method, not yet checked."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
+    methods = content.get("methods") if isinstance(content, dict) else None
+    if not isinstance(methods, dict) or not methods:
+        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
+    return methods
+
+
+def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold
+    """Leave out what is null or empty, and check the rest row by row."""
+    if not isinstance(matrix, dict) or not all(isinstance(row, dict | None) for row in matrix.values()):
+        raise MatrixError(f"{where}: not of the form {{M_T: {{M_E: score}}}}")
+    rows = {
+        train: {test: score for test, score in (row or {}).items() if score is not None}
+        for train, row in matrix.items()
+    }
+    filled = {train: row for train, row in rows.items() if row}
+    try:
+        for train, row in filled.items():
+            robustness.per_train({train: row})
+        _check_writing(filled)
+    except MatrixError as error:
+        raise MatrixError(f"{where}: {error}") from error
+    return filled
+
+
+def _check_writing(matrix: Matrix) -> None:
+    """Refuse what the metrics would read but the format does not allow: other modalities, unsorted sets."""
+    for key in (key for train, row in matrix.items() for key in (train, *row)):
+        subset = subsets.parse(key)
+        if unknown := set(subset) - set(SENSORS):
+            raise MatrixError(f"{key}: unknown modality {min(unknown)}; known are {', '.join(SENSORS)}")
+        if key != subsets.name(subset):
+            raise MatrixError(f"{key}: sets are written sorted; write {subsets.name(subset)}")

@@ -1,0 +1,238 @@
+"""Where artifacts are made and proved: a folder with the model, its windows, and all that is made of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from sensemble_runtime.auditing.scores import score_subsets
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Parity
+from sensemble_runtime.executors.executor import missing
+from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.progress import Progress
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model, save_model
+from torch import Tensor
+
+from sensemble_export.errors import (
+    CalibrationMissingError,
+    ExportError,
+    MeasurementError,
+    NotLowerableError,
+    ParityFailedError,
+)
+from sensemble_export.lowering_pool import lower_all
+from sensemble_export.parity import Floats, Measurement, compare, measure
+from sensemble_export.partition_report import Delegation
+from sensemble_export.targets import Job, is_calibrated
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact.
+
+    Attributes:
+        path: the file or folder.
+        bytes: the size of all of it.
+        measured: in a process of its own, where this machine has an executor for it.
+        parity: of that, against the float encoder.
+        delegation: for ExecuTorch, how it is divided.
+    """
+
+    path: Path
+    bytes: int
+    measured: Measurement | None
+    parity: Parity | None
+    delegation: Delegation | None
+
+
+class Workshop:
+    """Makes artifacts of one model, each once.
+
+    Attributes:
+        model: trained; in evaluation mode.
+        head: its classifier.
+        folder: scratch space.
+        held_out: the examples that all is measured on: of the split `calibrate` to choose, of `eval` to ship.
+        calibration: modality -> windows [N, ...] of training data.
+        windows: modality -> its held-out windows [N, ...].
+        expected: modality -> what the float encoder makes of them, float32 [N, d].
+        made: by job.
+
+    Args:
+        model: as above.
+        folder: as above.
+        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges.
+        held_out: as above.
+
+    Raises:
+        CalibrationMissingError: a modality of the model has no held-out windows, or windows do not fit.
+    """
+
+    def __init__(
+        self, model: Model, folder: Path, calibration: Mapping[str, Tensor], held_out: Clips
+    ) -> None:
+        self.model, self.folder = model.eval(), folder
+        self.calibration = _ranges(model, calibration)
+        self.head = Head(
+            model.head.weight.detach().numpy(), model.head.bias.detach().numpy(), model.description.task
+        )
+        self.made: dict[Job, Made] = {}
+        self._hold_out(held_out)
+        save_model(model, folder / "model")
+        for modality, ranges in self.calibration.items():
+            # What needs no ranges needs one window all the same, for the form.
+            shown = ranges if len(ranges) else self.windows[modality][:1]
+            save_file({"windows": shown.contiguous()}, folder / f"calibration.{modality}.safetensors")
+
+    def _hold_out(self, held_out: Clips) -> None:
+        self.held_out = held_out
+        self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
+        self.expected = {m: _embed(self.model, m, held) for m, held in self.windows.items()}
+        for modality, held in self.windows.items():
+            save_file({"windows": held.contiguous()}, self.folder / f"held_out.{modality}.safetensors")
+
+    def make(
+        self,
+        jobs: Iterable[Job],
+        progress: Progress | None = None,
+        failed: dict[Job, ExportError] | None = None,
+    ) -> None:
+        """Make and measure what of `jobs` is not there yet.
+
+        Args:
+            jobs: the longest first.
+            progress: called with (steps done, steps in all), from other threads too.
+            failed: gets what cannot be made or does not run, and why, and none of the last three is raised.
+
+        Raises:
+            CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
+            ExportError: the disk does not take an artifact.
+            NotLowerableError: an encoder cannot be exported.
+            MeasurementError: an artifact does not run in the runtime.
+            ParityFailedError: an artifact that this machine cannot run does not read back as it should.
+        """
+        new = [job for job in dict.fromkeys(jobs) if job not in self.made]
+        if not new:
+            return
+        self.check_calibration({job.modality for job in new if is_calibrated(job.scheme)})
+        steps = _Steps(2 * len(new), progress)
+        lost: dict[str, ExportError] = {}
+        failing = None if failed is None else lost.__setitem__
+        divisions = lower_all(self.folder, new, steps.step, failing)
+        for job in new:
+            try:
+                if job.file in lost:
+                    raise lost[job.file]
+                self.made[job] = self._prove(job, divisions.get(job.file))
+            except (NotLowerableError, MeasurementError, ParityFailedError) as error:
+                if failed is None:
+                    raise
+                failed[job] = error
+            steps.step()
+
+    def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress | None = None) -> None:
+        """Measure what is there of `jobs` on other examples, and hold these out from now on.
+
+        Args:
+            held_out: the examples.
+            jobs: what was chosen by those before; everything else is forgotten.
+            progress: called with (steps done, steps in all).
+
+        Raises:
+            CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
+            MeasurementError: an artifact does not run in the runtime.
+        """
+        kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
+        self._hold_out(held_out)
+        steps = _Steps(len(kept), progress)
+        self.made = {}
+        for job, made in kept.items():
+            self.made[job] = self._prove(job, made.delegation)
+            steps.step()
+
+    def check_calibration(self, modalities: Iterable[str]) -> None:
+        """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
+        for modality in sorted(modalities):
+            if not len(self.calibration[modality]):
+                raise CalibrationMissingError(_none(modality, "calibration"))
+
+    def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
+        """Score every subset on the held-out examples that have all of it, from each modality's embeddings.
+
+        Without labels there is no score.
+        """
+        if self.held_out.targets is None:
+            return {}
+        present, targets = {}, self.held_out.targets.numpy()
+        stacked = np.zeros((len(embeddings), len(self.held_out), self.head.weight.shape[1]), dtype=np.float32)
+        for row, (modality, found) in zip(stacked, sorted(embeddings.items()), strict=True):
+            present[modality] = self.held_out.present[modality].numpy()
+            row[present[modality]] = found
+        predictions = self.head.probabilities(pool_subsets(stacked))
+        scores = score_subsets(predictions, present, targets, self.head.task)
+        return {subset: found.accuracy for subset, found in scores.items()}
+
+    def _prove(self, job: Job, delegation: Delegation | None) -> Made:
+        path = self.folder / job.file
+        size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+        if missing(job.target):
+            return Made(path, size, None, None, delegation)
+        found = measure(path, job.target, self.folder / f"held_out.{job.modality}.safetensors")
+        parity = compare(found.embeddings, self.expected[job.modality], self.head)
+        return Made(path, size, found, parity, delegation)
+
+
+class _Steps:
+    """Counts what is done, for the progress bar."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def step(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return each modality's calibration windows; there may be none, for not every scheme needs them."""
+    specs = model.description.specs
+    ranges = {m: calibration.get(m, torch.zeros(0, *specs[m].shape[1:])) for m in model.modalities}
+    for modality, rows in ranges.items():
+        if len(rows):
+            _check(model, modality, "calibration", rows)
+    return ranges
+
+
+def _held(model: Model, modality: str, held_out: Clips) -> Tensor:
+    """Return the windows of a modality among the held-out examples."""
+    if modality not in held_out.inputs or not held_out.present[modality].any():
+        raise CalibrationMissingError(_none(modality, "held-out"))
+    rows = held_out.inputs[modality][held_out.present[modality]]
+    _check(model, modality, "held-out", rows)
+    return rows
+
+
+def _check(model: Model, modality: str, kind: str, rows: Tensor) -> None:
+    spec = model.description.specs[modality]
+    found = (str(rows.dtype).removeprefix("torch."), tuple(rows.shape[1:]))
+    if found != (spec.dtype, spec.shape[1:]):
+        raise CalibrationMissingError(
+            f"{modality}: {kind} windows are {found[0]} {list(found[1])}, the encoder takes "
+            f"{spec.dtype} {list(spec.shape[1:])}; give the sensor's raw windows"
+        )
+
+
+def _none(modality: str, kind: str) -> str:
+    return f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"
+
+
+@torch.no_grad()
+def _embed(model: Model, modality: str, windows: Tensor) -> Floats:
+    encoder = model.encoders[modality]
+    embeddings: Floats = torch.cat([encoder(rows) for rows in torch.split(windows, 64)]).numpy()
+    return embeddings

@@ -1,0 +1,127 @@
+"""One process of an export: `python -m sensemble_export.lowering_worker FOLDER PIPE JOB ...`, jobs as JSON.
+
+Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
+Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and into PIPE (the number
+of an open file) one line of JSON a job: `{"job", "delegation"}`, or, if it fails, `{"job", "error"}`,
+`{"job", "mismatch"}` (what was written does not read back), `{"job", "missing"}` (a module) or
+`{"job", "disk"}` (a file that cannot be written). It ends when its standard input does, which is when who
+started it closes it or dies.
+"""
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from threading import Thread
+from typing import TextIO
+
+import torch
+from safetensors.torch import load_file
+from sensemble_train.models.model import load_model
+from torch import Tensor, nn
+
+from sensemble_export.partition_report import Delegation
+from sensemble_export.targets import Job, fed
+
+_STDIN = 0
+
+
+class MismatchError(Exception):
+    """What was written does not read back as what it should be."""
+
+
+def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
+    """Write `encoder`, in evaluation mode, as `job` says; `windows` [N, ...] are real ones.
+
+    Returns:
+        For ExecuTorch, how the program is divided.
+
+    Raises:
+        MismatchError: a Core ML package, or the one in a program, does not read back as it should.
+    """
+    # Each target imports a library of its own, which takes seconds.
+    if job.target == "executorch-xnnpack":
+        from sensemble_export.lower import lower
+        from sensemble_export.quantize import quantize
+        from sensemble_export.rewrite import centred, lowerable
+
+        module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
+        if job.scheme != "fp32":
+            module = quantize(centred(module, windows), windows, job.scheme, job.kept)
+        lowered = lower(module, windows[:1])
+        path.write_bytes(lowered.program)
+        return lowered.delegation
+    if job.target == "onnx":
+        from sensemble_export.to_onnx import to_onnx
+
+        to_onnx(encoder, windows, job.scheme, job.kept, path)
+        return None
+    from sensemble_export.coreml_inspect import census, embedded, problems
+    from sensemble_export.to_coreml import to_coreml, to_executorch
+
+    given, delegation = "float32", None
+    if job.target == "executorch-coreml":
+        delegation = to_executorch(encoder, windows, job.scheme, path)
+        found = embedded(path)
+        if job.scheme == "fp16":
+            given = "float16"  # which ExecuTorch casts
+    else:
+        to_coreml(encoder, windows, job.scheme, job.kept, path)
+        found = census(path)
+    takes = fed(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
+    with torch.no_grad():
+        shape = tuple(encoder(windows[:1]).shape)
+    problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)
+    if problem is not None:
+        raise MismatchError(problem)
+    return delegation
+
+
+def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
+    """Do `jobs`, in order, whatever becomes of each."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    model = load_model(folder / "model")
+    for job in jobs:
+        windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
+        try:
+            delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
+            _report(reports, job, delegation=delegation and asdict(delegation))
+        except Exception as error:  # noqa: BLE001 - who started this decides what it means
+            _report(reports, job, **_reason(error))
+            traceback.print_exc()
+
+
+def _reason(error: Exception) -> dict[str, str]:
+    match error:
+        case MismatchError():
+            return {"mismatch": str(error)}
+        case ModuleNotFoundError(name=str(name)):
+            return {"missing": name.partition(".")[0]}
+        case OSError(errno=int()):  # without a number, a library does not load
+            return {"disk": error.strerror or str(error)}
+    first, *_ = str(error).strip().splitlines() or [""]
+    return {"error": f"{type(error).__name__}: {first}"}
+
+
+def _end_with_parent() -> None:
+    while os.read(_STDIN, 1):
+        pass
+    os._exit(1)
+
+
+def _report(reports: TextIO, job: Job, **what: object) -> None:
+    reports.write(json.dumps({"job": job.file, **what}) + "\n")
+    reports.flush()
+
+
+def _job(text: str) -> Job:
+    fields = json.loads(text)
+    return Job(**fields | {"kept": tuple(fields["kept"])})
+
+
+if __name__ == "__main__":
+    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as pipe:
+        main(Path(sys.argv[1]), pipe, list(map(_job, sys.argv[3:])))

@@ -1,0 +1,129 @@
+"""Parity measured where a bundle has been taken: a Mac for Core ML, a board for XNNPACK."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from safetensors.numpy import load
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.files import check_file, read_file
+from sensemble_runtime.bundle.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
+from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.executor import missing
+
+from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.parity import Measurement, compare, least_cosine, measure
+from sensemble_export.readme import readme
+from sensemble_export.staging import held_out_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One artifact on this machine.
+
+    Attributes:
+        modality: whose encoder.
+        target: for what.
+        artifact: the bundle's, with what was measured here, if it is good, in place of what was not known.
+        parity: measured here; None where nothing here runs it.
+        latency_ms: median milliseconds a window, measured here; None likewise.
+        reason: why not.
+    """
+
+    modality: str
+    target: str
+    artifact: Artifact
+    parity: Parity | None
+    latency_ms: float | None
+    reason: str
+
+
+def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
+    """Run every artifact of the bundle `path` that runs here, on the windows beside it; yield each in turn.
+
+    After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
+    its README, of the artifacts that are as near to their float encoders as their schemes must be. A bundle
+    whose manifest that changes is to be signed again.
+
+    Args:
+        path: the bundle's folder.
+        trust: the public key that must have signed it, as `Bundle.open` takes it.
+
+    Raises:
+        BundleError: it cannot be opened, or the windows are not those that it was exported with.
+        ExportError: the windows are not there, or the bundle is of an older version.
+        MeasurementError: an artifact that should run here does not.
+        ParityFailedError: artifacts are too far from their float encoders, raised after the last one; names
+            each, with its mean cosine and what it must reach.
+    """
+    bundle = Bundle.open(path.resolve(), trust=trust)
+    contents, windows = bundle.manifest, held_out_of(bundle.path)
+    if not contents.held_out:
+        raise ExportError(f"{path}: has no held-out windows, for an older version wrote it; export it again")
+    if not windows.is_dir():
+        raise ExportError(
+            f"{windows}: not there; copy the folder {windows.name} from where the bundle was exported, which "
+            f"holds the windows that parity is measured on, to stand beside {bundle.path.name}"
+        )
+    for file in contents.held_out.values():
+        check_file(windows, file)
+    updated: dict[tuple[str, str], Artifact] = {}
+    far = []
+    for modality, entry in contents.modalities.items():
+        for target, artifact in entry.artifacts.items():
+            found = _run(bundle, modality, target, artifact)
+            updated[modality, target] = found.artifact
+            if found.parity is not None and not _good(artifact, found.parity):
+                least = least_cosine(artifact.scheme)
+                far.append(f"{modality} for {target}: mean cosine {found.parity.cosine:.5f}, below {least}")
+            yield found
+    renewed = _with(contents, updated)
+    if renewed != contents:
+        write_manifest(renewed, path / FILE_NAME)
+        (path / "README.md").write_text(readme(renewed), encoding="utf-8")
+    if far:
+        raise ParityFailedError(f"{'; '.join(far)}: do not ship it, and file it as a bug")
+
+
+def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
+    # The package in an ExecuTorch program for Core ML is run by Core ML itself.
+    inside = target == "executorch-coreml"
+    if reason := missing("coreml" if inside else target):
+        return Verified(modality, target, artifact, None, None, reason)
+    held_out = read_file(held_out_of(bundle.path), bundle.manifest.held_out[modality])
+    with TemporaryDirectory() as folder:  # where what was verified stays as it was
+        path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
+        executor.write(bundle.contents(modality, target), path)
+        windows.write_bytes(held_out)
+        found = (
+            _measure_inside(path, bundle.specs[modality].dtype, windows)
+            if inside
+            else measure(path, target, windows)
+        )
+    parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
+    if artifact.parity is None and _good(artifact, parity):
+        artifact = dataclasses.replace(
+            artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
+        )
+    return Verified(modality, target, artifact, parity, found.median_ms, "")
+
+
+def _measure_inside(program: Path, dtype: str, windows: Path) -> Measurement:
+    from sensemble_export.coreml_inspect import extract  # which imports coremltools and torch, for seconds
+
+    with TemporaryDirectory() as folder:
+        return measure(extract(program, Path(folder), dtype), "coreml", windows)
+
+
+def _good(artifact: Artifact, parity: Parity) -> bool:
+    return parity.cosine >= least_cosine(artifact.scheme)  # which NaN is not
+
+
+def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:
+    modalities = {
+        m: dataclasses.replace(entry, artifacts={t: artifacts[m, t] for t in entry.artifacts})
+        for m, entry in contents.modalities.items()
+    }
+    return dataclasses.replace(contents, modalities=modalities)

@@ -1,0 +1,194 @@
+"""The audit: how good is every subset of a bundle's sensors, on labelled data?
+
+Each modality is encoded once per example. Because pooling is a mean, what all 2^n - 1 subsets would have said
+then costs one matrix product (`fusion.pool_subsets`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.decoding import window
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.scores import METRICS, score_subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.executors.executor import Embedding
+from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.progress import Progress
+from sensemble_runtime.record.writer import Answer, Records
+from sensemble_runtime.session.change_gate import Detector, Duty
+from sensemble_runtime.subsets import SubsetScore
+
+CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The score of each subset of a bundle's modalities.
+
+    Attributes:
+        subsets: by name, smallest first; each over the examples that have all its modalities.
+        unscored: the subsets that no example has all modalities of.
+        metric: what the scores are: `accuracy` or `mAP`, in [0, 1].
+        examples: how many there were.
+        bundle: the SHA-256 of the bundle's `manifest.json`.
+        saved: with a duty, how many encodings of each modality it made unnecessary.
+    """
+
+    subsets: dict[str, SubsetScore]
+    unscored: tuple[str, ...]
+    metric: str
+    examples: int
+    bundle: str
+    saved: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def p(self) -> float:
+        """P, the mean over the scored subsets (Eq. 3)."""
+        return fmean(s.accuracy for s in self.subsets.values())
+
+    @property
+    def r(self) -> float:
+        """R, the score of the worst subset (Eq. 4)."""
+        return self.subsets[self.worst].accuracy
+
+    @property
+    def worst(self) -> str:
+        """The name of the subset with the lowest score."""
+        return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `json.dumps` takes: `{"subsets": {name: {"accuracy", "n"}}, "p", "r", ...}`."""
+        return {
+            "subsets": {name: {"accuracy": s.accuracy, "n": s.n} for name, s in self.subsets.items()},
+            "unscored": list(self.unscored),
+            "p": self.p,
+            "r": self.r,
+            "worst": self.worst,
+            "metric": self.metric,
+            "examples": self.examples,
+            "bundle": self.bundle,
+            **({"saved": self.saved} if self.saved else {}),
+        }
+
+
+def audit(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    *,
+    record: Path | None = None,
+    dataset: str | None = None,
+    progress: Progress | None = None,
+    duty: Duty | None = None,
+) -> AuditResult:
+    """Score every subset of the bundle's modalities on labelled examples; these may lack modalities.
+
+    Args:
+        bundle: an open bundle.
+        examples: each with labels that the bundle knows; one label each where the task is multi-class.
+        record: a record file to which to add the run, with the splits that the examples are of, the answers
+            (as they come) and the scores.
+        dataset: its name, for the record.
+        progress: called as `progress(done, total)` after each example.
+        duty: take the examples for a stream, in which what is like the one before is not encoded again.
+
+    Raises:
+        BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
+        RecordError: the record cannot be opened or written.
+        EncoderError, BundleError: as `Bundle.encode`.
+    """
+    truth = _truth(bundle, examples)
+    present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
+    probabilities = []
+    detector = Detector(duty) if duty else None
+    split = "+".join(sorted({example.split for example in examples}))
+    with ExitStack() as stack:
+        records = stack.enter_context(Records(record)) if record is not None else None
+        run = records.begin("audit", bundle, dataset, split) if records else 0
+        for chunk in _chunks(bundle, examples, progress, detector):
+            probabilities.append(chunk.probabilities)
+            if records:
+                records.add_answers(run, _answers(bundle, chunk))
+        task = bundle.manifest.task
+        scored = score_subsets(np.concatenate(probabilities, axis=1), present, truth, task)
+        if not scored:
+            known = ", ".join(bundle.modalities)
+            raise BadDataError(f"no example has any of the bundle's modalities, {known}")
+        if records:
+            records.add_scores(run, scored)
+            records.end(run)
+    names = map(subsets.name, subsets.subsets(bundle.modalities))
+    unscored = tuple(name for name in names if name not in scored)
+    saved = detector.saved if detector else {}
+    return AuditResult(scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some examples, and the probabilities [2^n - 1, B, C] of all subsets."""
+
+    examples: Sequence[Example]
+    probabilities: NDArray[np.float32]
+
+
+def _chunks(
+    bundle: Bundle, examples: Sequence[Example], progress: Progress | None, detector: Detector | None
+) -> Iterator[_Chunk]:
+    for start in range(0, len(examples), CHUNK):
+        some = examples[start : start + CHUNK]
+        stacked = np.zeros((len(bundle.modalities), len(some), bundle.manifest.embedding), dtype=np.float32)
+        for column, example in enumerate(some):
+            for row, modality in enumerate(bundle.modalities):
+                if modality in example.modalities:
+                    stacked[row, column] = _embed(bundle, example, modality, detector)
+            if progress:
+                progress(start + column + 1, len(examples))
+        yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)))
+
+
+def _embed(bundle: Bundle, example: Example, modality: str, detector: Detector | None) -> Embedding:
+    data = (example.text or "") if modality == "text" else window(example, bundle.specs[modality])
+    known = detector.unchanged(modality, data) if detector else None
+    if known is not None:
+        return known
+    embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
+    if detector:
+        detector.keep(modality, data, embedding)
+    return embedding
+
+
+def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
+    """Return class indices [N], or zeros and ones [N, C] where the task is multi-label."""
+    if not examples:
+        raise BadDataError("no example to audit; the audit needs labelled examples, such as the eval split")
+    indices = {label: index for index, label in enumerate(bundle.manifest.labels)}
+    multi_class = bundle.manifest.task == "multi-class"
+    table = np.zeros((len(examples), len(indices)), dtype=np.int64)
+    for row, example in zip(table, examples, strict=True):
+        where = f"example {example.id!r} (index.jsonl:{example.line})"
+        if not example.labels:
+            raise BadDataError(f"{where}: unlabelled; an audit needs the truth, label it or leave it out")
+        unknown = [label for label in example.labels if label not in indices]
+        if unknown:
+            raise BadDataError(f"{where}: the bundle has no label {unknown[0]!r}; rename it or leave it out")
+        if multi_class and len(example.labels) > 1:
+            raise BadDataError(f"{where}: {len(example.labels)} labels, the bundle's task is one class each")
+        row[[indices[label] for label in example.labels]] = 1
+    return table.argmax(axis=1) if multi_class else table
+
+
+def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
+    labels, sets = bundle.manifest.labels, subsets.subsets(bundle.modalities)
+    for column, example in enumerate(chunk.examples):
+        for subset, found in zip(sets, chunk.probabilities[:, column], strict=True):
+            if set(subset) <= set(example.modalities):
+                said = labels[int(found.argmax())]
+                yield Answer(example.id, example.line, example.labels, subsets.name(subset), said, found)

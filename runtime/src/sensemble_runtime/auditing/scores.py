@@ -1,0 +1,106 @@
+"""The score of predictions: accuracy for multi-class tasks, mean average precision for multi-label ones."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.subsets import SubsetScore
+
+METRICS: dict[Task, str] = {"multi-class": "accuracy", "multi-label": "mAP"}
+
+
+class ScoreError(SensembleRuntimeError):
+    """Probabilities and labels that cannot be scored: shapes, NaN, or labels out of range."""
+
+
+def score(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_], task: Task
+) -> float:
+    """Return the accuracy or the mean average precision, a fraction in [0, 1].
+
+    Mean average precision is the mean, over the classes that occur in `labels`, of
+    sum_n (R_n - R_{n-1}) P_n over distinct thresholds (scikit-learn's `average_precision_score`); a class
+    that never occurs has no precision-recall curve and does not count.
+
+    Args:
+        probabilities: floating [N, C], N > 0; any increasing function of them scores the same.
+        labels: multi-class: integers [N] in [0, C); multi-label: 0, 1 or bool [N, C] with at least one 1.
+        task: `multi-class` or `multi-label`.
+
+    Raises:
+        ScoreError: a shape is wrong, a probability is not finite, or a label is out of range.
+    """
+    if probabilities.ndim != 2 or not probabilities.size:
+        raise ScoreError(f"probabilities have the shape {probabilities.shape}, not [N, C] with N, C > 0")
+    if not np.isfinite(probabilities).all():
+        raise ScoreError("probabilities hold NaN or infinity")
+    if task == "multi-class":
+        return _accuracy(probabilities, labels)
+    return _mean_average_precision(probabilities, labels)
+
+
+def score_subsets(
+    predictions: NDArray[np.floating],
+    present: Mapping[str, NDArray[np.bool_]],
+    labels: NDArray[np.integer] | NDArray[np.bool_],
+    task: Task,
+) -> dict[str, SubsetScore]:
+    """Score each subset of modalities on the examples that have all of it, by name, smallest first.
+
+    A subset that no example has is left out.
+
+    Args:
+        predictions: floating [2^n - 1, N, C], as `fusion.pool_subsets` orders them and `score` takes them.
+        present: modality -> which examples have it, bool [N].
+        labels: as `score` takes them.
+        task: `multi-class` or `multi-label`.
+
+    Raises:
+        ScoreError: as `score`.
+    """
+    scores = {}
+    for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):
+        has = np.all([present[m] for m in subset], axis=0)
+        if has.any():
+            found = score(predicted[has], labels[has], task)
+            scores[subsets.name(subset)] = SubsetScore(found, int(has.sum()))
+    return scores
+
+
+def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_]) -> float:
+    n, classes = probabilities.shape
+    if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+        raise ScoreError(f"multi-class labels are {labels.dtype} {labels.shape}, not integers ({n},)")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ScoreError(f"labels lie in [{labels.min()}, {labels.max()}], not in [0, {classes - 1}]")
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def _mean_average_precision(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_]
+) -> float:
+    if labels.shape != probabilities.shape or not np.isin(labels, (0, 1)).all():
+        raise ScoreError(
+            f"multi-label labels are {labels.dtype} {labels.shape}, not zeros and ones {probabilities.shape}"
+        )
+    positive = labels.astype(bool)
+    occurring = positive.any(axis=0)
+    if not occurring.any():
+        raise ScoreError("multi-label labels hold no positive at all")
+    return float(
+        np.mean([_average_precision(probabilities[:, c], positive[:, c]) for c in np.flatnonzero(occurring)])
+    )
+
+
+def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    order = np.argsort(-scores, kind="stable")
+    # Examples with equal scores share one threshold: only the last of each run is a point of the curve.
+    last = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(positive[order])[last]
+    ranked = np.flatnonzero(last) + 1
+    recall_steps = np.diff(hits, prepend=0) / hits[-1]
+    return float(np.sum(recall_steps * (hits / ranked)))

@@ -1,0 +1,268 @@
+"""The bundle: a folder that export writes, verified whole before anything in it runs."""
+
+import hashlib
+import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors import durable
+
+from sensemble_runtime.bundle import manifest, signature
+from sensemble_runtime.bundle.files import check_file, read_file
+from sensemble_runtime.bundle.head import Head, load_head
+from sensemble_runtime.bundle.manifest import (
+    Artifact,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    parse_manifest,
+    read_data,
+)
+from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
+from sensemble_runtime.errors import (
+    BundleChangedError,
+    BundleCorruptError,
+    BundleError,
+    BundleIncompatibleError,
+)
+from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.executor import Contents, Embedding, Encoder, Window
+
+if TYPE_CHECKING:  # loading the library is left to the first caption
+    from sensemble_sensors.spec import InputSpec
+    from tokenizers import Tokenizer
+
+
+class Bundle:
+    """A verified bundle; its encoders are loaded when they are first used. Safe to use from several threads.
+
+    What is loaded later is read once and verified again, by the manifest that was read when it was opened:
+    the bytes that run are those that were hashed, whatever has become of the folder.
+
+    Attributes:
+        path: the folder.
+        manifest: what it says.
+        fingerprint: the SHA-256 of the bytes of `manifest.json`, in hex.
+        modalities: the modalities that have an encoder, sorted.
+        specs: what each of them takes.
+        executors: which target's artifact encodes each of them.
+        head: the classifier.
+        threads: of the executor's pool, for the encoders that are loaded from now on; 0: one for each core,
+            or a single one if every encoder took less than 2 ms where it was exported.
+    """
+
+    def __init__(
+        self, path: Path, contents: Manifest, fingerprint: str, head: Head, executors: dict[str, str]
+    ) -> None:
+        self.path = path
+        self.manifest = contents
+        self.fingerprint = fingerprint
+        self.modalities = tuple(sorted(contents.modalities))
+        self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
+        self.executors = executors
+        self.head = head
+        self.threads = 0
+        self._encoders: dict[str, Encoder] = {}
+        self._freeing: set[threading.Thread] = set()
+        self._locks = {modality: threading.Lock() for modality in self.modalities}
+        self._tokenizer: Tokenizer | None = None
+        self._tokenizer_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, executor: str | None = None, *, trust: Path | None = None) -> "Bundle":
+        """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
+
+        A bundle is code: without `trust`, it is the caller who knows where it came from.
+
+        Args:
+            path: the folder.
+            executor: the target whose artifacts to run; without it, for each modality the first of
+                `executors.executor.available` that it has an artifact for whose parity was measured, or, if
+                there is none, any artifact. `executors` says which.
+            trust: the PEM file of the public key that must have signed it; None: none need have.
+
+        Raises:
+            BundleCorruptError: a file is missing, truncated or altered, or not what the manifest says.
+            BundleIncompatibleError: it is of another schema version, or for executors that are not here.
+            BundlePathError: a file lies outside the folder.
+            BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or is none.
+        """
+        data = read_data(path / manifest.FILE_NAME, trust)
+        contents = parse_manifest(data, path / manifest.FILE_NAME)
+        executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
+        head = _verify(path, contents)
+        return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors)
+
+    def encode(self, modality: str, window: Window) -> Embedding:
+        """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
+
+        Raises:
+            BundleError: the encoder cannot be loaded; see `load`.
+            ValueError: the window is of another dtype or shape.
+            EncoderError: the executor failed; names its error.
+        """
+        return self.load(modality)(window)
+
+    def load(self, modality: str) -> Encoder:
+        """Return the encoder of `modality`, loading it if it is not.
+
+        Raises:
+            BundleError: the bundle has no such modality.
+            BundleIncompatibleError: the executor cannot run the artifact.
+            BundleCorruptError: the encoder is not of the manifest's input spec and embedding size.
+            BundleChangedError: the folder is no longer what it was when the bundle was opened.
+        """
+        if modality not in self._locks:
+            raise BundleError(
+                f"{self.path}: no encoder for {modality!r}; it has {', '.join(self.modalities)}"
+            )
+        with self._locks[modality]:
+            if modality not in self._encoders:
+                self._encoders[modality] = self._load(modality)
+            return self._encoders[modality]
+
+    def unload(self, modality: str) -> None:
+        """Let go of the encoder of `modality`: a call in progress ends first, the next use loads it again.
+
+        A thread frees it, which takes a while: who unloads may hold a lock that others wait for.
+        """
+        unused = [self._encoders.pop(modality, None)]  # alone holds it, so that it goes with this list's item
+        if unused[0] is None:
+            return
+
+        def free() -> None:
+            unused.clear()
+            executor.give_back_memory()
+            self._freeing.discard(thread)
+
+        thread = threading.Thread(target=free, name=f"sensemble {modality} unloading")
+        self._freeing.add(thread)
+        thread.start()
+
+    def settle(self) -> None:
+        """Wait until what was unloaded is freed."""
+        for thread in tuple(self._freeing):
+            thread.join()
+
+    def contents(self, modality: str, target: str) -> Contents:
+        """Return the bytes of the artifact that encodes `modality` for `target`, verified.
+
+        Raises:
+            BundleChangedError: they are no longer what they were when the bundle was opened.
+        """
+        artifact = self.manifest.modalities[modality].artifacts[target]
+        whole = PurePosixPath(artifact.path)
+        names = {file: PurePosixPath(file.path).relative_to(whole).as_posix() for file in artifact.files}
+        return {"" if name == "." else name: self._read(file) for file, name in names.items()}
+
+    def tokenize(self, caption: str) -> NDArray[np.int64]:
+        """Return the token ids of `caption` as the text encoder takes them: int64 [1, L].
+
+        Raises:
+            BundleError: the bundle has no text encoder.
+            BundleCorruptError: its tokenizer is none.
+            BundleChangedError: as `load`.
+            EncoderError: the tokenizer failed.
+        """
+        entry = self.manifest.tokenizer
+        if entry is None or "text" not in self.specs:
+            raise BundleError(f"{self.path}: no text encoder; it has {', '.join(self.modalities)}")
+        with self._tokenizer_lock:
+            if self._tokenizer is None:
+                self._tokenizer = load_tokenizer(self._read(entry), self.path / entry.path)
+        return tokenize(self._tokenizer, caption, self.specs["text"].shape[1])
+
+    @property
+    def _quick(self) -> bool:
+        """Whether all encoders are: those of one executor may share a pool, which the first of them sizes."""
+        entries = self.manifest.modalities
+        measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
+        return all(latency is not None and latency < executor.QUICK for latency in measured)
+
+    def _load(self, modality: str) -> Encoder:
+        entry = self.manifest.modalities[modality]
+        target = self.executors[modality]
+        path = self.path / entry.artifacts[target].path
+        contents = self.contents(modality, target)
+        encoder = executor.load(path, target, self.threads, quick=self._quick, contents=contents)
+        found = (encoder.dtype, encoder.shape, encoder.embedding)
+        expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
+        if found != expected:
+            raise BundleCorruptError(
+                f"{path}: (dtype, shape, embedding) is {found}, the manifest says {expected}; export it again"
+            )
+        return encoder
+
+    def _read(self, file: FileEntry) -> bytes:
+        try:
+            return read_file(self.path, file)
+        except BundleError as error:
+            raise BundleChangedError(
+                f"{self.path}: changed since it was opened ({error}); open the bundle again"
+            ) from error
+
+
+def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None) -> str:
+    """Return the target whose artifact encodes `modality` here."""
+    if wanted is not None and wanted not in entry.artifacts:
+        raise BundleIncompatibleError(
+            f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
+        )
+    here = [target for target in executor.available() if target in entry.artifacts]
+    for target in sorted(here, key=lambda target: entry.artifacts[target].parity is None):  # proved first
+        if wanted in (None, target):
+            return target
+    lacks = (f"{target} {executor.missing(target)}" for target in ([wanted] if wanted else entry.artifacts))
+    raise BundleIncompatibleError(
+        f"{path}: {modality} does not run here: {'; '.join(lacks)}; here run "
+        f"{', '.join(executor.available())}"
+    )
+
+
+def _verify(folder: Path, contents: Manifest) -> Head:
+    """Check every file that the manifest lists, and return the head."""
+    for file in dict.fromkeys(file for _, file in contents.files()):
+        check_file(folder, file)
+    for _, artifact in contents.artifacts():
+        _verify_nothing_else(folder, artifact)
+    if contents.tokenizer is not None and "text" in contents.modalities:
+        length = contents.modalities["text"].spec.shape[1]
+        path = folder / contents.tokenizer.path
+        check_tokenizer(read_file(folder, contents.tokenizer), length, path)
+    path = folder / contents.head.path
+    head = load_head(read_file(folder, contents.head), contents.task, path)
+    expected = (len(contents.labels), contents.embedding)
+    if head.weight.shape != expected:
+        raise BundleCorruptError(
+            f"{path}: weight is {list(head.weight.shape)}, the labels and embedding of the manifest make it "
+            f"{list(expected)}; export the bundle again"
+        )
+    return head
+
+
+def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:
+    """Refuse a package (a folder) with files that its manifest does not list."""
+    listed = {folder / file.path for file in artifact.files}
+    for found in (folder / artifact.path).rglob("*"):
+        if found not in listed and (found.is_symlink() or not found.is_dir()):
+            raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
+
+
+def sign(path: Path, key: Path) -> Path:
+    """Verify the bundle in folder `path` and sign its manifest by the private key in the PEM file `key`.
+
+    Returns:
+        The file of the signature, beside the manifest.
+
+    Raises:
+        BundleError: there is no sound bundle.
+        KeyFileError: there is no such key.
+        OSError: the signature cannot be written.
+    """
+    data = read_data(path / manifest.FILE_NAME)
+    _verify(path, parse_manifest(data, path / manifest.FILE_NAME))
+    written = path / signature.FILE_NAME
+    durable.write(written, signature.sign(data, key))
+    return written

@@ -1,0 +1,71 @@
+"""The classifier: one linear map from the pooled representation to the classes, and its file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.errors import BundleCorruptError
+from sensemble_runtime.executors.executor import LARGEST
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head h of the paper's Eq. 7, which takes the mean of the live embeddings.
+
+    Attributes:
+        weight: float32 [C, d].
+        bias: float32 [C].
+        task: `multi-class` (softmax) or `multi-label` (a sigmoid a class).
+    """
+
+    weight: Floats
+    bias: Floats
+    task: Task
+
+    def probabilities(self, pooled: Floats) -> Floats:
+        """Classify pooled representations: float32 [..., d] to float32 [..., C]."""
+        logits = pooled @ self.weight.T + self.bias
+        if self.task == "multi-class":
+            # softmax; shifted by the largest logit so that no exponential overflows
+            shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float32)
+        # sigmoid by way of tanh, which saturates where an exponential would overflow
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)
+
+
+def load_head(data: bytes, task: Task, path: Path) -> Head:
+    """Read a head that `save_head` wrote from the bytes of its file; `path` is for the error.
+
+    Raises:
+        BundleCorruptError: they are not safetensors, the tensors are not `weight` float32 [C, d] and `bias`
+            float32 [C], or one of their elements is not within `executor.LARGEST`: NaN is not.
+    """
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # for a dtype that numpy lacks, too
+        raise BundleCorruptError(f"{path}: not a safetensors file ({error})") from error
+    forms = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
+    match forms:
+        case {"weight": ("float32", (classes, _)), "bias": ("float32", (rows,))} if (
+            len(forms) == 2 and classes == rows
+        ):
+            for name, tensor in tensors.items():
+                if not np.all(np.abs(tensor) <= LARGEST):
+                    raise BundleCorruptError(
+                        f"{path}: {name} holds NaN, infinity or absurd numbers; train the model again"
+                    )
+            return Head(tensors["weight"], tensors["bias"], task)
+    raise BundleCorruptError(f"{path}: expected weight float32 [C, d] and bias float32 [C], got {forms}")
+
+
+def save_head(head: Head, path: Path) -> None:
+    """Write `head` as safetensors: tensors `weight` and `bias`; the task is the manifest's."""
+    tensors = {"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)}
+    path.write_bytes(save(tensors))  # save_file would leave a file that only its owner can read

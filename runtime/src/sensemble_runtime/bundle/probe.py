@@ -1,0 +1,106 @@
+"""A bundle's first load, in processes that may crash or hang.
+
+One of them is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY`. They find what breaks by itself,
+and are no prison: what such a process runs has all rights of its user.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.executors.executor import Window, describe
+
+LIMIT = 60.0  # seconds for loading an encoder and encoding a few windows
+_WINDOWS = 4
+_CAPTION = "a caption, to be encoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One encoder of a bundle.
+
+    Attributes:
+        modality: whose.
+        target: for what its artifact was made.
+        latency_ms: the longest time of a window; None if it failed.
+        problem: why it failed; empty if it did not.
+    """
+
+    modality: str
+    target: str
+    latency_ms: float | None
+    problem: str
+
+
+def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
+    """Let each encoder of the bundle `path` load and encode in a process of its own; yield what came of it.
+
+    Args:
+        path: the bundle's folder.
+        trust: the public key that must have signed it, as `Bundle.open` takes it.
+
+    Raises:
+        BundleError, KeyFileError: as `Bundle.open`, which runs nothing of it.
+    """
+    bundle = Bundle.open(path, trust=trust)
+    for modality in bundle.modalities:
+        latency, problem = _run(path, modality)
+        yield Probed(modality, bundle.executors[modality], latency, problem)
+
+
+def _run(path: Path, modality: str) -> tuple[float | None, str]:
+    command = [sys.executable, "-m", "sensemble_runtime.bundle.probe", str(path.resolve()), modality]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"did not return within {LIMIT:g} s"
+    if done.returncode < 0:
+        return None, f"crashed with {signal.Signals(-done.returncode).name}"
+    try:
+        return float(done.stdout), ""
+    except ValueError:
+        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        return None, said[-1]
+
+
+def main(path: Path, modality: str) -> None:
+    """Encode a few windows of `modality` and print the longest time of one, in milliseconds."""
+    bundle = Bundle.open(path)
+    bundle.load(modality)
+    times = []
+    for window in _windows(bundle, modality):
+        start = time.perf_counter()
+        bundle.head.probabilities(bundle.encode(modality, window))
+        times.append(1e3 * (time.perf_counter() - start))
+    sys.stdout.write(f"{max(times)}\n")
+
+
+def _windows(bundle: Bundle, modality: str) -> Iterator[Window]:
+    """Yield silence, darkness or nothing said, then noise or a caption."""
+    spec = bundle.specs[modality]
+    yield np.zeros(spec.shape, spec.dtype)
+    generator = np.random.default_rng(0)
+    for _ in range(1, _WINDOWS):
+        if modality == "text":
+            yield bundle.tokenize(_CAPTION)
+        elif spec.dtype == "uint8":
+            yield generator.integers(0, 256, spec.shape, np.uint8)
+        else:
+            yield generator.uniform(-1, 1, spec.shape).astype(np.float32)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), sys.argv[2])
+    except SensembleRuntimeError as error:
+        sys.exit(describe(error))

@@ -1,0 +1,142 @@
+"""What a manifest may not say, though it has the fields and the types that `manifest` declares."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_runtime import subsets
+
+if TYPE_CHECKING:  # which has what it reads and writes checked here
+    from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance
+
+_DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
+_PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+# What a stranger's bundle may ask for, each far above what any encoder of ours needs.
+_RATE = 1e6  # samples or frames a second
+_HOP = 1e-3, 3600.0  # seconds
+_WINDOW = 3600.0  # seconds
+_TTL = 86_400.0  # seconds
+_ELEMENTS = 10**8  # of a window, or of what comes in a hop
+_TOKENS = 65_536
+_EMBEDDING = 65_536
+_LABELS = 100_000
+_FILE = 4 << 30  # bytes of one file; what is loaded is read into memory
+_ALL = 16 << 30  # bytes of all files, which opening hashes
+_TOKENIZER = 64 << 20  # bytes
+_HEADER = 1 << 16  # bytes of a head that are not its numbers
+
+
+def path_problems(manifest: "Manifest") -> Iterator[str]:
+    """Yield which paths leave the bundle or are not portable, each after its field's name."""
+    paths = [(field, file.path) for field, file in _files(manifest)]
+    for field, name in (*paths, *((field, artifact.path) for field, artifact in manifest.artifacts())):
+        if not _PATH.fullmatch(name):
+            yield f"{field}.path: {name!r} is not a relative path of plain names inside the bundle"
+
+
+def problems(manifest: "Manifest") -> Iterator[str]:
+    """Yield what is wrong, after the field's name, where the types cannot say it."""
+    if not manifest.modalities:
+        yield "modalities: there is none"
+    for modality, entry in manifest.modalities.items():
+        if not entry.artifacts:
+            yield f"modalities.{modality}.artifacts: there is none"
+        for problem in _spec_problems(modality, entry.spec):
+            yield f"modalities.{modality}.spec: {problem}"
+    if not 1 <= manifest.embedding <= _EMBEDDING:
+        yield f"embedding: expected 1 to {_EMBEDDING}, got {manifest.embedding}"
+    if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
+        yield "labels: expected distinct names, at least one"
+    if len(manifest.labels) > _LABELS:
+        yield f"labels: expected at most {_LABELS}, got {len(manifest.labels)}"
+    for modality in manifest.held_out.keys() - manifest.modalities.keys():
+        yield f"held_out.{modality}: has no encoder here"
+    if "text" in manifest.modalities and manifest.tokenizer is None:
+        yield "tokenizer: missing, and there is a text encoder"
+    yield from _file_problems(manifest)
+    yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
+
+
+def _files(manifest: "Manifest") -> "Iterator[tuple[str, FileEntry]]":
+    """Yield every file in the bundle and beside it."""
+    yield from manifest.files()
+    for modality, file in manifest.held_out.items():
+        yield f"held_out.{modality}", file
+
+
+def _file_problems(manifest: "Manifest") -> Iterator[str]:
+    head = 4 * len(manifest.labels) * (manifest.embedding + 1) + _HEADER
+    most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
+    for field, file in _files(manifest):
+        if not 1 <= file.bytes <= most.get(field, _FILE):
+            yield f"{field}.bytes: expected 1 to {most.get(field, _FILE)}, got {file.bytes}"
+        if not _SHA256.fullmatch(file.sha256):
+            yield f"{field}.sha256: expected 64 lower-case hexadecimal digits"
+    if sum(file.bytes for file in {file for _, file in _files(manifest)}) > _ALL:
+        yield f"modalities: all files together have more than {_ALL} bytes"
+    for field, artifact in manifest.artifacts():
+        paths = [file.path for file in artifact.files]
+        if paths != [artifact.path] and not (paths and all(_inside(artifact.path, path) for path in paths)):
+            yield f"{field}.files: expected {artifact.path} itself or files in it"
+
+
+def _inside(folder: str, path: str) -> bool:
+    return path.startswith(f"{folder}/")
+
+
+def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
+    if modality not in _DTYPE_AND_RANK or spec.modality != modality:
+        yield f"expected a spec of {', '.join(_DTYPE_AND_RANK)} under its own name, got {spec.modality!r}"
+        return
+    if (
+        (spec.dtype, len(spec.shape)) != _DTYPE_AND_RANK[modality]
+        or spec.shape[0] != 1
+        or min(spec.shape) < 1
+    ):
+        dtype, rank = _DTYPE_AND_RANK[modality]
+        yield f"expected {dtype} of {rank} dimensions, the first 1, got {spec.dtype} {list(spec.shape)}"
+        return
+    if modality == "video" and spec.shape[-1] != 3:
+        yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
+    if not 0 < spec.ttl <= _TTL:
+        yield f"expected a ttl above 0 s and up to {_TTL:g} s, got {spec.ttl:g}"
+    yield from _text_problems(spec) if modality == "text" else _timed_problems(spec)
+
+
+def _text_problems(spec: InputSpec) -> Iterator[str]:
+    if (spec.rate, spec.window, spec.hop) != (0, 0, 0):
+        yield "expected rate, window and hop 0: a caption is its own window"
+    if spec.shape[1] > _TOKENS:
+        yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
+
+
+def _timed_problems(spec: InputSpec) -> Iterator[str]:
+    """Yield what is wrong with the times of samples or frames, which also say how many make a window."""
+    if not (0 < spec.rate <= _RATE and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
+        yield (
+            f"expected a rate above 0 and up to {_RATE:g} Hz, a window above 0 and up to {_WINDOW:g} s, a "
+            f"hop of {_HOP[0]:g} to {_HOP[1]:g} s, got {spec.rate:g}, {spec.window:g} and {spec.hop:g}"
+        )
+    elif spec.shape[1] != round(spec.rate * spec.window):
+        yield f"expected {spec.rate:g} Hz x {spec.window:g} s in the second dimension, got {list(spec.shape)}"
+    if math.prod(spec.shape) > _ELEMENTS or spec.rate * spec.hop > _ELEMENTS:
+        yield f"expected at most {_ELEMENTS} elements in a window or a hop, got {list(spec.shape)}"
+
+
+def _provenance_problems(provenance: "Provenance", modalities: set[str]) -> Iterator[str]:
+    if not set(provenance.train_modalities) <= modalities:
+        yield "provenance.train_modalities: names a modality that has no encoder here"
+    known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
+    tables = {f"accuracy_quantized.{t}": scores for t, scores in provenance.accuracy_quantized.items()}
+    for name, scores in {"accuracy": provenance.accuracy, **tables}.items():
+        for subset, score in scores.items():
+            if subset not in known:
+                yield f"provenance.{name}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
+            if not 0 <= score <= 1:
+                yield f"provenance.{name}.{subset}: expected a fraction in [0, 1], got {score}"

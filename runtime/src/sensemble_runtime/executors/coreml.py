@@ -1,0 +1,71 @@
+"""Core ML packages, by macOS itself through coremltools."""
+
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import coremltools
+import numpy as np
+
+from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+from sensemble_runtime.executors.executor import (
+    Contents,
+    Embedding,
+    Window,
+    check,
+    check_embedding,
+    describe,
+    write,
+)
+
+_WEIGHTS = "Data/com.apple.CoreML/weights"
+
+
+class CoreMLEncoder:
+    """A Core ML package (.mlpackage) of one input and one output, on whichever of its processors suits.
+
+    Core ML takes neither uint8 nor int64: the package's input is float32 or int32 and its metadata says, as
+    `dtype`, what the encoder takes; the conversion, which is exact, is made here.
+
+    Args:
+        path: names it in errors.
+        contents: the package's files. Core ML reads no memory, so they are put into a folder of this user's
+            alone, which goes when it has compiled them.
+        threads: Core ML has none to set.
+        quick: Core ML decides by itself.
+
+    Raises:
+        BundleIncompatibleError: this system cannot run the package; names Core ML's error.
+    """
+
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
+        del threads, quick  # Core ML decides
+        try:
+            with TemporaryDirectory(prefix="sensemble-") as folder:
+                package = Path(folder) / path.name
+                write(contents, package)
+                # Expected even where the model holds all weights itself; no manifest lists an empty folder.
+                (package / _WEIGHTS).mkdir(parents=True, exist_ok=True)
+                self._model = coremltools.models.MLModel(str(package))
+            described = self._model.get_spec().description
+            (taken,), (given,) = described.input, described.output
+            self.dtype = described.metadata.userDefined["dtype"]
+            self.shape = tuple(taken.type.multiArrayType.shape)
+            self.embedding = int(given.type.multiArrayType.shape[-1])
+        except Exception as error:  # Core ML's errors come as plain RuntimeError and Exception
+            raise BundleIncompatibleError(
+                f"{path}: Core ML does not load it ({describe(error)}); export it again"
+            ) from error
+        self._fed = np.int32 if self.dtype == "int64" else np.float32
+        self._path, self._input, self._output = path, taken.name, given.name
+        self._running = threading.Lock()
+
+    def __call__(self, window: Window) -> Embedding:
+        """Encode a window; see `Encoder`."""
+        check(window, self.dtype, self.shape, self._path)
+        try:
+            with self._running:
+                found = self._model.predict({self._input: window.astype(self._fed)})[self._output]
+        except Exception as error:
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        return check_embedding(np.asarray(found, dtype=np.float32), self.embedding, self._path)

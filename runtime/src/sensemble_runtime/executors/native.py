@@ -1,0 +1,43 @@
+"""ExecuTorch programs, by the native module."""
+
+from pathlib import Path
+
+from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+from sensemble_runtime.executors import _native
+from sensemble_runtime.executors.executor import Contents, Embedding, Window, check, check_embedding, describe
+
+
+class NativeEncoder:
+    """An ExecuTorch program (.pte) with its XNNPACK subgraphs, run without Python's ExecuTorch or torch.
+
+    Args:
+        path: names it in errors.
+        contents: the program alone; it is copied.
+        threads: size of ExecuTorch's thread pool, which all encoders of the process share: only the first one
+            can set it. 0 leaves it as it is, at first one thread for each performance core.
+        quick: whether waking threads would take longer than they save; the pool gets one thread then, unless
+            `threads` says otherwise or another encoder uses it already.
+
+    Raises:
+        BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.
+    """
+
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
+        try:
+            self._module = _native.Module(contents[""], threads or int(quick), insist=threads != 0)
+            self.dtype, self.shape = self._module.input
+            _, self.embedding = self._module.output
+        except (RuntimeError, MemoryError, KeyError, TypeError, ValueError) as error:
+            raise BundleIncompatibleError(
+                f"{path}: {describe(error)}; export the bundle again with this version"
+            ) from error
+        self._path = path
+
+    def __call__(self, window: Window) -> Embedding:
+        """Encode a window; see `Encoder`."""
+        check(window, self.dtype, self.shape, self._path)
+        try:
+            found = self._module(window)
+        except (RuntimeError, MemoryError) as error:
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        return check_embedding(found, self.embedding, self._path)

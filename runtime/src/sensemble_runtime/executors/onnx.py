@@ -1,0 +1,64 @@
+"""ONNX models, by ONNX Runtime on the CPU."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+from sensemble_runtime.executors.executor import Contents, Embedding, Window, check, check_embedding, describe
+
+_DTYPES: dict[str, Any] = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+}
+_ERRORS_ONLY = 3
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+
+
+class OnnxEncoder:
+    """An ONNX model (.onnx) of one input and one output.
+
+    Args:
+        path: names it in errors.
+        contents: the model alone; one that keeps weights in other files is refused.
+        threads: of its own pool; 0 for one on each core.
+        quick: whether waking threads would take longer than they save: then 0 is one.
+
+    Raises:
+        BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.
+    """
+
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or int(quick)
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            # Weights that a model names in other files would be sought in the working directory; nothing lies
+            # under a file.
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(path))
+            self._session = onnxruntime.InferenceSession(
+                contents[""], options, providers=["CPUExecutionProvider"]
+            )
+            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+            self.dtype, self.shape = _DTYPES[taken.type], tuple(taken.shape)
+            _, self.embedding = given.shape
+        except Exception as error:  # ONNX Runtime's own errors share no narrower base
+            raise BundleIncompatibleError(
+                f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({describe(error)}); "
+                "export it again"
+            ) from error
+        self._path, self._input, self._running = path, taken.name, threading.Lock()
+
+    def __call__(self, window: Window) -> Embedding:
+        """Encode a window; see `Encoder`."""
+        check(window, self.dtype, self.shape, self._path)
+        try:
+            with self._running:
+                (found,) = self._session.run(None, {self._input: window})
+        except Exception as error:
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        return check_embedding(np.asarray(found), self.embedding, self._path)

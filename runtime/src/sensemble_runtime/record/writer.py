@@ -1,0 +1,193 @@
+"""The durable record of sessions and audits: one SQLite file; what is committed survives a power cut.
+
+A run is one session or one audit. A session's run has its predictions and events; an audit's has the score of
+each subset and, for each example and each subset of the modalities it has, the answer. A run without an end
+was interrupted: what it holds is good as far as it goes. `history` reads all that, `retention` bounds it.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors import durable
+
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import FILE_NAME, read_data
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import Event, told
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.retention import Retention, trim
+from sensemble_runtime.record.schema import INDEXES, SCHEMA, TABLES, Kind, migrate, reported, version
+from sensemble_runtime.subsets import SubsetScore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a bundle said of one example from one subset of its modalities.
+
+    Attributes:
+        example: its id.
+        line: its line in the dataset's index.
+        truth: its labels.
+        subset: the modalities that were used, joined with `+`.
+        label: the most probable class.
+        probabilities: float32 [C].
+    """
+
+    example: str
+    line: int
+    truth: tuple[str, ...]
+    subset: str
+    label: str
+    probabilities: NDArray[np.float32]
+
+
+class Records:
+    """A record file, open for adding; each method is one durable commit. For one thread at a time.
+
+    Args:
+        path: the file; made if it is not there, and then, as what SQLite puts beside it, this user's alone.
+
+    Raises:
+        RecordError: it cannot be opened or written, is no record, or one of an unknown schema version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with suppress(OSError):  # which SQLite has words for
+            durable.create(path)
+        with reported(path):
+            # Absolute, for `:memory:` is a file like any other here.
+            self._db = sqlite3.connect(path.absolute(), check_same_thread=False)
+        try:
+            with reported(path):
+                self._prepare()
+                self._opened = path.stat()
+        except RecordError:
+            self._db.close()
+            with suppress(OSError):
+                if not path.stat().st_size:  # as on a full disk
+                    path.unlink()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """See whether the path still leads to the open file; what is added to a removed one, nobody finds.
+
+        Raises:
+            RecordError: it does not.
+        """
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), self._opened):
+                return
+        raise RecordError(f"{self._path}: was removed or replaced, with what it held")
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._db.close()
+
+    def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None, split: str | None = None) -> int:
+        """Add a run, of an audit with the data that it is on, and return its id.
+
+        Raises:
+            RecordError: it could not be written, as in every method.
+        """
+        manifest = bundle.manifest
+        made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)
+        with reported(self._path), self._db:
+            cursor = self._db.execute(
+                "INSERT INTO runs (kind, began, bundle, labels, task, dataset, split) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (kind, time.time(), *made, dataset, split),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def began(self, run: int) -> float | None:
+        """Return when a run began, in seconds since 1970; None if there is no such run."""
+        with reported(self._path):
+            found = self._db.execute("SELECT began FROM runs WHERE id = ?", (run,)).fetchone()
+        return found[0] if found else None
+
+    def end(self, run: int) -> None:
+        """Mark a run as complete."""
+        with reported(self._path), self._db:
+            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), run))
+
+    def add_news(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+        """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
+        offset = time.time() - time.monotonic()
+        predictions = [
+            (
+                run,
+                offset + p.time,
+                p.time,
+                "+".join(p.live),
+                labels[int(p.probabilities.argmax())],
+                _pack(p.probabilities),
+                *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
+            )
+            for p in news
+            if isinstance(p, Prediction)
+        ]
+        events = [(run, offset + e.time, e.time, *told(e)) for e in news if not isinstance(e, Prediction)]
+        with reported(self._path), self._db:
+            self._db.executemany(
+                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
+            )
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", events)
+
+    def add_answers(self, run: int, answers: Iterable[Answer]) -> None:
+        """Add an audit's answers."""
+        rows = [
+            (run, a.example, a.line, json.dumps(a.truth), a.subset, a.label, _pack(a.probabilities))
+            for a in answers
+        ]
+        with reported(self._path), self._db:
+            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def add_scores(self, run: int, scores: Mapping[str, SubsetScore]) -> None:
+        """Add an audit's scores, by subset."""
+        rows = [(run, subset, score.accuracy, score.n) for subset, score in scores.items()]
+        with reported(self._path), self._db:
+            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)
+
+    def trim(self, retention: Retention, run: int) -> bool:
+        """Remove some of what is beyond the bounds, but not `run`; return whether there may be more."""
+        with reported(self._path):
+            return trim(self._db, retention, time.time(), run)
+
+    def _prepare(self) -> None:
+        found = version(self._db, self._path)
+        if found == 0:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(TABLES)
+        elif found < SCHEMA:
+            migrate(self._db, self._path)
+        self._db.executescript(INDEXES)
+        # In WAL mode, the default (NORMAL) may lose the last commits at a power cut.
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")  # what is removed is gone
+
+
+def fingerprint(bundle: Path) -> str:
+    """Return the SHA-256 of the `manifest.json` of the bundle in a folder, in hex."""
+    return hashlib.sha256(read_data(bundle / FILE_NAME)).hexdigest()
+
+
+def _pack(probabilities: NDArray[np.float32]) -> bytes:
+    return probabilities.astype("<f4").tobytes()

@@ -1,0 +1,221 @@
+"""The core of a session: which modalities are here, what they said last, and what that means together.
+
+It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
+equal input gives equal predictions, in real time, in a fast replay and in a test. It is for one thread at a
+time, except that `encode`, which touches nothing that two modalities share, may run beside everything else,
+once for each modality.
+"""
+
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.sensor import Sample
+
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.pooling import pool
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.change_gate import Detector
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.windows import SampleError, Window, Windows, windows
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A window on its way to its encoder, and the ring it came from."""
+
+    modality: str
+    window: Window
+    source: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The embedding of a window, float32 [d], when the window ended, and how many seconds encoding took.
+
+    `skipped`: it is that of an earlier window, which was like it.
+    """
+
+    modality: str
+    embedding: NDArray[np.float32]
+    time: float
+    latency: float
+    source: Windows
+    skipped: bool = False
+
+
+class Composition:
+    """The modalities that are attached to a bundle, and their live set.
+
+    Args:
+        bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
+        policy: its `skew` and `duty` are used here.
+    """
+
+    def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
+        self._bundle = bundle
+        self._policy = policy or Policy()
+        self._detector = Detector(self._policy.duty) if self._policy.duty else None
+        self._skipped: dict[str, int] = {}
+        self._windows: dict[str, Windows] = {}
+        self._embeddings: dict[str, Encoded] = {}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that were added, sorted."""
+        return tuple(sorted(self._windows))
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The modalities with a window to encode, sorted."""
+        return tuple(sorted(modality for modality, ring in self._windows.items() if ring.ready))
+
+    def add(self, modality: str) -> None:
+        """Load the encoder of `modality` and accept its samples; nothing changes if it is already there.
+
+        Raises:
+            BundleError: the bundle has no such modality, or its encoder cannot be loaded.
+        """
+        if modality not in self._windows:
+            self._bundle.load(modality)
+            self._windows[modality] = windows(self._bundle.specs[modality])
+
+    def remove(self, modality: str, *, keep: bool = False) -> None:
+        """Take `modality` out of the live set at once and forget its samples; see `end` for the rest."""
+        self._embeddings.pop(modality, None)
+        self.end(modality, keep=keep)
+
+    def end(self, modality: str, *, keep: bool = False) -> None:
+        """Forget the samples of `modality`; what it said holds while it is fresh.
+
+        Args:
+            modality: which.
+            keep: leave its encoder loaded, for it will be added again.
+        """
+        self._windows.pop(modality, None)
+        self._skipped.pop(modality, None)
+        if not keep:
+            self._bundle.unload(modality)
+
+    def silence(self, modality: str) -> None:
+        """Take `modality` out of the live set and free its encoder, which failed; its samples stay."""
+        self._embeddings.pop(modality, None)
+        self._bundle.unload(modality)
+
+    def next_window(self, modality: str) -> float | None:
+        """Return when the next window of a modality that is here will end, or None if that cannot be told."""
+        return self._windows[modality].due
+
+    def window_end(self, modality: str) -> float:
+        """Return when the newest complete window of a modality that is ready ends."""
+        return self._windows[modality].end
+
+    def push(self, sample: Sample) -> None:
+        """Add a sample of a modality that is here.
+
+        Raises:
+            SampleError: its modality was not added, or it is not of the form that the bundle's spec says.
+        """
+        if sample.modality not in self._windows:
+            raise SampleError(f"{sample.modality}: a sample of a modality that is not attached")
+        self._windows[sample.modality].push(sample)
+
+    def live(self, now: float) -> tuple[str, ...]:
+        """Return the live set at `now`, sorted.
+
+        It has the embeddings that are not older than their time to live, and whose windows end within the
+        skew of the newest one.
+        """
+        fresh = self._fresh(now)
+        ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
+        oldest = max(ends.values(), default=0.0) - self._policy.skew
+        return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
+
+    def next_expiry(self, now: float) -> float | None:
+        """Return when the first embedding that is fresh will no longer be, or None if none is."""
+        return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
+
+    def step(self, now: float) -> Prediction | None:
+        """Encode the newest window of each modality that is ready and pool the live set at `now`.
+
+        Returns:
+            One prediction however many modalities were encoded; None if none was, or if none is live.
+
+        Raises:
+            EncoderError: an executor failed.
+            BundleError: an encoder or the tokenizer cannot be loaded.
+        """
+        return self.fuse(self.encode(self.take()), now)
+
+    def take(self, modalities: Collection[str] | None = None) -> list[Taken]:
+        """Take the newest window of each modality that is ready: the first third of a step.
+
+        Args:
+            modalities: leave the others for another time; None: take all.
+        """
+        rings = {m: r for m, r in sorted(self._windows.items()) if modalities is None or m in modalities}
+        taken = ((modality, ring, ring.take()) for modality, ring in rings.items())
+        return [Taken(modality, window, ring) for modality, ring, window in taken if window is not None]
+
+    def encode(self, taken: Iterable[Taken]) -> list[Encoded]:
+        """Encode what was taken, unless it is like what was last encoded: the long middle third of a step.
+
+        Raises:
+            EncoderError, BundleError: as `step`.
+        """
+        return [self._encode(item) for item in taken]
+
+    def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
+        """Put new embeddings into the live set and predict: the last third of a step.
+
+        An embedding whose modality was removed in the meantime is ignored, even if it was added again.
+        """
+        fresh = {e.modality: e for e in encoded if self._is_current(e)}
+        self._embeddings |= fresh
+        for modality, found in fresh.items():
+            self._skipped[modality] = self._skipped.get(modality, 0) + found.skipped
+        live = self.live(now)
+        if not fresh or not live:
+            return None
+        pooled = pool({m: self._embeddings[m].embedding for m in live})
+        here = sorted(self._windows.items())
+        return Prediction(
+            time=now,
+            live=live,
+            ages={m: now - self._embeddings[m].time for m in live},
+            probabilities=self._bundle.head.probabilities(pooled),
+            pooled=pooled,
+            latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
+            dropped={m: ring.dropped for m, ring in here},
+            skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._detector else {},
+            lost={m: ring.lost for m, ring in here},
+        )
+
+    def _encode(self, taken: Taken) -> Encoded:
+        began = time.perf_counter()
+        data = taken.window.data
+        if self._detector:
+            known = self._detector.unchanged(taken.modality, data)
+            if known is not None:
+                latency = time.perf_counter() - began
+                return Encoded(taken.modality, known, taken.window.time, latency, taken.source, skipped=True)
+        tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
+        embedding = self._bundle.encode(taken.modality, tensor)
+        if self._detector:
+            self._detector.keep(taken.modality, data, embedding)
+        latency = time.perf_counter() - began
+        return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source)
+
+    def _is_current(self, encoded: Encoded) -> bool:
+        if encoded.modality not in self._windows:
+            # Encoding it after its removal loaded its encoder again.
+            self._bundle.unload(encoded.modality)
+        return self._windows.get(encoded.modality) is encoded.source
+
+    def _fresh(self, now: float) -> list[str]:
+        return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]
+
+    def _expiry(self, modality: str) -> float:
+        return self._embeddings[modality].time + self._bundle.specs[modality].ttl

@@ -1,0 +1,152 @@
+"""Which encoders run, and when: each on its own hop, all of them within a budget.
+
+It has no thread and no clock: times are given, so equal input gives equal decisions.
+"""
+
+import math
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.events import HopEvent
+from sensemble_runtime.session.change_gate import Duty
+
+MEASURED = (
+    5  # latencies of which the median is a modality's cost: neither a first run nor a hiccup is overload
+)
+CALMER = 0.8  # a stretched hop shrinks once this share of the budget would do, so that it does not flutter
+
+
+class PolicyError(SensembleRuntimeError):
+    """A field of a policy is out of its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a session spends the processor.
+
+    Attributes:
+        threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is
+            loaded can set it. 0: one for each performance core, or a single one if all encoders are
+            quick (`Bundle`).
+        budget: the share of the time for which the session may be encoding, in (0, 1].
+        priority: the weight of a modality, 1 if absent: under overload each gets a share of the budget in
+            proportion to it, and what one does not need the others get (weighted max-min fairness).
+        skew: windows that are pooled together end within so many seconds. A caption has no window: it holds
+            for its time to live.
+        align: seconds that a complete window waits for those of the others that are due, to be pooled with
+            them.
+        duty: when to reuse an embedding instead of encoding; None: never.
+
+    Raises:
+        PolicyError: a field is out of its range.
+    """
+
+    threads: int = 0
+    budget: float = 1.0
+    priority: Mapping[str, float] = field(default_factory=dict)
+    skew: float = 2.0
+    align: float = 0.01
+    duty: Duty | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.budget <= 1:
+            raise PolicyError(f"budget {self.budget}: give a share of the time, above 0 and at most 1")
+        if not all(0 < weight < math.inf for weight in self.priority.values()):
+            raise PolicyError(f"priority {dict(self.priority)}: give weights above 0")
+        if self.threads < 0:
+            raise PolicyError(f"threads {self.threads}: give 0 or more")
+        if not self.skew >= 0:
+            raise PolicyError(f"skew {self.skew}: give seconds, 0 or more")
+        if not 0 <= self.align < math.inf:
+            raise PolicyError(f"align {self.align}: give seconds, 0 or more, but not infinitely many")
+
+
+class Scheduler:
+    """Decides which of the complete windows are encoded now.
+
+    While the encoders need less than the budget, all of them are, as they complete. Otherwise those that need
+    more than their share start no sooner than their cost divided by it after they last did: their hop is
+    stretched. The newest window is taken then, and those in between are dropped, so nothing queues up.
+    """
+
+    def __init__(self, policy: Policy, specs: Mapping[str, InputSpec]) -> None:
+        self._policy = policy
+        self._specs = specs
+        self._latencies: dict[str, deque[float]] = {}
+        self._costs: dict[str, float] = {}  # the median of enough latencies
+        self._began: dict[str, float] = {}  # when it was last encoded
+        self._gaps: dict[str, float] = {}  # how long after the time before
+        self._stretch: dict[str, int] = {}  # as it was last told
+
+    def due(self, ready: Iterable[str], attached: Collection[str], now: float) -> tuple[str, ...]:
+        """Return which of `ready` to encode now, sorted."""
+        waits = self._intervals(attached, now)
+        return tuple(sorted(m for m in ready if now >= self._began.get(m, -math.inf) + waits.get(m, 0.0)))
+
+    def patience(self, ready: Iterable[str], attached: Collection[str], now: float) -> float | None:
+        """Return after how many seconds the next of `ready` will be due; None if there is none."""
+        waits = self._intervals(attached, now)
+        turns = (self._began.get(m, -math.inf) + waits.get(m, 0.0) for m in ready)
+        return max(0.0, min(turns) - now) if ready else None
+
+    def spent(self, modality: str, began: float, seconds: float) -> None:
+        """Note that encoding `modality` took `seconds` from `began` on."""
+        self._gaps[modality] = began - self._began.get(modality, -math.inf)
+        self._began[modality] = began
+        latencies = self._latencies.setdefault(modality, deque(maxlen=MEASURED))
+        latencies.append(seconds)
+        if len(latencies) == MEASURED:
+            self._costs[modality] = median(latencies)
+
+    def changes(self, attached: Collection[str], now: float) -> list[HopEvent]:
+        """Return which hops have become longer or shorter since this was last asked."""
+        intervals, tighter = (self._intervals(attached, now, share) for share in (1.0, CALMER))
+        events = []
+        for modality in attached:
+            hop = self._specs[modality].hop
+            if hop == 0:
+                continue
+            before = self._stretch.get(modality, 1)
+            after, calmer = (
+                max(1, math.ceil(of.get(modality, 0.0) / hop - 1e-9)) for of in (intervals, tighter)
+            )
+            if after > before or calmer < before:
+                self._stretch[modality] = after
+                events.append(HopEvent(now, modality, after * hop, after))
+        return events
+
+    def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:
+        """Return how many seconds must pass between two starts of each encoder that exceeds its share.
+
+        `share`: of the budget, that there is for all.
+        """
+        budget = share * self._policy.budget
+        costs = {m: self._costs[m] for m in attached if m in self._costs}
+        demands = {}
+        for modality, cost in costs.items():
+            # A caption comes when it comes: the time between the last two, or since, stands for its hop.
+            since = max(now - self._began[modality], self._gaps[modality])
+            hop = self._specs[modality].hop or max(since, cost)
+            demands[modality] = cost / hop
+        if sum(demands.values()) <= budget:
+            return {}
+        shares = fair_shares(demands, self._policy.priority, budget)
+        return {m: costs[m] / shares[m] for m in costs if shares[m] < demands[m]}
+
+
+def fair_shares(
+    demands: Mapping[str, float], weights: Mapping[str, float], budget: float
+) -> dict[str, float]:
+    """Divide a budget by weighted max-min fairness: nobody gets more than it demands, nor is starved."""
+    shares: dict[str, float] = {}
+    left, weight = budget, sum(weights.get(name, 1.0) for name in demands)
+    for name in sorted(demands, key=lambda name: (demands[name] / weights.get(name, 1.0), name)):
+        own = weights.get(name, 1.0)
+        shares[name] = min(demands[name], left * own / weight)
+        left, weight = left - shares[name], weight - own
+    return shares

@@ -1,0 +1,261 @@
+"""Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles in their own time."""
+
+import math
+import os
+import socket
+import stat
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO
+from urllib.parse import urlsplit
+
+from sensemble_sensors.devices.subtitles import read_subtitles
+from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.readable import readable
+from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+_LONGEST = 1 << 16  # bytes of a line; a longer one is no caption
+_PATIENCE = 5.0  # seconds that a connection may take
+_WAITING = 16  # captions that wait for a slow reader
+_PAUSE = 0.05  # seconds between two looks
+_PIECES = 4  # of `_LONGEST` bytes, that a look takes at most: who floods writes as fast as others read
+_STDIN = 0
+# Seconds of quiet before the other machine is asked whether it is there, between two questions, and how many.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+
+class Captions:
+    """Gives each line that is not blank as a caption, or each cue of a .srt or .vtt file when its time comes.
+
+    Args:
+        source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
+            open when its writers leave, for others to come, and is lost when it is removed; a socket is lost
+            when its other side hangs up, or half a minute after its machine is gone; standard input and files
+            end. Of lines that are written faster than they are read, the newest are given; of a file, all.
+        name: what the sensor is called; by default, after its source.
+    """
+
+    modality = "text"
+
+    def __init__(self, source: str | Path, name: str | None = None) -> None:
+        self.name = name or f"captions {source}"
+        self._source = source
+        self._lines: _Text | _Lines | _Cues | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody writes the captions now; those of a file are over some time."""
+        if str(self._source) == "-":
+            with suppress(OSError):  # standard input was closed
+                return not stat.S_ISREG(os.fstat(_STDIN).st_mode)
+        return not Path(self._source).is_file()
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the source; subtitles begin to play now.
+
+        Raises:
+            SensorUnavailableError: there is no such file or socket, it cannot be read, a subtitle file is not
+                what its format says, or `spec` is not one of text.
+        """
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
+        self.close()
+        path = Path(self._source)
+        try:
+            timed = path.suffix.lower() in {".srt", ".vtt"}
+            self._lines = _Cues(path, self.name) if timed else _reader(str(self._source), self.name)
+        except OSError as error:
+            raise SensorUnavailableError(
+                f"{self.name}: cannot be opened ({error.strerror or error})"
+            ) from error
+        except BadDataError as error:
+            raise SensorUnavailableError(str(error)) from error
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next caption, or None when none came within `timeout` seconds; see `Sensor`."""
+        if self._lines is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._lines.read(timeout)
+
+    def close(self) -> None:
+        """Close the source, except standard input, which belongs to the process."""
+        if self._lines is not None:
+            self._lines.close()
+        self._lines = None
+
+
+def _reader(source: str, name: str) -> "_Text | _Lines":
+    file = _STDIN if source == "-" else _opened(source)
+    if stat.S_ISREG(os.fstat(file).st_mode):  # standard input may have been closed
+        return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), name)
+    return _Lines(file, source, name)
+
+
+class _Text:
+    """The lines of a file, which are all given, as fast as they are read."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._name = name
+        self._file = file
+        self._cut = True
+
+    def read(self, timeout: float) -> Sample | None:
+        until = monotonic() + timeout
+        while line := self._file.readline(_LONGEST + 1):
+            if len(line) > _LONGEST:  # lost, it would be read again from its beginning
+                raise SensorEndedError(str(_too_long(self._name)))
+            if b"\0" in line:
+                raise SensorEndedError(f"{self._name}: is no text in UTF-8")
+            if caption := _caption(line):
+                cut, self._cut = self._cut, False
+                return Sample("text", caption, monotonic(), cut)
+            if monotonic() >= until:
+                return None
+        raise SensorEndedError(f"{self._name}: has ended")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Lines:
+    """Lines that somebody writes now, waited for with `poll`, so that no thread is left behind.
+
+    Of those that come faster than they are read the newest stay. After each look there is a pause, so that a
+    flood costs little; a short one, for a line has the time at which it was taken out of the pipe.
+    """
+
+    def __init__(self, file: int, source: str, name: str) -> None:
+        self._name = name
+        self._source = source
+        self._file = file
+        self._kind = stat.S_IFMT(os.fstat(file).st_mode)
+        self._partial = b""
+        self._box = Mailbox(_WAITING)
+        self._due = 0.0  # when to look again; when it has ended, never
+
+    def read(self, timeout: float) -> Sample | None:
+        until = monotonic() + timeout
+        while True:
+            if monotonic() >= self._due:
+                self._look()
+            sample = self._box.get(0)
+            if sample is not None:
+                return sample
+            left = until - monotonic()
+            if left <= 0:
+                self._check()
+                return None
+            sleep(max(min(self._due - monotonic(), left), 0.0))
+            readable(self._file, max(until - monotonic(), 0.0))
+
+    def _look(self) -> None:
+        for _ in range(_PIECES):
+            if not readable(self._file, 0):
+                return
+            try:
+                data = os.read(self._file, _LONGEST)
+            except OSError as error:
+                raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
+            self._take(data, monotonic())
+            self._due = monotonic() + _PAUSE if data else math.inf
+            if not data:
+                return
+
+    def _take(self, data: bytes, now: float) -> None:
+        *whole, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > _LONGEST:
+            raise _too_long(self._name)
+        if not data and self._kind == stat.S_IFSOCK:
+            self._box.end(SensorLostError(f"{self._name}: its other side hung up"))
+        elif not data:
+            whole.append(self._partial)
+            self._box.end(SensorEndedError(f"{self._name}: has ended"))
+        written = [line for line in whole if line and not line.isspace()]
+        lost = max(len(written) - _WAITING, 0)
+        for line in written[-_WAITING:]:
+            if caption := _caption(line):
+                self._box.put(Sample("text", caption, now, lost=lost))
+                lost = 0
+
+    def _check(self) -> None:
+        """See whether a named pipe is still the one that writers find; a removed one is silent for ever."""
+        if self._kind == stat.S_IFIFO and self._file != _STDIN:
+            try:
+                there = os.path.samestat(Path(self._source).stat(), os.fstat(self._file))
+            except FileNotFoundError:
+                there = False
+            if not there:
+                raise SensorLostError(f"{self._name}: the pipe was removed")
+
+    def close(self) -> None:
+        if self._file != _STDIN:
+            os.close(self._file)
+
+
+def _caption(line: bytes) -> str:
+    # A byte that is not UTF-8 shows as U+FFFD: a stray one should not end a live session.
+    return line.decode(errors="replace").strip()
+
+
+def _too_long(name: str) -> SensorLostError:
+    return SensorLostError(f"{name}: a line is longer than {_LONGEST} bytes; is this a text?")
+
+
+def _opened(source: str) -> int:
+    """Open a file or socket; a named pipe also for writing, so that it does not end with its last writer."""
+    if source.startswith("tcp://"):
+        address = urlsplit(source)
+        if address.hostname is None or address.port is None:
+            raise OSError(None, "an address is tcp://HOST:PORT")
+        with socket.create_connection((address.hostname, address.port), _PATIENCE) as connection:
+            return _kept(connection)
+    mode = Path(source).stat().st_mode
+    if stat.S_ISSOCK(mode):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)  # whoever serves it may hang
+            connection.connect(source)
+            return _kept(connection)
+    if stat.S_ISDIR(mode):
+        raise OSError(None, "a folder; name a file, a pipe or a socket")
+    return os.open(source, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
+
+
+def _kept(connection: socket.socket) -> int:
+    """Return the descriptor of a connection; one whose other machine is gone without a word fails in time."""
+    if connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):  # not every system has all of them
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    connection.setblocking(True)
+    return connection.detach()
+
+
+class _Cues:
+    """Plays subtitles from the moment it is made; over when the last one has been shown."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        cues = read_subtitles(path)
+        self._origin = monotonic()
+        self._end = self._origin + max(cue.end for cue in cues)
+        self._samples = deque(
+            Sample("text", cue.text, self._origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
+        )
+
+    def read(self, timeout: float) -> Sample | None:
+        due = self._samples[0].time if self._samples else self._end
+        wait = due - monotonic()
+        sleep(max(min(wait, timeout), 0.0))
+        if wait > timeout:
+            return None
+        if not self._samples:
+            raise SensorEndedError(f"{self._name}: all is shown")
+        return self._samples.popleft()
+
+    def close(self) -> None:
+        self._samples.clear()

@@ -1,0 +1,233 @@
+"""Find the cameras and microphones of this machine.
+
+Microphones are the sources of a sound server, where one runs, and what PortAudio finds.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+from sensemble_sensors.devices import pulse
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.libraries import opencv, portaudio
+
+_PROBED = 4  # how many camera numbers are tried where the system has no list of them
+_SYS = Path("/sys")
+_CAMERAS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
+_CONTROLS = Path("/dev/snd")
+_SOUND_CARDS = (Path("/dev/snd/by-id"), Path("/dev/snd/by-path"))
+_PATIENCE = 15.0  # seconds that a process may take to list devices
+_GLANCE = 0.1  # seconds after which a look notices that it is no longer wanted
+_NEVER = Event()
+
+# An input of a sound card, as PortAudio names it on ALSA.
+_CARD = re.compile(r"(?P<name>.*?) ?\((plug)?hw:(?P<card>\d+),(?P<input>\d+)\)")
+# The names that alsa-lib, its plugins and the sound servers bring along (/usr/share/alsa).
+_ALIAS = re.compile(
+    r"default|sysdefault|pulse|pipewire|jack|oss|null|front|rear|side|center_lfe|surround\d+|iec958|spdif|hdmi|"
+    r"modem|phoneline|dmix|dsnoop|a52|arcam_av|usbstream|lavrate|samplerate.*|speex.*|upmix|vdownmix"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that a sensor can be opened on.
+
+    Attributes:
+        modality: of what it gives.
+        id: what `Camera` or `Microphone` takes, as long as nothing is plugged or unplugged.
+        name: for people.
+        key: what `Camera`, `Microphone` or `Captions` takes, the same whenever the device is plugged in, as
+            far as the system can tell it from others.
+    """
+
+    modality: str
+    id: str
+    name: str
+    key: str
+
+
+def cameras(stop: Event = _NEVER) -> list[Device]:
+    """Return the cameras, in the order of their numbers; on Linux without OpenCV, for a watch is to be cheap.
+
+    Args:
+        stop: ends the look when it is set, where it takes its time.
+
+    Raises:
+        SensorUnavailableError: OpenCV is needed to find them here and cannot be loaded; says what to install.
+    """
+    if not _SYS.is_dir():
+        return _listed_afresh("video", stop)
+    # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
+    found: dict[int, str] = {}
+    for node in (_SYS / "class" / "video4linux").glob("video*"):
+        with suppress(OSError):  # unplugged since it was listed
+            if (node / "index").read_text().strip() == "0":
+                found[int(node.name.removeprefix("video"))] = (node / "name").read_text().strip()
+    links = _links(_CAMERAS)
+    return [
+        Device("video", str(number), name, links.get(f"video{number}", str(number)))
+        for number, name in sorted(found.items())
+    ]
+
+
+def microphones() -> list[Device]:
+    """Return all that `Microphone` takes: the sources of a sound server, and what PortAudio can listen to.
+
+    Also the names that ALSA has for what is there twice.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or the sound server hangs; says what to do.
+    """
+    return [*sources(), *portaudio_inputs()]
+
+
+def sources() -> list[Device]:
+    """Return the sources of the sound server; none where there is no server.
+
+    Raises:
+        SensorUnavailableError: the server does not answer.
+    """
+    return [_source(source) for source in pulse.sources() or ()]
+
+
+def _source(source: pulse.Source) -> Device:
+    return Device("audio", source.name, source.description, source.name)
+
+
+def portaudio_inputs() -> list[Device]:
+    """Return what PortAudio can listen to, on Linux by ALSA's names.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing; says what to install.
+    """
+    found = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
+    numbers = [str(device["index"]) for device in found]
+    names = [str(device["name"]) for device in found]
+    links = _links(_SOUND_CARDS)
+    keys = [_microphone_key(name, links) for name in names]
+    # A key that two have is none; PortAudio's numbers change whenever something is plugged in.
+    keys = [key if keys.count(key) == 1 else name for key, name in zip(keys, names, strict=True)]
+    keys = [key if keys.count(key) == 1 else number for key, number in zip(keys, numbers, strict=True)]
+    return [Device("audio", *fields) for fields in zip(numbers, names, keys, strict=True)]
+
+
+def inputs(found: Sequence[Device]) -> list[Device]:
+    """Return the microphones among those that `portaudio_inputs` lists, each once.
+
+    Those are the inputs of sound cards, and what somebody named in ALSA's configuration; the names that ALSA
+    comes with lead to one of these or to a sound server. Where there are none, the default alone.
+    """
+    own = [device for device in found if not _ALIAS.fullmatch(device.name)]
+    return own or [device for device in found if device.name == "default"]
+
+
+def inputs_afresh(stop: Event = _NEVER) -> list[Device]:
+    """Return what a watch should attach: the microphones of the sound server, or of PortAudio without one.
+
+    A server holds the sound cards, and would be heard twice were they listed too.
+
+    Args:
+        stop: ends the look when it is set.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or it or the server does not answer; says what to do.
+    """
+    found = pulse.sources()
+    if found is not None:
+        return [_source(source) for source in found if source.microphone]
+    return inputs(microphones_afresh(stop))
+
+
+def microphones_afresh(stop: Event = _NEVER) -> list[Device]:
+    """Return what `microphones` would return now, listed by a process of its own.
+
+    PortAudio looks for devices only when it starts, and starting it again would stop what is open here.
+
+    Args:
+        stop: ends the look when it is set.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
+    """
+    return _listed_afresh("audio", stop)
+
+
+def is_gone(device: Device) -> bool:
+    """Return whether a device that was listed, and is no longer, is away.
+
+    PortAudio leaves out a sound card to which somebody listens (its issues 891 and 1150), and `inputs` leaves
+    out the default as soon as there is another.
+    """
+    card = _CARD.fullmatch(device.name)
+    if card is not None:
+        return not (_CONTROLS / f"controlC{card['card']}").exists()
+    return device.name != "default"
+
+
+def _listed_afresh(modality: str, stop: Event) -> list[Device]:
+    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", modality]
+    until = monotonic() + _PATIENCE
+    pipe = subprocess.PIPE
+    # A session of its own, for Ctrl-C is for who started it.
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as helper:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    listing, errors = helper.communicate(timeout=_GLANCE)
+                    break
+                if stop.is_set():
+                    raise SensorUnavailableError(f"the list of {modality} devices is no longer wanted")
+                if monotonic() > until:
+                    raise SensorUnavailableError(f"the {modality} devices are not listed in {_PATIENCE:g} s")
+        finally:
+            helper.kill()
+    if helper.returncode:
+        reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        raise SensorUnavailableError(
+            reason or f"the list of {modality} devices ended with status {helper.returncode}"
+        )
+    return [Device(**fields) for fields in json.loads(listing)]
+
+
+def _probed_cameras() -> list[Device]:
+    """Return the cameras that can be opened, where the system has no list of them."""
+    cv2 = opencv()
+    numbers = [str(number) for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
+    return [Device("video", number, f"camera {number}", number) for number in numbers]
+
+
+def _links(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the stable link to each device node by the node's name, of the first folder that has one."""
+    return {link.resolve().name: str(link) for folder in reversed(folders) for link in folder.glob("*")}
+
+
+def _microphone_key(name: str, links: Mapping[str, str]) -> str:
+    """Return what names the input of a sound card without the card's number, which goes by when it came."""
+    card = _CARD.fullmatch(name)
+    if card is None:
+        return name
+    link = links.get(f"controlC{card['card']}")
+    if link is None:
+        return card["name"]
+    return link if card["input"] == "0" else f"{link},{card['input']}"
+
+
+def without_user(source: str) -> str:
+    """Return an address without the user and the password that it may hold; anything else as it is."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", source)
+
+
+if __name__ == "__main__":
+    list_them = {"audio": microphones, "video": _probed_cameras}[sys.argv[1]]
+    try:
+        json.dump([asdict(device) for device in list_them()], sys.stdout)
+    except SensorUnavailableError as error:
+        sys.exit(str(error))

@@ -1,0 +1,213 @@
+"""A microphone as a sensor, through PortAudio; a source of a sound server through ALSA's device `pulse`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from time import monotonic
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.devices import pulse
+from sensemble_sensors.devices.clock import Clock
+from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources
+from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.libraries import portaudio
+from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+_CHUNK = 0.05  # seconds of sound in a sample
+_WAITING = 64  # samples that wait for a slow reader
+_INVALID_RATE = -9997  # PortAudio's error for a rate that the device does not have
+_STEADY = 40  # buffers, and so 2 s of sound, of which the one that came soonest tells the time of all
+
+
+class _Stream(Protocol):
+    """What is used here of `sounddevice.InputStream`, which has no types of its own."""
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Moment(Protocol):
+    """PortAudio's times of a buffer, in seconds on the stream's own clock."""
+
+    inputBufferAdcTime: float  # noqa: N815
+    currentTime: float  # noqa: N815
+
+
+class _Flags(Protocol):
+    input_overflow: bool
+
+
+class Microphone:
+    """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time at which it was heard.
+
+    Args:
+        device: "default" or None for the system's choice, or the number, the key, the name or a part of the
+            name of a device, as `devices.microphones` lists them. One of a sound server is lost when the
+            server no longer has it.
+        name: what the sensor is called; by default, after its device.
+    """
+
+    modality = "audio"
+    live = True
+
+    def __init__(self, device: int | str | None = None, name: str | None = None) -> None:
+        self._device = "default" if device is None else str(device)
+        self.name = name or f"microphone {self._device}"
+        self._rate = 0.0
+        self._clock = Clock(_STEADY)
+        self._count = 0  # samples of sound since it was opened
+        self._box = Mailbox(_WAITING)
+        self._stream: _Stream | None = None
+        self._guard: pulse.Guard | None = None
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the device and start to listen.
+
+        Raises:
+            SensorUnavailableError: PortAudio is missing, there is no such device, it cannot be used at this
+                rate, or `spec` is not one of audio; says what to do.
+        """
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives audio, not {spec.modality}")
+        self.close()
+        fresh = "sounddevice" not in sys.modules
+        library = portaudio()
+        with _opening:
+            if not _open and not fresh:
+                # PortAudio looks for devices only when it starts: one plugged in since is seen after this.
+                library._terminate()  # noqa: SLF001
+                library._initialize()  # noqa: SLF001
+            self._start(library, spec)
+            _open.add(self)
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next 0.05 s of sound, or None when none came within `timeout` seconds; see `Sensor`."""
+        if self._stream is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._box.get(timeout)
+
+    def close(self) -> None:
+        """Stop to listen and release the device."""
+        if self._guard is not None:
+            self._guard.close()
+        self._guard = None
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+        _open.discard(self)
+
+    def _start(self, library: ModuleType, spec: InputSpec) -> None:
+        number, source = self._choose(sources(), portaudio_inputs())
+        box = Mailbox(_WAITING)
+        self._rate, self._box, self._clock, self._count = spec.rate, box, Clock(_STEADY), 0
+        try:
+            with _hearing(source):
+                self._stream = library.InputStream(
+                    samplerate=spec.rate,
+                    blocksize=round(_CHUNK * spec.rate),
+                    device=number,
+                    channels=1,
+                    dtype="float32",
+                    latency=2 * _CHUNK,
+                    callback=self._hear,
+                    finished_callback=self._finish,
+                )
+                self._stream.start()
+            if source is not None:
+                gone = SensorLostError(f"{self.name}: was unplugged")
+                self._guard = pulse.Guard(source, lambda: box.end(gone))
+        except (library.PortAudioError, OSError) as error:
+            self.close()
+            raise SensorUnavailableError(
+                f"{self.name}: {_why(error, source, spec.rate)}; choose another device "
+                "of those that `sensemble doctor` shows"
+            ) from error
+
+    def _choose(self, served: list[Device], found: list[Device]) -> tuple[int | None, str | None]:
+        """Return PortAudio's number of the device, None for the system's choice, and the source's name.
+
+        Args:
+            served: the sources of a sound server.
+            found: what PortAudio lists.
+        """
+        wanted = self._device.lower()
+        if wanted == "default" and found:
+            return None, None
+        ways: list[list[Device]] = [
+            [d for d in served if d.id == self._device],
+            *(
+                [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
+                for some in (served, found)
+            ),
+            *([d for d in some if wanted in d.name.lower()] for some in (served, found)),
+        ]
+        matches = next(filter(None, ways), [])
+        if len(matches) != 1:
+            problem = "names several devices" if matches else "is not there"
+            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*served, *found]) or "none"
+            raise SensorUnavailableError(f"{self.name}: {problem}; `sensemble doctor` shows these: {here}")
+        (match,) = matches
+        if match in found:
+            return int(match.id), None
+        doors = [int(device.id) for device in found if device.name == "pulse"]
+        if not doors:
+            raise SensorUnavailableError(
+                f"{self.name}: ALSA has no device `pulse` to reach the sound server by; "
+                "`apt-get install libasound2-plugins`"
+            )
+        return doors[0], match.id
+
+    def _hear(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
+        """Take a buffer, on PortAudio's own thread."""
+        now = monotonic()
+        if flags.input_overflow:
+            self._clock = Clock(_STEADY)
+        delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
+        # Some drivers give no times or wild ones; then the sound counts as heard just now.
+        latest = now - (delay if 0 <= delay < 1 else 0.0)
+        self._count += count
+        time = self._clock.read(self._count / self._rate, latest)
+        wave = np.clip(sound[:, 0], -1, 1)
+        self._box.put(Sample("audio", wave, time, cut=flags.input_overflow))
+
+    def _finish(self) -> None:
+        self._box.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
+
+
+@contextmanager
+def _hearing(source: str | None) -> Iterator[None]:
+    """Let what is opened on ALSA's device `pulse` meanwhile hear this source; None: the server's choice."""
+    before = os.environ.get(pulse.VARIABLE)
+    if source is not None:
+        os.environ[pulse.VARIABLE] = source
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[pulse.VARIABLE] = before
+        elif source is not None:
+            del os.environ[pulse.VARIABLE]
+
+
+def _why(error: Exception, source: str | None, rate: float) -> str:
+    """Return why a device could not be opened, from PortAudio's error and from what is there now."""
+    there = pulse.sources()
+    if source is not None and source not in [known.name for known in there or ()]:
+        return "is not there any more"
+    if there == []:
+        return "the sound server has no source"
+    if error.args[1:2] == (_INVALID_RATE,):
+        return f"cannot be opened at {rate:g} Hz ({error.args[0]})"
+    return f"cannot be opened ({error.args[0]})"
+
+
+_open: set[Microphone] = set()  # those that listen now
+_opening = Lock()

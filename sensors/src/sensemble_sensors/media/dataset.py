@@ -1,0 +1,187 @@
+"""The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format").
+
+A media file may lie inside a shard, a tar in the same folder: `"video": "train-000000.tar#1536+482113"`.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset_paths import Root
+from sensemble_sensors.media.lines import LONGEST, Fields, is_unicode, numbered, opened
+from sensemble_sensors.media.splits import SPLITS, Groups, draw
+
+MEDIA = ("video", "audio", "image")
+FIELDS = ("id", "split", "labels", "group", *MEDIA, "start", "end", "text")
+_KNOWN = frozenset(FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One line of the index.
+
+    Attributes:
+        id: unique within the dataset.
+        split: one of `SPLITS`: to pretrain on, to train on, to choose and calibrate by, to report.
+        labels: the names of its classes; may be empty in `pretrain` only.
+        video: the file whose video track to use, by itself or in a shard (`shards`); the same file may be
+            named by `audio`.
+        audio: the file whose audio track to use.
+        image: a still picture, instead of a video.
+        text: the caption.
+        start: seconds within the media files at which the example begins; None for their beginning.
+        end: seconds within the media files at which it ends; None for their end.
+        line: its line in `index.jsonl`, from 1.
+        group: what must not be split, such as a person or a recording; None for an example on its own.
+    """
+
+    id: str
+    split: str
+    labels: tuple[str, ...]
+    video: Path | None
+    audio: Path | None
+    image: Path | None
+    text: str | None
+    start: float | None
+    end: float | None
+    line: int
+    group: str | None = None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that this example has, sorted; an image counts as `video`."""
+        has = {
+            "audio": self.audio is not None,
+            "text": self.text is not None,
+            "video": self.video is not None or self.image is not None,
+        }
+        return tuple(modality for modality, present in has.items() if present)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The examples of one folder, in the order of its index.
+
+    Attributes:
+        folder: where `index.jsonl` lies.
+        examples: the good lines.
+        skipped: "FILE:LINE: reason" of each bad line, when bad lines are skipped.
+        drawn: the split `calibrate` is not in the index, but was drawn from `train`.
+    """
+
+    folder: Path
+    examples: tuple[Example, ...]
+    skipped: tuple[str, ...] = ()
+    drawn: bool = False
+
+    def split(self, name: str) -> tuple[Example, ...]:
+        """Return the examples of one of `SPLITS`, in order."""
+        return tuple(example for example in self.examples if example.split == name)
+
+    @property
+    def selection(self) -> tuple[Example, ...]:
+        """The labelled examples by which to choose models and schemes, never those of `eval`.
+
+        They are those of `calibrate` or, where `train` was too small to draw it from, of `train`.
+        """
+        return self.split("calibrate") or self.split("train")
+
+
+def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
+    """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
+
+    Where the index has no split `calibrate`, it is drawn from `train` (`splits.draw`).
+
+    A last line that breaks off, as a power cut leaves it to who appends, is no example yet: it is left out,
+    and told in `Dataset.skipped`.
+
+    Args:
+        folder: the dataset.
+        skip_bad: leave bad lines out and tell them in `Dataset.skipped`, instead of raising at the first.
+
+    Raises:
+        BadDataError: there is no index, no example, or a bad line ("FILE:LINE: reason").
+    """
+    index = folder / "index.jsonl"
+    root = Root(folder)
+    examples: dict[str, Example] = {}
+    groups = Groups()
+    skipped: list[str] = []
+    try:
+        with opened(index) as file:
+            for number, line in numbered(file):
+                if line.isspace():
+                    continue
+                try:
+                    example = _example(Fields(line), root, number)
+                    _check_new(example, examples, groups)
+                except BadDataError as error:
+                    reason = f"{index}:{number}: {error}"
+                    broken_off = line[-1:] not in b"\n}" and len(line) < LONGEST
+                    if not skip_bad and not broken_off:
+                        raise BadDataError(reason) from error
+                    skipped.append(reason)
+                else:
+                    examples[example.id] = example
+    except OSError as error:
+        raise BadDataError(
+            f"{index}: cannot be read ({error.strerror}); a dataset is a folder with this file"
+        ) from error
+    if not examples:
+        raise BadDataError(
+            f"{index}: no good example" + (f"; the first bad line is {skipped[0]}" if skipped else "")
+        )
+    chosen = draw(tuple(examples.values()))
+    for name in chosen:
+        examples[name] = replace(examples[name], split="calibrate")
+    return Dataset(folder, tuple(examples.values()), tuple(skipped), bool(chosen))
+
+
+def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:
+    if example.id in examples:
+        raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
+    if example.group is not None and example.labels:
+        groups.add(example.group, example.split, f"line {example.line}")
+
+
+def _labels(line: Fields) -> tuple[str, ...]:
+    value = line.values.get("labels")
+    names = value if isinstance(value, list) else [None]
+    if value is None:
+        return ()
+    if not all(isinstance(name, str) and name.strip() and is_unicode(name) for name in names) or len(
+        set(names)
+    ) < len(names):
+        raise BadDataError("labels: must be a list of names, each once")
+    return tuple(map(sys.intern, names))
+
+
+def _file(line: Fields, name: str, root: Root) -> Path | None:
+    relative = line.text(name)
+    return None if relative is None else root.file(name, relative)
+
+
+def _example(line: Fields, root: Root, number: int) -> Example:
+    unknown = next((name for name in line.values if name not in _KNOWN), None)
+    if unknown is not None:
+        shown = unknown if unknown.isprintable() else ascii(unknown)
+        raise BadDataError(f"{shown}: unknown field; the format has {', '.join(FIELDS)}")
+    name, split, labels = line.text("id"), line.text("split"), _labels(line)
+    if name is None:
+        raise BadDataError("id: is missing")
+    if split not in SPLITS:
+        raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
+    if not labels and split != "pretrain":
+        raise BadDataError(f"labels: a {split} example needs at least one")
+    video, audio, image = (_file(line, kind, root) for kind in MEDIA)
+    text, start, end = line.text("text"), line.seconds("start"), line.seconds("end")
+    if video is not None and image is not None:
+        raise BadDataError("image: an example has either a video or an image")
+    group = line.text("group")
+    if end is not None and end <= (start or 0.0):
+        raise BadDataError("end: must be after start")
+    example = Example(name, sys.intern(split), labels, video, audio, image, text, start, end, number, group)
+    if text is None and not (video or audio or image):
+        raise BadDataError(f"names none of {', '.join(MEDIA)}, text")
+    return example

@@ -1,0 +1,67 @@
+"""Files that a dataset may name: inside its folder, wherever links lead."""
+
+# An index may have millions of lines, and a Path costs several times what it asks of the system.
+# ruff: noqa: PTH118
+import os
+import stat
+from pathlib import Path
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import shards
+
+
+class Root:
+    """A dataset's folder, and where the files in it really are; each folder and shard is looked up once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._real = os.path.join(os.path.realpath(folder), "")
+        self._folders: dict[str, str] = {}
+        self._shards: dict[str, int] = {}  # those that are there, and their bytes
+        self._last = "", folder
+
+    def file(self, name: str, relative: str) -> Path:
+        """Return the path of the file that the field `name` names, which is there and inside the folder.
+
+        Raises:
+            BadDataError: it is not, or is no regular file; names the field.
+        """
+        known, path = self._last  # the video is often the audio, too
+        if known != relative:
+            inside = shards.parse(relative)
+            if inside is None:
+                self._check(name, relative)
+            else:
+                self._check_inside(name, *inside)
+            path = self._folder / relative
+            self._last = relative, path
+        return path
+
+    def _check_inside(self, name: str, shard: str, offset: int, size: int) -> None:
+        if shard not in self._shards:
+            self._shards[shard] = self._check(name, shard)
+        if self._shards[shard] < offset + size:
+            raise BadDataError(f"{name}: {shard!r} is cut short: it has no {size} bytes at {offset}")
+
+    def _check(self, name: str, relative: str) -> int:
+        """Follow every link to a file, and return its size in bytes."""
+        parent, _, own = relative.rpartition("/")
+        if relative.startswith("/") or ".." in relative.split("/") or "\0" in relative:
+            raise BadDataError(
+                f"{name}: {relative!r} must be a path relative to the dataset's folder, inside it"
+            )
+        if parent not in self._folders:
+            self._folders[parent] = os.path.realpath(os.path.join(self._real, parent))
+        target = f"{self._folders[parent]}/{own}"
+        try:
+            found = os.lstat(target)
+            if stat.S_ISLNK(found.st_mode):
+                target = os.path.realpath(target)
+                found = os.lstat(target)
+        except (OSError, ValueError):
+            found = None
+        if not target.startswith(self._real):
+            raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
+        if found is None or not stat.S_ISREG(found.st_mode):
+            raise BadDataError(f"{name}: there is no file {relative!r}")
+        return found.st_size

@@ -1,0 +1,267 @@
+"""Read the tracks of a media file from any place on, as a stream (PyAV, that is FFmpeg).
+
+Times are seconds from the file's beginning, which is its earliest timestamp (or 0, where a codec's priming
+lies before it), so that video and audio keep the alignment that the file gives them.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.containers import first_track, is_track, opened
+from sensemble_sensors.media.frames import COVER, Framing, fit
+
+# Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
+_PREROLL = 1.0
+# A track whose next frame is this much late has a hole; less is the rounding of its container.
+_HOLE = 0.02
+
+# Seconds of sound in a piece; a codec's own frames are so short that handling them costs more.
+_PIECE = 0.25
+
+Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a media file says of itself.
+
+    Attributes:
+        modalities: for which of `audio` and `video` it has a track.
+        seconds: how long it lasts; 0 for a still picture.
+        rate: frames a second (Hz) of its first video track, on average; 0 if it has none or does not say.
+    """
+
+    modalities: tuple[str, ...]
+    seconds: float
+    rate: float
+
+
+def probe(path: Path) -> Probe:
+    """Look at a media file without decoding it.
+
+    Raises:
+        BadDataError: it is unreadable.
+    """
+    with opened(path) as container:
+        rate = container.streams.video[0].average_rate if container.streams.video else None
+        return Probe(_modalities(container), _seconds(container), float(rate or 0))
+
+
+def modalities(path: Path) -> tuple[str, ...]:
+    """Return for which of `audio` and `video` a media file has a track.
+
+    Unlike `probe`, it never reads a file to its end that does not say how long it lasts.
+
+    Raises:
+        BadDataError: it is unreadable.
+    """
+    with opened(path) as container:
+        return _modalities(container)
+
+
+def frame_size(path: Path) -> tuple[int, int]:
+    """Return the (height, width) of the first video track, or of a still picture, upright.
+
+    Raises:
+        BadDataError: the file is unreadable or has no picture.
+    """
+    for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
+        return (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
+    raise BadDataError(f"{path}: its video track holds no picture")
+
+
+def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
+    """Yield the first audio track from `start` to its end, piece by piece as it is decoded.
+
+    Args:
+        path: any file that FFmpeg reads.
+        rate: samples a second (Hz) of the result.
+        start: seconds within the file.
+
+    Yields:
+        float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
+
+    Raises:
+        BadDataError: the file is unreadable, has no audio track, or ends before `start`.
+    """
+    skip = 0  # samples that lie before `start`
+    for piece in _sound(path, rate, start):
+        if isinstance(piece, int):
+            silence, skip = max(piece - skip, 0), max(skip - piece, 0)
+            size = round(_PIECE * rate)
+            yield from (np.zeros(min(silence - at, size), np.float32) for at in range(0, silence, size))
+        else:
+            yield piece[skip:]
+            skip = max(skip - len(piece), 0)
+
+
+def _sound(path: Path, rate: float, start: float) -> Iterator[NDArray[np.float32] | int]:
+    """Yield sound, and of a hole its samples; the first number counts from `start`, and may be below 0."""
+    resampler: av.AudioResampler | None = None
+    due = start  # when the next frame begins, if the track has no hole
+    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
+        hole = round((time - due) * rate)
+        if resampler is None or hole > _HOLE * rate:
+            yield from _resampled(path, resampler, None) if resampler else []
+            yield hole
+            resampler = av.AudioResampler(format="fltp", rate=round(rate), frame_size=round(_PIECE * rate))
+            due = time
+        yield from _resampled(path, resampler, frame)
+        due += frame.samples / frame.sample_rate
+    if resampler is None:
+        raise BadDataError(f"{path}: its audio track holds no sound")
+    yield from _resampled(path, resampler, None)
+
+
+def video_frames(
+    path: Path,
+    rate: float,
+    size: tuple[int, int],
+    start: float = 0.0,
+    *,
+    end: float | None = None,
+    framing: Framing = COVER,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield what the first video track, or a still picture, shows at `start`, `start + 1 / rate`, ...
+
+    Args:
+        path: any file that FFmpeg reads.
+        rate: frames a second of the result, whatever the file's; its timestamps count, not its nominal rate.
+        size: (height, width), reached by `frames.fit`.
+        start: seconds within the file.
+        end: seconds within the file from which on no frame is used; None for the file's end.
+        framing: which part of each picture fills the frame.
+
+    Yields:
+        uint8 [H, W, 3], RGB, at least one, to the end; the first frame also stands for the time before it.
+
+    Raises:
+        BadDataError: the file is unreadable, has no video track, or ends before `start`.
+    """
+    converter = VideoReformatter()
+    count = 0
+    frame: av.VideoFrame | None = None
+    for frame, until in _shown(path, start, end):
+        image: NDArray[np.uint8] | None = None
+        while start + count / rate < until:
+            if image is None:
+                image = fit(_rgb(frame, converter), size, framing)
+            yield image
+            count += 1
+    if frame is None:
+        raise BadDataError(f"{path}: its video track holds no picture")
+    if count == 0:
+        yield fit(_rgb(frame, converter), size, framing)
+
+
+def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Yield each frame, from the one shown at `start` or sooner, with the time until which it is shown."""
+    shown: av.VideoFrame | None = None
+    until = 0.0
+    for time, frame in _decoded(path, av.VideoFrame, start, 0.0):
+        tick = float(frame.time_base or 0)
+        # A container rounds times to its tick (Matroska's is 1 ms), so a frame counts half a tick early.
+        begin = time - min(tick / 2, 0.0005) - 1e-6
+        if shown is not None:
+            if end is not None and begin + 1e-6 >= end:
+                break
+            yield shown, begin
+        shown, until = frame, begin + frame.duration * tick
+    if shown is not None:
+        yield shown, until if end is None else min(until, end)
+
+
+def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Iterator[tuple[float, Frame]]:
+    """Yield (seconds, frame) of the first track of a kind, from `start - preroll` or sooner to its end."""
+    for origin in (max(start - preroll, 0.0), 0.0):
+        with opened(path) as container:
+            track = first_track(path, container, "audio" if kind is av.AudioFrame else "video")
+            seconds = _length(container)
+            if seconds is not None and 0 < seconds <= start:
+                raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")
+            zero = _zero(container)
+            # Small clips by the thousand: starting threads takes longer than decoding.
+            track.codec_context.thread_count = 1
+            if origin > 0:
+                # A source that cannot seek stays at its beginning: slower, but the same frames.
+                with suppress(av.FFmpegError):
+                    container.seek(int((origin + zero) * av.time_base))
+            frames = (
+                (_time(path, frame) - zero, frame)
+                for frame in container.decode(track)
+                if isinstance(frame, kind)
+            )
+            first = next(frames, None)
+            if origin > 0 and (first is None or first[0] > start):
+                continue  # the seek went too far: once more, from the beginning
+            if first is not None:
+                yield first
+                yield from frames
+            return
+
+
+def _modalities(container: InputContainer) -> tuple[str, ...]:
+    names = ("audio", "video")
+    return tuple(name for name in names if any(is_track(track, name) for track in container.streams))
+
+
+def _zero(container: InputContainer) -> float:
+    return max(container.start_time or 0, 0) / av.time_base
+
+
+def _seconds(container: InputContainer) -> float:
+    known = _length(container)
+    if known is not None:
+        return known
+    ends = (
+        float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        for packet in container.demux()
+        if packet.pts is not None and packet.time_base
+    )
+    return max(ends, default=0.0) - _zero(container)
+
+
+def _length(container: InputContainer) -> float | None:
+    if container.duration is None:
+        return None
+    begin = container.start_time or 0
+    shift = min(begin, 0)
+    if container.format.name.startswith("matroska") and container.duration > begin:
+        shift = -abs(begin)  # it says when it ends, where others say how long they last
+    return (container.duration + shift) / av.time_base
+
+
+def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
+    if frame.time is not None:
+        return frame.time
+    if frame.dts is None or not frame.time_base:
+        raise BadDataError(f"{path}: has frames without a time; put it into a container, say Matroska")
+    return float(frame.dts * frame.time_base)
+
+
+def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
+    """Convert to uint8 [H, W, 3], upright."""
+    image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return np.rot90(np.asarray(image, np.uint8), frame.rotation // 90)
+
+
+def _resampled(
+    path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
+) -> list[NDArray[np.float32]]:
+    """Resample one frame, or the rest (None), to mono in [-1, 1]; a lossy codec may overshoot."""
+    try:
+        frames = resampler.resample(frame)
+    except ValueError as error:
+        raise BadDataError(f"{path}: its audio changes its form on the way ({error})") from error
+    channels = (np.asarray(piece.to_ndarray(), np.float32) for piece in frames)
+    return [np.asarray(np.clip(piece.mean(axis=0), -1, 1), np.float32) for piece in channels]

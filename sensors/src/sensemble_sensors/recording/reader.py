@@ -1,0 +1,271 @@
+"""Read a recording back: the very samples that were put into it, and what became of its sensors meanwhile."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from heapq import merge
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.dataset_paths import Root
+from sensemble_sensors.media.lines import LATEST, LONGEST, Fields, numbered, opened
+from sensemble_sensors.recording import matroska
+from sensemble_sensors.recording.conversion import Conversion
+from sensemble_sensors.recording.header import EVENTS, TAKES, Header, described, read_header, segment_number
+from sensemble_sensors.recording.replay import Gone, Player
+from sensemble_sensors.recording.writer import BEHIND
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
+_SLACK = 1e-3  # seconds by which a time may be off where it was rounded
+_CHUNK = 120.0  # seconds of sound in a sample; more is a mistake
+_PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An example of a recording and where it lies in time.
+
+    Attributes:
+        example: as the index has it, with the labels that it got since.
+        path: its `.jsonl`.
+        header: what that says of it.
+    """
+
+    example: Example
+    path: Path
+    header: Header
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield its samples as they were put, in the order of their times, which are seconds of the take.
+
+        Raises:
+            BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
+        """
+        audio, video, rate = self.example.audio, self.example.video, self.header.rate
+        sound = _Sound(matroska.decode_sound(audio, rate) if audio else iter(()))
+        shots = matroska.decode_pictures(video, self.header.size) if video and self.header.size else iter(())
+        for number, line in _lines(self.path):
+            if number > 1:
+                with _named(self.path, number):
+                    sample = self._sample(line, sound, shots)
+                yield sample
+
+    def _sample(self, line: Fields, sound: "_Sound", shots: Iterator[NDArray[np.uint8]]) -> Sample:
+        # Later than its segment no sample is, and who would be too late for it was not recorded.
+        time = line.number("time", self.header.start - BEHIND - _SLACK, self.header.end + _SLACK)
+        modality, cut = line.string("modality"), line.flag("cut")
+        data: Media | str | None
+        if modality == "audio":
+            data = sound.take(line.integer("count", 1, round(_CHUNK * self.header.rate)))
+        elif modality == "video":
+            data = next(shots, None)
+        else:
+            data = line.string("text")
+        if data is None:
+            raise BadDataError("names more than its media file holds")
+        return Sample(modality, data, time, cut)
+
+
+class _Sound:
+    """Hands out sound in other pieces than it comes in."""
+
+    def __init__(self, pieces: Iterator[NDArray[np.float32]]) -> None:
+        self._pieces = pieces
+        self._rest = np.zeros(0, np.float32)
+
+    def take(self, count: int) -> NDArray[np.float32] | None:
+        """Return the next `count` samples; None when there are fewer."""
+        while len(self._rest) < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return None
+            self._rest = np.concatenate([self._rest, piece])
+        taken, self._rest = np.split(self._rest, [count])
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """What became of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
+
+    take: int
+    time: float
+    name: str
+    modality: str
+    kind: str
+    reason: str
+
+
+class Recorded:
+    """Some segments of a recording as one stream, whose time begins at 0.
+
+    What follows each other in the recording does so in the stream, at the same distance. Between two takes,
+    and where examples were left out, passes so much time that nothing from before is live after it, and the
+    next sample of each modality is a cut.
+
+    Args:
+        folder: of the recording.
+        examples: of its index.
+        specs: the input of each encoder, for how long it is; without, a second.
+
+    Raises:
+        BadDataError: an example has no segment in the folder, or one that cannot be read.
+    """
+
+    def __init__(
+        self, folder: Path, examples: Sequence[Example], specs: Mapping[str, InputSpec] | None = None
+    ) -> None:
+        found = [_segment(example, folder) for example in examples]
+        self.segments = sorted(found, key=lambda segment: (segment.header.take, segment.header.start))
+        self._folder = folder
+        pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
+        self._joined = [_follows(*pair) for pair in zip([None, *self.segments], self.segments, strict=False)]
+        self._shifts = _shifts(self.segments, self._joined, max(pause, _PAUSE))
+        self._ends = [s.header.end + shift for s, shift in zip(self.segments, self._shifts, strict=True)]
+
+    @property
+    def length(self) -> float:
+        """How many seconds it lasts."""
+        return self._ends[-1]
+
+    def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
+        """Yield the samples of the modalities that `specs` has, `origin` later and in their form.
+
+        What was recorded in this form comes as it was put, bit for bit. Where a segment does not go on from
+        the one before it, the first sample of each modality is a cut.
+
+        Raises:
+            BadDataError: they cannot be read.
+        """
+        conversion = Conversion(specs)
+        going: set[str] = set()  # modalities that gave a sample since the last break
+        for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
+            going = going if joined else set()
+            for sample in segment.samples():
+                if sample.modality in specs:
+                    cut = sample.cut or sample.modality not in going
+                    going.add(sample.modality)
+                    placed = replace(sample, time=origin + (sample.time + shift), cut=cut)
+                    yield from conversion.convert(placed, segment.header.rate)
+        yield from conversion.rest()
+
+    @cached_property
+    def plugs(self) -> list[Plug]:
+        """What became of the sensors, in order, in the time of the stream."""
+        found = []
+        places = [(s.header.take, s.header.end) for s in self.segments]
+        for plug in _plugs(self._folder):
+            index = bisect_left(places, (plug.take, plug.time))
+            if index < len(places) and places[index][0] == plug.take:
+                # What became of it before the first segment, it is when the stream has that segment begin.
+                time = max(plug.time, self.segments[index].header.start)
+                found.append(replace(plug, time=time + self._shifts[index]))
+        return sorted(found, key=lambda plug: plug.time)
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example whose segment holds `time`, in seconds of the stream; None between them."""
+        index = bisect_left(self._ends, time)
+        if index == len(self.segments):
+            return None
+        segment = self.segments[index]
+        return segment.example if time > segment.header.start + self._shifts[index] else None
+
+
+class RecordingReplay(Player):
+    """Plays a recording in real time, its samples as far apart as they were.
+
+    What was lost or unwell is lost when it was; opened again at once, it gives nothing before it then did.
+
+    Args:
+        recorded: what to play.
+        specs: the input of each encoder; one sensor for each modality that was recorded.
+    """
+
+    def __init__(self, recorded: Recorded, specs: Mapping[str, InputSpec]) -> None:
+        present = {modality for segment in recorded.segments for modality in segment.example.modalities}
+        super().__init__("recording", {m: spec for m, spec in specs.items() if m in present})
+        self._recorded = recorded
+        self._specs = specs
+        self._origin = 0.0
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example that was recorded at what is now `time`."""
+        return self._recorded.example_at(time - self._origin)
+
+    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
+        self._origin = origin
+        gone = [
+            Gone(plug.modality, origin + plug.time, plug.reason)
+            for plug in self._recorded.plugs
+            if plug.kind in AWAY and plug.modality in self.modalities
+        ]
+        samples = self._recorded.samples(self._specs, origin)
+        return merge(samples, gone, key=lambda item: item.time)
+
+
+def is_recording(folder: Path) -> bool:
+    """Return whether a dataset's folder is a recording."""
+    return (folder / EVENTS).is_file()
+
+
+def _follows(last: Segment | None, segment: Segment) -> bool:
+    """Whether a segment goes on where `last` ended, with no example left out between them."""
+    return (
+        last is not None
+        and segment.header.take == last.header.take
+        and segment_number(segment.example.id) == segment_number(last.example.id) + 1
+    )
+
+
+def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -> list[float]:
+    """Return what to add to the times of each segment's take."""
+    shifts: list[float] = []
+    end = -pause  # of the one before, in the stream
+    for segment, follows in zip(segments, joined, strict=True):
+        shifts.append(shifts[-1] if follows else end + pause - segment.header.start)
+        end = segment.header.end + shifts[-1]
+    return shifts
+
+
+def _segment(example: Example, folder: Path) -> Segment:
+    path = described(folder, example.id)
+    return Segment(example, path, read_header(path))
+
+
+def _plugs(folder: Path) -> Iterator[Plug]:
+    """Read `events.jsonl`; a last line that a power cut has cut short is no event yet."""
+    path = Root(folder).file("events", EVENTS)
+    for number, line in _lines(path):
+        with _named(path, number):
+            words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
+            yield Plug(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Fields]]:
+    """Yield (number, line) of a file of a recording, but for a last line without an end."""
+    try:
+        with opened(path) as file:
+            for number, line in numbered(file):
+                if line.endswith(b"\n") or len(line) > LONGEST:
+                    with _named(path, number):
+                        fields = Fields(line)
+                    yield number, fields
+    except OSError as error:
+        raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
+
+
+@contextmanager
+def _named(path: Path, number: int) -> Iterator[None]:
+    """Say of what line of a file a `BadDataError` in the block is."""
+    try:
+        yield
+    except BadDataError as error:
+        raise BadDataError(f"{path}:{number}: cannot be read ({error}); copy the recording again") from error

@@ -1,0 +1,254 @@
+"""Play dataset examples and media files as the sensors that could have recorded them."""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from sensemble_sensors.errors import (
+    BadDataError,
+    SensorEndedError,
+    SensorLostError,
+    SensorsError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.example_stream import chunks, samples, span
+from sensemble_sensors.media.tracks import audio_pieces, modalities, video_frames
+from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+_WAITING = 32  # samples that wait for a slow reader
+_HANDING = 0.5  # seconds that a player waits for a caption to be taken
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The sensor of `modality` is lost at `time`, for `reason`; it can be opened again at once."""
+
+    modality: str
+    time: float
+    reason: str
+
+
+class _Outlet:
+    """One sensor of a player; what comes while it is unplugged is dropped, as it is with a device.
+
+    It is plugged from when the player hands it out, so that whoever takes a moment to open it misses nothing.
+    """
+
+    def __init__(self, name: str, spec: InputSpec) -> None:
+        self.modality = spec.modality
+        self.name = name
+        self._spec = spec
+        self._lock = Lock()
+        self._box: Mailbox | None = None  # None while unplugged
+        self._open = False
+        self._over: SensorsError | None = None
+
+    @property
+    def live(self) -> bool:
+        return False
+
+    def plug(self) -> None:
+        with self._lock:
+            if self._box is None:
+                self._box = Mailbox(_WAITING)
+                if self._over is not None:
+                    self._box.end(self._over)
+
+    def open(self, spec: InputSpec) -> None:
+        if spec != self._spec:
+            raise SensorUnavailableError(f"{self.name}: plays {self._spec}, not {spec}")
+        self.plug()
+        self._open = True
+
+    def read(self, timeout: float) -> Sample | None:
+        box = self._box
+        if box is None or not self._open:
+            raise SensorLostError(f"{self.name}: is unplugged")
+        return box.get(timeout)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._box is not None:
+                self._box.end(SensorLostError(f"{self.name}: is unplugged"))
+            self._box = None
+            self._open = False
+
+    def put(self, sample: Sample) -> None:
+        with self._lock:
+            if self._box is not None:
+                self._box.put(sample)
+
+    def hand_over(self) -> None:
+        """Wait until whoever reads has used all that it was given; not for one who is not there."""
+        with self._lock:
+            box = self._box if self._open else None
+        if box is not None:
+            box.wait_until_asked(_HANDING)
+
+    def lose(self, reason: str) -> None:
+        with self._lock:
+            if self._box is not None:
+                self._box.end(SensorLostError(f"{self.name}: {reason}"))
+
+    def end(self, over: SensorsError) -> None:
+        with self._lock:
+            self._over = over
+            if self._box is not None:
+                self._box.end(over)
+
+
+class Player(ABC):
+    """Plays a stream of samples in real time, from one thread, through one sensor a modality.
+
+    Samples whose time has passed go out at once, so that a player that was late catches up. No window waits
+    for a caption, so what comes after one goes out when whoever reads has used it: they are always pooled.
+    Closing a sensor and opening it again is to unplug it and plug it back. A context manager.
+    """
+
+    def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
+        self.modalities = tuple(sorted(specs))
+        self._name = name
+        self._outlets = {modality: _Outlet(f"{name} {modality}", spec) for modality, spec in specs.items()}
+        self._stop = Event()
+        self._thread = Thread(target=self._play, name=name, daemon=True)
+        self._bad: BadDataError | None = None
+
+    @abstractmethod
+    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
+        """Yield samples, and what becomes of the sensors, in the order of their times, from `origin` on."""
+
+    def sensor(self, modality: str) -> Sensor:
+        """Return the sensor of `modality`; it raises SensorEndedError when all is played.
+
+        Raises:
+            SensorUnavailableError: nothing of that modality is played.
+        """
+        if modality not in self._outlets:
+            raise SensorUnavailableError(
+                f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
+            )
+        self._outlets[modality].plug()
+        return self._outlets[modality]
+
+    def start(self) -> None:
+        """Begin to play, once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop playing and wait for the thread; may be called twice.
+
+        Raises:
+            BadDataError: a file could not be decoded, for which the play ended before its time.
+        """
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._bad is not None:
+            raise self._bad
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _play(self) -> None:
+        over = SensorEndedError(f"{self._name}: all is played")
+        try:
+            for item in self._stream(monotonic()):
+                if self._stop.wait(item.time - monotonic()):
+                    break
+                outlet = self._outlets[item.modality]
+                if isinstance(item, Gone):
+                    outlet.lose(item.reason)
+                else:
+                    outlet.put(item)
+                    if item.modality == "text":
+                        outlet.hand_over()
+        except BadDataError as error:
+            self._bad = error
+        except BaseException as error:  # noqa: BLE001 - or whoever reads would wait for ever
+            self._bad = BadDataError(f"{self._name}: cannot be played ({type(error).__name__}: {error})")
+        if self._bad is not None:
+            over = SensorEndedError(f"{self._name}: stopped, for {self._bad}")
+        for outlet in self._outlets.values():
+            outlet.end(over)
+
+
+class Replay(Player):
+    """Plays dataset examples one after another, each for `span(specs)` seconds.
+
+    Args:
+        examples: what to play, in this order.
+        specs: the input of each encoder; one sensor for each.
+    """
+
+    def __init__(self, examples: Sequence[Example], specs: Mapping[str, InputSpec]) -> None:
+        super().__init__("replay", specs)
+        self._examples = examples
+        self._specs = specs
+        self._origins: list[float] = []
+
+    def example_at(self, time: float) -> Example | None:
+        """Return the example that a sample of this time belongs to; None before the first, after the last.
+
+        An example's own last moment is still its own: there its windows are complete.
+        """
+        time -= 1e-6  # a time that was computed from ages may be off by a rounding
+        index = bisect_left(self._origins, time) - 1
+        if index < 0 or time > self._origins[index] + span(self._specs):
+            return None
+        return self._examples[index]
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        for example in self._examples:
+            self._origins.append(origin)
+            yield from samples(example, self._specs, origin)
+            origin += span(self._specs)
+
+
+class MediaReplay(Player):
+    """Plays one media file, its sound and its picture aligned by the file's own timestamps.
+
+    Args:
+        path: any file that FFmpeg reads.
+        specs: the input of each encoder; one sensor for each whose track the file has (`modalities`).
+
+    Raises:
+        BadDataError: the file cannot be read, or has no track for any of `specs`.
+    """
+
+    def __init__(self, path: Path, specs: Mapping[str, InputSpec]) -> None:
+        super().__init__(path.name, {name: specs[name] for name in modalities(path) if name in specs})
+        if not self.modalities:
+            raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
+        self._path = path
+        self._specs = specs
+
+    def _stream(self, origin: float) -> Iterator[Sample]:
+        streams = {"audio": self._sound, "video": self._pictures}
+        return merge(*(streams[name](origin) for name in self.modalities), key=lambda sample: sample.time)
+
+    def _sound(self, origin: float) -> Iterator[Sample]:
+        rate = self._specs["audio"].rate
+        for first, chunk in chunks(audio_pieces(self._path, rate), rate):
+            yield Sample("audio", chunk, origin + (first + len(chunk)) / rate, cut=first == 0)
+
+    def _pictures(self, origin: float) -> Iterator[Sample]:
+        spec = self._specs["video"]
+        _, _, height, width, _ = spec.shape
+        for i, frame in enumerate(video_frames(self._path, spec.rate, (height, width))):
+            yield Sample("video", frame, origin + i / spec.rate, cut=i == 0)

@@ -1,0 +1,88 @@
+"""Begin a take: see that a folder can take it, and make, lock and mend what is there."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from sensemble_sensors.durable import create, create_folder, lock, mend
+from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.media.lines import Fields
+from sensemble_sensors.recording.header import (
+    EVENTS,
+    INDEX,
+    SEGMENTS,
+    TAKES,
+    Form,
+    described,
+    read_header,
+    segment_number,
+    worded,
+)
+
+
+def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
+    """Make, lock and mend a recording's folder for another take.
+
+    Args:
+        folder: of the recording.
+        form: of the take.
+
+    Returns:
+        The lock, which holds until it is closed; the number of the next segment; that of the take.
+
+    Raises:
+        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
+            is being recorded into.
+    """
+    try:
+        create_folder(folder)
+        if any(folder.iterdir()) and not (folder / EVENTS).exists():
+            raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
+        create(folder / EVENTS)
+        with ExitStack() as stack:
+            held = stack.enter_context(lock(folder / EVENTS))
+            takes = _mended(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
+            examples = _mended(folder / INDEX, lambda line: segment_number(line.string("id")))
+            _check_form(folder, examples, form)
+            create_folder(folder / SEGMENTS)
+            for half in (folder / SEGMENTS).glob("*.partial"):
+                half.unlink()
+            stack.pop_all()
+    except BlockingIOError as error:
+        raise RecordingError(f"{folder}: another records into it now; name another folder") from error
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
+    return held, max((n for _, n in examples), default=-1) + 1, max((n for _, n in takes), default=0) + 1
+
+
+def _mended(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
+    """Mend a file of the recording and return its lines, each with its number."""
+    found = []
+    for i, text in enumerate(mend(path), start=1):
+        try:
+            line = Fields(text)
+            found.append((line, number(line)))
+        except BadDataError as error:
+            raise RecordingError(
+                f"{path}:{i}: is no line of a recording ({error}); mend it, or name another folder"
+            ) from error
+    return found
+
+
+def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:
+    """See that a take of this form goes on what the recording holds, the last of which stands for all."""
+    for modality, wanted in form.items():
+        last = next((line for line, _ in reversed(examples) if modality in line.values), None)
+        if last is None:
+            continue
+        try:
+            has = read_header(described(folder, last.string("id"))).form.get(modality, wanted)
+        except BadDataError as error:
+            raise RecordingError(f"{error}, or name another folder") from error
+        if has != wanted:
+            raise RecordingError(
+                f"{folder}: holds {modality} at {worded(modality, has)}, and this take would be at "
+                f"{worded(modality, wanted)}; record with the --bundle of the first take, or without one as "
+                "then, or name another folder"
+            )

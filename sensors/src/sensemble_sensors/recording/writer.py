@@ -1,0 +1,259 @@
+"""Write what sensors give as a dataset that grows segment by segment and survives whatever ends it.
+
+A recording is a folder in the data format (`dataset.py`): each segment is an example of `index.jsonl`. Beside
+it lie `events.jsonl`, what became of the sensors, and `segments/`, for each segment a Matroska file (FFV1
+pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the time of every sample, for Matroska
+knows only milliseconds. A segment's files are on the disk before its line is in the index. So a kill, a full
+disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else. The
+folder and its files are this user's alone, whatever the umask.
+
+On a folder that holds a recording it goes on, as a further take: a class can be recorded after another.
+Two at a time are refused.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import Condition, Thread
+from time import monotonic
+from typing import Any, Self
+
+import numpy as np
+
+from sensemble_sensors.durable import append, sync_folder, write
+from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.media.tracks import probe
+from sensemble_sensors.recording import matroska
+from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
+from sensemble_sensors.recording.takes import prepare
+from sensemble_sensors.sensor import Sample
+
+LAG = 0.5  # seconds that a segment stays open for samples that are late
+BEHIND = (
+    10.0  # seconds of samples that wait for a slow disk, or are late; what is more is lost, as events tell
+)
+_UNLABELLED = {"split": "pretrain", "labels": []}
+
+
+class Recording:
+    """A folder to which samples go, from any thread; a context manager.
+
+    Args:
+        folder: made if it is not there; a recording that it holds is continued.
+        rate: of the sound, in samples a second (Hz).
+        seconds: how long a segment is, `header.SPAN` at most.
+        split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
+        labels: of the examples; they can be given later by editing `index.jsonl`.
+        size: height and width of the pictures; without it, a take is not known to be of another size.
+
+    Attributes:
+        segments: how many this take has on the disk.
+
+    Raises:
+        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
+            is being recorded into, or the split needs labels, or a segment is too long.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rate: float,
+        *,
+        seconds: float = 1.0,
+        split: str = "pretrain",
+        labels: Sequence[str] = (),
+        size: tuple[int, ...] | None = None,
+    ) -> None:
+        if split not in SPLITS or (split != "pretrain" and not labels):
+            raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label")
+        if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
+            raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
+        if not 0 < seconds <= SPAN:
+            raise RecordingError(
+                f"segments of {seconds:g} s: give {SPAN:g} s or less, for one lies in memory until it ends"
+            )
+        self.segments = 0
+        self._folder = folder
+        self._rate = round(rate)
+        self._seconds = seconds
+        self._common = {"split": split, "labels": list(labels)}
+        form: Form = {"audio": (self._rate,)} | ({"video": size} if size else {})
+        self._lock, self._number, self._take = prepare(folder, form)
+        self._origin = monotonic()
+        # The lock of everything below; notified when there is something to do.
+        self._changed = Condition()
+        self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
+        self._lines: list[dict[str, Any]] = []  # of events
+        self._next = 0  # the first segment that is not closed
+        self._lost: dict[tuple[str, str], int] = {}  # samples by modality and why, not told yet
+        self._holes: set[str] = set()  # modalities whose next sample follows lost ones
+        self._closed = False
+        self._error: RecordingError | None = None
+        self.event("", "", "began", "")
+        self._thread = Thread(target=self._write, name=f"recording {folder}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def put(self, sample: Sample) -> None:
+        """Add a sample; never waits for the disk. Sound of no length is left out."""
+        time = sample.time - self._origin
+        with self._changed:
+            if sample.lost:
+                self._lose(sample.modality, "they came faster than they were read", sample.lost)
+            if sample.modality == "audio" and not len(sample.data):
+                if sample.cut:
+                    self._holes.add(sample.modality)
+                return
+            wrong = self._unwritable(time)
+            if wrong:
+                self._lose(sample.modality, wrong, 1)
+                self._holes.add(sample.modality)
+                return
+            cut = sample.cut or sample.modality in self._holes
+            self._holes.discard(sample.modality)
+            segment = max(math.floor(time / self._seconds), self._next)
+            self._waiting.setdefault(segment, []).append(replace(sample, time=time, cut=cut))
+
+    def event(self, name: str, modality: str, kind: str, reason: str) -> None:
+        """Add what became of a sensor, now; the fields are those of a session's `SensorEvent`."""
+        line = {"take": self._take, "time": self._now(), "name": name, "modality": modality}
+        with self._changed:
+            self._lines.append({**line, "kind": kind, "reason": reason})
+            self._changed.notify_all()
+
+    def check(self) -> None:
+        """Raise what stopped the writing, if anything did.
+
+        Raises:
+            RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; what the
+                index names is on the disk.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Write what there is as the last segment; closing twice is allowed.
+
+        Raises:
+            RecordingError: as `check`.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._lock.close()
+        self.check()
+
+    def _unwritable(self, time: float) -> str:
+        """Return why a sample of this time is in no segment that is still open; nothing if it is in one."""
+        first = self._next * self._seconds
+        if first - BEHIND <= time <= first + self._seconds + LAG + BEHIND:
+            return ""
+        if not math.isfinite(time):
+            return "its time is no number"
+        if time < first:
+            return "its clock is behind"
+        return "its clock is ahead" if time > self._now() + LAG else "the disk is slow"
+
+    def _lose(self, modality: str, why: str, count: int) -> None:
+        self._lost[modality, why] = self._lost.get((modality, why), 0) + count
+
+    def _now(self) -> float:
+        return monotonic() - self._origin
+
+    def _write(self) -> None:
+        try:
+            while not self._write_next():
+                pass
+        except OSError as error:
+            self._error = RecordingError(
+                f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
+                "take are good, make room and record on"
+            )
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `check` and `close` raise it
+            self._error = RecordingError(
+                f"{self._folder}: a sample cannot be written ({type(error).__name__}: {error}); its "
+                f"{self.segments} segments of this take are good, leave out what gave it and record on"
+            )
+
+    def _write_next(self) -> bool:
+        """Write the events and the segments that are complete; return whether that was the last."""
+        with self._changed:
+            due = (self._next + 1) * self._seconds + LAG
+            self._changed.wait_for(
+                lambda: self._closed or bool(self._lines) or self._now() >= due, max(0.0, due - self._now())
+            )
+            over = self._closed
+            until = (
+                max(self._waiting, default=-1) + 1
+                if over
+                else math.floor((self._now() - LAG) / self._seconds)
+            )
+            ready = {n: self._waiting.pop(n) for n in sorted(self._waiting) if n < until}
+            self._next = max(self._next, until)
+        last = max(ready, default=-1) if over else -1
+        for number, samples in ready.items():
+            self._write_segment(number, sorted(samples, key=lambda s: s.time), last=number == last)
+        with self._changed:
+            for (modality, why), count in self._lost.items():
+                self.event("", modality, "dropped", f"{why}: {count} samples are lost")
+            lines, self._lines, self._lost = self._lines, [], {}
+        if lines:
+            append(self._folder / EVENTS, "".join(_line(line) for line in lines))
+        return over
+
+    def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
+        name = f"{self._number:06d}"
+        present = {sample.modality for sample in samples}
+        media = sorted(present - {"text"})
+        folder = self._folder / SEGMENTS
+        start, end = number * self._seconds, (number + 1) * self._seconds
+        place = {}
+        if media:
+            path = folder / f"{name}.mkv"
+            encoded, begin = matroska.encode(samples, self._rate)
+            write(path, encoded, private=True)
+            place = _place(start - begin, min(end - begin, probe(path).seconds))
+        size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
+        header = Header(self._take, start, end, self._rate, size)
+        lines = [asdict(header), *(_described(sample) for sample in samples)]
+        write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
+        sync_folder(folder)
+        heard = max((s.time for s in samples if s.modality in media), default=math.inf)
+        # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.
+        rest = last and self.segments and heard < (number + 0.5) * self._seconds
+        example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
+        example["group"] = f"take {self._take}"  # whose segments are too alike to be trained and judged on
+        example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
+        captions = [sample.data for sample in samples if sample.modality == "text"]
+        example |= {"text": captions[-1]} if captions else {}
+        append(self._folder / INDEX, _line(example | place))
+        self._number += 1
+        self.segments += 1
+
+
+def _place(start: float, end: float) -> dict[str, float]:
+    """Return from when to when, in its media file, an example is; all of the file, if all of it is late."""
+    begin = max(round(start, 3), 0.0)
+    return ({"start": begin} if begin else {}) | {"end": round(end, 3)} if end > begin else {}
+
+
+def _described(sample: Sample) -> dict[str, Any]:
+    line: dict[str, Any] = {"modality": sample.modality, "time": sample.time, "cut": sample.cut}
+    if sample.modality == "audio":
+        line["count"] = len(sample.data)
+    elif isinstance(sample.data, str):
+        line["text"] = sample.data
+    return line
+
+
+def _line(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False) + "\n"

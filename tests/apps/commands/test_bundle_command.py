@@ -1,0 +1,99 @@
+"""`sensemble bundle sign` and `check`, and `--trust` on every command that opens a bundle."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sensemble_apps.cli import main
+
+from tests.apps.conftest import DemoRun, Refusal, Sensemble
+
+
+def pair(folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a new key pair; return the files of the private and the public key."""
+    key = Ed25519PrivateKey.generate()
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+@pytest.fixture
+def copied(demo: DemoRun, tmp_path: Path) -> Path:
+    """A copy of the demo's bundle, with its held-out windows beside it."""
+    shutil.copytree(demo.folder / "bundle.held_out", tmp_path / "bundle.held_out")
+    return Path(shutil.copytree(demo.folder / "bundle", tmp_path / "bundle"))
+
+
+def test_who_trusts_a_key_runs_only_what_it_signed(
+    copied: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal, sensemble: Sensemble
+) -> None:
+    private, public = pair(tmp_path, "ours")
+    media = dataset_folder / "eval-one-0.mkv"
+    commands = {
+        "run": ("run", copied, "--replay", dataset_folder, "--fast", "--duty", "--limit", "1"),
+        "audit": ("audit", copied, "--data", dataset_folder, "--duty", "--json"),
+        "record": ("record", tmp_path / "clips", "--media", media, "--bundle", copied),
+        "check": ("bundle", "check", copied),
+        "verify": ("export", "verify", copied),
+    }
+    for command in commands.values():
+        line = refusal(*command, "--trust", public)
+        assert "manifest.json.sig: cannot be read" in line
+        assert "sensemble bundle sign" in line
+    assert not (tmp_path / "clips").exists()
+    signed = sensemble("bundle", "sign", copied, private)
+    assert (signed.returncode, signed.stdout) == (0, f"{copied / 'manifest.json.sig'}\n"), signed.stderr
+    _, other = pair(tmp_path, "other")
+    for command in commands.values():
+        assert "not a signature of this manifest by" in refusal(*command, "--trust", other)
+    for command in commands.values():
+        result = sensemble(*command, "--trust", public)
+        assert result.returncode == 0, result.stderr
+
+
+def test_trust_without_a_bundle_is_refused(dataset_folder: Path, tmp_path: Path, refusal: Refusal) -> None:
+    _, public = pair(tmp_path, "ours")
+    media = dataset_folder / "eval-one-0.mkv"
+    line = refusal("record", tmp_path / "clips", "--media", media, "--trust", public)
+    assert "give --bundle FOLDER too" in line
+
+
+def test_a_key_that_is_none_and_a_folder_that_is_no_bundle_are_named(
+    copied: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    private, public = pair(tmp_path, "ours")
+    assert "ours.pub.pem: not a private key" in refusal("bundle", "sign", copied, public)
+    assert "ours.pem: not a public key" in refusal("bundle", "check", copied, "--trust", private)
+    assert "there is no bundle there" in refusal("bundle", "sign", tmp_path, private)
+    assert "bundle nope: no such command; there are check and sign" in refusal("bundle", "nope")
+
+
+def test_a_signature_that_cannot_be_written_is_one_line(
+    copied: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    private, _ = pair(tmp_path, "ours")
+    (copied / "manifest.json.sig.partial").mkdir()  # in the way, also of root
+    assert "cannot be written" in refusal("bundle", "sign", copied, private)
+
+
+def test_a_sound_bundle_is_checked_and_a_broken_one_refused(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "check", str(copied)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ok", "audio"], ["ok", "text"], ["ok", "video"]]
+    (program,) = (copied / "audio").iterdir()
+    text, old = (copied / "manifest.json").read_text(encoding="utf-8"), program.read_bytes()
+    new = b"not a program".ljust(len(old))
+    program.write_bytes(new)
+    text = text.replace(hashlib.sha256(old).hexdigest(), hashlib.sha256(new).hexdigest())
+    (copied / "manifest.json").write_text(text, encoding="utf-8")
+    assert main(["bundle", "check", str(copied)]) == 2
+    output, errors = capsys.readouterr()
+    assert output.startswith("failed   audio    executorch-xnnpack")
+    assert "InvalidProgram" in output
+    assert errors.endswith("audio failed; do not run it, tell its maker\n")

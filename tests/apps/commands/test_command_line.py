@@ -1,0 +1,89 @@
+"""What holds of every command: its name, how it begins and is stopped, and what it needs on a board."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.apps.conftest import COMMAND, DemoRun, Refusal, Sensemble
+
+# A board: what `sensemble-apps` installs without its extra.
+BOARD = """
+import sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("torch", "torchaudio", "onnx", "sensemble_train", "sensemble_export"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from sensemble_apps.entry import main
+sys.exit(main())
+"""
+
+
+def on_a_board(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BOARD, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_board_needs_neither_torch_nor_training_nor_export(demo: DemoRun, tmp_path: Path) -> None:
+    bundle, record = demo.folder / "bundle", tmp_path / "record.sqlite"
+    for arguments in (
+        ("doctor",),
+        ("run", bundle, "--replay", demo.data, "--fast", "--limit", "1"),
+        ("audit", bundle, "--data", demo.data, "--record", record),
+        ("history", record),
+        ("record", tmp_path / "clips", "--media", demo.data / "eval-one-0.mkv"),
+        ("report", demo.folder, "--out", tmp_path / "page.html"),
+        ("data", "show", demo.data),
+    ):
+        result = on_a_board(*arguments)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "train matrix digits", "export .", "export verify .", "demo", "data build"]
+)
+def test_what_a_board_cannot_do_says_what_to_install(command: str, tmp_path: Path) -> None:
+    out = ("--out", tmp_path) if command in ("train", "demo") else ()
+    result = on_a_board(*command.split(), *out)
+    line = result.stderr.splitlines()[-1]
+    assert result.returncode == 2
+    assert line.startswith("sensemble: needs sensemble_")
+    assert line.endswith("which is not installed; `pip install 'sensemble-apps[train]'`")
+
+
+def test_ctrl_c_while_it_is_still_importing_is_one_line() -> None:
+    program = """
+import os, signal, sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "tyro":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stop())
+from sensemble_apps.entry import main
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "sensemble: interrupted\n")
+
+
+def test_with_a_closed_output_it_just_works() -> None:
+    for closed in (">&-", ">&- 2>&- <&-"):
+        script = f'exec "$0" doctor {closed}'
+        result = subprocess.run(
+            ["sh", "-c", script, COMMAND], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_its_version(sensemble: Sensemble) -> None:
+    assert sensemble("--version").stdout == f"sensemble {version('sensemble-apps')}\n"
+
+
+def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusal) -> None:
+    assert refusal("live", "--help").startswith("sensemble: live: no such command; there are demo, data, ")
+    line = refusal("data", "look", "--help")
+    assert line == "sensemble: data look: no such command; there are build, prepare and show"

@@ -1,0 +1,151 @@
+"""`sensemble data prepare` and `data show`, run as a user runs them on media as it is published."""
+
+import json
+import re
+import shutil
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sensemble_apps.cli import main
+
+from tests.apps.conftest import Refusal, Sensemble
+from tests.train import published  # type: ignore[import-not-found,unused-ignore]
+
+
+@pytest.fixture(scope="module")
+def prepared(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AudioSet in shards, prepared by two processes. Read only."""
+    base = tmp_path_factory.mktemp("prepared")
+    (base / "source").mkdir()
+    source, out = published.audioset(base / "source"), base / "out"
+    result = sensemble("data", "prepare", "audioset", source, out, "--shards", "1", "--jobs", "2")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[:3] == [
+        "pretrain: 2 of 2 (100.0%) here",
+        "train: 2 of 3 (66.7%) here",
+        "eval: 2 of 2 (100.0%) here",
+    ]
+    return out
+
+
+def test_prepare_refuses_in_one_line_what_it_cannot_use(refusal: Refusal, tmp_path: Path) -> None:
+    assert "is not a folder" in refusal("data", "prepare", "kinetics", tmp_path / "gone", tmp_path / "out")
+    assert "no CSV of training videos" in refusal("data", "prepare", "kinetics", tmp_path, tmp_path / "out")
+    out = ("data", "prepare", "audioset", tmp_path, tmp_path / "out", "--shards", "0")
+    assert "--shards 0: give a number above 0" in refusal(*out)
+
+
+def test_a_check_that_finds_bad_lines_fails(
+    sensemble: Sensemble, dataset_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    (folder / "eval-one-0.mkv").write_bytes(b"no media")
+    with (folder / "index.jsonl").open("a") as index:
+        index.write("{}\n")
+    shown, checked = sensemble("data", "show", folder), sensemble("data", "show", folder, "--check")
+    assert (shown.returncode, checked.returncode) == (0, 2)
+    assert checked.stderr.splitlines()[-1] == f"sensemble: {folder}: 2 of 31 lines are bad; mend them"
+    assert "29 good examples, 2 bad lines" in checked.stdout
+
+
+class Images(HTMLParser):
+    """Collects the pictures of a page by what they show, and all that it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: dict[str, bytes] = {}
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        fields = dict(attrs)
+        for name in ("src", "href"):
+            url = fields.get(name)
+            if url is None:
+                continue
+            if url.startswith("data:"):
+                self.pictures[fields["alt"] or tag] = b64decode(url.partition(",")[2])
+            else:
+                self.loaded.append(url)
+
+
+def test_show_counts_and_draws_a_sheet_that_stands_alone(
+    sensemble: Sensemble, prepared: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "sheet.html"
+    result = sensemble("data", "show", prepared, "--check", "--sheet", page)
+    assert result.returncode == 0, result.stderr
+    text = result.stdout
+    assert "6 good examples, 0 bad lines" in text
+    rows = {cells[0]: cells[1:5] for cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines())}
+    numbers = {name.strip(): [cell.strip() for cell in cells] for name, cells in rows.items()}
+    assert numbers["audio+video"] == ["1", "0", "0", "1"]
+    assert numbers["text"] == ["1", "0", "0", "2"]  # of the missing
+    assert numbers["Speech"] == ["0", "1", "0", "1"]
+    assert numbers["groups"] == ["2", "2", "0", "2"]  # the videos that they are cut from
+    assert "the 2 examples of train are too few to make it" in text
+    html = page.read_text(encoding="utf-8")
+    images = Images()
+    images.feed(html)
+    assert images.loaded == []
+    assert "<script" not in html
+    assert "“My dog &amp; I”" in html
+    frames = cv2.imdecode(np.frombuffer(images.pictures["Frames of -_wholefilm_4000"], np.uint8), 1)
+    assert frames.shape == (112, 448, 3)
+    greys = frames[:, 56::112].mean(axis=(0, 2))
+    # The film grows brighter by two levels a frame, ten frames a second; the segment is seconds 4 to 8.
+    np.testing.assert_allclose(greys, [80, 100, 120, 140], atol=6)
+    sound = cv2.imdecode(np.frombuffer(images.pictures["Sound of soundalone1_2000"], np.uint8), 1)
+    assert sound.shape == (104, 448, 3)
+
+
+def test_show_names_media_that_cannot_be_decoded(sensemble: Sensemble, tmp_path: Path) -> None:
+    published.film(tmp_path / "good.mp4", 1)
+    published.film(tmp_path / "silent.mp4", 1, sound=False)
+    (tmp_path / "noise.mp4").write_bytes(b"noise" * 99)
+    lines = [
+        {"id": name, "split": "eval", "labels": ["a"], "video": f"{name}.mp4", "audio": f"{name}.mp4"}
+        for name in ("good", "silent", "noise")
+    ]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
+    page = tmp_path / "sheet.html"
+    result = sensemble("data", "show", tmp_path, "--check", "--sheet", page)
+    index = tmp_path / "index.jsonl"
+    for reason in (
+        rf"{index}:4: not JSON",
+        rf"{index}:2: {tmp_path}/silent\.mp4: has no audio track",
+        rf"{index}:3: {tmp_path}/noise\.mp4: cannot be decoded",
+    ):
+        assert re.search(reason, result.stdout)
+    assert "1 good examples, 3 bad lines" in result.stdout
+    assert "has no audio track" in page.read_text()
+
+
+def test_show_counts_groups_and_says_what_makes_calibrate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
+) -> None:
+    lines = [
+        {"id": str(i), "split": ("train", "eval")[i % 2], "labels": ["a"], "text": "words"} for i in range(80)
+    ]
+    lines[0] |= {"group": "anna"}
+    lines[2] |= {"group": "anna"}
+    index = tmp_path / "index.jsonl"
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["data", "show", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "calibrate is not in the index: 4 of the 40 examples of train make it" in text
+    counts = {}
+    for name, *cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines()):
+        if len(cells) == 4 and cells[0].strip().isdigit():
+            counts[name.strip()] = [int(cell) for cell in cells]
+    assert counts["text"] == [0, 36, 4, 40]
+    assert sum(counts["groups"]) == 1
+    assert sum(counts["examples without one"]) == 78
+    lines[1] |= {"group": "anna"}
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    main(["data", "show", str(tmp_path)])
+    assert f"{index}:2: group: 'anna' is in eval here and in train at line 1;" in capsys.readouterr().out
+    assert "'anna' is in eval here" in refusal("train", "--data", tmp_path, "--out", tmp_path / "run")

@@ -1,0 +1,104 @@
+"""From a folder of clips to a bundle and a page, by one command."""
+
+import json
+import re
+
+import pytest
+from sensemble_apps.runs.matrices import read_matrices
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.record.reader import read_runs
+
+from tests.apps.conftest import METHODS, MODALITIES, DemoRun, Refusal, Sensemble
+
+SETS = {subsets.name(subset) for subset in subsets.subsets(MODALITIES)}
+
+
+def test_it_leaves_the_matrix_of_every_method(demo: DemoRun) -> None:
+    matrices = read_matrices(demo.folder / "matrix.json")
+    assert matrices.keys() == METHODS.keys()
+    for matrix in matrices.values():
+        assert matrix.keys() == {"video"}
+        assert matrix["video"].keys() == SETS
+        assert all(0 <= score <= 1 for score in matrix["video"].values())
+
+
+def test_it_leaves_a_bundle_that_opens_and_says_where_it_is_from(demo: DemoRun) -> None:
+    bundle = Bundle.open(demo.folder / "bundle")
+    assert bundle.modalities == MODALITIES
+    assert set(bundle.manifest.labels) == {"zero", "one", "two"}
+    made = bundle.manifest.provenance
+    assert (made.method, made.train_modalities, made.dataset) == ("masd+wiseft", ("video",), "colours")
+
+
+def test_it_audits_every_set(demo: DemoRun) -> None:
+    (run,) = read_runs(demo.folder / "audit.sqlite")
+    assert run.ended is not None
+    assert run.scores.keys() == SETS
+
+
+def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:
+    assert re.findall(r"^(\d)/6  ", demo.output, re.MULTILINE) == list("123456")
+    changes = re.findall(r"---- (\w+) (unplugged|plugged in)", demo.output)
+    assert changes == [
+        ("microphone", "plugged in"),
+        ("captions", "plugged in"),
+        ("camera", "plugged in"),
+        ("camera", "unplugged"),
+        ("microphone", "unplugged"),
+        ("camera", "plugged in"),
+        ("microphone", "plugged in"),
+    ]
+    assert demo.output.splitlines()[-1].endswith(str(demo.folder / "report.html"))
+
+
+def test_its_page_has_float_and_int8_scores(demo: DemoRun) -> None:
+    page = (demo.folder / "report.html").read_text(encoding="utf-8")
+    assert "int8" in page
+    assert "not audited" not in page
+    assert str(demo.data.parent) not in page
+
+
+def test_started_again_it_goes_on_after_what_is_finished(demo: DemoRun, sensemble: Sensemble) -> None:
+    kept = {path: path.stat().st_mtime_ns for path in demo.folder.rglob("*.safetensors")}
+    page = demo.folder / "report.html"
+    before = page.read_text(encoding="utf-8")
+    page.unlink()
+    result = sensemble(*demo.arguments)
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert "already exported" in result.stdout
+    assert "already audited" in result.stdout
+    made = re.compile(r"<time.*?</time>|<dt>Report made.*?</dd>", re.DOTALL)
+    assert made.sub("", page.read_text(encoding="utf-8")) == made.sub("", before)
+
+
+def test_what_cannot_be_exported_of_a_run_is_one_line(demo: DemoRun, refusal: Refusal) -> None:
+    assert "audio" in refusal("export", demo.folder, "--train-modalities", "audio")
+    assert "no method 'best'" in refusal("export", demo.folder, "--method", "best")
+    assert "unknown target 'tflite'" in refusal("export", demo.folder, "--target", "tflite")
+    assert "int3" in refusal("export", demo.folder, "--scheme", "audio=int3")
+    assert "write size=20MB" in refusal("export", demo.folder, "--budget", "size=1GB")
+    both = ("--budget", "drop=1", "--scheme", "audio=fp32")
+    assert "give one of them" in refusal("export", demo.folder, *both)
+
+
+def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, refusal: Refusal) -> None:
+    result = sensemble("export", "verify", demo.folder / "bundle")
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if "executorch-xnnpack" in line]
+    assert [row[0] for row in rows] == list(MODALITIES)
+    assert all(float(row[3]) > 0.98 for row in rows)
+    assert f"did you mean {demo.folder / 'bundle'}?" in refusal("export", "verify", demo.folder)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])
+def test_bad_options_are_one_line(demo: DemoRun, refusal: Refusal, option: str, value: str) -> None:
+    assert refusal("train", "--data", demo.data, "--out", demo.folder.with_name("other"), option, value)
+
+
+def test_a_bad_dataset_is_one_line(refusal: Refusal, demo: DemoRun) -> None:
+    folder = demo.folder.with_name("bad")
+    folder.mkdir()
+    (folder / "index.jsonl").write_text(json.dumps({"id": "a", "split": "exam"}) + "\n", encoding="utf-8")
+    assert "index.jsonl:1" in refusal("train", "--data", folder, "--out", folder / "run")

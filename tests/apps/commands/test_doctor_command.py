@@ -1,0 +1,90 @@
+import signal
+import subprocess
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+
+from tests.apps.conftest import COMMAND, Refusal, Sensemble
+
+SoundServer = Any
+NetworkCamera = Any
+
+
+def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemble) -> None:
+    result = sensemble("doctor")
+    assert (result.returncode, result.stderr) == (0, "")
+    findings = {line.split()[1]: line.split() for line in result.stdout.splitlines()}
+    assert list(findings) == [
+        "python", "executors", "cameras", "microphones", "training", "export", "speech",
+    ]  # fmt: skip
+    assert {state for state, *_ in findings.values()} <= {"ok", "missing"}
+    assert findings["executors"][:3] == ["ok", "executors", "executorch-xnnpack,"]
+    assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
+
+
+@pytest.mark.devices
+def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
+    with subprocess.Popen(
+        [COMMAND, "doctor", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        deadline = Timer(60, process.kill)  # ends the lines, should what is awaited never come
+        deadline.start()
+        lines = iter(process.stdout.readline, "")
+        assert any("appeared     microphone speaker.monitor: Monitor of speaker" in line for line in lines)
+        module = sound_server.plug("desk")
+        assert any("appeared     microphone desk.monitor: Monitor of desk" in line for line in lines)
+        sound_server.unplug(module)
+        assert any("disappeared  microphone desk.monitor: Monitor of desk" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        deadline.cancel()
+    assert process.returncode == 130
+    assert errors == "sensemble: interrupted\n"
+
+
+def test_doctor_watches_addresses_and_captions(network_camera: NetworkCamera, tmp_path: Path) -> None:
+    said = tmp_path / "said.txt"
+    address = network_camera.address.replace("://", "://user:secret@")
+    with subprocess.Popen(
+        [COMMAND, "doctor", "--watch", "--camera", address, "--captions", said],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        deadline = Timer(60, process.kill)
+        deadline.start()
+        lines = iter(process.stdout.readline, "")
+        shown = next(line for line in lines if "appeared" in line and network_camera.address in line)
+        assert "secret" not in shown
+        said.write_text("one person\n")
+        assert any(f"appeared     captions {said}" in line for line in lines)
+        said.unlink()
+        assert any(f"disappeared  captions {said}" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        deadline.cancel()
+
+
+def test_what_the_doctor_cannot_watch_is_one_line(refusal: Refusal) -> None:
+    assert "--watch" in refusal("doctor", "--captions", "said.txt")
+    assert "URL" in refusal("doctor", "--watch", "--camera", "0")
+
+
+def test_usage_errors_and_help(sensemble: Sensemble) -> None:
+    assert sensemble("--help").returncode == 0
+    assert sensemble("nonsense").returncode == 2
+    assert sensemble("audit").returncode == 2
+
+
+def test_data_show_names_bad_lines(sensemble: Sensemble, refusal: Refusal, tmp_path: Path) -> None:
+    folder = tmp_path
+    assert "index.jsonl" in refusal("data", "show", folder)
+    lines = ['{"id": "a", "split": "train", "labels": ["x"], "text": "an x"}', '{"id": "b", "split": "exam"}']
+    (folder / "index.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    result = sensemble("data", "show", folder)
+    assert result.returncode == 0
+    assert "index.jsonl:2" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 good examples, 1 bad lines"

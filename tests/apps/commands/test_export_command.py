@@ -1,0 +1,210 @@
+"""What an export takes of a split, and what it says of its costs."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import torch
+from sensemble_apps.commands.export import export
+from sensemble_apps.commands.export_verify import _cells
+from sensemble_apps.errors import InputError
+from sensemble_apps.runs.costs import show_costs
+from sensemble_apps.runs.export_examples import (
+    CALIBRATION,
+    calibration_examples,
+    held_out_examples,
+    searched_examples,
+    spread,
+)
+from sensemble_export import search
+from sensemble_export.artifact_store import Workshop
+from sensemble_export.errors import BudgetError
+from sensemble_export.verification import Verified
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Manifest, Parity
+from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.model import Description, Model, save_model
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from tests.apps.conftest import Refusal, Sensemble
+from tests.apps.shipped import manifest
+
+
+def test_what_is_taken_of_a_split_is_spread_over_it() -> None:
+    assert spread(range(10), 4) == [0, 2, 5, 7]
+    assert spread(range(3), 4) == [0, 1, 2]
+    assert spread(range(0), 4) == []
+
+
+def unproved(made: Manifest) -> Manifest:
+    """The same bundle with an artifact more, which no machine has run."""
+    video = made.modalities["video"]
+    found = video.artifacts["executorch-xnnpack"]
+    later = replace(found, scheme="fp16", parity=None, latency_ms=None, peak_mb=None)
+    entry = replace(video, artifacts=video.artifacts | {"executorch-coreml": later})
+    return replace(made, modalities=made.modalities | {"video": entry})
+
+
+def test_each_target_has_a_table_of_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    show_costs(unproved(manifest()), "64 of 80 examples")
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines()]
+    for modality in ("audio", "text", "video"):
+        assert [modality, "int8-static", "500", "25.0", "4.25", "41", "0.9987"] in rows
+    assert ["video", "fp16", "500", *"\N{EN DASH}" * 3, "unproved"] in rows
+    assert re.search(
+        r"largest drop in accuracy: 0\.5 points, on \w+ \(64 of 80 examples\)$", out, re.MULTILINE
+    )
+    assert out.count("accuracy: not measured") == 1
+    assert err == ""
+
+
+def test_a_drop_of_more_than_half_a_point_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    made = manifest()
+    scores = made.provenance.accuracy_quantized["executorch-xnnpack"]
+    worse = {"executorch-xnnpack": scores | {"audio+text": scores["audio+text"] - 0.01}}
+    show_costs(replace(made, provenance=replace(made.provenance, accuracy_quantized=worse)), "9 of 9")
+    out, err = capsys.readouterr()
+    assert "largest drop in accuracy: 1.5 points, on AT (9 of 9)" in out
+    assert err.startswith("warning: executorch-xnnpack loses 1.5 points on AT (9 of 9), more than 0.5; ")
+
+
+def example(number: int, split: str, **has: object) -> Example:
+    fields = dict.fromkeys(("video", "audio", "image", "text", "start", "end"))
+    labels = () if split == "pretrain" else ("cat",)
+    return Example(id=f"{split}-{number}", split=split, labels=labels, line=number, **(fields | has))
+
+
+def dataset(*examples: Example) -> Dataset:
+    return Dataset(Path("clips"), examples)
+
+
+def test_a_modality_is_calibrated_on_whatever_examples_have_it() -> None:
+    heard = [example(i, "train", audio=Path("a.wav")) for i in range(300)]
+    captioned = [example(i, "pretrain", text="a cat") for i in range(3)]
+    found = dataset(*heard, *captioned)
+    assert calibration_examples(found, "text") == captioned
+    assert len(calibration_examples(found, "audio")) == CALIBRATION
+    with pytest.raises(
+        InputError, match=r"^clips: no example of the splits train and pretrain has video.*=fp32"
+    ):
+        calibration_examples(found, "video")
+
+
+def test_a_rare_modality_is_met_in_what_is_held_out() -> None:
+    examples = [
+        example(i, "eval", audio=Path("a.wav"), text="a cat" if i % 50 == 1 else None) for i in range(5000)
+    ]
+    found = held_out_examples(dataset(*examples), ("audio", "text"))
+    assert sum(one.text is not None for one in found) == 64
+    assert 1000 <= len(found) <= 1064
+    assert [one.line for one in found] == sorted(one.line for one in found)
+    with pytest.raises(InputError, match=r"^clips: no example of the split eval has video"):
+        held_out_examples(dataset(*examples), ("audio", "video"))
+
+
+def test_a_search_never_looks_at_eval() -> None:
+    eval_, train = ([example(i, split, text="a cat") for i in range(30)] for split in ("eval", "train"))
+    calibrate = [example(i, "calibrate", text="a cat") for i in range(5)]
+    assert searched_examples(dataset(*eval_, *train, *calibrate), ("text",)) == calibrate
+    assert searched_examples(dataset(*eval_, *train), ("text",)) == train
+    seen = [example(100, split, audio=Path("a.wav")) for split in ("eval", "train")]
+    with pytest.raises(InputError, match=r"^clips: no example of the split calibrate has audio, .*add some$"):
+        searched_examples(dataset(*eval_, *calibrate, *seen), ("audio", "text"))
+    with pytest.raises(InputError, match=r"^clips: no example of the split train has text"):
+        searched_examples(dataset(*eval_), ("text",))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a tiny model of captions, on a dataset that has none to train on."""
+    folder = tmp_path_factory.mktemp("run")
+    splits = {"pretrain": [], "calibrate": ["cat"], "eval": ["cat"]}
+    lines = [
+        {"id": f"{split}-{i}", "split": split, "labels": labels, "text": "cat " * (1 + i % 3)}
+        for split, labels in splits.items()
+        for i in range(6 if split == "calibrate" else 8)
+    ]
+    (folder / "clips").mkdir()
+    (folder / "clips" / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "config.json").write_text(json.dumps({"data": str(folder / "clips")}))
+    torch.manual_seed(0)
+    config = EncoderConfig(width=32, depth=1, heads=2, embedding=32, vocabulary=64)
+    spec = InputSpec("text", "int64", (1, 8), 0, window=0, hop=0, ttl=2)
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "cat": 2}, "[UNK]"))
+    model = Model(Description({"text": spec}, {"text": config}, ("cat", "dog"), "multi-class"), tokenizer)
+    save_model(model, folder / "models" / "finetune" / "text")
+    return folder
+
+
+def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: Sensemble) -> None:
+    asked = ("--method", "finetune", "--train-modalities", "text", "--target", "onnx", "--budget")
+    result = sensemble("export", run, *asked, "size=5MB,drop=100")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == str(run / "bundle")
+    bundle = Bundle.open(run / "bundle")
+    artifact = bundle.manifest.modalities["text"].artifacts["onnx"]
+    scheme = artifact.scheme
+    assert artifact.parity is not None
+    assert artifact.parity.windows == 8, "those of eval, which it was not chosen by"
+    assert re.search(rf"^ *> +{scheme}\*? ", result.stdout, re.MULTILINE)
+    assert bundle.executors == {"text": "onnx"}
+    drawn = ET.parse(run / "trade-off.onnx.svg").getroot()  # noqa: S314 - it is our own
+    assert drawn.tag.endswith("svg")
+    refused = sensemble("export", run, *asked, "size=0.001MB")
+    assert refused.returncode == 2
+    assert re.match(
+        r"sensemble: none of \d+ combinations .* size is 0\.\d+ MB at least, 0\.\d+ MB over; ",
+        last(refused.stderr),
+    )
+    assert Bundle.open(run / "bundle").manifest == bundle.manifest
+
+
+def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[int] = []
+
+    def options(shop: Workshop, *_: object) -> list[search.Option]:
+        met.append(len(shop.held_out))
+        raise BudgetError("that was enough")
+
+    monkeypatch.setattr(search, "options", options)
+    with pytest.raises(BudgetError, match="that was enough"):
+        export(run, "finetune", ("text",), ("onnx",), budget={"size": 5.0})
+    assert met == [6]
+
+
+def test_the_shipped_set_is_chosen_by_the_matrix_of_calibrate(tmp_path: Path, refusal: Refusal) -> None:
+    """On eval, which only reports, the other M_T looks best."""
+    for name, best in (("matrix.json", "audio"), ("matrix.calibrate.json", "text")):
+        rows = {train: {"audio": 0.5, "text": 0.9 if train == best else 0.4} for train in ("audio", "text")}
+        (tmp_path / name).write_text(json.dumps({"methods": {"masd+wiseft": rows}}))
+    assert f"{tmp_path}/models/masd+wiseft/text: not trained" in refusal("export", tmp_path)
+
+
+def last(text: str) -> str:
+    return text.splitlines()[-1]
+
+
+def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refusal, tmp_path: Path) -> None:
+    assert "give a run, a folder that `sensemble train`" in refusal("export", tmp_path)
+    line = refusal("export", run, "--method", "finetune", "--train-modalities", "audio")
+    assert line.endswith(f"not trained; `sensemble train --out {run} --train-modalities audio`")
+
+
+def test_what_is_verified_is_told_as_it_was_found() -> None:
+    artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
+    parity = Parity(0.99, 0.1, 0.01, 5, agreement=None)
+    assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [
+        "0.9900",
+        "0.100",
+        "unknown",
+        "5",
+        "0.5",
+    ]
+    assert _cells(Verified("text", "onnx", artifact, None, None, "is not there")) == ["not run: is not there"]

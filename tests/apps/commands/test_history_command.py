@@ -1,0 +1,84 @@
+"""`sensemble history`: a record, read back for people and for scripts."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.writer import Records
+
+from tests.apps.conftest import DemoRun, Refusal, Sensemble
+
+
+def test_a_session_is_told_by_live_set_and_sensor(
+    bundle_folder: Path, tmp_path: Path, sensemble: Sensemble
+) -> None:
+    record = tmp_path / "record.sqlite"
+    bundle = Bundle.open(bundle_folder)
+    one = np.ones(3, np.float32)
+    with Records(record) as records:
+        run = records.begin("session", bundle)
+        began = time.monotonic()
+        said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
+        predictions = [Prediction(began + at, live, {}, one, one, {}, {}) for at, live in said]
+        lives = [LiveSetEvent(began + at, live) for at, live in said]
+        lost = SensorEvent(
+            began + 3, "microphone desk", "audio", "lost", "microphone desk: gives no more sound"
+        )
+        records.add_news(run, [*predictions, *lives, lost], bundle.manifest.labels)
+    (told,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
+    assert (told["kind"], told["ended"]) == ("session", None)
+    assert told["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
+    assert (told["seconds"], told["gap"]) == pytest.approx((8, 4), abs=0.2)
+    audio, video = told["modalities"]["audio"], told["modalities"]["video"]
+    assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.2)
+    assert [event["kind"] for event in told["events"]] == ["lost"]
+    assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.2)
+    result = sensemble("history", record)
+    assert result.returncode == 0
+    assert "session 1" in result.stdout
+    assert "without an end" in result.stdout
+    assert re.search(
+        r"^    3\.0\d s  ---- microphone desk lost: gives no more sound$", result.stdout, re.MULTILINE
+    )
+    assert ["microphone", "3.0", "5.0", "4.0"] in [line.split() for line in result.stdout.splitlines()]
+
+
+def test_a_real_run_and_an_audit_are_read_back(
+    demo: DemoRun, bundle_folder: Path, sensemble: Sensemble, tmp_path: Path
+) -> None:
+    record = tmp_path / "record.sqlite"
+    ran = sensemble("run", bundle_folder, "--captions", "-", "--record", record, text="one person\n")
+    assert ran.returncode == 0, ran.stderr
+    (run,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
+    assert run["predictions"] == {"text": 1}
+    assert [event["kind"] for event in run["events"]] == ["attached", "ended"]
+    assert run["modalities"]["text"]["live"] < run["seconds"]
+    assert run["ended"] == pytest.approx(run["began"] + run["seconds"])
+    (audit,) = json.loads(sensemble("history", demo.folder / "audit.sqlite", "--json").stdout)["runs"]
+    assert (audit["kind"], audit["predictions"], len(audit["scores"])) == ("audit", {}, 7)
+    assert (audit["dataset"], audit["split"]) == ("colours", "eval")
+    told = sensemble("history", demo.folder / "audit.sqlite").stdout
+    assert "on colours, split eval" in told
+    assert "audio+text+video" in told
+
+
+def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, sensemble: Sensemble) -> None:
+    record = tmp_path / "record.sqlite"
+    Records(record).close()
+    result = sensemble("history", record)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.startswith(f"{record}: holds no session and no audit; ")
+    assert len(result.stderr.splitlines()) == 1
+    result = sensemble("history", record, "--json")
+    assert (json.loads(result.stdout), result.stderr) == ({"runs": []}, "")
+
+
+def test_what_is_no_record_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    assert "none.sqlite: there is no such file" in refusal("history", tmp_path / "none.sqlite")
+    assert "is a folder" in refusal("history", tmp_path)

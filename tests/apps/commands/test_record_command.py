@@ -1,0 +1,323 @@
+"""`sensemble record`, and what can be done with what it leaves."""
+
+import json
+import math
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from sensemble_apps.arguments import Record
+from sensemble_apps.cli import _parse
+from sensemble_apps.commands import record
+from sensemble_apps.live.capture import Take
+from sensemble_apps.live.capture_summary import Taken
+from sensemble_runtime.session import sensor_thread
+from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.health import health
+from sensemble_sensors.health.health import Thresholds
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+from tests.apps.conftest import COMMAND, Refusal, Sensemble
+
+NetworkCamera = Any
+
+
+def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    out, clip = tmp_path / "out", dataset_folder / "eval-one-0.mkv"
+    recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
+    assert recorded.returncode == 0, recorded.stderr
+    assert re.search(rf"segments of 1 s in {out}: \d\.\d s of audio, \d\.\d s of video\n$", recorded.stdout)
+    assert "camera eval-one-0.mkv video ended: eval-one-0.mkv: all is played" in recorded.stderr
+
+    replay = ("run", bundle_folder, "--replay", out, "--json")
+    first, second = (sensemble(*replay, "--fast") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    fast = [{**json.loads(line), "latencies": 0} for line in first.stdout.splitlines()]
+    assert fast
+    assert [{**json.loads(line), "latencies": 0} for line in second.stdout.splitlines()] == fast
+    assert fast[-1]["live"] == ["audio", "video"]
+    real = sensemble(*replay)
+    assert real.returncode == 0, real.stderr
+    said = map(json.loads, real.stdout.splitlines())
+    last = [s["probabilities"] for s in said if s["live"] == ["audio", "video"]][-1]
+    assert last == fast[-1]["probabilities"], "in real time it hears and sees the same bits"
+
+    index = out / "index.jsonl"
+    lines = [
+        json.loads(line) | {"split": "eval", "labels": ["one"]} for line in index.read_text().splitlines()
+    ]
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    audited = sensemble("audit", bundle_folder, "--data", out, "--json")
+    assert audited.returncode == 0, audited.stderr
+    assert json.loads(audited.stdout)["examples"] == len(lines)
+    labelled = sensemble(*replay, "--fast", "--split", "eval")
+    assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals) -> None:
+    command = [COMMAND, "record", tmp_path / "out", "--captions", "-", "--label", "talk", "--split", "train"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("one person\n")
+        process.stdin.flush()
+        assert "captions - plugged in" in process.stderr.readline()
+        index = tmp_path / "out" / "index.jsonl"
+        end = time.monotonic() + 60
+        while not (index.exists() and index.read_text()):
+            assert process.poll() is None
+            assert time.monotonic() < end, "no segment came"
+            time.sleep(0.01)
+        process.send_signal(sent)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert output == f"1 segments of 1 s in {tmp_path / 'out'}: 1 caption\n"
+    (example,) = read_dataset(tmp_path / "out").examples
+    assert (example.text, example.labels, example.split) == ("one person", ("talk",), "train")
+    assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
+
+
+def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
+    picture = np.full((128, 128, 3), 99, np.uint8)
+
+    class Frozen:
+        modality, name, live = "video", "camera", True
+
+        def open(self, spec: InputSpec) -> None: ...
+
+        def read(self, timeout: float) -> Sample | None:
+            time.sleep(min(0.05, timeout))
+            return Sample("video", picture, time.monotonic())
+
+        def close(self) -> None: ...
+
+    limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
+    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+        Take(recording, [Frozen()], record.FORM, limits, Taken()).run(2.5, print)
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
+    unwell = recorded.plugs[-1].time
+    assert all(s.time <= unwell for segment in recorded.segments for s in segment.samples())
+
+
+def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_DRIFTS", 0.5)
+
+    class Source:
+        live = True
+
+        def __init__(self, modality: str, delay: float) -> None:
+            self.modality = self.name = modality
+            self._delay, self._began = delay, 0.0
+
+        def open(self, _: InputSpec) -> None:
+            self._began = time.monotonic()
+
+        def read(self, timeout: float) -> Sample | None:
+            time.sleep(min(0.05, timeout))
+            now = time.monotonic()
+            late = min(now - self._began, 2.0) / 2 * self._delay
+            data = np.random.default_rng(0).integers(90, 110, (128, 128, 3)).astype(np.uint8)
+            data[0, 0, 0] = int(1e3 * now) % 250  # no two are equal
+            sound = np.full(800, 0.1, np.float32)
+            return Sample(self.modality, data if self.modality == "video" else sound, now - late)
+
+        def close(self) -> None: ...
+
+    limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
+    taken = Taken()
+    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+        sources = [Source("audio", 0.9), Source("video", 0.0)]
+        Take(recording, sources, record.FORM, limits, taken).run(6.0, print)
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    doubts = [plug for plug in recorded.plugs if plug.kind not in ("began", "attached")]
+    assert [(p.modality, p.kind, p.reason) for p in doubts] == [
+        ("audio", "doubtful", "it drifts, 0.5 s behind the picture")
+    ]
+    times = [s.time for segment in recorded.segments for s in segment.samples() if s.modality == "audio"]
+    assert sum(time > doubts[0].time for time in times) > 10, "it is kept"
+
+
+def test_a_slow_camera_is_recorded_at_its_own_rate(
+    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+) -> None:
+    network_camera.act = "slow"
+    recorded = sensemble("record", tmp_path / "out", "--camera", network_camera.address, "--seconds", "10")
+    assert recorded.returncode == 0, recorded.stderr
+    assert "pictures a second" not in recorded.stderr
+    read = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    assert sum(1 for segment in read.segments for _ in segment.samples()) >= 8
+
+
+def test_an_option_adds_up_and_swallows_nothing() -> None:
+    command = _parse(["record", "--microphone", "desk", "--label", "clap", "--label", "loud", "out"])
+    assert isinstance(command, Record)
+    assert (command.out, command.microphone, command.label) == (Path("out"), ("desk",), ("clap", "loud"))
+
+
+def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert "one of a kind" in refusal("record", out, "--camera", "0", "--camera", "1")
+    assert "--camera" in refusal("record", out)
+    assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
+    assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
+    for labels in (("--label", ""), ("--label", "clap", "--label", "clap")):
+        assert "each once, none blank" in refusal("record", out, "--captions", "-", *labels)
+    assert "another folder" in refusal("record", Path(__file__).parents[1], "--captions", "-")
+    assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)
+
+
+def test_where_nothing_is_recorded_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
+    def refused(out: Path) -> str:
+        result = sensemble("record", out, "--captions", tmp_path / "none.txt")
+        assert (result.returncode, result.stdout) == (2, "")
+        return result.stderr.splitlines()[-1]
+
+    new, empty, begun = (tmp_path / name for name in ("new", "empty", "begun"))
+    assert "none.txt" in refused(new)
+    assert not new.exists()
+    empty.mkdir()
+    assert "none.txt" in refused(empty)
+    assert list(empty.iterdir()) == []
+    with Recording(begun, 16000) as recording:
+        recording.put(Sample("text", "one person", time.monotonic()))
+    assert "none.txt" in refused(begun)
+    assert len(read_dataset(begun).examples) == 1
+
+
+def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensemble, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = sensemble("record", out, "--captions", "-")
+    assert result.returncode == 2
+    line = f"sensemble: {out}: nothing was recorded; captions - gave nothing: "
+    assert result.stderr.splitlines()[-1].startswith(line)
+    assert not out.exists()
+
+
+def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
+    pipe, out = tmp_path / "captions", tmp_path / "out"
+
+    def come_and_go() -> None:
+        for text in ("one person", "two persons"):
+            os.mkfifo(pipe)
+            with pipe.open("w") as writer:  # when somebody reads
+                writer.write(f"{text}\n")
+                writer.flush()
+                pipe.unlink()
+                time.sleep(1)
+
+    person = Thread(target=come_and_go)
+    person.start()
+    while not pipe.exists():
+        time.sleep(0.01)
+    record.main(Record(out=out, captions=(str(pipe),), seconds=6, segment=0.5))
+    person.join()
+    assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
+    assert "the pipe was removed" in capsys.readouterr().err
+
+
+def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(
+    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+) -> None:
+    out, missing = tmp_path / "out", tmp_path / "none.txt"
+    began = time.monotonic()
+    result = sensemble(
+        "record", out, "--camera", network_camera.address, "--captions", missing, "--seconds", "1"
+    )
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began > 1.5, "a camera in a process of its own takes a while to open"
+    seconds = re.search(r": (\d\.\d) s of video\n$", result.stdout)
+    assert seconds is not None, result.stdout
+    assert 0.5 <= float(seconds[1]) <= 1.3
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"captions {missing} gave nothing: ")
+    assert "no such file" in last.lower()
+    assert "waiting" not in result.stderr, "only a terminal has a status line"
+
+
+def test_a_terminal_shows_how_it_goes(dataset_folder: Path, tmp_path: Path) -> None:
+    screen, theirs = pty.openpty()
+    command = [COMMAND, "record", tmp_path / "out", "--media", dataset_folder / "eval-one-0.mkv"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # whoever wrote has closed it
+            while text := os.read(screen, 1 << 16):
+                shown += text
+        assert process.stdout is not None
+        assert process.stdout.read().endswith("s of video\n"), "results go elsewhere"
+    os.close(screen)
+    assert process.returncode == 0
+    assert re.search(rb"s  \d segments  microphone -\d+ dB  camera \d+ pictures", shown)
+
+
+def test_a_label_that_is_no_class_of_the_bundle_is_remarked(
+    sensemble: Sensemble, bundle_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "said.txt").write_text("one person\n")
+    labels = ("--label", "one", "--label", "clap")
+    result = sensemble(
+        "record", tmp_path / "out", "--captions", tmp_path / "said.txt", "--bundle", bundle_folder, *labels
+    )
+    assert result.returncode == 0, result.stderr
+    line = f"--label clap: no class of {bundle_folder}, which knows one, two, zero"
+    assert result.stderr.splitlines()[0] == line
+
+
+def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
+    sensemble: Sensemble, refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    out, media = tmp_path / "out", ("--media", dataset_folder / "eval-one-0.mkv")
+    assert sensemble("record", out, *media).returncode == 0
+    replayed = sensemble("run", bundle_folder, "--replay", out, "--fast", "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout, "a replay converts"
+    take = refusal("record", out, *media, "--bundle", bundle_folder)
+    assert "holds video at 128 x 128, and this take would be at 32 x 32" in take
+    assert len(list((out / "segments").glob("*.mkv"))) == len(read_dataset(out).examples)
+
+
+def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    for split, text in (("train", "a clap"), ("pretrain", "the rest of a take")):
+        with Recording(tmp_path / "out", 16000, split=split, labels=("clap",)) as recording:
+            recording.put(Sample("text", text, time.monotonic()))
+    program = (
+        "import sys; from sensemble_apps.cli import main\n"
+        "status = main(['train', '--data', sys.argv[1], '--out', sys.argv[2]])\n"
+        "assert 'torch' not in sys.modules\n"
+        "sys.exit(status)\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "out", tmp_path / "run"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert "pretraining takes two examples that have all of text" in result.stderr

@@ -1,0 +1,294 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from sensemble_apps.cli import main
+from sensemble_apps.live.plug_schedule import come_and_go, phase_at
+from sensemble_runtime import subsets
+from sensemble_runtime.record.reader import read_runs
+
+from tests.apps.conftest import COMMAND, Refusal, Sensemble
+
+SoundServer = Any
+KEYS = {
+    "time",
+    "live",
+    "ages",
+    "label",
+    "confidence",
+    "probabilities",
+    "example",
+    "labels",
+    "latencies",
+    "dropped",
+    "skipped",
+    "lost",
+}
+
+
+def predictions(output: str) -> list[dict[str, Any]]:
+    """What JSON says, without what becomes of sensors and that nothing is live."""
+    return [said for said in map(json.loads, output.splitlines()) if said.get("live")]
+
+
+def test_fast_replay_prints_one_json_object_an_example(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--unplug", "--json")
+    first, second = (sensemble(*command) for _ in range(2))
+    assert first.returncode == 0
+    said = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [s["example"] for s in said] == [f"eval-{c}-{i}" for i in (0, 1) for c in ("zero", "one", "two")]
+    for s in said:
+        assert s.keys() == KEYS
+        assert s["label"] == max(s["probabilities"], key=s["probabilities"].__getitem__)
+        assert s["confidence"] == s["probabilities"][s["label"]]
+        assert sum(s["probabilities"].values()) == pytest.approx(1)
+        assert s["labels"] == [s["example"].split("-")[1]]
+        assert set(s["ages"]) == set(s["latencies"]) == set(s["live"])
+    everything = ["audio", "text", "video"]
+    expected = [everything, everything, ["audio", "text"], ["text"], ["text", "video"], everything]
+    assert [s["live"] for s in said] == expected
+    again = [json.loads(line) for line in second.stdout.splitlines()]
+    assert [{**s, "latencies": 0} for s in again] == [{**s, "latencies": 0} for s in said]
+    assert "camera unplugged" in first.stderr
+    by = "executorch-xnnpack"
+    assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
+
+
+def test_audit_prints_the_documented_json(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    record = tmp_path / "audit.sqlite"
+    result = sensemble("audit", bundle_folder, "--data", dataset_folder, "--json", "--record", record)
+    said = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert set(said["subsets"]) == {subsets.name(s) for s in subsets.subsets(("audio", "text", "video"))}
+    assert all(score["n"] == 6 for score in said["subsets"].values())
+    scores = [score["accuracy"] for score in said["subsets"].values()]
+    assert said["p"] == pytest.approx(fmean(scores))
+    assert said["r"] == min(scores)
+    (run,) = read_runs(record)
+    assert {name: s.accuracy for name, s in run.scores.items()} == pytest.approx(
+        {name: s["accuracy"] for name, s in said["subsets"].items()}
+    )
+
+
+def test_limit_stops_after_as_many_predictions(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    replay = ("run", bundle_folder, "--replay", dataset_folder, "--json", "--limit", "2")
+    assert len(sensemble(*replay, "--fast").stdout.splitlines()) == 2
+    assert len(predictions(sensemble(*replay).stdout)) == 2
+
+
+def test_in_a_narrow_terminal_no_two_sets_look_the_same(
+    bundle_folder: Path,
+    dataset_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert main(["audit", str(bundle_folder), "--data", str(dataset_folder)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "audio" in line]
+    assert len({row.split()[0] for row in rows}) == 4
+    assert not any("…" in row for row in rows)
+
+
+def test_a_media_file_is_heard_and_seen(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    result = sensemble("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json")
+    said = predictions(result.stdout)
+    assert result.returncode == 0
+    assert said
+    assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
+    assert "microphone eval-one-0.mkv audio plugged in" in result.stderr
+    assert "camera eval-one-0.mkv video plugged in" in result.stderr
+    assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
+    assert re.search(
+        r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
+    )
+
+
+def test_a_duty_says_what_it_saved_and_what_it_cost(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
+    plain, duty = sensemble(*command), sensemble(*command, "--duty")
+    said = [json.loads(line) for line in duty.stdout.splitlines()]
+    right = [
+        sum(s["label"] in s["labels"] for s in map(json.loads, r.stdout.splitlines())) for r in (plain, duty)
+    ]
+    skipped = 3 * len(said) - sum(len(s["latencies"]) for s in said)
+    saved = re.findall(r"(\d+) of 6", next(line for line in duty.stderr.splitlines() if "saved" in line))
+    assert sum(map(int, saved)) == skipped
+    assert duty.stderr.splitlines()[-2] == f"right in {right[1]} of 6 labelled predictions"
+    expected = f"without the duty, {right[0]} would have been right: it cost {right[0] - right[1]}"
+    assert duty.stderr.splitlines()[-1] == expected
+    assert "duty" not in plain.stderr
+    audited = sensemble("audit", bundle_folder, "--data", dataset_folder, "--duty", "--json")
+    both = json.loads(audited.stdout)
+    assert both["duty"]["saved"] == dict(zip(("audio", "text", "video"), map(int, saved), strict=True))
+    assert both["duty"]["subsets"].keys() == both["subsets"].keys()
+
+
+@pytest.mark.parametrize("option", [(), ("--in-process",)])
+def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, option: tuple[str, ...]
+) -> None:
+    clip = dataset_folder / "eval-one-0.mkv"
+    result = sensemble("run", bundle_folder, "--camera", clip, "--json", "--limit", "1", *option)
+    (said,) = predictions(result.stdout)
+    assert (result.returncode, said["live"]) == (0, ["video"])
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_plugged_in_is_attached(
+    bundle_folder: Path, sound_server: SoundServer, minute_of_speech: Path
+) -> None:
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert any("microphone Monitor of speaker plugged in" in line for line in process.stderr)
+        sound_server.plug("desk")
+        player = sound_server.play(minute_of_speech, "desk")
+        assert any("microphone Monitor of desk plugged in" in line for line in process.stderr)
+        assert next(predictions(line) for line in process.stdout if "label" in line)[0]["live"] == ["audio"]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    player.terminate()
+    player.wait(30)
+    assert process.returncode == 130
+
+
+def test_real_time_replay_says_what_the_fast_one_says(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    replay = ("run", bundle_folder, "--replay", dataset_folder, "--json")
+    fast = [json.loads(line) for line in sensemble(*replay, "--fast").stdout.splitlines()]
+    result = sensemble(*replay, "--record", tmp_path / "record.sqlite")
+    real = {s["example"]: s for s in predictions(result.stdout) if len(s["live"]) == 3}
+    # Another load of the machine may split an example's windows over predictions; its last one has them all.
+    for expected in fast[1:]:
+        if (s := real.get(expected["example"])) and set(s["latencies"]) == set(s["live"]):
+            assert s["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+    assert real
+    assert (tmp_path / "record.sqlite").exists()
+
+
+def test_captions_from_standard_input(sensemble: Sensemble, bundle_folder: Path) -> None:
+    result = sensemble("run", bundle_folder, "--captions", "-", "--json", text="one person\n")
+    (said,) = predictions(result.stdout)
+    assert (result.returncode, said["live"], said["example"]) == (0, ["text"], None)
+
+
+def test_every_source_that_is_named_is_attached(
+    sensemble: Sensemble, bundle_folder: Path, tmp_path: Path
+) -> None:
+    sources = [tmp_path / name for name in ("here.txt", "there.txt")]
+    for source in sources:
+        source.write_text("one person\n")
+    result = sensemble("run", bundle_folder, "--captions", sources[0], "--captions", sources[1], "--json")
+    assert result.returncode == 0, result.stderr
+    assert all(f"{source} plugged in" in result.stderr for source in sources)
+    assert all(said["live"] == ["text"] for said in predictions(result.stdout))
+
+
+def test_lines_for_people(sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
+    result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1")
+    *changes, prediction = result.stdout.splitlines()
+    assert [line.split("---- ")[1] for line in changes] == [
+        "microphone plugged in",
+        "captions plugged in",
+        "camera plugged in",
+    ]
+    assert "audio+text+video" in prediction
+
+
+def test_what_cannot_be_run_is_one_line(
+    refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    assert "manifest.json" in refusal("run", tmp_path, "--captions", "-")
+    assert "--replay" in refusal("run", bundle_folder)
+    for option in (("--fast",), ("--unplug",), ("--examples", "3"), ("--split", "eval")):
+        assert f"{option[0]}: only for --replay" in refusal("run", bundle_folder, "--captions", "-", *option)
+    assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
+    assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "test")
+    assert "budget" in refusal("run", bundle_folder, "--captions", "-", "--budget", "0")
+    assert "--limit" in refusal("run", bundle_folder, "--captions", "-", "--limit", "0")
+    assert "no such file" in refusal("run", bundle_folder, "--captions", tmp_path / "none.txt").lower()
+    assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "test")
+
+
+def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> None:
+    result = sensemble("run", tmp_path, "--captions", "-", "--debug")
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("sensemble: ")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
+    bundle_folder: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    ours, theirs = os.pipe()  # a caption source that never says anything more
+    record = tmp_path / "record.sqlite"
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--json", "--record", record],
+        stdin=ours,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.write(theirs, b"one person\n")
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "attached"
+        assert json.loads(process.stdout.readline())["live"] == ["text"]
+        process.send_signal(sent)
+        time.sleep(0.02)  # while it closes; `timeout`, for one, signals a process and then its group
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 128 + sent
+    assert errors.splitlines()[-1].startswith("1 windows encoded"), "it is no failure, so no more is said"
+    assert "Traceback" not in errors
+    assert "nanobind" not in errors
+    assert read_runs(record)[0].ended is not None
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--replay", dataset_folder, "--fast", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))
+def test_the_schedule_ends_as_it_began_and_never_leaves_nothing(modalities: subsets.Subset) -> None:
+    phases = come_and_go(modalities)
+    assert phases[0].plugged == phases[-1].plugged == modalities
+    assert all(phase.plugged for phase in phases)
+    unplugged = {m for phase in phases for m in set(modalities) - set(phase.plugged)}
+    assert len(unplugged) == len(modalities) - 1
+    assert phase_at(phases, 0.0) is phases[0]
+    assert phase_at(phases, 1.5) is phases[-1]

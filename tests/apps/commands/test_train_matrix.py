@@ -1,0 +1,150 @@
+"""`sensemble train matrix`: an experiment from a name or a file, by several jobs at once, into a page."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import open_clip.tokenizer
+import pytest
+from sensemble_apps.cli import main
+from sensemble_runtime import subsets
+from sensemble_train.recipe.experiments import EXPERIMENTS
+
+from tests.apps.clips import write_dataset
+from tests.apps.conftest import COMMAND, MODALITIES, Refusal
+
+QUICK = (
+    *("--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5"),
+    *("--finetune.steps", "2", "--finetune.batch", "4"),
+)
+EVERY = sorted(subsets.name(subset) for subset in subsets.subsets(MODALITIES))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "clips", {"pretrain": 4, "train": 3, "eval": 2})
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "train", "matrix", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_jobs_make_the_matrix_that_one_makes_from_the_others_configuration(
+    clips: Path, tmp_path: Path
+) -> None:
+    sets = ["--train-modalities", "video", "audio+text"]
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
+    jobs = [start("digits", "--data", clips, "--out", shared, *sets, *QUICK) for _ in range(2)]
+    for job in jobs:
+        printed, errors = job.communicate(timeout=900)
+        assert job.returncode == 0, errors
+        assert printed.split() == [str(shared / "matrix.json"), str(shared / "report.html")]
+    matrix = json.loads((shared / "matrix.json").read_text())
+    for rows in matrix["methods"].values():
+        assert sorted(rows) == ["audio+text", "video"]
+        assert all(sorted(row) == EVERY for row in rows.values())
+    assert "<svg" in (shared / "report.html").read_text()
+    again = start(shared / "config.json", "--out", alone)
+    assert again.wait(timeout=900) == 0
+    assert json.loads((alone / "matrix.json").read_text()) == matrix
+
+
+def test_what_is_no_experiment_is_refusal(refusal: Refusal, tmp_path: Path) -> None:
+    assert "audioset_contrastive" in refusal("train", "matrix", "imagenet", "--out", tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    assert "data: missing" in refusal("train", "matrix", tmp_path / "config.json", "--out", tmp_path)
+
+
+def test_clips_model_asks_for_clips_weights_and_merges(refusal: Refusal, clips: Path, tmp_path: Path) -> None:
+    given = "train", "matrix", "audioset_contrastive", "--data", clips, "--out", tmp_path / "run"
+    line = refusal(*given)
+    assert "--initialize: clip_b16 begins with CLIP's weights" in line
+    assert "ViT-B-16.pt" in line
+    assert "bpe_simple_vocab_16e6.txt.gz" in refusal(*given, "--initialize", "random")
+
+
+@pytest.mark.parametrize("name", ["kinetics", "kinetics_mae", "imagenet_captions"])
+def test_what_pretrains_nothing_asks_for_encoders(
+    name: str, refusal: Refusal, clips: Path, tmp_path: Path
+) -> None:
+    line = refusal("train", "matrix", name, "--data", clips, "--out", tmp_path / "run")
+    assert "--initialize: this run pretrains nothing" in line
+    assert "`random` to train from scratch" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (("--held-out", "1.5"), "--held-out 1.5: give a number from 0 to 1"),
+        (("--pretrain.steps", "-3"), "--pretrain.steps -3: give a number of 0 or more"),
+        (("--train-modalities",), "--train-modalities: name sets"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(
+    flags: tuple[str, ...], line: str, refusal: Refusal, tmp_path: Path
+) -> None:
+    assert line in refusal("train", "matrix", "digits", "--out", tmp_path, *flags)
+
+
+def test_help_names_every_experiment_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "matrix", "--help"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER")
+    named = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.startswith("  ")}
+    assert named.keys() == EXPERIMENTS.keys()
+    assert all(len(words) > 3 for words in named.values())
+
+
+SMALL = (
+    *("--model.width", "32", "--model.depth", "2", "--model.heads", "2", "--model.text-heads", "2"),
+    *("--model.embedding", "32", "--model.side", "32", "--model.frames", "2", "--model.seconds", "0.5"),
+    *("--pretrain.mae.width", "16", "--pretrain.mae.depth", "1", "--pretrain.mae.heads", "2"),
+    *("--probe.epochs", "2", "--finetune.epochs", "1", "--finetune.batch", "4"),
+    *("--scale.workers", "0", "--scale.no-compile", "--train-modalities", "video"),
+)
+ONCE = ("--pretrain.epochs", "1")
+
+
+def trained(*arguments: str | Path) -> dict[str, object]:
+    """Run an experiment of the paper's at small sizes; give the configuration that it left."""
+    out = Path(arguments[-1])
+    assert main(["train", "matrix", *map(str, arguments[:-1]), *SMALL, "--out", str(out)]) == 0
+    matrix = json.loads((out / "matrix.json").read_text())["methods"]
+    assert len(matrix) == 5
+    assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
+    config: dict[str, object] = json.loads((out / "config.json").read_text())
+    return config
+
+
+def test_masked_autoencoding_of_audioset_runs_whole_and_kinetics_begins_with_it(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # to which relative paths belong
+    words = ("--model.vocabulary", "300", "--model.shared", "2")
+    trained("audioset_mae", "--data", clips, *words, *ONCE, "mae")
+    from_it = "--initialize", "mae/pretrained", "--held-out", "0.4"
+    config = trained("kinetics_mae", "--data", clips, *words, *from_it, "kinetics")
+    assert config["initialize"] == str(tmp_path / "mae" / "pretrained")
+    model = json.loads((tmp_path / "kinetics" / "pretrained" / "model.json").read_text())
+    assert model["shared"] == 2
+    assert {shape["drop_path"] for shape in model["configs"].values()} == {0.1}
+
+
+def test_contrastive_learning_of_audioset_runs_whole_from_scratch(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(open_clip.tokenizer.default_bpe(), tmp_path / "merges.gz")
+    given = "--data", clips, "--initialize", "random", "--merges", "merges.gz", *ONCE
+    config = trained("audioset_contrastive", *given, tmp_path / "run")
+    assert config["initialize"] == "random"
+    assert config["merges"] == str(tmp_path / "merges.gz")

@@ -1,0 +1,133 @@
+"""A run on sensors that were named: they come back at once, and it ends when the last of them has."""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sensemble_apps.errors import InputError
+from sensemble_apps.live import real_time
+from sensemble_apps.live.device_factory import returning
+from sensemble_apps.live.inbox import Inbox
+from sensemble_apps.live.plug_schedule import steady
+from sensemble_apps.live.view_events import Change, Said
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+from tests.apps.conftest import Refusal
+
+
+def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(real_time, "Watcher", partial(Watcher, interval=0.05))
+    pipe = tmp_path / "captions"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        pipe.write_text("one person\n")  # opens when somebody reads
+
+    bundle = Bundle.open(bundle_folder)
+    finders = returning((), [str(pipe)])
+    news = real_time.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
+    for _ in range(2):
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert next(item for item in news if isinstance(item, Said)).prediction.live == ("text",)
+        writer.join()
+        pipe.unlink()
+        lost = next(item for item in news if isinstance(item, Change) and "lost" in item.event)
+        assert "the pipe was removed" in lost.event
+        os.mkfifo(pipe)
+    news.close()
+
+
+def test_a_look_disturbs_nobody() -> None:
+    assert returning(["0"], ["tcp://localhost:9", "-"]) == []
+    assert len(returning(["http://cam/", "0", "http://door/"], ["said.txt"])) == 3
+
+
+def _without_programs(bundle_folder: Path, out: Path) -> Path:
+    """A bundle that opens, of which no encoder is a program."""
+    shutil.copytree(bundle_folder, out)
+    text = (out / "manifest.json").read_text()
+    for modality in json.loads(text)["modalities"].values():
+        for artifact in modality["artifacts"].values():
+            (file,) = artifact["files"]
+            program = (out / file["path"]).read_bytes()
+            (out / file["path"]).write_bytes(bytes(len(program)))
+            text = text.replace(file["sha256"], hashlib.sha256(bytes(len(program))).hexdigest())
+    (out / "manifest.json").write_text(text)
+    return out
+
+
+def test_a_run_whose_every_sensor_failed_has_failed(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    broken = _without_programs(bundle_folder, tmp_path / "bundle")
+    (tmp_path / "said.txt").write_text("one person\n")
+    assert "BundleIncompatibleError" in refusal("run", broken, "--captions", tmp_path / "said.txt")
+    bundle = Bundle.open(broken)
+    examples = read_dataset(dataset_folder).split("eval")
+    with pytest.raises(InputError, match=r"BundleIncompatibleError.*; .*BundleIncompatibleError"):
+        list(real_time.replay(bundle, examples[:1], steady(bundle.modalities), Policy(), None))
+
+
+def test_the_last_event_is_shown_however_long_it_takes(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Inbox):
+        def put(self, news: Prediction | Event) -> None:
+            if isinstance(news, SensorEvent):
+                time.sleep(0.3)
+            super().put(news)
+
+    monkeypatch.setattr(real_time, "Inbox", Slow)
+    (tmp_path / "said.txt").write_text("one person\n")
+    *_, last = real_time.devices(
+        Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Policy(), None
+    )
+    assert isinstance(last, Change)
+    assert "ended" in last.event
+
+
+def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    over = threading.Event()
+
+    class Stuck:
+        modality, name, real_time = "text", "captions", True
+        said = False
+
+        def open(self, spec: InputSpec) -> None: ...
+
+        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002 - which is what is wrong with it
+            if self.said:
+                over.wait()
+            self.said = True
+            return Sample("text", "one person", time.monotonic())
+
+        def close(self) -> None: ...
+
+    news = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Policy(), None)
+    assert next(item for item in news if isinstance(item, Said)).prediction.live == ("text",)
+    news.close()
+    over.set()
+    assert "captions: did not stop" in capsys.readouterr().err
+    assert "sensemble pump" not in {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,205 @@
+"""What a viewer sees when sensors die, or are several: in a terminal, in lines and in JSON."""
+
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+
+import numpy as np
+import pytest
+import rich
+from sensemble_apps.live.terminal import TerminalView
+from sensemble_apps.live.view_events import LiveSet, News, Said, worded
+from sensemble_apps.live.views import change_line
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+
+from tests.apps.conftest import COMMAND
+
+
+def test_when_nothing_is_live_any_more_a_script_is_told(bundle_folder: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = Timer(60, process.kill)
+        deadline.start()
+        process.stdin.write("one person\n")
+        process.stdin.flush()
+        there, said, gone = (json.loads(process.stdout.readline()) for _ in range(3))
+        process.send_signal(signal.SIGINT)
+        deadline.cancel()
+    assert there == {
+        "time": there["time"],
+        "event": "attached",
+        "modality": "text",
+        "name": "captions -",
+        "reason": "",
+    }
+    assert said["live"] == ["text"]
+    assert gone == {"time": gone["time"], "live": []}
+    assert gone["time"] > said["time"] + 1, "a caption holds for a while"
+
+
+def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
+    screen, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", "-"],
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        assert process.stdin is not None
+        deadline = Timer(60, process.kill)
+        deadline.start()
+        process.stdin.write(b"one person\n")
+        process.stdin.flush()
+        shown = _read(screen, lambda text: "● captions" in text and "%" in text)
+        assert "nothing is live" not in shown
+        shown = _read(screen, lambda text: "nothing is live" in text)
+        picture = shown.rpartition("encoded in")[2]
+        process.send_signal(signal.SIGINT)
+        _read(screen, lambda _: False)
+        deadline.cancel()
+    os.close(screen)
+    assert "○ captions" in picture
+    assert "●" not in picture
+    assert "%" not in picture
+
+
+def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path) -> None:
+    out = io.StringIO()
+    rich.reconfigure(file=out, force_terminal=True, width=80, color_system=None)
+    with TerminalView(Bundle.open(bundle_folder)) as view:
+        view.show(worded(1.0, "video", "camera 0", "attached", ""))
+        view.show(LiveSet(2.0, ("video",)))
+        view.show(worded(3.0, "video", "front door", "attached", ""))
+        view.show(worded(4.0, "video", "camera 0", "lost", 80 * "x"))
+    rich.reconfigure()
+    picture = out.getvalue().rpartition("sensor")[2].splitlines()
+    rows = [line.rstrip() for line in picture if line[:1] in ("○", "●", " ")]
+    cameras = rows[rows.index("● camera") :]
+    named = [row for row in cameras[1:] if row[4:5].strip()]  # a long reason goes on below the name
+    assert [row.split()[:3] for row in named[:2]] == [
+        ["camera", "0", "lost:"],
+        ["front", "door", "plugged"],
+    ]
+    assert max(map(len, rows)) <= 80
+
+
+def _picture(bundle: Path, width: int, *news: News) -> list[str]:
+    """What a terminal so wide shows at last, a line each."""
+    out = io.StringIO()
+    rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
+    with TerminalView(Bundle.open(bundle)) as view:
+        for item in news:
+            view.show(item)
+    rich.reconfigure()
+    return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
+
+
+def _said(time: float, **latencies: float) -> Said:
+    ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
+    return Said(time, Prediction(time, ("audio", "video"), ages, chances, chances, latencies, {}), None)
+
+
+def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
+    news = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
+    rows = {line.split()[1]: line for line in _picture(bundle_folder, 80, *news) if line[:1] == "●"}
+    assert "12.3 ms" in rows["microphone"]
+    assert "4.5 ms" in rows["camera"]
+
+
+def test_of_several_sensors_the_one_that_feeds_is_marked(bundle_folder: Path) -> None:
+    news = [worded(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
+    news += [worded(0.1, "audio", name, "feeds", "") for name in ("desk", "door")]
+    rows = _picture(bundle_folder, 80, *news, _said(1.0, audio=0.01))
+    assert [row.split() for row in rows[1:4]] == [
+        ["●", "microphone", "0.2", "s", "10.0", "ms", "0"],
+        ["desk", "plugged", "in"],
+        ["●", "door", "plugged", "in"],
+    ]
+    assert "    0.10 s  ---- microphone door feeds the encoder" in rows
+    rows = _picture(bundle_folder, 80, *news, LiveSet(1.0, ()))
+    assert not any("●" in row for row in rows)
+
+
+def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
+    plugged = worded(0.0, "audio", "desk", "attached", "")
+    for width, titles in ((80, "age encoded in dropped"), (56, "age encoded in"), (40, "age"), (30, "")):
+        head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
+        assert head.split() == ["sensor", "state", *titles.split()]
+        assert microphone.startswith("● microphone desk")
+        assert "plugged in" in microphone
+
+
+def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
+    news: list[News] = [worded(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
+    news.append(worded(2.0, "video", "camera rtsp://door/", "lost", why))
+    news += [worded(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
+    for height in (24, 12):
+        monkeypatch.setenv("LINES", str(height))
+        shown = [line for line in _picture(bundle_folder, 80, *news) if not line.startswith("\x1b")]
+        assert len(shown) <= height
+        assert max(map(len, shown)) <= 80
+        assert "reason 29" in shown[-1], "the newest is at the foot"
+        # The state is a column of its own, beside the numbers.
+        column = shown[0].index("state")
+        state = " ".join(line[column : shown[0].index("age")].strip() for line in shown[:10])
+        assert (f"lost: {why}" in state) == (height == 24)
+        if height == 24:
+            assert len(shown) >= 22, "no line is left empty while there is something to say"
+
+
+def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("one person\n")
+    screen, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", tmp_path / "said.txt"],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "dumb"},
+    ):
+        os.close(theirs)
+        shown = _read(screen, lambda _: False)
+    os.close(screen)
+    plugged, *rest = shown.splitlines()
+    assert plugged.endswith("said.txt plugged in")
+    assert any("%" in line for line in rest), "the file may be over before what it said is encoded"
+    assert "\x1b" not in shown
+
+
+def test_a_line_says_which_sensor_it_is_of() -> None:
+    for name, expected in (
+        ("camera 2", "camera 2 lost: gone"),
+        ("front door", "camera front door lost: gone"),
+        ("", "camera lost: gone"),
+    ):
+        line = change_line(worded(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
+        assert line == f"    1.00 s  ---- {expected}"
+
+
+def _read(screen: int, until: Callable[[str], bool]) -> str:
+    """Read a pseudo-terminal until what came is enough, or nothing more will."""
+    text = b""
+    while not until(text.decode(errors="replace")):
+        try:
+            text += os.read(screen, 1 << 16)
+        except OSError:  # whoever wrote has closed it
+            break
+    return text.decode(errors="replace")

@@ -1,0 +1,177 @@
+"""The samples' own arithmetic, compiled here, beside the Python that it repeats.
+
+What needs no phone (tokenizer, windows, session, head, pictures) is compiled from `apps/android` and
+`apps/ios` and compared with `tokenizers`, the runtime, and OpenCV. It takes compilers that CI does not
+install, a `swiftc`, and a `kotlinc` from 2.0 with Debian's libandroid-json-java: without them these tests are
+reported as skipped.
+"""
+
+import json
+import random
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_export.snippets import classifier
+from sensemble_runtime.bundle.head import Head, load_head, save_head
+from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.pooling import pool
+from sensemble_sensors.media.frames import fit
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.models.tokenizer import train_tokenizer
+from tokenizers import Tokenizer
+
+from tests.apps.mobile.compilers import kotlin, swift
+from tests.apps.mobile.stream import Sines, events, predictions
+
+APPS = Path(__file__).parents[3] / "apps"
+KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
+SWIFT = APPS / "ios/Sources"
+CHECKS = Path(__file__).parents[1].joinpath("mobile")
+
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
+    "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
+    "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
+}
+ARTIFACTS = {
+    "audio": {"coreml": False, "executorch-xnnpack": True},
+    "text": {"executorch-xnnpack": True, "executorch-coreml": True, "coreml": False},
+    "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
+}
+"""Whether each artifact was proved to be like its float original."""
+ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
+CORPUS = (
+    "a person says the number seven",
+    "It's NOT a nine; they've said it's 42!",
+    "ένας αριθμός Σίσυφος",
+    "eight  eight   dogs\tbarking",
+    "naïve café, ünïcode 数字 七",
+)
+LETTERS = (
+    "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
+)
+
+
+def captions() -> list[str]:
+    source = random.Random(0)  # noqa: S311 - test data
+    drawn = ["".join(source.choices(LETTERS, k=source.randint(1, 30))) for _ in range(300)]
+    return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
+
+
+def artifact(proved: bool) -> dict[str, object]:
+    return {"path": "x", "parity": {"cosine": 1.0} if proved else None}
+
+
+@pytest.fixture(params=["multi-class", "multi-label"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A bundle but for its encoders, and the cases to try on it."""
+    source = np.random.default_rng(0)
+    weight, bias = source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32)
+    save_head(Head(weight, bias, request.param), tmp_path / "head.safetensors")
+    train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
+    manifest = {
+        "modalities": {
+            m: {"spec": asdict(SPECS[m]), "artifacts": {t: artifact(proved) for t, proved in found.items()}}
+            for m, found in ARTIFACTS.items()
+        },
+        "labels": ["one", "two", "three"],
+        "task": request.param,
+        "head": {"path": "head.safetensors"},
+        "tokenizer": {"path": "tokenizer.json"},
+    }
+    picture = source.integers(0, 256, (37, 61, 3))
+    cases = {
+        "captions": captions(),
+        "events": [
+            {
+                "modality": modality,
+                "time": time,
+                "samples": data if isinstance(data, list) else None,
+                "caption": data if isinstance(data, str) else None,
+            }
+            for modality, time, data in events()
+        ],
+        "picture": {
+            "height": 37,
+            "width": 61,
+            "rgb": picture.ravel().tolist(),
+            "rows": SPECS["video"].shape[2],
+            "columns": SPECS["video"].shape[3],
+        },
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="module", params=["kotlin", "swift"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of a sample's portable part, its language first."""
+    language, folder = request.param, tmp_path_factory.mktemp(request.param)
+    if language == "kotlin":
+        portable = [KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
+        return [language, *kotlin([*portable, CHECKS / "Check.kt"], "dev.sensemble.sample.CheckKt", folder)]
+    portable = [SWIFT / f"{n}.swift" for n in ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")]
+    return [language, *swift([*portable, CHECKS / "main.swift"], folder)]
+
+
+def run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def head_of(folder: Path) -> Head:
+    path = folder / "head.safetensors"
+    return load_head(path.read_bytes(), json.loads((folder / "manifest.json").read_text())["task"], path)
+
+
+@pytest.mark.mobile
+def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -> None:
+    language, *command = sample
+    answer = json.loads(run([*command, str(folder)]))
+    cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
+
+    expected = predictions(Sines(folder, SPECS, head_of(folder)))
+    sets = {"+".join(live) for _, live, _ in expected}
+    assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
+    assert [found["live"] for found in answer["predictions"]] == [live for _, live, _ in expected]
+    for found, (time, _, probabilities) in zip(answer["predictions"], expected, strict=True):
+        assert found["time"] == time
+        np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
+    if language == "swift":
+        assert answer["targets"] == ON_IOS
+
+    picture = np.array(cases["picture"]["rgb"], np.uint8).reshape(37, 61, 3)
+    fitted = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
+    difference = np.abs(np.array(answer["picture"]).reshape(fitted.shape) - fitted.astype(int))
+    assert difference.max() <= 1  # OpenCV rounds its weights
+
+
+@pytest.mark.mobile
+@pytest.mark.parametrize("language", ["kotlin", "swift"])
+def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) -> None:
+    head = head_of(folder)
+    embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
+    rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
+    blocks = classifier("head.safetensors", 8, head.task)
+    code = next(block for block in blocks if block.startswith(f"```{language}\n"))
+    code = code.removeprefix(f"```{language}\n").removesuffix("```")
+    if language == "kotlin":
+        live = ", ".join("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
+        imports, rest = code.split("\n\n", 1)
+        source = folder / "Read.kt"
+        program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
+        source.write_text(f"{program}fun main() = println(classify(listOf({live})))\n")
+        command = kotlin([source], "ReadKt", folder)
+    else:
+        source = folder / "main.swift"
+        live = ", ".join(f"[{row}]" for row in rows)
+        program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
+        source.write_text(f"{program}print(classify([{live}]))\n")
+        command = swift([source], folder)
+    np.testing.assert_allclose(json.loads(run(command)), head.probabilities(pool(embeddings)), atol=1e-5)

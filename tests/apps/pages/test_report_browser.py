@@ -1,0 +1,108 @@
+"""Both pages in a real browser: they fit a phone, and ask the network for nothing."""
+
+import http.server
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sensemble_apps.commands.report import write_page
+
+from tests.apps.conftest import matrices, write_matrix
+from tests.apps.shipped import write_run
+
+pytestmark = pytest.mark.browser
+
+# Without these, the browser itself looks for updates, which has nothing to do with the page.
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+
+@pytest.fixture(scope="module", params=["run", "experiment"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    if request.param == "run":
+        return write_page(write_run(folder), folder / "report.html")
+    for pretraining in ("contrastive", "mae"):
+        (folder / pretraining).mkdir()
+        write_matrix(folder / pretraining / "matrix.json", matrices())
+    return write_page(folder, folder / "report.html")
+
+
+def browse(address: str, profile: Path, *flags: str) -> str:
+    command = ["chromium", *FLAGS, f"--user-data-dir={profile}", *flags, address]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on loopback."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def measured(page: Path, profile: Path, width: int, expression: str) -> str:
+    """Show the page in a frame (a headless window is at least 500 px wide) and evaluate something of it."""
+    probe = page.with_name("probe.html")
+    probe.write_text(
+        f"<iframe src=report.html style='width:{width}px;height:800px;border:0'></iframe><script>"
+        f"onload = () => {{ const page = frames[0]; document.title = {expression} }}</script>",
+        encoding="utf-8",
+    )
+    with served(page.parent) as address:
+        dom = browse(f"{address}/probe.html", profile, "--virtual-time-budget=5000", "--dump-dom")
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title is not None, dom[:500]
+    return title[1]
+
+
+WIDTH = "page.document.documentElement.scrollWidth"
+
+
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_nothing_overflows_the_width_of_a_phone(page: Path, tmp_path: Path, width: int) -> None:
+    assert measured(page, tmp_path, width, WIDTH) == str(width)
+
+
+def test_an_overflow_would_be_seen(page: Path, tmp_path: Path) -> None:
+    wide = page.with_name("wide") / "report.html"
+    wide.parent.mkdir(exist_ok=True)
+    wide.write_text("<p style='width:500px'>wide</p>" + page.read_text(encoding="utf-8"), encoding="utf-8")
+    assert int(measured(wide, tmp_path, 360, WIDTH)) >= 500
+
+
+def test_it_loads_nothing_but_itself(page: Path, tmp_path: Path) -> None:
+    loaded = "JSON.stringify(page.performance.getEntriesByType('resource').map(entry => entry.name))"
+    assert measured(page, tmp_path, 360, loaded) == "[]"
+
+
+def test_it_prints_within_its_pages(page: Path, tmp_path: Path) -> None:
+    pdf = tmp_path / "report.pdf"
+    browse(page.as_uri(), tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
+    assert 3 <= pages <= 8

@@ -1,0 +1,133 @@
+"""The page itself: complete, honest about what is missing, and free of everything from outside."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import resources
+
+import pytest
+from sensemble_apps.pages import evidence, report
+from sensemble_apps.pages.report import Evidence
+
+from tests.apps.conftest import contrast, matrices, variables
+from tests.apps.html_page import Page
+from tests.apps.shipped import write_run
+
+MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def of_run(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    return evidence.of_run(write_run(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def html(of_run: Evidence) -> str:
+    return report.render(of_run, MADE)
+
+
+def test_it_stands_alone(html: str) -> None:
+    Page(html).check_standing_alone()
+
+
+def test_tables_have_headers_and_figures_have_names(html: str) -> None:
+    page = Page(html)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("thead") == tags.count("table") > 0
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    figures = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert len(figures) == 3
+    assert all(f["role"] == "img" and f["aria-labelledby"] for f in figures)
+    assert ("html", {"lang": "en"}) in page.tags
+
+
+def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:
+    before = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text+video"]
+    after = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text"]
+    text = Page(report.render(of_run, MADE)).text
+    assert f"If the camera dies, accuracy falls from {100 * before:.1f} % to {100 * after:.1f} %." in text
+    assert "Plain finetuning" in text
+
+
+def test_it_shows_float_beside_int8_and_the_encoders(of_run: Evidence) -> None:
+    text = Page(report.render(of_run, MADE)).text
+    assert "65.0 64.5 0.5" in text  # video alone: 0.3 + 0.25 + 0.1
+    for number in ("0.50 MB", "2.00 MB", "0.25", "4.2 ms", "9.5 ms", "41 MB", "0.9987", "64"):
+        assert number in text
+    assert "colours <&>" in text
+    assert "Seed 7" in text
+    assert "Pretrain steps 100" in text
+    assert "/home/me" not in text
+    assert "not audited" in text
+
+
+def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -> None:
+    shown = report.headline(of_run)
+    assert shown.scheme == "int8-static"
+    page = Page(report.render(of_run, MADE)).text
+    assert f"measured with {shown.encoders}." in page
+    assert shown.encoders.endswith("s encoders for executorch-xnnpack (int8-static)")
+    assert "Live float int8-static lost" in page
+    text = of_run.manifest.modalities["text"]
+    found = text.artifacts["executorch-xnnpack"]
+    mixed = replace(text, artifacts={"executorch-xnnpack": replace(found, scheme="fp32"), "onnx": found})
+    several = replace(
+        of_run, manifest=replace(of_run.manifest, modalities=of_run.manifest.modalities | {"text": mixed})
+    )
+    shown = report.headline(several)
+    assert shown.scheme == "quantized"
+    assert shown.encoders.endswith("for executorch-xnnpack (audio int8-static, text fp32, video int8-static)")
+    audited = {name: (score, 10) for name, score in of_run.manifest.provenance.accuracy.items()}
+    assert report.headline(replace(several, audited=audited)).encoders.endswith("s encoders")
+
+
+def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
+    one_set = Page(report.render(of_run, MADE)).text
+    assert "One training set was trained of the 7 possible (video)" in one_set
+    assert "Missing at Test sensors it was trained on are gone P " + " ".join("\N{EN DASH}" * 5) in one_set
+    complete = replace(of_run, matrices=matrices())
+    assert "training set was trained" not in Page(report.render(complete, MADE)).text
+
+
+def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:
+    scores = {"accuracy": {"audio": 0.6}, "accuracy_quantized": {"executorch-xnnpack": {"audio": 0.5}}}
+    made = replace(of_run.manifest.provenance, train_modalities=("audio",), **scores)
+    alone = replace(
+        of_run,
+        matrices={"finetune": {"audio": {"audio": 0.6}}},
+        manifest=replace(of_run.manifest, provenance=made),
+    )
+    assert "With audio, accuracy is 50.0 %." in Page(report.render(alone, MADE)).text
+
+
+def test_markup_in_names_stays_text(of_run: Evidence) -> None:
+    tricky = {"<script>alert(1)</script>": of_run.matrices["masd"]}
+    page = Page(report.render(replace(of_run, matrices=tricky), MADE))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_text_has_contrast_in_light_dark_and_print() -> None:
+    css = resources.files("sensemble_apps").joinpath("templates/report.css").read_text(encoding="utf-8")
+    light, dark, paper = (variables(block) for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL))
+    for colours in (light, light | dark, light | paper):
+        for ink in ("--ink", "--muted"):
+            for ground in ("--surface", "--raised"):
+                assert contrast(_full(colours[ink]), _full(colours[ground])) >= 4.5, (ink, ground)
+        assert contrast(_full(colours["--ink"]), _hottest(colours)) >= 4.5
+        for drawn in (*(f"--series-{i}" for i in range(8)), *(f"--bar-{i}" for i in range(4))):
+            assert contrast(_full(colours[drawn]), _full(colours["--surface"])) >= 3, drawn
+
+
+def _full(colour: str) -> str:
+    return colour if len(colour) == 7 else "#" + "".join(2 * digit for digit in colour[1:])
+
+
+def _hottest(colours: "dict[str, str]") -> str:
+    """The ground of the heat table's highest cell."""
+    share = float(colours["--heat-strength"])
+    surface = [int(_full(colours["--surface"])[i : i + 2], 16) for i in (1, 3, 5)]
+    heat = [int(level) for level in colours["--heat"].split()]
+    return "#" + "".join(
+        f"{round(share * h + (1 - share) * s):02x}" for h, s in zip(heat, surface, strict=True)
+    )

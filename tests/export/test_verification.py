@@ -1,0 +1,202 @@
+"""Parity measured again with what stands beside a bundle, and a Core ML package read back."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import coremltools as ct
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sensemble_export import verification as verifying
+from sensemble_export.coreml_inspect import Census, census, embedded, problems
+from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.lowering_worker import build
+from sensemble_export.parity import Measurement, measure
+from sensemble_export.readme import readme
+from sensemble_export.staging import held_out_of
+from sensemble_export.targets import Job
+from sensemble_export.verification import verify
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import read_manifest
+from sensemble_runtime.errors import BundleCorruptError
+from sensemble_train.models.encoders import ENCODERS, EncoderConfig
+
+from tests.export.conftest import JOBS, SPECS, Export, windows
+
+
+@pytest.fixture
+def copied(exported: Export, tmp_path: Path) -> Path:
+    shutil.copytree(held_out_of(exported.out), tmp_path / "bundle.held_out")
+    return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
+
+
+def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copied: Path) -> None:
+    found = {(one.modality, one.target): one for one in verify(copied)}
+    assert found.keys() == {(job.modality, job.target) for job in JOBS}
+    for (modality, target), one in found.items():
+        if "coreml" in target:
+            assert one.parity is one.latency_ms is None
+            assert one.reason
+        else:
+            assert one.parity.windows == int(
+                exported.held_out.present[modality].sum()
+            )  # all, so few are there
+            assert 0 < one.latency_ms != one.artifact.latency_ms  # of this run, not of the export
+            assert one.parity.cosine > 0.98, (modality, target)
+    assert read_manifest(copied / "manifest.json") == exported.manifest  # all that runs here was known
+
+
+def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
+    path = copied / "manifest.json"
+    forget(copied, "text", "onnx")
+    found = {(one.modality, one.target): one for one in verify(copied)}
+    kept = read_manifest(path).modalities["text"].artifacts["onnx"]
+    assert kept == found["text", "onnx"].artifact
+    assert kept.parity == found["text", "onnx"].parity
+    assert kept.latency_ms > 0
+    assert (copied / "README.md").read_text(encoding="utf-8") == readme(read_manifest(path))
+
+
+def forget(bundle: Path, modality: str, target: str) -> None:
+    """Make an artifact unproved, as one that was exported where nothing runs it."""
+    raw = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    nothing = {"parity": None, "latency_ms": None, "peak_mb": None}
+    raw["modalities"][modality]["artifacts"][target] |= nothing
+    (bundle / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+
+
+def spoil(bundle: Path, modality: str) -> None:
+    """Put other embeddings in the place of the float encoder's, so that no artifact comes near them."""
+    path = held_out_of(bundle) / f"{modality}.safetensors"
+    enclosed = load_file(path)
+    save_file({**enclosed, "embeddings": enclosed["embeddings"].flip(1).contiguous()}, path)
+    raw = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    raw["held_out"][modality]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+
+
+def test_what_is_too_far_from_its_encoder_is_named_and_stays_unproved(copied: Path) -> None:
+    for modality in ("text", "video"):
+        forget(copied, modality, "onnx")
+    spoil(copied, "text")
+    found = []
+    with pytest.raises(
+        ParityFailedError,
+        match=r"^text for executorch-xnnpack: mean cosine -?0\.\d+, below 0\.98; text for onnx: .*ship",
+    ):
+        found.extend(verify(copied))
+    assert len(found) == len(JOBS)
+    kept = read_manifest(copied / "manifest.json").modalities
+    assert kept["text"].artifacts["onnx"].parity is None
+    assert kept["video"].artifacts["onnx"].parity.cosine > 0.98
+    assert Bundle.open(copied).executors["text"] == "executorch-xnnpack"
+
+
+def test_core_ml_runs_the_package_in_an_executorch_program(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Mac, but for Core ML itself: the package is real, what it would give is the float encoder's."""
+
+    def run(artifact: Path, target: str, windows: Path) -> Measurement:
+        if target != "coreml":
+            return measure(artifact, target, windows)
+        described = ct.utils.load_spec(str(artifact)).description
+        assert described.metadata.userDefined["dtype"] in {"int64", "uint8"}
+        assert census(artifact).takes.keys() == {"window"}
+        return Measurement(load_file(windows)["embeddings"].numpy(), 1.5, 60.0)
+
+    monkeypatch.setattr(verifying, "measure", run)
+    monkeypatch.setattr(verifying, "missing", lambda _: "")
+    found = {(one.modality, one.target): one for one in verify(copied)}
+    assert found["text", "executorch-coreml"].parity.cosine == pytest.approx(1)
+    kept = read_manifest(copied / "manifest.json").modalities["text"].artifacts["executorch-coreml"]
+    assert (kept.parity, kept.latency_ms) == (found["text", "executorch-coreml"].parity, 1.5)
+    assert Bundle.open(copied).modalities == ("audio", "text", "video")  # the program is as it was
+
+
+def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
+    shutil.rmtree(held_out_of(copied))
+    with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
+        next(verify(copied))
+
+
+def test_windows_of_another_export_are_refused(copied: Path) -> None:
+    path = held_out_of(copied) / "text.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(BundleCorruptError, match=r"held_out/text\.safetensors: altered"):
+        next(verify(copied))
+
+
+def test_a_bundle_of_an_older_version_cannot_be_verified(copied: Path) -> None:
+    path = copied / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["held_out"] = {}
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ExportError, match=r"has no held-out windows.*export it again"):
+        next(verify(copied))
+
+
+def package(exported: Export, modality: str) -> Census:
+    return census(exported.out / exported.manifest.modalities[modality].artifacts["coreml"].path)
+
+
+def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: Export) -> None:
+    text, video = package(exported, "text"), package(exported, "video")
+    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
+    assert video.takes == {"window": ("float32", SPECS["video"].shape)}
+    assert text.gives == video.gives == {"embedding": ("float32", (1, 128))}
+    assert set(text.weights) == {"palette-6bit"}
+    assert video.weights["float16"] == pytest.approx(2 * 128 * 512, rel=0.01)  # what stays float, and biases
+    assert video.weights["int8"] > 65_000
+    assert text.computes["float16"] > 10
+
+
+def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) -> None:
+    found = package(exported, "text")
+    takes, gives, scheme = ("int32", (1, 8)), ("float32", (1, 128)), "palette-6bit"
+    assert list(problems(found, takes, gives, scheme)) == []
+    for bad, says in (
+        ((("int64", (1, 8)), gives, scheme), "it takes"),
+        ((("int32", (1, 9)), gives, scheme), "it takes"),
+        ((takes, ("float32", (1, 64)), scheme), "it gives"),
+        ((takes, gives, "int8-weights"), "its weights are"),
+        ((takes, gives, "fp16"), "its weights are"),
+    ):
+        assert next(problems(found, *bad)).startswith(says)
+    video, gives = package(exported, "video"), ("float32", (1, 128))
+    frames = ("float32", SPECS["video"].shape)
+    assert list(problems(video, frames, gives, "int8-weights", mixed=True)) == []
+    assert next(problems(video, frames, gives, "int8-weights")).startswith("most of its weights are not int8")
+    slow, coarse = (
+        replace(found, computes=Counter({dtype: 20, "int32": 1})) for dtype in ("float32", "float16")
+    )
+    assert next(problems(slow, takes, ("float32", (1, 128)), scheme)).startswith("it computes in")
+    whole = replace(coarse, weights=Counter({"float32": 1000}), weight_bytes=4000)
+    (said,) = problems(whole, takes, ("float32", (1, 128)), "fp32")
+    assert said == "it computes in {'float16': 20, 'int32': 1}, not float32"
+
+
+def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> None:
+    text = embedded(exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path)
+    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
+    assert text.gives == {"embedding": ("float16", (1, 128))}
+    assert set(text.weights) == {"float16"}
+    assert "float32" not in text.computes
+
+
+def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
+    encoder = ENCODERS["audio"](SPECS["audio"], tiny).eval()
+    job = Job("audio", "coreml", "fp16")
+    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
+    found = census(tmp_path / job.file)
+    assert found.takes == {"window": ("float32", SPECS["audio"].shape)}
+    front = sum(buffer.numel() for buffer in encoder.log_mel.buffers())
+    assert 0.25 * front < found.weights["float32"] <= front
+    assert "float32" not in found.computes  # where no logarithm follows
+    assert found.computes["float16"] > 20

@@ -1,0 +1,196 @@
+import dataclasses
+import json
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import CHUNK, audit
+from sensemble_runtime.auditing.scores import score
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.pooling import pool
+from sensemble_runtime.record.reader import read_answers, read_runs
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_sensors.media.decoding import window
+
+LABELS = ("zero", "one", "two")
+EXAMPLES = 40  # more than a chunk
+
+
+def write_media(folder: Path, i: int) -> None:
+    rng = np.random.default_rng(i)
+    with wave.open(str(folder / f"{i}.wav"), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes(rng.integers(-20000, 20000, 1600, dtype=np.int16).tobytes())
+    cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Forty examples; each third has no audio, each fourth no picture, and none of 1 to 3 has a caption."""
+    folder = tmp_path_factory.mktemp("dataset")
+    lines = []
+    for i in range(EXAMPLES):
+        write_media(folder, i)
+        fields = {"id": f"e{i}", "split": "eval", "labels": [LABELS[i % 3]]}
+        fields |= {"audio": f"{i}.wav"} if i % 3 else {}
+        fields |= {"image": f"{i}.png"} if i % 4 else {}
+        fields |= {"text": f"a person says {LABELS[i % 2]}"} if not 1 <= i <= 3 else {}
+        lines.append(json.dumps(fields))
+    (folder / "index.jsonl").write_text("\n".join(lines))
+    return read_dataset(folder)
+
+
+@pytest.fixture
+def bundle(bundle_folder: Path) -> Bundle:
+    return Bundle.open(bundle_folder)
+
+
+def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> None:
+    found = audit(bundle, dataset.examples)
+    assert len(found.subsets) == 7
+    assert list(found.subsets) == [subsets.name(s) for s in subsets.subsets(bundle.modalities)]
+    for name, subset_score in found.subsets.items():
+        chosen = [e for e in dataset.examples if set(subsets.parse(name)) <= set(e.modalities)]
+        probabilities = []
+        for example in chosen:
+            parts = {
+                m: bundle.encode(m, bundle.tokenize(example.text or ""))
+                if m == "text"
+                else bundle.encode(m, window(example, bundle.specs[m]))
+                for m in subsets.parse(name)
+            }
+            probabilities.append(bundle.head.probabilities(pool(parts)))
+        labels = np.array([LABELS.index(e.labels[0]) for e in chosen])
+        assert subset_score.n == len(chosen) > 0
+        assert subset_score.accuracy == score(np.array(probabilities), labels, "multi-class")
+
+
+def test_the_result_as_json(bundle: Bundle, dataset: Dataset) -> None:
+    found = audit(bundle, dataset.examples)
+    shown = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    accuracies = [s["accuracy"] for s in shown["subsets"].values()]
+    assert shown["p"] == pytest.approx(sum(accuracies) / 7)
+    assert shown["r"] == min(accuracies) == shown["subsets"][shown["worst"]]["accuracy"]
+    assert shown["metric"] == "accuracy"
+    assert shown["examples"] == EXAMPLES
+    assert shown["unscored"] == []
+
+
+def test_each_modality_is_encoded_once_an_example(
+    bundle: Bundle, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
+    audit(bundle, dataset.examples)
+    assert len(calls) == sum(len(e.modalities) for e in dataset.examples)
+
+
+def test_the_record_holds_every_answer_and_gives_the_scores_again(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    found = audit(bundle, dataset.examples, record=path, dataset="forty")
+    (run,) = read_runs(path)
+    assert (run.kind, run.dataset, run.split, run.bundle) == ("audit", "forty", "eval", found.bundle)
+    assert run.ended is not None
+    assert run.scores == found.subsets
+    answers = read_answers(path, run.id)
+    for name, subset_score in found.subsets.items():
+        mine = [a for a in answers if a.subset == name]
+        assert len(mine) == subset_score.n
+        assert np.mean([a.label == a.truth[0] for a in mine]) == subset_score.accuracy
+        assert all(a.label == LABELS[a.probabilities.argmax()] for a in mine)
+    assert {(a.example, a.line) for a in answers} == {
+        (e.id, e.line) for e in dataset.examples if e.modalities
+    }
+
+
+def test_the_record_names_every_split_of_the_examples(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    first, *others = dataset.examples[4:8]
+    path = tmp_path / "audit.sqlite"
+    audit(bundle, [*others, dataclasses.replace(first, split="train")], record=path)
+    assert [run.split for run in read_runs(path)] == ["eval+train"]
+
+
+def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+
+    def stop(done: int, total: int) -> None:
+        assert total == EXAMPLES
+        if done == CHUNK + 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audit(bundle, dataset.examples, record=path, progress=stop)
+    (run,) = read_runs(path)
+    assert run.ended is None
+    assert run.scores == {}
+    assert len({a.example for a in read_answers(path, run.id)}) == CHUNK
+
+
+def test_progress_counts_examples(bundle: Bundle, dataset: Dataset) -> None:
+    seen: list[tuple[int, int]] = []
+    audit(bundle, dataset.examples[:5], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(i, 5) for i in range(1, 6)]
+
+
+def test_subsets_that_no_example_has_are_named(bundle: Bundle, dataset: Dataset) -> None:
+    silent = [dataclasses.replace(e, audio=None) for e in dataset.examples]
+    found = audit(bundle, [e for e in silent if e.modalities])
+    assert set(found.subsets) == {"text", "video", "text+video"}
+    assert set(found.unscored) == {"audio", "audio+text", "audio+video", "audio+text+video"}
+
+
+def test_multi_label_is_scored_by_mean_average_precision(bundle: Bundle, dataset: Dataset) -> None:
+    bundle.manifest = dataclasses.replace(bundle.manifest, task="multi-label")
+    bundle.head = dataclasses.replace(bundle.head, task="multi-label")
+    two = [
+        dataclasses.replace(e, labels=("two", *e.labels[: e.labels[0] != "two"])) for e in dataset.examples
+    ]
+    found = audit(bundle, two)
+    assert found.metric == "mAP"
+    texts = [e for e in two if e.text]
+    probabilities = [
+        bundle.head.probabilities(bundle.encode("text", bundle.tokenize(e.text or ""))) for e in texts
+    ]
+    truth = np.array([[label in e.labels for label in LABELS] for e in texts])
+    assert found.subsets["text"].accuracy == pytest.approx(
+        score(np.array(probabilities), truth, "multi-label")
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ((), r"'e2' \(index\.jsonl:3\): unlabelled"),
+        (("nine",), r"'e2' \(index\.jsonl:3\): the bundle has no label 'nine'"),
+        (("one", "two"), r"'e2' \(index\.jsonl:3\): 2 labels"),
+    ],
+)
+def test_a_bad_example_is_named_before_anything_is_encoded(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path, labels: tuple[str, ...], says: str
+) -> None:
+    examples = list(dataset.examples)
+    examples[2] = dataclasses.replace(examples[2], labels=labels)
+    path = tmp_path / "audit.sqlite"
+    with pytest.raises(BadDataError, match=says) as caught:
+        audit(bundle, examples, record=path, progress=lambda *_: pytest.fail("it began"))
+    assert "\n" not in str(caught.value)
+    assert not path.exists()
+
+
+def test_nothing_to_audit_is_refused(bundle: Bundle, dataset: Dataset) -> None:
+    with pytest.raises(BadDataError, match="no example"):
+        audit(bundle, [])
+    bare = dataclasses.replace(dataset.examples[1], audio=None, image=None, text=None)
+    with pytest.raises(BadDataError, match="audio, text, video"):
+        audit(bundle, [bare])

@@ -1,0 +1,382 @@
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Head, save_head
+from sensemble_runtime.bundle.manifest import SCHEMA, read_manifest, write_manifest
+from sensemble_runtime.errors import (
+    BundleCorruptError,
+    BundleError,
+    BundleIncompatibleError,
+    BundlePathError,
+)
+from sensemble_runtime.executors import executor
+
+FILES = ["head.safetensors", "tokenizer.json", "audio/encoder.pte", "text/encoder.pte", "video/encoder.pte"]
+
+any_file = st.sampled_from(FILES)
+
+
+@pytest.fixture
+def folder(bundle_folder: Path, tmp_path: Path) -> Path:
+    """A copy to alter."""
+    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def shared(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose files are altered and put back, one example at a time."""
+    return Path(shutil.copytree(bundle_folder, tmp_path_factory.mktemp("shared") / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def reference(built: Path) -> dict[str, np.ndarray]:
+    with np.load(built / "reference.npz") as arrays:
+        return dict(arrays)
+
+
+@contextmanager
+def holding(path: Path, data: bytes) -> Iterator[None]:
+    """The file at `path` holds `data` inside the block, and what it held before after it."""
+    before = path.read_bytes()
+    path.write_bytes(data)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_bundle_says_what_it_holds(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+    assert bundle.modalities == ("audio", "text", "video")
+    assert bundle.specs["video"].shape == (1, 2, 8, 8, 3)
+    assert bundle.manifest == read_manifest(bundle_folder / "manifest.json")
+    assert bundle.head.weight.shape == (3, 8)
+
+
+@pytest.mark.parametrize("modality", ["audio", "text", "video"])
+def test_embeddings_are_those_of_torch(
+    bundle_folder: Path, reference: dict[str, np.ndarray], modality: str
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    found = np.stack([bundle.encode(modality, window) for window in reference[f"{modality}.windows"]])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, reference[f"{modality}.lowered"], atol=1e-5)
+    # audio is int8: within a few quantization steps of the float encoder
+    np.testing.assert_allclose(found, reference[f"{modality}.float"], atol=0.02)
+
+
+def test_one_window_after_another_gets_its_own_embedding(
+    bundle_folder: Path, reference: dict[str, np.ndarray]
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    first = bundle.encode("video", reference["video.windows"][0])
+    kept = first.copy()
+    bundle.encode("video", reference["video.windows"][1])
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize(
+    ("window", "got"),
+    [
+        (np.zeros((1, 1600)), r"float64 \[1, 1600\]"),
+        (np.zeros((1, 1599), np.float32), r"float32 \[1, 1599\]"),
+        (np.zeros(1600, np.float32), r"float32 \[1600\]"),
+        (np.zeros((0, 1600), np.float32), r"float32 \[0, 1600\]"),
+        (np.zeros((1, 1600), np.complex64), r"complex64 \[1, 1600\]"),
+    ],
+)
+def test_a_window_of_another_form_is_refused(bundle_folder: Path, window: np.ndarray, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"audio/encoder\.pte: expected float32 \[1, 1600\], got {got}$"):
+        Bundle.open(bundle_folder).encode("audio", window)
+
+
+def test_strided_and_read_only_windows_are_encoded(
+    bundle_folder: Path, reference: dict[str, np.ndarray]
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    window = reference["audio.windows"][0]
+    strided = np.repeat(window, 2, axis=1)[:, ::2]
+    strided.flags.writeable = False
+    np.testing.assert_array_equal(bundle.encode("audio", strided), bundle.encode("audio", window))
+
+
+def test_encoders_load_on_first_use_and_again_after_unloading(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+    encoder = bundle.load("audio")
+    assert bundle.load("audio") is encoder
+    gone = weakref.ref(encoder)
+    bundle.unload("audio")
+    bundle.unload("audio")
+    del encoder
+    bundle.settle()
+    assert gone() is None
+    assert bundle.encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
+
+
+def test_many_threads_share_a_bundle(bundle_folder: Path, reference: dict[str, np.ndarray]) -> None:
+    bundle = Bundle.open(bundle_folder)
+    jobs = [(m, i) for i in range(16) for m in bundle.modalities] * 8
+
+    def job(modality: str, i: int) -> np.ndarray:
+        if i == 7:
+            bundle.unload(modality)  # others are encoding meanwhile
+        return bundle.encode(modality, reference[f"{modality}.windows"][i])
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda args: job(*args), jobs))
+    for (modality, i), embedding in zip(jobs, found, strict=True):
+        np.testing.assert_allclose(embedding, reference[f"{modality}.lowered"][i], atol=1e-5)
+
+
+def test_captions_become_what_the_text_encoder_takes(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+    ids = bundle.tokenize("a person says two")
+    assert ids.tolist() == [[2, 4, 5, 6, 0, 0]]
+    assert bundle.encode("text", ids).shape == (8,)
+
+
+def test_an_unknown_modality_is_named(bundle_folder: Path) -> None:
+    with pytest.raises(BundleError, match="no encoder for 'depth'; it has audio, text, video"):
+        Bundle.open(bundle_folder).load("depth")
+
+
+def test_a_bundle_without_text_does_not_tokenize(folder: Path) -> None:
+    raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del raw["modalities"]["text"]
+    (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(BundleError, match="no text encoder; it has audio, video"):
+        Bundle.open(folder).tokenize("a")
+
+
+@given(any_file, st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(shared: Path, name: str, part: float) -> None:
+    whole = (shared / name).read_bytes()
+    with (
+        holding(shared / name, whole[: int(len(whole) * part)]),
+        pytest.raises(BundleCorruptError, match=rf"{name}: \d+ bytes, the manifest says {len(whole)}"),
+    ):
+        Bundle.open(shared)
+    Bundle.open(shared)
+
+
+@given(any_file, st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_a_single_flipped_bit_is_refused(shared: Path, name: str, part: float, bit: int) -> None:
+    altered = bytearray((shared / name).read_bytes())
+    altered[int(len(altered) * part)] ^= 1 << bit
+    with (
+        holding(shared / name, altered),
+        pytest.raises(BundleCorruptError, match=rf"{name}: altered"),
+    ):
+        Bundle.open(shared)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleCorruptError, match=rf"{name}: cannot be read"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_place_of_a_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(BundleCorruptError, match=name):
+        Bundle.open(folder)
+
+
+def test_another_schema_is_refused(folder: Path) -> None:
+    edit(folder, f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}')
+    with pytest.raises(BundleIncompatibleError, match=f"version {SCHEMA + 1}"):
+        Bundle.open(folder)
+
+
+def test_a_bundle_for_other_executors_is_refused(folder: Path) -> None:
+    edit(folder, '"executorch-xnnpack"', '"executorch-coreml"')
+    with pytest.raises(
+        BundleIncompatibleError, match=r"audio does not run here: executorch-coreml .*here run executorch-xnn"
+    ):
+        Bundle.open(folder)
+
+
+def test_an_executor_that_was_asked_for_is_taken_or_refused(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder, executor="executorch-xnnpack")
+    assert bundle.executors == dict.fromkeys(("audio", "text", "video"), "executorch-xnnpack")
+    with pytest.raises(BundleIncompatibleError, match="audio is for executorch-xnnpack, not onnx; export it"):
+        Bundle.open(bundle_folder, executor="onnx")
+
+
+def test_an_artifact_whose_parity_was_measured_is_preferred(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    found = {"cosine": 1.0, "max_error": 0.0, "mean_error": 0.0, "windows": 8, "agreement": 1.0}
+    for modality in ("audio", "text"):  # of which neither is proved
+        artifacts = raw["modalities"][modality]["artifacts"]
+        artifacts["coreml"] = artifacts["executorch-xnnpack"] | {"parity": None}
+    raw["modalities"]["audio"]["artifacts"]["executorch-xnnpack"]["parity"] = found
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    monkeypatch.setattr(executor, "available", lambda: tuple(executor.EXECUTORS))  # as on a Mac
+    chosen = Bundle.open(folder).executors
+    assert chosen == {"audio": "executorch-xnnpack", "text": "coreml", "video": "executorch-xnnpack"}
+    only = raw["modalities"]["video"]["artifacts"]
+    only["coreml"] = only["executorch-xnnpack"]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert set(Bundle.open(folder, executor="executorch-xnnpack").executors.values()) == {
+        "executorch-xnnpack"
+    }
+    assert Bundle.open(folder).executors["video"] == "coreml"
+
+
+def test_an_executor_that_is_not_installed_says_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(folder, '"executorch-xnnpack"', '"onnx"')
+    absent = dataclasses.replace(executor.EXECUTORS["onnx"], needs="absent_onnxruntime")
+    monkeypatch.setitem(executor.EXECUTORS, "onnx", absent)
+    for asked in (None, "onnx"):
+        with pytest.raises(BundleIncompatibleError, match=r"onnx is not installed: `pip install .*\[onnx\]`"):
+            Bundle.open(folder, executor=asked)
+    with pytest.raises(BundleIncompatibleError, match="onnx is not installed"):
+        executor.load(folder / "audio" / "encoder.pte", "onnx")
+
+
+def test_a_bundle_of_schema_1_still_opens_and_encodes(folder: Path, reference: dict[str, np.ndarray]) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["schema"] = 1
+    del raw["held_out"], raw["provenance"]["tools"]
+    for entry in raw["modalities"].values():
+        for artifact in entry["artifacts"].values():
+            del artifact["kept"], artifact["differs"]
+            artifact.update(artifact.pop("files")[0])
+            artifact["scheme"] = artifact["scheme"].removesuffix("-static")
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    found = Bundle.open(folder).encode("audio", reference["audio.windows"][0])
+    np.testing.assert_allclose(found, reference["audio.lowered"][0], atol=1e-5)
+
+
+def test_a_package_with_more_files_than_listed_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    artifact = raw["modalities"]["audio"]["artifacts"]["executorch-xnnpack"]
+    artifact["path"] = "audio"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    Bundle.open(folder)
+    (folder / "audio" / "more").mkdir()
+    (folder / "audio" / "more" / "weights").touch()
+    with pytest.raises(BundleCorruptError, match="audio/more/weights: not in the manifest"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_out_of_the_bundle_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    shutil.move(folder / name, tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundlePathError, match=name):
+        Bundle.open(folder)
+
+
+def test_a_link_inside_the_bundle_and_to_the_bundle_is_followed(folder: Path, tmp_path: Path) -> None:
+    (folder / "audio").rename(folder / "blobs")
+    (folder / "audio").symlink_to("blobs")
+    (tmp_path / "link").symlink_to(folder)
+    assert Bundle.open(tmp_path / "link").encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
+
+
+def test_a_loop_of_links_is_refused(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").symlink_to("tokenizer.json")
+    with pytest.raises(BundleCorruptError, match=r"tokenizer\.json: cannot be read"):
+        Bundle.open(folder)
+
+
+def replace_file(folder: Path, name: str, data: bytes) -> None:
+    """Put other contents in a file, with a manifest that vouches for them, as a wrong export would."""
+    from hashlib import sha256
+
+    old = (folder / name).read_bytes()
+    (folder / name).write_bytes(data)
+    edit(folder, sha256(old).hexdigest(), sha256(data).hexdigest())
+    edit(folder, f'"bytes": {len(old)},\n', f'"bytes": {len(data)},\n')
+
+
+def test_a_head_of_another_size_is_refused(folder: Path, tmp_path: Path) -> None:
+    save_head(Head(np.zeros((4, 8), np.float32), np.zeros(4, np.float32), "multi-class"), tmp_path / "head")
+    replace_file(folder, "head.safetensors", (tmp_path / "head").read_bytes())
+    with pytest.raises(BundleCorruptError, match=r"weight is \[4, 8\].* make it \[3, 8\]"):
+        Bundle.open(folder)
+
+
+def test_an_encoder_of_another_input_is_refused_when_it_loads(folder: Path) -> None:
+    replace_file(folder, "video/encoder.pte", (folder / "audio" / "encoder.pte").read_bytes())
+    bundle = Bundle.open(folder)
+    with pytest.raises(BundleCorruptError, match=r"video/encoder\.pte: .* the manifest says \('uint8'"):
+        bundle.load("video")
+
+
+def test_a_program_that_is_none_is_refused_when_it_loads(folder: Path) -> None:
+    replace_file(folder, "video/encoder.pte", b"not a program" * 100)
+    with pytest.raises(BundleIncompatibleError, match=r"video/encoder\.pte: InvalidProgram: .*identifier"):
+        Bundle.open(folder).load("video")
+
+
+def test_a_tokenizer_that_is_none_is_refused_when_it_loads(folder: Path) -> None:
+    replace_file(folder, "tokenizer.json", b"{}")
+    with pytest.raises(BundleCorruptError, match=r"tokenizer\.json: not a tokenizer"):
+        Bundle.open(folder).tokenize("one")
+
+
+def test_a_manifest_written_again_opens(folder: Path) -> None:
+    write_manifest(read_manifest(folder / "manifest.json"), folder / "manifest.json")
+    Bundle.open(folder)
+
+
+FRESH = """
+import sys
+import numpy as np
+from pathlib import Path
+from sensemble_runtime.executors import executor
+from sensemble_runtime.bundle.bundle import Bundle
+
+bundle = Bundle.open(Path(sys.argv[1]))
+for modality in ("audio", "video"):
+    spec = bundle.specs[modality]
+    bundle.head.probabilities(bundle.encode(modality, np.zeros(spec.shape, spec.dtype)))
+assert "tokenizers" not in sys.modules, "tokenizers before any caption"
+bundle.head.probabilities(bundle.encode("text", bundle.tokenize("a person says two")))
+foreign = {name.partition(".")[0] for name in sys.modules} & {"torch", "executorch", "cv2", "av", "torchao"}
+assert not foreign, foreign
+status = Path("/proc/self/status").read_text()
+print(status.split("VmHWM:")[1].split()[0])
+"""
+
+
+def test_a_fresh_process_has_no_torch_and_stays_small(bundle_folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FRESH, bundle_folder], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    assert int(run.stdout) * 1024 <= 100e6  # VmHWM: peak resident, kibibytes

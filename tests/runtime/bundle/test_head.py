@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from safetensors.numpy import save
+from scipy.special import expit, softmax
+from sensemble_runtime.bundle.head import Head, load_head, save_head
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.errors import BundleCorruptError
+from sensemble_runtime.executors.executor import LARGEST
+
+floats = st.floats(-1e4, 1e4, width=32)
+
+
+@given(hnp.arrays(np.float32, (3, 4), elements=floats), st.sampled_from(["multi-class", "multi-label"]))
+def test_probabilities_are_those_of_scipy(pooled: np.ndarray, task: Task) -> None:
+    generator = np.random.default_rng(0)
+    head = Head(
+        generator.normal(size=(5, 4)).astype(np.float32), generator.normal(size=5).astype(np.float32), task
+    )
+    logits = pooled @ head.weight.T + head.bias
+    expected = softmax(logits, axis=-1) if task == "multi-class" else expit(logits)
+    found = head.probabilities(pooled)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_leading_dimensions_are_kept() -> None:
+    head = Head(np.ones((3, 2), np.float32), np.zeros(3, np.float32), "multi-class")
+    assert head.probabilities(np.zeros(2, np.float32)).shape == (3,)
+    assert head.probabilities(np.zeros((7, 4, 2), np.float32)).shape == (7, 4, 3)
+
+
+def test_a_saved_head_reads_back(tmp_path: Path) -> None:
+    weight = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
+    path = tmp_path / "head.safetensors"
+    save_head(Head(weight, np.ones(3, np.float32), "multi-label"), path)
+    head = load_head(path.read_bytes(), "multi-label", path)
+    np.testing.assert_array_equal(head.weight, weight)
+    np.testing.assert_array_equal(head.bias, np.ones(3))
+    assert head.task == "multi-label"
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"weight": np.zeros((3, 2), np.float32)},
+        {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(2, np.float32)},
+        {"weight": np.zeros((3, 2), np.float64), "bias": np.zeros(3, np.float32)},
+        {"weight": np.zeros((3, 2, 1), np.float32), "bias": np.zeros(3, np.float32)},
+        {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32), "more": np.zeros(1)},
+    ],
+)
+def test_other_tensors_are_refused(tensors: dict[str, np.ndarray]) -> None:
+    with pytest.raises(BundleCorruptError, match=r"head.safetensors: expected weight float32 \[C, d\]"):
+        load_head(save(tensors), "multi-class", Path("head.safetensors"))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_head_that_would_make_a_prediction_nan_is_refused(name: str, bad: float) -> None:
+    tensors = {"weight": np.ones((3, 2), np.float32), "bias": np.ones(3, np.float32)}
+    tensors[name].flat[1] = bad
+    with pytest.raises(BundleCorruptError, match=rf"head\.safetensors: {name} holds NaN"):
+        load_head(save(tensors), "multi-class", Path("head.safetensors"))
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+def test_the_largest_numbers_there_may_be_still_make_probabilities(task: Task) -> None:
+    weight = np.full((3, 65_536), LARGEST, np.float32)
+    weight[1] *= -1
+    head = load_head(
+        save({"weight": weight, "bias": np.full(3, LARGEST, np.float32)}), task, Path("head.safetensors")
+    )
+    assert np.isfinite(head.probabilities(np.full(65_536, LARGEST, np.float32))).all()
+
+
+@given(st.binary(max_size=64))
+def test_other_files_are_refused(data: bytes) -> None:
+    with pytest.raises(BundleCorruptError, match=r"head\.safetensors"):
+        load_head(data, "multi-class", Path("head.safetensors"))

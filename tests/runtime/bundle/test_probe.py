@@ -1,0 +1,69 @@
+"""A first load where a crash or a hang hurts nobody."""
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from sensemble_runtime.bundle import probe as probes
+from sensemble_runtime.bundle.probe import probe
+from sensemble_runtime.errors import KeyFileError
+
+
+@pytest.fixture
+def folder(bundle_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+
+
+def replace_program(folder: Path, data: bytes) -> None:
+    path, text = folder / "audio" / "encoder.pte", (folder / "manifest.json").read_text(encoding="utf-8")
+    old = path.read_bytes()
+    path.write_bytes(data)
+    text = text.replace(hashlib.sha256(old).hexdigest(), hashlib.sha256(data).hexdigest())
+    text = text.replace(f'"bytes": {len(old)},', f'"bytes": {len(data)},')
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def test_every_encoder_of_a_sound_bundle_runs(bundle_folder: Path) -> None:
+    found = list(probe(bundle_folder))
+    assert [(one.modality, one.target, one.problem) for one in found] == [
+        (modality, "executorch-xnnpack", "") for modality in ("audio", "text", "video")
+    ]
+    assert all(one.latency_ms is not None and one.latency_ms > 0 for one in found)
+
+
+def test_an_encoder_that_fails_is_told_and_the_others_run(folder: Path, built: Path) -> None:
+    replace_program(folder, (built / "nan" / "encoder.pte").read_bytes())
+    audio, text, video = probe(folder)
+    assert "gave an embedding with NaN" in audio.problem
+    assert audio.latency_ms is None
+    assert not text.problem
+    assert not video.problem
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
+        ("import time; time.sleep(60)", "did not return within 3 s"),
+        ("import os; os._exit(7)", "ended with status 7"),
+    ],
+)
+def test_a_crash_and_a_hang_are_contained(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, told: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nif 'sensemble_runtime.bundle.probe' in sys.orig_argv:\n    {act}\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(probes, "LIMIT", 3.0)
+    assert {one.problem for one in probe(bundle_folder)} == {told}
+
+
+def test_a_bundle_of_nobody_who_is_trusted_runs_nothing(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(KeyFileError):
+        list(probe(bundle_folder, tmp_path / "absent.pem"))

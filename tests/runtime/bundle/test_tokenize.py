@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
+from sensemble_runtime.errors import BundleCorruptError, EncoderError
+from tokenizers import Tokenizer
+
+PATH = Path("tokenizer.json")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bundle_folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(bundle_folder / "tokenizer.json"))
+
+
+def test_short_captions_are_padded_with_zero(tokenizer: Tokenizer) -> None:
+    ids = tokenize(tokenizer, "A person says TWO", 6)
+    assert ids.dtype == "int64"
+    assert ids.tolist() == [[2, 4, 5, 6, 0, 0]]
+
+
+def test_long_captions_are_cut(tokenizer: Tokenizer) -> None:
+    assert tokenize(tokenizer, "one " * 9, 4).tolist() == [[3, 3, 3, 3]]
+
+
+@given(st.text())
+def test_any_caption_fits(tokenizer: Tokenizer, caption: str) -> None:
+    assert tokenize(tokenizer, caption, 6).shape == (1, 6)
+
+
+CUT = {"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}
+PAD = {
+    "strategy": {"Fixed": 6},
+    "direction": "Right",
+    "pad_to_multiple_of": 2,
+    "pad_id": 0,
+    "pad_type_id": 0,
+    "pad_token": "[PAD]",
+}
+
+
+def changed(bundle_folder: Path, **fields: object) -> bytes:
+    raw = json.loads((bundle_folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return json.dumps(raw | fields).encode()
+
+
+def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
+    data = changed(bundle_folder, truncation=CUT, padding=PAD)
+    check_tokenizer(data, 6, PATH)
+    assert tokenize(load_tokenizer(data, PATH), "one " * 9, 6).tolist() == [[3, 3, 3, 3, 3, 0]]
+    check_tokenizer(changed(bundle_folder, padding=PAD | {"strategy": "BatchLongest"}), 6, PATH)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"truncation": CUT | {"stride": 5}}, "truncation.stride: expected 0"),
+        ({"truncation": CUT | {"stride": 2}}, "truncation.stride: expected 0"),
+        ({"truncation": CUT | {"max_length": 0}}, "truncation.max_length: expected"),
+        ({"truncation": CUT | {"max_length": True}}, "truncation.max_length: expected"),
+        ({"truncation": 5}, "truncation.max_length: expected"),
+        ({"padding": PAD | {"strategy": {"Fixed": 10**12}}}, "padding.strategy: expected"),
+        ({"padding": PAD | {"strategy": {"Fixed": 7}}}, "padding.strategy: expected"),
+        ({"padding": PAD | {"strategy": {}}}, "padding.strategy: expected"),
+        ({"padding": PAD | {"strategy": None}}, "padding.strategy: expected"),
+        ({"padding": "much"}, "padding.strategy: expected"),
+        ({"padding": PAD | {"pad_to_multiple_of": 10**12}}, "padding.pad_to_multiple_of: expected 1 to the"),
+        ({"padding": PAD | {"pad_to_multiple_of": 0}}, "padding.pad_to_multiple_of: expected 1 to the"),
+    ],
+)
+def test_a_tokenizer_that_cannot_cut_or_pad_so_is_refused(
+    bundle_folder: Path, fields: dict[str, object], told: str
+) -> None:
+    with pytest.raises(BundleCorruptError, match=rf"tokenizer\.json: not a tokenizer \({told}"):
+        check_tokenizer(changed(bundle_folder, **fields), 6, PATH)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b'{"a": 1, "a": 2}', b"[" * 100_000])
+def test_what_is_no_tokenizer_is_refused(data: bytes) -> None:
+    with pytest.raises(BundleCorruptError, match=r"tokenizer\.json: not a tokenizer"):
+        check_tokenizer(data, 6, PATH)
+
+
+def test_a_panic_of_the_library_is_an_encoder_s_error(bundle_folder: Path) -> None:
+    unchecked = load_tokenizer(changed(bundle_folder, truncation=CUT | {"stride": 5}), PATH)
+    with pytest.raises(EncoderError, match=r"the tokenizer failed .*stride"):
+        tokenize(unchecked, "one " * 9, 6)
+
+
+def test_ctrl_c_while_it_tokenizes_is_ctrl_c() -> None:
+    class Slow:
+        def encode(self, _: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tokenize(cast("Tokenizer", Slow()), "one", 6)

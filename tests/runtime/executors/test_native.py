@@ -1,0 +1,241 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
+from sensemble_runtime.executors._native import Module
+from sensemble_runtime.executors.executor import load
+
+
+@pytest.mark.parametrize(
+    ("modality", "dtype", "shape"),
+    [("audio", "float32", (1, 1600)), ("text", "int64", (1, 6)), ("video", "uint8", (1, 2, 8, 8, 3))],
+)
+def test_a_program_says_what_it_takes_and_gives(
+    bundle_folder: Path, modality: str, dtype: str, shape: tuple[int, ...]
+) -> None:
+    module = Module((bundle_folder / modality / "encoder.pte").read_bytes())
+    assert module.input == (dtype, shape)
+    assert module.output == (1, 8)
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleCorruptError, match=r"none\.pte: there is no artifact"):
+        load(tmp_path / "none.pte", "executorch-xnnpack")
+
+
+@given(part=st.floats(0, 0.9))
+@settings(max_examples=30)
+def test_a_truncated_program_is_an_exception_not_a_crash(bundle_folder: Path, part: float) -> None:
+    whole = (bundle_folder / "audio" / "encoder.pte").read_bytes()
+    with pytest.raises(RuntimeError, match=r"^[A-Z]"):
+        Module(whole[: int(len(whole) * part)])
+
+
+def test_executorch_s_own_log_stays_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="InvalidProgram"):
+        Module(b"not a program" * 100)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_unknown_executor_is_named(bundle_folder: Path) -> None:
+    with pytest.raises(BundleIncompatibleError, match="tflite has no executor in this package"):
+        load(bundle_folder / "audio" / "encoder.pte", "tflite")
+
+
+THREADS = """
+import sys
+from pathlib import Path
+from sensemble_runtime.executors._native import Module
+
+def threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+program, size = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
+before = threads()
+module = Module(program, size)
+assert threads() - before == size - 1, threads()  # the caller is one of the pool's
+Module(program, size)  # the same size again is no change
+Module(program, size + 1, insist=False)
+assert threads() - before == size - 1, threads()
+try:
+    Module(program, size + 1)
+except ValueError as error:
+    assert "size it before the first encoder" in str(error)
+else:
+    raise AssertionError("a pool in use was replaced")
+del module
+Module(program, size + 1)
+assert threads() - before == size, threads()
+"""
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_first_program_sizes_the_pool(bundle_folder: Path, size: int) -> None:
+    script = [sys.executable, "-c", THREADS, str(bundle_folder / "audio" / "encoder.pte"), str(size)]
+    run = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
+    """Wheel or editable, `_native` lies beside the `executorch` package whose libraries it was linked to."""
+    import sensemble_runtime.executors._native as native
+
+    readelf = shutil.which("readelf")
+    assert readelf is not None, "binutils comes with g++, which built the module"
+    dynamic = subprocess.run(
+        [readelf, "-d", native.__file__], capture_output=True, text=True, check=True
+    ).stdout
+    paths = [line.split("[")[1].rstrip("]") for line in dynamic.splitlines() if "RUNPATH" in line]
+    assert paths == ["$ORIGIN/../executorch/lib"]
+
+
+QUICK = """
+import dataclasses
+import sys
+from pathlib import Path
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import read_manifest, write_manifest
+
+folder, latency, pool = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+manifest = read_manifest(folder / "manifest.json")
+for entry in manifest.modalities.values():
+    for target, artifact in entry.artifacts.items():
+        entry.artifacts[target] = dataclasses.replace(artifact, latency_ms=latency)
+write_manifest(manifest, folder / "manifest.json")
+bundle = Bundle.open(folder)
+bundle.threads = 3 if pool == "told" else 0
+before = len(list(Path("/proc/self/task").iterdir()))
+for modality in bundle.modalities:
+    bundle.load(modality)
+print(len(list(Path("/proc/self/task").iterdir())) - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("latency", "pool", "more"), [(1.0, "free", 0), (1.0, "told", 2), (9.0, "free", None)]
+)
+def test_quick_encoders_need_no_second_thread(
+    bundle_folder: Path, tmp_path: Path, latency: float, pool: str, more: int | None
+) -> None:
+    folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    script = [sys.executable, "-c", QUICK, str(folder), str(latency), pool]
+    run = subprocess.run(script, capture_output=True, text=True, check=True)
+    if more is None:  # as many as ExecuTorch finds cores
+        assert int(run.stdout) > 0 or os.cpu_count() == 1
+    else:
+        assert int(run.stdout) == more
+
+
+BESIDE = """
+import sys
+import threading
+import time
+from pathlib import Path
+import numpy as np
+from sensemble_runtime.executors._native import Module
+
+slow, quick = (Module(Path(program).read_bytes(), 1) for program in sys.argv[1:])
+windows = [np.zeros(module.input[1], module.input[0]) for module in (slow, quick)]
+quick(windows[1])
+done = threading.Event()
+
+def run():
+    slow(windows[0])
+    done.set()
+
+threading.Thread(target=run).start()
+time.sleep(0.02)  # it has begun, and needs several times as long
+quick(windows[1])
+assert not done.is_set(), "the quick program waited for the slow one"
+done.wait()
+"""
+
+
+def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
+    programs = [built / "slow" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run(
+        [sys.executable, "-c", BESIDE, *programs], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_an_embedding_with_nan_is_an_encoder_error(built: Path) -> None:
+    encoder = load(built / "nan" / "encoder.pte", "executorch-xnnpack")
+    with pytest.raises(EncoderError, match=r"nan/encoder\.pte: gave an embedding with NaN"):
+        encoder(np.zeros((1, 1600), np.float32))
+
+
+def test_an_error_that_quotes_bytes_which_are_no_text_is_an_error(bundle_folder: Path) -> None:
+    """ExecuTorch names the operator that it lacks as the broken program spells it."""
+    whole = (bundle_folder / "text" / "encoder.pte").read_bytes()
+    assert b"aten::embedding" in whole
+    with pytest.raises(BundleIncompatibleError, match=r"encoder\.pte: OperatorMissing: .*\ufffd"):
+        load(
+            Path("encoder.pte"),
+            "executorch-xnnpack",
+            contents={"": whole.replace(b"aten::embedding", b"aten::\xff\xfe\x1bedding")},
+        )
+
+
+UNLOADING = """
+import sys
+import threading
+import time
+from pathlib import Path
+from sensemble_runtime.executors._native import Module
+
+big, small = (Path(program).read_bytes() for program in sys.argv[1:])
+start = time.perf_counter()
+Module(big, 1)
+whole = time.perf_counter() - start
+waits = []
+for _ in range(3):
+    module = Module(small, 1)
+    loading = threading.Thread(target=Module, args=(big,))
+    loading.start()
+    time.sleep(whole / 20)  # it has begun
+    start = time.perf_counter()
+    del module
+    waits.append(time.perf_counter() - start)
+    loading.join()
+assert min(waits) < whole / 4, (whole, waits)
+"""
+
+
+def test_who_frees_a_program_waits_for_none_that_loads(built: Path) -> None:
+    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run(
+        [sys.executable, "-c", UNLOADING, *programs], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+KEPT = """
+import sys
+from pathlib import Path
+from sensemble_runtime.executors import executor
+
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024
+
+path = Path(sys.argv[1])
+executor.load(Path(sys.argv[2]), "executorch-xnnpack")  # its libraries
+before = resident()
+encoder = executor.load(path, "executorch-xnnpack")
+executor.give_back_memory()
+kept = (resident() - before) / path.stat().st_size
+assert kept < 1.2, kept
+"""
+
+
+def test_a_loaded_program_is_in_memory_once(built: Path) -> None:
+    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
+    run = subprocess.run([sys.executable, "-c", KEPT, *programs], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr

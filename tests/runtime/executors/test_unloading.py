@@ -1,0 +1,51 @@
+"""To free an encoder takes a while, for which nobody else waits."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.executors import executor
+
+from tests.runtime.puppets import Puppet, Session, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_a_session_goes_on_while_an_encoder_is_freed(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    freeing, go = threading.Event(), threading.Event()
+
+    def give_back_memory() -> None:
+        freeing.set()
+        assert go.wait(20)
+
+    monkeypatch.setattr(executor, "give_back_memory", give_back_memory)
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle) as session:
+        session.attach(microphone)
+        session.attach(captions)
+        wait_for(lambda: "audio" in bundle._encoders)
+        microphone.hear()
+        next(iter(session))
+        session.detach("audio")
+        assert freeing.wait(20)
+        captions.say()  # its prediction needs the session's lock, as all else does
+        wait_for(lambda: session.live == ("text",))
+        assert not go.is_set()
+        go.set()
+    assert not bundle._encoders
+
+
+def test_settling_waits_until_the_encoder_is_gone(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, done = Bundle.open(bundle_folder), threading.Event()
+    monkeypatch.setattr(executor, "give_back_memory", done.set)
+    bundle.load("audio")
+    bundle.unload("audio")
+    bundle.settle()
+    assert done.is_set()
+    bundle.settle()

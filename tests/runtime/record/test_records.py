@@ -1,0 +1,222 @@
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_answers, read_predictions, read_runs
+from sensemble_runtime.record.schema import SCHEMA
+from sensemble_runtime.record.writer import Answer, Records, fingerprint
+from sensemble_runtime.subsets import SubsetScore
+
+LABELS = ("zero", "one", "two")
+
+
+def prediction(when: float) -> Prediction:
+    return Prediction(
+        time=when,
+        live=("audio", "video"),
+        ages={"audio": 0.25, "video": 0.125},
+        probabilities=np.array([0.25, 0.625, 0.125], np.float32),
+        pooled=np.zeros(8, np.float32),
+        latencies={"audio": 0.01},
+        dropped={"audio": 3, "video": 0},
+        skipped={"audio": 2, "video": 1},
+        lost={"audio": 4, "video": 0},
+    )
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    with Records(tmp_path / "record.sqlite") as opened:
+        yield opened
+
+
+def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    before = time.time()
+    run = records.begin("session", bundle)
+    now = time.monotonic()
+    records.add_news(run, [prediction(now), prediction(now + 1)], LABELS)
+    found = read_predictions(path, run)
+    assert [p.time for p in found] == [now, now + 1]
+    first = found[0]
+    assert first.live == ("audio", "video")
+    assert first.label == "one"
+    assert first.probabilities.tolist() == [0.25, 0.625, 0.125]
+    assert (first.ages, first.latencies) == ({"audio": 0.25, "video": 0.125}, {"audio": 0.01})
+    assert first.dropped == {"audio": 3, "video": 0}
+    assert first.skipped == {"audio": 2, "video": 1}
+    assert first.lost == {"audio": 4, "video": 0}
+    assert before - 1 < first.at < time.time() + 1
+    (recorded,) = read_runs(path)
+    assert recorded.kind == "session"
+    assert recorded.ended is None, "still running"
+    assert recorded.labels == LABELS
+    assert recorded.bundle == bundle.fingerprint == fingerprint(bundle.path)
+    records.end(run)
+    (recorded,) = read_runs(path)
+    assert recorded.ended is not None
+    assert recorded.ended >= recorded.began >= before
+
+
+def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    other = records.begin("session", bundle)
+    run = records.begin("audit", bundle, "digits", "eval")
+    answer = Answer("a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32))
+    records.add_answers(run, [answer])
+    records.add_scores(run, {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)})
+    (found,) = read_answers(path, run)
+    assert (found.example, found.line, found.truth, found.subset, found.label) == (
+        ("a", 7, ("two",), "audio+text", "one")
+    )
+    assert found.probabilities.tolist() == [0, 1, 0]
+    assert read_answers(path, other) == []
+    recorded = {r.id: r for r in read_runs(path)}
+    assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
+    assert recorded[run].scores == {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)}
+    assert recorded[other].scores == {}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.writer import Records
+
+records = Records(Path(sys.argv[2]))
+run = records.begin("session", Bundle.open(Path(sys.argv[1])))
+i = 0
+while True:
+    made = Prediction(float(i), ("audio",), {}, np.ones(3, np.float32), np.ones(8, np.float32), {}, {})
+    records.add_news(run, [made], ("zero", "one", "two"))
+    print(i, flush=True)
+    i += 1
+"""
+
+
+def test_kill_loses_no_committed_record(bundle_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, bundle_folder, path], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            committed = [int(writer.stdout.readline()) for _ in range(20)][-1]
+            writer.send_signal(signal.SIGKILL)
+            committed = max([committed, *map(int, writer.stdout.read().split())])
+        run = read_runs(path)[-1]
+        assert run.ended is None
+        times = [p.time for p in read_predictions(path, run.id)]
+        assert times == list(range(len(times)))
+        assert len(times) >= committed + 1
+    assert len(read_runs(path)) == 3, "and the file goes on after a kill"
+
+
+def test_commits_are_synced_before_they_return(records: Records) -> None:
+    assert records._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert records._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+
+
+def test_a_reader_never_waits_for_the_writer(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+    run = records.begin("session", bundle)
+    records._db.execute("BEGIN IMMEDIATE")
+    reader = threading.Thread(target=lambda: read_predictions(tmp_path / "record.sqlite", run))
+    reader.start()
+    reader.join(5)
+    assert not reader.is_alive()
+    records._db.rollback()
+
+
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE mine (x)")
+    db.close()
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, but long enough to look like one " * 50)
+    for path, told in ((other, "another program's database"), (text, "is no record")):
+        before = path.read_bytes()
+        for use in (Records, read_runs):
+            with pytest.raises(RecordError, match=rf"{path.name}: {told}; name another file$"):
+                use(path)
+        assert path.read_bytes() == before
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    Records(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    db.close()
+    with pytest.raises(RecordError, match=f"schema version {SCHEMA + 1}"):
+        Records(path)
+    with pytest.raises(RecordError, match=f"schema version {SCHEMA + 1}"):
+        read_runs(path)
+
+
+def test_a_record_of_version_4_is_read_as_it_is_and_goes_on_as_one_of_today(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.sqlite"
+    with Records(path) as records:
+        records.begin("audit", bundle, "digits")
+    with sqlite3.connect(path) as db:
+        db.executescript("ALTER TABLE runs DROP COLUMN split; PRAGMA user_version = 4")
+    db.close()
+    before = path.read_bytes()
+    (old,) = read_runs(path)
+    assert (old.dataset, old.split) == ("digits", None)
+    assert path.read_bytes() == before
+    with Records(path) as first, Records(path) as second:
+        first.begin("audit", bundle, "digits", "eval")
+        second.begin("session", bundle)
+    runs = read_runs(path)
+    assert runs[0] == old
+    assert [(run.dataset, run.split) for run in runs[1:]] == [("digits", "eval"), (None, None)]
+
+
+def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="folder that exists"):
+        Records(tmp_path / "nowhere" / "record.sqlite")
+    with pytest.raises(RecordError, match=r"absent\.sqlite: there is no such file"):
+        read_runs(tmp_path / "absent.sqlite")
+    assert not (tmp_path / "absent.sqlite").exists()
+    for use in (Records, read_runs):
+        with pytest.raises(RecordError, match=f"{tmp_path.name}: is a folder; name a file$"):
+            use(tmp_path)
+
+
+def test_what_keeps_it_from_being_written_has_its_own_remedy(
+    records: Records, bundle: Bundle, tmp_path: Path
+) -> None:
+    run = records.begin("session", bundle)
+    with sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordError, match=r"locked\); close whatever else writes to it"):
+            records.end(run)
+    other.close()
+    records._db.execute("PRAGMA max_page_count = 1")  # no less than there are: the disk is full now
+    with pytest.raises(RecordError, match=r"full\); make room on its disk"):
+        records.add_answers(run, [Answer("a" * 100_000, 1, (), "audio", "one", np.zeros(3, np.float32))])
+
+
+def test_a_failed_write_is_reported_and_nothing_of_it_is_kept(
+    records: Records, bundle: Bundle, tmp_path: Path
+) -> None:
+    run = records.begin("audit", bundle)
+    answer = Answer("a", 1, ("two",), "audio", "one", np.zeros(3, np.float32))
+    with pytest.raises(RecordError, match=r"record\.sqlite"):
+        records.add_answers(run, [answer, answer])
+    assert read_answers(tmp_path / "record.sqlite", run) == []

@@ -1,0 +1,164 @@
+"""The bounds of a record, and who may read one."""
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
+from sensemble_runtime.record.retention import TRIMMED, Retention
+from sensemble_runtime.record.writer import Answer, Records
+from sensemble_runtime.session.session import Session
+
+from tests.runtime.puppets import Puppet
+
+LABELS = ("zero", "one", "two")
+DAY = 86400.0
+
+
+@pytest.fixture(params=[0o022, 0o000])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def said(when: float) -> Prediction:
+    one = np.ones(3, np.float32)
+    return Prediction(when, ("audio",), {"audio": 0.1}, one, one, {"audio": 0.01}, {"audio": 0})
+
+
+def trim(records: Records, retention: Retention, run: int) -> int:
+    """Trim until there is no more to remove; return in how many commits."""
+    commits = 1
+    while records.trim(retention, run):
+        commits += 1
+    return commits
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_record_is_its_users_alone(bundle: Bundle, tmp_path: Path) -> None:
+    with Records(tmp_path / "record.sqlite") as records:
+        run = records.begin("session", bundle)
+        records.add_news(run, [said(1.0)], LABELS)
+        made = sorted(tmp_path.iterdir())
+        assert [path.name for path in made] == ["record.sqlite", "record.sqlite-shm", "record.sqlite-wal"]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
+
+
+def test_a_record_whose_name_sqlite_takes_for_none_is_a_file(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Records(Path(":memory:")) as records:
+        records.begin("session", bundle)
+    assert len(read_runs(tmp_path / ":memory:")) == 1
+
+
+def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    now = time.monotonic()
+    with Records(path) as records:
+        old = records.begin("session", bundle)
+        records.add_news(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))], LABELS)
+        audit = records.begin("audit", bundle, "digits", "eval")
+        answer = Answer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32))
+        records.add_answers(audit, [answer])
+        run = records.begin("session", bundle)
+        news = [said(now - days * DAY) for days in (31, 29, 1)]
+        lives = [LiveSetEvent(now - days * DAY, live) for days, live in ((33, ()), (32, ("audio",)), (2, ()))]
+        lost = SensorEvent(now - 31 * DAY, "desk", "audio", "lost", "desk: gives no more sound")
+        records.add_news(run, [*news, *lives, lost], LABELS)
+        assert trim(records, Retention(seconds=30 * DAY), run) == 1
+        assert trim(records, Retention(seconds=30 * DAY), run) == 1
+    assert [found.id for found in read_runs(path)] == [audit, run]
+    assert len(read_answers(path, audit)) == 1
+    assert [round((now - p.time) / DAY) for p in read_predictions(path, run)] == [29, 1]
+    events = [(round((now - e.time) / DAY), e.kind, e.reason) for e in read_events(path, run)]
+    assert events == [
+        (31, TRIMMED, "what was recorded before is removed"),
+        (31, "live", "audio"),
+        (2, "live", ""),
+    ], "what was live then is still known"
+    assert b"gives no more sound" not in path.read_bytes(), "what is removed is gone"
+
+
+def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    bounds = Retention(bytes=2e6)
+    sizes = []
+    with Records(path) as records:
+        run = records.begin("session", bundle)
+        for i in range(60):
+            records.add_news(run, [said(1000.0 * i + j) for j in range(500)], LABELS)
+            trim(records, bounds, run)
+            sizes.append(path.stat().st_size)
+    assert sizes[10] < 2e6
+    assert max(sizes) < 2.3e6, "that of 30 000 predictions is 5 MB"
+    times = [p.time for p in read_predictions(path, run)]
+    assert times[-1] == 59_499
+    assert len(times) > 8000, "no more is removed than need be"
+    assert times == sorted(times)
+    marks = [event for event in read_events(path, run) if event.kind == TRIMMED]
+    assert [mark.time < times[0] for mark in marks] == [True]
+
+
+def test_a_record_of_before_there_were_bounds_gets_them(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    with Records(path) as records:
+        run = records.begin("session", bundle)
+        news = [said(time.monotonic() - 2 * DAY + i / 1000) for i in range(50_000)]
+        records.add_news(run, news, LABELS)
+    with sqlite3.connect(path) as db:
+        db.executescript("DROP INDEX predictions_at; DROP INDEX events_at")
+    db.close()
+    with Records(path) as records:
+        assert trim(records, Retention(seconds=DAY), run) == 3, "a few at a time: nobody waits for long"
+    assert read_predictions(path, run) == []
+
+
+def test_a_session_trims_what_earlier_ones_recorded(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    with Records(path) as records:
+        old = records.begin("session", bundle)
+        records.add_news(old, [said(time.monotonic() - 2 * DAY)], LABELS)
+        records.end(old)
+    with Session(bundle, record=path, retention=Retention(seconds=DAY)) as session:
+        puppet = Puppet("text")
+        session.attach(puppet)
+        puppet.say()
+        assert next(iter(session)).live == ("text",)
+    (run,) = read_runs(path)
+    assert run.id > old
+    assert len(read_predictions(path, run.id)) == 1
+
+
+def test_bounds_are_written_as_times_and_sizes() -> None:
+    assert Retention.parse("30d") == Retention(30 * DAY, 1e9)
+    assert Retention.parse("12h, 2GB") == Retention(DAY / 2, 2e9)
+    assert Retention.parse("1.5MB") == Retention(None, 1.5e6)
+    for text in (
+        "",
+        "30",
+        "d",
+        "-1d",
+        "0d",
+        "nand",
+        "1e9d",
+        "30d,1h",
+        "1MB,2GB",
+        "0.1MB",
+        "30 d",
+        "30d,",
+        "1KB",
+    ):
+        with pytest.raises(RecordError, match="give such as 12h, 30d, 2GB or 30d,2GB"):
+            Retention.parse(text)

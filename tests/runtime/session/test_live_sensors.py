@@ -1,0 +1,159 @@
+"""A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways."""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.hotplug import Hotplug
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices import watcher
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.discovery import Device, microphones_afresh
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.health.health import Thresholds
+from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.sensor import Sensor
+
+from tests.runtime.puppets import Log
+
+NetworkCamera = Any
+SoundServer = Any
+
+EVERYTHING = ("audio", "text", "video")
+HEALTH = Thresholds(frozen=1.0, black=1.0, silent=3.0, recovery=0.5, picture_rate=0.0, stalled=4.0, late=60.0)
+
+
+@pytest.fixture
+def patient(bundle_folder: Path) -> Bundle:
+    """A bundle whose embeddings live long, so that a slow machine takes nothing out of the live set."""
+    opened = Bundle.open(bundle_folder)
+    opened.specs = {m: replace(spec, ttl=60.0) for m, spec in opened.specs.items()}
+    return opened
+
+
+class Room:
+    """Where a session runs: somebody talks in it, for those who read the caption pipe, and listens to it."""
+
+    def __init__(self, pipe: Path, log: Log, session: Session) -> None:
+        self._pipe = pipe
+        self._log = log
+        self._session = session
+        self._encoded: Counter[str] = Counter()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def say(self) -> None:
+        """Write a caption, if anybody listens."""
+        try:
+            pipe = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return
+        os.write(pipe, b"one person\n")
+        os.close(pipe)
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Talk on until it comes true."""
+        end = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < end, told(self._log)
+            self.say()
+            time.sleep(0.1)
+
+    def wait_for_live(self, *modalities: str) -> None:
+        """Wait until these are live and no others, and each of them has been encoded since."""
+        self.wait(lambda: self._session.live == modalities)
+        before = self._encoded.copy()
+        self.wait(
+            lambda: self._session.live == modalities and all(self._encoded[m] > before[m] for m in modalities)
+        )
+
+    def _listen(self) -> None:
+        for prediction in self._session:
+            self._encoded.update(prediction.latencies.keys())
+
+
+def the_desk(stop: threading.Event) -> list[Device]:
+    """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
+    return [device for device in microphones_afresh(stop) if device.key == "desk.monitor"]
+
+
+def make(device: Device) -> Sensor:
+    if device.modality == "text":
+        return Captions(device.key, "captions")
+    kind = {"audio": Microphone, "video": Camera}[device.modality]
+    return Isolated(kind, device.key, device.modality)
+
+
+@pytest.mark.devices
+def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
+    patient: Bundle,
+    sound_server: SoundServer,
+    network_camera: NetworkCamera,
+    minute_of_speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        sensor_thread, "RETRY", (0.2, 1000.0)
+    )  # so that only the watcher brings back what was away
+    sound_server.unplug_speaker()
+    pipe = tmp_path / "captions"
+    os.mkfifo(pipe)
+    events = Log()
+    with Session(patient, health=HEALTH, on_event=events) as session:
+        room = Room(pipe, events, session)
+        finders = [
+            the_desk,
+            watcher.network_camera(network_camera.address),
+            watcher.caption_source(str(pipe)),
+        ]
+        with Watcher(finders, Hotplug(session, make), interval=0.2):
+            room.wait_for_live("text", "video")
+            module = sound_server.plug("desk")
+            player = sound_server.play(minute_of_speech, "desk")
+            room.wait_for_live(*EVERYTHING)
+
+            network_camera.act = "freeze"
+            room.wait_for_live("audio", "text")
+            assert ("video", "unwell", "the picture is frozen") in told(events)
+            network_camera.act = "well"
+            room.wait_for_live(*EVERYTHING)
+
+            network_camera.switch_off()
+            room.wait(lambda: "lost" in events.of("video"))
+            room.wait_for_live("audio", "text")
+            network_camera.switch_on()
+            room.wait_for_live(*EVERYTHING)
+
+            sound_server.unplug(module)
+            player.wait(30)
+            room.wait(lambda: "lost" in events.of("audio"))
+            room.wait_for_live("text", "video")
+            module = sound_server.plug("desk")
+            player = sound_server.play(minute_of_speech, "desk")
+            room.wait_for_live(*EVERYTHING)
+
+            pipe.unlink()
+            room.wait(lambda: "lost" in events.of("captions"))
+            room.wait_for_live("audio", "video")
+            os.mkfifo(pipe)
+            room.wait_for_live(*EVERYTHING)
+    player.terminate()
+    player.wait(30)
+    assert {e.name for e in events.events if isinstance(e, SensorEvent)} == {"audio", "captions", "video"}
+    assert all(kind != "failed" for _, kind, _ in told(events))
+
+
+def told(log: Log) -> list[tuple[str, str, str]]:
+    return [(e.name, e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent)]

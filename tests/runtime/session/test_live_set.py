@@ -1,0 +1,289 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import BundleError
+from sensemble_runtime.pooling import pool
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.change_gate import Duty
+from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.windows import SampleError
+from sensemble_sensors.sensor import Sample
+
+
+@pytest.fixture
+def bundle(bundle_folder: Path) -> Bundle:
+    return Bundle.open(bundle_folder)
+
+
+def audio(end: float, seconds: float = 0.1, *, seed: int = 0) -> Sample:
+    noise = np.random.default_rng(seed).uniform(-1, 1, round(seconds * 16000)).astype(np.float32)
+    return Sample("audio", noise, end)
+
+
+def frames(end: float, *, seed: int = 0) -> list[Sample]:
+    images = np.random.default_rng(seed).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    return [Sample("video", image, end - 0.1 + 0.1 * i) for i, image in enumerate(images)]
+
+
+def all_three(bundle: Bundle) -> Composition:
+    composition = Composition(bundle)
+    for modality in bundle.modalities:
+        composition.add(modality)
+    return composition
+
+
+def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    for sample in [audio(1.0), *frames(1.0), Sample("text", "a person says two", 1.0)]:
+        composition.push(sample)
+    assert composition.ready == ("audio", "text", "video")
+    prediction = composition.step(1.25)
+    assert prediction is not None
+    assert prediction.time == 1.25
+    assert prediction.live == ("audio", "text", "video")
+    assert prediction.ages == pytest.approx({"audio": 0.25, "text": 0.25, "video": 0.25})
+    assert set(prediction.latencies) == {"audio", "text", "video"}
+    assert prediction.dropped == {"audio": 0, "text": 0, "video": 0}
+    video = np.stack([np.asarray(sample.data) for sample in frames(1.0)])[None]
+    expected = pool(
+        {
+            "audio": bundle.encode("audio", np.asarray(audio(1.0).data)[None]),
+            "text": bundle.encode("text", bundle.tokenize("a person says two")),
+            "video": bundle.encode("video", video),
+        }
+    )
+    np.testing.assert_array_equal(prediction.pooled, expected)
+    np.testing.assert_array_equal(prediction.probabilities, bundle.head.probabilities(expected))
+    assert composition.step(1.3) is None, "nothing new"
+
+
+def test_an_embedding_older_than_its_time_to_live_leaves_the_live_set(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 1.0))
+    assert composition.next_expiry(1.0) is None
+    composition.step(1.0)
+    assert composition.live(2.0) == ("audio", "text")
+    assert composition.next_expiry(1.5) == 2.0
+    assert composition.live(2.001) == ("text",), "audio lives for 1 s, text for 2 s"
+    assert composition.next_expiry(2.5) == 3.0
+    for sample in frames(2.5):
+        composition.push(sample)
+    prediction = composition.step(2.6)
+    assert prediction is not None
+    assert prediction.live == ("text", "video")
+    assert composition.live(10) == ()
+
+
+def test_what_is_too_old_when_it_is_encoded_makes_no_prediction(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    assert composition.step(9.0) is None
+
+
+def test_removal_changes_the_live_set_at_once_and_unloads_the_encoder(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 1.0))
+    composition.step(1.0)
+    encoder = bundle.load("audio")
+    composition.remove("audio")
+    assert composition.live(1.0) == ("text",)
+    assert composition.modalities == ("text", "video")
+    assert bundle.load("audio") is not encoder, "it was unloaded"
+    with pytest.raises(SampleError, match="not attached"):
+        composition.push(audio(1.1))
+    composition.add("audio")
+    composition.push(audio(1.15, 0.05))
+    assert composition.ready == (), "half a window, and nothing of before is left"
+    composition.push(audio(1.2, 0.05))
+    prediction = composition.step(1.2)
+    assert prediction is not None
+    assert prediction.live == ("audio", "text")
+
+
+def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(
+    bundle: Bundle,
+) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 1.0))
+    taken = composition.take()
+    composition.remove("audio")
+    composition.add("audio")
+    prediction = composition.fuse(composition.encode(taken), 1.0)
+    assert prediction is not None
+    assert prediction.live == ("text",)
+
+
+def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    taken = composition.take()
+    composition.remove("audio")
+    encoded = composition.encode(taken)
+    encoder = bundle.load("audio")
+    assert composition.fuse(encoded, 1.0) is None
+    assert bundle.load("audio") is not encoder
+
+
+def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    noise = audio(1.0, 0.3)
+    composition.push(noise)
+    prediction = composition.step(1.0)
+    assert prediction is not None
+    assert prediction.dropped["audio"] == 4, "windows end at 0.1, 0.15, 0.2 and 0.25 s of the signal"
+    newest = np.asarray(noise.data)[-1600:][None]
+    np.testing.assert_array_equal(prediction.pooled, bundle.encode("audio", newest))
+
+
+def run(bundle: Bundle) -> list[Prediction]:
+    composition = all_three(bundle)
+    samples = [audio(t / 20, 0.05, seed=t) for t in range(20)]
+    samples += [frames(t / 10, seed=t)[1] for t in range(10)]
+    samples += [Sample("text", "zero", 0.31), Sample("text", "two", 0.73)]
+    found = []
+    for sample in sorted(samples, key=lambda s: s.time):
+        composition.push(sample)
+        prediction = composition.step(sample.time)
+        if prediction is not None:
+            found.append(prediction)
+    return found
+
+
+def test_equal_input_gives_equal_predictions(bundle: Bundle) -> None:
+    first, second = run(bundle), run(bundle)
+    assert len(first) == len(second) > 10
+    for a, b in zip(first, second, strict=True):
+        assert (a.time, a.live, a.ages, a.dropped) == (b.time, b.live, b.ages, b.dropped)
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+
+
+def test_a_modality_without_an_encoder_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match="no encoder for 'depth'"):
+        Composition(bundle).add("depth")
+
+
+def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:
+    composition = Composition(bundle, Policy(skew=0.3))
+    for modality in bundle.modalities:
+        composition.add(modality)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 0.2))
+    for sample in frames(1.2):
+        composition.push(sample)
+    together = composition.step(1.3)
+    assert together is not None
+    assert together.live == ("audio", "text", "video"), "a caption holds, whenever it came"
+    composition.push(frames(1.4)[1])
+    apart = composition.step(1.45)
+    assert apart is not None
+    assert apart.live == ("text", "video"), "sound of 0.4 s before the picture is not pooled with it"
+    composition.push(audio(1.3))
+    again = composition.step(1.5)
+    assert again is not None
+    assert again.live == ("audio", "text", "video")
+
+
+def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    for sample in frames(1.0):
+        composition.push(sample)
+    composition.step(1.0)
+    encoder = bundle.load("video")
+    composition.end("video")
+    assert bundle.load("video") is not encoder, "its encoder is unloaded"
+    assert composition.live(1.5) == ("video",)
+    composition.push(audio(1.5))
+    prediction = composition.step(1.5)
+    assert prediction is not None
+    assert prediction.live == ("audio", "video")
+    assert composition.live(2.1) == ("audio",), "video lives for 1 s"
+
+
+def test_only_what_has_its_turn_is_taken(bundle: Bundle) -> None:
+    composition = all_three(bundle)
+    composition.push(audio(1.0))
+    composition.push(Sample("text", "one", 1.0))
+    assert [item.modality for item in composition.take(["text"])] == ["text"]
+    assert composition.ready == ("audio",)
+
+
+def test_with_a_duty_what_does_not_change_is_not_encoded_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: encoded.append(m) or real(m, window))
+    composition = Composition(bundle, Policy(duty=Duty()))
+    for modality in bundle.modalities:
+        composition.add(modality)
+    still = frames(0.0)[0].data
+    said = []
+    for i in range(1, 11):
+        for sample in (audio(i / 10, seed=i), Sample("video", still, i / 10), Sample("text", "one", i / 10)):
+            composition.push(sample)
+        said.append(composition.step(i / 10))
+    assert encoded.count("video") == encoded.count("text") == 1
+    last = said[-1]
+    assert last is not None
+    assert last.ages == pytest.approx(dict.fromkeys(bundle.modalities, 0.0)), "it counts as seen again"
+    assert last.skipped["text"] == 9
+    assert last.skipped["video"] == 8, "the first window has two frames"
+    assert "video" not in last.latencies
+    composition.push(Sample("video", np.asarray(still) ^ 255, 1.1))
+    composition.push(Sample("text", "two", 1.1))
+    changed = composition.step(1.1)
+    assert changed is not None
+    assert changed.latencies.keys() >= {"text", "video"}
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from sensemble_runtime.bundle.bundle import Bundle
+
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
+
+bundles = [Bundle.open(Path(sys.argv[1])) for _ in range(150)]
+sizes = []
+for _ in range(3):
+    before = resident()
+    for bundle in bundles:
+        for modality in bundle.modalities:
+            bundle.load(modality)
+    loaded = resident()
+    for bundle in bundles:
+        for modality in bundle.modalities:
+            bundle.unload(modality)
+    sizes.append((before, loaded, resident()))
+print(sizes[1:])  # the first round also loads libraries
+"""
+
+
+def test_when_the_suite_shrinks_its_encoders_memory_is_returned(bundle_folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, bundle_folder], capture_output=True, text=True, check=True
+    )
+    for before, loaded, after in ast.literal_eval(run.stdout):
+        assert loaded - before > 2000, "kB: there is something to return"
+        assert after - before < 0.1 * (loaded - before)
+
+
+def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
+    composition = Composition(bundle)
+    composition.add("audio")
+    composition.push(audio(1.0))
+    prediction = composition.step(1.0)
+    assert prediction is not None
+    for array in (prediction.probabilities, prediction.pooled):
+        with pytest.raises(ValueError, match="read-only"):
+            array.sort()

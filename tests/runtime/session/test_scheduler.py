@@ -1,0 +1,154 @@
+"""The scheduler alone, in virtual time: an encoder that takes so long, windows that complete so often."""
+
+import math
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_runtime.events import HopEvent
+from sensemble_runtime.session.scheduler import MEASURED, Policy, PolicyError, Scheduler, fair_shares
+from sensemble_sensors.spec import InputSpec
+
+
+def spec(modality: str, hop: float) -> InputSpec:
+    return InputSpec(modality, "float32", (1, 1), rate=16000, window=1.0, hop=hop, ttl=2.0)
+
+
+class Simulation:
+    """One encoding thread; windows complete every hop and are taken when the scheduler says so."""
+
+    def __init__(self, policy: Policy, hops: Mapping[str, float]) -> None:
+        self.scheduler = Scheduler(policy, {m: spec(m, hop) for m, hop in hops.items()})
+        self.hops = hops
+        self.now = 0.0
+        self.events: list[HopEvent] = []
+        self.starts: dict[str, list[float]] = {m: [] for m in hops}
+        self.next = dict.fromkeys(hops, 0.0)
+        self.busy = 0.0
+
+    def run(self, seconds: float, costs: Mapping[str, float], captions: float = math.inf) -> None:
+        """Run for `seconds`; a hop of 0 means that a caption comes every `captions` seconds."""
+        end = self.now + seconds
+        while self.now < end:
+            ready = [m for m, at in self.next.items() if at <= self.now]
+            due = self.scheduler.due(ready, self.hops.keys(), self.now)
+            began = self.now
+            for modality in due:
+                self.starts[modality].append(began)
+                self.scheduler.spent(modality, began, costs[modality])
+                self.busy += costs[modality]
+                self.now += costs[modality]
+                hop = self.hops[modality] or captions
+                self.next[modality] = (math.floor(began / hop) + 1) * hop if hop < math.inf else math.inf
+            self.events += self.scheduler.changes(self.hops.keys(), self.now)
+            if not due:
+                patience = self.scheduler.patience(ready, self.hops.keys(), self.now)
+                waits = [at - self.now for m, at in self.next.items() if m not in ready]
+                waits += [patience] if patience is not None else []
+                self.now += max(min(waits), 1e-6)
+
+    def rate(self, modality: str, since: float) -> float:
+        return sum(start >= since for start in self.starts[modality]) / (self.now - since)
+
+
+def test_with_time_enough_every_window_is_encoded_as_it_completes() -> None:
+    simulation = Simulation(Policy(), {"audio": 0.5, "video": 0.25})
+    simulation.run(20, {"audio": 0.05, "video": 0.02})
+    assert simulation.rate("audio", 0) == pytest.approx(2, rel=0.05)
+    assert simulation.rate("video", 0) == pytest.approx(4, rel=0.05)
+    assert simulation.events == []
+
+
+def test_a_budget_is_kept_and_the_stretched_hops_are_told() -> None:
+    simulation = Simulation(Policy(budget=0.25), {"audio": 0.1, "video": 0.1})
+    simulation.run(10, {"audio": 0.02, "video": 0.06})
+    since, busy = simulation.now, simulation.busy
+    simulation.run(50, {"audio": 0.02, "video": 0.06})
+    share = (simulation.busy - busy) / (simulation.now - since)
+    assert 0.9 * 0.25 < share <= 1.02 * 0.25, "used, and not exceeded"
+    stretched = {event.modality: event for event in simulation.events}
+    assert stretched["video"].stretch == 5, "0.06 s for an eighth of the time: every 0.48 s"
+    assert stretched["video"].hop == pytest.approx(0.5)
+    assert stretched["audio"].stretch == 2
+    assert len(simulation.events) == 2, "told once, without fluttering"
+
+
+def test_the_overload_ends_and_that_is_told() -> None:
+    simulation = Simulation(Policy(), {"audio": 0.1, "video": 0.1})
+    simulation.run(10, {"audio": 0.01, "video": 0.3})
+    assert [e.modality for e in simulation.events if e.stretch > 1][:1] == ["video"]
+    assert not any(e.modality == "audio" for e in simulation.events), "audio needs less than its share"
+    simulation.run(10, {"audio": 0.01, "video": 0.01})
+    last = simulation.events[-1]
+    assert (last.modality, last.stretch, last.hop) == ("video", 1, 0.1)
+
+
+def test_a_slight_overload_ends_too_and_does_not_flutter() -> None:
+    simulation = Simulation(Policy(budget=0.5), {"audio": 0.1})
+    for cost in (0.08, 0.051, 0.049, 0.051, 0.049, 0.03):
+        simulation.run(10, {"audio": cost})
+    assert [event.stretch for event in simulation.events] == [2, 1]
+
+
+def test_a_caption_now_and_then_is_no_overload() -> None:
+    simulation = Simulation(Policy(budget=0.3), {"text": 0.0, "video": 0.1})
+    simulation.run(60, {"text": 0.02, "video": 0.02}, captions=2.0)
+    assert simulation.events == []
+    assert simulation.rate("video", 10) > 9.8
+
+
+def test_priority_decides_who_is_stretched() -> None:
+    costs = {"audio": 0.1, "video": 0.1}
+    rates = []
+    for weight in (1.0, 4.0):
+        simulation = Simulation(Policy(budget=0.5, priority={"video": weight}), {"audio": 0.1, "video": 0.1})
+        simulation.run(40, costs)
+        rates.append((simulation.rate("audio", 10), simulation.rate("video", 10)))
+    assert rates[0][0] == pytest.approx(rates[0][1], rel=0.1)
+    assert rates[1][1] / rates[1][0] == pytest.approx(4, rel=0.25)
+    assert rates[1][0] > 0.5, "nobody is starved"
+
+
+def test_a_flood_of_captions_leaves_the_others_their_share_and_an_idle_source_claims_none() -> None:
+    hops = {"audio": 0.1, "text": 0.0}
+    flood = Simulation(Policy(), hops)
+    flood.run(30, {"audio": 0.04, "text": 0.02}, captions=0.001)
+    assert flood.rate("audio", 5) > 8
+    idle = Simulation(Policy(), hops)
+    idle.run(30, {"audio": 0.09, "text": 0.02}, captions=5.0)
+    assert idle.rate("audio", 5) > 9
+    assert len(idle.starts["text"]) in (6, 7)
+
+
+def test_neither_a_first_run_nor_a_hiccup_is_overload() -> None:
+    scheduler = Scheduler(Policy(), {"audio": spec("audio", 0.1)})
+    for i in range(50):
+        scheduler.spent("audio", i * 0.1, 2.0 if i in (0, 20) else 0.01)
+        assert scheduler.due(["audio"], ["audio"], (i + 1) * 0.1 - 1e-3) == ("audio",)
+        assert scheduler.changes(["audio"], (i + 1) * 0.1) == []
+    assert MEASURED > 2
+
+
+@given(
+    demands=st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.001, 5), min_size=1),
+    weights=st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.1, 10)),
+    budget=st.floats(0.01, 1),
+)
+def test_shares_are_fair(demands: dict[str, float], weights: dict[str, float], budget: float) -> None:
+    shares = fair_shares(demands, weights, budget)
+    assert shares.keys() == demands.keys()
+    assert sum(shares.values()) == pytest.approx(min(budget, sum(demands.values())))
+    assert all(0 < shares[m] <= demands[m] * (1 + 1e-9) for m in demands)
+    # Whoever gets less than it demands gets no less, for its weight, than anybody else.
+    levels = {m: shares[m] / weights.get(m, 1.0) for m in demands}
+    short = [m for m in demands if shares[m] < demands[m] * (1 - 1e-6)]
+    assert all(levels[m] >= max(levels.values()) * (1 - 1e-6) for m in short)
+
+
+@pytest.mark.parametrize("field", ["budget", "priority", "threads", "skew", "align"])
+def test_a_policy_out_of_range_is_refused(field: str) -> None:
+    bad = {"budget": 1.5, "priority": {"audio": 0.0}, "threads": -1, "skew": math.nan, "align": -1.0}
+    with pytest.raises(PolicyError, match=rf"^{field} {re.escape(str(bad[field]))}: give "):
+        Policy(**{field: bad[field]})  # type: ignore[arg-type]

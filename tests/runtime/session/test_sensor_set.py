@@ -1,0 +1,381 @@
+"""Sensors that lie, stand by for each other, live in processes of their own, and come back early."""
+
+import math
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import FeedEvent, LiveSetEvent, SensorEvent
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.hotplug import Hotplug
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices import discovery
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.watcher import Appeared, Blind, Disappeared, Watcher
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.health.health import Thresholds
+from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+from tests.runtime.puppets import Log, Puppet, wait_for
+
+SoundServer = Any
+
+
+class Camera:
+    """Gives 20 pictures a second, of noise until it is told otherwise."""
+
+    modality = "video"
+    live = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.frozen = False
+        self.late = 0.0
+        self.opened = 0
+        self._rng = np.random.default_rng(0)
+        self._picture = self._noise()
+
+    def _noise(self) -> np.ndarray:
+        return self._rng.integers(90, 110, (8, 8, 3)).astype(np.uint8)
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.shape[2:] == self._picture.shape
+        self.opened += 1
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(min(0.05, timeout))
+        if not self.frozen:
+            self._picture = self._noise()
+        return Sample("video", self._picture, time.monotonic() - self.late)
+
+    def close(self) -> None:
+        pass
+
+
+def reasons(log: Log, name: str) -> list[tuple[str, str]]:
+    return [(e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent) and e.name == name]
+
+
+FROZEN = "the picture is frozen"
+QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
+
+
+def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
+    camera, captions = Camera("camera"), Puppet("text")
+    with Session(bundle, health=QUICK, on_event=log) as running:
+        running.attach(camera)
+        running.attach(captions)
+        wait_for(lambda: "video" in running.live)
+        camera.frozen = True
+        wait_for(lambda: ("unwell", FROZEN) in reasons(log, "camera"))
+        assert "video" not in running.live
+        captions.say()
+        wait_for(lambda: running.live == ("text",))
+        camera.frozen = False
+        wait_for(lambda: "video" in running.live)
+    kinds = [kind for kind, _ in reasons(log, "camera")]
+    assert kinds == ["attached", "unwell", "well"]
+    assert camera.opened == 1
+
+
+def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
+    standby, camera = Camera("standby"), Camera("camera")
+    with Session(bundle, health=QUICK, on_event=log) as running:
+        running.attach(standby)
+        running.attach(camera)
+        fed = running._suite._feeding
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+        camera.frozen = True
+        wait_for(lambda: "unwell" in log.of("camera"))
+        wait_for(lambda: "video" in fed and fed["video"].name == "standby" and "video" in running.live)
+        camera.frozen = False
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+    assert log.of("standby") == ["attached"]
+
+
+def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> None:
+    desk, door = Puppet("audio", "desk"), Puppet("audio", "door")
+
+    def fed() -> list[str]:
+        return [e.name for e in log.events if isinstance(e, FeedEvent)]
+
+    with Session(bundle, health=None, on_event=log) as running:
+        running.attach(desk)
+        desk.hear()
+        wait_for(lambda: running.live)
+        assert fed() == [], "there is only one"
+        running.attach(door)
+        wait_for(lambda: fed() == ["desk"])
+        door.hear()
+        wait_for(lambda: fed() == ["desk", "door"])
+        door.acts.put(SensorEndedError("door: closed"))
+        wait_for(lambda: "ended" in log.of("door"))
+        desk.hear()
+        wait_for(lambda: fed() == ["desk", "door", "desk"])
+
+
+def test_why_nothing_is_live_is_told_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
+    captions = Puppet("text")
+    with Session(bundle, health=None, on_event=log) as running:
+        for end in (lambda: captions.acts.put(SensorLostError("text: gone")), lambda: running.detach("text")):
+            if not captions.opened:
+                running.attach(captions)
+            captions.say()
+            wait_for(lambda: running.live)
+            end()
+            wait_for(lambda: log.live()[-1:] == [()])
+            *_, cause, gone = log.events
+            assert isinstance(cause, SensorEvent)
+            assert isinstance(gone, LiveSetEvent)
+            log.events.clear()
+
+
+def test_one_that_stays_frozen_is_opened_anew(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    camera = Camera("camera")
+    camera.frozen = True
+    health = Thresholds(frozen=0.2, reopen=0.2, stalled=60.0)
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(camera)
+        wait_for(lambda: camera.opened == 3)
+    assert reasons(log, "camera")[:4] == [
+        ("attached", ""),
+        ("unwell", FROZEN),
+        ("lost", f"camera: {FROZEN}; it is opened anew"),
+        ("attached", ""),
+    ]
+
+
+def test_one_that_gives_nothing_is_opened_anew_and_live_at_its_first_window(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    microphone = Puppet("audio")
+    with Session(bundle, health=Thresholds(stalled=0.3), on_event=log) as running:
+        running.attach(microphone)
+        wait_for(lambda: microphone.opened == 3)
+        microphone.hear()
+        assert next(iter(running)).live == ("audio",)
+    assert reasons(log, "audio")[:4] == [
+        ("attached", ""),
+        ("unwell", "nothing came for 0.3 s"),
+        ("lost", "audio: nothing came for 0.3 s; it is opened anew"),
+        ("attached", ""),
+    ]
+
+
+def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    camera, standby = Camera("camera"), Camera("standby")
+    health = Thresholds(
+        frozen=0.2, recovery=0.2, reopen=0.2, stalled=2.0, black=0.5, silent=0.5, flood=0.5, rate=math.inf
+    )
+    fed_by: set[str] = set()
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(standby)
+        running.attach(camera)
+        fed = running._suite._feeding
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+        camera.frozen = True
+        wait_for(lambda: "lost" in log.of("camera"))
+        before = camera.opened
+
+        def is_opened_again() -> bool:
+            fed_by.update(reader.name for reader in fed.copy().values())
+            return camera.opened >= before + 4
+
+        wait_for(is_opened_again)
+        assert fed_by == {"standby"}
+        wait_for(lambda: "video" in running.live)
+        assert "well" not in log.of("camera")
+        camera.frozen = False
+        wait_for(lambda: log.of("camera")[-1] == "well")
+        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+    assert log.of("standby") == ["attached"]
+
+
+def test_one_that_fails_soon_is_waited_for_longer_each_time(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.05, 100.0))
+    captions = Puppet("text")
+    for _ in range(4):
+        captions.acts.put(Sample("text", "one", time.monotonic()))
+        captions.acts.put(SensorLostError("gone"))
+    began = time.monotonic()
+    with Session(bundle, health=None, on_event=log) as running:
+        running.attach(captions)
+        wait_for(lambda: captions.opened == 5)
+    assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
+
+
+def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundle, log: Log) -> None:
+    microphone = Puppet("audio")
+    health = Thresholds(recovery=0.1, stalled=60.0)
+    with Session(bundle, health=health, on_event=log) as running:
+        running.attach(microphone)
+        broken = np.full(1600, np.nan, np.float32)
+        microphone.acts.put(Sample("audio", broken, time.monotonic()))
+        wait_for(lambda: "unwell" in log.of("audio"))
+        wait_for(lambda: "well" in log.of("audio"))
+        microphone.hear()
+        prediction = next(iter(running))
+        assert np.isfinite(prediction.pooled).all()
+    assert log.of("audio") == ["attached", "unwell", "well"]
+
+
+def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:
+    class Flood(Puppet):
+        reads = 0
+
+        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+            self.reads += 1
+            return Sample("text", "one", time.monotonic())
+
+    captions, began = Flood("text"), time.monotonic()
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        wait_for(lambda: ("unwell", "it floods") in reasons(log, "text"))
+    most = sensor_thread.FLOOD * (time.monotonic() - began + sensor_thread.BURST)
+    assert captions.reads <= most + 2
+
+
+def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: Log) -> None:
+    microphone, camera, stop = Puppet("audio"), Camera("camera"), threading.Event()
+
+    def speak() -> None:
+        while not stop.wait(0.05):
+            noise = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
+            microphone.acts.put(Sample("audio", noise, time.monotonic()))
+
+    health = Thresholds(drift=0.5, stalled=60.0, sound_rate=10.0, picture_rate=0.0, late=60.0)
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        with Session(bundle, health=health, on_event=log) as running:
+            running.attach(microphone)
+            running.attach(camera)
+            wait_for(lambda: running.live == ("audio", "video"))
+            readers = running._suite._readers.values()
+            wait_for(
+                lambda: all(reader.lag is not None for reader in readers)
+            )  # they are compared from then on
+            camera.late = 5.0
+            wait_for(lambda: ("unwell", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
+            wait_for(lambda: running.live == ("audio",))
+    finally:
+        stop.set()
+        speaker.join()
+
+
+def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    captions = Puppet("text")
+    captions.openings.put(SensorUnavailableError("gone"))
+    with Session(bundle, on_event=log) as running:
+        name = running.attach(captions)
+        wait_for(lambda: "unavailable" in log.of("text"))
+        running.retry(name)
+        wait_for(lambda: "attached" in log.of("text"))
+        captions.acts.put(SensorLostError("gone"))
+        wait_for(lambda: "lost" in log.of("text"))
+        running.retry(name)
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+        assert not running.retry("nobody")
+
+
+def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    file = Device("text", "said.txt", "said.txt", "said.txt")
+    made: list[Puppet] = []
+
+    def make(device: Device) -> Puppet:
+        made.append(Puppet(device.modality, device.key))
+        return made[-1]
+
+    with Session(bundle, on_event=log) as running:
+        running.attach(Puppet("video"))
+        hotplug = Hotplug(running, make)
+        for news in (Appeared(file), Disappeared(file), Blind("no PortAudio")):
+            hotplug(news)
+        wait_for(lambda: log.of("said.txt") == ["attached"])
+        made[0].acts.put(SensorLostError("gone"))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost"])
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt") == ["attached", "lost", "attached"])
+        assert len(made) == 1
+        made[0].acts.put(SensorEndedError("over"))
+        wait_for(lambda: "ended" in log.of("said.txt"))
+        hotplug(Appeared(file))
+        wait_for(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
+        assert len(made) == 2
+    hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
+    bundle: Bundle, log: Log, sound_server: SoundServer
+) -> None:
+    desk = sound_server.plug("desk")
+
+    def make(device: Device) -> Sensor:
+        return Isolated(Microphone, device.key, device.name)
+
+    with (
+        Session(bundle, on_event=log, health=None) as running,
+        Watcher([discovery.inputs_afresh], Hotplug(running, make), interval=0.2),
+    ):
+        wait_for(lambda: "attached" in log.of("Monitor of desk"))
+        sound_server.unplug(desk)
+        wait_for(lambda: ("lost", "Monitor of desk: was unplugged") in reasons(log, "Monitor of desk"))
+        sound_server.plug("desk")
+        wait_for(lambda: log.of("Monitor of desk")[-1] == "attached")
+    assert log.of("Monitor of speaker") == ["attached"], "which the server would let be heard in its place"
+
+
+def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
+    from unruly import Unruly
+
+    captions = Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        running.attach(Isolated(Unruly, "crash", 10))
+        wait_for(lambda: log.of("unruly crash").count("lost") >= 2)
+        captions.say()
+        wait_for(lambda: "text" in running.live)
+    assert log.of("unruly crash")[:4] == ["attached", "lost", "attached", "lost"]
+    assert ("lost", "unruly crash: its process died of SIGSEGV") in reasons(log, "unruly crash")
+    assert any("video" in e.live for e in log.events if isinstance(e, LiveSetEvent))
+
+
+def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensemble_runtime.session.sensor_thread.CLOSE", 0.1)
+    monkeypatch.setattr("sensemble_runtime.session.sensor_thread.KILL", 30.0)
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
+    from unruly import Unruly
+
+    before = threading.active_count()
+    camera = Isolated(Unruly, "hang opening")
+    with Session(bundle) as running:
+        running.attach(camera)
+        wait_for(lambda: camera.pid is not None)
+    assert camera.pid is None
+    assert threading.active_count() == before

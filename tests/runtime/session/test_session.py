@@ -1,0 +1,161 @@
+"""Sensors that attach and detach, from any thread, at any time: real threads and real encoders."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session import sensor_thread, session
+
+from tests.runtime.puppets import Log, Puppet, Session, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_threads_come_and_go_with_sensors(bundle: Bundle) -> None:
+    before = threading.active_count()
+    with Session(bundle) as running:
+        assert threading.active_count() == before + 3, "one that encodes each modality"
+        names = [running.attach(Puppet("audio", f"microphone {i}")) for i in range(3)]
+        assert threading.active_count() == before + 6
+        for name in names[:2]:
+            running.detach(name)
+        wait_for(lambda: threading.active_count() == before + 4)
+    assert threading.active_count() == before
+
+
+def test_an_encoder_stays_loaded_while_another_sensor_needs_it(bundle: Bundle) -> None:
+    first, second = Puppet("text", "first"), Puppet("text", "second")
+    with Session(bundle) as running:
+        running.attach(first)
+        running.attach(second)
+        wait_for(lambda: first.holders and second.holders)
+        first.say()
+        second.say()
+        next(iter(running))
+        encoder = bundle._encoders["text"]
+        running.detach("second")
+        assert bundle._encoders["text"] is encoder
+        running.detach("first")
+        assert "text" not in bundle._encoders
+
+
+def test_one_detached_while_its_encoder_loads_leaves_none(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, go_on = threading.Event(), threading.Event()
+    load = bundle.load
+
+    def slowly(modality: str) -> object:
+        loading.set()
+        assert go_on.wait(20)
+        return load(modality)
+
+    monkeypatch.setattr(bundle, "load", slowly)
+    camera = Puppet("video")
+    with Session(bundle) as running:
+        running.attach(camera)
+        assert loading.wait(20)
+        running.detach("video")
+        go_on.set()
+        wait_for(lambda: all(not reader.thread.is_alive() for reader in running._suite._running))
+        assert "video" not in bundle._encoders
+
+
+def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:
+    captions = Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        predictions = iter(running)
+        for i in range(10):
+            assert running.attach(captions) == "text"
+            # What came before that is lost with the reader before.
+            wait_for(lambda opened=i + 1: captions.opened == opened)
+            captions.say()
+            assert next(predictions).live == ("text",), i
+            running.detach("text")
+    assert log.of("text") == ["attached", "detached"] * 10
+
+
+def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
+    with Session(bundle) as running:
+        captions = Puppet("text")
+        running.attach(captions)
+        with pytest.raises(SessionError, match="already attached"):
+            running.attach(captions)
+        with pytest.raises(SessionError, match="no encoder for 'depth'; it has audio, text, video"):
+            running.attach(Puppet("depth"))
+        assert not running.detach("camera")
+        assert running.attach(Puppet("text")) == "text (2)"
+    with pytest.raises(SessionError, match="closed"):
+        running.attach(Puppet("text"))
+    running.detach("text")
+
+
+def test_a_sensor_that_never_returns_is_named_when_closing(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "CLOSE", 0.1)
+    camera, dead = Puppet("video", "camera 7"), threading.Event()
+    running = Session(bundle)
+    running.attach(camera)
+    camera.acts.put(dead)
+    wait_for(camera.acts.empty)
+    with pytest.raises(SessionError, match="camera 7: did not stop"):
+        running.close()
+    dead.set()
+    wait_for(lambda: not camera.holders)
+    running.close()
+
+
+def perform(running: session.Session, plan: list[str], modality: str) -> None:
+    sensors: list[Puppet] = []
+    names: list[str] = []
+    for act in plan:
+        if act == "attach":
+            sensors.append(Puppet(modality))
+            names.append(running.attach(sensors[-1]))
+        elif act == "detach" and names:
+            running.detach(names.pop())
+        elif sensors:
+            {"audio": sensors[-1].hear, "text": sensors[-1].say, "video": sensors[-1].see}[modality]()
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle, data: st.DataObject) -> None:
+    plans = data.draw(
+        st.lists(st.lists(st.sampled_from(["attach", "detach", "give"]), max_size=12), min_size=2, max_size=5)
+    )
+    after = data.draw(st.floats(0, 0.02))
+    unexpected: list[Exception] = []
+
+    def play(plan: list[str], modality: str) -> None:
+        try:
+            perform(running, plan, modality)
+        except Exception as error:  # noqa: BLE001 - a thread's exception fails the test, below
+            if not (isinstance(error, SessionError) and running._closed):
+                unexpected.append(error)
+
+    before = threading.active_count()
+    running = Session(bundle)
+    modalities = ["audio", "text", "video", "text", "audio"]
+    threads = [threading.Thread(target=play, args=(p, m)) for p, m in zip(plans, modalities, strict=False)]
+    threads.append(threading.Thread(target=lambda: list(running)))
+    for thread in threads:
+        thread.start()
+    time.sleep(after)
+    closers = [threading.Thread(target=running.close) for _ in range(2)]
+    for thread in closers:
+        thread.start()
+    for thread in threads + closers:
+        thread.join(20)
+    assert unexpected == []
+    assert running.live == ()
+    assert threading.active_count() == before

@@ -1,0 +1,291 @@
+"""What those get who read predictions, listen to events and keep a record, and what breaks."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import RecordError
+from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
+from sensemble_runtime.record import background
+from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
+from sensemble_runtime.record.writer import Records
+from sensemble_runtime.session import session
+from sensemble_runtime.session.session import QUEUE
+
+from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """While it lasts, no prediction can be added to the record, as on a full disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE predictions RENAME TO hidden")
+        yield
+        other.execute("ALTER TABLE hidden RENAME TO predictions")
+
+
+def of_record(log: Log) -> list[RecordEvent]:
+    return [event for event in log.events if isinstance(event, RecordEvent)]
+
+
+def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, busy = held(bundle, monkeypatch, "text")
+    captions = Puppet("text")
+    with Session(bundle) as running:
+        running.attach(captions)
+        captions.say()
+        assert busy.wait(20)
+        for _ in range(10):
+            captions.say()
+        running.detach(running.attach(Puppet("video")))  # nor does who attaches and detaches
+        assert running.live == ()
+        wait_for(lambda: running._composition._windows["text"]._untaken == 10)
+        go.set()
+        predictions = iter(running)
+        assert next(predictions).dropped == {"text": 0}
+        assert next(predictions).dropped == {"text": 9}
+
+
+def test_a_slow_consumer_gets_the_newest_and_is_told_what_it_missed(bundle: Bundle) -> None:
+    captions = Puppet("text")
+    with Session(bundle) as running:
+        running.attach(captions)
+        while running.missed < 3:
+            captions.say()
+            time.sleep(0.001)
+    found = list(running)
+    assert len(found) == QUEUE
+    assert [p.time for p in found] == sorted(p.time for p in found)
+
+
+def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path) as running:
+        running.attach(captions)
+        predictions = iter(running)
+        made = []
+        for caption in ("one", "two", "zero"):
+            captions.say(caption)
+            made.append(next(predictions))
+    (run,) = read_runs(path)
+    assert run.ended is not None
+    recorded = read_predictions(path, run.id)
+    assert [(p.time, p.live, p.ages, p.latencies) for p in recorded] == [
+        (p.time, p.live, p.ages, p.latencies) for p in made
+    ]
+    assert [p.probabilities.tolist() for p in recorded] == [p.probabilities.tolist() for p in made]
+
+
+def test_a_consumer_cannot_alter_the_record(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, add = threading.Event(), Records.add_news
+    monkeypatch.setattr(Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path) as running:
+        running.attach(captions)
+        captions.say()
+        made = next(iter(running))
+        before = made.probabilities.tolist()
+        with pytest.raises(ValueError, match="read-only"):
+            made.probabilities.sort()
+        for field in (made.ages, made.latencies, made.dropped, made.lost):
+            field["text"] = 7
+        go_on.set()
+    (run,) = read_runs(path)
+    (kept,) = read_predictions(path, run.id)
+    assert kept.probabilities.tolist() == before
+    assert 7 not in {*kept.ages.values(), *kept.latencies.values(), *kept.dropped.values()}
+
+
+def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
+    bundle: Bundle, log: Log, tmp_path: Path
+) -> None:
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    running = Session(bundle, record=path, on_event=log)
+    with unwritable(path):
+        running.attach(captions)
+        predictions = iter(running)
+        for caption in ("one", "two"):
+            captions.say(caption)
+            assert next(predictions).live == ("text",)
+        wait_for(lambda: of_record(log))
+        (event,) = of_record(log)
+        assert "record.sqlite" in event.reason
+        with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
+            running.close()
+        running.close()
+
+
+def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        with unwritable(path):
+            running.attach(captions)
+            captions.say()
+            made = next(iter(running))
+            wait_for(lambda: of_record(log))
+        wait_for(lambda: len(of_record(log)) == 2)
+    failed, again = of_record(log)
+    assert (bool(failed.reason), again.reason, again.lost) == (True, "", 0)
+    (run,) = read_runs(path)
+    assert run.ended is not None
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
+    kinds = [e.kind for e in read_events(path, run.id)]
+    assert kinds[:4] == ["attached", "live", "record failed", "recorded"]
+
+
+def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
+    bundle: Bundle, log: Log, tmp_path: Path
+) -> None:
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running, unwritable(path):
+        running.attach(captions)
+        captions.say()
+        made = next(iter(running))
+        wait_for(lambda: of_record(log))
+    (run,) = read_runs(path)
+    assert run.ended is not None
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_record_that_is_removed_is_told_and_another_is_begun(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaced: bool
+) -> None:
+    monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        running.attach(captions)
+        predictions = iter(running)
+        captions.say()
+        next(predictions)
+        wait_for(lambda: read_predictions(path, 1))
+        for file in tmp_path.glob("record.sqlite*"):
+            file.unlink()
+        if replaced:  # by another card, on which there is a run of this number
+            with Records(path) as records:
+                records.begin("session", bundle)
+        captions.say()
+        made = next(predictions)
+        wait_for(lambda: len(of_record(log)) == 2)
+    failed, again = of_record(log)
+    assert "record.sqlite: was removed or replaced" in failed.reason
+    assert again.reason == ""
+    *others, run = read_runs(path)
+    assert (len(others), run.ended is not None) == (int(replaced), True)
+    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
+
+
+def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "RETRY", (0.05, 0.05))
+    monkeypatch.setattr(background, "WAITING", 4)
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        with unwritable(path):
+            running.attach(captions)
+            predictions = iter(running)
+            for _ in range(20):
+                captions.say()
+                next(predictions)
+            wait_for(lambda: of_record(log))
+        wait_for(lambda: [e for e in of_record(log) if e.lost])
+    (run,) = read_runs(path)
+    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
+    assert int(lost[-1].split()[0]) >= 20 - len(read_predictions(path, run.id)) > 0
+
+
+def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
+    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "WAITING", 4)
+    go_on, add = threading.Event(), background.Records.add_news
+    monkeypatch.setattr(background.Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=log) as running:
+        running.attach(captions)
+        predictions = iter(running)
+        for _ in range(20):
+            captions.say()
+            next(predictions)
+        assert len(running._recorder._outbox._items) == 4, "no queue grows"
+        go_on.set()
+    (run,) = read_runs(path)
+    kept = len(read_predictions(path, run.id))
+    assert 1 <= kept < 20
+    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
+    assert int(lost[-1].split()[0]) >= 20 - kept, "the record says what it lacks"
+    assert of_record(log)[-1].lost >= 20 - kept
+
+
+def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "UNTOLD", 4)
+    go_on, heard = threading.Event(), []
+
+    def listen(event: Event) -> None:
+        assert go_on.wait(20)
+        heard.append(event)
+
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    with Session(bundle, record=path, on_event=listen) as running:
+        for _ in range(10):
+            running.detach(running.attach(captions))
+        (run,) = read_runs(path)
+        wait_for(lambda: [e.kind for e in read_events(path, run.id)].count("detached") == 10)
+        go_on.set()
+    assert running.untold > 0
+    assert heard[-1].kind == "detached"
+
+
+def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle: Bundle) -> None:
+    def close(event: Event) -> None:
+        if isinstance(event, LiveSetEvent):
+            running.close()
+
+    captions = Puppet("text")
+    running = Session(bundle, on_event=close)
+    running.attach(captions)
+    captions.say()
+    assert len(list(running)) <= 1
+    running.close()
+
+    def fail(_: Event) -> None:
+        raise OSError("the terminal is gone")
+
+    with Session(bundle, on_event=fail) as running:
+        running.attach(captions)
+        with pytest.raises(OSError, match="the terminal is gone"):
+            list(running)
+
+
+def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, busy = held(bundle, monkeypatch, "text")
+    path, captions = tmp_path / "record.sqlite", Puppet("text")
+    running = Session(bundle, record=path)
+    running.attach(captions)
+    captions.say()
+    assert busy.wait(20)
+    closer = threading.Thread(target=running.close)
+    closer.start()
+    wait_for(lambda: running._closed)
+    assert list(running) == []
+    go.set()
+    closer.join()
+    (run,) = read_runs(path)
+    assert read_predictions(path, run.id) == []

@@ -1,0 +1,180 @@
+"""Sensors that end, are lost and fail as badly as real ones, and what becomes of the others."""
+
+import threading
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.session import sensor_thread
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.sensor import Sample
+
+from tests.runtime.puppets import Log, Puppet, Session, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:
+    camera, captions, dead = Puppet("video"), Puppet("text"), threading.Event()
+    try:
+        with Session(bundle) as running:
+            running.attach(camera)
+            camera.see()
+            camera.acts.put(dead)
+            predictions = iter(running)
+            assert next(predictions).live == ("video",)
+            running.attach(captions)
+            for _ in range(3):
+                captions.say()
+                assert "text" in next(predictions).latencies
+            running.detach("video")
+            assert running.live == ("text",)
+            dead.set()
+    finally:
+        dead.set()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_lost_sensor_leaves_at_once_and_comes_back(bundle: Bundle, log: Log) -> None:
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        predictions = iter(running)
+        running.attach(microphone)
+        microphone.hear()
+        assert next(predictions).live == ("audio",)
+        microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
+        microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
+        microphone.acts.put(SensorLostError("unplugged"))
+        wait_for(lambda: "lost" in log.of("audio"))
+        assert running.live == ()
+        running.attach(captions)
+        captions.say()
+        assert next(predictions).live == ("text",)
+        wait_for(lambda: microphone.opened == 4)
+        microphone.hear()
+        assert next(predictions).latencies.keys() == {"audio"}
+    assert log.of("audio") == ["attached", "lost", "unavailable", "attached"], (
+        "a retry tells only what is new"
+    )
+    reasons = [e.reason for e in log.events if isinstance(e, SensorEvent) and e.reason]
+    assert reasons == ["unplugged", "no such device; plug it in"]
+
+
+def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waits(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.001, 0.004))
+    waits: list[float | None] = []
+    failures: list[Exception] = []
+    absent = Puppet("audio")
+    for _ in range(6):
+        absent.openings.put(SensorUnavailableError("absent"))
+    reader = sensor_thread.Reader(
+        "microphone",
+        absent,
+        bundle.specs["audio"],
+        None,
+        (),
+        opened=lambda _: None,
+        gave=lambda _, __: None,
+        felt=lambda *_: None,
+        beside=lambda _: None,
+        failed=lambda _, error: failures.append(error),
+    )
+    reader.due = Waits()
+    reader.thread.start()
+    wait_for(lambda: absent.opened == 7)
+    reader.stop()
+    reader.thread.join()
+    assert waits[:6] == [0.001, 0.002, 0.004, 0.004, 0.004, 0.004]
+    assert [str(e) for e in failures] == ["absent"] * 6
+
+
+def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_the_last(
+    bundle: Bundle, log: Log
+) -> None:
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        for sensor in (microphone, captions):
+            running.attach(sensor)
+        microphone.hear()
+        microphone.acts.put(SensorEndedError("the file is over"))
+        captions.say()
+        captions.acts.put(SensorEndedError("the file is over"))
+        found = list(running)
+    assert {m for p in found for m in p.latencies} == {"audio", "text"}
+    assert log.of("audio") == log.of("text") == ["attached", "ended"]
+    assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
+
+
+def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    camera, captions = Puppet("video"), Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        running.attach(camera)
+        running.attach(captions)
+        camera.acts.put(ZeroDivisionError("in the\ndriver"))
+        wait_for(lambda: log.of("video") == ["attached", "lost", "attached"])
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+    (lost,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
+    assert lost.reason == "ZeroDivisionError: in the driver"
+
+
+def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
+    first, second = Puppet("text", "first"), Puppet("text", "second")
+    with Session(bundle, on_event=log, lasting=True) as running:
+        running.attach(first)
+        first.acts.put(SensorEndedError("over"))
+        wait_for(lambda: "ended" in log.of("first"))
+        running.attach(second)
+        second.say()
+        assert next(iter(running)).live == ("text",)
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        (Sample("video", np.zeros((4, 4, 3), np.uint8), 0.0), "uint8 [4, 4, 3], not uint8 [8, 8, 3]"),
+        (Sample("text", "I am no camera", 0.0), "gave a sample of text"),
+    ],
+)
+def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
+    bundle: Bundle, log: Log, sample: Sample, says: str
+) -> None:
+    camera = Puppet("video")
+    with Session(bundle, on_event=log) as running:
+        running.attach(camera)
+        camera.acts.put(sample)
+        assert list(running) == [], "the last sensor is gone"
+    assert any(says in e.reason for e in log.events if isinstance(e, SensorEvent))
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_newest_of_two_sensors_feeds_and_the_older_takes_over(bundle: Bundle, log: Log) -> None:
+    old, new = Puppet("text", "old"), Puppet("text", "new")
+    with Session(bundle, on_event=log) as running:
+        predictions = iter(running)
+        running.attach(old)
+        old.say("one")
+        first = next(predictions).pooled
+        running.attach(new)
+        new.say("two")
+        second = next(predictions).pooled
+        assert not np.array_equal(first, second)
+        old.say("one")
+        wait_for(old.acts.empty)
+        new.say("two")
+        np.testing.assert_array_equal(next(predictions).pooled, second)
+        new.openings.put(SensorUnavailableError("gone"))
+        new.acts.put(SensorLostError("gone"))
+        wait_for(lambda: "lost" in log.of("new"))
+        assert running.live == ()
+        old.say("one")
+        np.testing.assert_array_equal(next(predictions).pooled, first)

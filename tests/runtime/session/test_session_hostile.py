@@ -1,0 +1,213 @@
+"""Sensors, encoders and listeners that end their thread, or never return: nothing dies silently or hangs."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import RecordError, SessionError
+from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
+from sensemble_runtime.record import background
+from sensemble_runtime.record.writer import Records
+from sensemble_runtime.session import encoder_threads, sensor_thread
+
+from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
+
+
+class Panic(BaseException):
+    """What PyO3 makes of a panic in Rust: no `Exception`."""
+
+
+FATAL = (SystemExit("3"), KeyboardInterrupt(), GeneratorExit(), Panic("index out of bounds"))
+
+
+class SpeechlessError(RuntimeError):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.usefixtures("soon", "no_thread_is_left")
+@pytest.mark.parametrize("error", [*FATAL, SpeechlessError()], ids=lambda error: type(error).__name__)
+def test_whatever_a_sensor_raises_is_told_and_it_is_tried_again(
+    bundle: Bundle, log: Log, error: BaseException
+) -> None:
+    class Closing(Puppet):
+        def close(self) -> None:
+            super().close()
+            if self.opened == 3:
+                raise error
+
+    captions = Closing("text")
+    captions.openings.put(error)
+    captions.acts.put(error)
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        wait_for(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
+        captions.acts.put(OSError("unplugged"))
+        wait_for(lambda: captions.opened == 4)
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+    reasons = [e.reason for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
+    said = [reason for reason in reasons if reason.startswith(type(error).__name__)]
+    assert len(said) == 3, "out of open, read and close"
+
+
+@pytest.mark.usefixtures("no_thread_is_left")
+@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+def test_whatever_ends_an_encoder_is_told_and_it_is_tried_again(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(encoder_threads, "RETRY", (0.01, 0.02))
+    real, broken = bundle.tokenize, [error]
+
+    def tokenize(caption: str) -> np.ndarray:
+        if caption and broken:
+            raise broken.pop()
+        return real(caption)
+
+    monkeypatch.setattr(bundle, "tokenize", tokenize)
+    captions = Puppet("text")
+    with Session(bundle, on_event=log) as running:
+        running.attach(captions)
+        captions.say()
+        wait_for(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+        wait_for(lambda: len([e for e in log.events if isinstance(e, EncoderEvent)]) == 2)
+    failed, again = (e for e in log.events if isinstance(e, EncoderEvent))
+    assert failed.reason.startswith(type(error).__name__)
+    assert again.reason == ""
+
+
+@pytest.mark.usefixtures("no_thread_is_left")
+@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+def test_whatever_a_listener_raises_is_the_sessions_error(bundle: Bundle, error: BaseException) -> None:
+    def listen(_: Event) -> None:
+        raise error
+
+    with Session(bundle, on_event=listen) as running:
+        running.attach(Puppet("text"))
+        with pytest.raises(SessionError, match=type(error).__name__) as raised:
+            list(running)
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.usefixtures("no_thread_is_left")
+def test_what_breaks_the_recorder_is_the_sessions_error(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(records: Records) -> None:
+        real(records)
+        raise MemoryError("while it is closed")
+
+    real = Records.close
+    monkeypatch.setattr(Records, "close", close)
+    with pytest.raises(MemoryError), Session(bundle, record=tmp_path / "record.sqlite"):
+        pass
+
+
+def test_an_encoder_that_does_not_return_is_named_when_closing(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    before = set(threading.enumerate())
+    go, busy = held(bundle, monkeypatch, "text")
+    captions = Puppet("text")
+    running = Session(bundle)
+    running.attach(captions)
+    captions.say()
+    assert busy.wait(20)
+    began = time.monotonic()
+    with pytest.raises(SessionError, match=r"the text encoder: did not stop within 0\.2 s"):
+        running.close()
+    running.close()
+    assert time.monotonic() - began < 10
+    assert running.live == ()
+    go.set()
+    wait_for(lambda: set(threading.enumerate()) == before)
+    running.close()
+    assert "text" not in bundle._encoders
+
+
+def test_a_listener_that_does_not_return_is_named_when_closing(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
+    running = Session(bundle, on_event=lambda _: (busy.set(), go.wait(20)))
+    running.attach(Puppet("text"))
+    assert busy.wait(20)
+    with pytest.raises(SessionError, match="the listener: did not stop"):
+        running.close()
+    running.close()
+    go.set()
+    wait_for(lambda: set(threading.enumerate()) == before)
+
+
+def test_a_disk_that_does_not_answer_is_said_when_closing(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "LAST", 0.2)
+    before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
+    add = Records.add_news
+    monkeypatch.setattr(Records, "add_news", lambda *news: (busy.set(), go.wait(20), add(*news)))
+    running = Session(bundle, record=tmp_path / "record.sqlite")
+    running.attach(Puppet("text"))
+    assert busy.wait(20)
+    with pytest.raises(RecordError, match=r"record\.sqlite: its disk does not answer"):
+        running.close()
+    go.set()
+    wait_for(lambda: set(threading.enumerate()) == before)
+
+
+STUCK = """
+import ctypes, sys, threading, time
+from pathlib import Path
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.sensor import Sample
+
+class Captions:
+    modality, name, live = "text", "captions", True
+    def open(self, spec): ...
+    def read(self, timeout):
+        time.sleep(timeout)
+        return Sample("text", "one", time.monotonic())
+    def close(self): ...
+
+def spin():
+    while True:
+        pass
+
+sensor_thread.CLOSE = 0.5
+bundle, busy = Bundle.open(Path(sys.argv[1])), threading.Event()
+native = ctypes.CDLL(None).sleep
+act = {"waits": threading.Event().wait, "spins": spin, "native": lambda: native(1000)}[sys.argv[2]]
+bundle.encode = lambda modality, window: (busy.set(), act())
+running = Session(bundle)
+running.attach(Captions())
+busy.wait()
+try:
+    running.close()
+except SessionError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("act", ["waits", "spins", "native"])
+def test_an_encoder_that_does_not_return_keeps_no_process_from_ending(bundle_folder: Path, act: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK, bundle_folder, act],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("the text encoder: did not stop within 0.5 s")

@@ -1,0 +1,16 @@
+"""The two-minute form of `tests/benchmarks/soak.py`, in a process of its own, where nothing else grows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+
+
+def test_nothing_grows_while_sensors_come_go_and_fail(bundle_folder: Path) -> None:
+    sizes = ["--events", "10000", "--windows", "100000", "--minutes", "1.8"]
+    run = subprocess.run(
+        [sys.executable, SOAK, bundle_folder, *sizes], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "100,0" in run.stdout.splitlines()[0]

@@ -1,0 +1,360 @@
+"""OpenCV on real files, and on a real MJPEG stream over the loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+from threading import Event, Thread, active_count
+from time import sleep
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from sensemble_sensors.devices import camera
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.errors import (
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.isolation.isolated import Isolated, Limits
+from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+NetworkCamera = Any
+Studio = Any
+Specs = Mapping[str, InputSpec]
+ReadAll = Callable[[Sensor], list[Sample]]
+
+
+def test_a_file_plays_its_frames_at_the_rate_of_the_spec(
+    read_all: ReadAll, studio: Studio, specs: Specs
+) -> None:
+    frames = studio.frames(24, (48, 64))
+    path = studio.write("played.mp4", frames, fps=16, video=("libx264rgb", "rgb24"), options={"qp": "0"})
+    before = active_count()
+    camera = Camera(path)
+    for _ in range(2):  # a closed sensor may be opened again
+        camera.open(specs["video"])
+        taken = read_all(camera)
+        camera.close()
+        camera.close()
+        assert active_count() == before
+        shown = np.stack([np.asarray(sample.data) for sample in taken])
+        assert shown.shape[1:] == (32, 32, 3)
+        numbers = studio.numbers(shown)
+        # 8 of 16 frames a second; a reader that was late may have missed some.
+        assert set(numbers) <= set(range(0, 24, 2))
+        assert numbers == sorted(set(numbers))
+        assert [sample.cut for sample in taken] == [True] + [False] * (len(taken) - 1)
+        steps = np.diff([sample.time for sample in taken])
+        np.testing.assert_allclose(steps, np.diff(numbers) / 16, atol=1e-6)
+    with pytest.raises(SensorLostError, match=r"played\.mp4: is closed"):
+        camera.read(0)
+
+
+def test_pictures_are_rgb_of_the_spec_s_size(studio: Studio, specs: Specs) -> None:
+    red = np.full((2, 32, 64, 3), (250, 20, 30), np.uint8)
+    camera = Camera(str(studio.write("red.mkv", red, fps=1)), name="front")
+    assert camera.name == "front"
+    camera.open(specs["video"])
+    sample = camera.read(10)
+    camera.close()
+    assert sample is not None
+    np.testing.assert_array_equal(sample.data, np.full((32, 32, 3), (250, 20, 30)))
+
+
+def test_what_cannot_be_opened_is_told_in_one_line_and_nothing_else(
+    studio: Studio, specs: Specs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = studio.folder / "noise.mp4"
+    noise.write_bytes(b"not a video" * 1000)
+    bad = [
+        (77, "camera 77: cannot be opened .* `sensemble doctor`"),
+        ("77", "camera 77: cannot be opened .* `sensemble doctor`"),
+        ("/dev/video77", "camera /dev/video77: cannot be opened"),
+        (studio.folder / "gone.mp4", r"gone\.mp4: there is no such file"),
+        (noise, r"noise\.mp4: OpenCV cannot decode this file"),
+        ("http://127.0.0.1:9/none", "no video comes from this address"),
+    ]
+    before = active_count()
+    for source, reason in bad:
+        with pytest.raises(SensorUnavailableError, match=reason) as error:
+            Camera(source).open(specs["video"])
+        assert "\n" not in str(error.value)
+    with pytest.raises(SensorUnavailableError, match="gives video, not text"):
+        Camera(0).open(specs["text"])
+    assert active_count() == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_camera_file_that_leads_elsewhere_is_refused(studio: Studio, specs: Specs) -> None:
+    secret = studio.write("elsewhere.ts", studio.frames(8), video=("mpeg2video", "yuv420p"), fps=25)
+    (studio.folder / "clips").mkdir()
+    playlist = studio.folder / "clips" / "clip.m3u8"
+    lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", "../elsewhere.ts", "#EXT-X-ENDLIST", "")
+    playlist.write_text("\n".join(lines))
+    Camera(secret).open(specs["video"])
+    with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
+        Camera(playlist).open(specs["video"])
+
+
+class Stream:
+    """A network camera that sends one picture each time it is told to, and hangs in between."""
+
+    def __init__(self, picture: np.ndarray[Any, Any]) -> None:
+        self.go, self.end = Event(), Event()
+        part = cv2.imencode(".jpg", picture)[1].tobytes()
+        stream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                while not stream.end.is_set():
+                    stream.go.wait()
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(part)}\r\n\r\n"
+                    self.wfile.write(head.encode() + part + b"\r\n")
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}/"
+        self.thread = Thread(target=self.server.serve_forever)
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    stream = Stream(np.full((48, 64, 3), (30, 20, 250), np.uint8))  # BGR, as OpenCV writes it
+    stream.thread.start()
+    yield stream
+    stream.end.set()
+    stream.go.set()
+    stream.server.shutdown()
+    stream.thread.join()
+    stream.server.server_close()
+
+
+def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
+    read_all: ReadAll, stream: Stream, specs: Specs
+) -> None:
+    before = active_count()
+    camera = Camera(stream.address)
+    stream.go.set()
+    camera.open(specs["video"])
+    first = camera.read(10)
+    assert first is not None
+    np.testing.assert_allclose(np.asarray(first.data, int), np.full((32, 32, 3), (250, 20, 30)), atol=4)
+    stream.go.clear()
+    while camera.read(0.2) is not None:
+        pass  # what was on its way; then None, though the grab hangs
+    stream.end.set()
+    stream.go.set()
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
+        read_all(camera)
+    camera.close()
+    assert active_count() <= before + 1  # the server's own
+
+
+def test_an_isolated_camera_that_stalls_in_a_picture_can_be_opened_anew(
+    network_camera: NetworkCamera, specs: Specs
+) -> None:
+    camera = Isolated(Camera, network_camera.address)
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.act = "stall"
+    while camera.read(0.2) is not None:
+        pass  # what was on its way; then nothing, and whoever reads decides how long to wait
+    camera.close()
+    network_camera.act = "well"
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.switch_off()
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
+        read_on(camera)
+    camera.close()
+    with pytest.raises(SensorUnavailableError, match="no video comes from this address"):
+        camera.open(specs["video"])
+
+
+def test_an_isolated_camera_whose_driver_does_not_come_back_has_hung(
+    network_camera: NetworkCamera, specs: Specs
+) -> None:
+    camera = Isolated(Camera, network_camera.address, limits=Limits(hanging=1.0))
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    network_camera.act = "stall"
+    with pytest.raises(SensorLostError, match="hung for 1 s; its process was killed"):
+        read_on(camera)
+    camera.close()
+    network_camera.act = "well"
+    camera.open(specs["video"])
+    assert camera.read(30) is not None
+    camera.close()
+
+
+def test_a_film_that_waits_for_its_next_picture_has_not_hung(
+    read_all: ReadAll, studio: Studio, specs: Specs
+) -> None:
+    film = studio.write("slow.mkv", studio.frames(2), ticks=[0, 3000])
+    camera = Isolated(Camera, str(film), limits=Limits(hanging=1.0))
+    camera.open(specs["video"])
+    assert len(read_all(camera)) == 2
+    camera.close()
+
+
+def test_a_network_camera_may_change_its_resolution(network_camera: NetworkCamera, specs: Specs) -> None:
+    camera = Camera(network_camera.address)
+    camera.open(specs["video"])
+    network_camera.act = "resize"
+    for _ in range(10):
+        sample = camera.read(30)
+        assert sample is not None
+        assert np.asarray(sample.data).shape == (32, 32, 3)
+    network_camera.switch_off()
+    with pytest.raises(SensorLostError, match="gives no more pictures"):
+        read_on(camera)
+    camera.close()
+
+
+def read_on(sensor: Sensor) -> None:
+    while True:
+        sensor.read(0.5)
+
+
+@pytest.mark.parametrize("error", [TypeError, SystemExit])
+def test_whatever_stops_the_capturing_is_told_to_the_reader(error: type[BaseException]) -> None:
+    class Capture:
+        released = False
+
+        def release(self) -> None:
+            self.released = True
+
+    def shots() -> Iterator[Sample]:
+        yield Sample("video", np.zeros((2, 2, 3), np.uint8), 0.0)
+        raise error("of no frame")
+
+    capture, box = Capture(), Mailbox(1)
+    camera._capture(capture, shots(), box, Event(), "camera 0")  # type: ignore[arg-type]
+    assert box.get(0) is not None
+    with pytest.raises(
+        SensorLostError, match=rf"camera 0: capturing failed \({error.__name__}: of no frame\)"
+    ):
+        box.get(0)
+    assert capture.released
+
+
+def test_no_password_is_in_its_name() -> None:
+    assert Camera("rtsp://me:se@cret@cam.local:554/one?a=b").name == "camera rtsp://cam.local:554/one?a=b"
+    assert Camera("http://cam.local/one@two").name == "camera http://cam.local/one@two"
+    assert Camera(0).name == "camera 0"
+
+
+def test_a_film_is_played_and_a_camera_is_live_even_while_it_is_absent(studio: Studio) -> None:
+    film = studio.write("film.mkv", studio.frames(2))
+    for played in (Camera(film), Camera(str(film)), Isolated(Camera, str(film))):
+        assert not played.live
+    for source in ("0", "/dev/video77", "/dev/v4l/by-id/usb-HD-index0", "http://cam.local/stream.mjpg"):
+        assert Camera(source).live
+
+
+def test_a_film_that_is_damaged_ends_there(specs: Specs) -> None:
+    class Damaged:
+        def grab(self) -> bool:
+            return True
+
+        def get(self, _: int) -> float:
+            return 0.0
+
+        def retrieve(self) -> tuple[bool, None]:
+            return False, None
+
+    with pytest.raises(SensorEndedError, match="film: gave a picture that cannot be decoded"):
+        next(camera._played(Damaged(), specs["video"], "film", camera._Wait()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("begins", [0.0, 5000.0])
+def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Specs, begins: float) -> None:
+    now = 0.0
+
+    class Buffered:
+        """One that gives 40 pictures at once, holds 40 back for a second, and begins its time anew."""
+
+        count = -1
+
+        def grab(self) -> bool:
+            nonlocal now
+            self.count += 1
+            now = 100 + 0.05 * self.count + (1.0 if 40 <= self.count < 80 else 0.0)
+            return True
+
+        def get(self, _: int) -> float:
+            return begins + 50.0 * (self.count % 120)
+
+        def retrieve(self) -> tuple[bool, np.ndarray[Any, Any]]:
+            return True, np.zeros((4, 4, 3), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(camera, "monotonic", lambda: now)
+        for timed, late in ((True, 1.0), (False, 0.0)):
+            wait = camera._Wait()
+            shots = camera._captured(Buffered(), specs["video"], "x", wait, timed=timed)  # type: ignore[arg-type]
+            seen = [now - shot.time for shot in islice(shots, 160)]
+            np.testing.assert_allclose(seen[:40], 0, atol=1e-6)
+            np.testing.assert_allclose(seen[40:80], late, atol=1e-6)
+            np.testing.assert_allclose(seen[80:], 0, atol=1e-6)
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+LISTEN = """
+import sys, time
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.spec import InputSpec
+camera = Camera(sys.argv[1])
+camera.open(InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0))
+for _ in range(int(sys.argv[2])):
+    sample = camera.read(10)
+    print(time.monotonic() - sample.time, flush=True)
+camera.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["rtsp", "mpegts"])
+def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
+    # FFmpeg serves no RTSP, but listens for one who sends.
+    listening = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;listen|listen_timeout;30|rtsp_transport;tcp"}
+    if kind == "rtsp":
+        address = f"rtsp://127.0.0.1:{free_port(socket.SOCK_STREAM)}/live"
+    else:
+        address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    sender = [sys.executable, str(Path(__file__).parents[1].joinpath("push_stream.py"))]
+    options = "?pkt_size=1316" if kind == "mpegts" else ""
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTEN, address, "240"],
+        env=os.environ | (listening if kind == "rtsp" else {}),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as listener:
+        sleep(2)  # it listens before anyone sends
+        with subprocess.Popen([*sender, address + options, kind, "120", "180", "1.0"]) as pushing:
+            output, _ = listener.communicate(timeout=120)
+            pushing.terminate()
+    told = np.array([float(line) for line in output.split()])
+    assert len(told) == 240
+    begins = next(i for i in range(240) if np.median(told[i : i + 7]) > 0.8)
+    assert np.median(told[20:begins]) < 0.3
+    assert 0.8 < np.median(told[begins : begins + 40]) < 1.5
+    assert np.median(told[-20:]) < 0.3

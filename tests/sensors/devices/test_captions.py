@@ -1,0 +1,269 @@
+"""Captions from real files, pipes and a real standard input."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread, active_count
+from time import monotonic, process_time, sleep
+
+import numpy as np
+import pytest
+from sensemble_sensors.devices import captions
+from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.errors import (
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+ReadAll = Callable[[Sensor], list[Sample]]
+
+
+def test_a_text_file_gives_its_lines_and_ends(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("a dog\r\n\n  \n ein Hündchen \nno end".encode() + b" \xff")
+    captions = Captions(path)
+    for _ in range(2):  # a closed sensor may be opened again
+        captions.open(specs["text"])
+        taken = read_all(captions)
+        assert [sample.data for sample in taken] == ["a dog", "ein Hündchen", "no end \ufffd"]
+        assert [sample.cut for sample in taken] == [True, False, False]
+        assert [sample.time for sample in taken] == sorted(sample.time for sample in taken)
+        captions.close()
+        captions.close()
+    with pytest.raises(SensorLostError, match=r"lines\.txt: is closed"):
+        captions.read(0)
+
+
+def write_on(pipe: int, data: bytes) -> None:
+    """Write the same again and again, until nobody reads any more."""
+    with suppress(BrokenPipeError):
+        while True:
+            os.write(pipe, data)
+
+
+@pytest.fixture
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The end to write to of a pipe that `Captions("-")` reads."""
+    theirs, ours = os.pipe()
+    monkeypatch.setattr(captions, "_STDIN", theirs)
+    yield ours
+    with suppress(OSError):
+        os.close(theirs)
+    os.close(ours)
+
+
+def test_blank_lines_without_end_do_not_outlast_the_timeout(standard_input: int, specs: Specs) -> None:
+    writer = Thread(target=write_on, args=(standard_input, b"\n" * 4096), daemon=True)
+    writer.start()
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    began = monotonic()
+    busy = process_time()
+    for _ in range(10):
+        assert sensor.read(0.1) is None
+    assert 1 <= monotonic() - began < 5
+    assert process_time() - busy < 0.8, "a flood must leave time for others"
+    os.close(captions._STDIN)
+    writer.join()
+
+
+def test_of_a_flood_the_newest_are_given_and_the_others_counted(standard_input: int, specs: Specs) -> None:
+    written = 0
+
+    def flood() -> None:
+        nonlocal written
+        with suppress(BrokenPipeError):
+            while True:
+                os.write(standard_input, b"%d %.6f\n" % (written, monotonic()))
+                written += 1
+
+    writer = Thread(target=flood, daemon=True)
+    writer.start()
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    numbers, ages, counted = [], [], 0
+    for _ in range(200):
+        sleep(0.005)  # the pace of a session's reader
+        sample = sensor.read(10)
+        assert sample is not None
+        number, written_at = str(sample.data).split()
+        counted += sample.lost + 1
+        numbers.append(int(number))
+        assert counted == numbers[-1] + 1, "each that was written was given or counted"
+        ages.append(monotonic() - float(written_at))
+        assert monotonic() - sample.time < 5
+    assert numbers == sorted(numbers)
+    assert written > 2 * len(numbers)
+    assert np.median(ages) < 0.5
+    os.close(captions._STDIN)
+    writer.join()
+
+
+def test_a_caption_that_waits_keeps_the_time_at_which_it_was_read(standard_input: int, specs: Specs) -> None:
+    sensor = Captions("-")
+    sensor.open(specs["text"])
+    os.write(standard_input, b"a dog\na cat\n")
+    first = sensor.read(10)
+    sleep(0.2)
+    second = sensor.read(10)
+    assert first is not None
+    assert second is not None
+    assert first.time == second.time
+
+
+def test_a_file_is_given_whole_however_long_it_is(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"\n\ncaption {i}\n" for i in range(5000)))
+    sensor = Captions(path)
+    sensor.open(specs["text"])
+    taken = read_all(sensor)
+    assert [sample.data for sample in taken] == [f"caption {i}" for i in range(5000)]
+    assert not any(sample.lost for sample in taken)
+    sensor.close()
+
+
+@pytest.mark.usefixtures("standard_input")
+def test_a_file_is_played_and_what_somebody_writes_is_live(tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("a dog\n")
+    os.mkfifo(tmp_path / "pipe")
+    assert not Captions(tmp_path / "said.txt").live
+    assert Captions(tmp_path / "pipe").live
+    assert Captions("tcp://localhost:9").live
+    assert Captions("-").live
+    with (tmp_path / "said.txt").open() as file:
+        os.dup2(file.fileno(), captions._STDIN)
+        assert not Captions("-").live
+
+
+def test_a_named_pipe_outlives_its_writers(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    before = active_count()
+    captions = Captions(path)
+    captions.open(specs["text"])
+    assert captions.read(0) is None
+    for line in ("first", "second"):
+        with path.open("w") as pipe:
+            pipe.write(f"{line}\nhalf of ")
+        sample = captions.read(10)
+        assert sample is not None
+        assert sample.data == (line if line == "first" else f"half of {line}")
+        assert captions.read(0) is None
+    assert active_count() == before
+    captions.close()
+    with pytest.raises(OSError, match="No such device or address"):  # nobody reads it any more
+        os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_a_pipe_that_is_removed_is_lost_and_its_successor_is_read(tmp_path: Path, specs: Specs) -> None:
+    path = tmp_path / "pipe"
+    captions = Captions(path)
+    for line in ("first", "second"):
+        os.mkfifo(path)
+        captions.open(specs["text"])
+        with path.open("w") as pipe:
+            pipe.write(f"{line}\n")
+        sample = captions.read(10)
+        assert sample is not None
+        assert sample.data == line
+        path.unlink()
+        if line == "second":
+            os.mkfifo(path)  # another one
+        with pytest.raises(SensorLostError, match="pipe: the pipe was removed"):
+            captions.read(0.01)
+        captions.close()
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_socket_is_read_until_its_other_side_hangs_up(family: int, tmp_path: Path, specs: Specs) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(family) as server:
+        server.bind(("127.0.0.1", 0) if family == socket.AF_INET else path)
+        server.listen()
+        source = f"tcp://127.0.0.1:{server.getsockname()[1]}" if family == socket.AF_INET else path
+        captions = Captions(source)
+        for _ in range(2):
+            captions.open(specs["text"])
+            other, _ = server.accept()
+            other.sendall(b"a dog\na c")
+            first = captions.read(10)
+            assert captions.read(0) is None
+            other.sendall(b"at\n")
+            second = captions.read(10)
+            assert first is not None
+            assert second is not None
+            assert (first.data, second.data) == ("a dog", "a cat")
+            other.close()
+            with pytest.raises(SensorLostError, match="its other side hung up"):
+                captions.read(10)
+            captions.close()
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Connection refused\)"):
+        captions.open(specs["text"])
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(an address is tcp://HOST:PORT\)"):
+        Captions("tcp://nowhere").open(specs["text"])
+
+
+def test_a_server_that_takes_no_more_is_unavailable_and_blocks_nobody(tmp_path: Path, specs: Specs) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as waiting:
+        server.bind(path)
+        server.listen(0)
+        waiting.connect(path)
+        with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Resource temporarily unavail"):
+            Captions(path).open(specs["text"])
+
+
+def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:
+    script = (
+        "from sensemble_sensors.devices.captions import Captions\n"
+        "from sensemble_sensors.errors import SensorEndedError\n"
+        f"from sensemble_sensors.spec import InputSpec\nc = Captions('-')\nc.open({specs['text']!r})\n"
+        "print('none' if c.read(0) is None else 'some', flush=True)\n"
+        "try:\n    while True: print(c.read(60).data, flush=True)\n"
+        "except SensorEndedError as error: print(error)\nc.close()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "none\n"
+        for line in ("a dog\n", "a cat\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline() == line
+        process.stdin.close()
+        assert process.stdout.read() == "captions -: has ended\n"
+    assert process.returncode == 0
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
+    with pytest.raises(SensorUnavailableError, match=r"gone\.txt: cannot be opened \(No such file"):
+        Captions(tmp_path / "gone.txt").open(specs["text"])
+    with pytest.raises(SensorUnavailableError, match="gives text, not audio"):
+        Captions("-").open(specs["audio"])
+    (tmp_path / "bad.vtt").touch()
+    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: a WebVTT file begins with WEBVTT"):
+        Captions(tmp_path / "bad.vtt").open(specs["text"])
+    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(a folder; name a file"):
+        Captions(tmp_path).open(specs["text"])
+    (tmp_path / "speech.wav").write_bytes(b"RIFF\0\0\n")
+    sound = Captions(tmp_path / "speech.wav")
+    sound.open(specs["text"])
+    with pytest.raises(SensorEndedError, match=r"speech\.wav: is no text in UTF-8"):
+        sound.read(1)
+    (tmp_path / "endless").write_bytes(b"x" * 200_000)
+    endless = Captions(tmp_path / "endless")
+    endless.open(specs["text"])
+    with pytest.raises(SensorEndedError, match="a line is longer than 65536 bytes"):
+        endless.read(1)
+    sound.close()
+    endless.close()

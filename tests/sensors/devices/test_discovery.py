@@ -1,0 +1,151 @@
+"""What a machine without some device or library says, and what a small process loads."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sensemble_sensors.devices import discovery
+from sensemble_sensors.devices.discovery import Device, cameras
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+
+
+def run(script: str) -> str:
+    """Run a script in a fresh process and return what it prints, on both streams."""
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout + process.stderr
+
+
+def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
+    devices = [f"devices.{name}" for name in ("camera", "captions", "clock", "discovery", "microphone")]
+    small = [*devices, "media.dataset", "sensor", "spec"]
+    media = [*small, "media", "replay"]
+    watched = "('av', 'torch', 'cv2', 'sounddevice')"
+    for names, loaded in ((small, []), (media, ["av"])):
+        modules = ", ".join(f"sensemble_sensors.{name}" for name in names)
+        script = f"import sys, {modules}\nprint([name for name in {watched} if name in sys.modules])"
+        assert run(script) == f"{loaded}\n"
+
+
+def test_a_missing_portaudio_is_told_with_its_remedy() -> None:
+    # The real library, in a process where nothing finds PortAudio.
+    script = (
+        "import ctypes.util\nctypes.util.find_library = lambda name: None\n"
+        "from sensemble_sensors import errors\n"
+        "from sensemble_sensors.devices import discovery\n"
+        "try: discovery.microphones()\nexcept errors.SensorUnavailableError as error: print(error)"
+    )
+    told = run(script)
+    assert "PortAudio library not found" in told
+    assert "`apt-get install libportaudio2`" in told
+    assert "`brew install portaudio`" in told
+    assert told.count("\n") == 1
+
+
+def test_a_missing_opencv_is_told_with_its_remedy() -> None:
+    script = (
+        "import sys\nsys.modules['cv2'] = None\nfrom sensemble_sensors import errors, libraries\n"
+        "try: libraries.opencv()\nexcept errors.SensorUnavailableError as error: print(error)"
+    )
+    told = run(script)
+    assert "`apt-get install libgl1 libglib2.0-0`" in told
+    assert told.count("\n") == 1
+
+
+def test_cameras_have_numbers_and_names() -> None:
+    assert all(device.id.isdecimal() and device.name for device in cameras())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process of its own looks for them")
+def test_looking_for_cameras_loads_no_opencv() -> None:
+    script = (
+        "import sys\nfrom sensemble_sensors.devices.discovery import cameras\n"
+        "cameras()\nprint('cv2' in sys.modules)"
+    )
+    assert run(script) == "False\n"
+
+
+CARDS = ["HDA Intel PCH: ALC257 Analog (plughw:0,0)", "HDA Intel PCH: ALC257 Alt (hw:0,2)"]
+ALIASES = ["sysdefault", "pulse", "default", "dmix", "samplerate_best", "surround21"]
+
+
+def lists(names: Sequence[str]) -> SimpleNamespace:
+    """What is used of the library to list devices; that of a machine with sound cards, which no test has."""
+    found = [{"index": i, "name": name, "max_input_channels": 2} for i, name in enumerate(names)]
+    return SimpleNamespace(query_devices=lambda: found)
+
+
+def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_id, by_path = tmp_path / "by-id", tmp_path / "by-path"
+    for folder in (by_id, by_path):
+        folder.mkdir()
+    monkeypatch.setattr(discovery, "_SOUND_CARDS", (by_id, by_path))
+
+    def keys(*names: str) -> list[str]:
+        monkeypatch.setattr(discovery, "portaudio", lambda: lists(names))
+        return [device.key for device in discovery.portaudio_inputs()]
+
+    assert keys("Mic: USB Audio (hw:1,0)", "desk") == ["Mic: USB Audio", "desk"]
+    assert keys("Mic: USB Audio (hw:2,0)") == ["Mic: USB Audio"]
+    twins = ("Mic: USB Audio (hw:1,0)", "Mic: USB Audio (hw:2,0)")
+    assert keys(*twins) == list(twins), "nothing tells them apart"
+    (by_path / "pci-usb-1").symlink_to("/dev/snd/controlC1")
+    (by_path / "pci-usb-2").symlink_to("/dev/snd/controlC2")
+    assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_path / "pci-usb-2")]
+    (by_id / "usb-Mic-7").symlink_to("/dev/snd/controlC2")
+    assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_id / "usb-Mic-7")]
+    assert keys("Mic: USB Audio (hw:2,1)") == [f"{by_id / 'usb-Mic-7'},1"]
+    found = discovery.portaudio_inputs()
+    assert Microphone(found[0].key)._choose([], found) == (0, None)
+
+
+def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(*names: str) -> list[str]:
+        monkeypatch.setattr(discovery, "portaudio", lambda: lists(names))
+        return [device.name for device in discovery.inputs(discovery.portaudio_inputs())]
+
+    assert chosen(*CARDS, *ALIASES) == CARDS
+    assert chosen(*ALIASES) == ["default"]
+    assert chosen(*ALIASES, "desk") == ["desk"]
+    assert chosen() == []
+
+
+def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
+    pulse, desk, card = (
+        Device("audio", str(i), *2 * (name,)) for i, name in enumerate(["pulse", "desk", "USB"])
+    )
+    source, twin, usb = (Device("audio", name, f"The {name}", name) for name in ("desk", "Desk", "USB.mono"))
+    served, found = [source, twin, usb], [pulse, desk, card]
+    chosen = {
+        "desk": (0, "desk"),
+        "Desk": (0, "Desk"),
+        "the usb": (0, "USB.mono"),
+        "usb": (2, None),
+        "1": (1, None),
+        "puls": (0, None),
+        "default": (None, None),
+    }
+    assert {name: Microphone(name)._choose(served, found) for name in chosen} == chosen
+    with pytest.raises(SensorUnavailableError, match=r"names several devices; .* desk \(The desk\), Desk"):
+        Microphone("the desk")._choose([source, twin], found)
+    with pytest.raises(SensorUnavailableError, match="`apt-get install libasound2-plugins`"):
+        Microphone("desk")._choose(served, [card])
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_not_there_is_told(specs: Specs) -> None:
+    with pytest.raises(
+        SensorUnavailableError, match=r"no such thing: is not there; `sensemble doctor` shows"
+    ):
+        Microphone("no such thing").open(specs["audio"])
+    with pytest.raises(SensorUnavailableError, match="gives audio, not text"):
+        Microphone().open(specs["text"])

@@ -1,0 +1,282 @@
+"""Devices that come and go: real files, sockets and sound servers, and a camera folder as Linux keeps it."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_sensors.devices import discovery
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.discovery import Device, cameras, microphones_afresh
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.watcher import (
+    Appeared,
+    Blind,
+    Disappeared,
+    News,
+    Watcher,
+    caption_source,
+    network_camera,
+)
+from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.spec import InputSpec
+
+SoundServer = Any
+Specs = Mapping[str, InputSpec]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def read_on(sensor: Isolated) -> None:
+    while True:
+        sensor.read(1)
+
+
+def device(key: str) -> Device:
+    return Device("video", key, f"camera {key}", key)
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.sets(st.sampled_from("abcd"))), min_size=2, max_size=2)))
+def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[str] | None]]) -> None:
+    now: list[set[str] | None] = [set(), set()]
+
+    def find(i: int) -> list[Device]:
+        if now[i] is None:
+            raise SensorUnavailableError("cannot look")
+        return [device(f"{i}{key}") for key in sorted(now[i])]
+
+    watcher = Watcher([lambda _: find(0), lambda _: find(1)], lambda _: None)
+    believed: set[str] = set()
+    truth: list[set[str]] = [set(), set()]
+    blind = [False, False]
+    for look in looks:
+        now[:] = look
+        news = watcher.look()
+        for item in news:
+            if isinstance(item, Appeared):
+                assert item.device.key not in believed
+                believed.add(item.device.key)
+            elif isinstance(item, Disappeared):
+                believed.remove(item.device.key)
+        told = [item for item in news if isinstance(item, Blind)]
+        assert len(told) == sum(seen is None and not was for seen, was in zip(look, blind, strict=True))
+        blind = [seen is None for seen in look]
+        truth = [old if seen is None else seen for old, seen in zip(truth, look, strict=True)]
+        assert believed == {f"{i}{key}" for i in (0, 1) for key in truth[i]}
+
+
+def test_a_sound_card_that_is_in_use_and_the_default_beside_another_have_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "_CONTROLS", tmp_path)
+    (tmp_path / "controlC1").touch()
+    card = Device("audio", "3", "Webcam: USB Audio (hw:1,0)", "Webcam: USB Audio")
+    default, desk = (Device("audio", name, name, name) for name in ("default", "desk"))
+    there = [card, default, desk]
+    watcher = Watcher([lambda _: there], lambda _: None)
+    assert len(watcher.look()) == 3
+    there[:] = []  # PortAudio lists no card that is busy, and `inputs` no default beside another
+    assert watcher.look() == [Disappeared(desk)]
+    there[:] = [card, default]
+    assert watcher.look() == []
+    there[:] = []
+    (tmp_path / "controlC1").unlink()
+    assert watcher.look() == [Disappeared(card)]
+
+
+def node(root: Path, number: int, name: str, index: int = 0) -> None:
+    folder = root / "class" / "video4linux" / f"video{number}"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(f"{name}\n")
+    (folder / "index").write_text(f"{index}\n")
+
+
+def test_a_camera_is_known_again_though_its_number_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = tmp_path / "by-id"
+    links.mkdir()
+    monkeypatch.setattr(discovery, "_SYS", tmp_path)
+    monkeypatch.setattr(discovery, "_CAMERAS", (links, tmp_path / "by-path"))
+    watcher = Watcher([cameras], lambda _: None)
+    assert watcher.look() == []
+    for number in (3, 7):
+        node(tmp_path, number, "HD Webcam")
+        node(tmp_path, number + 1, "HD Webcam", index=1)  # of metadata, not of pictures
+        (links / "usb-HD-index0").symlink_to(f"/dev/video{number}")
+        found = Device("video", str(number), "HD Webcam", str(links / "usb-HD-index0"))
+        assert watcher.look() == [Appeared(found)]
+        assert watcher.look() == []
+        (links / "usb-HD-index0").unlink()
+        for old in (tmp_path / "class" / "video4linux").glob("*"):
+            old.rename(tmp_path / f"gone {old.name}")
+        assert watcher.look() == [Disappeared(found)]
+    node(tmp_path, 2, "nameless")
+    assert watcher.look() == [Appeared(Device("video", "2", "nameless", "2"))]
+
+
+def test_a_node_that_vanishes_while_it_is_read_is_no_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "_SYS", tmp_path)
+    monkeypatch.setattr(discovery, "_CAMERAS", ())
+    node(tmp_path, 1, "there")
+    node(tmp_path, 2, "half gone")
+    (tmp_path / "class" / "video4linux" / "video2" / "name").unlink()
+    (tmp_path / "class" / "video4linux" / "video3").mkdir()
+    assert cameras() == [Device("video", "1", "there", "1")]
+
+
+def test_where_the_system_has_no_list_another_process_tries_the_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "_SYS", tmp_path / "none")
+    monkeypatch.setattr(discovery, "opencv", lambda: pytest.fail("not in the session's process"))
+    assert cameras() == []  # or what this machine has, were there any
+
+
+def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+    slow.chmod(0o700)
+    monkeypatch.setattr(discovery.sys, "executable", str(slow))
+    told: list[News] = []
+    watcher = Watcher([microphones_afresh], told.append)
+    watcher.start()
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    pid = int((tmp_path / "pid").read_text())
+    assert os.getsid(pid) == pid, "Ctrl-C in the terminal is not for it"
+    began = time.monotonic()
+    watcher.close()
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert told == []
+
+
+def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
+    def garbled(_: Event) -> list[Device]:
+        return list(json.loads("[{"))
+
+    (news,) = Watcher([garbled], lambda _: None).look()
+    assert isinstance(news, Blind)
+
+
+def test_whatever_ends_a_look_or_whoever_is_told_is_said() -> None:
+    def leave(_: Event) -> list[Device]:
+        raise SystemExit("no list")
+
+    def hear(news: object) -> None:
+        heard.append(news)
+        if len(heard) == 2:
+            raise SystemExit("no listener")
+
+    heard: list[object] = []
+    finders = [leave, lambda _: [Device("text", "a", "a", "a")]]
+    with pytest.raises(SystemExit, match="no listener"), Watcher(finders, hear, interval=0.01) as watcher:
+        watcher._thread.join(20)
+    assert heard == [Blind("SystemExit: no list"), Appeared(Device("text", "a", "a", "a"))]
+    watcher.close()
+
+
+def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Specs) -> None:
+    link = tmp_path / "usb-HD-index0"
+    camera = Camera(link)
+    with pytest.raises(SensorUnavailableError, match="there is no such file"):
+        camera.open(specs["video"])
+    link.symlink_to("/dev/video77")
+    with pytest.raises(SensorUnavailableError, match="absent, or in use"):
+        camera.open(specs["video"])
+
+
+def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
+    told: list[News] = []
+    file = tmp_path / "said.txt"
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    address, lines = f"http://127.0.0.1:{port}/stream", f"tcp://127.0.0.1:{port}"
+    finders = [network_camera(address), caption_source(lines), caption_source(str(file))]
+    with Watcher(finders, told.append, interval=0.01):
+        file.touch()
+        wait_until(lambda: len(told) == 1)
+        with socket.create_server(("127.0.0.1", port)):
+            wait_until(lambda: len(told) == 3)
+        wait_until(lambda: len(told) == 5)
+        file.unlink()
+        wait_until(lambda: len(told) == 6)
+    said = [(type(item), item.device.key) for item in told if not isinstance(item, Blind)]
+    kinds = {key: [kind for kind, of in said if of == key] for _, key in said}
+    assert kinds == {key: [Appeared, Disappeared] for key in (str(file), address, lines)}
+
+
+@pytest.mark.parametrize("address", ["http://", "gopher://127.0.0.1", "rtsp://127.0.0.1:99999/x", "nonsense"])
+def test_an_address_that_is_none_is_never_there(address: str) -> None:
+    assert network_camera(address)(Event()) == []
+
+
+def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real helper; its interpreter ends as Python does where PortAudio is missing.
+    monkeypatch.setattr(discovery.sys, "executable", "/bin/false")
+    (news,) = Watcher([microphones_afresh], lambda _: None).look()
+    assert isinstance(news, Blind)
+    assert news.reason
+
+
+@pytest.mark.devices
+def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens(
+    specs: Specs, sound_server: SoundServer
+) -> None:
+    first = Microphone("default")
+    first.open(specs["audio"])
+    assert first.read(10) is not None
+    watcher = Watcher([microphones_afresh], lambda _: None)
+    watcher.look()
+    module = sound_server.plug("desk")
+    (new,) = watcher.look()
+    assert isinstance(new, Appeared)
+    assert (new.device.modality, new.device.key) == ("audio", "desk.monitor")
+    for desk in (Microphone("desk.monitor"), Isolated(Microphone, "desk.monitor")):
+        desk.open(specs["audio"])  # though this process's PortAudio looked for devices before
+        assert desk.read(30) is not None
+        desk.close()
+    assert first.read(10) is not None, "the stream that was open runs on"
+    sound_server.unplug(module)
+    (gone,) = watcher.look()
+    assert isinstance(gone, Disappeared)
+    assert gone.device.key == "desk.monitor"
+    first.close()
+
+
+@pytest.mark.devices
+def test_an_isolated_microphone_hears_is_lost_and_hears_again(
+    specs: Specs, sound_server: SoundServer
+) -> None:
+    sound_server.unplug_speaker()
+    desk = Isolated(Microphone, "desk.monitor")
+    with pytest.raises(SensorUnavailableError, match=r"microphone desk.monitor: .*`sensemble doctor`"):
+        desk.open(specs["audio"])
+    for _ in range(2):
+        module = sound_server.plug("desk")
+        desk.open(specs["audio"])
+        sample = desk.read(30)
+        assert sample is not None
+        assert sample.cut
+        sound_server.unplug(module)
+        with pytest.raises(SensorLostError, match=r"gives no more sound|was unplugged"):
+            read_on(desk)
+        desk.close()

@@ -1,0 +1,295 @@
+"""Sensors that lie, by given samples and given times: no clock, no thread."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sensemble_sensors.health.health import (
+    Health,
+    Thresholds,
+    clipped_share,
+    is_black,
+    peak,
+)
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+AUDIO = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
+VIDEO = InputSpec("video", "uint8", (1, 8, 6, 6, 3), 8, 1.0, 0.5, 2.0)
+TEXT = InputSpec("text", "int64", (1, 8), 0, 0.0, 0.0, 5.0)
+LIMITS = Thresholds()
+START = 1000.0
+
+Waves = arrays(np.float32, st.integers(1, 300), elements=st.floats(-1, 1, width=32))
+
+
+def sound(count: int, *, level: float = 0.1, rate: float = 16000.0, late: float = 0.01) -> Iterator[Sample]:
+    """Noise in chunks of 0.05 s, as a microphone of this true rate gives it."""
+    rng = np.random.default_rng(0)
+    for i in range(1, count + 1):
+        wave = (level * rng.uniform(-1, 1, 800)).astype(np.float32)
+        yield Sample("audio", wave, START + i * 800 / rate - late, cut=i == 1)
+
+
+def pictures(count: int, *, rate: float = 10.0, late: float = 0.01) -> Iterator[Sample]:
+    """Noisy grey pictures."""
+    rng = np.random.default_rng(0)
+    for i in range(1, count + 1):
+        picture = rng.integers(90, 110, (6, 6, 3)).astype(np.uint8)
+        yield Sample("video", picture, START + i / rate - late, cut=i == 1)
+
+
+def findings(
+    spec: InputSpec, samples: Iterator[Sample], late: float = 0.01, limits: Thresholds = LIMITS
+) -> list[tuple[float, tuple[str, ...]]]:
+    """(seconds since the start, what is wrong), when that changes; samples come `late` after their time."""
+    health, told = Health(spec, limits, START), [(0.0, ())]
+    for sample in samples:
+        now = sample.time + late
+        if (wrong := health.check(sample, now)) != told[-1][1]:
+            told.append((now - START, wrong))
+    return told[1:]
+
+
+def test_what_is_suspected_counts_until_nothing_was_found_for_the_longest_threshold() -> None:
+    health = Health(VIDEO, LIMITS, START, ("the picture is frozen",))
+    told = {i / 10: health.check(sample, sample.time) for i, sample in enumerate(pictures(80, late=0.0), 1)}
+    assert LIMITS.longest == 6.0
+    assert {wrong for at, wrong in told.items() if at < 6.0} == {("the picture is frozen",)}
+    assert {wrong for at, wrong in told.items() if at > 6.0} == {()}
+    assert not health.hopeless
+
+
+@given(Waves, st.floats(1 / 1024, 1, width=32))
+def test_peaks_and_clipping_are_what_they_say(wave: np.ndarray, level: float) -> None:
+    assert peak(wave) == max(abs(x) for x in wave.tolist())
+    assert clipped_share(wave, level) == pytest.approx(
+        sum(abs(x) >= np.float32(level) for x in wave) / len(wave), abs=1e-6
+    )
+    for odd in (math.nan, math.inf, -math.inf):
+        assert not math.isfinite(peak(np.append(wave, np.float32(odd))))
+
+
+@given(arrays(np.uint8, (4, 5, 3)), st.floats(0, 255))
+def test_black_is_a_low_mean(picture: np.ndarray, level: float) -> None:
+    assert is_black(picture, level) == (sum(picture.ravel().tolist()) / picture.size < level)
+
+
+@settings(max_examples=25)
+@given(
+    st.floats(0.01, 0.9),
+    st.floats(15900, 16100),
+    st.floats(8, 60),
+    st.floats(0, 0.4),
+    st.integers(0, 1 << 30),
+)
+def test_whoever_is_well_is_never_called_unwell(
+    level: float, rate: float, frames: float, late: float, seed: int
+) -> None:
+    jitter = np.random.default_rng(seed).uniform(0, 0.05, 1000)
+    for spec, stream in ((AUDIO, sound(300, level=level, rate=rate)), (VIDEO, pictures(300, rate=frames))):
+        health = Health(spec, LIMITS, START)
+        for i, sample in enumerate(stream):
+            assert health.check(sample, sample.time + late + jitter[i], beside=late) == ()
+            assert health.check(None, sample.time + late + jitter[i] + 0.01) == ()
+
+
+def expect(told: list[tuple[float, tuple[str, ...]]], finding: str, within: tuple[float, float]) -> None:
+    """One spell: found within these seconds since the start, and nothing else."""
+    assert len(told) in (1, 2)
+    assert told[0][1] == (finding,)
+    assert within[0] <= told[0][0] <= within[1]
+
+
+def frozen(samples: Iterator[Sample], begin: float, end: float) -> Iterator[Sample]:
+    last: Sample | None = None
+    for sample in samples:
+        if last is None or not begin <= sample.time - START < end:
+            last = sample
+        yield replace(sample, data=last.data)
+
+
+def test_a_frozen_picture_is_found_and_forgotten() -> None:
+    told = findings(VIDEO, frozen(pictures(100), 3.0, 7.0))
+    expect(told, "the picture is frozen", (4.8, 5.1))
+    assert told[1][1] == ()
+    assert 7.8 <= told[1][0] <= 8.2, "a second after it moved again"
+
+
+def test_black_pictures_are_black_and_not_frozen() -> None:
+    dark = (replace(s, data=np.zeros((6, 6, 3), np.uint8)) for s in pictures(50))
+    expect(findings(VIDEO, dark), "the picture is black", (1.9, 2.2))
+
+
+def test_silence() -> None:
+    expect(findings(AUDIO, sound(100, level=0.0)), "the sound is silent", (2.9, 3.1))
+    pauses = (
+        s if i % 55 > 50 else replace(s, data=np.zeros(800, np.float32)) for i, s in enumerate(sound(300))
+    )
+    assert findings(AUDIO, pauses) == [], "speech has pauses"
+
+
+@pytest.mark.parametrize(
+    ("spec", "stream", "dead", "wrong", "seconds"),
+    [
+        (AUDIO, sound(600), np.zeros(800, np.float32), "the sound is silent", LIMITS.silent),
+        (VIDEO, pictures(300), np.zeros((6, 6, 3), np.uint8), "the picture is black", LIMITS.black),
+    ],
+)
+def test_one_sample_disproves_silence_and_blackness_that_were_found_or_suspected(
+    spec: InputSpec, stream: Iterator[Sample], dead: np.ndarray, wrong: str, seconds: float
+) -> None:
+    health, told = Health(spec, LIMITS, START, (wrong,)), []
+    for sample in stream:
+        at = sample.time - START
+        given = replace(sample, data=dead) if 10 <= at < 20 else sample
+        told.append((at, health.check(given, sample.time + 0.01)))
+    spell = [at for at, found in told if found]
+    assert {found for _, found in told} == {(), (wrong,)}
+    assert [spell[0], spell[-1]] == pytest.approx([10 + seconds, 20], abs=0.11)
+
+
+def test_clipping() -> None:
+    def loud(gain: float) -> Iterator[Sample]:
+        for s in sound(200, level=gain):
+            yield replace(s, data=np.clip(np.asarray(s.data, np.float32), -1, 1))
+
+    expect(findings(AUDIO, loud(3.0)), "the sound is clipped; turn it down", (0.05, 0.5))
+    expect(findings(AUDIO, loud(1.2)), "the sound is clipped; turn it down", (0.4, 2.0))
+    assert findings(AUDIO, loud(1.05)) == [], "a peak now and then is no harm"
+
+
+def test_nan_is_found_at_once() -> None:
+    def broken() -> Iterator[Sample]:
+        for i, s in enumerate(sound(100)):
+            wave = np.array(s.data, np.float32)
+            wave[3] = math.nan if i == 20 else wave[3]
+            yield replace(s, data=wave)
+
+    told = findings(AUDIO, broken())
+    assert [wrong for _, wrong in told] == [("the sound holds NaN or infinity",), ()]
+    assert told[0][0] == pytest.approx(21 * 0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [8000, 14700, 17500, 44100])
+def test_a_wrong_rate_of_sound(rate: float) -> None:
+    told = findings(AUDIO, sound(round(20 * 10 * rate / 16000), rate=rate))
+    expect(told, "its rate is wrong, not 16000 Hz", (5.9, 6.3))
+
+
+def test_a_delay_that_shrinks_is_no_wrong_rate() -> None:
+    health = Health(AUDIO, LIMITS, START)
+    for i, sample in enumerate(sound(400)):
+        delay = max(0.6 - 0.005 * i, 0.05)  # as PulseAudio reports of a source whose buffer runs empty
+        assert health.check(replace(sample, time=sample.time - delay), sample.time + 0.01) == ()
+
+
+def test_a_stream_may_begin_with_a_jerk() -> None:
+    burst = (replace(s, time=max(s.time, START + 0.4)) for s in sound(300))
+    assert findings(AUDIO, burst) == []
+
+
+def test_a_camera_that_is_too_slow() -> None:
+    expect(findings(VIDEO, pictures(30, rate=3.0)), "it gives fewer than 4 pictures a second", (5.9, 6.8))
+
+
+@settings(max_examples=25)
+@given(st.floats(0.35, 1e6), st.booleans(), st.sampled_from([AUDIO, VIDEO, TEXT]))
+def test_a_clock_that_jumps(by: float, forward: bool, spec: InputSpec) -> None:
+    late = LIMITS.late if spec is not TEXT else max(LIMITS.late, spec.ttl)
+    assume(abs(by - late) > 0.02)
+    health, wrong = Health(spec, LIMITS, START), []
+    for i in range(1, 101):
+        now = START + 0.1 * i
+        time = now - 0.01 + (0.0 if i < 50 else by if forward else -by)
+        data = {
+            "audio": np.full(1600, 0.1 * (-1) ** i, np.float32),
+            "video": np.full((6, 6, 3), 100 + i % 9, np.uint8),
+            "text": "one",
+        }[spec.modality]
+        wrong.append(health.check(Sample(spec.modality, data, time), now))
+    assert wrong[:49] == [()] * 49
+    assert wrong[49] == ("its clock jumps",)
+    lasts = by > late
+    assert bool(wrong[-1]) == (forward or lasts), "a step back by a little is over; what is late stays out"
+    if forward or lasts:
+        assert all(wrong[49:]), "without a gap"
+
+
+def test_one_that_falls_behind_the_other_drifts() -> None:
+    health, told = Health(VIDEO, LIMITS, START), []
+    for i, s in enumerate(pictures(200)):
+        told.append(health.check(s, s.time + 0.01 + 0.005 * i, beside=0.02))
+    first = next(i for i, wrong in enumerate(told) if wrong)
+    assert told[first] == ("it drifts, 0.5 s behind the sound",)
+    assert 10.0 + 5.0 <= 0.1 * first <= 10.0 + 6.0, "it is half a second behind after 10 s"
+    assert all(told[first:])
+
+
+@pytest.mark.parametrize("pause", [0.7, 2.0, 5.0])
+def test_what_waited_for_a_busy_process_is_neither_late_nor_a_drift(pause: float) -> None:
+    busy = START + 5.0
+    for spec, stream in ((AUDIO, list(sound(400))), (VIDEO, list(pictures(200)))):
+        for begin in (busy, START):  # in the middle, and while its encoder is loaded
+            health = Health(spec, LIMITS, START)
+            for sample in stream:
+                waits = begin <= sample.time < begin + pause
+                now = max(sample.time + 0.01, begin + pause if waits else 0.0)
+                assert health.check(sample, now, beside=0.01) == ()
+
+
+def test_pictures_that_nobody_read_were_given_all_the_same() -> None:
+    def read_slowly(samples: Iterator[Sample]) -> Iterator[Sample]:
+        for i, sample in enumerate(samples):
+            if i % 3 == 0:
+                yield replace(sample, lost=2)
+
+    assert findings(VIDEO, read_slowly(pictures(300, rate=8.0))) == []
+
+
+def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
+    for spec, wrong in ((AUDIO, ("nothing came for 3 s",)), (TEXT, ())):
+        health = Health(spec, LIMITS, START)
+        assert health.check(None, START + 2.9) == ()
+        assert health.check(None, START + 3.0) == wrong
+    health = Health(VIDEO, LIMITS, START)
+    for s in pictures(10):
+        assert health.check(s, s.time) == ()
+    assert not health.hopeless
+    assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
+    assert health.stalled
+    assert health.hopeless, "there is nothing to lose by opening it anew"
+
+
+@pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])
+def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: bool) -> None:
+    captions = (Sample("text", "one", START + (i + 1) / rate) for i in range(rate * seconds))
+    told = findings(TEXT, captions, late=0.0)
+    if floods:
+        expect(told, "it floods", (2.7, 3.0))
+    else:
+        assert told == []
+
+
+def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> None:
+    still = list(frozen(pictures(300), 0.0, 1e9))
+    health, hopeless = Health(VIDEO, LIMITS, START), []
+    for s in still:
+        health.check(s, s.time)
+        hopeless.append(health.hopeless)
+    assert START + 21.5 <= still[hopeless.index(True)].time <= START + 22.5
+    assert findings(VIDEO, iter(still), limits=Thresholds(frozen=math.inf)) == []
+
+
+@pytest.mark.parametrize("rate", [LIMITS.rate, math.inf])
+def test_a_clock_that_stands_still_takes_no_memory(rate: float) -> None:
+    wave = np.full(80, 0.1, np.float32)
+    health = Health(AUDIO, replace(LIMITS, late=math.inf, rate=rate), START)
+    for i in range(5000):
+        health.check(Sample("audio", wave, START + i * 1e-9), START + 0.005 * i)
+    assert len(health._counts) < 10

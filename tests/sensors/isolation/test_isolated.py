@@ -1,0 +1,342 @@
+"""Real processes that hang, crash, leak and flood, and one that is killed from outside."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import active_count
+
+import numpy as np
+import pytest
+from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.isolation.isolated import Isolated, Limits
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+Make = Callable[..., Isolated]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def held() -> tuple[int, int, int, int]:
+    """What a process must not collect: mapped rings, processes of its own, open files and threads."""
+    rings = Path("/proc/self/maps").read_text().count("/memfd:sensemble")
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return rings, len(children), len(list(Path("/proc/self/fd").iterdir())), active_count()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and was not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def unruly(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """A function that makes an isolated `Unruly`; nothing of it may be left when the test ends."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    from unruly import Unruly
+
+    made: list[Isolated] = []
+
+    def make(act: str, **limits: float) -> Isolated:
+        made.append(Isolated(Unruly, act, limits=Limits(**limits)))
+        return made[-1]
+
+    before = held()
+    yield make
+    pids = [sensor.pid for sensor in made if sensor.pid is not None]
+    for sensor in made:
+        sensor.close()
+    assert not any(map(is_alive, pids))
+    assert held() == before
+
+
+def read_on(sensor: Isolated) -> tuple[list[Sample], SensorsError]:
+    """Read until it raises; what came, and what it raised."""
+    taken: list[Sample] = []
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            sample = sensor.read(0.1)
+        except SensorsError as error:
+            return taken, error
+        taken += [sample] if sample is not None else []
+    pytest.fail("it never ended")
+
+
+def test_what_is_held_shows_an_open_sensor(unruly: Make, specs: Specs) -> None:
+    before = held()
+    sensor = unruly("nothing")
+    sensor.open(specs["video"])
+    rings, children, files, _ = (now - then for now, then in zip(held(), before, strict=True))
+    assert (rings, children) == (1, 1)
+    assert files > 0
+    assert b"unruly" not in Path(f"/proc/{sensor.pid}/cmdline").read_bytes().lower(), (
+        "an order may hold secrets"
+    )
+
+
+def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("end")
+    for _ in range(2):  # a closed sensor may be opened again
+        sensor.open(specs["video"])
+        assert sensor.pid != os.getpid()
+        taken, error = read_on(sensor)
+        assert isinstance(error, SensorEndedError)
+        assert str(error) == "that was all"
+        assert [int(np.asarray(s.data)[0, 0, 0]) for s in taken] == [1, 2, 3]
+        assert [s.cut for s in taken] == [True, False, False]
+        assert all(0 <= time.monotonic() - s.time < 60 for s in taken), "one clock for both"
+        sensor.close()
+        sensor.close()
+    with pytest.raises(SensorLostError, match="is closed"):
+        sensor.read(0)
+
+
+@pytest.mark.parametrize(
+    ("act", "limits", "reason"),
+    [
+        ("hang", {"hanging": 3.0}, "unruly hang: hung for 3 s; its process was killed"),
+        ("hang with the lock", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
+        ("crash", {}, "unruly crash: its process died of SIGSEGV"),
+        ("exit", {}, "its process ended with status 3"),
+        ("close everything", {"hanging": 60.0}, "closed its pipe; its process was killed"),
+        ("leak", {"resident": 300 << 20}, "its process took more than 300 MB of memory"),
+        ("raise", {}, "failed with ZeroDivisionError: in the driver"),
+        ("sys.exit", {}, "failed with SystemExit: 3"),
+        ("lose", {}, "pulled out"),
+        ("stop", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
+        ("fork and crash", {"hanging": 60.0}, "its process died of SIGSEGV"),
+        ("write rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
+        ("write lines of rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
+        ("die within a line", {}, "its process ended with status 3"),
+    ],
+)
+def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
+    unruly: Make, specs: Specs, act: str, limits: dict[str, float], reason: str
+) -> None:
+    sensor = unruly(act, **limits)
+    sensor.open(specs["video"])
+    taken, error = read_on(sensor)
+    assert len(taken) == 3
+    assert isinstance(error, SensorLostError)
+    assert reason in str(error)
+    sensor.close()
+    sensor.open(specs["video"])
+    sample = sensor.read(30)
+    assert sample is not None
+    assert sample.cut
+
+
+def test_the_memory_of_who_started_it_is_not_its_own(unruly: Make, specs: Specs) -> None:
+    hoard = np.ones(400 << 20, np.uint8)
+    sensor = unruly("nothing", resident=300 << 20)
+    sensor.open(specs["video"])
+    end = time.monotonic() + 3  # it measures itself every second
+    while time.monotonic() < end:
+        sensor.read(0.1)
+    assert len(hoard) > 300 << 20
+
+
+def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, specs: Specs) -> None:
+    absent, hanging = unruly("be absent"), unruly("hang opening", opening=3.0)
+    with pytest.raises(SensorUnavailableError, match=r"^unruly be absent: plug it in$"):
+        absent.open(specs["video"])
+    with pytest.raises(SensorUnavailableError, match="did not open within 3 s; its process was killed"):
+        hanging.open(specs["video"])
+    assert absent.pid is hanging.pid is None
+    with pytest.raises(SensorUnavailableError, match="gives video, not text"):
+        absent.open(specs["text"])
+
+
+def test_a_system_that_has_no_process_for_it_makes_it_unavailable(
+    unruly: Make, specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = unruly("nothing")
+    with monkeypatch.context() as context:
+        context.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file or directory\)"):
+            sensor.open(specs["video"])
+    sensor.open(specs["video"])
+    assert sensor.read(30) is not None
+
+
+def resident(pid: int | str) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Specs) -> None:
+    """A camera that always has a picture, here of 256 KiB, and somebody who seldom looks."""
+    sensor = unruly("flood")
+    sensor.open(replace(specs["video"], shape=(1, 1, 512, 512, 1)))
+    first = sensor.read(30)
+    assert first is not None
+    assert sensor.pid is not None
+    before = {pid: resident(pid) for pid in (str(sensor.pid), "self")}
+    latest, lost = first, 0
+    end = time.monotonic() + 60
+    while lost < 200:
+        assert time.monotonic() < end, "it never flooded"
+        time.sleep(0.2)
+        looked, old = time.monotonic(), -1
+        while latest.time < looked:
+            sample = sensor.read(30)
+            assert sample is not None
+            assert sample.time > latest.time
+            step = int(np.asarray(sample.data).flat[0]) - int(np.asarray(latest.data).flat[0])
+            assert step % 256 == (sample.lost + 1) % 256, "what it never gave is counted"
+            latest, lost, old = sample, lost + sample.lost, old + 1
+        assert old <= 4, "of all that came meanwhile, the newest are left"
+    for pid, then in before.items():
+        assert resident(pid) - then < 16 << 20, f"of {lost} pictures that nobody took, none was kept"
+
+
+def test_one_that_hangs_closing_is_killed(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("hang closing")
+    sensor.open(specs["video"])
+    pid = sensor.pid
+    assert pid is not None
+    sensor.close()
+    assert not is_alive(pid)
+
+
+def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("nothing")
+    sensor.kill()
+    sensor.open(specs["video"])
+    sensor.kill()
+    assert "died of SIGKILL" in str(read_on(sensor)[1])
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("end", ["close", "kill", "crash", "hang closing"])
+def test_what_a_worker_started_ends_with_it(unruly: Make, specs: Specs, end: str) -> None:
+    sensor = unruly(f"with a child, {end}")
+    sensor.open(specs["video"])
+    assert sensor.pid is not None
+    (child,) = children(sensor.pid)
+    if end == "kill":
+        sensor.kill()
+    elif end == "crash":
+        read_on(sensor)
+    else:
+        sensor.close()
+    wait_until(lambda: not is_alive(child))
+
+
+@pytest.mark.parametrize("act", ["nothing", "hang with the lock"])
+def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> None:
+    script = (
+        "import sys\nfrom unruly import Unruly\n"
+        "from sensemble_sensors.isolation.isolated import Isolated, Limits\n"
+        "from sensemble_sensors.spec import InputSpec\n"
+        f"sensor = Isolated(Unruly, {act!r}, limits=Limits(hanging=3.0))\n"
+        "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
+        "print(sensor.pid, flush=True)\nsensor.read(9)\nsys.stdin.read()\n"
+    )
+    before = held()
+    command = [sys.executable, "-c", script]
+    folder = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert is_alive(pid)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid))
+    assert held() == before
+
+
+def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed() -> None:
+    script = (
+        "import sys\nfrom unruly import Unruly\nfrom sensemble_sensors.isolation.isolated import Isolated\n"
+        "from sensemble_sensors.spec import InputSpec\n"
+        "sensor = Isolated(Unruly, 'with a child')\n"
+        "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
+        "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    folder = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        (child,) = children(pid)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid) and not is_alive(child))
+
+
+def test_a_line_without_end_takes_no_memory(unruly: Make, specs: Specs) -> None:
+    sensor = unruly("write rubbish")
+    sensor.open(specs["video"])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _, error = read_on(sensor)
+    assert "wrote rubbish" in str(error)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
+
+
+def test_a_worker_loads_no_torch() -> None:
+    script = "import sys, sensemble_sensors.isolation.worker\n"
+    script += "print(sorted({'torch', 'cv2', 'av'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_what_no_process_can_be_told_is_refused_at_once(tmp_path: Path) -> None:
+    class Own(Captions):
+        pass
+
+    with pytest.raises(TypeError, match=r"Own: its own process cannot import it; put it into a module"):
+        Isolated(Own, "-")
+    with pytest.raises(TypeError, match=r"Captions\(PosixPath\(.*: give strings, numbers and None"):
+        Isolated(Captions, tmp_path)  # type: ignore[arg-type]
+
+
+def test_descriptors_above_1024_are_read_too(unruly: Make, specs: Specs, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        sensor, captions = unruly("count"), Captions(tmp_path / "pipe")
+        sensor.open(specs["video"])
+        assert sensor.read(60) is not None
+        sensor.close()
+        captions.open(specs["text"])
+        (tmp_path / "pipe").write_text("a dog\n")
+        sample = captions.read(60)
+        assert sample is not None
+        assert sample.data == "a dog"
+        captions.close()
+    finally:
+        for file in many:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_captions_can_be_isolated_too(specs: Specs, tmp_path: Path) -> None:
+    path = tmp_path / "said.txt"
+    path.write_text("one\ntwo é\n", encoding="utf-8")
+    sensor = Isolated(Captions, str(path))
+    assert (sensor.modality, sensor.name) == ("text", f"captions {path}")
+    sensor.open(specs["text"])
+    taken, error = read_on(sensor)
+    assert [s.data for s in taken] == ["one", "two é"]
+    assert isinstance(error, SensorEndedError)
+    sensor.close()

@@ -1,0 +1,167 @@
+"""The index is read strictly: every bad line is told with file, line and reason."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+
+GOOD: dict[str, object] = {"id": "a", "split": "train", "labels": ["seven"], "text": "a seven"}
+
+
+def write(folder: Path, *lines: object) -> Path:
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (folder / "index.jsonl").write_text("\n".join(text) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    for name in ("a.mkv", "b.png"):
+        (tmp_path / "media" / name).touch()
+    full = {
+        "id": "clip 1",
+        "split": "eval",
+        "labels": ["dog", "cat"],
+        "video": "media/a.mkv",
+        "audio": "media/a.mkv",
+        "start": 1,
+        "end": 2.5,
+        "text": "ein Hündchen",
+        "group": "Anna",
+    }
+    still = {"id": "2", "split": "pretrain", "image": "media/b.png", "text": None}
+    dataset = read_dataset(write(tmp_path, full, "", still))
+    clip = tmp_path / "media" / "a.mkv"
+    assert dataset == Dataset(
+        tmp_path,
+        (
+            Example("clip 1", "eval", ("dog", "cat"), clip, clip, None, "ein Hündchen", 1.0, 2.5, 1, "Anna"),
+            Example("2", "pretrain", (), None, None, tmp_path / "media" / "b.png", None, None, None, 3),
+        ),
+    )
+    assert [example.modalities for example in dataset.examples] == [("audio", "text", "video"), ("video",)]
+    assert dataset.split("eval") == dataset.examples[:1]
+    assert dataset.split("train") == ()
+
+
+BAD = [
+    ("{", "not JSON"),
+    ("[1]", "not a JSON object"),
+    ("[" * 100_000, "not JSON"),
+    (GOOD | {"id": None}, "id: is missing"),
+    (GOOD | {"id": 3}, "id: must be a string"),
+    (GOOD | {"split": "test"}, "split: must be one of pretrain, train, calibrate, eval"),
+    (GOOD | {"labels": []}, "labels: a train example needs at least one"),
+    (GOOD | {"labels": "seven"}, "labels: must be a list of names"),
+    (GOOD | {"labels": ["a", "a"]}, "labels: must be a list of names, each once"),
+    (GOOD | {"labels": ["a", 7]}, "labels: must be a list of names"),
+    (GOOD | {"labels": [["a"]]}, "labels: must be a list of names"),
+    (GOOD | {"text": " "}, "text: must be a string that is not blank"),
+    (GOOD | {"text": None}, "names none of video, audio, image, text"),
+    (GOOD | {"vidoe": "a.mkv"}, "vidoe: unknown field"),
+    (GOOD | {"start": -1}, "start: must be a number of seconds"),
+    (GOOD | {"start": True}, "start: must be a number of seconds"),
+    (GOOD | {"end": "2"}, "end: must be a number of seconds"),
+    (GOOD | {"end": float("nan")}, "end: must be a number of seconds"),
+    (GOOD | {"start": 2, "end": 2}, "end: must be after start"),
+    (GOOD | {"end": 1e300}, "end: must be a number of seconds"),
+    (json.dumps(GOOD)[:-1] + f', "end": {"9" * 400}}}', "end: must be a number of seconds"),
+    (json.dumps(GOOD)[:-1] + f', "end": {"9" * 5000}}}', "not JSON"),
+    (GOOD | {"video": "\ud800"}, "video: must be a string"),
+    (GOOD | {"labels": ["\ud800"]}, "labels: must be a list of names"),
+    (GOOD | {"\ud800\n": 1}, "'.*': unknown field"),
+    (GOOD | {"text": "a" * (1 << 20)}, "longer than"),
+    (GOOD | {"video": "gone.mkv"}, r"video: there is no file 'gone\.mkv'"),
+    (GOOD | {"video": "folder"}, "video: there is no file"),
+    (GOOD | {"audio": "../out.wav"}, r"audio: '\.\./out\.wav' must be a path relative"),
+    (GOOD | {"audio": "/out.wav"}, "audio: '/out.wav' must be a path relative"),
+    (GOOD | {"audio": "a\0.wav"}, "audio: .* must be a path relative"),
+    (GOOD | {"image": "link.png"}, r"image: 'link\.png' is a link that leaves"),
+    (GOOD | {"video": "in.png", "image": "in.png"}, "image: an example has either"),
+    (GOOD | {"id": "first"}, "id: 'first' is already that of line 1"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD)
+def test_a_bad_line_is_told_with_file_line_and_reason(tmp_path: Path, line: object, reason: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "folder").mkdir()
+    (folder / "in.png").touch()
+    (tmp_path / "out.png").touch()
+    (tmp_path / "out.wav").touch()
+    (folder / "link.png").symlink_to("../out.png")
+    write(folder, GOOD | {"id": "first"}, line)
+    with pytest.raises(BadDataError, match=rf"index\.jsonl:2: {reason}") as error:
+        read_dataset(folder)
+    assert "\n" not in str(error.value)
+    skipped = read_dataset(folder, skip_bad=True)
+    assert [example.id for example in skipped.examples] == ["first"]
+    assert skipped.skipped == (str(error.value),)
+
+
+def test_bytes_that_are_not_utf8_are_a_bad_line(tmp_path: Path) -> None:
+    (tmp_path / "index.jsonl").write_bytes(b'{"id": "\xff"}\n')
+    with pytest.raises(BadDataError, match=r"index\.jsonl:1: not JSON in UTF-8"):
+        read_dataset(tmp_path)
+
+
+def test_an_index_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "index.jsonl")
+    with pytest.raises(BadDataError, match=r"index\.jsonl: cannot be read \(not a regular file"):
+        read_dataset(tmp_path)
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").symlink_to("a.png")
+    linked = tmp_path.parent / f"{tmp_path.name}-link"
+    linked.symlink_to(tmp_path)
+    write(tmp_path, GOOD | {"image": "b.png"})
+    assert read_dataset(linked).examples[0].image == linked / "b.png"
+
+
+def test_no_index_and_no_good_line_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadDataError, match=r"index\.jsonl: cannot be read \(No such file"):
+        read_dataset(tmp_path)
+    write(tmp_path, "")
+    with pytest.raises(BadDataError, match="no good example"):
+        read_dataset(tmp_path)
+    write(tmp_path, "{")
+    with pytest.raises(BadDataError, match=r"no good example; the first bad line is .*:1: not JSON"):
+        read_dataset(tmp_path, skip_bad=True)
+
+
+names = st.text(min_size=1).filter(str.strip)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": names,
+                "split": st.sampled_from(["train", "eval"]),
+                "labels": st.lists(names, min_size=1, unique=True),
+            },
+            optional={"start": st.floats(0, 10), "end": st.floats(11, 20), "text": names},
+        ).map(lambda fields: fields | {"text": fields.get("text", "caption")}),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda fields: fields["id"],
+    )
+)
+def test_whatever_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]]
+) -> None:
+    dataset = read_dataset(write(tmp_path_factory.mktemp("any"), *lines))
+    assert len(dataset.examples) == len(lines)
+    for number, (example, fields) in enumerate(zip(dataset.examples, lines, strict=True), start=1):
+        assert example.line == number
+        assert list(example.labels) == fields["labels"]
+        for name in ("id", "split", "text", "start", "end"):
+            assert getattr(example, name) == fields.get(name)

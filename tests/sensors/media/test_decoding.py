@@ -1,0 +1,358 @@
+"""Files are written by PyAV with known frames and sound; what comes out must be what went in."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import resample_poly
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import decode_audio, decode_video, duration, window
+from sensemble_sensors.media.tracks import frame_size, probe, video_frames
+from sensemble_sensors.spec import InputSpec
+
+Studio = Any
+Specs = Mapping[str, InputSpec]
+
+
+def test_one_lossless_container_gives_back_its_frames_and_its_sound(studio: Studio, specs: Specs) -> None:
+    frames, wave = studio.frames(8), studio.tone(1, 16000)
+    path = studio.write("both.mkv", frames, wave)
+    example = studio.example(video=path, audio=path)
+    np.testing.assert_array_equal(window(example, specs["video"])[0], frames)
+    np.testing.assert_array_equal(window(example, specs["audio"]), np.round(wave * 32767) / np.float32(32768))
+    assert duration(example) == pytest.approx(1, abs=0.01)
+
+
+def test_a_window_past_the_end_holds_the_last_frame_and_pads_sound_with_zeros(
+    studio: Studio, specs: Specs
+) -> None:
+    path = studio.write("short.mkv", studio.frames(3), studio.tone(0.375, 16000))
+    example = studio.example(video=path, audio=path)
+    assert studio.numbers(window(example, specs["video"])[0]) == [0, 1, 2, 2, 2, 2, 2, 2]
+    sound = window(example, specs["audio"])
+    assert sound.shape == (1, 16000)
+    assert np.any(sound[0, 5990:6000])
+    assert not np.any(sound[0, 6000:])
+
+
+def test_start_and_end_are_seconds_within_the_file(studio: Studio, specs: Specs) -> None:
+    frames, wave = studio.frames(32), studio.tone(4, 16000)
+    wave *= np.linspace(0, 1, wave.shape[1], dtype=np.float32)
+    path = studio.write("long.mkv", frames, wave)
+    example = studio.example(video=path, audio=path, start=1.75, end=2.5)
+    assert studio.numbers(window(example, specs["video"])[0]) == [14, 15, 16, 17, 18, 19, 19, 19]
+    expected = np.round(wave[0, 28000:40000] * 32767) / 32768
+    sound = window(example, specs["audio"])
+    np.testing.assert_allclose(sound[0, :12000], expected, atol=1e-6)
+    assert not np.any(sound[0, 12000:])
+    assert duration(example) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("name", "video"), [("lossless.mkv", ("ffv1", "bgr0")), ("lossy.mp4", ("libx264", "yuv420p"))]
+)
+def test_seeking_into_a_long_file_gives_the_same_as_decoding_it_whole(
+    studio: Studio, name: str, video: tuple[str, str]
+) -> None:
+    path = studio.write(name, studio.frames(100), fps=10, video=video, options={"g": "12"})
+    whole = decode_video(path, 10, 100, (32, 32))
+    assert studio.numbers(whole) == pytest.approx(list(range(100)), abs=1)
+
+    @given(start=st.integers(0, 99), count=st.integers(1, 5))
+    @settings(max_examples=25, deadline=None)
+    def check(start: int, count: int) -> None:
+        part = decode_video(path, 10, count, (32, 32), start / 10)
+        np.testing.assert_array_equal(part, whole[np.minimum(np.arange(start, start + count), 99)])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "tolerance"),
+    [
+        ("a.wav", "pcm_s16le", 1e-6),
+        ("a.flac", "flac", 1e-6),
+        ("a.mp4", "aac", 0.05),
+        ("a.mkv", "aac", 0.05),
+        ("a.mp3", "libmp3lame", 0.05),
+    ],
+)
+def test_sound_stands_where_it_was_put_in_every_container(
+    studio: Studio, name: str, codec: str, tolerance: float
+) -> None:
+    rng = np.random.default_rng(0)
+    wave = studio.tone(6, 16000, 300) * np.repeat(rng.uniform(0.1, 1, 60), 1600).astype(np.float32)
+    path = studio.write(name, wave=wave, audio=codec)
+    expected = np.round(wave[0] * 32767) / 32768
+
+    @given(start=st.integers(0, 590), count=st.integers(1, 100))
+    @settings(max_examples=25, deadline=None)
+    def check(start: int, count: int) -> None:
+        first = start * 160
+        part = decode_audio(path, 16000, start / 100, count / 100)
+        true = expected[first : first + count * 160]
+        # A lossy codec fills its last block up, so that its track is a little longer.
+        assert len(part) == len(true) or (tolerance > 1e-6 and len(part) > len(true))
+        assert np.sqrt(np.mean((part[: len(true)] - true) ** 2)) < tolerance
+
+    check()
+
+
+def test_any_rate_is_resampled_and_channels_are_averaged(studio: Studio) -> None:
+    left, right = studio.tone(1, 44100, 440), studio.tone(1, 44100, 1000) / 2
+    path = studio.write("stereo.wav", wave=np.concatenate([left, right]), rate=44100, audio="pcm_s16le")
+    mono = decode_audio(path, 16000)
+    assert len(mono) == 16000
+    expected = (studio.tone(1, 16000, 440) + studio.tone(1, 16000, 1000) / 2)[0] / 2
+    np.testing.assert_allclose(mono[200:-200], expected[200:-200], atol=1e-3)
+    np.testing.assert_allclose(
+        mono[200:-200], resample_poly((left + right)[0] / 2, 160, 441)[200:-200], atol=2e-3
+    )
+
+
+def test_a_part_of_resampled_sound_is_that_part_of_the_whole(studio: Studio) -> None:
+    path = studio.write("resampled.wav", wave=studio.tone(3, 48000), rate=48000, audio="pcm_s16le")
+    whole = decode_audio(path, 16000)
+    np.testing.assert_allclose(decode_audio(path, 16000, 1.5, 0.5), whole[24000:32000], atol=1e-4)
+
+
+def test_a_hole_in_the_sound_is_silence_and_what_follows_stays_in_its_place(studio: Studio) -> None:
+    path = studio.folder / "hole.mkv"
+    wave = np.full((1, 4800), 9000, np.int16)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=48000, layout="mono")
+        for start in (9600, 14400, 38400):  # samples: at 0.2 s, 0.3 s and 0.8 s
+            frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    level = np.float32(9000 / 32768)
+    expected = np.repeat([level, level, 0, 0, 0, 0, level], 1600)  # the file begins with its first sound
+    np.testing.assert_allclose(decode_audio(path, 48000)[::3], expected, atol=1e-6)
+    resampled = decode_audio(path, 16000)
+    assert len(resampled) == pytest.approx(11200, abs=2)
+    middles = resampled[800::1600]
+    np.testing.assert_allclose(middles, expected[800::1600], atol=1e-2)
+
+
+def test_frames_of_a_variable_rate_are_taken_by_their_times(studio: Studio) -> None:
+    path = studio.write("vfr.mkv", studio.frames(5), ticks=[0, 100, 150, 700, 1000])
+    assert studio.numbers(decode_video(path, 10, 11, (32, 32))) == [0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4]
+
+
+def test_rounded_times_do_not_repeat_or_drop_a_frame(studio: Studio) -> None:
+    path = studio.write("thirty.mkv", studio.frames(60), fps=30)
+    assert studio.numbers(decode_video(path, 30, 60, (32, 32))) == list(range(60))
+
+
+def test_a_faster_and_a_slower_rate_repeat_and_leave_out_frames(studio: Studio) -> None:
+    path = studio.write("eight.mkv", studio.frames(8), fps=8)
+    assert studio.numbers(decode_video(path, 16, 8, (32, 32))) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert studio.numbers(decode_video(path, 2, 2, (32, 32))) == [0, 4]
+    assert studio.numbers(np.stack(list(video_frames(path, 4, (32, 32))))) == [0, 2, 4, 6]
+
+
+def test_a_stream_can_be_left_half_way(studio: Studio) -> None:
+    path = studio.write("left.mkv", studio.frames(8))
+    assert studio.numbers(np.stack(list(islice(video_frames(path, 8, (32, 32), 0.5), 2)))) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("still.png", ("png", "rgb24")), ("100%d.jpg", ("mjpeg", "yuvj444p"))]
+)
+def test_an_image_is_repeated(studio: Studio, specs: Specs, name: str, codec: tuple[str, str]) -> None:
+    path = studio.write(
+        name.replace("%d", "7"), studio.frames(1), video=codec, options={"qmin": "1", "qmax": "1"}
+    )
+    path = path.rename(path.with_name(name))
+    example = studio.example(image=path, start=3.0)
+    frames = window(example, specs["video"])
+    assert frames.shape == (1, 8, 32, 32, 3)
+    np.testing.assert_allclose(frames[0].astype(int), np.repeat(studio.frames(1), 8, axis=0), atol=6)
+    assert duration(example) == 0
+
+
+def test_the_short_side_is_resized_and_the_centre_cropped(studio: Studio) -> None:
+    wide = np.zeros((1, 64, 128, 3), np.uint8)
+    wide[:, :, 32:96] = (200, 100, 50)
+    path = studio.write("wide.mkv", wide)
+    np.testing.assert_array_equal(decode_video(path, 1, 1, (32, 32)), np.full((1, 32, 32, 3), (200, 100, 50)))
+    assert frame_size(path) == (64, 128)
+    assert decode_video(path, 1, 1, (100, 30)).shape == (1, 100, 30, 3)
+
+
+def test_a_turned_phone_video_stands_upright(studio: Studio) -> None:
+    frames = studio.frames(2, (32, 48))
+    path = studio.write("turned.mp4", frames, video=("libx264rgb", "rgb24"), rotation=90, options={"qp": "0"})
+    assert frame_size(path) == (48, 32)
+    np.testing.assert_array_equal(decode_video(path, 8, 2, (48, 32)), np.rot90(frames, axes=(1, 2)))
+
+
+def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> None:
+    silent = studio.write("silent.mkv", studio.frames(8))
+    blind = studio.write("blind.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
+    noise = studio.folder / "noise.mkv"
+    noise.write_bytes(b"not a media file" * 100)
+    bad = [
+        (studio.example(audio=silent), "audio", "silent.mkv: has no audio track"),
+        (studio.example(video=blind), "video", "blind.wav: has no video track"),
+        (studio.example(video=noise), "video", "noise.mkv: cannot be decoded"),
+        (
+            studio.example(video=studio.folder / "gone.mkv"),
+            "video",
+            r"gone.mkv: cannot be decoded \(No such file",
+        ),
+        (studio.example(video=silent, start=5.0), "video", "silent.mkv: lasts 1 s, so nothing starts at 5 s"),
+        (studio.example(audio=blind, start=5.0), "audio", "blind.wav: lasts 1 s, so nothing starts at 5 s"),
+        (studio.example(text="seven"), "audio", r"'clip' \(line 1\) has no audio"),
+    ]
+    for example, modality, reason in bad:
+        with pytest.raises(BadDataError, match=reason):
+            window(example, specs[modality])
+    with pytest.raises(BadDataError, match=r"noise\.mkv"):
+        duration(studio.example(audio=noise))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n../secret.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile ../secret.ts\n"),
+    ],
+    ids=["hls", "concat"],
+)
+def test_a_list_of_other_files_is_refused(studio: Studio, name: str, text: str) -> None:
+    (studio.folder / "data").mkdir(exist_ok=True)
+    secret = studio.write("secret.ts", wave=studio.tone(1, 16000), audio="mp2")
+    assert probe(secret).modalities == ("audio",)
+    path = studio.folder / "data" / name
+    path.write_text(text)
+    for read in (probe, lambda path: decode_audio(path, 16000)):
+        with pytest.raises(BadDataError, match=rf"{name}: cannot be decoded"):
+            read(path)
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture, as small as PNG makes it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = bytes((1 + (width + 7) // 8) * height)
+    packed = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + packed
+
+
+WINDOW = """
+import re, sys
+from pathlib import Path
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.decoding import decode_video
+try:
+    print(decode_video(Path(sys.argv[1]), 1, 1, (224, 224)).shape)
+except BadDataError as error:
+    print(error)
+print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [((3000, 1), ""), ((1, 3000), ""), ((65000, 1), ""), ((10000, 8000), "a picture may have 67108864")],
+)
+def test_a_few_bytes_of_a_picture_take_little_memory(
+    tmp_path: Path, size: tuple[int, int], reason: str
+) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(*size))
+    command = [sys.executable, "-c", WINDOW, str(path)]
+    found, kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (reason in found) if reason else found == "(1, 224, 224, 3)"
+    assert int(kilobytes) < 200_000
+
+
+def test_a_hole_of_years_in_the_sound_takes_neither_memory_nor_time(studio: Studio) -> None:
+    path = studio.folder / "years.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for seconds in (0, 10**8):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 800), 9000, np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, seconds * 8000, Fraction(1, 8000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert len(decode_audio(path, 16000, 0.0, 1.0)) == 16000
+    assert not np.any(decode_audio(path, 16000, 5e7, 1.0))
+
+
+def test_a_hole_before_the_place_asked_for_moves_nothing(studio: Studio) -> None:
+    path = studio.folder / "early hole.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for i, start in enumerate((0, 4000, 8000)):  # samples: at 0, 0.5 and 1 s, each a tenth long
+            wave = np.full((1, 800), 3000 * (i + 1), np.int16)
+            frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = decode_audio(path, 8000)
+    np.testing.assert_array_equal(decode_audio(path, 8000, 0.75, 0.35), whole[6000:8800])
+
+
+def test_matroska_lasts_from_its_first_frame_to_its_last(studio: Studio) -> None:
+    path = studio.write("late.mkv", studio.frames(5), ticks=[3000, 3100, 3200, 3300, 3400])
+    assert probe(path).seconds == pytest.approx(0.4 + 1 / 8, abs=1e-3)
+
+
+def test_a_folder_named_as_an_address_leads_nowhere(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = studio.write("secret.wav", wave=studio.tone(1, 8000), rate=8000, audio="pcm_s16le")
+    outside = tmp_path / "out.tar"
+    outside.write_bytes(secret.read_bytes())
+    data = tmp_path / "data"
+    inside = data / "file:" / str(tmp_path).lstrip("/")
+    inside.mkdir(parents=True)
+    (inside / "out.tar").write_bytes(bytes(outside.stat().st_size))
+    name = f"file:{outside}#0+{outside.stat().st_size}"
+    line = {"id": "a", "split": "pretrain", "audio": name}
+    (data / "index.jsonl").write_text(json.dumps(line) + "\n")
+    monkeypatch.chdir(data)
+    (example,) = read_dataset(Path()).examples
+    with pytest.raises(BadDataError):
+        decode_audio(example.audio, 8000)  # type: ignore[arg-type]
+
+
+def test_a_title_that_is_not_utf8_does_no_harm(studio: Studio) -> None:
+    path = studio.write("plain.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
+    body = path.read_bytes()[12:]
+    title = b"INFOINAM\x06\0\0\0caf\xe9 \0"  # as Windows wrote it
+    riff = b"WAVE" + b"LIST" + len(title).to_bytes(4, "little") + title + body
+    path = path.with_name("titled.wav")
+    path.write_bytes(b"RIFF" + len(riff).to_bytes(4, "little") + riff)
+    assert probe(path).seconds == 1
+    np.testing.assert_allclose(decode_audio(path, 16000), studio.tone(1, 16000)[0], atol=1e-4)
+
+
+def test_a_file_cut_short_gives_what_is_left(studio: Studio) -> None:
+    path = studio.write("whole.mkv", studio.frames(40), studio.tone(5, 16000))
+    data = path.read_bytes()
+    short = path.with_name("cut.mkv")
+    short.write_bytes(data[: len(data) // 2])
+    numbers = studio.numbers(decode_video(short, 8, 40, (32, 32)))
+    assert numbers == sorted(numbers)
+    assert numbers[:8] == list(range(8))

@@ -1,0 +1,128 @@
+"""What belongs together is in one split, and `calibrate` is drawn from `train`, never from `eval`."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.splits import LEAST, draw
+
+
+def write(folder: Path, lines: list[dict[str, object]]) -> Path:
+    common = {"split": "train", "labels": ["one"], "text": "a caption"}
+    text = "".join(json.dumps({"id": str(i), **common, **line}) + "\n" for i, line in enumerate(lines))
+    (folder / "index.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def example(number: int, group: str | None = None, split: str = "train", label: str = "one") -> Example:
+    fields = dict.fromkeys(("video", "audio", "image", "start", "end"))
+    labels = (label,) if label else ()
+    return Example(f"e{number}", split, labels, text="words", line=number + 1, group=group, **fields)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("train", "eval"), ("calibrate", "eval"), ("train", "calibrate"), ("pretrain", "eval")]
+)
+def test_a_group_in_two_splits_is_a_bad_line(one: str, other: str, tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [{"split": one, "group": "anna"}, {"split": other, "group": "anna"}]
+    held = "train" if one == "pretrain" else one
+    with pytest.raises(
+        BadDataError,
+        match=rf"index\.jsonl:2: group: 'anna' is in {other} here and in {held} at line 1; .* another group$",
+    ):
+        read_dataset(write(tmp_path, lines))
+    kept = read_dataset(tmp_path, skip_bad=True)
+    assert [e.group for e in kept.examples] == ["anna"]
+
+
+def test_what_is_unlabelled_or_trained_on_may_share_its_group(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [
+        {"split": "eval", "group": "anna"},
+        {"split": "pretrain", "group": "anna", "labels": []},
+        {"split": "train", "group": "bo"},
+        {"split": "pretrain", "group": "bo"},
+        {"split": "eval"},
+        {"split": "train"},
+    ]
+    assert len(read_dataset(write(tmp_path, lines)).examples) == 6
+
+
+def test_a_group_is_a_name(tmp_path: Path) -> None:
+    for group in (" ", 3, ["a"]):
+        with pytest.raises(BadDataError, match="group: must be a string"):
+            read_dataset(write(tmp_path, [{"group": group}]))
+
+
+def test_calibrate_is_drawn_from_train_where_the_index_has_none(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [{"labels": [("one", "two")[i % 2]]} for i in range(60)]
+    lines += [{"split": "eval"} for _ in range(40)]
+    dataset = read_dataset(write(tmp_path, lines))
+    assert dataset.drawn
+    assert [len(dataset.split(name)) for name in ("train", "calibrate", "eval")] == [54, 6, 40]
+    assert {e.labels for e in dataset.selection} == {("one",), ("two",)}
+    assert {e.id for e in dataset.selection} <= {str(i) for i in range(60)}
+    assert [e.line for e in dataset.examples] == list(range(1, 101)), "the order is the index's"
+    lines[0]["split"] = "calibrate"
+    given = read_dataset(write(tmp_path, lines))
+    assert not given.drawn
+    assert [e.id for e in given.selection] == ["0"]
+
+
+def test_a_train_that_is_too_small_stays_whole_and_is_selected_on(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [{} for _ in range(LEAST - 1)] + [{"split": "eval"}] * 30
+    lines = [{**line, "id": str(i)} for i, line in enumerate(lines)]
+    dataset = read_dataset(write(tmp_path, lines))
+    assert not dataset.drawn
+    assert dataset.split("calibrate") == ()
+    assert dataset.selection == dataset.split("train")
+    assert len(dataset.selection) == LEAST - 1
+    # Many examples of few recordings are as few as the recordings.
+    few: list[dict[str, object]] = [{"group": f"take {i % 3}"} for i in range(90)]
+    assert not read_dataset(write(tmp_path, few)).drawn
+
+
+def test_a_group_that_is_pretrained_on_with_labels_is_not_drawn() -> None:
+    train = [example(i, f"group {i}") for i in range(40)]
+    drawn = draw(train)
+    assert len(drawn) == 4
+    bound = [example(100 + i, f"group {i}", "pretrain") for i in range(40) if f"e{i}" in drawn]
+    assert not draw([*train, *bound]) & drawn
+    free = [example(100 + i, f"group {i}", "pretrain", label="") for i in range(40)]
+    assert draw([*train, *free]) == drawn
+
+
+GROUPED = st.lists(
+    st.tuples(st.sampled_from([None, *"abcdefghijklmnop"]), st.sampled_from(["one", "two", "three"])),
+    max_size=120,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(GROUPED, st.randoms(use_true_random=False))
+def test_what_is_drawn_is_whole_groups_a_tenth_and_leaves_each_label(
+    members: list[tuple[str | None, str]], random: Random
+) -> None:
+    examples = [example(i, group, label=label) for i, (group, label) in enumerate(members)]
+    drawn = draw(examples)
+    assert len(drawn) <= len(examples) / 10
+    for group in {e.group for e in examples} - {None}:
+        assert len({e.id in drawn for e in examples if e.group == group}) == 1
+    had = Counter(e.labels for e in examples)
+    lost = Counter(e.labels for e in examples if e.id in drawn)
+    assert all(4 * count <= had[label] for label, count in lost.items())
+    shuffled = list(examples)
+    random.shuffle(shuffled)
+    assert draw(shuffled) == drawn
+
+
+def test_a_rare_label_is_met_too() -> None:
+    examples = [example(i, label="rare" if i < 4 else "common") for i in range(400)]
+    drawn = draw(examples)
+    assert len(drawn) == 40
+    assert sum(f"e{i}" in drawn for i in range(4)) == 1

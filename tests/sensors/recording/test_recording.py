@@ -1,0 +1,517 @@
+"""A recording gives back the very samples that went into it, whatever ended it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedError, SensorLostError
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import clip, decode_audio, decode_video, window
+from sensemble_sensors.media.tracks import probe
+from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Specs = Mapping[str, InputSpec]
+RATE = 16000
+ENDLESS = Path(__file__).parents[1].joinpath("record_endlessly.py")
+
+
+def take(begin: float, seconds: float, seed: int = 0) -> list[Sample]:
+    """What a jittery microphone, a camera and captions give soon after `begin`; the sound has one hole."""
+    begin += 5  # later than any recording takes to be opened
+    rng = np.random.default_rng(seed)
+    samples = []
+    for i in range(round(20 * seconds)):
+        hole = 0.07 * (i >= 10 * seconds)
+        wave = rng.uniform(-1, 1, 800).astype(np.float32)
+        jitter = rng.uniform(0, 0.01)
+        samples.append(Sample("audio", wave, begin + i / 20 + hole + jitter, cut=i in (0, 10 * seconds)))
+    for i in range(round(15 * seconds)):
+        image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        samples.append(Sample("video", image, begin + i / 15 + rng.uniform(0, 0.03), cut=i == 0))
+    samples += [
+        Sample("text", f"caption {i}, häß", begin + i + 0.5, cut=i == 0) for i in range(round(seconds))
+    ]
+    return sorted(samples, key=lambda sample: sample.time)
+
+
+def record(
+    folder: Path,
+    samples: list[Sample],
+    *,
+    seconds: float = 1.0,
+    split: str = "pretrain",
+    labels: tuple[str, ...] = (),
+) -> None:
+    with Recording(folder, RATE, seconds=seconds, split=split, labels=labels) as out:
+        out.event("camera 0", "video", "attached", "")
+        for sample in samples:
+            out.put(sample)
+        out.event("camera 0", "video", "lost", "unplugged")
+
+
+def assert_equal(found: list[Sample], given: list[Sample], shift: float) -> None:
+    assert [s.modality for s in found] == [s.modality for s in given]
+    assert [s.cut for s in found] == [s.cut for s in given]
+    assert [s.time for s in found] == pytest.approx([s.time - shift for s in given], abs=1e-6)
+    for a, b in zip(found, given, strict=True):
+        if isinstance(b.data, str):
+            assert a.data == b.data
+        else:
+            assert a.data.dtype == b.data.dtype
+            np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs) -> None:
+    folder = tmp_path / "out"
+    given = take(monotonic(), 3.0)
+    record(folder, given)
+    dataset = read_dataset(folder)
+    recorded = Recorded(folder, dataset.examples)
+    found = list(recorded.samples(specs))
+    assert is_recording(folder)
+    assert_equal(found, given, given[0].time - found[0].time)
+    assert 0 <= found[0].time < 1
+    assert [(p.name, p.kind) for p in recorded.plugs] == [
+        ("", "began"),
+        ("camera 0", "attached"),
+        ("camera 0", "lost"),
+    ]
+    assert len(dataset.examples) in (4, 5), "three seconds and a little, from anywhere in a second"
+    assert {e.split for e in dataset.examples} == {"pretrain"}
+    for sample in found:
+        example = recorded.example_at(sample.time)
+        assert example is not None
+        if sample.modality == "text":
+            assert example.text == sample.data
+    assert recorded.example_at(recorded.length + 1) is None
+
+
+def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Path) -> None:
+    given = take(monotonic(), 2.0)
+    record(tmp_path, given, split="eval", labels=("clap",), seconds=10.0)
+    (example,) = read_dataset(tmp_path).examples
+    assert (example.split, example.labels, example.text) == ("eval", ("clap",), "caption 1, häß")
+    assert example.audio is not None
+    assert example.video == example.audio
+    sound = np.concatenate([s.data for s in given if s.modality == "audio"])  # type: ignore[misc]
+    heard = decode_audio(example.audio, RATE)
+    first = next(i for i in range(RATE) if np.array_equal(heard[i : i + 16000], sound[:16000]))
+    assert first < 0.1 * RATE, "they begin together, but for when the first frame came"
+    np.testing.assert_array_equal(heard[-16000:], sound[-16000:])
+    assert 0.05 < (len(heard) - first - len(sound)) / RATE < 0.09, "the hole in the sound is silence"
+    first_frame = next(s.data for s in given if s.modality == "video")
+    np.testing.assert_array_equal(decode_video(example.video, 15, 1, (32, 32))[0], first_frame)
+
+
+def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> None:
+    first = take(monotonic(), 1.0, seed=1)
+    record(tmp_path, first, split="train", labels=("one",))
+    second = take(monotonic(), 1.0, seed=2)
+    record(tmp_path, second, split="train", labels=("two",))
+    dataset = read_dataset(tmp_path)
+    assert [e.id for e in dataset.examples] == [f"{i:06d}" for i in range(len(dataset.examples))]
+    assert {(e.labels, e.group) for e in dataset.split("train")} == {
+        (("one",), "take 1"),
+        (("two",), "take 2"),
+    }
+    recorded = Recorded(tmp_path, dataset.examples)
+    found = list(recorded.samples(specs))
+    assert len(found) == len(first) + len(second)
+    assert_equal(found[: len(first)], first, first[0].time - found[0].time)
+    assert_equal(found[len(first) :], second, second[0].time - found[len(first)].time)
+    twos = Recorded(tmp_path, [s.example for s in recorded.segments if s.header.take == 2])
+    assert twos.segments[0].example.labels == ("two",)
+    assert len(list(twos.samples(specs))) == len(second)
+    assert {plug.take for plug in twos.plugs} == {2}
+
+
+def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, specs: Specs) -> None:
+    given = take(monotonic(), 3.0)
+    record(tmp_path, given, seconds=0.5)
+    examples = read_dataset(tmp_path).examples
+    kept = [*examples[:2], *examples[4:]]
+    recorded = Recorded(tmp_path, kept, specs)
+    found = list(recorded.samples(specs))
+    assert len(found) < len(given)
+    gap = recorded.segments[2].header.start + recorded._shifts[2] - recorded._ends[1]
+    assert gap == pytest.approx(5.0), "the time to live of a caption"
+    after = [s for s in found if s.time > recorded._ends[1]]
+    assert {m: next(s.cut for s in after if s.modality == m) for m in ("audio", "video")} == {
+        "audio": True,
+        "video": True,
+    }
+    assert sum(s.cut for s in after if s.modality == "video") == 1
+
+
+def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs: Specs) -> None:
+    with Recording(tmp_path, RATE) as out:
+        out.put(Sample("text", "one", monotonic(), cut=True))
+        out.event("captions", "text", "lost", "pulled out")
+        sleep(0.4)
+        out.event("captions", "text", "attached", "")
+        out.put(Sample("text", "two", monotonic(), cut=True))
+        out.event("captions", "text", "ended", "over")
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
+    sensor = replay.sensor("text")
+    sensor.open(specs["text"])
+    with replay:
+        first = sensor.read(20)
+        with pytest.raises(SensorLostError, match="recording text: pulled out"):
+            sensor.read(20)
+        sensor.close()
+        sensor.open(specs["text"])
+        second = sensor.read(20)
+        with pytest.raises(SensorEndedError, match="all is played"):
+            sensor.read(20)
+    assert [s.data for s in (first, second) if s is not None] == ["one", "two"]
+
+
+def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Path) -> None:
+    with Recording(tmp_path, RATE, seconds=0.1) as out:
+        out.event("captions", "text", "attached", "")
+        sleep(0.3)
+        out.put(Sample("text", "one", monotonic()))
+    recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
+    assert recorded.segments[0].header.start > 0.1
+    assert [plug.time for plug in recorded.plugs if plug.kind == "attached"] == [0.0]
+
+
+def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
+    with Recording(tmp_path / "out", 16000) as recording:
+        recording.put(Sample("text", "one", monotonic(), lost=2))
+        recording.put(Sample("text", "two", monotonic(), lost=3))
+    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    told = [p.reason.split(": ") for p in recorded.plugs if p.kind == "dropped"]
+    assert {why for why, _ in told} == {"they came faster than they were read"}
+    assert sum(int(count.removesuffix(" samples are lost")) for _, count in told) == 5
+
+
+def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 2.0))
+    index = tmp_path / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text().splitlines()]
+    for line in lines:
+        line.update(split="eval", labels=["clap"])
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    dataset = read_dataset(tmp_path)
+    assert {e.labels for e in dataset.split("eval")} == {("clap",)}
+    assert len(Recorded(tmp_path, dataset.examples).segments) == len(lines)
+
+
+def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothing(
+    tmp_path: Path, specs: Specs
+) -> None:
+    begin, wave = monotonic() + 5, np.full(1600, 0.5, np.float32)
+    empty = np.zeros(0, np.float32)
+    given = [
+        (wave, 0.1, True),
+        (empty, 0.1, False),
+        (wave, 0.2, False),
+        (empty, 0.2, True),
+        (wave, 0.21, False),
+    ]
+    record(tmp_path, [Sample("audio", data, begin + at, cut) for data, at, cut in given])
+    found = list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
+    assert [len(s.data) for s in found] == [1600] * 3
+    assert all(np.all(s.data == np.float32(0.5)) for s in found)
+    assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
+
+
+def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = Recording(tmp_path / "a", RATE)
+    recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
+    with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):
+        recording.close()
+
+    def leave(*_: object) -> None:
+        raise SystemExit("no encoder")
+
+    monkeypatch.setattr("sensemble_sensors.recording.matroska.encode", leave)
+    recording = Recording(tmp_path / "b", RATE)
+    recording.put(Sample("audio", np.zeros(800, np.float32), monotonic()))
+    with pytest.raises(RecordingError, match="SystemExit: no encoder"):
+        recording.close()
+
+
+def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:
+    given = [s for s in take(monotonic(), 0.5) if s.modality == "audio"]
+    record(tmp_path, given)
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples), specs)
+    assert replay.modalities == ("audio",)
+    sensor = replay.sensor("audio")
+    sensor.open(specs["audio"])
+    with replay:
+        found = [sensor.read(20) for _ in given]
+        assert all(sample is not None for sample in found)
+        assert_equal([s for s in found if s], given, given[0].time - found[0].time)  # type: ignore[union-attr]
+        assert replay.example_at(found[-1].time) is not None  # type: ignore[union-attr]
+    sensor.close()
+
+
+def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path: Path) -> None:
+    begin, rng = monotonic() + 5, np.random.default_rng(0)
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+    given = [Sample("audio", tone[i * 800 : (i + 1) * 800], begin + (i + 1) / 20, i == 0) for i in range(60)]
+    picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    given += [Sample("video", picture, begin + i / 10, i == 0) for i in range(30)]
+    record(tmp_path, sorted(given, key=lambda s: s.time), seconds=10.0)
+    (example,) = read_dataset(tmp_path).examples
+    wanted = {
+        "audio": InputSpec("audio", "float32", (1, 8000), 8000, 1.0, 0.5, 2.0),
+        "video": InputSpec("video", "uint8", (1, 8, 16, 16, 3), 8, 1.0, 0.5, 2.0),
+    }
+    found = list(Recorded(tmp_path, [example]).samples(wanted))
+    assert example.audio is not None
+    heard = [s for s in found if s.modality == "audio"]
+    sound = np.concatenate([np.asarray(s.data) for s in heard])
+    np.testing.assert_allclose(sound, decode_audio(example.audio, 8000), atol=1e-4)
+    assert [s.cut for s in heard] == [True] + [False] * (len(heard) - 1)
+    ends = np.cumsum([len(s.data) for s in heard]) / 8000
+    np.testing.assert_allclose([s.time - heard[0].time + ends[0] for s in heard], ends, atol=1e-6)
+    seen = [s for s in found if s.modality == "video"]
+    (fitted,) = decode_video(example.audio, 10, 1, (16, 16))
+    assert len(seen) == 30
+    for sample in seen:
+        np.testing.assert_array_equal(sample.data, fitted)
+    first = seen[0].time - (heard[0].time - ends[0])
+    assert first == pytest.approx(0.0, abs=1e-6), "sound and picture stay together"
+
+
+def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Path, specs: Specs) -> None:
+    given = [s for s in take(monotonic(), 2.6) if s.modality != "text"]
+    record(tmp_path, given)
+    draw = np.random.default_rng(0)
+    for example in read_dataset(tmp_path).examples:
+        assert example.video is not None
+        assert example.end is not None
+        assert example.end <= probe(example.video).seconds + 1e-3
+        for _ in range(10):
+            assert clip(example, specs, draw=draw).keys() == {"audio", "video"}
+
+
+def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
+    wave = np.full(RATE, 0.5, np.float32)
+    with Recording(tmp_path, RATE, seconds=1.0) as out:
+        begin = out._origin + 5.0
+        picture = np.zeros((8, 8, 3), np.uint8)
+        for time in (begin - 100_000, begin - 3600, float("nan"), float("inf"), -float("inf")):
+            out.put(Sample("video", picture, time))
+        out.put(Sample("video", picture, begin + 0.2))
+        out.put(
+            Sample("video", picture, begin - 4.0),
+        )  # late, but not absurd
+        out.put(Sample("audio", wave, begin + 1.0 - 1e-4, cut=True))
+    told = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is behind: 2 samples are lost" in told
+    assert "its time is no number: 3 samples are lost" in told
+    heard = next(e for e in read_dataset(tmp_path).examples if e.audio is not None)
+    spec = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
+    assert np.mean(window(heard, spec) == np.float32(0.5)) > 0.99
+
+
+@pytest.mark.parametrize("time", ["Infinity", "-Infinity", "NaN", "1e300", "1e9", "-1e9"])
+def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs, time: str) -> None:
+    record(tmp_path, [Sample("text", "one", monotonic() + 5)])
+    path = tmp_path / "segments" / "000000.jsonl"
+    header, line = path.read_text().splitlines()
+    fields = json.loads(line)
+    path.write_text(f"{header}\n{line.replace(str(fields['time']), time)}\n")
+    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
+    sensor = replay.sensor("text")
+    sensor.open(specs["text"])
+    replay.start()
+    with pytest.raises(SensorEndedError, match=r"000000.jsonl:2: cannot be read \(time: must be"):
+        sensor.read(20)
+    with pytest.raises(BadDataError, match="time: must be a number"):
+        replay.close()
+
+
+def test_an_id_leads_to_no_file_outside(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    record(folder, [Sample("text", "one", monotonic())])
+    for place in (tmp_path / "x.jsonl", folder / "x.jsonl"):
+        place.write_bytes((folder / "segments" / "000000.jsonl").read_bytes())
+    index = (folder / "index.jsonl").read_text()
+    for name in ("../../x", "../x", "/x", "x", "1"):
+        (folder / "index.jsonl").write_text(index.replace("000000", name, 1))
+        with pytest.raises(BadDataError, match="is no segment of a recording"):
+            Recorded(folder, read_dataset(folder).examples)
+    (folder / "index.jsonl").write_text(index)
+    (folder / "segments" / "000000.jsonl").unlink()
+    (folder / "segments" / "000000.jsonl").symlink_to(tmp_path / "x.jsonl")
+    with pytest.raises(BadDataError, match="is a link that leaves"):
+        Recorded(folder, read_dataset(folder).examples)
+
+
+def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from sensemble_sensors.errors import RecordingError\n"
+        "from sensemble_sensors.recording.writer import Recording\n"
+        "try: Recording(Path(sys.argv[1]), 16000).close()\nexcept RecordingError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "out")]
+    with Recording(tmp_path / "out", RATE) as out:
+        (tmp_path / "out" / "segments" / "000000.mkv.partial").touch()
+        with pytest.raises(RecordingError, match="another records into it now; name another folder"):
+            Recording(tmp_path / "out", RATE)
+        refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert refused == f"{tmp_path / 'out'}: another records into it now; name another folder\n"
+        assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
+        out.put(Sample("text", "one", monotonic()))
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+    assert [e.text for e in read_dataset(tmp_path / "out").examples] == ["one"]
+
+
+def test_a_segment_is_not_longer_than_memory(tmp_path: Path) -> None:
+    for seconds in (100_000.0, 0.0, float("nan")):
+        with pytest.raises(RecordingError, match="give 60 s or less, for one lies in memory"):
+            Recording(tmp_path / "out", RATE, seconds=seconds)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
+    with Recording(tmp_path, RATE, seconds=0.1) as out:
+        for _ in range(10):
+            out.put(Sample("text", "one", monotonic() + 3600))
+    told = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is ahead: 10 samples are lost" in told
+    assert "the disk" not in told
+
+
+def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:
+    rng = np.random.default_rng(0)
+    with Recording(tmp_path, RATE, split="eval", labels=["clap"]) as out:
+        begin = out._origin + 5.0
+        given = [
+            Sample(
+                "audio", rng.uniform(-1, 1, 800).astype(np.float32), begin + 0.05 * (i + 1) - 1e-3, cut=i == 0
+            )
+            for i in range(42)  # two seconds, and a tenth
+        ]
+        for sample in given:
+            out.put(sample)
+    dataset = read_dataset(tmp_path)
+    assert [(e.split, e.labels) for e in dataset.examples] == [
+        ("eval", ("clap",)),
+        ("eval", ("clap",)),
+        ("pretrain", ()),
+    ]
+    assert {e.group for e in dataset.examples} == {"take 1"}
+    found = list(Recorded(tmp_path, dataset.examples).samples(specs))
+    assert_equal(found, given, given[0].time - found[0].time)
+
+
+@pytest.mark.parametrize("split", ["train", "calibrate", "eval"])
+def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path) -> None:
+    record(tmp_path, take(monotonic(), 1.0), seconds=10.0, split=split, labels=("clap",))
+    assert len(read_dataset(tmp_path).split(split)) == 1
+
+
+def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(RecordingError, match="holds no recording"):
+        Recording(tmp_path, RATE)
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+    for split in ("train", "calibrate", "eval"):
+        with pytest.raises(RecordingError, match="all but pretrain need a label"):
+            Recording(tmp_path / "new", RATE, split=split)
+
+
+def test_files_are_on_the_disk_before_the_index_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        real(number)
+        synced.append(Path(f"/proc/self/fd/{number}").resolve().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    record(tmp_path, take(monotonic(), 0.5), seconds=10.0)
+    order = [name for name in synced if name != "events.jsonl"]
+    assert order == ["000000.mkv.partial", "000000.jsonl.partial", "segments", "index.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl"])
+def test_a_line_that_a_power_cut_broke_off_costs_that_line_only(
+    tmp_path: Path, specs: Specs, name: str
+) -> None:
+    record(tmp_path, take(monotonic(), 2.0))
+    whole = (tmp_path / name).read_bytes()
+    before = read_dataset(tmp_path).examples
+    last = whole[:-1].rfind(b"\n") + 1
+    for end in (last + 1, (last + len(whole)) // 2, len(whole) - 2):
+        for tail in (whole[last:end], b"\0" * (end - last)):
+            (tmp_path / name).write_bytes(whole[:last] + tail)
+            dataset = read_dataset(tmp_path)
+            lost = name == "index.jsonl"
+            assert dataset.examples == (before[:-1] if lost else before)
+            assert len(dataset.skipped) == lost
+            assert list(Recorded(tmp_path, dataset.examples).samples(specs))
+            assert len(Recorded(tmp_path, dataset.examples).plugs) == (3 if lost else 2)
+    (tmp_path / "segments" / "000099.mkv.partial").write_bytes(b"half")
+    record(tmp_path, take(monotonic(), 0.5))  # it is mended and goes on
+    dataset = read_dataset(tmp_path)
+    assert not dataset.skipped
+    assert not list(tmp_path.rglob("*.partial"))
+    assert list(Recorded(tmp_path, dataset.examples).samples(specs))
+
+
+def endless(folder: Path, limit: Callable[[], None] | None = None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, ENDLESS, folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limit,  # noqa: PLW1509 - nothing else runs here
+    )
+
+
+def whole(folder: Path, committed: int) -> None:
+    """Check that a recording holds what was committed, and that all it holds is good."""
+    dataset = read_dataset(folder)
+    assert len(dataset.examples) >= committed
+    for segment in Recorded(folder, dataset.examples).segments:
+        for sample in segment.samples():
+            assert np.all(sample.data == round(sample.time * 1e6) % 256)
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_a_kill_at_any_moment_leaves_every_committed_segment(tmp_path: Path, attempt: int) -> None:
+    with endless(tmp_path / "out") as process:
+        assert process.stdout is not None
+        for _ in range(attempt + 2):  # it begins, and commits
+            assert process.stdout.readline()
+        sleep(attempt * 0.004)  # another moment within a segment each time
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().splitlines()
+    committed = attempt + 1 + len(rest)
+    whole(tmp_path / "out", committed)
+
+
+def test_a_full_disk_stops_the_recording_and_leaves_what_it_had(tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # the index is the file that grows
+
+    with endless(tmp_path / "out", limit=small_files) as process:
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cannot be written (File too large)" in errors.splitlines()[-1]
+    committed = len(output.splitlines()) - 1
+    assert committed > 2
+    whole(tmp_path / "out", committed)
+    assert not list((tmp_path / "out").rglob("*.partial"))
+    assert not read_dataset(tmp_path / "out").skipped, "no half line is left"

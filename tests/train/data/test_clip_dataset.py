@@ -1,0 +1,206 @@
+"""Examples decoded one by one, by workers or without, are what decoding them all at once gives."""
+
+import logging
+import tarfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import shards
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import PLAIN, Sampling
+from sensemble_train.data.clip_dataset import ClipDataset, collate
+from sensemble_train.data.clips import Clips, decode, targets
+from sensemble_train.data.packed_index import pack
+from sensemble_train.data.streamed import Streamed
+from sensemble_train.models.tokenizer import train_tokenizer
+from sensemble_train.recipe.evaluate import embed
+from sensemble_train.training.loop import Loop
+from torch.utils.data import DataLoader
+
+from tests.train.tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
+
+LABELS = ("bright", "dark")
+TOKENIZER = train_tokenizer(["a dark one", "a bright one"], 300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    return write_index(folder, dark_and_bright(folder, pretrain=2, train=12, evaluation=2))
+
+
+def dataset(folder: Path, split: str = "train", **options: object) -> ClipDataset:
+    examples = read_dataset(folder).split(split)
+    return ClipDataset(pack(examples), SPECS, TOKENIZER, LABELS, "multi-class", **options)  # type: ignore[arg-type]
+
+
+def assert_same(one: Clips, other: Clips) -> None:
+    torch.testing.assert_close(one.inputs, other.inputs, rtol=0, atol=0)
+    torch.testing.assert_close(one.present, other.present, rtol=0, atol=0)
+    torch.testing.assert_close(one.targets, other.targets, rtol=0, atol=0)
+
+
+def test_rows_that_fill_the_window_are_those_of_decode(folder: Path) -> None:
+    # Cut to the window, so that its middle is its beginning.
+    cut = [replace(example, start=0.1, end=0.2) for example in read_dataset(folder).split("train")]
+    whole = decode(cut, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None)
+    rows = ClipDataset(pack(cut), SPECS, TOKENIZER, LABELS, "multi-class")
+    assert_same(collate([rows[i] for i in range(len(rows))]), whole)
+    assert not all(whole.present["audio"])
+
+
+def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path) -> None:
+    clips = dataset(folder, seed=3, sampling=Sampling(1, (1.0, 1.4)))
+    keys = [[(5, 0), (2, 0), (7, 0)], [(1, 1), (5, 1), (0, 1)]]
+    alone = [collate([clips[key] for key in batch]) for batch in keys]
+    loader = DataLoader(clips, batch_sampler=keys, num_workers=2, collate_fn=collate)  # type: ignore[arg-type]
+    for one, other in zip(alone, loader, strict=True):
+        assert_same(one, other)
+    assert_same(clips[5, 1], dataset(folder, seed=3, sampling=Sampling(1, (1.0, 1.4)))[5, 1])
+    assert not torch.equal(clips[5, 0].inputs["audio"], clips[5, 1].inputs["audio"])
+    other = dataset(folder, seed=4, sampling=Sampling(1, (1.0, 1.4)))
+    assert not torch.equal(clips[5, 0].inputs["audio"], other[5, 0].inputs["audio"])
+
+
+def test_a_window_does_not_hang_on_what_is_decoded_beside_it(folder: Path) -> None:
+    """As M_T = audio trains on what the evaluation of audio sees (App. E)."""
+    examples = pack(read_dataset(folder).split("train")[:2])
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    # Half of what the encoder of sound takes lies between two frames an eighth of a second apart.
+    longer = replace(SPECS["audio"], shape=(1, 4000), window=0.25), replace(SPECS["video"], window=0.25)
+    description = replace(description, specs=dict(zip(("audio", "video"), longer, strict=True)))
+    source = Streamed(examples, description, TOKENIZER, Sampling(1), 0, skip_bad=False)
+    for step in (None, 3):
+        whole, *_ = source.load([[0, 1]], torch.device("cpu"), 0, step)
+        assert not whole.inputs["audio"][:, 2000:].any()
+        for only in (("audio",), ("video",)):
+            alone, *_ = source.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
+            assert tuple(alone.inputs) == tuple(alone.present) == only
+            torch.testing.assert_close(alone.inputs[only[0]], whole.inputs[only[0]], rtol=0, atol=0)
+
+
+def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) -> None:
+    lines: list[Line] = []
+    with tarfile.open(tmp_path / "train-000000.tar", "w") as tar:
+        for path in sorted(folder.glob("train*.mkv")):
+            tar.add(path, path.name)
+    with tarfile.open(tmp_path / "train-000000.tar") as tar:
+        inside = {entry.name: (entry.offset_data, entry.size) for entry in tar.getmembers()}
+    for example in read_dataset(folder).split("train"):
+        line: Line = {"split": "train", "labels": list(example.labels)}
+        for kind in ("video", "audio"):
+            path = getattr(example, kind)
+            if path is not None:
+                line[kind] = shards.member("train-000000.tar", *inside[path.name])
+        lines.append(line | ({"text": example.text} if example.text else {}))
+    ours = dataset(write_index(tmp_path, lines))
+    theirs = dataset(folder)
+    assert_same(collate([ours[i, 9] for i in range(12)]), collate([theirs[i, 9] for i in range(12)]))
+    (tmp_path / "train-000000.tar").write_bytes(b"cut")
+    with pytest.raises(BadDataError, match=r"index\.jsonl:1: .*'train-000000\.tar' is cut short"):
+        read_dataset(tmp_path)
+    (tmp_path / "train-000000.tar").unlink()
+    with pytest.raises(BadDataError, match=r"index\.jsonl:1: .*there is no file 'train-000000\.tar'"):
+        read_dataset(tmp_path)
+
+
+def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["good0.mkv", "noise.mkv", "good1.mkv"]
+    for name, source in zip(names, ["train0.mkv", None, "train1.mkv"], strict=True):
+        (tmp_path / name).write_bytes((folder / source).read_bytes() if source else b"noise" * 99)
+    lines: list[Line] = [{"split": "train", "labels": ["dark"], "video": name} for name in names]
+    write_index(tmp_path, lines)
+    strict = dataset(tmp_path)
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
+        strict[1]
+    lenient = dataset(tmp_path, skip_bad=True)
+    with caplog.at_level(logging.WARNING):
+        assert_same(lenient[1, 7], lenient[2, 7])
+        assert not any(rows.any() for rows in lenient[1].present.values())
+    assert "skipped index.jsonl:2 ('1')" in caplog.text
+    assert [lenient[i, 7].skipped for i in range(3)] == [0, 1, 0]
+    assert collate([lenient[1, 7], lenient[1, 8]]).skipped == 2
+    everything = partial(
+        decode, read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
+    )
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
+        everything()
+    whole = everything(skip_bad=True)
+    assert whole.skipped == 1
+    assert whole.present["video"].tolist() == [True, False, True]
+    models = {"one": tiny_model(labels=2)}
+    description = replace(models["one"].description, labels=LABELS)
+    streamed = Streamed(
+        pack(read_dataset(tmp_path).examples), description, TOKENIZER, PLAIN, 0, skip_bad=True
+    )
+    with caplog.at_level(logging.WARNING):
+        embedded = embed(models, streamed, Loop(tmp_path, 0))["one"]
+    assert embedded.skipped == 1
+    assert "skipped 1 of 3 examples, which count in no score" in caplog.text
+    bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
+    with pytest.raises(BadDataError, match="nor could"):
+        dataset(bad, skip_bad=True)[0, 0]
+
+
+def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path: Path) -> None:
+    (tmp_path / "noise.mkv").write_bytes(b"noise" * 99)
+    folder = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
+    description = tiny_model(labels=2).description
+    source = Streamed(
+        pack(read_dataset(folder).examples), replace(description, labels=LABELS), TOKENIZER, PLAIN, 0, False
+    )
+    with pytest.raises(BadDataError) as caught:
+        next(source.load([[0]], torch.device("cpu"), workers=1, step=0))
+    text = str(caught.value)
+    assert text.startswith("index.jsonl:1 ('0'): video: ")
+    assert text.endswith("; mend it, or delete its line")
+    assert "\n" not in text
+
+
+def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, **__: object) -> dict[str, object]:
+        return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
+
+    monkeypatch.setattr("sensemble_train.data.clip_dataset.clip", told)  # workers are forked, and inherit it
+    examples = pack(read_dataset(folder).split("train"))
+    description = replace(tiny_model(labels=2).description, labels=LABELS)
+    source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)
+    loaded = list(source.load([[0], [1]], torch.device("cpu"), workers=2))
+    assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
+
+
+def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:
+    with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of the 1 classes"):
+        ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, ("dark",), "multi-class")
+    unlabelled = dataset(folder, "pretrain")
+    assert collate([unlabelled[0], unlabelled[1]]).targets is None
+    several = ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, LABELS, "multi-label")
+    np.testing.assert_array_equal(collate([several[0], several[1]]).targets, [[0, 1], [1, 0]])
+
+
+def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:
+    first, *_ = read_dataset(folder).split("train")
+    both = replace(first, labels=LABELS)
+    with pytest.raises(BadDataError, match=rf"index\.jsonl:{first.line}: .* of which only one can be"):
+        targets([both], LABELS, "multi-class")
+    assert targets([both], LABELS, "multi-label").tolist() == [[1, 1]]
+
+
+def test_packed_examples_are_the_same_examples(folder: Path) -> None:
+    examples = read_dataset(folder).examples
+    packed = pack(examples)
+    assert list(packed) == list(examples)
+    assert packed[-1] == examples[-1]
+    few = packed.take(np.array([3, 0]))
+    assert [few[0], few[1]] == [examples[3], examples[0]]
+    assert [m for m, there in few.present.items() if there[0]] == list(examples[3].modalities)
+    with pytest.raises(IndexError):
+        packed[len(examples)]

@@ -1,0 +1,127 @@
+"""The encoders: shapes, unit length, padding, batches, and the size of the paper's own."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_train.data.clips import Clips
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.encoders import ENCODERS, EncoderConfig
+from sensemble_train.models.model import Model
+from sensemble_train.models.presets import VIT_B16, vit_b16
+from sensemble_train.models.transformer import Block, sinusoids
+from sensemble_train.objectives.contrastive import Contrastive
+from torch import nn
+
+from tests.train.tiny import CLIP, MASKED, PLAIN, SPECS, STEM, raw_inputs, tiny_model
+
+MODALITIES = ("audio", "text", "video")
+
+
+@pytest.mark.parametrize("config", [PLAIN, STEM, replace(STEM, activation="relu"), CLIP, MASKED])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
+    encoder = tiny_model(config).encoders[modality]
+    raw = raw_inputs(5)[modality]
+    embeddings = encoder(raw)
+    assert embeddings.shape == (5, config.embedding)
+    assert embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5))
+    alone = torch.cat([encoder(row[None]) for row in raw])
+    torch.testing.assert_close(embeddings, alone, atol=1e-5, rtol=0)
+    assert (embeddings[0] - embeddings[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("config", [PLAIN, replace(STEM, spread=False), CLIP, MASKED])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_embeddings_have_unit_length_in_mixed_precision_too(modality: str, config: EncoderConfig) -> None:
+    encoder = tiny_model(config).encoders[modality]
+    features = encoder.front(raw_inputs(16)[modality])
+    with torch.autocast("cpu", torch.bfloat16):
+        embeddings = encoder.encode(features)
+    assert embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.double().norm(dim=1), torch.ones(16).double(), atol=1e-6, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(tokens=st.lists(st.integers(1, 299), min_size=1, max_size=6), seed=st.integers(0, 9))
+def test_padding_does_not_change_a_caption(tokens: list[int], seed: int) -> None:
+    model = tiny_model(seed=seed)
+    text = model.encoders["text"]
+    with torch.no_grad():
+        padded = text(torch.tensor([tokens + [0] * (6 - len(tokens))]))
+        # The same weights for captions of exactly this length, which have nothing to mask.
+        text.position = nn.Parameter(text.position[:, : len(tokens)])
+        torch.testing.assert_close(text(torch.tensor([tokens])), padded, atol=1e-5, rtol=0)
+
+
+def test_clips_text_is_read_at_its_largest_id_and_sees_nothing_behind_it() -> None:
+    text = tiny_model(CLIP).encoders["text"]
+    with torch.no_grad():
+        caption = text(torch.tensor([[7, 8, 299, 0, 0, 0]]))
+        torch.testing.assert_close(text(torch.tensor([[7, 8, 299, 9, 10, 11]])), caption)
+        assert (text(torch.tensor([[7, 9, 299, 0, 0, 0]])) - caption).abs().max() > 1e-4
+
+
+@settings(max_examples=20, deadline=None)
+@given(grid=st.lists(st.integers(1, 5), min_size=1, max_size=3), pairs=st.integers(1, 3))
+def test_sinusoidal_positions_differ_and_depend_on_each_axis_alone(grid: list[int], pairs: int) -> None:
+    width = 2 * pairs * len(grid)
+    table = sinusoids(tuple(grid), width)
+    assert table.shape == (math.prod(grid), width)
+    assert len(table.unique(dim=0)) == math.prod(grid)
+    parts = table.view(*grid, len(grid), 2 * pairs)
+    for axis, length in enumerate(grid):
+        alone = sinusoids((length,), 2 * pairs).view(
+            *[length if a == axis else 1 for a in range(len(grid))], -1
+        )
+        torch.testing.assert_close(parts[..., axis, :], alone.expand(*grid, -1))
+
+
+def test_fixed_positions_are_saved_and_never_learned() -> None:
+    fixed = replace(PLAIN, sinusoidal=True)
+    audio = ENCODERS["audio"](SPECS["audio"], fixed)
+    assert "position" in audio.state_dict()
+    assert not audio.position.requires_grad
+    with pytest.raises(ConfigurationError, match="positions of video"):
+        ENCODERS["video"](SPECS["video"], fixed)
+
+
+def test_order_matters_in_captions_and_films() -> None:
+    model, raw = tiny_model(), raw_inputs(1)
+    for modality, swapped in (("text", raw["text"][:, [1, 0, 2, 3, 4, 5]]), ("video", raw["video"].flip(1))):
+        encoder = model.encoders[modality]
+        assert (encoder(raw[modality]) - encoder(swapped)).abs().max() > 1e-4
+
+
+def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
+    torch.manual_seed(0)
+    block = Block(4, 1, "gelu", drop_path=0.25)
+    branch = torch.ones(20_000, 1, 1)
+    dropped = block._drop(branch)
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert torch.equal(block.eval()._drop(branch), branch)
+
+
+def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
+    full = vit_b16(("a", "b"), shape=replace(VIT_B16, depth=1))
+    torch.manual_seed(0)
+    model = Model(full, None)
+    raw = {
+        "audio": torch.rand(2, *full.specs["audio"].shape[1:]) - 0.5,
+        "text": torch.randint(1, 50262, (2, 60)),
+        "video": torch.randint(0, 256, (2, *full.specs["video"].shape[1:]), dtype=torch.uint8),
+    }
+    features = {m: model.encoders[m].front(x) for m, x in raw.items()}
+    batch = Clips(features, {m: torch.ones(2, dtype=torch.bool) for m in raw}, None)
+    objective = Contrastive(model)
+    loss = objective.backward(objective, [(batch,)], torch.manual_seed)
+    torch.optim.SGD(model.encoders.parameters(), 1e-3).step()
+    assert loss.isfinite()
+    for name, parameter in model.encoders.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name

@@ -1,0 +1,82 @@
+"""The front ends against outside oracles: torchaudio's Kaldi features and torchvision's normalization."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_train.models.frontend import LogMel, VideoInput, frames_of
+from torch import Tensor
+from torchaudio.compliance import kaldi
+from torchvision.transforms.v2 import functional as vision
+
+LOG_MEL = LogMel()
+FLOOR = math.log(torch.finfo(torch.float32).eps)
+
+
+def fbank(wave: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Kaldi's features, in float64 so that the oracle's own rounding is not counted."""
+    features = [
+        kaldi.fbank(
+            row[None].to(dtype),
+            htk_compat=True,
+            sample_frequency=16000,
+            use_energy=False,
+            window_type="hamming",
+            num_mel_bins=128,
+            dither=0.0,
+            frame_shift=10,
+        )
+        for row in wave
+    ]
+    return torch.stack(features).float().clamp(min=FLOOR)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    samples=st.integers(400, 8_000),
+    batch=st.integers(1, 3),
+    level=st.floats(1e-4, 0.3),
+    offset=st.floats(-0.5, 0.5),
+    seed=st.integers(0, 1000),
+)
+def test_log_mel_equals_kaldi(samples: int, batch: int, level: float, offset: float, seed: int) -> None:
+    noise = torch.randn(batch, samples, generator=torch.Generator().manual_seed(seed))
+    wave = (level * noise + offset).clamp(-1, 1)
+    ours = LOG_MEL(wave)
+    assert ours.shape == (batch, frames_of(samples), 128)
+    # Just above the floor, float32 keeps fewer digits of a bin that nearly cancels, in any implementation.
+    loud = fbank(wave) > FLOOR + 3
+    torch.testing.assert_close(ours[loud], fbank(wave)[loud], atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, fbank(wave), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("hertz", [60, 440, 1000, 7000])
+def test_log_mel_of_a_tone_equals_kaldi(hertz: int) -> None:
+    time = torch.arange(16000) / 16000
+    noise = torch.randn(16000, generator=torch.Generator().manual_seed(0))
+    wave = (0.3 * torch.sin(2 * math.pi * hertz * time) + 0.01 * noise)[None]
+    exact = fbank(wave)
+    # A loud tone costs float32 digits of the quiet bins, in torchaudio too.
+    allowed = max(1e-3, float((fbank(wave, torch.float32) - exact).abs().max()))
+    torch.testing.assert_close(LOG_MEL(wave), exact, atol=allowed, rtol=0)
+
+
+def test_silence_is_the_floor() -> None:
+    assert torch.equal(LOG_MEL(torch.zeros(1, 1600)), torch.full((1, 8, 128), FLOOR))
+
+
+def test_log_mel_lets_gradients_through_and_adds_no_state() -> None:
+    wave = torch.randn(2, 1600, requires_grad=True)
+    LOG_MEL(wave).sum().backward()
+    assert wave.grad is not None
+    assert wave.grad.abs().sum() > 0
+    assert LOG_MEL.state_dict() == {}
+
+
+def test_video_input_equals_torchvision() -> None:
+    frames = torch.randint(0, 256, (2, 3, 8, 6, 3), dtype=torch.uint8)
+    images = vision.to_dtype(frames.flatten(0, 1).permute(0, 3, 1, 2), torch.float32, scale=True)
+    expected = vision.normalize(images, [0.45] * 3, [0.225] * 3)
+    torch.testing.assert_close(VideoInput()(frames), expected, atol=1e-5, rtol=0)

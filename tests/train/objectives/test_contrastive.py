@@ -1,0 +1,142 @@
+"""InfoNCE against open_clip's, against CLIP's loss written anew in numpy, and against its own definition."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from open_clip.loss import ClipLoss
+from scipy.special import log_softmax
+from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive, global_loss
+from torch import Tensor
+
+from tests.train.tiny import MASKED, tiny_model
+
+ROOT = Path(__file__).parents[3]
+
+Array = NDArray[np.float64]
+
+
+def clip_loss(a: Array, b: Array, scale: float) -> float:
+    """The mean log likelihood, both ways, of each row's partner among all rows."""
+    similarity = scale * np.einsum("id,jd->ij", a, b)
+    forward = np.diag(log_softmax(similarity, axis=1))
+    backward = np.diag(log_softmax(similarity, axis=0))
+    return float(-(forward + backward).mean() / 2)
+
+
+def units(count: int, size: int, seed: int) -> Array:
+    rows = np.random.default_rng(seed).normal(size=(count, size))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def log_scale(scale: float = 1 / 0.07) -> Tensor:
+    return torch.tensor([math.log(scale)], dtype=torch.float64)
+
+
+def everywhere(modalities: Iterable[str], count: int) -> dict[str, Tensor]:
+    return {m: torch.ones(count, dtype=torch.bool) for m in modalities}
+
+
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(2, 9), size=st.integers(2, 6), scale=st.floats(0.5, 90), seed=st.integers(0, 999))
+def test_two_modalities_give_clips_loss(count: int, size: int, scale: float, seed: int) -> None:
+    a, b = units(count, size, seed), units(count, size, seed + 1000)
+    pair = {"a": torch.from_numpy(a), "b": torch.from_numpy(b)}
+    value = global_loss(pair, log_scale(scale), everywhere("ab", count))
+    assert value.item() == pytest.approx(clip_loss(a, b, scale), abs=1e-6)
+
+
+def test_gradients_equal_finite_differences_of_clips_loss() -> None:
+    a, b = units(5, 4, 0), units(5, 4, 1)
+    leaf, temperature = torch.from_numpy(a).requires_grad_(), log_scale().requires_grad_()
+    global_loss({"a": leaf, "b": torch.from_numpy(b)}, temperature, everywhere("ab", 5)).backward()
+    step = 1e-6
+    expected = np.empty_like(a)
+    for place in np.ndindex(*a.shape):
+        shift = np.zeros_like(a)
+        shift[place] = step
+        ends = [clip_loss(a + sign * shift, b, 1 / 0.07) for sign in (1, -1)]
+        expected[place] = (ends[0] - ends[1]) / (2 * step)
+    assert leaf.grad is not None
+    np.testing.assert_allclose(leaf.grad.numpy(), expected, atol=1e-6)
+    ends = [clip_loss(a, b, math.exp(sign * step) / 0.07) for sign in (1, -1)]
+    assert temperature.grad is not None
+    assert temperature.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
+
+
+@pytest.mark.parametrize("published", [4.6052, 9.0])
+def test_the_temperature_stays_within_clips_bound_and_may_leave_it_again(published: float) -> None:
+    objective = Contrastive(tiny_model(MASKED), published)
+    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
+    pair = {m: torch.from_numpy(units(4, 3, seed)) for seed, m in enumerate("ab")}
+    global_loss(pair, objective.log_scale.double(), everywhere("ab", 4)).backward()
+    assert objective.log_scale.grad is not None
+    assert objective.log_scale.grad.item() > 0  # what is paired at random wants it lower
+    torch.optim.SGD([objective.log_scale], 0.1).step()
+    objective.after_step()
+    assert objective.log_scale.item() < math.log(MAX_SCALE)
+    with torch.no_grad():
+        objective.log_scale.add_(99.0)
+    objective.after_step()
+    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> dict[str, list[bool]]:
+    count = draw(st.integers(2, 7))
+    row = st.lists(st.booleans(), min_size=count, max_size=count)
+    return {m: draw(row) for m in ("audio", "text", "video")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(present=masks(), seed=st.integers(0, 99))
+def test_is_the_mean_over_pairs_of_the_rows_that_both_have(present: dict[str, list[bool]], seed: int) -> None:
+    count = len(present["audio"])
+    rows = {m: units(count, 4, seed + i) for i, m in enumerate(present)}
+    expected = []
+    for a, b in combinations(present, 2):
+        both = np.array(present[a]) & np.array(present[b])
+        if both.sum() >= 2:
+            expected.append(clip_loss(rows[a][both], rows[b][both], 1 / 0.07))
+    there = {m: torch.tensor(mask) for m, mask in present.items()}
+    leaves = {m: torch.from_numpy(x).requires_grad_() for m, x in rows.items()}
+    value = global_loss(leaves, log_scale(), there)
+    assert value.item() == pytest.approx(np.mean(expected) if expected else 0.0, abs=1e-6)
+    value.backward()
+    for m, leaf in leaves.items():
+        assert leaf.grad is None or not leaf.grad[~there[m]].any()
+    noise = {m: torch.where(there[m][:, None], x.detach(), 7.0) for m, x in leaves.items()}
+    assert global_loss(noise, log_scale(), there).item() == pytest.approx(value.item(), abs=1e-12)
+
+
+def test_loss_and_gradients_are_open_clips() -> None:
+    names = ("audio", "text", "video")
+    rows = [torch.from_numpy(units(9, 5, seed)) for seed in range(3)]
+    ours = {m: x.clone().requires_grad_() for m, x in zip(names, rows, strict=True)}
+    theirs = [x.clone().requires_grad_() for x in rows]
+    temperature, other = log_scale().requires_grad_(), log_scale().requires_grad_()
+    value = global_loss(ours, temperature, everywhere(names, 9))
+    reference = sum(ClipLoss()(a, b, other.exp()) for a, b in combinations(theirs, 2)) / 3
+    torch.testing.assert_close(value, reference, atol=1e-6, rtol=0)
+    value.backward()
+    reference.backward()
+    for leaf, twin in zip((*ours.values(), temperature), (*theirs, other), strict=True):
+        torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)
+
+
+def test_loss_and_gradients_of_two_ranks_are_open_clips() -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "tests.train.clip_ranks"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["equal", "equal"]

@@ -1,0 +1,48 @@
+"""A number that cannot be is refused where the configuration is made, in one line that names its flag."""
+
+from collections.abc import Callable
+
+import pytest
+from sensemble_train.distributed import ScaleConfig
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.objectives.mae import MAEConfig
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
+from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.training.augment import AugmentConfig
+
+WRONG: dict[str, Callable[[], object]] = {
+    "--probe.batch 0: give a number of 1 or more": lambda: ProbeConfig(batch=0),
+    "--probe.learning-rate -1": lambda: ProbeConfig(learning_rate=-1),
+    "--finetune.learning-rate nan": lambda: FinetuneConfig(learning_rate=float("nan")),
+    "--finetune.alpha 7: give a number from 0 to 1": lambda: FinetuneConfig(alpha=7),
+    "--finetune.distillation -2": lambda: FinetuneConfig(distillation=-2),
+    "--pretrain.steps -3": lambda: PretrainConfig(steps=-3),
+    "--pretrain.mae.video 1.5": lambda: MAEConfig(video=1.5),
+    "--pretrain.mae.repeats 0": lambda: MAEConfig(repeats=0),
+    "--pretrain.mae.width 16: give a multiple of 12": lambda: MAEConfig(width=16, heads=3),
+    "--augment.mixup 9": lambda: AugmentConfig(mixup=9),
+    "--augment.time -5": lambda: AugmentConfig(time=-5),
+    "--augment.hue 0.6": lambda: AugmentConfig(hue=0.6),
+    "--scale.workers -1": lambda: ScaleConfig(workers=-1),
+    "--scale.micro-batch -2": lambda: ScaleConfig(micro_batch=-2),
+    "--scale.save-every -1": lambda: ScaleConfig(save_every=-1),
+    "--model.shared 3: give a number from 1 to 2": lambda: ModelConfig(shared=3),
+    "--model.side 40: give a multiple of 16": lambda: ModelConfig(side=40),
+    "--model.frames 0": lambda: ModelConfig(name="vit_b16", side=224, seconds=8),
+    "--held-out 1.5": lambda: Config("", held_out=1.5),
+    "--distill 1: give a number of 2 or more": lambda: Config("", distill=1),
+    "--train-modalities: name sets": lambda: Config("", train_modalities=()),
+    "--modalities smell: name some of audio text video": lambda: Config("", modalities=("smell",)),
+    "--modalities : name some of": lambda: Config("", modalities=()),
+    "--held-out 0 to take it from the other dataset": lambda: Config("", distill_data="x", held_out=0.2),
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_cannot_be_is_refused_by_its_flag(line: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        WRONG[line]()
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)

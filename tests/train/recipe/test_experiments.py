@@ -1,0 +1,102 @@
+"""The named experiments are the paper's, and survive their own file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_train.objectives.mae import MAEConfig
+from sensemble_train.recipe.config import claim, read_config
+from sensemble_train.recipe.experiments import EXPERIMENTS, audioset_contrastive, audioset_mae
+from sensemble_train.training.augment import AugmentConfig
+from sensemble_train.training.optim import Optimization, optimizer
+from torch import nn
+
+AUDIOSET, LABELLED = 1_743_790, 18_649  # App. B
+
+
+def test_audioset_takes_the_papers_steps() -> None:
+    """App. C: 54K steps of contrastive learning, 435K of MAE."""
+    contrastive, mae = audioset_contrastive(""), audioset_mae("")
+    assert round(contrastive.pretrain.length(AUDIOSET), -3) == 54_000
+    assert mae.pretrain.length(AUDIOSET) // 1000 == 435
+    assert contrastive.finetune.length(LABELLED) == 30 * (LABELLED // 128)
+    assert mae.finetune.length(LABELLED) == 60 * (LABELLED // 64)
+
+
+PAPERS = [name for name in EXPERIMENTS if not name.startswith("digits")]
+
+TABLE_7 = {  # learning rate, global batch, warm-up, epochs
+    "pretrain": {"contrastive": (8e-4, 1024, 1000, 32), "mae": (8e-4, 1024, 2000, 256)},
+    "probe": {"contrastive": (1e-2, 256, 200, 360), "mae": (1e-2, 128, 200, 360)},
+    "finetune": {"contrastive": (1e-4, 128, 1000, 30), "mae": (1e-4, 64, 2000, 60)},
+}
+
+
+@pytest.mark.parametrize("stage", TABLE_7)
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_experiment_of_the_paper_has_table_7s_values(name: str, stage: str) -> None:
+    config = EXPERIMENTS[name]("")
+    settings = getattr(config, stage)
+    rate, batch, warmup, epochs = TABLE_7[stage][config.pretrain.objective]
+    if stage == "pretrain" and not name.startswith("audioset"):
+        epochs = 0  # they begin with encoders that are pretrained already (Sec. 5)
+    assert (settings.learning_rate, settings.batch, settings.warmup) == (rate, batch, warmup)
+    assert (settings.steps, settings.epochs) == (0, epochs)
+    assert not settings.decay_vectors
+
+
+def test_gains_biases_and_the_temperature_decay_only_where_they_are_asked_to() -> None:
+    module = nn.ModuleDict({"linear": nn.Linear(4, 3), "norm": nn.LayerNorm(3)})
+    module.register_parameter("log_scale", nn.Parameter(torch.zeros(1)))
+    module.register_parameter("token", nn.Parameter(torch.zeros(1, 1, 3)))
+    settings = Optimization(batch=1, learning_rate=0.1, weight_decay=0.5)
+    (group,) = optimizer(module.parameters(), settings).param_groups
+    assert (len(group["params"]), group["weight_decay"]) == (6, 0.5)
+    groups = optimizer(module.parameters(), replace(settings, decay_vectors=False)).param_groups
+    decayed = {group["weight_decay"]: group["params"] for group in groups}
+    assert decayed[0.5] == [module["linear"].weight]
+    assert len(decayed[0.0]) == 5
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_experiment_of_the_paper_has_the_values_of_table_6_and_appendix_e(name: str) -> None:
+    config = EXPERIMENTS[name]("")
+    shape, augment = config.model, config.augment
+    assert (shape.frames, shape.side, shape.seconds, shape.tokens) == (8, 224, 8.0, 60)
+    assert shape.vocabulary == (49408 if shape.name == "clip_b16" else 50262)  # CLIP's text encoder as is
+    assert (shape.name == "mae_b16") == (config.pretrain.objective == "mae")
+    assert (shape.depth, shape.shared) == (12, 1)
+    assert config.pretrain.mae == MAEConfig(audio=0.8, video=0.9, repeats=2)
+    if name == "imagenet_captions":  # "No other augmentations are used"
+        assert (shape.drop_path, augment, config.sampling.zoom) == (0.0, AugmentConfig(), (1.0, 1.0))
+        return
+    assert (shape.drop_path, augment.mixup, augment.time, augment.bins) == (0.1, 0.5, 192, 48)
+    deltas = augment.brightness, augment.contrast, augment.saturation, augment.hue
+    assert deltas == (0.2, 0.1, 0.0, 0.025)
+    assert config.sampling.stride == 32
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains_for_every_set_of_modalities(name: str) -> None:
+    assert EXPERIMENTS[name]("").train_modalities == ("all",)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_run_folder_says_what_it_is(name: str, tmp_path: Path) -> None:
+    config = EXPERIMENTS[name]("data")
+    claim(tmp_path / "run", config)
+    assert read_config(tmp_path / "run" / "config.json") == config
+
+
+@given(steps=st.integers(2, 500), warmup=st.integers(0, 100))
+def test_the_rate_rises_to_its_highest_and_falls_to_nothing(steps: int, warmup: int) -> None:
+    settings = Optimization(steps=steps, batch=1, learning_rate=0.5, warmup=warmup)
+    rates = [settings.rate(step, steps) for step in range(steps)]
+    rising = min(warmup, steps // 2)
+    assert max(rates) == rates[rising] == 0.5
+    assert rates[:rising] == sorted(rates[:rising])
+    assert rates[rising:] == sorted(rates[rising:], reverse=True)
+    assert 0 < rates[-1] <= rates[rising]

@@ -1,0 +1,201 @@
+"""Probe, finetuning, MASD and WiSE-FT: formulas, limits and an outside classifier."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sensemble_train.data.clips import Clips
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.model import Model
+from sensemble_train.recipe.methods import (
+    FinetuneConfig,
+    ProbeConfig,
+    finetune,
+    fold_norm,
+    linear_probe,
+    self_distillation_loss,
+    wiseft,
+)
+from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.training.loop import Loop
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from tests.losses import read_losses
+from tests.train.tiny import STEM, raw_inputs, tiny_model
+
+ALL = ("audio", "text", "video")
+FEW = FinetuneConfig(steps=3, batch=4)
+
+
+def clips_of(model: Model, count: int, seed: int = 0, absent: Sequence[tuple[str, int]] = ()) -> Clips:
+    raw = raw_inputs(count, seed)
+    features = {m: model.encoders[m].front(x).detach() for m, x in raw.items()}  # type: ignore[operator]
+    present = {m: torch.ones(count, dtype=torch.bool) for m in features}
+    for modality, row in absent:
+        present[modality][row] = False
+    return Clips(features, present, torch.arange(count) % 3)
+
+
+def tuned(train: tuple[str, ...], extra: Clips | None, seed: int = 0) -> Model:
+    model = tiny_model(STEM)
+    with TemporaryDirectory() as folder:
+        return finetune(model, clips_of(model, 9), train, FEW, Loop(Path(folder), seed), extra)
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+
+
+@settings(max_examples=25, deadline=None)
+@given(size=st.integers(1, 8), classes=st.integers(1, 5), seed=st.integers(0, 999))
+def test_a_folded_norm_gives_the_same_logits(size: int, classes: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    norm, head = nn.BatchNorm1d(size, affine=False, momentum=None), nn.Linear(size, classes)
+    for _ in range(3):
+        norm(3 * torch.randn(20, size) + torch.randn(size))
+    norm.eval()
+    x = torch.randn(7, size)
+    torch.testing.assert_close(fold_norm(norm, head)(x), head(norm(x)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("train", [("video",), ("audio", "text")])
+def test_the_probe_is_as_good_as_logistic_regression_where_classes_are_separable(
+    train: tuple[str, ...],
+) -> None:
+    rng = np.random.default_rng(0)
+    classes = np.arange(60) % 3
+    centres = rng.normal(0, 1, (3, 8))
+    embeddings = {m: (centres[classes] + rng.normal(0, 0.1, (60, 8))).astype(np.float32) for m in ALL}
+    model = tiny_model()
+    there = {m: torch.ones(60, dtype=torch.bool) for m in ALL}
+    tensors = {m: torch.from_numpy(x) for m, x in embeddings.items()}
+    embedded = Clips(tensors, there, torch.from_numpy(classes))
+    probed = linear_probe(model, embedded, train, ProbeConfig())
+    pooled = np.mean([embeddings[m] for m in train], axis=0)
+    guesses = probed.head(torch.from_numpy(pooled)).argmax(dim=1).numpy()
+    reference = LogisticRegression(max_iter=1000).fit(pooled, classes).score(pooled, classes)
+    assert (guesses == classes).mean() >= reference == 1.0
+    assert same(probed.encoders, model.encoders)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 5), classes=st.integers(2, 6), multi=st.booleans(), seed=st.integers(0, 999))
+def test_self_distillation_is_the_papers_formula(rows: int, classes: int, multi: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    student = (3 * torch.randn(rows, classes, dtype=torch.float64)).requires_grad_()
+    teacher = (3 * torch.randn(rows, classes, dtype=torch.float64)).requires_grad_()
+    task = "multi-label" if multi else "multi-class"
+    loss = self_distillation_loss(student, teacher, task)
+    s, t = student.detach().numpy(), teacher.detach().numpy()
+    if multi:
+        expected = -(expit(t) * log_expit(s) + expit(-t) * log_expit(-s)).mean()
+    else:
+        expected = -(softmax(t, axis=1) * log_softmax(s, axis=1)).sum(axis=1).mean()
+    assert loss.item() == pytest.approx(expected, abs=1e-9)
+    loss.backward()
+    assert teacher.grad is None
+    assert student.grad is not None
+    equal = teacher.detach().clone().requires_grad_()
+    least = self_distillation_loss(equal, teacher, task)
+    assert least.item() <= loss.item() + 1e-12
+    least.backward()
+    assert equal.grad is not None
+    assert equal.grad.abs().max() < 1e-9
+
+
+def test_no_gradient_reaches_the_teachers_sensors(tmp_path: Path) -> None:
+    """The text encoder only teaches here, and no loss but distillation is counted."""
+    model = tiny_model(STEM)
+    config = replace(FEW, distillation=1.0, weight_decay=0.0)
+    extra = clips_of(model, 9, 1)
+    trained = finetune(model, clips_of(model, 9), ("text",), config, Loop(tmp_path, 0), extra)
+    before = dict(model.named_parameters())
+    moved = {name for name, value in trained.named_parameters() if not torch.equal(value, before[name])}
+    assert not any(name.startswith("encoders.text") for name in moved)
+    assert any(name.startswith("encoders.audio") for name in moved)
+    assert any(name.startswith("encoders.video") for name in moved)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.75, 1.0])
+def test_wiseft_lies_between_probe_and_trained(alpha: float) -> None:
+    probed, trained = tiny_model(STEM), tuned(("video",), None)
+    with torch.no_grad():
+        for name, value in trained.named_buffers():
+            if name.endswith("running_mean"):
+                value.add_(1.0)
+    merged = wiseft(trained, probed, alpha).state_dict()
+    start, end = probed.state_dict(), trained.state_dict()
+    assert any(name.endswith("running_mean") for name in merged)
+    for name, value in merged.items():
+        if value.is_floating_point():
+            expected = alpha * end[name].double() + (1 - alpha) * start[name].double()
+            torch.testing.assert_close(value.double(), expected, atol=1e-6, rtol=1e-6)
+    if alpha in {0.0, 1.0}:
+        raw = raw_inputs(3)
+        torch.testing.assert_close(wiseft(trained, probed, alpha)(raw), (probed, trained)[int(alpha)](raw))
+
+
+def test_masd_without_missing_modalities_is_finetuning() -> None:
+    extra = clips_of(tiny_model(STEM), 8, seed=1)
+    assert same(tuned(ALL, extra), tuned(ALL, None))
+    assert not same(tuned(("video",), extra), tuned(("video",), None))
+
+
+def test_masd_uses_only_unlabelled_examples_that_have_everything() -> None:
+    model = tiny_model(STEM)
+    whole = clips_of(model, 6, seed=1)
+    more = clips_of(model, 8, seed=1, absent=[("audio", 6), ("video", 7)])
+    more = Clips(
+        {m: torch.cat([x, more.inputs[m][6:]]) for m, x in whole.inputs.items()}, more.present, more.targets
+    )
+    assert same(tuned(("video",), more), tuned(("video",), whole))
+
+
+def test_finetuning_is_determined_by_its_seed_and_leaves_the_probe_alone() -> None:
+    probed = tiny_model(STEM)
+    before = copy.deepcopy(probed)
+    torch.manual_seed(1)
+    first = tuned(("audio", "video"), None)
+    torch.manual_seed(2)
+    assert same(first, tuned(("audio", "video"), None))
+    assert not same(first, tuned(("audio", "video"), None, seed=1))
+    assert same(before, probed)
+    assert same(first.encoders["text"], probed.encoders["text"])
+    assert not same(first.encoders["audio"], probed.encoders["audio"])
+
+
+def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows(tmp_path: Path) -> None:
+    def pretrained(filling: float) -> tuple[list[float], dict[str, Tensor]]:
+        model = tiny_model(STEM)
+        clips = clips_of(model, 12, absent=[("audio", 1), ("audio", 5), ("video", 2)])
+        for m in ("audio", "video"):
+            clips.inputs[m][~clips.present[m]] = filling  # type: ignore[assignment]
+        folder = tmp_path / str(filling)
+        trained = pretrain(model, clips, PretrainConfig(steps=12, batch=12), Loop(folder, 0))
+        return read_losses(folder), trained.state_dict()
+
+    losses, weights = pretrained(0)
+    assert losses[-1] < losses[0]
+    again, other = pretrained(9)
+    assert again == losses
+    assert all(torch.equal(value, other[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 4), (0, 4), (9, 1)])
+def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(
+    count: int, batch: int, tmp_path: Path
+) -> None:
+    model = tiny_model(STEM)
+    clips, config = clips_of(model, 9), replace(FEW, batch=batch)
+    with pytest.raises(ConfigurationError, match="two at least"):
+        finetune(model, clips.take(torch.arange(count)), ("video",), config, Loop(tmp_path, 0))

@@ -1,0 +1,344 @@
+"""A run from a folder of clips to the matrix: complete, resumable, and refused where it cannot be."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from sensemble_runtime.subsets import name, subsets
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.model import load_model
+from sensemble_train.recipe import recipe
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.methods import METHODS, FinetuneConfig, ProbeConfig
+from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.run_folder import read_matrix
+
+from tests.losses import read_losses
+from tests.train.tiny import Line, dark_and_bright, write_index
+
+TRAINED = ("video", "audio+text")
+EVERY = sorted(name(subset) for subset in subsets(("audio", "text", "video")))
+
+
+def quiet(_stage: str, _done: int, _all: int) -> None:
+    pass
+
+
+def config_for(folder: Path, *train: str) -> Config:
+    steps = {"pretrain": PretrainConfig(steps=2, batch=8), "finetune": FinetuneConfig(steps=2, batch=4)}
+    return Config(str(folder), train, probe=ProbeConfig(steps=5), **steps)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Line]]:
+    folder = tmp_path_factory.mktemp("clips")
+    lines = dark_and_bright(folder)
+    return write_index(folder, lines), lines
+
+
+@pytest.fixture(scope="module")
+def run(
+    clips: tuple[Path, list[Line]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, Path, recipe.Matrix]:
+    config, out = config_for(clips[0], *TRAINED), tmp_path_factory.mktemp("out") / "run"
+    return config, out, recipe.run(config, out, quiet)
+
+
+def weights(out: Path) -> dict[str, Path]:
+    return {str(p.parent.relative_to(out)): p for p in out.rglob("weights.safetensors")}
+
+
+def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
+    _, out, matrix = run
+    assert set(weights(out)) == {"pretrained"} | {f"models/{m}/{t}" for m in METHODS for t in TRAINED}
+    matrices = {"matrix.json", "matrix.calibrate.json"}
+    assert {p.name for p in out.iterdir()} == {"config.json", "locks", "pretrained", "models", *matrices}
+    assert len(read_losses(out / "pretrained")) == 2
+    assert recipe.read_matrix(out) == matrix
+    for file in matrices:
+        methods = json.loads((out / file).read_text())["methods"]
+        assert list(methods) == sorted(METHODS)
+        for rows in methods.values():
+            assert list(rows) == sorted(TRAINED)
+            for row in rows.values():
+                assert list(row) == EVERY
+                assert all(0 <= score <= 1 for score in row.values())
+
+
+def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
+    run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    """Labels of `calibrate` that are all wrong change the choice and nothing that is reported, and so on."""
+    config, _, matrix = run
+    folder, lines = clips
+    other = {"dark": "bright", "bright": "dark"}
+    calibrate = [
+        {**line, "split": "calibrate", "labels": [other[str(x)] for x in line["labels"]]}  # type: ignore[attr-defined]
+        for line in lines
+        if line["split"] == "eval"
+    ]
+    write_index(link(folder, tmp_path), [*lines, *calibrate])
+    once = replace(config, data=str(tmp_path), train_modalities=("video",))
+    found = recipe.run(once, tmp_path / "run", quiet)
+    chosen = read_matrix(tmp_path / "run", "calibrate")
+    for method, rows in found.items():
+        assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
+        assert chosen[method]["video"] == pytest.approx({e: 1 - p for e, p in rows["video"].items()})
+
+
+def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:
+    config, out, matrix = run
+    before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
+    assert recipe.run(config, out, quiet) == matrix
+    assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ["models/masd/video"],
+        [f"models/{method}/audio+text" for method in METHODS],
+        ["pretrained", "models"],
+    ],
+    ids=["one cell", "one row", "everything"],
+)
+def test_an_interrupted_run_comes_to_the_same_numbers(
+    lost: list[str], run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    config, out, matrix = run
+    again = tmp_path / "run"
+    shutil.copytree(out, again)
+    (again / "matrix.json").unlink()
+    (again / "matrix.calibrate.json").unlink()
+    for folder in lost:
+        shutil.rmtree(again / folder)
+    assert recipe.run(config, again, quiet) == matrix
+    assert read_matrix(again, "calibrate") == read_matrix(out, "calibrate")
+    for cell, path in weights(out).items():
+        assert weights(again)[cell].read_bytes() == path.read_bytes(), cell
+
+
+def test_another_configuration_in_the_same_folder_is_refused(
+    run: tuple[Config, Path, recipe.Matrix],
+) -> None:
+    config, out, _ = run
+    with pytest.raises(ConfigurationError, match=r"seed was 0, is 7.*--out") as caught:
+        recipe.run(replace(config, seed=7), out, quiet)
+    assert "pretrain" not in str(caught.value)
+
+
+def test_train_modalities_that_no_labelled_example_has_are_refused(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    silent = [{k: v for k, v in line.items() if line["split"] != "train" or k != "audio"} for line in lines]
+    write_index(link(folder, tmp_path), silent)
+    with pytest.raises(ConfigurationError, match=r"audio\+video: .* have text\+video; choose"):
+        recipe.run(config_for(tmp_path, "audio+video"), tmp_path / "run", quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_modalities_that_no_labelled_example_has_together_are_refused(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    apart = [line for line in lines if line["split"] != "train"]
+    for i in range(4):
+        medium: Line = {"text": "a dark one"} if i < 2 else {"video": "train0.mkv"}
+        apart.append({"split": "train", "labels": [("dark", "bright")[i % 2]], **medium})
+    write_index(link(folder, tmp_path), apart)
+    with pytest.raises(ConfigurationError, match=r"text\+video: 0 labelled examples .* have"):
+        recipe.run(config_for(tmp_path, "text+video"), tmp_path / "run", quiet)
+
+
+@pytest.mark.parametrize("kept", [("text",), ("audio", "video")])
+def test_pretraining_examples_that_never_show_all_modalities_are_refused(
+    kept: tuple[str, ...], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    """Their encoders could not be aligned, nor MASD find a student: an endless loop, were it tried."""
+    folder, lines = clips
+    fields = {"split", "labels", *kept}
+    few = [{k: v for k, v in line.items() if line["split"] != "pretrain" or k in fields} for line in lines]
+    write_index(link(folder, tmp_path), [line for line in few if len(line) > 2])
+    with pytest.raises(ConfigurationError, match=r"pretrain.* all of audio\+text\+video"):
+        recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+
+
+def test_examples_of_several_labels_make_a_multi_label_task(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    labelled = [i for i, line in enumerate(lines) if line["split"] == "train"]
+    several = [dict(line) for line in lines]
+    several[labelled[0]]["labels"] = ["dark", "bright"]
+    description = describe(read_dataset(write_index(link(folder, tmp_path), several)))
+    assert description.task == "multi-label"
+    assert description.labels == ("bright", "dark")
+    assert describe(read_dataset(folder)).task == "multi-class"
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    assert sorted(matrix["masd"]["video"]) == EVERY
+
+
+def test_shapes_come_from_the_media(clips: tuple[Path, list[Line]]) -> None:
+    specs = describe(read_dataset(clips[0])).specs
+    assert {m: spec.shape for m, spec in specs.items()} == {
+        "audio": (1, 8000),
+        "text": (1, 16),
+        "video": (1, 4, 32, 32, 3),
+    }
+    assert specs["video"].rate * specs["video"].window == 4
+
+
+def test_pictures_are_films_of_one_frame(tmp_path: Path) -> None:
+    lines: list[Line] = []
+    for i, split in enumerate(["pretrain"] * 6 + ["train"] * 4 + ["eval"] * 4):
+        label = ("dark", "bright")[i % 2]
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((80, 60, 3), (20, 220)[i % 2] + i, np.uint8))
+        lines.append({"split": split, "labels": [label], "image": f"{i}.png", "text": f"a {label} one"})
+    dataset = read_dataset(write_index(tmp_path, lines))
+    assert describe(dataset).specs["video"].shape == (1, 1, 64, 64, 3)
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    assert sorted(matrix["finetune"]["video"]) == ["text", "text+video", "video"]
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_a_dataset_without_a_labelled_split_is_refused(
+    split: str, clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    write_index(link(folder, tmp_path), [line for line in lines if line["split"] != split])
+    with pytest.raises(ConfigurationError, match=rf"no example of the split '{split}'"):
+        describe(read_dataset(tmp_path))
+
+
+def link(folder: Path, into: Path) -> Path:
+    """Copy the media of a dataset."""
+    for file in folder.glob("*.mkv"):
+        shutil.copy(file, into)
+    return into
+
+
+def test_what_is_streamed_is_trained_on_alike(
+    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    """Windows are as long as the clips here, so that those drawn at random are all of them."""
+    config, _, _ = run
+    streamed = replace(config, stream=True, train_modalities=("video",))
+    matrix = recipe.run(streamed, tmp_path / "run", quiet)
+    recipe.run(replace(config, train_modalities=("video",)), tmp_path / "kept", quiet)
+    assert read_losses(tmp_path / "run" / "pretrained") == pytest.approx(
+        read_losses(tmp_path / "kept" / "pretrained"), abs=1e-4
+    )
+    assert sorted(matrix["masd"]["video"]) == EVERY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"held_out": 0.5},
+        {"everything": True},
+        {"pretrain": PretrainConfig(objective="mae", steps=2, batch=8)},
+    ],
+    ids=["held out", "everything", "mae"],
+)
+def test_the_other_experiments_give_whole_matrices(
+    changes: dict[str, Any], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    labelled = [{**line, "labels": line["labels"] or ["dark"]} for line in lines]
+    config = replace(config_for(write_index(link(folder, tmp_path), labelled), "video"), **changes)
+    matrix = recipe.run(config, tmp_path / "run", quiet)
+    assert set(matrix) == set(recipe.methods(config))
+    assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
+    assert ("finetune_everything" in matrix) == config.everything
+
+
+def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
+    """The two models of Figure 4 come from one dataset."""
+    config = replace(config_for(clips[0], "all"), modalities=("audio", "video"))
+    matrix = recipe.run(config, tmp_path / "run", quiet)
+    sets = ["audio", "audio+video", "video"]
+    assert all(sorted(rows) == sets for rows in matrix.values())
+    assert all(sorted(row) == sets for rows in matrix.values() for row in rows.values())
+    assert load_model(tmp_path / "run" / "pretrained").modalities == ("audio", "video")
+
+
+def test_what_is_distilled_on_may_come_from_another_dataset(
+    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
+) -> None:
+    """As Kinetics' from AudioSet (Sec. 5): examples that have every modality, without their labels."""
+    config, out, matrix = run
+    lines = dark_and_bright(tmp_path, pretrain=6, train=0, evaluation=0)
+    write_index(tmp_path, [{**line, "labels": ["none of the classes"]} for line in lines])
+    other = replace(config, distill_data=str(tmp_path), train_modalities=("video",))
+    found = recipe.run(other, tmp_path / "run", quiet)
+    same = "linear_probe", "finetune", "wiseft"
+    assert all(found[method]["video"] == matrix[method]["video"] for method in same)
+    ours, theirs = (read_losses(folder / "models" / "masd" / "video") for folder in (tmp_path / "run", out))
+    assert ours != theirs
+    with pytest.raises(ConfigurationError, match="--held-out 0 to take it from the other dataset"):
+        recipe.run(replace(other, held_out=0.2), tmp_path / "both", quiet)
+    write_index(tmp_path, [line for line in lines if len(line) == 4])
+    with pytest.raises(ConfigurationError, match="0 unlabelled examples have all of audio\\+text\\+video"):
+        recipe.run(other, tmp_path / "few", quiet)
+
+
+def test_bad_examples_are_left_out_and_told_only_when_asked(
+    clips: tuple[Path, list[Line]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, lines = clips
+    write_index(link(folder, tmp_path), lines)
+    (tmp_path / "pretrain0.mkv").write_bytes(b"noise")
+    with (tmp_path / "index.jsonl").open("a", encoding="utf-8") as file:
+        file.write("no JSON\n")
+    config = config_for(tmp_path, "video")
+    with pytest.raises(BadDataError, match=r"index\.jsonl:17: not JSON"):
+        recipe.run(config, tmp_path / "run", quiet)
+    recipe.run(replace(config, skip_bad=True), tmp_path / "kept", quiet)
+    assert "skipped 1 of 8 examples of pretrain" in caplog.text
+    assert "index.jsonl:17: not JSON" in caplog.text
+    streamed = replace(config, skip_bad=True, stream=True)
+    recipe.run(streamed, tmp_path / "streamed", quiet)
+    log = (tmp_path / "streamed" / "pretrained" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["skipped"] for line in log] == [1, 1]
+
+
+def test_labels_of_pretraining_that_nothing_else_has_cannot_be_used(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    folder, lines = clips
+    strange = [{**lines[0], "labels": ["grey"]}, *lines[1:]]
+    config = replace(config_for(write_index(link(folder, tmp_path), strange), "video"), everything=True)
+    with pytest.raises(
+        ConfigurationError, match=r"index\.jsonl:1\) of the split 'pretrain' has the labels grey"
+    ):
+        recipe.run(config, tmp_path / "run", quiet)
+
+
+def test_another_dataset_may_begin_with_the_encoders_of_a_run(
+    run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    _, out, _ = run
+    folder, lines = clips
+    mute = [{k: v for k, v in line.items() if k != "text"} for line in lines]
+    mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
+    config = config_for(
+        write_index(link(folder, tmp_path), [line for line in mute if len(line) > 3]), "video"
+    )
+    begun = replace(config, initialize=str(out / "pretrained"), pretrain=PretrainConfig(steps=0))
+    recipe.run(begun, tmp_path / "run", quiet)
+    old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
+    assert new.modalities == ("audio", "video")
+    assert new.description.labels == ("very bright", "very dark")
+    for m in new.modalities:
+        theirs = old.encoders[m].state_dict()
+        assert all(torch.equal(value, theirs[key]) for key, value in new.encoders[m].state_dict().items())

@@ -1,0 +1,162 @@
+"""The training loop does the same when it is killed, split into micro-batches, or shared among ranks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_train.data.batching import Order
+from sensemble_train.distributed import alone
+from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.training.step_log import StepLog
+from torch._dynamo.utils import counters
+
+from tests.losses import read_losses
+from tests.train.ranks import STEPS, Job, train
+from tests.train.tiny import dark_and_bright, write_index
+
+ROOT = Path(__file__).parents[3]
+SAVING = {"save_every": 2}
+
+
+def run(*jobs: dict[str, object], ranks: int = 1, kills: int | None = None) -> list[list[float]]:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    command = [sys.executable, *launcher, "-m", "tests.train.ranks", json.dumps(jobs)]
+    seed = [] if kills is None else [str(kills)]
+    done = subprocess.run([*command, *seed], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "deprecated" not in done.stderr
+    losses: list[list[float]] = json.loads(done.stdout)
+    return losses
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """The losses of one process that nothing happens to."""
+    folder = tmp_path_factory.mktemp("reference")
+    return {
+        objective: train(Job(str(folder / objective), objective), alone())
+        for objective in ("contrastive", "masd")
+    }
+
+
+@given(
+    examples=st.integers(8, 40),
+    batch=st.integers(2, 12).map(lambda quarter: 4 * quarter),
+    seed=st.integers(0, 9),
+    size=st.sampled_from([1, 2, 4]),
+    step=st.integers(0, 30),
+)
+def test_ranks_share_the_batch_that_one_alone_would_take(
+    examples: int, batch: int, seed: int, size: int, step: int
+) -> None:
+    shares = [Order(examples, batch, seed, rank, size).rows(step) for rank in range(size)]
+    rows = [row for share in shares for row in share]
+    assert len(rows) == len(set(rows)) == min(batch, examples) // size * size
+    if min(batch, examples) % size == 0:
+        assert rows == Order(examples, batch, seed).rows(step)
+    one = Order(examples, batch, seed)
+    epoch = [row for k in range(examples // one.share) for row in one.rows(k)]
+    assert len(set(epoch)) == len(epoch)
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="batches of 10 do not divide among 4 ranks"):
+        Order(100, 10, 0, 0, 4)
+
+
+def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"--scale\.micro-batch 3: 8 examples on each rank"):
+        train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
+
+
+@pytest.mark.parametrize("objective", ["contrastive", "masd"])
+def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(
+    objective: str, tmp_path: Path
+) -> None:
+    """The last start finds the run at its end; what it prints is what those before left."""
+    killed = str(tmp_path / "killed")
+    job = {"folder": killed, "objective": objective, "scale": {"save_every": 1}, "drop_path": 0.5}
+    whole = Job(str(tmp_path / "whole"), objective, drop_path=0.5)
+    assert run(job, kills=20260) == [train(whole, alone())]
+
+
+def test_a_killed_run_draws_the_same_windows_and_changes_again(tmp_path: Path) -> None:
+    """Streamed by workers, with crops, mixup, SpecAugment and colours."""
+    write_index(tmp_path, dark_and_bright(tmp_path, pretrain=12, train=12, evaluation=0))
+    killed = tmp_path / "killed"
+    job = {"folder": str(killed), "objective": "masd", "data": str(tmp_path), "drop_path": 0.5}
+    (losses,) = run(job | {"scale": {"save_every": 1, "workers": 2}}, kills=3)
+    assert losses == read_losses(tmp_path / "killed-timed")  # the one that nothing happened to
+
+
+@pytest.mark.parametrize(
+    ("objective", "scale"),
+    [
+        ("contrastive", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("masd", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("masd", {"compile": True, "checkpoint_activations": True}),
+    ],
+)
+def test_what_saves_memory_or_time_changes_no_loss(
+    objective: str, scale: dict[str, object], reference: dict[str, list[float]], tmp_path: Path
+) -> None:
+    torch.compiler.reset()
+    counters.clear()
+    losses = train(Job(str(tmp_path), objective, scale), alone())
+    assert losses == pytest.approx(reference[objective], abs=1e-5)
+    assert (counters["stats"]["unique_graphs"] > 0) == scale.get("compile", False)
+
+
+def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path) -> None:
+    losses = train(Job(str(tmp_path), scale={"precision": "bf16"}), alone())
+    assert losses == pytest.approx(reference["contrastive"], rel=0.05)
+    assert losses != reference["contrastive"]
+
+
+def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
+    reference: dict[str, list[float]], tmp_path: Path
+) -> None:
+    """One launch for all, for starting ranks takes longer than what they do."""
+
+    def job(parallel: str, objective: str, micro_batch: int = 0, save_every: int = 0) -> dict[str, object]:
+        scale = {"parallel": parallel, "micro_batch": micro_batch, "save_every": save_every}
+        folder = str(tmp_path / f"{parallel} {objective} {micro_batch} {save_every}")
+        return {"folder": folder, "objective": objective, "scale": scale}
+
+    jobs = [job("ddp", "masd"), job("ddp", "contrastive", 2)]
+    jobs += [job("fsdp", "contrastive", 2), job("fsdp", "masd", 2)]
+    both = [job(parallel, "mae", 2) for parallel in ("ddp", "fsdp")]
+    alone_first, ranks_first = (job("fsdp", objective, save_every=2) for objective in ("contrastive", "masd"))
+    train(Job(**alone_first, stop=3), alone())  # type: ignore[arg-type]
+    found = run(*jobs, alone_first, *both, {**ranks_first, "stop": 3}, ranks=2)
+    for one, losses in zip([*jobs, alone_first], found, strict=False):
+        assert losses == pytest.approx(reference[str(one["objective"])], abs=1e-5), one
+    # Each rank draws masks of its own, so those of two ranks can be held to each other only.
+    assert found[len(jobs) + 1] == pytest.approx(found[len(jobs) + 2], abs=1e-5)
+    assert len(found[-1]) == 3
+    losses = train(Job(**ranks_first), alone())  # type: ignore[arg-type]
+    assert losses == pytest.approx(reference["masd"], abs=1e-5)
+
+
+def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "steps.jsonl"
+    path.write_text("".join(json.dumps({"step": i, "loss": i}) + "\n" for i in range(5)))
+    kept = tmp_path / "kept"
+    kept.hardlink_to(path)  # what a kill at the worst moment would leave
+    with StepLog(tmp_path, 3, 8, alone()):
+        assert read_losses(tmp_path) == [0, 1, 2]
+    assert len(kept.read_text().splitlines()) == 5
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    train(Job(str(tmp_path), scale=SAVING), alone())
+    step = tmp_path / "checkpoints" / f"step-{STEPS}"
+    for file in step.iterdir():
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a whole checkpoint of this run"):
+        train(Job(str(tmp_path), scale=SAVING), alone())

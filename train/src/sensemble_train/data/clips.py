@@ -1,0 +1,204 @@
+"""Examples decoded into tensors: what the recipe trains on when the data fits in memory."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Protocol, Self
+
+import torch
+from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.progress import Progress
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import MEDIA, Example
+from sensemble_sensors.media.decoding import window
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
+from torch import Tensor
+
+LOG = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Examples to train on, wherever they are."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether what it loads are sensors' tensors, which the encoders' front ends have yet to see."""
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The labels, as those of `Clips`."""
+
+    def __len__(self) -> int: ...
+
+    def having(self, modalities: Sequence[str]) -> Self:
+        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+
+    def take(self, rows: Tensor) -> Self:
+        """Return the examples at `rows`, int64."""
+
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator["Clips"]:
+        """Yield a batch on `device` for each sequence of rows, decoded by `workers` processes.
+
+        In training, `step` is the number of the first batch, from which what is random about it is drawn.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """N decoded examples: a source in memory, once they are features.
+
+    Attributes:
+        inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
+        present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
+        targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
+        skipped: how many bad examples were passed over to come to these.
+    """
+
+    inputs: dict[str, Tensor]
+    present: dict[str, Tensor]
+    targets: Tensor | None
+    skipped: int = 0
+
+    @property
+    def raw(self) -> bool:
+        """The front ends have seen these."""
+        return False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def having(self, modalities: Sequence[str]) -> "Clips":
+        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        rows = torch.stack([self.present[m] for m in modalities]).all(dim=0).nonzero().flatten()
+        return self.take(rows, modalities)
+
+    def take(self, rows: Tensor, modalities: Sequence[str] | None = None) -> "Clips":
+        """Return the examples at `rows`."""
+        names = tuple(self.inputs) if modalities is None else modalities
+        return Clips(
+            {m: self.inputs[m][rows] for m in names},
+            {m: self.present[m][rows] for m in names},
+            None if self.targets is None else self.targets[rows],
+        )
+
+    def pin_memory(self) -> "Clips":
+        """Return the examples in memory from which a GPU reads by itself; a DataLoader asks for it."""
+        return self._each(Tensor.pin_memory)
+
+    def to(self, device: torch.device) -> "Clips":
+        """Return the examples on `device`."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Clips":
+        return Clips(
+            {m: change(x) for m, x in self.inputs.items()},
+            {m: change(rows) for m, rows in self.present.items()},
+            None if self.targets is None else change(self.targets),
+            self.skipped,
+        )
+
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator["Clips"]:
+        """Yield a batch for each sequence of rows; see `Source`. There is nothing to decode, nor to draw."""
+        del workers, step
+        return (self.take(torch.tensor(rows)).to(device) for rows in order)
+
+
+def decode(
+    examples: Sequence[Example],
+    specs: Mapping[str, InputSpec],
+    tokenizer: Tokenizer | None,
+    labels: Sequence[str],
+    task: str,
+    progress: Progress,
+    *,
+    skip_bad: bool = False,
+) -> Clips:
+    """Decode the first window of every example.
+
+    Args:
+        examples: of one split.
+        specs: the modalities to decode and their form.
+        tokenizer: for captions; needed with `text` in `specs`.
+        labels: the class names; an example without labels makes `targets` None.
+        task: `multi-class` or `multi-label`.
+        progress: called with (examples done, examples in all).
+        skip_bad: log a warning that names an example that cannot be decoded, and give a row in which nothing
+            is present, instead of raising.
+
+    Raises:
+        BadDataError: a file cannot be decoded; names the example, its line and the file.
+    """
+    count = len(examples)
+    kinds = {"uint8": torch.uint8, "float32": torch.float32, "int64": torch.int64}
+    inputs = {m: torch.zeros(count, *spec.shape[1:], dtype=kinds[spec.dtype]) for m, spec in specs.items()}
+    present = {m: torch.zeros(count, dtype=torch.bool) for m in specs}
+
+    def one(i: int) -> bool:
+        example = examples[i]
+        rows: dict[str, Tensor] = {}
+        for modality in example.modalities:
+            spec = specs.get(modality)
+            if spec is None:
+                continue
+            if modality == "text":
+                assert tokenizer is not None  # noqa: S101 - part of the contract above
+                rows[modality] = torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
+                continue
+            try:
+                rows[modality] = torch.from_numpy(window(example, spec))
+            except BadDataError as error:
+                if not skip_bad:
+                    raise bad(example, error) from error
+                LOG.warning("skipped %s", bad(example, error))
+                return False
+        for modality, row in rows.items():
+            inputs[modality][i] = row[0]
+            present[modality][i] = True
+        return True
+
+    good = 0
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        for done, was_good in enumerate(pool.map(one, range(count)), start=1):
+            good += was_good
+            progress(done, count)
+    return Clips(inputs, present, targets(examples, labels, task), count - good)
+
+
+def bad(example: Example, error: BadDataError) -> BadDataError:
+    """Return `error` as one line that also names the example, its line, the field and the remedy."""
+    files = {kind: getattr(example, kind) for kind in MEDIA}
+    named = [kind for kind, path in files.items() if path is not None and str(error).startswith(f"{path}:")]
+    reason = ": ".join([*named, str(error)])
+    return BadDataError(f"index.jsonl:{example.line} ({example.id!r}): {reason}; mend it, or delete its line")
+
+
+def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
+    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has none.
+
+    Raises:
+        BadDataError: an example has several labels of which only one can be.
+    """
+    found = []
+    for example in examples:
+        if task == "multi-class" and len(example.labels) > 1:
+            raise BadDataError(
+                f"index.jsonl:{example.line}: {example.id!r} has the labels {', '.join(example.labels)}, of "
+                "which only one can be; give it one, or take --task multi-label"
+            )
+        found.append(example.labels)
+    if not all(found):
+        return None
+    index = {label: i for i, label in enumerate(labels)}
+    if task == "multi-class":
+        return torch.tensor([index[names[0]] for names in found])
+    hot = torch.zeros(len(found), len(labels))
+    for row, names in enumerate(found):
+        hot[row, [index[label] for label in names]] = 1.0
+    return hot

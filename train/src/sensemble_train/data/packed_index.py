@@ -1,0 +1,74 @@
+"""Millions of examples in one block of memory, which worker processes share instead of copying.
+
+A forked worker that reads a Python object counts a reference in it, and so copies its page: with a list of
+two million examples, every worker would come to hold gigabytes of its own.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.media.dataset import MEDIA, Example
+
+from sensemble_train.models.presets import MODALITIES
+
+_FIELDS = tuple(field.name for field in fields(Example))
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A sequence of examples, kept as bytes and made anew each time one is asked for.
+
+    Attributes:
+        text: uint8, the examples' JSON.
+        begins: int64 [N], where in it each begins.
+        ends: int64 [N], where each ends.
+        present: modality -> bool [N], which examples have it.
+        labels: each label of what was packed -> the first example that has it.
+    """
+
+    text: NDArray[np.uint8]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    present: dict[str, NDArray[np.bool_]]
+    labels: dict[str, Example]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Example:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"example {index} of {len(self)}")
+        values = json.loads(self.text[self.begins[index] : self.ends[index]].tobytes())
+        media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
+        return Example(**values | media | {"labels": tuple(values["labels"])})
+
+    def take(self, rows: NDArray[np.int64]) -> "Packed":
+        """Return the examples at `rows`, [n]; the bytes are shared."""
+        present = {m: there[rows] for m, there in self.present.items()}
+        return replace(self, begins=self.begins[rows], ends=self.ends[rows], present=present)
+
+
+def pack(examples: Iterable[Example]) -> Packed:
+    """Put examples into one block of memory; those of a generator are not all held besides."""
+    text, places = bytearray(), array("q", [0])
+    there = {m: bytearray() for m in MODALITIES}
+    labels: dict[str, Example] = {}
+    for example in examples:
+        text += json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
+        places.append(len(text))
+        has = example.modalities
+        for m, rows in there.items():
+            rows.append(m in has)
+        for label in example.labels:
+            labels.setdefault(label, example)
+    ends = np.frombuffer(places, np.int64)
+    present = {m: np.frombuffer(rows, np.bool_) for m, rows in there.items()}
+    return Packed(np.frombuffer(text, np.uint8), ends[:-1], ends[1:], present, labels)

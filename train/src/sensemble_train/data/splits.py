@@ -1,0 +1,33 @@
+"""The examples to pretrain on, and whether there are enough; without torch, which takes long to load."""
+
+from collections.abc import Iterable, Sequence
+
+from sensemble_runtime.subsets import name
+from sensemble_sensors.media.dataset import Dataset, Example
+
+from sensemble_train.errors import ConfigurationError
+
+
+def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
+    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
+    return dataset.split("pretrain") or dataset.split("train")
+
+
+def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Example]:
+    """Return the examples that have all of `modalities`."""
+    wanted = set(modalities)
+    return [example for example in examples if wanted <= set(example.modalities)]
+
+
+def check_unlabelled(dataset: Dataset) -> None:
+    """See that there is something to pretrain on.
+
+    Raises:
+        ConfigurationError: fewer than two unlabelled examples have all modalities.
+    """
+    every = {m for example in dataset.examples for m in example.modalities}
+    if len(having(unlabelled(dataset), every)) < 2:
+        raise ConfigurationError(
+            f"{dataset.folder}: pretraining takes two examples that have all of {name(every)}; add some to "
+            "the split 'pretrain'"
+        )

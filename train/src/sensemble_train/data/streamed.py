@@ -1,0 +1,110 @@
+"""Examples on disk as a source: decoded by worker processes while the model computes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.decoding import Sampling
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sensemble_train.data.clip_dataset import Batches, ClipDataset, Key
+from sensemble_train.data.clips import Clips, targets
+from sensemble_train.data.packed_index import Packed
+from sensemble_train.models.model import Description
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A split that does not fit in memory; what it loads are sensors' tensors, not yet features.
+
+    Attributes:
+        examples: of the split.
+        description: says the form of the tensors, the classes and the task.
+        tokenizer: for captions.
+        sampling: how a window is taken out of an example.
+        seed: draws the windows of training.
+        skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
+        only: the modalities to decode; None for all that the model has. The windows do not depend on it.
+    """
+
+    examples: Packed
+    description: Description
+    tokenizer: Tokenizer | None
+    sampling: Sampling
+    seed: int
+    skip_bad: bool
+    only: tuple[str, ...] | None = None
+
+    @property
+    def raw(self) -> bool:
+        """The front ends have not seen these."""
+        return True
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The labels, as those of `Clips`."""
+        return targets(self.examples, self.description.labels, self.description.task)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def having(self, modalities: Sequence[str]) -> "Streamed":
+        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        rows = np.flatnonzero(np.all([self.examples.present[m] for m in modalities], axis=0))
+        return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
+
+    def take(self, rows: Tensor) -> "Streamed":
+        """Return the examples at `rows`, int64."""
+        return replace(self, examples=self.examples.take(rows.numpy()))
+
+    def load(
+        self,
+        order: Iterable[Sequence[int]],
+        device: torch.device,
+        workers: int,
+        step: int | None = None,
+    ) -> Iterator[Clips]:
+        """Yield a batch for each sequence of rows; see `Source`.
+
+        Raises:
+            BadDataError: an example cannot be decoded; names the file, the example and its line.
+        """
+        description = self.description
+        dataset = ClipDataset(
+            self.examples,
+            description.specs,
+            self.tokenizer,
+            description.labels,
+            description.task,
+            seed=self.seed,
+            sampling=self.sampling,
+            skip_bad=self.skip_bad,
+            only=self.only,
+        )
+        keys: Iterable[list[Key]] = (
+            [row if step is None else (row, step + number) for row in rows]
+            for number, rows in enumerate(order)
+        )
+        loader = DataLoader(
+            Batches(dataset),
+            batch_size=None,  # a key is a batch
+            sampler=keys,
+            num_workers=workers,
+            worker_init_fn=_alone_on_a_core,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # so that its own draws leave the global one alone
+        )
+        for clips in loader:
+            if isinstance(clips, BadDataError):
+                raise clips
+            yield clips.to(device)
+
+
+def _alone_on_a_core(_worker: int) -> None:
+    """Keep OpenCV from starting a thread for each core in each of the workers, which share the cores."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,191 @@
+"""Weights of an OpenAI CLIP as the start of ours (paper, App. D; Radford et al., 2021).
+
+Text and video take CLIP's text and image encoders as they are: the embedding of a video of one frame is the
+one that CLIP gives the image. The frames of longer videos begin as CLIP sees each of them, with positions in
+time of zero. Audio takes the image encoder too, and sees the log-mel as a grey picture.
+"""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import shorten
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.models.encoders import AudioEncoder, Encoder, TextEncoder, VideoEncoder
+from sensemble_train.models.frontend import VIDEO_MEAN, VIDEO_STD
+from sensemble_train.models.model import Model
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+"""Means of red, green and blue in [0, 1] that CLIP subtracts from pictures (its published code)."""
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Standard deviations by which it divides them."""
+
+_NAMES = re.compile(
+    r"(visual\.)?transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|logit_scale|token_embedding\.weight|"
+    r"positional_embedding|text_projection|visual\.(class_embedding|positional_embedding|proj|conv1\.weight|"
+    r"ln_(pre|post)\.(weight|bias))"
+)
+_SIZES = (
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)  # which OpenAI's archives hold among the weights
+_IN_A_BLOCK = {
+    "ln_1.": "norm1.",
+    "attn.in_proj_": "attention.qkv.",
+    "attn.out_proj.": "attention.out.",
+    "ln_2.": "norm2.",
+    "mlp.c_fc.": "mlp.0.",
+    "mlp.c_proj.": "mlp.2.",
+}
+
+
+def read_clip(path: Path) -> dict[str, Tensor]:
+    """Read a CLIP state dict, named as OpenAI does.
+
+    Args:
+        path: OpenAI's TorchScript archive, a state dict that `torch.save` wrote (of which only tensors are
+            read), or a `.safetensors` file.
+
+    Raises:
+        CheckpointError: the file is none of these.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if _is_torchscript(path):
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    except Exception as error:  # three readers, each with errors of its own; whatever it is, it is no CLIP
+        reason = shorten(f"{type(error).__name__}: {error}", 200)
+        raise CheckpointError(f"{path}: no CLIP weights ({reason}); take OpenAI's ViT-B-16.pt") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
+    """Give a model's encoders the weights of a CLIP.
+
+    Args:
+        model: of the shape of `presets.clip_b16`; trained in place from here on.
+        clip: OpenAI's names to tensors, in any floating type.
+
+    Returns:
+        The logarithm of CLIP's inverse temperature, from which contrastive learning goes on.
+
+    Raises:
+        ConfigurationError: the model does not have CLIP's shape.
+        CheckpointError: `clip` lacks something, or holds what no CLIP does.
+    """
+    weights = {name: value.float() for name, value in clip.items() if name not in _SIZES}
+    odd = [name for name in weights if not _NAMES.fullmatch(name)]
+    if odd:
+        raise CheckpointError(
+            f"{shorten(odd[0], 80)} is not of a CLIP; take the weights of OpenAI's ViT-B/16"
+        )
+    try:
+        for modality in model.modalities:
+            encoder = model.encoders[modality]
+            assert isinstance(encoder, Encoder)  # noqa: S101 - so models are built
+            _load(
+                modality, encoder, _text(weights, encoder) if modality == "text" else _seen(weights, encoder)
+            )
+        return weights["logit_scale"].item()
+    except KeyError as error:
+        raise CheckpointError(f"the CLIP weights lack {error}; take those of OpenAI's ViT-B/16") from error
+
+
+def _load(modality: str, encoder: Encoder, weights: dict[str, Tensor]) -> None:
+    own = encoder.state_dict()
+    odd = [name for name in sorted({*own, *weights}) if _shape(own, name) != _shape(weights, name)]
+    if odd:
+        name = odd[0]
+        raise ConfigurationError(
+            f"{modality}: {name} of CLIP is {_shape(weights, name)}, of the model {_shape(own, name)}, and "
+            f"{len(odd) - 1} more differ; take the preset clip_b16 and a CLIP with a ViT-B/16"
+        )
+    encoder.load_state_dict(weights)
+
+
+def _shape(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(weights[name].shape) if name in weights else None
+
+
+def _text(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Rename the text encoder; of its 77 positions, those of the model's captions (Table 6: 60) are kept."""
+    assert isinstance(encoder, TextEncoder)  # noqa: S101 - by its modality
+    (length,) = encoder.grid
+    return {
+        "token.weight": clip["token_embedding.weight"],
+        "position": clip["positional_embedding"][None, :length],
+        "trunk.norm.weight": clip["ln_final.weight"],
+        "trunk.norm.bias": clip["ln_final.bias"],
+        "trunk.project.weight": clip["text_projection"].T,
+        **_blocks(clip, "transformer.resblocks."),
+    }
+
+
+def _seen(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Rename the image encoder, for video or audio."""
+    patches, positions = clip["visual.conv1.weight"], clip["visual.positional_embedding"]
+    if isinstance(encoder, AudioEncoder):
+        patches, bias = patches.sum(dim=1), torch.zeros_like(patches[:, 0, 0, 0])
+        places = {"position": _resized(positions[1:], encoder.grid)}
+    else:
+        assert isinstance(encoder, VideoEncoder)  # noqa: S101 - by its modality
+        patches, bias = _as_normalized_here(patches)
+        times, *grid = encoder.grid
+        space = _resized(positions[1:], tuple(grid))[None]
+        places = {"space": space, "time": space.new_zeros(1, times, 1, space.shape[-1])}
+    return {
+        "stem.0.project.weight": patches.flatten(1),
+        "stem.0.project.bias": bias,
+        "start.token": (clip["visual.class_embedding"] + positions[0]).view(1, 1, -1),
+        "start.norm.weight": clip["visual.ln_pre.weight"],
+        "start.norm.bias": clip["visual.ln_pre.bias"],
+        "trunk.norm.weight": clip["visual.ln_post.weight"],
+        "trunk.norm.bias": clip["visual.ln_post.bias"],
+        "trunk.project.weight": clip["visual.proj"].T,
+        **places,
+        **_blocks(clip, "visual.transformer.resblocks."),
+    }
+
+
+def _as_normalized_here(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weight and bias that do to our pixels what `patches` [width, 3, s, s] do to CLIP's.
+
+    We divide all colours by one number (Table 6), CLIP each by its own: of a value y of ours, CLIP's is
+    (VIDEO_STD y + VIDEO_MEAN - CLIP_MEAN) / CLIP_STD.
+    """
+    mean, std = (patches.new_tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    bias = (patches * ((VIDEO_MEAN - mean) / std)).sum(dim=(1, 2, 3))
+    return patches * (VIDEO_STD / std), bias
+
+
+def _resized(positions: Tensor, grid: tuple[int, ...]) -> Tensor:
+    """Interpolate positions [n * n, width] of a square image to those of a grid, [1, N, width]."""
+    side = round(len(positions) ** 0.5)
+    square = positions.T.reshape(1, -1, side, side)
+    return functional.interpolate(square, grid, mode="bilinear", antialias=False).flatten(2).transpose(1, 2)
+
+
+def _blocks(clip: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    renamed = {}
+    for name, value in clip.items():
+        if name.startswith(prefix):
+            block, part = name.removeprefix(prefix).split(".", 1)
+            before = next((b for b in _IN_A_BLOCK if part.startswith(b)), "")
+            renamed[f"trunk.blocks.{block}.{_IN_A_BLOCK.get(before, '')}{part.removeprefix(before)}"] = value
+    return renamed

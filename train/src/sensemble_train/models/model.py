@@ -1,0 +1,166 @@
+"""The model of Sec. 4.1: one encoder per modality, a mean over those at hand, a linear head; its files."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from textwrap import shorten
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.bundle.strict_json import decode, document
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from sensemble_train.data.clips import Clips
+from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.models.encoders import ENCODERS, EncoderConfig, Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a model is, besides its weights.
+
+    Attributes:
+        specs: modality -> what its encoder takes.
+        configs: modality -> the shape of its encoder.
+        labels: name of each class.
+        task: one class an example (`multi-class`) or any number of them (`multi-label`).
+        shared: how many of the encoders' last blocks all modalities share, and with them the norm behind
+            (App. D: one, for MAE).
+    """
+
+    specs: dict[str, InputSpec]
+    configs: dict[str, EncoderConfig]
+    labels: tuple[str, ...]
+    task: Task
+    shared: int = 0
+
+
+class Model(nn.Module):
+    """Encoders into one space and a classifier on their mean.
+
+    Attributes:
+        description: the shapes and the labels.
+        tokenizer: makes token ids of captions, where there is text.
+        encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
+        head: the classifier, [B, d] to logits [B, C].
+
+    Raises:
+        ConfigurationError: the encoders cannot share blocks, or an encoder's shape is not one.
+    """
+
+    def __init__(self, description: Description, tokenizer: Tokenizer | None) -> None:
+        super().__init__()
+        self.description, self.tokenizer = description, tokenizer
+        specs, configs = description.specs, description.configs
+        self.encoders = nn.ModuleDict({m: ENCODERS[m](specs[m], configs[m]) for m in sorted(specs)})
+        if description.shared:
+            _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
+        self._copies = _copies(self)
+        self.register_state_dict_post_hook(_leave_out_copies)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_copies_back)  # type: ignore[no-untyped-call]
+        self.head = nn.Linear(next(iter(configs.values())).embedding, len(description.labels))
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that have an encoder, sorted."""
+        return tuple(self.encoders)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return logits [B, C] for raw sensor tensors [B, ...] of any non-empty set of modalities."""
+        return self.classify({m: self.encoders[m].front(x) for m, x in inputs.items()})  # type: ignore[operator]
+
+    @torch.no_grad()
+    def front(self, clips: Clips) -> Clips:
+        """Return features of what sensors gave; nothing here is learned."""
+        inputs = {m: self.encoders[m].front(x) for m, x in clips.inputs.items()}  # type: ignore[operator]
+        return dataclasses.replace(clips, inputs=inputs)
+
+    def classify(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return logits [B, C] of the mean embedding (Eq. 7) of what the encoders' front ends gave."""
+        return self.head(torch.stack(list(self.embed(features).values())).mean(dim=0))  # type: ignore[no-any-return]
+
+    def embed(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Encode what the front ends gave, each modality on its own: [B, ...] to [B, d]."""
+        return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]
+
+
+def _share(trunks: list[Trunk], count: int) -> None:
+    """Let all trunks have the last `count` blocks of the first, and its norm."""
+    first, *others = trunks
+    shapes = {str(trunk.blocks) for trunk in trunks}
+    if len(shapes) > 1 or not count <= len(first.blocks):
+        raise ConfigurationError(
+            f"sharing {count} blocks takes encoders of one shape, that have as many; make --model.text-heads "
+            "the same as --model.heads"
+        )
+    for trunk in others:
+        for block in range(len(first.blocks) - count, len(first.blocks)):
+            trunk.blocks[block] = first.blocks[block]
+        trunk.norm = first.norm
+
+
+def _copies(model: nn.Module) -> dict[str, str]:
+    """Return the names under which a parameter appears again -> the one under which it appears first."""
+    first: dict[int, str] = {}
+    named = {
+        name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)
+    }
+    return {name: kept for name, kept in named.items() if name != kept}
+
+
+def _leave_out_copies(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
+    """Give a state dict every parameter once, as the files want it."""
+    for name in model._copies:  # noqa: SLF001 - a hook of the model's own
+        state.pop(prefix + name, None)
+
+
+def _put_copies_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    for name, kept in model._copies.items():  # noqa: SLF001 - a hook of the model's own
+        if prefix + kept in state:
+            state.setdefault(prefix + name, state[prefix + kept])
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write `weights.safetensors`, `model.json` and, with text, `tokenizer.json`; the weights come last.
+
+    Raises:
+        CheckpointError: the weights cannot be written, as on a full disk; nothing of them is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").write_text(json.dumps(asdict(model.description), indent=1), encoding="utf-8")
+    if model.tokenizer is not None:
+        model.tokenizer.save(str(folder / "tokenizer.json"))
+    unfinished = folder / "weights.partial"
+    try:
+        safetensors.save_model(model, str(unfinished))  # what encoders share is written once
+    except SafetensorError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{folder}: cannot be written ({error}); make room on its disk and run it again, which goes on"
+        ) from error
+    unfinished.rename(folder / "weights.safetensors")
+
+
+def load_model(folder: Path) -> Model:
+    """Read what `save_model` wrote; the model is in evaluation mode.
+
+    Raises:
+        CheckpointError: a file is missing, unreadable, or does not fit the others.
+    """
+    try:
+        description: Description = decode(Description, document((folder / "model.json").read_text("utf-8")))
+        tokenizer = (
+            Tokenizer.from_file(str(folder / "tokenizer.json")) if "text" in description.specs else None
+        )
+        model = Model(description, tokenizer)
+        safetensors.load_model(model, folder / "weights.safetensors")
+    except Exception as error:  # tokenizers raises no narrower one; whatever it is, the files do not fit
+        reason = shorten(f"{type(error).__name__}: {error}", 300)
+        raise CheckpointError(f"{folder}: not a saved model ({reason}); train it again") from error
+    return model.eval()

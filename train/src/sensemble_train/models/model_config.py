@@ -1,0 +1,53 @@
+"""The numbers that a model's shape is made of, as one part of a run's configuration."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sensemble_train.field_checks import MORE, bounded, divisible
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a model; the values are those of `digits`, and `presets` has the paper's.
+
+    Mel bins (128), the sample rate (16 kHz) and the means and deviations of sound and colours (Table 6) are
+    no fields: they are constants of the front end, which is part of the exported graph (`frontend`).
+
+    Attributes:
+        name: the kind of its encoders: `small`, or one of the paper's, which have patches of 16 (`presets`).
+        width: of the transformers; where there are other heads in text, of those of audio and video.
+        depth: transformer blocks of each encoder.
+        heads: attention heads of each block.
+        text_heads: heads of the text encoder, each as wide as the others: CLIP's is smaller (Table 5).
+        embedding: size d of the embedding; with MAE, which has no projection, the width.
+        shared: how many last blocks all modalities share, where the model is for MAE (App. D: one).
+        drop_path: largest rate of stochastic depth (App. E: 0.1).
+        frames: of a video (Table 6: 8), 1 for images; 0 for what suits the data, in `small` alone.
+        side: pixels of a frame's height and width (Table 6: 224); 0 as above.
+        seconds: of sound and picture (Table 6: 8); 0 as above.
+        tokens: of a caption (Table 6: 60).
+        vocabulary: how many different ones there are (Table 6: 50262).
+    """
+
+    name: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    text_heads: int = 4
+    embedding: int = 128
+    shared: int = 1
+    drop_path: float = 0.0
+    frames: int = 0
+    side: int = 0
+    seconds: float = 0.0
+    tokens: int = 16
+    vocabulary: int = 512
+
+    def __post_init__(self) -> None:
+        one = 1, MORE
+        bounded(self, "model.", width=one, depth=one, heads=one, text_heads=one, embedding=one, tokens=one)
+        bounded(self, "model.", shared=(1, self.depth), drop_path=(0, 0.99), vocabulary=(257, MORE))
+        least = 0 if self.name == "small" else 1  # nothing is derived for the paper's
+        bounded(self, "model.", frames=(least, MORE), side=(16 * least, MORE), seconds=(0.1 * least, MORE))
+        divisible(self, "model.", "width", self.heads, 4)
+        divisible(self, "model.", "side", 16)

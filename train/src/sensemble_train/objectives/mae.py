@@ -1,0 +1,201 @@
+"""Masked autoencoding of all modalities together (paper, Sec. 4.1, App. A and D).
+
+Each encoder sees the tokens of its modality that are not masked. The blocks that the encoders share, and a
+small decoder behind them, see those of all modalities at once, and the decoder says what the masked ones were
+(Gong et al., 2022).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.data.clips import Clips
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
+from sensemble_train.models.encoders import HIDE, Encoder, TextEncoder, VideoEncoder
+from sensemble_train.models.model import Model
+from sensemble_train.models.transformer import Block, sinusoids
+from sensemble_train.objectives.objective import MeanLoss
+
+
+@dataclass(frozen=True, slots=True)
+class MAEConfig:
+    """How much is masked, and what decodes it.
+
+    Attributes:
+        audio: share of audio's tokens to mask, drawn freely over time and mel bins (App. E).
+        video: share of video's, drawn freely over space and time (App. E; Feichtenhofer et al., 2022).
+        text: share of text's; the paper does not say which, and this is that of Geng et al., 2022.
+        repeats: how many masks each example is learned under at a step (App. E).
+        width: of the decoder; as `depth` and `heads`, that of He et al., 2022, which Table 5 agrees with.
+        depth: blocks of the decoder.
+        heads: attention heads of the decoder.
+    """
+
+    audio: float = 0.8
+    video: float = 0.9
+    text: float = 0.75
+    repeats: int = 2
+    width: int = 512
+    depth: int = 8
+    heads: int = 16
+
+    def __post_init__(self) -> None:
+        section, one = "pretrain.mae.", (1, MORE)
+        bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
+        bounded(self, section, repeats=one, width=one, depth=one, heads=one)
+        divisible(self, section, "width", self.heads, 4)
+
+
+class MAE(MeanLoss):
+    """The objective: how well what was masked is told from what was not, averaged over modalities.
+
+    The loss of audio and video is the mean squared error of patches each normalized (He et al., 2022), that
+    of text the cross entropy of the masked words in units of log(vocabulary): in every modality, 1 is what
+    guessing costs. Masks are drawn from torch's global generator.
+
+    Args:
+        model: trained in place; its embeddings are the means of its encoders' tokens.
+        config: what is masked, and the decoder.
+
+    Raises:
+        ConfigurationError: the model shares no block, has stems that mix patches, or class tokens.
+    """
+
+    def __init__(self, model: Model, config: MAEConfig) -> None:
+        super().__init__(model)
+        configs = model.description.configs.values()
+        if not model.description.shared or any(c.stem or c.clip for c in configs):
+            raise ConfigurationError("MAE takes shared blocks, plain patches and no class token; see presets")
+        model.head.requires_grad_(requires_grad=False)
+        self.config = config
+        width = next(iter(configs)).width
+        self.embed = nn.Linear(width, config.width)
+        self.mask = nn.Parameter(0.02 * torch.randn(config.width))
+        self.blocks = nn.ModuleList(Block(config.width, config.heads, "gelu") for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.modality, self.position, self.predict = nn.ParameterDict(), nn.ParameterDict(), nn.ModuleDict()
+        for m in model.modalities:
+            encoder = self._encoder(m)
+            self.modality[m] = nn.Parameter(0.02 * torch.randn(config.width))
+            self.position[m] = nn.Parameter(_positions(encoder.grid, config.width), requires_grad=False)
+            self.predict[m] = nn.Linear(config.width, _target_size(encoder))
+
+    def forward(self, *batches: Clips) -> Tensor:
+        """Return the loss of a micro-batch, a scalar.
+
+        Args:
+            batches: one batch, with features of all of the model's modalities; those that an example lacks
+                are neither seen nor asked for.
+        """
+        (batch,) = batches
+        rows = torch.arange(len(batch), device=self.mask.device).repeat(self.config.repeats)
+        there = {m: self._there(m, batch)[rows] for m in self.model.modalities}
+        order = {m: torch.rand_like(x).argsort(dim=1) for m, x in there.items()}
+        kept = {m: places[:, : self._kept(m)] for m, places in order.items()}
+        decoded = self._decode(self._encode(batch, rows, kept, there), kept, there)
+        losses, counts = [], []
+        for m, x in decoded.items():
+            masked = there[m].scatter(1, kept[m], 0).bool()
+            found, target = self.predict[m](x[masked]), self._target(m, batch)[rows][masked]
+            # Sums, for a batch may lack a modality, and the weights of its part still take part.
+            loss = _text_loss(found, target) if m == "text" else _patch_loss(found, target)
+            losses.append(loss.sum() / max(1, len(target)))
+            counts.append(len(target) > 0)
+        return torch.stack(losses).sum() / max(1, sum(counts))
+
+    def _encoder(self, modality: str) -> Encoder:
+        encoder = self.model.encoders[modality]
+        assert isinstance(encoder, Encoder)  # noqa: S101 - so models are built
+        return encoder
+
+    def _kept(self, modality: str) -> int:
+        """Return how many tokens are not masked: one at least, and of several not all."""
+        count = math.prod(self._encoder(modality).grid)
+        rate: float = getattr(self.config, modality)
+        return max(1, min(round(count * (1 - rate)), count - 1))
+
+    def _there(self, modality: str, batch: Clips) -> Tensor:
+        """Return float32 [B, N], 1 for tokens that count: none of absent examples, no padding of text."""
+        encoder, present = self._encoder(modality), batch.present[modality].float()[:, None]
+        if isinstance(encoder, TextEncoder):
+            return present * batch.inputs[modality].clamp(0, 1)
+        return present.expand(-1, math.prod(encoder.grid))
+
+    def _encode(
+        self, batch: Clips, rows: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]
+    ) -> Tensor:
+        """Return what the shared blocks make of all tokens that are kept, [rows, K, width]."""
+        shared = self.model.description.shared
+        xs, counts = [], []
+        for m, places in kept.items():
+            encoder, count = self._encoder(m), there[m].gather(1, places)
+            x = encoder.tokens(batch.inputs[m])[rows]
+            x = x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+            for block in encoder.trunk.blocks[:-shared]:
+                x = block(x, _hidden(count))
+            xs.append(x)
+            counts.append(count)
+        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(counts, dim=1))
+        for block in encoder.trunk.blocks[-shared:]:
+            x = block(x, bias)
+        return encoder.trunk.norm(x)  # type: ignore[no-any-return]
+
+    def _decode(self, latent: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what the decoder makes of every token, masked or not, [rows, N, decoder's width]."""
+        parts = self.embed(latent).split([places.shape[1] for places in kept.values()], dim=1)
+        xs = []
+        for (m, places), part in zip(kept.items(), parts, strict=True):
+            masked = self.mask.to(part.dtype).expand(*there[m].shape, -1)
+            whole = masked.scatter(1, places[:, :, None].expand_as(part), part)
+            xs.append(whole + self.position[m] + self.modality[m])
+        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(list(there.values()), dim=1))
+        for block in self.blocks:
+            x = block(x, bias)
+        return dict(zip(kept, self.norm(x).split([x.shape[1] for x in xs], dim=1), strict=True))
+
+    def _target(self, modality: str, batch: Clips) -> Tensor:
+        """Return what each token is: its id [B, N], or its patch [B, N, size], normalized."""
+        encoder, features = self._encoder(modality), batch.inputs[modality]
+        if isinstance(encoder, TextEncoder):
+            return features
+        images = encoder.images(features) if isinstance(encoder, VideoEncoder) else features
+        size = self.model.description.configs[modality].patch
+        patches = functional.unfold(images, size, stride=size).transpose(1, 2)
+        patches = patches.reshape(len(features), -1, patches.shape[2])
+        return functional.layer_norm(patches, patches.shape[2:], eps=1e-6)
+
+
+def _positions(grid: tuple[int, ...], width: int) -> Tensor:
+    """Return fixed positions [1, N, width] for the decoder; those of video are separable too (App. D)."""
+    if len(grid) < 3:
+        return sinusoids(grid, width)[None]
+    times, *places = grid
+    return (sinusoids((times,), width)[:, None] + sinusoids(tuple(places), width)).flatten(0, 1)[None]
+
+
+def _target_size(encoder: Encoder) -> int:
+    """Return how many numbers say what a token is: one for each word, or each pixel of the patch."""
+    if isinstance(encoder, TextEncoder):
+        return encoder.token.num_embeddings
+    patches = encoder.get_submodule("stem.0.project")
+    assert isinstance(patches, nn.Linear)  # noqa: S101 - plain patches
+    return patches.in_features
+
+
+def _hidden(there: Tensor) -> Tensor:
+    """Return what is added to attention scores, [B, 1, 1, N], so that what is not there is not seen."""
+    return ((there - 1) * -HIDE)[:, None, None]
+
+
+def _text_loss(found: Tensor, target: Tensor) -> Tensor:
+    """Return the cross entropy of logits [n, V] and ids [n] in units of log V, [n]."""
+    return functional.cross_entropy(found, target, reduction="none") / math.log(found.shape[1])
+
+
+def _patch_loss(found: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared error of patches [n, size], [n]."""
+    return functional.mse_loss(found, target, reduction="none").mean(dim=1)

@@ -1,0 +1,95 @@
+"""The score of every subset of modalities, each modality encoded once (paper, Sec. 3.1 and App. F)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from sensemble_runtime.auditing.scores import score_subsets
+from sensemble_runtime.pooling import pool_subsets
+
+from sensemble_train.data.clips import LOG, Clips, Source
+from sensemble_train.distributed import autocast
+from sensemble_train.models.model import Model
+from sensemble_train.training.loop import Loop
+
+_BATCH = 256  # examples, where micro-batches are not smaller
+
+
+@torch.no_grad()
+def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
+    """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
+
+    The encoders run in the loop's precision, as in training.
+
+    Args:
+        models: by names of the caller's choice; of one description, for an example is decoded once for all.
+        source: the examples.
+        loop: how and where.
+
+    Returns:
+        All examples, on every rank's CPU, as each model sees them: embeddings float32 [N, d] in place of the
+        inputs. Nothing is present of those that could not be decoded; a warning tells how many these are.
+    """
+    world, device = loop.world, loop.world.device
+    rows = batches(source, loop)[world.rank :: world.size]
+    first = next(iter(models.values()))
+    found = {
+        name: {m: torch.zeros(len(source), model.head.in_features, device=device) for m in model.modalities}
+        for name, model in models.items()
+    }
+    present = {m: torch.zeros(len(source), device=device) for m in first.modalities}
+    for model in models.values():
+        model.eval().to(device)
+    done = 0
+    skipped = torch.tensor(0, device=device)
+    for part, clips in zip(rows, features(first, source, rows, loop), strict=True):
+        for m, inputs in clips.inputs.items():
+            for name, model in models.items():
+                with autocast(loop.scale, world):
+                    embedded = model.encoders[m].encode(inputs)  # type: ignore[operator]
+                found[name][m][part] = embedded.float()
+            present[m][part] = clips.present[m].float()
+        skipped += clips.skipped
+        done += len(part)
+        loop.progress(done, sum(map(len, rows)))
+    for model in models.values():
+        model.cpu()
+    count = int(world.sum(skipped))
+    if count and world.rank == 0:
+        LOG.warning("skipped %d of %d examples, which count in no score", count, len(source))
+    targets = source.targets  # of a streamed source, all examples are read for them
+    there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
+    return {
+        name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, there, targets, count)
+        for name, embeddings in found.items()
+    }
+
+
+def batches(source: Source, loop: Loop) -> list[list[int]]:
+    """Cut all rows of `source` into batches, as large as a rank encodes without gradients at a time."""
+    return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)]
+
+
+def features(model: Model, source: Source, rows: Sequence[Sequence[int]], loop: Loop) -> Iterator[Clips]:
+    """Yield the batches `rows` of `source` on the rank's device, as the model's front ends see them."""
+    for clips in source.load(rows, loop.world.device, loop.scale.workers):
+        yield model.front(clips) if source.raw else clips
+
+
+@torch.no_grad()
+def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
+    """Return p(M_E; M_T) for every M_E: one row of the matrix, keyed as `audio+video`, in [0, 1].
+
+    A subset is scored on the examples that have all of it; a subset that no example has is left out.
+
+    Args:
+        model: whose head classifies.
+        embedded: the labelled evaluation set, embedded by the model.
+    """
+    assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled
+    names = sorted(embedded.inputs)
+    pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
+    present = {m: embedded.present[m].numpy() for m in names}
+    logits, targets = model.head(pooled).numpy(), embedded.targets.numpy()
+    scores = score_subsets(logits, present, targets, model.description.task)
+    return {subset: found.accuracy for subset, found in scores.items()}

@@ -1,0 +1,103 @@
+"""Which examples a run takes for what: pretraining, D_T, D_SD, choice, evaluation (paper, Sec. 3.1 and 5).
+
+All of it is settled by the index alone, before anything is decoded.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from sensemble_runtime.subsets import name
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.clips import LOG
+from sensemble_train.data.splits import having, unlabelled
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.recipe.config import Config
+
+
+def read(folder: str, config: Config) -> Dataset:
+    """Read a dataset, of each example the modalities that `config` names (D|_m of Eq. 1).
+
+    Raises:
+        BadDataError: the dataset is not what the data format says.
+    """
+    dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
+    for reason in dataset.skipped:
+        LOG.warning("skipped %s", reason)
+    if config.modalities == ("all",):
+        return dataset
+    kept = (restricted(example, config.modalities) for example in dataset.examples)
+    return replace(dataset, examples=tuple(example for example in kept if example.modalities))
+
+
+def restricted(example: Example, modalities: Iterable[str]) -> Example:
+    """Return what is left of an example with some modalities alone (x|_m of Eq. 1)."""
+    return replace(
+        example,
+        audio=example.audio if "audio" in modalities else None,
+        video=example.video if "video" in modalities else None,
+        image=example.image if "video" in modalities else None,
+        text=example.text if "text" in modalities else None,
+    )
+
+
+def labelled(dataset: Dataset) -> tuple[Example, ...]:
+    """Return all examples with labels to train on: pretraining's may have some too (Sec. 6.2)."""
+    return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
+
+
+def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
+    """Return the examples by what they are for.
+
+    Returns:
+        `pretrain`, `train` (D_T), `calibrate` (to choose by) and `eval`; `everything` that has labels, if it
+        is asked for; and `distill` (D_SD), if it does not come from pretraining's. Those of `pretrain` and
+        `distill` have no labels, wherever they come from.
+
+    Raises:
+        ConfigurationError: fewer than two examples of D_SD have all modalities.
+        BadDataError: the dataset of D_SD is not what the data format says.
+    """
+    train = dataset.split("train")
+    chosen: dict[str, Sequence[Example]] = {
+        "pretrain": _without_labels(unlabelled(dataset)),
+        "train": train,
+        "calibrate": dataset.selection,
+        "eval": dataset.split("eval"),
+    }
+    if config.everything:
+        chosen["everything"] = labelled(dataset)
+    every = {m for example in dataset.examples for m in example.modalities}
+    if config.distill_data:
+        chosen["distill"] = _without_labels(_of_another_dataset(config, every))
+    elif config.held_out:
+        order = torch.randperm(len(train), generator=seeded(config.seed, "held out")).tolist()
+        count = round(config.held_out * len(train))
+        chosen["train"] = [train[row] for row in order[count:]]
+        chosen["distill"] = _without_labels([train[row] for row in order[:count]])
+        complete = len(having(chosen["distill"], every))
+        if complete < 2:
+            raise ConfigurationError(
+                f"--held-out {config.held_out:g}: {complete} of the {count} examples held out have all of "
+                f"{name(every)}; distillation takes two, hold more out or add some"
+            )
+    return chosen
+
+
+def _of_another_dataset(config: Config, every: set[str]) -> list[Example]:
+    """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
+    complete = having(unlabelled(read(config.distill_data, config)), every)
+    if len(complete) < 2:
+        raise ConfigurationError(
+            f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
+            f"{name(every)}; distillation takes two, choose another"
+        )
+    order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
+    return [complete[row] for row in order[: config.distill].tolist()]
+
+
+def _without_labels(examples: Iterable[Example]) -> list[Example]:
+    return [replace(example, labels=()) for example in examples]

@@ -1,0 +1,131 @@
+"""What a run begins with: the shape of the model, its tokenizer and its first weights."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from sensemble_sensors.media.dataset import Dataset
+from tokenizers import Tokenizer
+
+from sensemble_train.distributed import World
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.clip_tokens import clip_tokenizer
+from sensemble_train.models.clip_weights import initialize, read_clip
+from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.model import Description, Model, load_model
+from sensemble_train.models.presets import PAPERS
+from sensemble_train.models.tokenizer import train_tokenizer
+from sensemble_train.objectives.contrastive import LOG_SCALE
+from sensemble_train.recipe.config import RANDOM, Config
+
+
+def check_beginning(config: Config) -> None:
+    """Refuse to probe and finetune encoders that know nothing, unless that is asked for.
+
+    Raises:
+        ConfigurationError: `initialize` is empty where encoders should be pretrained already.
+    """
+    nothing = not (config.pretrain.steps or config.pretrain.epochs)
+    if config.initialize or not (nothing or config.model.name == "clip_b16"):
+        return
+    why = "this run pretrains nothing" if nothing else "clip_b16 begins with CLIP's weights (App. D)"
+    what = "OpenAI's ViT-B-16.pt or the pretrained/ of a run"
+    if config.model.name != "clip_b16":
+        what = "the pretrained/ of a run"
+    raise ConfigurationError(f"--initialize: {why}; give {what}, or `{RANDOM}` to train from scratch")
+
+
+def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, float]:
+    """Make the model that `config` describes for `dataset`; draws from torch's global generator.
+
+    Args:
+        config: says which.
+        dataset: gives the labels, the derived shapes, and the captions that a tokenizer learns from.
+        world: its first rank trains the tokenizer, for all.
+
+    Returns:
+        The model, and the logarithm of the inverse temperature with which contrastive learning begins.
+
+    Raises:
+        ConfigurationError: the dataset or the settings do not fit the model.
+        CheckpointError: a file of weights or merges cannot be used.
+    """
+    description = _description(config, dataset)
+    path = Path(config.initialize)
+    if not config.from_scratch and path.is_dir():
+        return _of_another_run(path, description, derived=config.model.name == "small"), LOG_SCALE
+    model = Model(description, _tokenizer(config, description, dataset, world))
+    if config.from_scratch:
+        return model, LOG_SCALE
+    return model, initialize(model, read_clip(path))
+
+
+def _description(config: Config, dataset: Dataset) -> Description:
+    shape = config.model
+    found = describe(dataset, shape, config.pretrain.objective, config.task)
+    if shape.name == "small":
+        return found
+    if "video" in found.specs and found.specs["video"].shape[1] == 1:
+        shape = replace(shape, frames=1)
+    return PAPERS[shape.name](found.labels, tuple(found.specs), found.task, shape)
+
+
+def _tokenizer(config: Config, description: Description, dataset: Dataset, world: World) -> Tokenizer | None:
+    if "text" not in description.specs:
+        return None
+    length = description.specs["text"].shape[1]
+    vocabulary = description.configs["text"].vocabulary
+    if config.model.name == "clip_b16":
+        if not config.merges:
+            raise ConfigurationError(
+                "--merges: clip_b16 reads captions as CLIP does; give OpenAI's bpe_simple_vocab_16e6.txt.gz"
+            )
+        tokenizer = clip_tokenizer(Path(config.merges), length)
+        if vocabulary < tokenizer.get_vocab_size():
+            raise ConfigurationError(
+                f"--model.vocabulary {vocabulary}: CLIP's captions take {tokenizer.get_vocab_size()}"
+            )
+        return tokenizer
+
+    def learn() -> str:
+        examples = dataset.split("pretrain") or dataset.split("train")
+        captions = [e.text for e in examples if e.text is not None]
+        return train_tokenizer(captions, vocabulary).to_str()
+
+    return Tokenizer.from_str(world.first(learn))
+
+
+def _of_another_run(folder: Path, wanted: Description, *, derived: bool) -> Model:
+    """Take the encoders of a saved model, for the modalities and labels of another dataset.
+
+    The configuration has to say what they are, for it is all that a run folder tells of its model. What is
+    derived from a dataset may differ: the sizes of inputs are then those of the saved model.
+    """
+    saved = load_model(folder)
+    lacking = set(wanted.specs) - set(saved.modalities)
+    if lacking:
+        raise ConfigurationError(f"{folder}: has no encoder of {', '.join(sorted(lacking))}")
+    old = saved.description
+    description = replace(wanted, specs={m: old.specs[m] for m in wanted.specs}) if derived else wanted
+    if derived and "video" in wanted.configs:  # its patches depend on the frames
+        theirs = old.configs["video"]
+        sized = replace(wanted.configs["video"], patch=theirs.patch, tubelet=theirs.tubelet)
+        description = replace(description, configs={**wanted.configs, "video": sized})
+    _same_encoders(folder, old, description)
+    model = Model(description, saved.tokenizer if "text" in description.specs else None)
+    for m, encoder in model.encoders.items():
+        encoder.load_state_dict(saved.encoders[m].state_dict())
+    return model
+
+
+def _same_encoders(folder: Path, old: Description, new: Description) -> None:
+    """Refuse a saved model that is not of the shape that the configuration says, but for its drop path."""
+    for m, config in new.configs.items():
+        theirs = {"shared": old.shared, "shape": old.specs[m].shape, **asdict(old.configs[m])}
+        ours = {"shared": new.shared, "shape": new.specs[m].shape, **asdict(config)}
+        odd = [name for name in ours if name != "drop_path" and ours[name] != theirs[name]]
+        if odd:
+            raise ConfigurationError(
+                f"--initialize {folder}: its encoder of {m} has {odd[0]} {theirs[odd[0]]}, the configuration "
+                f"says {ours[odd[0]]}; set --model and --pretrain.objective as the config.json of that run "
+                "does, or take the experiment that goes with it, such as kinetics_mae"
+            )

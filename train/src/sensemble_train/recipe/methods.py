@@ -1,0 +1,222 @@
+"""Downstream training: linear probe, finetuning, MASD and WiSE-FT (paper, Sec. 4.2 and App. C)."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.data.batching import Order
+from sensemble_train.data.clips import Clips, Source
+from sensemble_train.field_checks import SHARE, bounded
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.objective import MeanLoss
+from sensemble_train.training.loop import Loop, fit
+from sensemble_train.training.optim import Optimization, optimizer
+
+METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig(Optimization):
+    """How the classifier is trained on frozen embeddings (Table 7, "Linear Probing"); values of `digits`."""
+
+    steps: int = 300
+    batch: int = 4096
+    learning_rate: float = 1e-2
+    warmup: int = 30
+    weight_decay: float = 1e-3
+
+    section = "probe."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneConfig(Optimization):
+    """How the whole model is trained from the probe (Table 7, "Finetuning"); values of `digits`.
+
+    Attributes:
+        distillation: weight of the self-distillation loss; the task's has the rest (App. C: 0.5).
+        alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
+    """
+
+    steps: int = 180
+    batch: int = 64
+    learning_rate: float = 3e-4
+    warmup: int = 18
+    clip: float = 1.0
+    distillation: float = 0.5
+    alpha: float = 0.75
+
+    section = "finetune."
+
+    def __post_init__(self) -> None:
+        Optimization.__post_init__(self)  # slots leave `super` without the class it was written in
+        bounded(self, self.section, distillation=SHARE, alpha=SHARE)
+
+
+def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
+    """L of Eq. 2: cross entropy (`multi-class`) or each class's binary one (`multi-label`).
+
+    Args:
+        logits: [B, C].
+        targets: class indices int64 [B], or float32 [B, C]: 0 and 1, or what mixup made of them.
+        task: `multi-class` or `multi-label`.
+    """
+    if task == "multi-class":
+        return functional.cross_entropy(logits, targets)
+    return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+def self_distillation_loss(student: Tensor, teacher: Tensor, task: str) -> Tensor:
+    """L_self-dist of Sec. 4.2.1: cross entropy of the student's predictions under the teacher's.
+
+    Args:
+        student: logits [B, C] of the modalities that the labelled data lacks.
+        teacher: logits [B, C] of those that it has; no gradient flows into them.
+        task: `multi-class`, over the classes' distribution, or `multi-label`, over each class's own.
+    """
+    teacher = teacher.detach()
+    if task == "multi-class":
+        return functional.cross_entropy(student, teacher.softmax(dim=-1))
+    return functional.binary_cross_entropy_with_logits(student, teacher.sigmoid())
+
+
+def linear_probe(
+    model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
+) -> Model:
+    """Train a classifier on the frozen, pooled embeddings of the modalities `train` (M_T).
+
+    A BatchNorm without affine parameters stands before the classifier while it learns (App. C) and is
+    folded into it afterwards.
+
+    Args:
+        model: whose encoders gave the embeddings; it is copied.
+        embedded: the labelled examples, each modality's embeddings [N, d] in place of its inputs.
+        train: M_T; examples that lack one of them are left out.
+        config: the optimizer's settings.
+        seed: draws the batches.
+
+    Returns:
+        A copy of `model` with the trained head, in evaluation mode.
+
+    Raises:
+        ConfigurationError: fewer than two examples have all of `train`.
+    """
+    clips = embedded.having(train)
+    pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
+    assert targets is not None  # noqa: S101 - labelled, by its name
+    steps, order = config.length(len(clips)), Order(len(clips), config.batch, seed)
+    norm = nn.BatchNorm1d(pooled.shape[1], affine=False, momentum=None)
+    probed = copy.deepcopy(model)
+    head = nn.Linear(pooled.shape[1], len(model.description.labels))
+    adamw = optimizer(head.parameters(), config)
+    for step, rows in enumerate(order.between(0, steps)):
+        for group in adamw.param_groups:
+            group["lr"] = config.rate(step, steps)
+        adamw.zero_grad()
+        task_loss(head(norm(pooled[rows])), targets[rows], model.description.task).backward()
+        nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)
+        adamw.step()
+    probed.head.load_state_dict(fold_norm(norm, head).state_dict())
+    return probed.eval()
+
+
+@torch.no_grad()
+def fold_norm(norm: nn.BatchNorm1d, head: nn.Linear) -> nn.Linear:
+    """Return the linear layer that equals `head(norm(x))` with the norm's running statistics."""
+    assert norm.running_mean is not None  # noqa: S101 - tracked, as by default
+    assert norm.running_var is not None  # noqa: S101
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    folded = nn.Linear(head.in_features, head.out_features)
+    folded.weight.copy_(head.weight * scale)
+    folded.bias.copy_(head.bias - folded.weight @ norm.running_mean)
+    return folded
+
+
+class Task(MeanLoss):
+    """The task's loss on labelled examples and, with unlabelled ones beside them, MASD's (Eq. 8).
+
+    Args:
+        model: its encoders and its head learn; those of modalities that no loss uses are frozen.
+        train: M_T.
+        distillation: weight of the self-distillation loss; the task's has the rest. 0 for finetuning.
+    """
+
+    def __init__(self, model: Model, train: Sequence[str], distillation: float) -> None:
+        super().__init__(model)
+        self.labelled, self.distillation = tuple(train), distillation
+        self.others = tuple(m for m in model.modalities if m not in train)
+        if not distillation:
+            for modality in self.others:
+                model.encoders[modality].requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Train, but keep the stems' BatchNorm at the statistics of pretraining, which saw every modality."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, *batches: Clips) -> Tensor:
+        """Return the loss of labelled examples or, for MASD, of those and of unlabelled ones."""
+        labelled, *unlabelled = batches
+        model, task, weight = self.model, self.model.description.task, self.distillation
+        assert labelled.targets is not None  # noqa: S101 - labelled, by its name
+        loss = task_loss(model.classify(labelled.inputs), labelled.targets, task)
+        if not weight:
+            return loss
+        (pair,) = unlabelled
+        with torch.no_grad():
+            teacher = model.classify({m: pair.inputs[m] for m in self.labelled})
+        student = model.classify({m: pair.inputs[m] for m in self.others})
+        return (1 - weight) * loss + weight * self_distillation_loss(student, teacher, task)
+
+
+def finetune(
+    probed: Model,
+    labelled: Source,
+    train: Sequence[str],
+    config: FinetuneConfig,
+    loop: Loop,
+    unlabelled: Source | None = None,
+) -> Model:
+    """Train the whole model from the probe: on the task alone or, with `unlabelled` data, by MASD (Eq. 8).
+
+    Args:
+        probed: the linear probe for `train`; it is copied.
+        labelled: D_T; examples that lack one of `train` are left out.
+        train: M_T.
+        config: the optimizer's settings.
+        loop: how and where to train.
+        unlabelled: D_SD, of which the examples that have every modality are used. Where M_T is everything,
+            MASD has no student and is finetuning.
+
+    Returns:
+        The trained model, in evaluation mode.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `fit`.
+    """
+    sources, weight = [labelled.having(train)], 0.0
+    if unlabelled is not None and set(train) < set(probed.modalities):
+        sources, weight = [*sources, unlabelled.having(probed.modalities)], config.distillation
+    return fit(Task(copy.deepcopy(probed), train, weight), sources, config, loop)
+
+
+@torch.no_grad()
+def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
+    """Return alpha * trained + (1 - alpha) * probed, weight by weight (Eq. 9)."""
+    merged = copy.deepcopy(probed)
+    start = probed.state_dict()
+    merged.load_state_dict(
+        {
+            name: alpha * value + (1 - alpha) * start[name] if value.is_floating_point() else value
+            for name, value in trained.state_dict().items()
+        }
+    )
+    return merged.eval()

@@ -1,0 +1,69 @@
+"""Whether a dataset has what a configuration asks for, found out before anything is decoded or trained."""
+
+from collections.abc import Sequence
+
+from sensemble_runtime.subsets import name, parse, subsets
+from sensemble_sensors.media.dataset import Dataset, Example
+
+from sensemble_train.data.splits import check_unlabelled, having
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.examples import labelled
+from sensemble_train.recipe.initialization import check_beginning
+
+
+def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tuple[str, ...]]:
+    """Return the sets M_T that `config` asks for; `all` stands for every subset.
+
+    Args:
+        config: what to train.
+        dataset: with the modalities that `config` names.
+        train: D_T, the labelled examples of it that are trained on.
+
+    Raises:
+        ConfigurationError: encoders that know nothing would be probed; `modalities` names one that the data
+            lacks; a set M_T names a modality that no labelled example has, fewer than two labelled examples
+            have all of a set, or fewer than two unlabelled ones have all modalities; or examples have labels
+            that cannot be trained on.
+    """
+    check_beginning(config)
+    every = {m for example in dataset.examples for m in example.modalities}
+    lacking = set(config.modalities) - {"all"} - every
+    if lacking:
+        raise ConfigurationError(
+            f"--modalities {' '.join(config.modalities)}: no example of {config.data} has {name(lacking)}"
+        )
+    if config.everything:
+        _check_labels(dataset)
+    check_unlabelled(dataset)
+    there = {m for example in train for m in example.modalities}
+    everything = config.train_modalities == ("all",)
+    wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]
+    for each in wanted:
+        if not set(each) <= there:
+            raise ConfigurationError(
+                f"--train-modalities {name(each)}: the labelled examples of {config.data} have "
+                f"{name(there)}{_restriction(config)}; choose among these"
+            )
+        count = len(having(train, each))
+        if count < 2:
+            less = " hold less out," if config.held_out else ""
+            raise ConfigurationError(
+                f"--train-modalities {name(each)}: {count} labelled examples of {config.data} have all of "
+                f"these; add some,{less} or choose fewer modalities"
+            )
+    return wanted
+
+
+def _restriction(config: Config) -> str:
+    return "" if config.modalities == ("all",) else f" with --modalities {' '.join(config.modalities)}"
+
+
+def _check_labels(dataset: Dataset) -> None:
+    known = {label for example in dataset.split("train") for label in example.labels}
+    strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
+    if strange is not None:
+        raise ConfigurationError(
+            f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
+            f"labels {', '.join(strange.labels)}; it takes those that the split 'train' has"
+        )

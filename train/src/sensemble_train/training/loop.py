@@ -1,0 +1,150 @@
+"""The one training loop: pretraining, finetuning and MASD differ in their objective alone.
+
+All that is random in a step (dropped paths, augmentation, masks) is drawn from the seed, the step and the
+rank, so a run that was killed goes on as if it had not been.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from sensemble_runtime.progress import Progress
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+from sensemble_train.data.batching import Order, seeded
+from sensemble_train.data.clips import Source
+from sensemble_train.distributed import ScaleConfig, World, alone, as_float, distribute
+from sensemble_train.errors import ConfigurationError, DivergedError
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.objective import Objective, Part
+from sensemble_train.training import checkpoint
+from sensemble_train.training.augment import AugmentConfig, augment
+from sensemble_train.training.optim import Optimization, optimizer
+from sensemble_train.training.step_log import StepLog
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How and where one training loop runs, whatever it trains.
+
+    Attributes:
+        folder: for its log and its checkpoints, from which it goes on.
+        seed: draws the batches, and all that is random in a step.
+        scale: ranks, precision, memory, checkpoints.
+        world: the ranks.
+        augment: what is changed in a batch at random.
+        progress: told of every step.
+    """
+
+    folder: Path
+    seed: int
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    world: World = field(default_factory=alone)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    progress: Progress = lambda _done, _steps: None
+
+
+def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
+    """Minimize `objective` and return the trained model, in evaluation mode and on the CPU, on every rank.
+
+    Args:
+        objective: trained in place; its model must not be used afterwards.
+        sources: where each of the objective's batches comes from; the first has the epochs.
+        settings: the optimizer's.
+        loop: how and where.
+
+    Raises:
+        ConfigurationError: there are too few examples for a batch, or micro-batches do not divide it.
+        CheckpointError: `loop.folder` holds the checkpoint of something else.
+        DivergedError: the loss or the gradient is no longer finite; nothing of that step is kept.
+    """
+    world, scale = loop.world, loop.scale
+    steps = settings.length(len(sources[0]))
+    orders = [
+        Order(len(source), settings.batch, loop.seed + place, world.rank, world.size)
+        for place, source in enumerate(sources)
+    ]
+    model = objective.model
+    classes = len(model.description.labels)
+    module = distribute(objective.train(), scale, world)
+    learning = [p for p in module.parameters() if p.requires_grad]
+    adamw = optimizer(learning, settings)
+    saves = loop.folder / "checkpoints"
+    start = checkpoint.restore(saves, module, adamw, world)
+    streams = [
+        source.load(order.between(start, steps), world.device, scale.workers, start)
+        for source, order in zip(sources, orders, strict=True)
+    ]
+    with StepLog(loop.folder, start, orders[0].share, world) as log:
+        for step in range(start, steps):
+            began = perf_counter()
+            loaded = [next(stream) for stream in streams]
+            waited = perf_counter() - began
+            _reseed(loop, step, -1)
+            batch = tuple(
+                augment(model.front(clips) if source.raw else clips, loop.augment, classes)
+                for source, clips in zip(sources, loaded, strict=True)
+            )
+            rate = settings.rate(step, steps)
+            for group in adamw.param_groups:
+                group["lr"] = rate
+            adamw.zero_grad()
+            parts = _split(batch, scale.micro_batch)
+            loss = world.mean(objective.backward(module, parts, partial(_reseed, loop, step)))
+            norm = as_float(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
+            if not math.isfinite(loss + norm):
+                raise DivergedError(
+                    f"{loop.folder}: step {step + 1} has a loss of {loss} and a gradient of norm {norm}; "
+                    "lower the learning rate, or clip the gradient"
+                )
+            adamw.step()
+            objective.after_step()
+            waited = world.greatest(waited)  # the slowest rank is the one that all wait for
+            skipped = torch.tensor(sum(clips.skipped for clips in loaded), device=world.device)
+            log.add(
+                step + 1,
+                loss=loss,
+                learning_rate=rate,
+                norm=norm,
+                waited=waited,
+                skipped=int(world.sum(skipped)),
+            )
+            if scale.save_every and (step + 1) % scale.save_every == 0:
+                checkpoint.save(saves, step + 1, module, adamw, world)
+            loop.progress(step + 1, steps)
+    return _gathered(model, module)
+
+
+def _reseed(loop: Loop, step: int, part: int) -> None:
+    torch.manual_seed(seeded(loop.seed, step, loop.world.rank, part).initial_seed())
+
+
+def _split(batch: Part, size: int) -> list[Part]:
+    """Cut a rank's share of a step into micro-batches of `size` examples of the first source.
+
+    Raises:
+        ConfigurationError: the shares of all sources do not divide into as many equal parts, of two at least.
+    """
+    shares = [len(clips) for clips in batch]
+    count = max(1, math.ceil(shares[0] / size)) if size else 1
+    if any(share % count or share // count < 2 for share in shares):
+        raise ConfigurationError(
+            f"--scale.micro-batch {size}: {' and '.join(map(str, shares))} examples on each rank do not "
+            f"divide into {count} equal parts of two at least; choose another"
+        )
+    cut = [[clips.take(rows) for rows in torch.arange(len(clips)).chunk(count)] for clips in batch]
+    return list(zip(*cut, strict=True))
+
+
+def _gathered(model: Model, module: nn.Module) -> Model:
+    """Return the model out of the ranks' copies or shards."""
+    state = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))
+    trained = Model(model.description, model.tokenizer)
+    prefix = "model."
+    trained.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return trained.eval()

@@ -1,0 +1,69 @@
+"""How long and how fast a model is trained."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import AdamW
+
+from sensemble_train.field_checks import MORE, bounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimization:
+    """AdamW over a number of steps: linear warm-up, then half a cosine to zero (Table 7).
+
+    Attributes:
+        steps: optimizer steps, or 0 if `epochs` says how many.
+        epochs: passes over the examples, where `steps` is 0.
+        batch: examples a step, on all ranks together.
+        learning_rate: the highest.
+        warmup: steps that lead up to it, though never more than half of all.
+        weight_decay: of AdamW.
+        decay_vectors: whether gains, biases and the temperature decay too. CLIP (Radford et al., 2021, Sec.
+            2.5) and MAE's own code leave them alone; the paper does not say.
+        clip: the greatest norm of the gradient, to which longer ones are cut; 0 to leave them.
+    """
+
+    steps: int = 0
+    epochs: int = 0
+    batch: int
+    learning_rate: float
+    warmup: int = 0
+    weight_decay: float = 0.05
+    decay_vectors: bool = True
+    clip: float = 0.0
+
+    section = ""  # where it lies in the configuration
+
+    def __post_init__(self) -> None:
+        some = 0, MORE
+        bounded(self, self.section, steps=some, epochs=some, batch=(1, MORE), learning_rate=some)
+        bounded(self, self.section, warmup=some, weight_decay=some, clip=some)
+
+    def length(self, examples: int) -> int:
+        """Return how many steps that is."""
+        return self.steps or self.epochs * max(1, examples // self.batch)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of `step`, counted from 0, of `steps`.
+
+        A short run, as of a small dataset, has half its steps left to fall: its warm-up is cut to the rest.
+        """
+        rising = min(self.warmup, steps // 2)
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def optimizer(parameters: Iterable[nn.Parameter], settings: Optimization) -> AdamW:
+    """Return AdamW for `parameters`, at the highest learning rate of `settings`."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        vector = sum(size > 1 for size in parameter.shape) < 2
+        decay = 0.0 if vector and not settings.decay_vectors else settings.weight_decay
+        groups.setdefault(decay, []).append(parameter)
+    return AdamW(
+        [{"params": group, "weight_decay": decay} for decay, group in groups.items()], settings.learning_rate
+    )
