@@ -1,9 +1,21 @@
-"""What an encoder is fed: the one description that training, bundles and sensors share."""
+"""The description of one encoder's input, which training, bundles and sensors share."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 DType = Literal["uint8", "float32", "int64"]
+
+MODALITIES = {"audio": "waveform", "text": "text", "video": "frames"}
+"""The kind of each modality, sorted by the modality's name: the only place that knows both names."""
+
+
+def kind_name(modality: str) -> str:
+    """Return the kind of `modality`: `waveform`, `frames` or `text`.
+
+    Raises:
+        KeyError: there is no such modality.
+    """
+    return MODALITIES[modality]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +39,8 @@ class InputSpec:
     window: float
     hop: float
     ttl: float
+
+    @property
+    def kind(self) -> str:
+        """The kind of the modality, by which each room finds its class for it; see `kind_name`."""
+        return kind_name(self.modality)
