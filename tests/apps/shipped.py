@@ -10,8 +10,8 @@ from sensemble_runtime.bundle.manifest import (
     ModalityEntry,
     Parity,
     Provenance,
-    write_manifest,
 )
+from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_sensors.spec import InputSpec
 
 from .conftest import matrices, write_matrix

@@ -51,7 +51,7 @@ import torch
 from sensemble_export.lower import lower
 from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import centred, lowerable
-from sensemble_runtime.bundle.manifest import read_manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.presets import small
 

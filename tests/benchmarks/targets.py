@@ -46,7 +46,8 @@ from sensemble_export.parity import compare
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.manifest import FILE_NAME, Scheme, read_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME, Scheme
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.models.model import Model, load_model

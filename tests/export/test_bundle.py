@@ -24,7 +24,8 @@ from sensemble_export.partition_report import Delegation
 from sensemble_export.staging import held_out_of
 from sensemble_export.targets import Job, plan
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.bundle.manifest import Parity, read_manifest
+from sensemble_runtime.bundle.manifest import Parity
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.recipe.evaluate import evaluate
 from torch import Tensor
 

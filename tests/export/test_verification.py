@@ -21,7 +21,7 @@ from sensemble_export.staging import held_out_of
 from sensemble_export.targets import Job
 from sensemble_export.verification import verify
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import read_manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError
 from sensemble_train.models.encoders import ENCODERS, EncoderConfig
 
@@ -131,7 +131,7 @@ def test_windows_of_another_export_are_refused(copied: Path) -> None:
         next(verify(copied))
 
 
-def test_a_bundle_of_an_older_version_cannot_be_verified(copied: Path) -> None:
+def test_a_bundle_without_held_out_windows_cannot_be_verified(copied: Path) -> None:
     path = copied / "manifest.json"
     raw = json.loads(path.read_text(encoding="utf-8"))
     raw["held_out"] = {}

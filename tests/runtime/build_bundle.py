@@ -20,15 +20,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 )
 from executorch.exir import to_edge_transform_and_lower
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import (
-    SCHEMA,
-    Artifact,
-    FileEntry,
-    Manifest,
-    ModalityEntry,
-    Provenance,
-    write_manifest,
-)
+from sensemble_runtime.bundle.manifest import SCHEMA, Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn

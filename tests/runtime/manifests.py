@@ -13,8 +13,8 @@ from sensemble_runtime.bundle.manifest import (
     ModalityEntry,
     Parity,
     Provenance,
-    write_manifest,
 )
+from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_sensors.spec import InputSpec
 
 HASH = "0123456789abcdef" * 4

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from sensemble_runtime.bundle import manifest as manifests
 from sensemble_runtime.bundle.head import save_head
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.progress import Progress
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
@@ -142,7 +143,7 @@ def _write(shop: Workshop, jobs: Sequence[Job], out: Path, origin: Origin) -> Ma
         for m in shop.model.modalities
     }
     contents = _describe(shop, bundle, windows, entries, _provenance(shop, jobs, origin))
-    manifests.write_manifest(contents, bundle / manifests.FILE_NAME)
+    write_manifest(contents, bundle / manifests.FILE_NAME)
     divided = {entries[job.modality].artifacts[job.target].path: shop.made[job].delegation for job in jobs}
     write_lowering(
         {path: found for path, found in divided.items() if found}, bundle / partition_report.FILE_NAME

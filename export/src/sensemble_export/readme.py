@@ -64,7 +64,6 @@ def _opening(manifest: Manifest) -> Iterator[str]:
         "those whose sensor is there, each on its own thread if you like, one window at a time."
     )
     held = {target for entry in manifest.modalities.values() for target in entry.artifacts}
-    # A bundle of an old schema does not say.
     version = provenance.tools.get("executorch", "VERSION").split("+")[0]
     yield from (text.format(executorch=version) for target, text in _RUNS.items() if target in held)
     yield (

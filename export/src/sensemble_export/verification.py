@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from safetensors.numpy import load
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.files import check_file, read_file
-from sensemble_runtime.bundle.manifest import FILE_NAME, Artifact, Manifest, Parity, write_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME, Artifact, Manifest, Parity
+from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import missing
 
@@ -53,15 +54,15 @@ def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.
-        ExportError: the windows are not there, or the bundle is of an older version.
+        ExportError: the windows are not there.
         MeasurementError: an artifact that should run here does not.
         ParityFailedError: artifacts are too far from their float encoders, raised after the last one; names
             each, with its mean cosine and what it must reach.
     """
     bundle = Bundle.open(path.resolve(), trust=trust)
     contents, windows = bundle.manifest, held_out_of(bundle.path)
-    if not contents.held_out:
-        raise ExportError(f"{path}: has no held-out windows, for an older version wrote it; export it again")
+    if contents.modalities.keys() - contents.held_out.keys():
+        raise ExportError(f"{path}: has no held-out windows for each of its modalities; export it again")
     if not windows.is_dir():
         raise ExportError(
             f"{windows}: not there; copy the folder {windows.name} from where the bundle was exported, which "

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import SCHEMA, read_manifest, write_manifest
+from sensemble_runtime.bundle.manifest import SCHEMA
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.errors import (
     BundleCorruptError,
     BundleError,
@@ -260,21 +261,6 @@ def test_an_executor_that_is_not_installed_says_how_to_get_it(
             Bundle.open(folder, executor=asked)
     with pytest.raises(BundleIncompatibleError, match="onnx is not installed"):
         executor.load(folder / "audio" / "encoder.pte", "onnx")
-
-
-def test_a_bundle_of_schema_1_still_opens_and_encodes(folder: Path, reference: dict[str, np.ndarray]) -> None:
-    path = folder / "manifest.json"
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    raw["schema"] = 1
-    del raw["held_out"], raw["provenance"]["tools"]
-    for entry in raw["modalities"].values():
-        for artifact in entry["artifacts"].values():
-            del artifact["kept"], artifact["differs"]
-            artifact.update(artifact.pop("files")[0])
-            artifact["scheme"] = artifact["scheme"].removesuffix("-static")
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    found = Bundle.open(folder).encode("audio", reference["audio.windows"][0])
-    np.testing.assert_allclose(found, reference["audio.lowered"][0], atol=1e-5)
 
 
 def test_a_package_with_more_files_than_listed_is_refused(folder: Path) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from sensemble_runtime.bundle.bundle import Bundle, sign
-from sensemble_runtime.bundle.manifest import read_manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleUntrustedError, KeyFileError
 
 

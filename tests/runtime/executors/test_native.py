@@ -101,7 +101,7 @@ import dataclasses
 import sys
 from pathlib import Path
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import read_manifest, write_manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 
 folder, latency, pool = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 manifest = read_manifest(folder / "manifest.json")

@@ -166,27 +166,6 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         read_runs(path)
 
 
-def test_a_record_of_version_4_is_read_as_it_is_and_goes_on_as_one_of_today(
-    bundle: Bundle, tmp_path: Path
-) -> None:
-    path = tmp_path / "record.sqlite"
-    with Records(path) as records:
-        records.begin("audit", bundle, "digits")
-    with sqlite3.connect(path) as db:
-        db.executescript("ALTER TABLE runs DROP COLUMN split; PRAGMA user_version = 4")
-    db.close()
-    before = path.read_bytes()
-    (old,) = read_runs(path)
-    assert (old.dataset, old.split) == ("digits", None)
-    assert path.read_bytes() == before
-    with Records(path) as first, Records(path) as second:
-        first.begin("audit", bundle, "digits", "eval")
-        second.begin("session", bundle)
-    runs = read_runs(path)
-    assert runs[0] == old
-    assert [(run.dataset, run.split) for run in runs[1:]] == [("digits", "eval"), (None, None)]
-
-
 def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="folder that exists"):
         Records(tmp_path / "nowhere" / "record.sqlite")

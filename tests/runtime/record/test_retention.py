@@ -1,7 +1,6 @@
 """The bounds of a record, and who may read one."""
 
 import os
-import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -109,20 +108,6 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
     assert times == sorted(times)
     marks = [event for event in read_events(path, run) if event.kind == TRIMMED]
     assert [mark.time < times[0] for mark in marks] == [True]
-
-
-def test_a_record_of_before_there_were_bounds_gets_them(bundle: Bundle, tmp_path: Path) -> None:
-    path = tmp_path / "record.sqlite"
-    with Records(path) as records:
-        run = records.begin("session", bundle)
-        news = [said(time.monotonic() - 2 * DAY + i / 1000) for i in range(50_000)]
-        records.add_news(run, news, LABELS)
-    with sqlite3.connect(path) as db:
-        db.executescript("DROP INDEX predictions_at; DROP INDEX events_at")
-    db.close()
-    with Records(path) as records:
-        assert trim(records, Retention(seconds=DAY), run) == 3, "a few at a time: nobody waits for long"
-    assert read_predictions(path, run) == []
 
 
 def test_a_session_trims_what_earlier_ones_recorded(bundle: Bundle, tmp_path: Path) -> None:

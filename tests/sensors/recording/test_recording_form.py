@@ -1,6 +1,5 @@
 """A recording keeps to one form, says so before anything is played, and names the line that is bad."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -60,20 +59,6 @@ def test_each_segment_is_converted_from_its_own_form(tmp_path: Path, specs: Spec
     recorded = read(tmp_path, specs)
     assert [segment.header.size for segment in recorded.segments] == [(32, 32), (24, 32)]
     assert [np.shape(sample.data) for sample in recorded.samples(specs)] == [(32, 32, 3)] * 2
-
-
-def test_what_was_recorded_before_headers_had_a_size_has_that_of_its_file(
-    tmp_path: Path, specs: Specs
-) -> None:
-    record(tmp_path, "video")
-    record(tmp_path, "audio")
-    for path in (tmp_path / "segments").glob("*.jsonl"):
-        header, *rest = path.read_text().splitlines(keepends=True)
-        kept = {name: value for name, value in json.loads(header).items() if name != "size"}
-        path.write_text(json.dumps(kept) + "\n" + "".join(rest))
-    with pytest.raises(RecordingError, match="holds video at 32 x 32"):
-        record(tmp_path, "video", size=(24, 32))
-    assert [form(s) for s in read(tmp_path, specs).segments] == [{"video": (32, 32)}, {"audio": (16000,)}]
 
 
 def test_a_bad_line_is_named(tmp_path: Path, specs: Specs) -> None:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
-from sensemble_runtime.bundle.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import read_dataset
 

@@ -33,8 +33,7 @@ def _cells(found: Verified) -> list[str]:
     parity = found.parity
     if parity is None:
         return [f"not run: {found.reason}"]
-    agreement = "unknown" if parity.agreement is None else f"{100 * parity.agreement:.0f} %"
-    latency = f"{found.latency_ms:.1f}"
+    agreement, latency = f"{100 * parity.agreement:.0f} %", f"{found.latency_ms:.1f}"
     return [f"{parity.cosine:.4f}", f"{parity.max_error:.3f}", agreement, str(parity.windows), latency]
 
 

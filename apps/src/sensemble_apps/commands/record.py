@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest, read_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health.health import DEFAULT, Thresholds
 from sensemble_sensors.recording.header import EVENTS, form_of

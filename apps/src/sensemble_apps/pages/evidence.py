@@ -10,7 +10,8 @@ from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.scores import METRICS
-from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest, read_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 
 from sensemble_apps.console import wording
 from sensemble_apps.errors import InputError

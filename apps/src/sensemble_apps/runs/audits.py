@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensemble_runtime.bundle.manifest import FILE_NAME, read_manifest
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.record.writer import fingerprint
 

@@ -12,14 +12,8 @@ from sensemble_sensors import durable
 from sensemble_runtime.bundle import manifest, signature
 from sensemble_runtime.bundle.files import check_file, read_file
 from sensemble_runtime.bundle.head import Head, load_head
-from sensemble_runtime.bundle.manifest import (
-    Artifact,
-    FileEntry,
-    Manifest,
-    ModalityEntry,
-    parse_manifest,
-    read_data,
-)
+from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry
+from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
 from sensemble_runtime.errors import (
     BundleChangedError,

@@ -1,4 +1,4 @@
-"""Files of a bundle: regular ones inside its folder, of the sizes and hashes that its manifest lists."""
+"""Files of a bundle: regular files inside its folder, of the size and hash that its manifest lists."""
 
 import hashlib
 import os
@@ -6,24 +6,22 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.errors import BundleCorruptError, BundlePathError
 
-if TYPE_CHECKING:  # which reads its own file with this module
-    from sensemble_runtime.bundle.manifest import FileEntry
-
-_CHUNK = 1 << 20  # bytes that are hashed at a time
-# A pipe must not be waited for, nor a terminal become this process's own; Windows has neither flag.
+_CHUNK = 1 << 20  # bytes hashed at a time
+# Opening must not wait for a pipe's writer or adopt a terminal; Windows has neither flag.
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 @contextmanager
 def regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file: a pipe or a device may never end.
+        OSError: it cannot be opened, or is not a regular file (a pipe or a device may never end).
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _FLAGS)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -31,11 +29,11 @@ def regular(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_file(folder: Path, file: "FileEntry") -> bytes:
-    """Return the bytes of a file in `folder`, which are of the size and SHA-256 that the manifest says.
+def read_file(folder: Path, file: FileEntry) -> bytes:
+    """Return the bytes of a file in `folder`, after checking their size and SHA-256.
 
     Raises:
-        BundleCorruptError: they are not, or the file cannot be read.
+        BundleCorruptError: size or hash differ from the manifest's, or the file cannot be read.
         BundlePathError: it lies outside the folder.
     """
     with _listed(folder, file) as opened:
@@ -44,8 +42,8 @@ def read_file(folder: Path, file: "FileEntry") -> bytes:
     return data
 
 
-def check_file(folder: Path, file: "FileEntry") -> None:
-    """Check a file as `read_file` does, without holding all of it in memory.
+def check_file(folder: Path, file: FileEntry) -> None:
+    """Check a file as `read_file` does, without loading all of it into memory.
 
     Raises:
         BundleCorruptError, BundlePathError: as `read_file`.
@@ -59,7 +57,7 @@ def check_file(folder: Path, file: "FileEntry") -> None:
 
 
 @contextmanager
-def _listed(folder: Path, file: "FileEntry") -> Iterator[BinaryIO]:
+def _listed(folder: Path, file: FileEntry) -> Iterator[BinaryIO]:
     path = folder / file.path
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve()):
@@ -75,7 +73,7 @@ def _listed(folder: Path, file: "FileEntry") -> Iterator[BinaryIO]:
         raise BundleCorruptError(f"{path}: cannot be read ({error}); copy the bundle again") from error
 
 
-def _compare(digest: str, folder: Path, file: "FileEntry") -> None:
+def _compare(digest: str, folder: Path, file: FileEntry) -> None:
     if digest != file.sha256:
         raise BundleCorruptError(
             f"{folder / file.path}: altered, its SHA-256 is not the manifest's; copy the bundle again"

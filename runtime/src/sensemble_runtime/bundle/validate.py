@@ -1,47 +1,44 @@
-"""What a manifest may not say, though it has the fields and the types that `manifest` declares."""
+"""Checks of a manifest beyond its types: portable paths, consistent specs, and limits on sizes."""
 
 import math
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime import subsets
-
-if TYPE_CHECKING:  # which has what it reads and writes checked here
-    from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance
+from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance
 
 _DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-# What a stranger's bundle may ask for, each far above what any encoder of ours needs.
-_RATE = 1e6  # samples or frames a second
+# Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
+_RATE = 1e6  # samples or frames per second
 _HOP = 1e-3, 3600.0  # seconds
 _WINDOW = 3600.0  # seconds
 _TTL = 86_400.0  # seconds
-_ELEMENTS = 10**8  # of a window, or of what comes in a hop
+_ELEMENTS = 10**8  # of a window, or of the samples of one hop
 _TOKENS = 65_536
 _EMBEDDING = 65_536
 _LABELS = 100_000
-_FILE = 4 << 30  # bytes of one file; what is loaded is read into memory
-_ALL = 16 << 30  # bytes of all files, which opening hashes
+_FILE = 4 << 30  # bytes of one file, which is loaded into memory
+_ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
-_HEADER = 1 << 16  # bytes of a head that are not its numbers
+_HEADER = 1 << 16  # bytes of a head beside its numbers
 
 
-def path_problems(manifest: "Manifest") -> Iterator[str]:
-    """Yield which paths leave the bundle or are not portable, each after its field's name."""
+def path_problems(manifest: Manifest) -> Iterator[str]:
+    """Yield a line, `FIELD: problem`, for each path that leaves the bundle or is not portable."""
     paths = [(field, file.path) for field, file in _files(manifest)]
     for field, name in (*paths, *((field, artifact.path) for field, artifact in manifest.artifacts())):
         if not _PATH.fullmatch(name):
             yield f"{field}.path: {name!r} is not a relative path of plain names inside the bundle"
 
 
-def problems(manifest: "Manifest") -> Iterator[str]:
-    """Yield what is wrong, after the field's name, where the types cannot say it."""
+def problems(manifest: Manifest) -> Iterator[str]:
+    """Yield a line, `FIELD: problem`, for each fault that the types do not exclude."""
     if not manifest.modalities:
         yield "modalities: there is none"
     for modality, entry in manifest.modalities.items():
@@ -63,14 +60,14 @@ def problems(manifest: "Manifest") -> Iterator[str]:
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
 
 
-def _files(manifest: "Manifest") -> "Iterator[tuple[str, FileEntry]]":
-    """Yield every file in the bundle and beside it."""
+def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
+    """Yield every file in the bundle and in its held-out folder."""
     yield from manifest.files()
     for modality, file in manifest.held_out.items():
         yield f"held_out.{modality}", file
 
 
-def _file_problems(manifest: "Manifest") -> Iterator[str]:
+def _file_problems(manifest: Manifest) -> Iterator[str]:
     head = 4 * len(manifest.labels) * (manifest.embedding + 1) + _HEADER
     most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
     for field, file in _files(manifest):
@@ -117,7 +114,7 @@ def _text_problems(spec: InputSpec) -> Iterator[str]:
 
 
 def _timed_problems(spec: InputSpec) -> Iterator[str]:
-    """Yield what is wrong with the times of samples or frames, which also say how many make a window."""
+    """Yield problems of rate, window and hop; rate and window also determine a window's length."""
     if not (0 < spec.rate <= _RATE and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
         yield (
             f"expected a rate above 0 and up to {_RATE:g} Hz, a window above 0 and up to {_WINDOW:g} s, a "
@@ -129,7 +126,7 @@ def _timed_problems(spec: InputSpec) -> Iterator[str]:
         yield f"expected at most {_ELEMENTS} elements in a window or a hop, got {list(spec.shape)}"
 
 
-def _provenance_problems(provenance: "Provenance", modalities: set[str]) -> Iterator[str]:
+def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:
     if not set(provenance.train_modalities) <= modalities:
         yield "provenance.train_modalities: names a modality that has no encoder here"
     known = {subsets.name(subset) for subset in subsets.subsets(modalities)}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.errors import RecordError, SubsetError
-from sensemble_runtime.record.schema import OLDER, SCHEMA, Kind, reported, version
+from sensemble_runtime.record.schema import Kind, reported, version
 from sensemble_runtime.record.writer import Answer
 from sensemble_runtime.subsets import SubsetScore
 
@@ -211,12 +211,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
         ):
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
-            found = version(db, path)
-            if found == 0:
+            if version(db, path) == 0:
                 raise RecordError(f"{path}: empty; {_GIVE}")
             _check_plain(db)
-            if found < SCHEMA:
-                db.execute(OLDER)
             yield db
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_GIVE}") from error

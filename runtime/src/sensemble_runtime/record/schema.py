@@ -8,8 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 5  # 2: predictions have `skipped`; 3: and `lost`; 4: there are events; 5: runs have `split`
-OLDEST = 4  # that is read as it is, and brought to the present version when it is opened for writing
+SCHEMA = 5
 Kind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -57,6 +56,8 @@ CREATE TABLE IF NOT EXISTS events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run);
 CREATE INDEX IF NOT EXISTS events_of ON events (run);
+CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
 CREATE TABLE IF NOT EXISTS scores (
     run INTEGER NOT NULL REFERENCES runs,
     subset TEXT NOT NULL,
@@ -78,18 +79,6 @@ PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {SCHEMA};
 COMMIT;
 """
-
-INDEXES = """
-CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at);
-CREATE INDEX IF NOT EXISTS events_at ON events (at);
-"""
-"""What finds the oldest rows; a record that was made before there were bounds gets them when it is opened."""
-
-OLDER = """
-CREATE TEMP VIEW runs AS
-SELECT id, kind, began, ended, bundle, labels, task, dataset, NULL AS split FROM main.runs
-"""
-"""Shows whoever reads a record of version 4 its runs as the present version has them."""
 
 
 @contextmanager
@@ -115,10 +104,10 @@ def _told(path: Path, error: sqlite3.Error) -> str:
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:
-    """Return the schema version of an open record, from `OLDEST` to `SCHEMA`, or 0 of an empty file.
+    """Return the schema version of an open record, `SCHEMA`, or 0 for an empty file.
 
     Raises:
-        RecordError: it is another program's file, or of a version that is not known here.
+        RecordError: it is another program's file, or a record of another version.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (found,) = db.execute("PRAGMA user_version").fetchone()
@@ -126,22 +115,10 @@ def version(db: sqlite3.Connection, path: Path) -> int:
     if (application, found, tables) == (0, 0, 0):
         return 0
     if application == _APPLICATION:
-        if OLDEST <= found <= SCHEMA:
-            return int(found)
+        if found == SCHEMA:
+            return SCHEMA
         raise RecordError(
-            f"{path}: a record of schema version {found}, not {OLDEST} or {SCHEMA} as here; name another file"
+            f"{path}: a record of schema version {found}, and this sensemble-runtime reads version {SCHEMA}; "
+            "make a new one: `sensemble run --record FILE`"
         )
     raise RecordError(f"{path}: another program's database; name another file")
-
-
-def migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring an open record of an older version to the present one.
-
-    Raises:
-        RecordError: as `version`.
-    """
-    db.execute("BEGIN IMMEDIATE")
-    with db:
-        if version(db, path) < SCHEMA:  # asked again: another process may have been at it
-            db.execute("ALTER TABLE runs ADD COLUMN split TEXT")
-            db.execute(f"PRAGMA user_version = {SCHEMA}")

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from sensemble_sensors import durable
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import FILE_NAME, read_data
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_data
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, told
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention, trim
-from sensemble_runtime.record.schema import INDEXES, SCHEMA, TABLES, Kind, migrate, reported, version
+from sensemble_runtime.record.schema import TABLES, Kind, reported, version
 from sensemble_runtime.subsets import SubsetScore
 
 
@@ -171,13 +172,9 @@ class Records:
             return trim(self._db, retention, time.time(), run)
 
     def _prepare(self) -> None:
-        found = version(self._db, self._path)
-        if found == 0:
+        if version(self._db, self._path) == 0:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(TABLES)
-        elif found < SCHEMA:
-            migrate(self._db, self._path)
-        self._db.executescript(INDEXES)
         # In WAL mode, the default (NORMAL) may lose the last commits at a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import containers
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.lines import LATEST, LONGEST, Fields, opened
 from sensemble_sensors.spec import InputSpec
@@ -77,7 +76,7 @@ def read_header(path: Path) -> Header:
     """Read the header of the `.jsonl` at `path`.
 
     Raises:
-        BadDataError: it cannot be read, or is none, or its media file cannot be read; names it.
+        BadDataError: it cannot be read, or is none; names it.
     """
     try:
         with opened(path) as file:
@@ -85,8 +84,7 @@ def read_header(path: Path) -> Header:
         start = line.number("start", 0, LATEST)
         end = line.number("end", start, start + SPAN)
         take, rate = line.integer("take", 1, TAKES), line.integer("rate", 1, RATE)
-        # It was recorded before headers had it.
-        size = _sides(line) if "size" in line.values else _size(path.with_suffix(".mkv"))
+        size = _sides(line)
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
     except BadDataError as error:
@@ -110,18 +108,10 @@ def worded(modality: str, numbers: tuple[int, ...]) -> str:
 
 
 def _sides(line: Fields) -> tuple[int, ...] | None:
-    size = line.values["size"]
+    size = line.values.get("size", ())
     if size is None:
         return None
     sides = size if isinstance(size, list) else []
     if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= SIDE for side in sides):
         raise BadDataError(f"size: must be height and width, from 1 to {SIDE}")
     return tuple(sides)
-
-
-def _size(media: Path) -> tuple[int, ...] | None:
-    if not media.exists():
-        return None
-    with containers.opened(media) as container:
-        pictures = container.streams.video
-        return (pictures[0].height, pictures[0].width) if pictures else None
