@@ -1,0 +1,60 @@
+"""The public surface: what each distribution exports, how it is found, and how little importing it costs."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAZY = ["sensemble_sensors", "sensemble_runtime", "sensemble_train", "sensemble_export"]
+HEAVY = {"av", "cv2", "onnxruntime", "sounddevice", "tokenizers", "torch"}
+"""Libraries that are loaded when they are first used."""
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_the_table_of_modules_agrees_with_what_type_checkers_see(package: str) -> None:
+    module = import_module(package)
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    (block,) = (
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {
+        alias.asname or alias.name: str(node.module).removeprefix(f"{package}.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == module._MODULES
+    assert sorted(seen) == sorted(module.__all__) == sorted(dir(module))
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_every_public_name_is_found_and_documented(package: str) -> None:
+    module = import_module(package)
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert value.__doc__ or not callable(value), name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_importing_the_runtime_loads_nothing_but_the_standard_library() -> None:
+    names = loaded("import sensemble_runtime") - loaded("pass")
+    assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"sensemble_runtime"}
+    assert len(names) < 50
+
+
+def test_bundle_and_session_load_no_library_of_a_sensor_or_an_executor() -> None:
+    names = loaded("from sensemble_runtime import Bundle, Policy, Prediction, Session")
+    assert {name.partition(".")[0] for name in names} & HEAVY == set()
+
+
+def loaded(code: str) -> set[str]:
+    """Return the names of the modules that a fresh Python has loaded after running `code`."""
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
