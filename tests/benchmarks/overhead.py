@@ -73,7 +73,7 @@ class Fused(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.encoders = torch.nn.ModuleDict({m: shipped(m) for m in model.modalities})
-        self.head = model.head
+        self.head = model.head.folded()
     def forward(self, flat):
         embeddings, at = [], 0
         for m in model.modalities:

@@ -77,9 +77,8 @@ class Workshop:
     ) -> None:
         self.model, self.folder = model.eval(), folder
         self.calibration = _ranges(model, calibration)
-        self.head = Head(
-            model.head.weight.detach().numpy(), model.head.bias.detach().numpy(), model.description.task
-        )
+        head = model.head.folded()
+        self.head = Head(head.weight.detach().numpy(), head.bias.detach().numpy(), model.description.task)
         self.made: dict[Job, Made] = {}
         self._hold_out(held_out)
         save_model(model, folder / "model")

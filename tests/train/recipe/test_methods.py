@@ -12,14 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sensemble_runtime.subsets import subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Head, Model
+from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.methods import (
     FinetuneConfig,
     ProbeConfig,
     finetune,
-    fold_norm,
     linear_probe,
     self_distillation_loss,
     wiseft,
@@ -28,9 +29,10 @@ from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.losses import read_losses
-from tests.train.tiny import STEM, raw_inputs, tiny_model
+from tests.train.tiny import MASKED, STEM, raw_inputs, tiny_model
 
 ALL = ("audio", "text", "video")
 FEW = FinetuneConfig(steps=3, batch=4)
@@ -60,12 +62,12 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 @given(size=st.integers(1, 8), classes=st.integers(1, 5), seed=st.integers(0, 999))
 def test_a_folded_norm_gives_the_same_logits(size: int, classes: int, seed: int) -> None:
     torch.manual_seed(seed)
-    norm, head = nn.BatchNorm1d(size, affine=False, momentum=None), nn.Linear(size, classes)
+    head = Head(size, classes)
     for _ in range(3):
-        norm(3 * torch.randn(20, size) + torch.randn(size))
-    norm.eval()
+        head(3 * torch.randn(20, size) + torch.randn(size))
+    head.eval()
     x = torch.randn(7, size)
-    torch.testing.assert_close(fold_norm(norm, head)(x), head(norm(x)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(head.folded()(x), head(x), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("train", [("video",), ("audio", "text")])
@@ -124,6 +126,80 @@ def test_no_gradient_reaches_the_teachers_sensors(tmp_path: Path) -> None:
     assert not any(name.startswith("encoders.text") for name in moved)
     assert any(name.startswith("encoders.audio") for name in moved)
     assert any(name.startswith("encoders.video") for name in moved)
+
+
+def test_the_probe_reads_embeddings_that_hardly_differ_through_its_norm() -> None:
+    """What classes differ by is a hundredth of what all embeddings share, as in a masked autoencoder's."""
+    draw = torch.Generator().manual_seed(0)
+    classes = torch.arange(60) % 3
+    centres = torch.randn(3, 8, generator=draw)
+    shared = torch.nn.functional.normalize(torch.ones(8), dim=0)
+    embeddings = shared + 0.01 * (centres[classes] + 0.1 * torch.randn(60, 8, generator=draw))
+    model = tiny_model()
+    embedded = Clips({"video": embeddings}, {"video": torch.ones(60, dtype=torch.bool)}, classes)
+    probed = linear_probe(model, embedded, ("video",), ProbeConfig())
+    probabilities = probed.head(embeddings).softmax(dim=1)
+    assert probabilities[torch.arange(60), classes].min() > 0.9
+
+
+@pytest.mark.parametrize("distillation", [0.0, 0.5])
+@pytest.mark.parametrize("train", [tuple(subset) for subset in subsets(ALL)], ids="+".join)
+def test_what_encoders_share_learns_from_every_set_of_modalities(
+    train: tuple[str, ...], distillation: float, tmp_path: Path
+) -> None:
+    whole = tiny_model(MASKED)
+    probed = Model(replace(whole.description, shared=1), whole.tokenizer).eval()
+    extra = clips_of(probed, 9, 1) if distillation else None
+    trained = finetune(probed, clips_of(probed, 9), train, FEW, Loop(tmp_path, 0), extra)
+    first = {m: (probed.encoders[m].trunk.blocks[0], trained.encoders[m].trunk.blocks[0]) for m in ALL}
+    for m, (before, after) in first.items():
+        assert same(before, after) == (m not in train and not distillation)
+    before, after = probed.encoders["audio"].trunk, trained.encoders["audio"].trunk
+    for old, new in zip((before.blocks[1], before.norm), (after.blocks[1], after.norm), strict=True):
+        assert not any(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
+    assert all(encoder.trunk.blocks[1] is after.blocks[1] for encoder in trained.encoders.values())
+
+
+def test_the_head_learns_at_the_rates_of_finetuning(tmp_path: Path) -> None:
+    """Its weights are large where the numbers of an embedding are small, and AdamW's steps are not."""
+    model = tiny_model(STEM)
+    clips, loop = clips_of(model, 60), Loop(tmp_path, 0)
+    embedded = embed({"": model}, clips, loop)[""]
+    probed = linear_probe(model, embedded, ("video",), ProbeConfig())
+    trained = finetune(probed, clips, ("video",), FinetuneConfig(steps=60), loop)
+    before, after = (tuned.head.folded().weight for tuned in (probed, trained))
+    assert (after - before).norm() > 0.01 * before.norm()
+    assert same(probed.head.norm, trained.head.norm)
+
+
+def test_probe_and_finetuning_take_each_step_at_its_rate(tmp_path: Path) -> None:
+    """Up to the highest, and down again."""
+    model, taken = tiny_model(STEM), []
+    clips, loop = clips_of(model, 9), Loop(tmp_path, 0)
+    embedded = embed({"": model}, clips, loop)[""]
+    probing, tuning = ProbeConfig(steps=9, warmup=3), replace(FEW, steps=9, warmup=3)
+    hook = register_optimizer_step_pre_hook(
+        lambda adamw, *_: taken.append([group["lr"] for group in adamw.param_groups])
+    )
+    try:
+        finetune(linear_probe(model, embedded, ("video",), probing), clips, ("video",), tuning, loop)
+    finally:
+        hook.remove()
+    assert taken == [[config.rate(step, 9)] for config in (probing, tuning) for step in range(9)]
+    assert taken[0] < taken[2] > taken[8]
+
+
+def test_finetuning_leaves_the_stems_statistics_alone(tmp_path: Path) -> None:
+    """They are of all modalities' pretraining; gains and biases learn."""
+    probed = tiny_model(STEM)
+    trained = finetune(probed, clips_of(probed, 9), ("audio", "video"), FEW, Loop(tmp_path, 0))
+    norms = [name for name, module in probed.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    for name in norms:
+        before, after = probed.get_submodule(name), trained.get_submodule(name)
+        for (key, old), new in zip(before.named_buffers(), after.buffers(), strict=True):
+            assert torch.equal(old, new), f"{name}.{key}"
+        assert not torch.equal(before.weight, after.weight)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.75, 1.0])

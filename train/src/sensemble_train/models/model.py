@@ -41,6 +41,35 @@ class Description:
     shared: int = 0
 
 
+class Head(nn.Module):
+    """A linear classifier behind a BatchNorm without affine parameters (App. C; He et al., 2022).
+
+    Embeddings have unit length, so each of their numbers is small. Weights that read them as they are have to
+    be large, and at finetuning's rates AdamW would hardly move them. Those behind the norm are not. The probe
+    gives the norm its statistics; finetuning keeps them, and export folds them into the weights.
+    """
+
+    def __init__(self, size: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(size, affine=False, momentum=None)
+        self.linear = nn.Linear(size, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map mean embeddings [B, d] to logits [B, C]."""
+        return self.linear(self.norm(x))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def folded(self) -> nn.Linear:
+        """Return the linear layer that gives the same logits, with the norm's running statistics."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None  # noqa: S101 - tracked, as by default
+        assert variance is not None  # noqa: S101
+        folded = nn.Linear(self.linear.in_features, self.linear.out_features)
+        folded.weight.copy_(self.linear.weight * torch.rsqrt(variance + self.norm.eps))
+        folded.bias.copy_(self.linear.bias - folded.weight @ mean)
+        return folded
+
+
 class Model(nn.Module):
     """Encoders into one space and a classifier on their mean.
 
@@ -48,7 +77,7 @@ class Model(nn.Module):
         description: the shapes and the labels.
         tokenizer: makes token ids of captions, where there is text.
         encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
-        head: the classifier, [B, d] to logits [B, C].
+        head: the classifier, mean embeddings [B, d] to logits [B, C].
 
     Raises:
         ConfigurationError: the encoders cannot share blocks, or an encoder's shape is not one.
@@ -64,7 +93,7 @@ class Model(nn.Module):
         self._copies = _copies(self)
         self.register_state_dict_post_hook(_leave_out_copies)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_copies_back)  # type: ignore[no-untyped-call]
-        self.head = nn.Linear(next(iter(configs.values())).embedding, len(description.labels))
+        self.head = Head(next(iter(configs.values())).embedding, len(description.labels))
 
     @property
     def modalities(self) -> tuple[str, ...]:

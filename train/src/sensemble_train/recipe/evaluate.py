@@ -34,7 +34,10 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     rows = batches(source, loop)[world.rank :: world.size]
     first = next(iter(models.values()))
     found = {
-        name: {m: torch.zeros(len(source), model.head.in_features, device=device) for m in model.modalities}
+        name: {
+            m: torch.zeros(len(source), model.head.linear.in_features, device=device)
+            for m in model.modalities
+        }
         for name, model in models.items()
     }
     present = {m: torch.zeros(len(source), device=device) for m in first.modalities}

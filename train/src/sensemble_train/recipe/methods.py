@@ -13,7 +13,7 @@ from torch.nn import functional
 from sensemble_train.data.batching import Order
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import SHARE, bounded
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.objective import MeanLoss
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer
@@ -90,8 +90,7 @@ def linear_probe(
 ) -> Model:
     """Train a classifier on the frozen, pooled embeddings of the modalities `train` (M_T).
 
-    A BatchNorm without affine parameters stands before the classifier while it learns (App. C) and is
-    folded into it afterwards.
+    The head's BatchNorm takes the statistics of these embeddings (App. C).
 
     Args:
         model: whose encoders gave the embeddings; it is copied.
@@ -101,7 +100,7 @@ def linear_probe(
         seed: draws the batches.
 
     Returns:
-        A copy of `model` with the trained head, in evaluation mode.
+        A copy of `model` with a new head, trained, in evaluation mode.
 
     Raises:
         ConfigurationError: fewer than two examples have all of `train`.
@@ -110,31 +109,17 @@ def linear_probe(
     pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
     assert targets is not None  # noqa: S101 - labelled, by its name
     steps, order = config.length(len(clips)), Order(len(clips), config.batch, seed)
-    norm = nn.BatchNorm1d(pooled.shape[1], affine=False, momentum=None)
     probed = copy.deepcopy(model)
-    head = nn.Linear(pooled.shape[1], len(model.description.labels))
+    probed.head = head = Head(pooled.shape[1], len(model.description.labels))
     adamw = optimizer(head.parameters(), config)
     for step, rows in enumerate(order.between(0, steps)):
         for group in adamw.param_groups:
             group["lr"] = config.rate(step, steps)
         adamw.zero_grad()
-        task_loss(head(norm(pooled[rows])), targets[rows], model.description.task).backward()
+        task_loss(head(pooled[rows]), targets[rows], model.description.task).backward()
         nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)
         adamw.step()
-    probed.head.load_state_dict(fold_norm(norm, head).state_dict())
     return probed.eval()
-
-
-@torch.no_grad()
-def fold_norm(norm: nn.BatchNorm1d, head: nn.Linear) -> nn.Linear:
-    """Return the linear layer that equals `head(norm(x))` with the norm's running statistics."""
-    assert norm.running_mean is not None  # noqa: S101 - tracked, as by default
-    assert norm.running_var is not None  # noqa: S101
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    folded = nn.Linear(head.in_features, head.out_features)
-    folded.weight.copy_(head.weight * scale)
-    folded.bias.copy_(head.bias - folded.weight @ norm.running_mean)
-    return folded
 
 
 class Task(MeanLoss):
@@ -151,12 +136,16 @@ class Task(MeanLoss):
         self.labelled, self.distillation = tuple(train), distillation
         self.others = tuple(m for m in model.modalities if m not in train)
         if not distillation:
+            # What encoders share learns with those that are used.
+            used = {p for m in train for p in model.encoders[m].parameters()}
             for modality in self.others:
-                model.encoders[modality].requires_grad_(requires_grad=False)
+                for parameter in set(model.encoders[modality].parameters()) - used:
+                    parameter.requires_grad = False
 
     def train(self, mode: bool = True) -> Self:
-        """Train, but keep the stems' BatchNorm at the statistics of pretraining, which saw every modality."""
+        """Train, but keep what pretraining told the stems' BatchNorm, and the probe the head's."""
         super().train(mode)
+        self.model.head.norm.eval()
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()

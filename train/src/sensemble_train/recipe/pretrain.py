@@ -65,7 +65,7 @@ def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
     Without, what all embeddings of a modality share outweighs the rest, and where a modality is added or
     missing, the pooled mean moves to where the head knows nothing.
     """
-    norms = {m: m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm1d)}
+    norms = {m: m.momentum for m in model.encoders.modules() if isinstance(m, nn.BatchNorm1d)}
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
