@@ -3,23 +3,40 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_runtime.subsets import subsets
 from sensemble_train.data.batching import Order
+from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import alone
 from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.models.model import Model
+from sensemble_train.models.transformer import Block
+from sensemble_train.objectives.mae import MAEConfig
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.experiments import audioset_contrastive, audioset_mae
+from sensemble_train.recipe.methods import finetune
+from sensemble_train.recipe.pretrain import pretrain
+from sensemble_train.training.loop import Loop
 from sensemble_train.training.step_log import StepLog
+from torch import Tensor
 from torch._dynamo.utils import counters
+from torch.fx import GraphModule
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from tests.losses import read_losses
 from tests.train.ranks import STEPS, Job, train
-from tests.train.tiny import dark_and_bright, write_index
+from tests.train.tiny import CLIP, MASKED, dark_and_bright, raw_inputs, tiny_model, write_index
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SAVING = {"save_every": 2}
 
 
@@ -110,6 +127,51 @@ def test_what_saves_memory_or_time_changes_no_loss(
     losses = train(Job(str(tmp_path), objective, scale), alone())
     assert losses == pytest.approx(reference[objective], abs=1e-5)
     assert (counters["stats"]["unique_graphs"] > 0) == scale.get("compile", False)
+
+
+@pytest.mark.parametrize("experiment", [audioset_contrastive, audioset_mae])
+def test_every_call_of_a_block_is_compiled_under_the_papers_presets(
+    experiment: Callable[[str], Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve blocks a modality that drop paths, of CLIP's two shapes, in pretraining and then in all else."""
+    called, ran = [], []
+
+    def backend(graph: GraphModule, _inputs: list[Tensor]) -> Callable[..., object]:
+        def run(*inputs: object) -> object:
+            ran.append(1)
+            return graph(*inputs)
+
+        return run
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    config = experiment("")
+    shape = config.model
+    mae = config.pretrain.objective == "mae"
+    plain = replace(MASKED if mae else CLIP, depth=shape.depth, drop_path=shape.drop_path)
+    described = tiny_model(plain).description
+    text = plain if mae else replace(plain, width=8, heads=1)
+    shared = shape.shared if mae else 0
+    description = replace(described, configs={**described.configs, "text": text}, shared=shared)
+    model = Model(description, tiny_model().tokenizer)
+    clips = Clips({m: model.encoders[m].front(x) for m, x in raw_inputs(21).items()}, {}, None)  # type: ignore[operator]
+    present = {m: torch.arange(21) % 7 != place for place, m in enumerate(clips.inputs)}
+    clips = replace(clips, present=present, targets=torch.arange(21) % 3)
+    scale = replace(config.scale, micro_batch=4, workers=0, checkpoint_activations=False)
+    loops = (Loop(tmp_path / str(number), 0, scale) for number in count())
+    few = MAEConfig(width=16, depth=2, heads=2)
+    hook = register_module_forward_pre_hook(
+        lambda module, _inputs: called.append(1) if isinstance(module, Block) else None
+    )
+    try:
+        pretrained = pretrain(model, clips, replace(config.pretrain, steps=2, batch=8, mae=few), next(loops))
+        for train in subsets(model.modalities):
+            for extra in (None, clips):
+                settings = replace(config.finetune, steps=1, batch=8)
+                finetune(pretrained, clips, train, settings, next(loops), extra)
+    finally:
+        hook.remove()
+    assert len(ran) == len(called) > 500
 
 
 def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ from torch.utils.checkpoint import checkpoint
 from sensemble_train.field_checks import MORE, bounded
 from sensemble_train.models.transformer import Block
 
+_FORMS = 128
+"""Graphs that all blocks may have together, who share one code: a few for each shape, mask and gradient mode.
+
+Beyond torch's own limit of 8, blocks would run uncompiled and nothing would tell; here, training ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleConfig:
@@ -138,7 +143,9 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     blocks = [block for block in module.modules() if isinstance(block, Block)]
     for block in blocks:
         if scale.compile:
-            block.forward = torch.compile(block.forward)  # type: ignore[method-assign]
+            block.forward = torch.compile(  # type: ignore[method-assign]
+                block.forward, fullgraph=True, recompile_limit=_FORMS
+            )
         if scale.checkpoint_activations:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     if scale.precision == "bf16":
