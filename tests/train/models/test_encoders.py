@@ -46,6 +46,16 @@ def test_embeddings_have_unit_length_in_mixed_precision_too(modality: str, confi
     torch.testing.assert_close(embeddings.double().norm(dim=1), torch.ones(16).double(), atol=1e-6, rtol=0)
 
 
+def test_audio_has_the_mean_and_half_the_deviation_that_audio_masked_autoencoders_have() -> None:
+    """Table 6's numbers as AST and Audio-MAE take them: less the mean, by twice the deviation."""
+    audio = tiny_model().encoders["audio"]
+    wave = raw_inputs(3)["audio"]
+    expected = (audio.log_mel(wave) + 4.2677393) / 9.1379948
+    front = audio.front(wave)
+    assert front.shape == (3, 1, 8, 128)
+    torch.testing.assert_close(front[:, 0], expected, atol=1e-5, rtol=0)
+
+
 @settings(max_examples=20, deadline=None)
 @given(tokens=st.lists(st.integers(1, 299), min_size=1, max_size=6), seed=st.integers(0, 9))
 def test_padding_does_not_change_a_caption(tokens: list[int], seed: int) -> None:

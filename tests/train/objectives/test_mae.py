@@ -113,6 +113,54 @@ def test_shares_are_those_asked_for() -> None:
     assert {m: mae._kept(m) for m in mae.model.modalities} == {"audio": 80, "text": 15, "video": 157}
 
 
+def test_only_what_is_masked_is_asked_for() -> None:
+    """Where the decoder reads a mask, the loss reads its answer, and nowhere else."""
+    mae = tiny_mae()
+    read, answered = [], []
+    with torch.no_grad():
+        mae.mask.fill_(5.0)  # what no token seen is
+    mae.embed.register_forward_hook(lambda _module, _inputs, output: output.detach().zero_())
+    mae.blocks[0].register_forward_pre_hook(lambda _module, inputs: read.append(inputs[0].detach()))
+    mae.norm.register_forward_hook(lambda _module, _inputs, output: answered.append(output))
+    batch = features(mae, 4)
+    loss = loss_of(mae, batch)
+    (answers,) = answered
+    (gradient,) = torch.autograd.grad(loss, answers)
+    there = torch.cat([mae._there(m, batch).repeat(2, 1) for m in mae.model.modalities], dim=1).bool()
+    masked = (read[0].mean(dim=2) > 2.5) & there
+    assert masked.any()
+    assert not masked[there].all()
+    assert torch.equal(gradient.any(dim=2), masked)
+
+
+def test_the_decoder_answers_each_place_of_its_own() -> None:
+    """All that is masked of a modality is the same but for where it is."""
+    mae = tiny_mae()
+    answered = []
+    mae.norm.register_forward_hook(lambda _module, _inputs, output: answered.append(output.detach()))
+    batch = features(mae, 4)
+    loss_of(mae, batch)
+    counts = [mae._there(m, batch).shape[1] for m in mae.model.modalities]
+    for answers in answered[0].split(counts, dim=1):
+        apart = torch.cdist(answers, answers) + 1e9 * torch.eye(answers.shape[1])
+        assert apart.min() > 1e-3
+
+
+def test_the_shared_block_sees_all_modalities_at_once() -> None:
+    mae = tiny_mae()
+    latents = []
+    mae.embed.register_forward_pre_hook(lambda _module, inputs: latents.append(inputs[0].detach()))
+    batch = features(mae, 4)
+    loss_of(mae, batch)
+    batch.inputs["video"] = 255 - batch.inputs["video"]
+    loss_of(mae, batch)
+    before, after = (
+        latent.split([mae._kept(m) for m in mae.model.modalities], dim=1)[:2] for latent in latents
+    )
+    for other, moved in zip(before, after, strict=True):  # audio's and text's
+        assert (other - moved).abs().amax(dim=2).min() > 1e-5
+
+
 def test_patches_are_reconstructed_where_they_are() -> None:
     """The target of token i is what the encoder's token i was made of."""
     mae = tiny_mae()

@@ -1,5 +1,6 @@
 """The named experiments are the paper's, and survive their own file."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,4 +100,7 @@ def test_the_rate_rises_to_its_highest_and_falls_to_nothing(steps: int, warmup: 
     assert max(rates) == rates[rising] == 0.5
     assert rates[:rising] == sorted(rates[:rising])
     assert rates[rising:] == sorted(rates[rising:], reverse=True)
-    assert 0 < rates[-1] <= rates[rising]
+    falling = steps - rising
+    for step, rate in enumerate(rates[rising:]):
+        assert rate == pytest.approx(0.25 * (1 + math.cos(math.pi * step / falling)))
+    assert rates[:rising] == pytest.approx([0.5 * (step + 1) / rising for step in range(rising)])
