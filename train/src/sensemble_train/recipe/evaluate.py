@@ -93,6 +93,6 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     present = {m: embedded.present[m].numpy() for m in names}
-    logits, targets = model.head(pooled).numpy(), embedded.targets.numpy()
+    logits, targets = model.head.folded()(pooled).numpy(), embedded.targets.numpy()
     scores = score_subsets(logits, present, targets, model.description.task)
     return {subset: found.accuracy for subset, found in scores.items()}
