@@ -143,7 +143,8 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     blocks = [block for block in module.modules() if isinstance(block, Block)]
     for block in blocks:
         if scale.compile:
-            block.forward = torch.compile(  # type: ignore[method-assign]
+            # torch's declarations do not know the limit yet.
+            block.forward = torch.compile(  # type: ignore[call-overload, method-assign]
                 block.forward, fullgraph=True, recompile_limit=_FORMS
             )
         if scale.checkpoint_activations:
