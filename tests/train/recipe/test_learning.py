@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 from sensemble_runtime.robustness import summary
-from sensemble_train.data import Clips
-from sensemble_train.evaluate import embed, evaluate
-from sensemble_train.methods import FinetuneConfig, ProbeConfig, finetune, linear_probe
-from sensemble_train.model import Model
-from sensemble_train.pretrain import PretrainConfig, pretrain
-from sensemble_train.trainer import Loop
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model
+from sensemble_train.recipe.evaluate import embed, evaluate
+from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig, finetune, linear_probe
+from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.training.loop import Loop
 from torch import Tensor
 
-from .tiny import STEM, tiny_model
+from tests.train.tiny import STEM, tiny_model
 
 KINDS, PEOPLE = 4, 6
 TUNING = FinetuneConfig(steps=40, batch=32, warmup=4, learning_rate=1e-3)
