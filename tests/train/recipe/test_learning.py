@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from sensemble_runtime.robustness import summary
+from sensemble_runtime.auditing.robustness import summary
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.evaluate import embed, evaluate
