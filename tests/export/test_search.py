@@ -188,7 +188,8 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     # What ships is what the examples of the evaluation say, and none of those that it was chosen by.
     assert manifest.provenance.accuracy == reported != scored
     windows_of = {m: int(shipped.present[m].sum()) for m in model.modalities}
-    assert {m: a.parity.windows for (m, _), a in manifest.artifacts()} == windows_of
+    parities = {m: entry.artifacts["onnx"].parity for m, entry in manifest.modalities.items()}
+    assert {m: parity.windows for m, parity in parities.items() if parity} == windows_of
     assert bundle.executors == {"text": "onnx", "video": "onnx"}
     assert chosen.size == sum(artifact.bytes for _, artifact in manifest.artifacts())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.held_out"]
