@@ -19,11 +19,12 @@ import open_clip
 import torch
 from open_clip.loss import ClipLoss
 from sensemble_train.data.clips import Clips
-from sensemble_train.distributed import ScaleConfig, World, distribute
+from sensemble_train.distributed import World
 from sensemble_train.models.clip_weights import CLIP_MEAN, CLIP_STD, initialize
 from sensemble_train.models.model import Model
 from sensemble_train.models.presets import CLIP_B16, clip_b16
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
+from sensemble_train.training.scale import ScaleConfig, distribute
 
 THREADS, WARMUP = 2, 1
 

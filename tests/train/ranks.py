@@ -23,14 +23,15 @@ from sensemble_sensors.media.decoding import Sampling
 from sensemble_train.data.clips import Clips
 from sensemble_train.data.packed_index import pack
 from sensemble_train.data.streamed import Streamed
-from sensemble_train.distributed import ScaleConfig, World, alone, join
+from sensemble_train.distributed import World, alone, join
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
+from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.mae import MAE, MAEConfig
-from sensemble_train.recipe.methods import Task
 from sensemble_train.training.augment import PAPER, AugmentConfig
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
+from sensemble_train.training.scale import ScaleConfig
 
 from tests.losses import read_losses
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
@@ -98,7 +99,7 @@ def train(job: Job, world: World) -> list[float]:
                 for split in ("train", "pretrain")
             )
             sources = [labelled.having(("video",)), unlabelled.having(model.modalities)]
-            fit(Task(model, ("video",), 0.5), sources, settings, loop)
+            fit(Distillation(model, ("video",), 0.5), sources, settings, loop)
     world.barrier()
     return read_losses(Path(job.folder))
 

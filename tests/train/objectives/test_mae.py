@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_train.data.clips import Clips
-from sensemble_train.distributed import ScaleConfig
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models import encoders
 from sensemble_train.models.model import Description, Model, load_model, save_model
@@ -16,6 +15,7 @@ from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
+from sensemble_train.training.scale import ScaleConfig
 from torch import Tensor, nn
 
 from tests.losses import read_losses

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from sensemble_train.distributed import ScaleConfig
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.mae import MAEConfig
@@ -11,6 +10,7 @@ from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.training.augment import AugmentConfig
+from sensemble_train.training.scale import ScaleConfig
 
 WRONG: dict[str, Callable[[], object]] = {
     "--probe.batch 0: give a number of 1 or more": lambda: ProbeConfig(batch=0),

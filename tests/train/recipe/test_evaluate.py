@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_train.data.clips import Clips
-from sensemble_train.distributed import ScaleConfig
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
+from sensemble_train.training.scale import ScaleConfig
 from torch import Tensor, nn
 
 from tests.train.tiny import raw_inputs, tiny_model
@@ -25,10 +25,8 @@ def seen(model: Model, clips: Clips, loop: Loop) -> tuple[dict[str, Tensor], set
 
 def test_encoders_run_in_the_precision_of_training(tmp_path: Path) -> None:
     inputs = raw_inputs(6)
-    raw = Clips(
-        inputs, {m: torch.ones(6, dtype=torch.bool) for m in inputs}, torch.zeros(6, dtype=torch.int64)
-    )
-    clips = tiny_model().front(raw)
+    present = {m: torch.ones(6, dtype=torch.bool) for m in inputs}
+    clips = Clips(tiny_model().front(inputs), present, torch.zeros(6, dtype=torch.int64))
     whole, types = seen(tiny_model(), clips, Loop(tmp_path, 0))
     assert types == {torch.float32}
     half, types = seen(tiny_model(), clips, Loop(tmp_path, 0, ScaleConfig(precision="bf16")))

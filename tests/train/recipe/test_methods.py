@@ -16,13 +16,13 @@ from sensemble_runtime.subsets import subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.model import Head, Model
+from sensemble_train.objectives.distillation import self_distillation_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.methods import (
     FinetuneConfig,
     ProbeConfig,
     finetune,
     linear_probe,
-    self_distillation_loss,
     wiseft,
 )
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain

@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sensemble_train.distributed import ScaleConfig
     from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError, TrainError
     from sensemble_train.models.model import Model, load_model
     from sensemble_train.models.model_config import ModelConfig
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.pretrain import PretrainConfig
     from sensemble_train.recipe.recipe import run
     from sensemble_train.training.augment import AugmentConfig
+    from sensemble_train.training.scale import ScaleConfig
 
 __all__ = [
     "EXPERIMENTS",
@@ -45,7 +45,7 @@ _MODULES = {
     "ModelConfig": "models.model_config",
     "PretrainConfig": "recipe.pretrain",
     "ProbeConfig": "recipe.methods",
-    "ScaleConfig": "distributed",
+    "ScaleConfig": "training.scale",
     "TrainError": "errors",
     "load_model": "models.model",
     "run": "recipe.recipe",

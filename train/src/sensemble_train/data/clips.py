@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import cpu_count
 from typing import Protocol, Self
 
@@ -16,6 +16,8 @@ from sensemble_sensors.media.decoding import window
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
+
+from sensemble_train.models.model import Model
 
 LOG = logging.getLogger(__name__)
 
@@ -108,6 +110,11 @@ class Clips:
         """Yield a batch for each sequence of rows; see `Source`. There is nothing to decode, nor to draw."""
         del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
+
+
+def features(model: Model, source: Source, clips: Clips) -> Clips:
+    """Return clips of `source` as the encoders see them: passed through the front ends if they are raw."""
+    return replace(clips, inputs=model.front(clips.inputs)) if source.raw else clips
 
 
 def decode(

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.media.dataset import MEDIA, Example
 
-from sensemble_train.models.presets import MODALITIES
-
 _FIELDS = tuple(field.name for field in fields(Example))
 
 
@@ -27,7 +25,7 @@ class Packed:
         text: uint8, the examples' JSON.
         begins: int64 [N], where in it each begins.
         ends: int64 [N], where each ends.
-        present: modality -> bool [N], which examples have it.
+        present: modality -> bool [N], which examples have it; modalities that no example has are left out.
         labels: each label of what was packed -> the first example that has it.
     """
 
@@ -50,6 +48,11 @@ class Packed:
         media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
         return Example(**values | media | {"labels": tuple(values["labels"])})
 
+    def having(self, modalities: Iterable[str]) -> NDArray[np.int64]:
+        """Return the rows, [n], of the examples that have all of `modalities`."""
+        absent = np.zeros(len(self), np.bool_)
+        return np.flatnonzero(np.all([self.present.get(m, absent) for m in modalities], axis=0))
+
     def take(self, rows: NDArray[np.int64]) -> "Packed":
         """Return the examples at `rows`, [n]; the bytes are shared."""
         present = {m: there[rows] for m, there in self.present.items()}
@@ -59,9 +62,12 @@ class Packed:
 def pack(examples: Iterable[Example]) -> Packed:
     """Put examples into one block of memory; those of a generator are not all held besides."""
     text, places = bytearray(), array("q", [0])
-    there = {m: bytearray() for m in MODALITIES}
+    there: dict[str, bytearray] = {}
     labels: dict[str, Example] = {}
     for example in examples:
+        for m in example.modalities:
+            if m not in there:
+                there[m] = bytearray(len(places) - 1)  # zeros: the examples before lack it
         text += json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
         places.append(len(text))
         has = example.modalities

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
-import numpy as np
 import torch
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.decoding import Sampling
@@ -55,7 +54,7 @@ class Streamed:
 
     def having(self, modalities: Sequence[str]) -> "Streamed":
         """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
-        rows = np.flatnonzero(np.all([self.examples.present[m] for m in modalities], axis=0))
+        rows = self.examples.having(modalities)
         return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":

@@ -1,6 +1,5 @@
 """The model of Sec. 4.1: one encoder per modality, a mean over those at hand, a linear head; its files."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +15,6 @@ from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from sensemble_train.data.clips import Clips
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.models.encoders import ENCODERS, EncoderConfig, Trunk
 
@@ -105,10 +103,9 @@ class Model(nn.Module):
         return self.classify({m: self.encoders[m].front(x) for m, x in inputs.items()})  # type: ignore[operator]
 
     @torch.no_grad()
-    def front(self, clips: Clips) -> Clips:
-        """Return features of what sensors gave; nothing here is learned."""
-        inputs = {m: self.encoders[m].front(x) for m, x in clips.inputs.items()}  # type: ignore[operator]
-        return dataclasses.replace(clips, inputs=inputs)
+    def front(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Turn raw sensor tensors [B, ...] into each encoder's features; nothing here is learned."""
+        return {m: self.encoders[m].front(x) for m, x in raw.items()}  # type: ignore[operator]
 
     def classify(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return logits [B, C] of the mean embedding (Eq. 7) of what the encoders' front ends gave."""

@@ -7,10 +7,10 @@ import torch
 from sensemble_runtime.auditing.scores import score_subsets
 from sensemble_runtime.pooling import pool_subsets
 
-from sensemble_train.data.clips import LOG, Clips, Source
-from sensemble_train.distributed import autocast
+from sensemble_train.data.clips import LOG, Clips, Source, features
 from sensemble_train.models.model import Model
 from sensemble_train.training.loop import Loop
+from sensemble_train.training.scale import autocast
 
 _BATCH = 256  # examples, where micro-batches are not smaller
 
@@ -45,7 +45,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
         model.eval().to(device)
     done = 0
     skipped = torch.tensor(0, device=device)
-    for part, clips in zip(rows, features(first, source, rows, loop), strict=True):
+    for part, clips in zip(rows, load_features(first, source, rows, loop), strict=True):
         for m, inputs in clips.inputs.items():
             for name, model in models.items():
                 with autocast(loop.scale, world):
@@ -73,10 +73,10 @@ def batches(source: Source, loop: Loop) -> list[list[int]]:
     return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)]
 
 
-def features(model: Model, source: Source, rows: Sequence[Sequence[int]], loop: Loop) -> Iterator[Clips]:
-    """Yield the batches `rows` of `source` on the rank's device, as the model's front ends see them."""
+def load_features(model: Model, source: Source, rows: Sequence[Sequence[int]], loop: Loop) -> Iterator[Clips]:
+    """Yield the batches `rows` of `source` on the rank's device, as the model's encoders see them."""
     for clips in source.load(rows, loop.world.device, loop.scale.workers):
-        yield model.front(clips) if source.raw else clips
+        yield features(model, source, clips)
 
 
 @torch.no_grad()

@@ -4,17 +4,16 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from sensemble_train.data.batching import Order
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import SHARE, bounded
 from sensemble_train.models.model import Head, Model
-from sensemble_train.objectives.objective import MeanLoss
+from sensemble_train.objectives.distillation import Distillation
+from sensemble_train.objectives.task import Task, task_loss
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer
 
@@ -58,33 +57,6 @@ class FinetuneConfig(Optimization):
         bounded(self, self.section, distillation=SHARE, alpha=SHARE)
 
 
-def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
-    """L of Eq. 2: cross entropy (`multi-class`) or each class's binary one (`multi-label`).
-
-    Args:
-        logits: [B, C].
-        targets: class indices int64 [B], or float32 [B, C]: 0 and 1, or what mixup made of them.
-        task: `multi-class` or `multi-label`.
-    """
-    if task == "multi-class":
-        return functional.cross_entropy(logits, targets)
-    return functional.binary_cross_entropy_with_logits(logits, targets)
-
-
-def self_distillation_loss(student: Tensor, teacher: Tensor, task: str) -> Tensor:
-    """L_self-dist of Sec. 4.2.1: cross entropy of the student's predictions under the teacher's.
-
-    Args:
-        student: logits [B, C] of the modalities that the labelled data lacks.
-        teacher: logits [B, C] of those that it has; no gradient flows into them.
-        task: `multi-class`, over the classes' distribution, or `multi-label`, over each class's own.
-    """
-    teacher = teacher.detach()
-    if task == "multi-class":
-        return functional.cross_entropy(student, teacher.softmax(dim=-1))
-    return functional.binary_cross_entropy_with_logits(student, teacher.sigmoid())
-
-
 def linear_probe(
     model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
 ) -> Model:
@@ -122,50 +94,6 @@ def linear_probe(
     return probed.eval()
 
 
-class Task(MeanLoss):
-    """The task's loss on labelled examples and, with unlabelled ones beside them, MASD's (Eq. 8).
-
-    Args:
-        model: its encoders and its head learn; those of modalities that no loss uses are frozen.
-        train: M_T.
-        distillation: weight of the self-distillation loss; the task's has the rest. 0 for finetuning.
-    """
-
-    def __init__(self, model: Model, train: Sequence[str], distillation: float) -> None:
-        super().__init__(model)
-        self.labelled, self.distillation = tuple(train), distillation
-        self.others = tuple(m for m in model.modalities if m not in train)
-        if not distillation:
-            # What encoders share learns with those that are used.
-            used = {p for m in train for p in model.encoders[m].parameters()}
-            for modality in self.others:
-                for parameter in set(model.encoders[modality].parameters()) - used:
-                    parameter.requires_grad = False
-
-    def train(self, mode: bool = True) -> Self:
-        """Train, but keep what pretraining told the stems' BatchNorm, and the probe the head's."""
-        super().train(mode)
-        self.model.head.norm.eval()
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
-
-    def forward(self, *batches: Clips) -> Tensor:
-        """Return the loss of labelled examples or, for MASD, of those and of unlabelled ones."""
-        labelled, *unlabelled = batches
-        model, task, weight = self.model, self.model.description.task, self.distillation
-        assert labelled.targets is not None  # noqa: S101 - labelled, by its name
-        loss = task_loss(model.classify(labelled.inputs), labelled.targets, task)
-        if not weight:
-            return loss
-        (pair,) = unlabelled
-        with torch.no_grad():
-            teacher = model.classify({m: pair.inputs[m] for m in self.labelled})
-        student = model.classify({m: pair.inputs[m] for m in self.others})
-        return (1 - weight) * loss + weight * self_distillation_loss(student, teacher, task)
-
-
 def finetune(
     probed: Model,
     labelled: Source,
@@ -191,10 +119,11 @@ def finetune(
     Raises:
         ConfigurationError, CheckpointError: as `fit`.
     """
-    sources, weight = [labelled.having(train)], 0.0
-    if unlabelled is not None and set(train) < set(probed.modalities):
-        sources, weight = [*sources, unlabelled.having(probed.modalities)], config.distillation
-    return fit(Task(copy.deepcopy(probed), train, weight), sources, config, loop)
+    model, complete = copy.deepcopy(probed), labelled.having(train)
+    if unlabelled is None or not config.distillation or set(train) == set(model.modalities):
+        return fit(Task(model, train), [complete], config, loop)
+    objective = Distillation(model, train, config.distillation)
+    return fit(objective, [complete, unlabelled.having(model.modalities)], config, loop)
 
 
 @torch.no_grad()

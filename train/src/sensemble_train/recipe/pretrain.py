@@ -11,7 +11,7 @@ from sensemble_train.data.clips import Source
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.objectives.mae import MAE, MAEConfig
-from sensemble_train.recipe.evaluate import batches, features
+from sensemble_train.recipe.evaluate import batches, load_features
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 
@@ -71,7 +71,7 @@ def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
         norm.momentum = None  # the mean over all batches
         norm.train()
     model.to(loop.world.device)
-    for clips in features(model, source, batches(source, loop) if norms else [], loop):
+    for clips in load_features(model, source, batches(source, loop) if norms else [], loop):
         for m, inputs in clips.inputs.items():
             rows = clips.present[m]
             if rows.sum() > 1:

@@ -128,7 +128,7 @@ class _Run:
         )
         if raw.skipped:
             LOG.warning("skipped %d of %d examples of %s", raw.skipped, len(raw), what)
-        parts = [model.front(raw.take(rows)).inputs for rows in torch.arange(len(raw)).split(200)]
+        parts = [model.front(raw.take(rows).inputs) for rows in torch.arange(len(raw)).split(200)]
         features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
         return Clips(features, raw.present, raw.targets)
 

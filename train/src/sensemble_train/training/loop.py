@@ -17,14 +17,15 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from sensemble_train.data.batching import Order, seeded
-from sensemble_train.data.clips import Source
-from sensemble_train.distributed import ScaleConfig, World, alone, as_float, distribute
+from sensemble_train.data.clips import Source, features
+from sensemble_train.distributed import World, alone, as_float
 from sensemble_train.errors import ConfigurationError, DivergedError
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.objective import Objective, Part
 from sensemble_train.training import checkpoint
 from sensemble_train.training.augment import AugmentConfig, augment
 from sensemble_train.training.optim import Optimization, optimizer
+from sensemble_train.training.scale import ScaleConfig, distribute
 from sensemble_train.training.step_log import StepLog
 
 
@@ -87,7 +88,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             waited = perf_counter() - began
             _reseed(loop, step, -1)
             batch = tuple(
-                augment(model.front(clips) if source.raw else clips, loop.augment, classes)
+                augment(features(model, source, clips), loop.augment, classes)
                 for source, clips in zip(sources, loaded, strict=True)
             )
             rate = settings.rate(step, steps)

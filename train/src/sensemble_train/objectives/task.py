@@ -1,0 +1,63 @@
+"""The task's loss on labelled examples: finetuning (paper, Eq. 2 and Sec. 4.2)."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.objective import MeanLoss
+
+
+def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
+    """Return L of Eq. 2: cross entropy (`multi-class`), or binary cross entropy per class (`multi-label`).
+
+    Args:
+        logits: [B, C].
+        targets: class indices int64 [B], or float32 [B, C] in [0, 1].
+        task: `multi-class` or `multi-label`.
+    """
+    if task == "multi-class":
+        return functional.cross_entropy(logits, targets)
+    return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+class Downstream(MeanLoss):
+    """An objective that trains encoders and head together, from a linear probe."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Train, but keep the statistics of BatchNorm: the stems' of pretraining, the head's of the probe."""
+        super().train(mode)
+        self.model.head.norm.eval()
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def task_loss(self, labelled: Clips) -> Tensor:
+        """Return the task's loss on labelled features, a scalar."""
+        assert labelled.targets is not None  # noqa: S101 - labelled, by its name
+        return task_loss(self.model.classify(labelled.inputs), labelled.targets, self.model.description.task)
+
+
+class Task(Downstream):
+    """The task's loss on labelled examples; encoders of modalities outside M_T are frozen.
+
+    Args:
+        model: trained in place: its head and its encoders.
+        train: M_T, the modalities of the labelled examples.
+    """
+
+    def __init__(self, model: Model, train: Sequence[str]) -> None:
+        super().__init__(model)
+        # Blocks that encoders share learn with the encoders that are trained.
+        trained = {p for m in train for p in model.encoders[m].parameters()}
+        for parameter in set(model.encoders.parameters()) - trained:
+            parameter.requires_grad = False
+
+    def forward(self, *batches: Clips) -> Tensor:
+        """Return the loss of a micro-batch of labelled examples, a scalar."""
+        (labelled,) = batches
+        return self.task_loss(labelled)
