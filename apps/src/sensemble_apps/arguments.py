@@ -14,8 +14,8 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
 """An option that adds up when it is given again, and swallows nothing that follows its value."""
-ADD_UP = ("--camera", "--microphone", "--captions", "--label")
-"""The options that are `Texts`; of any other, a second one would silently take the place of the first."""
+REPEATABLE = ("--camera", "--microphone", "--captions", "--label")
+"""The options that are `Texts`. Of any other option, a second value would silently replace the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_apps.arguments import Record
-from sensemble_apps.cli import _parse
 from sensemble_apps.commands import record
 from sensemble_apps.live.capture import Take
 from sensemble_apps.live.capture_summary import Taken
+from sensemble_apps.parsing import parse
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
@@ -170,7 +170,7 @@ def test_a_slow_camera_is_recorded_at_its_own_rate(
 
 
 def test_an_option_adds_up_and_swallows_nothing() -> None:
-    command = _parse(["record", "--microphone", "desk", "--label", "clap", "--label", "loud", "out"])
+    _, command = parse(["record", "--microphone", "desk", "--label", "clap", "--label", "loud", "out"])
     assert isinstance(command, Record)
     assert (command.out, command.microphone, command.label) == (Path("out"), ("desk",), ("clap", "loud"))
 

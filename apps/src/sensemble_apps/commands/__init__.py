@@ -1,1 +1,1 @@
-"""One module a command: `main(arguments)` does it; `sensemble_apps.cli` words what goes wrong."""
+"""The commands, a module each: `main(arguments)` runs one. `cli` finds them by `command_table`."""

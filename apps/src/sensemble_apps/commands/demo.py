@@ -87,7 +87,7 @@ def _took(began: float) -> str:
 
 
 def _digits(seed: int) -> Path:
-    from sensemble_apps.commands.data_build import digits
+    from sensemble_apps.commands.data.build import digits
 
     return digits(seed)
 

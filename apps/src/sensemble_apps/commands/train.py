@@ -8,7 +8,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.data.splits import check_unlabelled
 
 from sensemble_apps.arguments import Train
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data.build import digits
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError

@@ -12,11 +12,12 @@ from sensemble_train.recipe.config import Config, read_config
 from sensemble_train.recipe.experiments import EXPERIMENTS
 
 from sensemble_apps.arguments import Common, Folder
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data.build import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
+from sensemble_apps.parsing import tyro_parse
 from sensemble_apps.runs.run_folder import MATRIX, PAGE
 
 
@@ -57,21 +58,22 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
     chosen = argv[0] if argv else ""
     if chosen in EXPERIMENTS:
         config = EXPERIMENTS[chosen]("")
-    elif chosen.endswith(".json"):
+    elif Path(chosen).is_file():
         config = read_config(Path(chosen))
     elif chosen in {"-h", "--help"}:
         say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in _experiments().items()))
         raise SystemExit(0)
     else:
         given = f"train matrix {chosen}".rstrip()
-        raise InputError(f"{given}: name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json")
-    return tyro.cli(
-        TrainMatrix,
-        prog=f"sensemble train matrix {chosen}",
-        args=argv[1:],
-        default=TrainMatrix(config=config, out=tyro.MISSING),
-        config=(tyro.conf.FlagCreatePairsOff,),
+        missing = "there is no such file; " if chosen.endswith(".json") else ""
+        raise InputError(
+            f"{given}: {missing}name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
+        )
+    default = TrainMatrix(config=config, out=tyro.MISSING)
+    parsed: TrainMatrix = tyro_parse(
+        TrainMatrix, f"sensemble train matrix {chosen}", argv[1:], default=default
     )
+    return parsed
 
 
 def main(arguments: TrainMatrix) -> None:

@@ -1,0 +1,61 @@
+"""The table of commands: the arguments and the module of each."""
+
+from dataclasses import dataclass
+
+from sensemble_apps import arguments
+from sensemble_apps.arguments import Common
+
+_COMMANDS = "sensemble_apps.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        arguments: the class that its arguments are parsed into; None where the module parses them itself,
+            with a function `parse`, for their classes import torch.
+        module: the module that runs it, with a function `main`.
+        description: its line in the help; None for the first line of the class.
+    """
+
+    arguments: type[Common] | None
+    module: str
+    description: str | None = None
+
+
+COMMANDS = {
+    "demo": Command(arguments.Demo, f"{_COMMANDS}.demo"),
+    "data build": Command(arguments.DataBuild, f"{_COMMANDS}.data.build"),
+    "data prepare": Command(arguments.DataPrepare, f"{_COMMANDS}.data.prepare"),
+    "data show": Command(arguments.DataShow, f"{_COMMANDS}.data.show"),
+    "train": Command(
+        arguments.Train,
+        f"{_COMMANDS}.train",
+        "Pretrain, probe, finetune and distil into a run folder, and score every set of sensors. "
+        "`sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.",
+    ),
+    "train matrix": Command(None, f"{_COMMANDS}.train_matrix"),
+    "export": Command(
+        arguments.Export,
+        f"{_COMMANDS}.export",
+        "Quantize and lower a trained model of a run into its `bundle/`. `sensemble export verify BUNDLE` "
+        "measures how close its encoders are to their originals on this machine.",
+    ),
+    "export verify": Command(arguments.ExportVerify, f"{_COMMANDS}.export_verify"),
+    "bundle check": Command(arguments.BundleCheck, f"{_COMMANDS}.bundle.check"),
+    "bundle sign": Command(arguments.BundleSign, f"{_COMMANDS}.bundle.sign"),
+    "record": Command(arguments.Record, f"{_COMMANDS}.record"),
+    "run": Command(arguments.Run, f"{_COMMANDS}.run"),
+    "audit": Command(arguments.Audit, f"{_COMMANDS}.audit"),
+    "history": Command(arguments.History, f"{_COMMANDS}.history"),
+    "report": Command(arguments.Report, f"{_COMMANDS}.report"),
+    "doctor": Command(arguments.Doctor, f"{_COMMANDS}.doctor"),
+}
+"""Every command by its name of one or two words, in the order of the help."""
+
+GROUPS = {
+    "data": "Build the digits, prepare a published dataset, or inspect one.",
+    "bundle": "Sign a bundle with a key, or check whether one is sound.",
+}
+"""The first words that are no command on their own, each with its line in the help."""

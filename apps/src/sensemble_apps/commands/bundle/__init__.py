@@ -1,0 +1,1 @@
+"""`sensemble bundle ...`: sign a bundle, or check one before it runs."""
