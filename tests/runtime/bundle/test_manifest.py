@@ -172,7 +172,7 @@ def test_a_bad_field_is_named(path: Path, alter: Callable[[Any], None], message:
         ("[]", "document: expected an object"),
         ('{"schema": 1, "schema": 1}', "a key is repeated"),
         ('{"schema": NaN}', "NaN is not JSON"),
-        (f'{{{{"schema": {SCHEMA}}}}}', "modalities: missing"),
+        (f'{{"schema": {SCHEMA}}}', "modalities: missing"),
         ("[" * 100_000, "not JSON"),
         ("1" * 5000, "not JSON"),
     ],
