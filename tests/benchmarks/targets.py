@@ -37,10 +37,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
-from sensemble_apps.runs.export_examples import CALIBRATION, spread
 from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MODELS, SELECTION
-from sensemble_export.artifact_store import Workshop
+from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.examples import CALIBRATION, spread
 from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import compare
 from sensemble_export.partition_report import Delegation
@@ -130,7 +130,9 @@ def only(model: Model, modality: str) -> Model:
     return alone
 
 
-def prepare(model: Model, modality: str, calibration: torch.Tensor, held_out: Clips, work: Path) -> Workshop:
+def prepare(
+    model: Model, modality: str, calibration: torch.Tensor, held_out: Clips, work: Path
+) -> ArtifactStore:
     """Make all forms of an encoder, if they are not there, where the workshop that is returned has them."""
     alone = only(model, modality)
     digest = hashlib.sha256(calibration.numpy().tobytes())
@@ -138,7 +140,7 @@ def prepare(model: Model, modality: str, calibration: torch.Tensor, held_out: Cl
         digest.update(tensor.numpy().tobytes())
     folder = work / f"{modality}-{digest.hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(alone, folder, {modality: calibration}, held_out)
+    store = ArtifactStore(alone, folder, {modality: calibration}, held_out)
     if not (folder / "lowering.json").exists():  # written last
         for form, (optimized, scheme) in TUNED.items():
             encoder = alone.encoders[modality].eval()
@@ -146,7 +148,7 @@ def prepare(model: Model, modality: str, calibration: torch.Tensor, held_out: Cl
         jobs = [Job(modality, target, scheme) for target, scheme in EXPORTED.values()]
         found = lower_all(folder, jobs, lambda: None)
         (folder / "lowering.json").write_text(json.dumps({name: asdict(d) for name, d in found.items()}))
-    return shop
+    return store
 
 
 def tuned(folder: Path, form: str) -> Path:
@@ -184,7 +186,7 @@ def compete(modality: str, folder: Path, threads: str) -> dict[str, Result]:
     return results
 
 
-def show(console: Console, modality: str, results: Mapping[str, Result], shop: Workshop) -> None:
+def show(console: Console, modality: str, results: Mapping[str, Result], store: ArtifactStore) -> None:
     """Print an encoder's table and its goals."""
     ort, ort_int8 = (_fastest(results, "ONNX Runtime", kind) for kind in ("fp32", "int8"))
     table = Table(
@@ -203,7 +205,7 @@ def show(console: Console, modality: str, results: Mapping[str, Result], shop: W
             f"{beside(found, results[ort]):.2f}",
             f"{found.peak:.0f}",
             _share(found.delegation),
-            f"{compare(found.embeddings, shop.expected[modality], shop.head).cosine:.5f}",
+            f"{compare(found.embeddings, store.expected[modality], store.head).cosine:.5f}",
         )
     console.print(table)
     pte = _fastest(results, ".pte", "int8")
@@ -243,19 +245,21 @@ def _share(delegation: Delegation | None) -> str:
     return f"{inside / (inside + outside):.1%} in {delegation.subgraphs}"
 
 
-def drops(console: Console, shop: Workshop, results: Mapping[str, Mapping[str, Result]]) -> None:
+def drops(console: Console, store: ArtifactStore, results: Mapping[str, Mapping[str, Result]]) -> None:
     """Print, for each form, the points of accuracy that its worst subset loses against the float model."""
-    whole = shop.scores(shop.expected)
+    whole = store.scores(store.expected)
     table = Table("form", "worst drop, points", "on", *whole, title="accuracy, %", title_justify="left")
     lost = {}
     for form in FORMS:
-        found = shop.scores({m: results[m][form].embeddings for m in results})
+        found = store.scores({m: results[m][form].embeddings for m in results})
         hurt = max(whole, key=lambda subset: whole[subset] - found[subset])
         lost[form] = 100 * (whole[hurt] - found[hurt])
         table.add_row(form, f"{lost[form]:.2f}", hurt, *(f"{100 * value:.1f}" for value in found.values()))
     console.print(table)
     for form in (form for form in lost if form.startswith(".pte int8")):
-        goal(console, f"{form}: worst-subset drop in points, over {len(shop.held_out)}", lost[form], most=0.5)
+        goal(
+            console, f"{form}: worst-subset drop in points, over {len(store.held_out)}", lost[form], most=0.5
+        )
 
 
 def main() -> None:
@@ -274,12 +278,12 @@ def main() -> None:
         model, calibration, held_out = of_run(Path(arguments.what), arguments.windows or 400)
     console, results = Console(width=160), {}
     for modality in (m for m in model.modalities if m in arguments.modalities):
-        shop = prepare(model, modality, calibration[modality], held_out, arguments.work)
-        results[modality] = compete(modality, shop.folder, arguments.threads)
-        show(console, modality, results[modality], shop)
+        store = prepare(model, modality, calibration[modality], held_out, arguments.work)
+        results[modality] = compete(modality, store.folder, arguments.threads)
+        show(console, modality, results[modality], store)
     if held_out.targets is not None and set(results) == set(model.modalities):
         (arguments.work / "all").mkdir(exist_ok=True)
-        drops(console, Workshop(model, arguments.work / "all", calibration, held_out), results)
+        drops(console, ArtifactStore(model, arguments.work / "all", calibration, held_out), results)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import save_file
 from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.bundle import workshop as beside
+from sensemble_export.bundle import staged_store as beside
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
 from sensemble_export.partition_report import Delegation
-from sensemble_export.staging import held_out_of
+from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job, plan
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Parity
@@ -58,7 +58,7 @@ def export(exported: Export, out: Path, **changes: object) -> None:
 
 def copied(exported: Export, folder: Path) -> Path:
     """A bundle like the exported one in `folder`, with its windows."""
-    shutil.copytree(held_out_of(exported.out), folder / "bundle.held_out")
+    shutil.copytree(held_out_folder(exported.out), folder / "bundle.held_out")
     return Path(shutil.copytree(exported.out, folder / "bundle"))
 
 
@@ -219,9 +219,9 @@ def test_what_a_killed_export_left_is_put_back_or_removed(
     previous.mkdir(parents=True)
     (previous.parent / "text.pte").touch()
     out.rename(previous / "bundle")
-    held_out_of(out).rename(previous / "held_out")
-    shutil.copytree(previous / "held_out", held_out_of(out))
-    (held_out_of(out) / "text.safetensors").write_bytes(b"of the export that was killed")
+    held_out_folder(out).rename(previous / "held_out")
+    shutil.copytree(previous / "held_out", held_out_folder(out))
+    (held_out_folder(out) / "text.safetensors").write_bytes(b"of the export that was killed")
     monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError):
         export(exported, out, model=make_model(9))
@@ -241,8 +241,8 @@ def test_two_exports_at_once_do_not_meet(exported: Export, tmp_path: Path) -> No
 def test_no_export_works_where_another_did(exported: Export, tmp_path: Path) -> None:
     clips, calibration, folders = exported.held_out, {m: windows(m, 4, seed=2) for m in SPECS}, set()
     for _ in range(3):
-        with beside(exported.model, tmp_path / "bundle", calibration, clips) as shop:
-            folders.add(shop.folder)
+        with beside(exported.model, tmp_path / "bundle", calibration, clips) as store:
+            folders.add(store.folder)
     assert len(folders) == 3
 
 
@@ -256,7 +256,7 @@ def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> No
     size = sum(path.stat().st_size for path in exported.out.rglob("*") if path.is_file())
     listed = sum(file.bytes for _, file in exported.manifest.files())
     assert size - listed < 40_000  # the manifest, the README and the report of the lowering
-    found = {path.name for path in held_out_of(exported.out).iterdir()}
+    found = {path.name for path in held_out_folder(exported.out).iterdir()}
     assert found == {file.path for file in exported.manifest.held_out.values()}
     assert found == {f"{modality}.safetensors" for modality in SPECS}
     tools = {"torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "coremltools"}

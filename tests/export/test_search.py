@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from sensemble_export.artifact_store import Made
-from sensemble_export.bundle import floats, workshop, write_bundle
-from sensemble_export.errors import BudgetError, NotLowerableError, ParityFailedError
+from sensemble_export.artifact_store import BuiltArtifact
+from sensemble_export.bundle import float_jobs, staged_store, write_bundle
+from sensemble_export.errors import NotLowerableError, ParityFailedError
 from sensemble_export.parity import least_cosine
-from sensemble_export.search import Option, best, check_targets, front, options, parse_budget
-from sensemble_export.sensitivity import hurting, sensitivity
+from sensemble_export.search import BudgetError, Option, best, check_targets, front, parse_budget, trade_off
+from sensemble_export.sensitivity import most_sensitive, sensitivity
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Parity
 
@@ -115,7 +115,7 @@ def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> 
     convolution = {"stem.3"} if (target, scheme) != ("onnx", "int8-dynamic") else set()
     assert set(errors) == {"stem.0.project", "trunk.blocks.0.attention", name, "trunk.project"} | convolution
     assert max(errors, key=errors.__getitem__) == name
-    assert name in hurting(errors)
+    assert name in most_sensitive(errors)
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
 
 
@@ -138,7 +138,7 @@ def test_the_sweep_rounds_weights_as_core_ml_stores_them_and_nothing_they_are_fe
 @settings(max_examples=50)
 @given(st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), min_size=1, max_size=20))
 def test_few_layers_stay_float_and_those_that_hurt_most(errors: dict[str, float]) -> None:
-    kept = hurting(errors)
+    kept = most_sensitive(errors)
     assert len(kept) <= max(1, len(errors) // 4)
     least = min((errors[name] for name in kept), default=1)
     assert all(errors[name] <= least for name in errors.keys() - set(kept))
@@ -148,42 +148,37 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     model, searched, out = make_model(0, ("text", "video")), make_clips(24, seed=1), tmp_path / "bundle"
     calibration = {modality: windows(modality, 32, seed=2) for modality in model.modalities}
     stages: dict[str, tuple[int, int]] = {}
-    with workshop(model, out, calibration, searched) as shop:
-        remarks: list[str] = []
-        found = options(
-            shop,
-            "onnx",
-            lambda stage: lambda done, total: stages.update({stage: (done, total)}),
-            remarks.append,
-        )
-        assert remarks == []
+    with staged_store(model, out, calibration, searched) as store:
+        measured = trade_off(store, "onnx", lambda stage, done, total: stages.update({stage: (done, total)}))
+        assert measured.skipped == ()
+        found = measured.options
         plain = [one for one in found if not any(job.kept for job in one.jobs)]
         good = [
             job
-            for job, made in shop.made.items()
+            for job, made in store.made.items()
             if not job.kept and made.parity.cosine >= least_cosine(job.scheme)
         ]
         text, video = (len([job for job in good if job.modality == m]) for m in model.modalities)
         assert len(plain) == text * video > 1
-        assert stages["schemes"] == (12, 12)
+        assert stages["onnx: schemes"] == (12, 12)
         kept = {(job.modality, job.scheme) for one in found for job in one.jobs if job.kept}
-        assert len(shop.made) == 6 + len(kept)
+        assert len(store.made) == 6 + len(kept)
         exact = next(one for one in plain if {job.scheme for job in one.jobs} == {"fp32"})
         assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
         for one in found:
-            assert one.size == sum(shop.made[job].bytes for job in one.jobs)
+            assert one.size == sum(store.made[job].bytes for job in one.jobs)
             assert one.latency > 0
         with pytest.raises(BudgetError, match=r"size is 0\.\d+ MB at least, 0\.\d+ MB over; raise"):
             best(found, {"size": 0.001})
         chosen = best(found, {"drop": 100.0})
         assert chosen.size == min(one.size for one in found) < exact.size
-        scored = shop.scores(shop.expected)
-        shipped, programs = make_clips(32, seed=5), {job: shop.made[job].path for job in chosen.jobs}
-        shop.measure_on(shipped, (*chosen.jobs, *floats(chosen.jobs)))
-        assert set(shop.made) == {*chosen.jobs, *floats(chosen.jobs)}
-        assert {job: shop.made[job].path for job in chosen.jobs} == programs, "nothing is made again"
-        reported = shop.scores(shop.expected)
-        manifest = write_bundle(shop, chosen.jobs, out, ORIGIN)
+        scored = store.scores(store.expected)
+        shipped, programs = make_clips(32, seed=5), {job: store.made[job].path for job in chosen.jobs}
+        store.measure_on(shipped, (*chosen.jobs, *float_jobs(chosen.jobs)))
+        assert set(store.made) == {*chosen.jobs, *float_jobs(chosen.jobs)}
+        assert {job: store.made[job].path for job in chosen.jobs} == programs, "nothing is made again"
+        reported = store.scores(store.expected)
+        manifest = write_bundle(store, chosen.jobs, out, ORIGIN)
     bundle = Bundle.open(out)
     # What ships is what the examples of the evaluation say, and none of those that it was chosen by.
     assert manifest.provenance.accuracy == reported != scored
@@ -196,39 +191,38 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
 
 
 def test_where_no_layer_hurts_there_is_no_mixed_job() -> None:
-    assert hurting(dict.fromkeys(("stem", "trunk.project"), 0.0)) == ()
+    assert most_sensitive(dict.fromkeys(("stem", "trunk.project"), 0.0)) == ()
 
 
 def test_a_modality_that_no_scheme_reproduces_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    far = Made(tmp_path, 1, None, Parity(0.5, 1.0, 1.0, 8, 0.5), None)
-    with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
-        monkeypatch.setattr(shop, "make", lambda jobs, *_: shop.made.update(dict.fromkeys(jobs, far)))
+    far = BuiltArtifact(tmp_path, 1, None, Parity(0.5, 1.0, 1.0, 8, 0.5), None)
+    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
+        monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
         with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
-            options(shop, "onnx", lambda _: lambda *_: None, print)
+            trade_off(store, "onnx")
 
 
 def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    remarks: list[str] = []
-    with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
-        calibration = shop.folder / "calibration.text.safetensors"
+    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
+        calibration = store.folder / "calibration.text.safetensors"
         save_file({"windows": torch.full((8, 8), 64)}, calibration)  # no such tokens, which int8 meets
-        found = options(shop, "onnx", lambda _: lambda *_: None, remarks.append)
-        assert {one.jobs[0].scheme for one in found} == {"fp32"}
-        for line, scheme in zip(sorted(remarks), ("dynamic", "static"), strict=True):
-            lost = rf"left out of the search: text\.onnx\.int8-{scheme}\.onnx: cannot be lowered \([^\n]*$"
+        found = trade_off(store, "onnx")
+        assert {one.jobs[0].scheme for one in found.options} == {"fp32"}
+        for line, scheme in zip(sorted(found.skipped), ("dynamic", "static"), strict=True):
+            lost = rf"text\.onnx\.int8-{scheme}\.onnx: cannot be lowered \([^\n]*$"
             assert re.match(lost, line)
 
 
 def test_a_modality_that_no_scheme_lowers_ends_the_search(tmp_path: Path) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    with workshop(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as shop:
-        save_file({"windows": torch.zeros(8, 8)}, shop.folder / "calibration.text.safetensors")  # not ids
+    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
+        save_file({"windows": torch.zeros(8, 8)}, store.folder / "calibration.text.safetensors")  # not ids
         with pytest.raises(NotLowerableError, match=r"^text\.onnx\.fp32\.onnx: cannot be lowered \("):
-            options(shop, "onnx", lambda _: lambda *_: None, print)
+            trade_off(store, "onnx")
 
 
 def test_an_amount_is_never_a_power_of_ten() -> None:
@@ -243,7 +237,7 @@ def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:
         check_targets(["onnx", "executorch-coreml"])
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     calibration = {"text": windows("text", 8, seed=2)}
-    with workshop(model, tmp_path / "bundle", calibration, held_out) as shop:
-        shop.held_out = type(held_out)(held_out.inputs, held_out.present, None)
+    with staged_store(model, tmp_path / "bundle", calibration, held_out) as store:
+        store.held_out = type(held_out)(held_out.inputs, held_out.present, None)
         with pytest.raises(BudgetError, match="have no labels"):
-            options(shop, "onnx", lambda _: lambda *_: None, print)
+            trade_off(store, "onnx")

@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sensemble_export import verification as verifying
-from sensemble_export.coreml_inspect import Census, census, embedded, problems
+from sensemble_export.coreml_inspect import PackageSummary, problems, summarize, summarize_program
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.lowering_worker import build
 from sensemble_export.parity import Measurement, measure
 from sensemble_export.readme import readme
-from sensemble_export.staging import held_out_of
+from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job
 from sensemble_export.verification import verify
 from sensemble_runtime.bundle.bundle import Bundle
@@ -30,7 +30,7 @@ from tests.export.conftest import JOBS, SPECS, Export, windows
 
 @pytest.fixture
 def copied(exported: Export, tmp_path: Path) -> Path:
-    shutil.copytree(held_out_of(exported.out), tmp_path / "bundle.held_out")
+    shutil.copytree(held_out_folder(exported.out), tmp_path / "bundle.held_out")
     return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
 
 
@@ -71,7 +71,7 @@ def forget(bundle: Path, modality: str, target: str) -> None:
 
 def spoil(bundle: Path, modality: str) -> None:
     """Put other embeddings in the place of the float encoder's, so that no artifact comes near them."""
-    path = held_out_of(bundle) / f"{modality}.safetensors"
+    path = held_out_folder(bundle) / f"{modality}.safetensors"
     enclosed = load_file(path)
     save_file({**enclosed, "embeddings": enclosed["embeddings"].flip(1).contiguous()}, path)
     raw = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def test_core_ml_runs_the_package_in_an_executorch_program(
             return measure(artifact, target, windows)
         described = ct.utils.load_spec(str(artifact)).description
         assert described.metadata.userDefined["dtype"] in {"int64", "uint8"}
-        assert census(artifact).takes.keys() == {"window"}
+        assert summarize(artifact).takes.keys() == {"window"}
         return Measurement(load_file(windows)["embeddings"].numpy(), 1.5, 60.0)
 
     monkeypatch.setattr(verifying, "measure", run)
@@ -119,13 +119,13 @@ def test_core_ml_runs_the_package_in_an_executorch_program(
 
 
 def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
-    shutil.rmtree(held_out_of(copied))
+    shutil.rmtree(held_out_folder(copied))
     with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
         next(verify(copied))
 
 
 def test_windows_of_another_export_are_refused(copied: Path) -> None:
-    path = held_out_of(copied) / "text.safetensors"
+    path = held_out_folder(copied) / "text.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(BundleCorruptError, match=r"held_out/text\.safetensors: altered"):
         next(verify(copied))
@@ -140,8 +140,8 @@ def test_a_bundle_without_held_out_windows_cannot_be_verified(copied: Path) -> N
         next(verify(copied))
 
 
-def package(exported: Export, modality: str) -> Census:
-    return census(exported.out / exported.manifest.modalities[modality].artifacts["coreml"].path)
+def package(exported: Export, modality: str) -> PackageSummary:
+    return summarize(exported.out / exported.manifest.modalities[modality].artifacts["coreml"].path)
 
 
 def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: Export) -> None:
@@ -181,7 +181,9 @@ def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) ->
 
 
 def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> None:
-    text = embedded(exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path)
+    text = summarize_program(
+        exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path
+    )
     assert text.takes == {"window": ("int32", SPECS["text"].shape)}
     assert text.gives == {"embedding": ("float16", (1, 128))}
     assert set(text.weights) == {"float16"}
@@ -194,7 +196,7 @@ def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
     encoder = ENCODERS["audio"](SPECS["audio"], tiny).eval()
     job = Job("audio", "coreml", "fp16")
     build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
-    found = census(tmp_path / job.file)
+    found = summarize(tmp_path / job.file)
     assert found.takes == {"window": ("float32", SPECS["audio"].shape)}
     front = sum(buffer.numel() for buffer in encoder.log_mel.buffers())
     assert 0.25 * front < found.weights["float32"] <= front

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sensemble_export.bundle import Origin, export_bundle
     from sensemble_export.errors import (
-        BudgetError,
         CalibrationMissingError,
         ExportError,
         MeasurementError,
         NotLowerableError,
         ParityFailedError,
+        RunFolderError,
         SchemeError,
     )
+    from sensemble_export.run import RunExport, export_run
+    from sensemble_export.search import BudgetError
     from sensemble_export.targets import Job, plan
     from sensemble_export.verification import verify
 
@@ -26,14 +28,17 @@ __all__ = [
     "NotLowerableError",
     "Origin",
     "ParityFailedError",
+    "RunExport",
+    "RunFolderError",
     "SchemeError",
     "export_bundle",
+    "export_run",
     "plan",
     "verify",
 ]
 
 _MODULES = {
-    "BudgetError": "errors",
+    "BudgetError": "search",
     "CalibrationMissingError": "errors",
     "ExportError": "errors",
     "Job": "targets",
@@ -41,8 +46,11 @@ _MODULES = {
     "NotLowerableError": "errors",
     "Origin": "bundle",
     "ParityFailedError": "errors",
+    "RunExport": "run",
+    "RunFolderError": "errors",
     "SchemeError": "errors",
     "export_bundle": "bundle",
+    "export_run": "run",
     "plan": "targets",
     "verify": "verification",
 }

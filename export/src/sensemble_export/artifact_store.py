@@ -1,4 +1,4 @@
-"""Where artifacts are made and proved: a folder with the model, its windows, and all that is made of it."""
+"""The artifact store: a working folder in which each artifact of a model is made and measured once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Parity
 from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_runtime.progress import Progress
+from sensemble_runtime.progress import Progress, no_progress
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model, save_model
 from torch import Tensor
@@ -27,19 +27,19 @@ from sensemble_export.errors import (
 from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, is_calibrated
+from sensemble_export.targets import Job, needs_ranges
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """An artifact.
+class BuiltArtifact:
+    """An artifact that was made.
 
     Attributes:
         path: the file or folder.
-        bytes: the size of all of it.
-        measured: in a process of its own, where this machine has an executor for it.
-        parity: of that, against the float encoder.
-        delegation: for ExecuTorch, how it is divided.
+        bytes: its total size.
+        measured: its embeddings, latency and memory; None if this machine has no executor for it.
+        parity: the agreement of those embeddings with the float encoder's; None likewise.
+        delegation: for ExecuTorch, which operations its delegate runs.
     """
 
     path: Path
@@ -49,22 +49,22 @@ class Made:
     delegation: Delegation | None
 
 
-class Workshop:
-    """Makes artifacts of one model, each once.
+class ArtifactStore:
+    """The artifacts of one model, each made once.
 
     Attributes:
         model: trained; in evaluation mode.
         head: its classifier.
-        folder: scratch space.
-        held_out: the examples that all is measured on: of the split `calibrate` to choose, of `eval` to ship.
+        folder: the working folder.
+        held_out: the examples to measure on: of the split `calibrate` to choose by, of `eval` to report.
         calibration: modality -> windows [N, ...] of training data.
         windows: modality -> its held-out windows [N, ...].
-        expected: modality -> what the float encoder makes of them, float32 [N, d].
-        made: by job.
+        expected: modality -> their embeddings by the float encoder, float32 [N, d].
+        made: the artifacts, by job.
 
     Args:
         model: as above.
-        folder: as above.
+        folder: an empty folder.
         calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges.
         held_out: as above.
 
@@ -79,11 +79,11 @@ class Workshop:
         self.calibration = _ranges(model, calibration)
         head = model.head.folded()
         self.head = Head(head.weight.detach().numpy(), head.bias.detach().numpy(), model.description.task)
-        self.made: dict[Job, Made] = {}
+        self.made: dict[Job, BuiltArtifact] = {}
         self._hold_out(held_out)
         save_model(model, folder / "model")
         for modality, ranges in self.calibration.items():
-            # What needs no ranges needs one window all the same, for the form.
+            # Schemes without ranges also need one window, for its shape.
             shown = ranges if len(ranges) else self.windows[modality][:1]
             save_file({"windows": shown.contiguous()}, folder / f"calibration.{modality}.safetensors")
 
@@ -97,27 +97,28 @@ class Workshop:
     def make(
         self,
         jobs: Iterable[Job],
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
         failed: dict[Job, ExportError] | None = None,
     ) -> None:
-        """Make and measure what of `jobs` is not there yet.
+        """Make and measure those of `jobs` that are not made yet.
 
         Args:
             jobs: the longest first.
             progress: called with (steps done, steps in all), from other threads too.
-            failed: gets what cannot be made or does not run, and why, and none of the last three is raised.
+            failed: if given, receives the job and error of each artifact that cannot be made or run, instead
+                of raising one of the last three errors below.
 
         Raises:
             CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
-            ExportError: the disk does not take an artifact.
+            ExportError: an artifact cannot be written.
             NotLowerableError: an encoder cannot be exported.
             MeasurementError: an artifact does not run in the runtime.
-            ParityFailedError: an artifact that this machine cannot run does not read back as it should.
+            ParityFailedError: the contents of an artifact that this machine cannot run are wrong.
         """
         new = [job for job in dict.fromkeys(jobs) if job not in self.made]
         if not new:
             return
-        self.check_calibration({job.modality for job in new if is_calibrated(job.scheme)})
+        self.check_calibration({job.modality for job in new if needs_ranges(job.scheme)})
         steps = _Steps(2 * len(new), progress)
         lost: dict[str, ExportError] = {}
         failing = None if failed is None else lost.__setitem__
@@ -133,12 +134,12 @@ class Workshop:
                 failed[job] = error
             steps.step()
 
-    def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress | None = None) -> None:
-        """Measure what is there of `jobs` on other examples, and hold these out from now on.
+    def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
+        """Measure the artifacts of `jobs` on other held-out examples, and forget all other artifacts.
 
         Args:
-            held_out: the examples.
-            jobs: what was chosen by those before; everything else is forgotten.
+            held_out: the examples, which replace the present ones.
+            jobs: the artifacts that were chosen.
             progress: called with (steps done, steps in all).
 
         Raises:
@@ -160,9 +161,13 @@ class Workshop:
                 raise CalibrationMissingError(_none(modality, "calibration"))
 
     def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
-        """Score every subset on the held-out examples that have all of it, from each modality's embeddings.
+        """Return the score of each subset, by name, on the held-out examples that have all its modalities.
 
-        Without labels there is no score.
+        Args:
+            embeddings: modality -> the embeddings of its held-out windows, float32 [N, d].
+
+        Returns:
+            Nothing if the examples have no labels.
         """
         if self.held_out.targets is None:
             return {}
@@ -175,30 +180,29 @@ class Workshop:
         scores = score_subsets(predictions, present, targets, self.head.task)
         return {subset: found.accuracy for subset, found in scores.items()}
 
-    def _prove(self, job: Job, delegation: Delegation | None) -> Made:
+    def _prove(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
         path = self.folder / job.file
         size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
         if missing(job.target):
-            return Made(path, size, None, None, delegation)
+            return BuiltArtifact(path, size, None, None, delegation)
         found = measure(path, job.target, self.folder / f"held_out.{job.modality}.safetensors")
         parity = compare(found.embeddings, self.expected[job.modality], self.head)
-        return Made(path, size, found, parity, delegation)
+        return BuiltArtifact(path, size, found, parity, delegation)
 
 
 class _Steps:
-    """Counts what is done, for the progress bar."""
+    """A counter of the steps done, which reports each."""
 
-    def __init__(self, total: int, progress: Progress | None) -> None:
+    def __init__(self, total: int, progress: Progress) -> None:
         self.done, self.total, self.progress = 0, total, progress
 
     def step(self) -> None:
         self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.total)
+        self.progress(self.done, self.total)
 
 
 def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return each modality's calibration windows; there may be none, for not every scheme needs them."""
+    """Return each modality's calibration windows; some may be empty, for not every scheme needs them."""
     specs = model.description.specs
     ranges = {m: calibration.get(m, torch.zeros(0, *specs[m].shape[1:])) for m in model.modalities}
     for modality, rows in ranges.items():

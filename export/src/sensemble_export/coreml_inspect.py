@@ -17,7 +17,7 @@ from sensemble_export.targets import COREML_LEAST
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class PackageSummary:
     """A Core ML package as its specification describes it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Census:
     weight_bytes: int
 
 
-def census(package: Path) -> Census:
+def summarize(package: Path) -> PackageSummary:
     """Read a Core ML package (.mlpackage)."""
     spec = ct.utils.load_spec(str(package))
     ((system, block),) = spec.mlProgram.functions["main"].block_specializations.items()
@@ -55,7 +55,7 @@ def census(package: Path) -> Census:
             towards_log.update(taken.name for bound in operation.inputs.values() for taken in bound.arguments)
         elif operation.type != "cast":
             computes[_dtype(tensor)] += 1
-    return Census(
+    return PackageSummary(
         dict(map(_feature, spec.description.input)),
         dict(map(_feature, spec.description.output)),
         system,
@@ -65,13 +65,13 @@ def census(package: Path) -> Census:
     )
 
 
-def embedded(program: Path) -> Census:
+def summarize_program(program: Path) -> PackageSummary:
     """Read the Core ML package in an ExecuTorch program (.pte) that is all Core ML's.
 
     Its output, which ExecuTorch takes by its place, is called `embedding` here, as a package's is.
     """
     with TemporaryDirectory() as folder:
-        found = census(_unpack(program, Path(folder)))
+        found = summarize(_unpack(program, Path(folder)))
     (given,) = found.gives.values()
     return replace(found, gives={"embedding": given})
 
@@ -103,7 +103,7 @@ def specification(package: Path) -> Path:
 
 
 def problems(
-    found: Census,
+    found: PackageSummary,
     takes: tuple[str, tuple[int, ...]],
     gives: tuple[str, tuple[int, ...]],
     scheme: str,

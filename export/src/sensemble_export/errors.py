@@ -1,4 +1,4 @@
-"""What can go wrong between a trained model and its bundle."""
+"""Errors of the export; each message is one line with the remedy."""
 
 from sensemble_sensors.errors import SensembleError
 
@@ -8,7 +8,7 @@ class ExportError(SensembleError):
 
 
 class CalibrationMissingError(ExportError):
-    """A modality has no calibration or held-out windows, or they are not what its encoder takes."""
+    """A modality has no calibration or held-out windows, or they do not fit its encoder's input."""
 
 
 class NotLowerableError(ExportError):
@@ -30,8 +30,8 @@ class MeasurementError(ExportError):
 
 
 class SchemeError(ExportError):
-    """A target, modality or scheme that was asked for is not there."""
+    """A requested target, modality or scheme does not exist."""
 
 
-class BudgetError(ExportError):
-    """No bundle is within the budget, or the budget cannot be read; says by how much, and what would do."""
+class RunFolderError(ExportError):
+    """A run folder does not have the requested model, or does not name its data."""

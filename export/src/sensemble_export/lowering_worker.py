@@ -23,7 +23,7 @@ from sensemble_train.models.model import load_model
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, fed
+from sensemble_export.targets import Job, input_dtype
 
 _STDIN = 0
 
@@ -45,11 +45,11 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     if job.target == "executorch-xnnpack":
         from sensemble_export.lower import lower
         from sensemble_export.quantize import quantize
-        from sensemble_export.rewrite import centred, lowerable
+        from sensemble_export.rewrite import centered, lowerable
 
         module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
         if job.scheme != "fp32":
-            module = quantize(centred(module, windows), windows, job.scheme, job.kept)
+            module = quantize(centered(module, windows), windows, job.scheme, job.kept)
         lowered = lower(module, windows[:1])
         path.write_bytes(lowered.program)
         return lowered.delegation
@@ -58,19 +58,19 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
         to_onnx(encoder, windows, job.scheme, job.kept, path)
         return None
-    from sensemble_export.coreml_inspect import census, embedded, problems
+    from sensemble_export.coreml_inspect import problems, summarize, summarize_program
     from sensemble_export.to_coreml import to_coreml, to_executorch
 
     given, delegation = "float32", None
     if job.target == "executorch-coreml":
         delegation = to_executorch(encoder, windows, job.scheme, path)
-        found = embedded(path)
+        found = summarize_program(path)
         if job.scheme == "fp16":
             given = "float16"  # which ExecuTorch casts
     else:
         to_coreml(encoder, windows, job.scheme, job.kept, path)
-        found = census(path)
-    takes = fed(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
+        found = summarize(path)
+    takes = input_dtype(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
     with torch.no_grad():
         shape = tuple(encoder(windows[:1]).shape)
     problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)

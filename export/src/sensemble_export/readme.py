@@ -11,7 +11,7 @@ from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_export import snippets
-from sensemble_export.targets import fed
+from sensemble_export.targets import input_dtype
 
 _RUNS = {
     "executorch-xnnpack": (
@@ -99,7 +99,9 @@ def _modality(manifest: Manifest, modality: str, entry: ModalityEntry) -> Iterat
 
 def _artifact(target: str, artifact: Artifact, dtype: str, shape: str) -> str:
     """Return the row of an artifact."""
-    feed = f"{fed(dtype, target)} [{shape}]" + ("" if target.startswith("executorch-") else " as `window`")
+    feed = f"{input_dtype(dtype, target)} [{shape}]" + (
+        "" if target.startswith("executorch-") else " as `window`"
+    )
     parity = f"cosine {artifact.parity.cosine:.4f}" if artifact.parity else "unproved: no machine has run it"
     kept = f", but float: {', '.join(f'`{name}`' for name in artifact.kept)}" if artifact.kept else ""
     scheme = f"{artifact.scheme}{kept}"

@@ -1,27 +1,28 @@
-"""The search: schemes per modality, all combinations of them, and the best bundle within a budget.
+"""The search for schemes: measure every combination, and choose the best within a budget.
 
-Each modality is exported and measured once with each scheme. As pooling is a mean, what a combination costs
-in accuracy on every subset of sensors is then arithmetic on embeddings that are there already.
+Each modality is exported and measured once with each scheme. Pooling is a mean, so the accuracy of a
+combination on every subset of modalities is then arithmetic on embeddings that were measured already.
 """
 
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sensemble_runtime.executors.executor import missing
-from sensemble_runtime.progress import Progress
+from sensemble_runtime.progress import Stages, no_progress
 
-from sensemble_export.artifact_store import Workshop
-from sensemble_export.errors import BudgetError, ExportError, ParityFailedError
+from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
-from sensemble_export.sensitivity import hurting, sensitivity
+from sensemble_export.sensitivity import most_sensitive, sensitivity
 from sensemble_export.targets import TARGETS, Job
 
 _UNITS = {"size": ("MB", 1e6), "latency": ("ms", 1.0), "drop": ("points", 1.0)}
 _TERM = re.compile(r"(size|latency|drop)=(\d+(?:\.\d+)?)(MB|ms)?")
-_NOTICED = 0.999  # the mean cosine from which on there is nothing to win by keeping layers float
+_CLOSE = 0.999  # a mean cosine from which keeping layers float gains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +31,55 @@ class Option:
 
     Attributes:
         jobs: the artifacts.
-        size: bytes of all of them.
-        latency: milliseconds to encode a window of each, one after another (medians).
-        drop: by how many points accuracy falls on the subset where it falls most; never below 0.
-        hurt: that subset.
-        worst: the accuracy of the subset that is worst off, as a fraction.
+        size: their total size in bytes.
+        latency: milliseconds to encode one window of each, one after another (sum of the medians).
+        drop: the largest loss of accuracy on any subset, in points; never below 0.
+        dropped: the subset with that loss.
+        worst: the lowest accuracy of any subset, a fraction.
     """
 
     jobs: tuple[Job, ...]
     size: int
     latency: float
     drop: float
-    hurt: str
+    dropped: str
     worst: float
 
     def costs(self) -> dict[str, float]:
-        """Return what a budget limits, in the budget's units."""
+        """Return the quantities that a budget limits, in its units."""
         return {"size": self.size / 1e6, "latency": self.latency, "drop": self.drop}
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """The combinations that a search measured for one target.
+
+    Attributes:
+        target: the target.
+        options: the combinations whose parity is good, in no particular order.
+        skipped: the reason for each artifact that cannot be made or run.
+    """
+
+    target: str
+    options: tuple[Option, ...]
+    skipped: tuple[str, ...]
+
+
+class BudgetError(ExportError):
+    """No combination is within the budget, or the budget is malformed; says how far the nearest is off.
+
+    Attributes:
+        trade_offs: what the search had measured by then.
+    """
+
+    trade_offs: tuple[TradeOff, ...] = ()
 
 
 def parse_budget(text: str) -> dict[str, float]:
     """Read `size=20MB,latency=30ms,drop=1.0`: MB (10^6 bytes), milliseconds, points; any of the three.
 
     Raises:
-        BudgetError: it is not written so.
+        BudgetError: it is written otherwise.
     """
     limits: dict[str, float] = {}
     for term in text.split(","):
@@ -67,32 +93,26 @@ def parse_budget(text: str) -> dict[str, float]:
 
 
 def check_targets(targets: Sequence[str]) -> None:
-    """Refuse targets that this machine cannot run, and so cannot be searched for here.
+    """Check that this machine can run all of `targets`: a search measures them.
 
     Raises:
-        BudgetError: there is one.
+        BudgetError: it cannot run one of them.
     """
     for target in targets:
         if lacking := missing(target):
             raise BudgetError(
-                f"a search measures, and {target} {lacking}; search for another target, or there"
+                f"a search measures, and {target} {lacking}; search for another target, or where it runs"
             )
 
 
-def options(
-    shop: Workshop, target: str, progress: Callable[[str], Progress], remark: Callable[[str], None]
-) -> list[Option]:
-    """Export every modality with every scheme of `target`, and with layers kept float, and combine them.
+def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress) -> TradeOff:
+    """Export every modality with every scheme of `target`, also with layers kept float, and combine them.
 
     Args:
-        shop: where they are made; the held-out examples must have labels, and be none of `eval`, on which
-            what is chosen is reported (`Workshop.measure_on`).
+        store: makes the artifacts. Its held-out examples need labels and must not be of the split eval, on
+            which the choice is reported (`ArtifactStore.measure_on`).
         target: one that this machine can run.
-        progress: given a stage's name, what to call with (steps done, steps in all).
-        remark: called with a line for each artifact that cannot be made or run, and so is left out.
-
-    Returns:
-        The combinations of artifacts whose parity is good, in no order.
+        progress: called with (stage, steps done, steps in all).
 
     Raises:
         BudgetError: the held-out examples have no labels.
@@ -100,44 +120,45 @@ def options(
         NotLowerableError, MeasurementError: no scheme of some modality can be made or run.
         ParityFailedError: no scheme is good enough for some modality.
     """
-    if shop.held_out.targets is None:
+    if store.held_out.targets is None:
         raise BudgetError("a search counts accuracy, and the held-out examples have no labels; add some")
-    shop.check_calibration(shop.model.modalities)
+    store.check_calibration(store.model.modalities)
     schemes = TARGETS[target].schemes
     failed: dict[Job, ExportError] = {}
-    plain = [Job(modality, target, scheme) for scheme in schemes for modality in shop.model.modalities]
-    shop.make(plain, progress("schemes"), failed)
+    plain = [Job(modality, target, scheme) for scheme in schemes for modality in store.model.modalities]
+    store.make(plain, partial(progress, f"{target}: schemes"), failed)
     made = [job for job in plain if job not in failed]
-    mixed = [mix for job in made if (mix := _mixed(shop, job)) is not None]
-    shop.make(mixed, progress("mixed precision"), failed)
+    mixed = [mix for job in made if (mix := _mixed(store, job)) is not None]
+    store.make(mixed, partial(progress, f"{target}: mixed precision"), failed)
     made += [job for job in mixed if job not in failed]
-    for error in failed.values():
-        remark(f"left out of the search: {error}")
-    good = [job for job in made if _cosine(shop, job) >= least_cosine(job.scheme)]
-    choices = [[job for job in good if job.modality == m] for m in shop.model.modalities]
-    for modality, jobs in zip(shop.model.modalities, choices, strict=True):
+    good = [job for job in made if _cosine(store, job) >= least_cosine(job.scheme)]
+    choices = [[job for job in good if job.modality == m] for m in store.model.modalities]
+    for modality, jobs in zip(store.model.modalities, choices, strict=True):
         if not jobs:
-            cosines = [_cosine(shop, job) for job in made if job.modality == modality]
+            cosines = [_cosine(store, job) for job in made if job.modality == modality]
             if not cosines:
                 raise failed[Job(modality, target, schemes[0])]
-            nearest = max(cosines)
             raise ParityFailedError(
                 f"{modality}: no scheme of {target} gives the trained encoder's embeddings (mean cosine "
-                f"{nearest:.5f} at most), not even {schemes[0]}; file it as a bug"
+                f"{max(cosines):.5f} at most), not even {schemes[0]}; file it as a bug"
             )
-    floats = shop.scores(shop.expected)
-    return [_option(shop, jobs, floats) for jobs in itertools.product(*choices)]
+    floats = store.scores(store.expected)
+    options = tuple(_option(store, jobs, floats) for jobs in itertools.product(*choices))
+    return TradeOff(target, options, tuple(map(str, failed.values())))
 
 
-def best(found: Sequence[Option], budget: dict[str, float]) -> Option:
+def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:
     """Return the best combination within the budget.
 
-    With a limit on the drop that is the smallest one, without the one that drops least; equals are decided
-    by the other, then by latency.
+    With a limit on the drop, the best is the smallest; without one, it is the one that drops least. Ties are
+    broken by the other of the two, then by latency.
 
     Raises:
-        BudgetError: there is none; names each limit that cannot be met, and by how much.
+        BudgetError: the budget names an unknown limit, or no combination is within it; names each limit that
+            cannot be met, and by how much.
     """
+    if unknown := budget.keys() - _UNITS.keys():
+        raise BudgetError(f"budget: unknown limit {min(unknown)!r}; there is {', '.join(_UNITS)}")
     within = [option for option in found if not _exceeded(option, budget)]
     if within:
         return min(within, key=lambda option: _rank(option, small="drop" in budget))
@@ -149,7 +170,7 @@ def best(found: Sequence[Option], budget: dict[str, float]) -> Option:
 
 
 def front(found: Sequence[Option]) -> list[Option]:
-    """Return the combinations than which no other is at least as small, as fast and as accurate."""
+    """Return the Pareto front: the combinations that no other matches in size, latency and drop."""
     ordered = sorted(found, key=lambda option: tuple(option.costs().values()))
     kept: list[Option] = []
     for option in ordered:
@@ -159,49 +180,49 @@ def front(found: Sequence[Option]) -> list[Option]:
     return kept
 
 
-def _mixed(shop: Workshop, job: Job) -> Job | None:
-    """Return `job` with the layers that it hurts kept float, if it does hurt."""
-    if job.scheme in FLOATS or _cosine(shop, job) >= _NOTICED:
+def _mixed(store: ArtifactStore, job: Job) -> Job | None:
+    """Return `job` with its most sensitive layers kept float, if its parity can gain by that."""
+    if job.scheme in FLOATS or _cosine(store, job) >= _CLOSE:
         return None
-    encoder, windows = shop.model.encoders[job.modality], shop.calibration[job.modality]
-    kept = hurting(sensitivity(encoder, windows, job.target, job.scheme))
+    encoder, windows = store.model.encoders[job.modality], store.calibration[job.modality]
+    kept = most_sensitive(sensitivity(encoder, windows, job.target, job.scheme))
     return replace(job, kept=kept) if kept else None
 
 
-def _cosine(shop: Workshop, job: Job) -> float:
-    parity = shop.made[job].parity
+def _cosine(store: ArtifactStore, job: Job) -> float:
+    parity = store.made[job].parity
     assert parity is not None  # noqa: S101 - the target runs here
     return parity.cosine
 
 
-def _option(shop: Workshop, jobs: tuple[Job, ...], floats: dict[str, float]) -> Option:
-    made = {job.modality: shop.made[job] for job in jobs}
+def _option(store: ArtifactStore, jobs: tuple[Job, ...], floats: dict[str, float]) -> Option:
+    made = {job.modality: store.made[job] for job in jobs}
     measured = {m: one.measured for m, one in made.items() if one.measured is not None}
-    scores = shop.scores({m: found.embeddings for m, found in measured.items()})
+    scores = store.scores({m: found.embeddings for m, found in measured.items()})
     drops = {subset: 100 * (floats[subset] - score) for subset, score in scores.items()}
-    hurt = max(drops, key=drops.__getitem__)
+    dropped = max(drops, key=drops.__getitem__)
     return Option(
         jobs,
         sum(one.bytes for one in made.values()),
         sum(found.median_ms for found in measured.values()),
-        max(0.0, drops[hurt]),
-        hurt,
+        max(0.0, drops[dropped]),
+        dropped,
         min(scores.values()),
     )
 
 
 def _rank(option: Option, *, small: bool) -> tuple[float, float, float]:
-    drop = round(option.drop, 6)  # not by how fractions round
+    drop = round(option.drop, 6)  # rounding errors break no ties
     return (option.size, drop, option.latency) if small else (drop, option.size, option.latency)
 
 
-def _exceeded(option: Option, budget: dict[str, float]) -> list[str]:
+def _exceeded(option: Option, budget: Mapping[str, float]) -> list[str]:
     costs = option.costs()
     return [limit for limit, most in budget.items() if costs[limit] > most + 1e-9]
 
 
-def _shortfall(found: Sequence[Option], budget: dict[str, float], limit: str) -> str:
-    """Say how near one comes to a limit: with the others met, if that can be."""
+def _shortfall(found: Sequence[Option], budget: Mapping[str, float], limit: str) -> str:
+    """Say how close any combination comes to a limit, of those that meet the others if there are any."""
     rest = {other: most for other, most in budget.items() if other != limit}
     inside = [option for option in found if not _exceeded(option, rest)]
     least = min(option.costs()[limit] for option in inside or found)
@@ -213,5 +234,5 @@ def _shortfall(found: Sequence[Option], budget: dict[str, float], limit: str) ->
 
 
 def _amount(value: float) -> str:
-    """Write an amount with enough digits to tell it from 0, and never as a power of ten."""
+    """Write an amount with enough digits to distinguish it from 0, and without an exponent."""
     return f"{value:.{max(2, 2 - math.floor(math.log10(value)))}f}".rstrip("0").rstrip(".") if value else "0"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_export.targets import fed
+from sensemble_export.targets import input_dtype
 
 _KOTLIN = {"float32": "FloatArray", "int64": "LongArray", "uint8": "ByteArray"}
 _ONNX_KOTLIN = {
@@ -24,7 +24,7 @@ def encoder(target: str, modality: str, path: str, spec: InputSpec) -> Iterator[
     """Yield a block for each language that can run the artifact at `path`."""
     shape = ", ".join(map(str, spec.shape))
     name = f"encode{modality.title()}"
-    scalar = _SWIFT[fed(spec.dtype, target)]
+    scalar = _SWIFT[input_dtype(spec.dtype, target)]
     if target == "executorch-xnnpack":
         yield _executorch_kotlin(modality, name, path, spec.dtype, shape)
     if target.startswith("executorch-"):

@@ -1,4 +1,4 @@
-"""The place of a bundle: where a new one is made beside it, and how it is put there."""
+"""The staging folder of a bundle: exports work there, and rename the result into its place."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from sensemble_sensors import durable
 from sensemble_export.errors import ExportError
 
 
-def held_out_of(bundle: Path) -> Path:
-    """Return the folder beside `bundle` with the windows that its parity is measured on; it need not ship."""
+def held_out_folder(bundle: Path) -> Path:
+    """Return the folder next to `bundle` with the windows for measuring parity; it need not ship."""
     return bundle.with_name(f"{bundle.name}.held_out")
 
 
 @contextmanager
-def writing(out: Path) -> Iterator[None]:
-    """Word what the disk refuses while the block runs."""
+def disk_errors(out: Path) -> Iterator[None]:
+    """Raise an ExportError that names `out` for what the file system raises in the block."""
     try:
         yield
-    except (OSError, SafetensorError) as error:  # the latter does not say more
+    except (OSError, SafetensorError) as error:  # a SafetensorError has no `strerror`
         reason = error.strerror if isinstance(error, OSError) else error
         raise ExportError(
             f"{out}: cannot be written ({reason}); make room there, or export where you may write"
@@ -30,33 +30,37 @@ def writing(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def beside(out: Path) -> Iterator[Path]:
-    """Give an empty folder beside `out` that no other export uses or used; it goes when the block ends.
+def staging_folder(out: Path) -> Iterator[Path]:
+    """Yield an empty folder on the same disk as `out`, and remove it when the block ends.
 
-    One that was killed leaves its folder, perhaps with the previous bundle in it, to the next.
+    Only one export at a time works on `out`. An export that was killed leaves its folder, perhaps with the
+    previous bundle in it; the next one restores the bundle and removes the folder.
+
+    Raises:
+        ExportError: another export is writing `out`.
     """
     place = out.with_name(f".{out.name}.export")
     place.mkdir(exist_ok=True)
     try:
-        ours = durable.lock(place / "lock")
+        lock = durable.lock(place / "lock")
     except BlockingIOError as error:
         raise ExportError(f"{out}: another export is writing it; start this one when it has ended") from error
-    with ours:
+    with lock:
         for left in [path for path in place.iterdir() if path.is_dir()]:
-            put_back(left, out)
+            restore(left, out)
             shutil.rmtree(left, ignore_errors=True)
         try:
-            yield Path(mkdtemp(dir=place))  # under a name that nothing of a killed one knows
+            yield Path(mkdtemp(dir=place))  # a new name: workers of a killed export may still write
         finally:
             shutil.rmtree(place)
 
 
 def replace(folder: Path, out: Path) -> None:
-    """Put `bundle` and `held_out` in `folder` in their places; what was there goes into `previous`.
+    """Move `bundle` and `held_out` from `folder` into place; what was there moves into `previous`.
 
-    As long as this takes, `out` is not there: it goes first and comes last.
+    `out` is absent meanwhile: it moves away first and comes last.
     """
-    places = {"bundle": out, "held_out": held_out_of(out)}
+    places = {"bundle": out, "held_out": held_out_folder(out)}
     previous = folder / "previous"
     previous.mkdir()
     for name, place in places.items():
@@ -66,12 +70,12 @@ def replace(folder: Path, out: Path) -> None:
         (folder / name).rename(place)
 
 
-def put_back(folder: Path, out: Path) -> None:
-    """Undo what `replace` began in `folder` and did not end."""
+def restore(folder: Path, out: Path) -> None:
+    """Undo what `replace` began in `folder` and did not complete."""
     previous = folder / "previous"
     if out.exists() or not (previous / "bundle").exists():
         return
     if (previous / "held_out").exists():
-        shutil.rmtree(held_out_of(out), ignore_errors=True)
-        (previous / "held_out").rename(held_out_of(out))
+        shutil.rmtree(held_out_folder(out), ignore_errors=True)
+        (previous / "held_out").rename(held_out_folder(out))
     (previous / "bundle").rename(out)

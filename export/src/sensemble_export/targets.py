@@ -78,7 +78,7 @@ def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
     return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
 
 
-def is_calibrated(scheme: Scheme) -> bool:
+def needs_ranges(scheme: Scheme) -> bool:
     """Say whether ranges of `scheme` may come from calibration: in XNNPACK, convolutions' in all of these."""
     return scheme in {"int8-static", "int8-dynamic", "int4-weights"}
 
@@ -176,7 +176,7 @@ _CORE_ML = {
 }  # it may have neither of the first two
 
 
-def fed(dtype: str, target: str) -> str:
+def input_dtype(dtype: str, target: str) -> str:
     """Return what an artifact for `target` takes in place of windows of `dtype`; the values are equal."""
     return _CORE_ML[dtype] if "coreml" in target else dtype
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sensemble_export.coreml_inspect import specification
 from sensemble_export.lower import divided
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import COREML_LEAST, fed, within
+from sensemble_export.targets import COREML_LEAST, input_dtype, within
 
 OLDEST = ct.target.iOS17
 """The oldest system that runs the packages; macOS 14 has the same Core ML."""
@@ -112,7 +112,7 @@ def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Pat
 
 def _fed(windows: Tensor) -> Tensor:
     """Return the first of windows [N, ...], as an encoder for Core ML takes it."""
-    return windows[:1].to(getattr(torch, fed(_dtype(windows), "coreml")))
+    return windows[:1].to(getattr(torch, input_dtype(_dtype(windows), "coreml")))
 
 
 def _dtype(windows: Tensor) -> str:

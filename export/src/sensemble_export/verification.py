@@ -17,7 +17,7 @@ from sensemble_runtime.executors.executor import missing
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import Measurement, compare, least_cosine, measure
 from sensemble_export.readme import readme
-from sensemble_export.staging import held_out_of
+from sensemble_export.staging import held_out_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
             each, with its mean cosine and what it must reach.
     """
     bundle = Bundle.open(path.resolve(), trust=trust)
-    contents, windows = bundle.manifest, held_out_of(bundle.path)
+    contents, windows = bundle.manifest, held_out_folder(bundle.path)
     if contents.modalities.keys() - contents.held_out.keys():
         raise ExportError(f"{path}: has no held-out windows for each of its modalities; export it again")
     if not windows.is_dir():
@@ -93,7 +93,7 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Veri
     inside = target == "executorch-coreml"
     if reason := missing("coreml" if inside else target):
         return Verified(modality, target, artifact, None, None, reason)
-    held_out = read_file(held_out_of(bundle.path), bundle.manifest.held_out[modality])
+    held_out = read_file(held_out_folder(bundle.path), bundle.manifest.held_out[modality])
     with TemporaryDirectory() as folder:  # where what was verified stays as it was
         path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
         executor.write(bundle.contents(modality, target), path)

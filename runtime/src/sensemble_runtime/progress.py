@@ -1,9 +1,13 @@
-"""What is called by work that takes long, to tell how far it is."""
+"""Callables that long work calls to report how far it is."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Called with (how much is done, how much there is)."""
+"""Called with (steps done, steps in all)."""
 
 Stages = Callable[[str, int, int], None]
-"""Called with (what is being done, how much of it is done, how much there is)."""
+"""Called with (the stage's name, its steps done, its steps in all)."""
+
+
+def no_progress(*_: object) -> None:
+    """Report nothing: the default `Progress` and `Stages`."""

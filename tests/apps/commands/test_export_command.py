@@ -10,18 +10,18 @@ import pytest
 import torch
 from sensemble_apps.commands.export import export
 from sensemble_apps.commands.export_verify import _cells
-from sensemble_apps.errors import InputError
 from sensemble_apps.runs.costs import show_costs
-from sensemble_apps.runs.export_examples import (
+from sensemble_export import search
+from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.errors import CalibrationMissingError
+from sensemble_export.examples import (
     CALIBRATION,
     calibration_examples,
     held_out_examples,
     searched_examples,
     spread,
 )
-from sensemble_export import search
-from sensemble_export.artifact_store import Workshop
-from sensemble_export.errors import BudgetError
+from sensemble_export.search import BudgetError
 from sensemble_export.verification import Verified
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Manifest, Parity
@@ -92,7 +92,7 @@ def test_a_modality_is_calibrated_on_whatever_examples_have_it() -> None:
     assert calibration_examples(found, "text") == captioned
     assert len(calibration_examples(found, "audio")) == CALIBRATION
     with pytest.raises(
-        InputError, match=r"^clips: no example of the splits train and pretrain has video.*=fp32"
+        CalibrationMissingError, match=r"^clips: no example of the splits train and pretrain has video.*=fp32"
     ):
         calibration_examples(found, "video")
 
@@ -105,7 +105,7 @@ def test_a_rare_modality_is_met_in_what_is_held_out() -> None:
     assert sum(one.text is not None for one in found) == 64
     assert 1000 <= len(found) <= 1064
     assert [one.line for one in found] == sorted(one.line for one in found)
-    with pytest.raises(InputError, match=r"^clips: no example of the split eval has video"):
+    with pytest.raises(CalibrationMissingError, match=r"^clips: no example of the split eval has video"):
         held_out_examples(dataset(*examples), ("audio", "video"))
 
 
@@ -115,9 +115,11 @@ def test_a_search_never_looks_at_eval() -> None:
     assert searched_examples(dataset(*eval_, *train, *calibrate), ("text",)) == calibrate
     assert searched_examples(dataset(*eval_, *train), ("text",)) == train
     seen = [example(100, split, audio=Path("a.wav")) for split in ("eval", "train")]
-    with pytest.raises(InputError, match=r"^clips: no example of the split calibrate has audio, .*add some$"):
+    with pytest.raises(
+        CalibrationMissingError, match=r"^clips: no example of the split calibrate has audio, .*add some$"
+    ):
         searched_examples(dataset(*eval_, *calibrate, *seen), ("audio", "text"))
-    with pytest.raises(InputError, match=r"^clips: no example of the split train has text"):
+    with pytest.raises(CalibrationMissingError, match=r"^clips: no example of the split train has text"):
         searched_examples(dataset(*eval_), ("text",))
 
 
@@ -169,11 +171,11 @@ def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: S
 def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[int] = []
 
-    def options(shop: Workshop, *_: object) -> list[search.Option]:
-        met.append(len(shop.held_out))
+    def trade_off(store: ArtifactStore, *_: object) -> search.TradeOff:
+        met.append(len(store.held_out))
         raise BudgetError("that was enough")
 
-    monkeypatch.setattr(search, "options", options)
+    monkeypatch.setattr(search, "trade_off", trade_off)
     with pytest.raises(BudgetError, match="that was enough"):
         export(run, "finetune", ("text",), ("onnx",), budget={"size": 5.0})
     assert met == [6]
@@ -199,11 +201,11 @@ def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refus
 
 def test_what_is_verified_is_told_as_it_was_found() -> None:
     artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
-    parity = Parity(0.99, 0.1, 0.01, 5, agreement=None)
+    parity = Parity(0.99, 0.1, 0.01, 5, agreement=0.8)
     assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [
         "0.9900",
         "0.100",
-        "unknown",
+        "80 %",
         "5",
         "0.5",
     ]

@@ -12,8 +12,7 @@ from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import wording
 from sensemble_apps.pages import page_template, panels, svg
-from sensemble_apps.runs.export_examples import EVALUATED
-from sensemble_apps.runs.run_folder import AUDIT
+from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
 

@@ -9,8 +9,7 @@ from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.record.writer import fingerprint
 
 from sensemble_apps.console.wording import data_title
-from sensemble_apps.runs.export_examples import EVALUATED
-from sensemble_apps.runs.run_folder import AUDIT, BUNDLE
+from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
-from sensemble_export.errors import BudgetError
-from sensemble_export.search import Option, best, front
+from sensemble_export.search import BudgetError, Option, best, front
 from sensemble_runtime import subsets
 
 from sensemble_apps.console.output import writing
@@ -66,7 +65,7 @@ def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table
             f"{option.latency:.2f}",
             percent(option.worst),
             f"{option.drop:.1f}",
-            abbreviation(subsets.parse(option.hurt)),
+            abbreviation(subsets.parse(option.dropped)),
             style="bold" if option == chosen else "",
         )
     return table

@@ -1,0 +1,154 @@
+"""The export of a training run: load a trained model, its data, export it, and optionally search schemes."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.progress import Progress, Stages, no_progress
+from sensemble_runtime.subsets import name
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_train.data.clips import Clips, decode
+from sensemble_train.models.model import Model, load_model
+
+from sensemble_export import search
+from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.bundle import Origin, export_bundle, float_jobs, staged_store, write_bundle
+from sensemble_export.errors import RunFolderError
+from sensemble_export.examples import EVALUATED, calibration_examples, held_out_examples, searched_examples
+from sensemble_export.search import BudgetError, TradeOff
+from sensemble_export.targets import Job, needs_ranges, plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunExport:
+    """The outcome of `export_run`.
+
+    Attributes:
+        bundle: the bundle's folder.
+        manifest: its manifest.
+        measured: the number of examples of the split eval that it was measured on.
+        evaluated: the number of examples of that split.
+        trade_offs: with a budget, the combinations of schemes that were measured, one for each target.
+    """
+
+    bundle: Path
+    manifest: Manifest
+    measured: int
+    evaluated: int
+    trade_offs: tuple[TradeOff, ...] = ()
+
+
+def export_run(
+    run: Path | str,
+    method: str,
+    train_modalities: Iterable[str],
+    *,
+    targets: Sequence[str] = ("executorch-xnnpack",),
+    schemes: Iterable[str] = (),
+    budget: Mapping[str, float] | None = None,
+    progress: Stages = no_progress,
+) -> RunExport:
+    """Export one trained model of a run folder into the run's `bundle/`; a bundle there is replaced.
+
+    Args:
+        run: the folder that `sensemble train` or `sensemble demo` wrote.
+        method: which of its methods, such as `masd+wiseft`.
+        train_modalities: M_T, the modalities that the model was trained on.
+        targets: names of `sensemble_export.targets.TARGETS`.
+        schemes: `[TARGET:]MODALITY=SCHEME` each, as `plan` takes them; others are the target's default.
+        budget: limits within which schemes are searched instead, of each target on its own: `size` (MB of
+            all encoders), `latency` (ms of all encoders) and `drop` (points of accuracy on any subset). The
+            search measures on the split calibrate; the bundle is then measured on eval.
+        progress: called with (stage, steps done, steps in all), from other threads too.
+
+    Raises:
+        RunFolderError: the folder does not have that model, or does not name its data.
+        BadDataError: the data cannot be read.
+        BudgetError: no combination is within the budget; holds the trade-offs that were measured.
+        ExportError: as `export_bundle`.
+    """
+    run, train = Path(run), tuple(sorted(train_modalities))
+    model = _load(run, method, train)
+    data = _data(run)
+    dataset = read_dataset(data)
+    origin = Origin(train, method, data.resolve().name)
+    jobs = plan(model.modalities, targets, schemes)
+    if budget is not None:
+        search.check_targets(targets)
+    ranged = sorted({job.modality for job in jobs if budget is not None or needs_ranges(job.scheme)})
+    measured = held_out_examples(dataset, model.modalities)
+    searched = searched_examples(dataset, model.modalities) if budget is not None else []
+    calibrating = {modality: calibration_examples(dataset, modality) for modality in ranged}
+    calibration = {
+        m: _decode(model, [m], examples, partial(progress, f"decode {m}")).inputs[m]
+        for m, examples in calibrating.items()
+    }
+    held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
+    bundle, trade_offs = run / "bundle", list[TradeOff]()
+    if budget is None:
+        manifest = export_bundle(
+            model,
+            bundle,
+            origin,
+            calibration=calibration,
+            held_out=held_out,
+            jobs=jobs,
+            progress=partial(progress, "export"),
+        )
+    else:
+        chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode calibrate"))
+        with staged_store(model, bundle, calibration, chosen_by) as store:
+            chosen = _search(store, targets, budget, progress, trade_offs)
+            store.measure_on(held_out, (*chosen, *float_jobs(chosen)), partial(progress, "measure"))
+            manifest = write_bundle(store, chosen, bundle, origin)
+    return RunExport(bundle, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
+
+
+def _search(
+    store: ArtifactStore,
+    targets: Sequence[str],
+    budget: Mapping[str, float],
+    progress: Stages,
+    trade_offs: list[TradeOff],
+) -> list[Job]:
+    """Return the best artifacts within the budget for each target; add what was measured to `trade_offs`."""
+    chosen: list[Job] = []
+    for target in targets:
+        trade_offs.append(search.trade_off(store, target, progress))
+        try:
+            chosen += search.best(trade_offs[-1].options, budget).jobs
+        except BudgetError as error:
+            error.trade_offs = tuple(trade_offs)
+            raise
+    return chosen
+
+
+def _load(run: Path, method: str, train: Sequence[str]) -> Model:
+    folder = run / "models" / method / name(train)
+    if not folder.is_dir():
+        raise RunFolderError(
+            f"{folder}: not trained; `sensemble train --out {run} --train-modalities {name(train)}`"
+        )
+    return load_model(folder)
+
+
+def _data(run: Path) -> Path:
+    """Return the dataset that the run was trained on, as its configuration names it."""
+    path = run / "config.json"
+    try:
+        return Path(json.loads(path.read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{path}: does not name the run's data ({error}); train the run again"
+        ) from error
+
+
+def _decode(
+    model: Model, modalities: Sequence[str], examples: Sequence[Example], progress: Progress
+) -> Clips:
+    described = model.description
+    specs = {modality: described.specs[modality] for modality in modalities}
+    return decode(examples, specs, model.tokenizer, described.labels, described.task, progress)
