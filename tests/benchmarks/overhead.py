@@ -50,7 +50,7 @@ from pathlib import Path
 import torch
 from sensemble_export.lower import lower
 from sensemble_export.quantize import quantize
-from sensemble_export.rewrite import centered, lowerable
+from sensemble_export.rewrite import centred, lowerable
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.presets import small
@@ -66,7 +66,7 @@ def shipped(modality):
     int8 = artifact.scheme != "fp32"
     encoder = lowerable(model.encoders[modality], int8=int8, kept=artifact.kept)
     windows = torch.rand(4, *spec.shape[1:]).mul(9).to(getattr(torch, spec.dtype))
-    return quantize(centered(encoder, windows), windows, artifact.scheme, artifact.kept) if int8 else encoder
+    return quantize(centred(encoder, windows), windows, artifact.scheme, artifact.kept) if int8 else encoder
 
 class Fused(torch.nn.Module):
     # An ExecuTorch program of the runtime has one input: all windows, one after another, as float32.

@@ -15,7 +15,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
 from onnxruntime.transformers.optimizer import optimize_model
 from sensemble_export import to_onnx
-from sensemble_export.rewrite import centered
+from sensemble_export.rewrite import centred
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.frontend import LogMel
 from sensemble_train.models.transformer import Attention
@@ -62,7 +62,7 @@ def write(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path, *, op
         path: the file.
         optimized: whether its transformer optimizer fuses what else it can; not every encoder gains by it.
     """
-    encoder = copy.deepcopy(encoder) if scheme == "fp32" else centered(encoder, windows)
+    encoder = copy.deepcopy(encoder) if scheme == "fp32" else centred(encoder, windows)
     for name, module in list(encoder.named_modules()):
         if isinstance(module, Attention):
             encoder.set_submodule(name, OneOperator(module, whole=scheme != "int8-static"))

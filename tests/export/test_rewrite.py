@@ -14,7 +14,7 @@ from sensemble_export.lowering_pool import lower_all
 from sensemble_export.lowering_worker import build
 from sensemble_export.parity import measure
 from sensemble_export.quantize import quantize
-from sensemble_export.rewrite import Int8Embedding, centered, lowerable
+from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.encoders import ENCODERS, EncoderConfig
@@ -44,7 +44,7 @@ def test_a_centred_encoder_is_the_same_function_and_int8_keeps_more_of_it(modali
         trained.get_submodule("trunk.spread").momentum = 1.0
         trained.train()(rows)
     encoder = lowerable(trained, int8=False)
-    steady = centered(encoder, rows)
+    steady = centred(encoder, rows)
 
     def run(module: nn.Module) -> torch.Tensor:
         return torch.cat([module(row) for row in rows.split(1)])

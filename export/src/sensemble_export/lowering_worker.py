@@ -45,11 +45,11 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     if job.target == "executorch-xnnpack":
         from sensemble_export.lower import lower
         from sensemble_export.quantize import quantize
-        from sensemble_export.rewrite import centered, lowerable
+        from sensemble_export.rewrite import centred, lowerable
 
         module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
         if job.scheme != "fp32":
-            module = quantize(centered(module, windows), windows, job.scheme, job.kept)
+            module = quantize(centred(module, windows), windows, job.scheme, job.kept)
         lowered = lower(module, windows[:1])
         path.write_bytes(lowered.program)
         return lowered.delegation

@@ -31,7 +31,7 @@ class RootMeanSquare(nn.Module):
         return x * torch.rsqrt(functional.linear(x * x, self.average) + self.eps)
 
 
-class CenteredAffine(nn.Module):
+class CentredAffine(nn.Module):
     """The affine part of a layer norm with which a residual stream begins, brought back to mean 0."""
 
     average: Tensor
@@ -100,7 +100,7 @@ class Int8Embedding(nn.Module):
         return functional.embedding(ids, self.rows).to(torch.float32) * functional.embedding(ids, self.scales)
 
 
-class Centered(nn.Module):
+class Centred(nn.Module):
     """A linear layer that is fed what differs from a mean; the layer's share of the mean is in its bias."""
 
     mean: Tensor
@@ -117,7 +117,7 @@ class Centered(nn.Module):
 
 
 @torch.no_grad()
-def centered(encoder: nn.Module, windows: Tensor) -> nn.Module:
+def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
     """Return a copy of `encoder` whose projection is fed what differs from its mean over `windows`.
 
     It is the same function, and int8 keeps more of it: most of what is projected is shared by all windows,
@@ -135,7 +135,7 @@ def centered(encoder: nn.Module, windows: Tensor) -> nn.Module:
             for window in windows.split(1):
                 encoder(window)
             hook.remove()
-            trunk.set_submodule("project", Centered(trunk.project, torch.cat(fed).mean(dim=0)))
+            trunk.set_submodule("project", Centred(trunk.project, torch.cat(fed).mean(dim=0)))
     return encoder
 
 
@@ -159,7 +159,7 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
         elif isinstance(module, ClassToken):
             module.token.sub_(module.token.mean(dim=-1, keepdim=True))
             module.set_submodule(
-                "norm", nn.Sequential(RootMeanSquare(module.norm), CenteredAffine(module.norm))
+                "norm", nn.Sequential(RootMeanSquare(module.norm), CentredAffine(module.norm))
             )
         elif isinstance(module, Trunk):
             if isinstance(module.project, nn.Identity):

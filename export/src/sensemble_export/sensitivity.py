@@ -9,7 +9,7 @@ from sensemble_runtime.bundle.manifest import Scheme
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_export.rewrite import centered
+from sensemble_export.rewrite import centred
 from sensemble_export.targets import COREML_LEAST, INT4_GROUP, TARGETS, is_int4
 
 _LAYERS = (nn.Linear, nn.Embedding, nn.Conv2d)  # the last float in ONNX's int8-dynamic
@@ -31,7 +31,7 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
         scheme: a quantized one of the target's.
     """
     if "coreml" not in target:
-        encoder = centered(encoder, windows)  # as it is quantized
+        encoder = centred(encoder, windows)  # as it is quantized
     expected = encoder(windows)
     groups: dict[str, list[nn.Module]] = {}
     swept = _LAYERS[:2] if (target, scheme) == ("onnx", "int8-dynamic") else _LAYERS

@@ -13,7 +13,7 @@ from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.frontend import LogMel
 from torch import Tensor, nn
 
-from sensemble_export.rewrite import centered
+from sensemble_export.rewrite import centred
 from sensemble_export.targets import TARGETS, within
 
 OPSET = 20
@@ -35,7 +35,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
         path: the file.
     """
     if scheme != "fp32":
-        encoder = centered(encoder, windows)
+        encoder = centred(encoder, windows)
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
     weights = {constant.name for constant in model.graph.initializer}
