@@ -80,7 +80,7 @@ def kept_predictions(record: Path) -> int:
 
 def kept_segments(folder: Path) -> int:
     """Return how many segments a recording holds, having decoded them all and opened it to go on."""
-    Recording(folder, 16000).close()
+    Recording(folder, {"audio": (16000,)}).close()
     if not (folder / INDEX).stat().st_size:
         return 0
     segments = Recorded(folder, read_dataset(folder).examples).segments

@@ -20,7 +20,7 @@ def main(folder: Path) -> int:
     told = 0
     tell(told)
     try:
-        with Recording(folder, 16000, seconds=0.02) as out:
+        with Recording(folder, {"audio": (16000,)}, seconds=0.02) as out:
             origin = out._origin
             while True:
                 out.check()

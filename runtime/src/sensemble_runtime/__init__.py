@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from sensemble_runtime.session.hotplug import Hotplug
     from sensemble_runtime.session.scheduler import Policy, PolicyError
     from sensemble_runtime.session.session import Session
-    from sensemble_runtime.session.windows import SampleError
 
 __all__ = [
     "AuditResult",
@@ -64,7 +63,6 @@ __all__ = [
     "Prediction",
     "RecordError",
     "RecordEvent",
-    "SampleError",
     "ScoreError",
     "SensembleRuntimeError",
     "SensorEvent",
@@ -101,7 +99,6 @@ _MODULES = {
     "Prediction": "prediction",
     "RecordError": "errors",
     "RecordEvent": "events",
-    "SampleError": "session.windows",
     "ScoreError": "auditing.scores",
     "SensembleRuntimeError": "errors",
     "SensorEvent": "events",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SampleError, SensorEndedError, SensorLostError, SensorUnavailableError
 
 from sensemble_runtime.errors import SensembleRuntimeError
 
@@ -136,7 +136,7 @@ def explain(error: BaseException) -> tuple[Kind, str]:
             return "lost", text
         case SensorEndedError():
             return "ended", text
-        case SensembleRuntimeError():
+        case SampleError() | SensembleRuntimeError():
             return "failed", describe(error)
     return "lost", describe(error)
 

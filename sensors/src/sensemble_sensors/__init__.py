@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from sensemble_sensors.errors import (
         BadDataError,
         RecordingError,
+        SampleError,
         SensembleError,
         SensorEndedError,
         SensorLostError,
         SensorsError,
         SensorUnavailableError,
     )
-    from sensemble_sensors.health.health import Thresholds
     from sensemble_sensors.isolation.isolated import Isolated, Limits
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
     from sensemble_sensors.recording.reader import Recorded
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sensemble_sensors.recording.writer import Recording
     from sensemble_sensors.sensor import Sample, Sensor
     from sensemble_sensors.spec import InputSpec
+    from sensemble_sensors.thresholds import Thresholds
 
 __all__ = [
     "BadDataError",
@@ -44,6 +45,7 @@ __all__ = [
     "RecordingError",
     "Replay",
     "Sample",
+    "SampleError",
     "SensembleError",
     "Sensor",
     "SensorEndedError",
@@ -74,13 +76,14 @@ _MODULES = {
     "RecordingError": "errors",
     "Replay": "recording.replay",
     "Sample": "sensor",
+    "SampleError": "errors",
     "SensembleError": "errors",
     "Sensor": "sensor",
     "SensorEndedError": "errors",
     "SensorLostError": "errors",
     "SensorUnavailableError": "errors",
     "SensorsError": "errors",
-    "Thresholds": "health.health",
+    "Thresholds": "thresholds",
     "Watcher": "devices.watcher",
     "cameras": "devices.discovery",
     "microphones": "devices.discovery",

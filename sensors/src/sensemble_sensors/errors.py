@@ -27,6 +27,10 @@ class SensorEndedError(SensorsError):
     """A finite source (a file, a pipe) reached its end; it will not come back."""
 
 
+class SampleError(SensorsError):
+    """A sensor gave a sample that the modality's encoder cannot take."""
+
+
 class BadDataError(SensorsError):
     """A dataset line or a media file is not what the data format says; names file, line and reason."""
 

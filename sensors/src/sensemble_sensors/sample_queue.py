@@ -5,6 +5,7 @@ from dataclasses import replace
 from threading import Condition
 
 from sensemble_sensors.errors import SensorsError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 
 
@@ -34,7 +35,7 @@ class Mailbox:
                 return
             if len(self._samples) == self._capacity:
                 lost = self._samples.popleft()
-                self._cut |= lost.cut or lost.modality == "audio"
+                self._cut |= lost.cut or kind_of(lost.modality).continuous
                 self._lost += 1 + lost.lost
             self._samples.append(sample)
             self._changed.notify_all()

@@ -25,12 +25,12 @@ from sensemble_apps.parsing import parse
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
-from sensemble_sensors.health.health import Thresholds
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import Thresholds
 
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
 
@@ -112,7 +112,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
         def close(self) -> None: ...
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
-    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+    with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         Take(recording, [Frozen()], record.FORM, limits, Taken()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
@@ -121,7 +121,7 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_DRIFTS", 0.5)
+    monkeypatch.setattr(health, "DRIFTS", 0.5)
 
     class Source:
         live = True
@@ -146,7 +146,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
 
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
     taken = Taken()
-    with Recording(tmp_path / "out", 16000, seconds=0.5) as recording:
+    with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         sources = [Source("audio", 0.9), Source("video", 0.0)]
         Take(recording, sources, record.FORM, limits, taken).run(6.0, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
@@ -199,7 +199,7 @@ def test_where_nothing_is_recorded_nothing_is_left(sensemble: Sensemble, tmp_pat
     empty.mkdir()
     assert "none.txt" in refused(empty)
     assert list(empty.iterdir()) == []
-    with Recording(begun, 16000) as recording:
+    with Recording(begun, {"audio": (16000,)}) as recording:
         recording.put(Sample("text", "one person", time.monotonic()))
     assert "none.txt" in refused(begun)
     assert len(read_dataset(begun).examples) == 1
@@ -309,7 +309,7 @@ def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
 
 def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
     for split, text in (("train", "a clap"), ("pretrain", "the rest of a take")):
-        with Recording(tmp_path / "out", 16000, split=split, labels=("clap",)) as recording:
+        with Recording(tmp_path / "out", {"audio": (16000,)}, split=split, labels=("clap",)) as recording:
             recording.put(Sample("text", text, time.monotonic()))
     program = (
         "import sys; from sensemble_apps.cli import main\n"

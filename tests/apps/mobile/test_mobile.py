@@ -18,7 +18,7 @@ from sensemble_export.snippets import classifier
 from sensemble_runtime.bundle.head import Head, load_head, save_head
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.pooling import pool
-from sensemble_sensors.media.frames import fit
+from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer

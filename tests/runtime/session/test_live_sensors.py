@@ -21,9 +21,9 @@ from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.discovery import Device, microphones_afresh
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.health.health import Thresholds
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log
 

@@ -12,7 +12,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.live_set import Composition
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_runtime.session.windows import SampleError
+from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import Sample
 
 

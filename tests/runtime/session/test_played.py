@@ -10,10 +10,10 @@ from sensemble_runtime.session.sensor_thread import Reader
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.health.health import Thresholds
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import Thresholds
 
 STRICT = Thresholds(frozen=0.2, black=0.2, stalled=0.3, flood=0.1, flood_rate=10, recovery=0.1, reopen=0.3)
 VIDEO = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0)

@@ -18,10 +18,10 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Appeared, Blind, Disappeared, Watcher
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
-from sensemble_sensors.health.health import Thresholds
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log, Puppet, wait_for
 

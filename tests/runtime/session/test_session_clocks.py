@@ -10,8 +10,8 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session import session
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.health.health import DEFAULT
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.thresholds import DEFAULT
 
 from tests.runtime.puppets import Log, Puppet, wait_for
 

@@ -9,15 +9,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sensemble_sensors.health.health import (
-    Health,
-    Thresholds,
-    clipped_share,
-    is_black,
-    peak,
-)
+from sensemble_sensors.health.health import Health
+from sensemble_sensors.kinds.frames import is_black
+from sensemble_sensors.kinds.waveform import clipped_share, peak
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import Thresholds
 
 AUDIO = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
 VIDEO = InputSpec("video", "uint8", (1, 8, 6, 6, 3), 8, 1.0, 0.5, 2.0)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sensemble_sensors.health.health import DEFAULT, PLAYED, Health, Thresholds
+from sensemble_sensors.health.health import Health
 from sensemble_sensors.sensor import STEP, Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import DEFAULT, PLAYED, Thresholds
 
 AUDIO = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
 VIDEO = InputSpec("video", "uint8", (1, 8, 6, 6, 3), 8, 1.0, 0.5, 2.0)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_sensors.codecs import shards
+from sensemble_sensors.codecs.decode import decode_audio, decode_video
+from sensemble_sensors.codecs.framing import Framing, fit
+from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import shards
-from sensemble_sensors.media.decoding import Sampling, clip, decode_audio, decode_video, duration
-from sensemble_sensors.media.frames import Framing, fit
-from sensemble_sensors.media.tracks import probe
+from sensemble_sensors.media.decoding import Sampling, clip, duration
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 

@@ -62,7 +62,7 @@ BAD = [
     (GOOD | {"labels": ["a", 7]}, "labels: must be a list of names"),
     (GOOD | {"labels": [["a"]]}, "labels: must be a list of names"),
     (GOOD | {"text": " "}, "text: must be a string that is not blank"),
-    (GOOD | {"text": None}, "names none of video, audio, image, text"),
+    (GOOD | {"text": None}, "names none of audio, video, image, text"),
     (GOOD | {"vidoe": "a.mkv"}, "vidoe: unknown field"),
     (GOOD | {"start": -1}, "start: must be a number of seconds"),
     (GOOD | {"start": True}, "start: must be a number of seconds"),

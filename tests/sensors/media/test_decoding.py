@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
+from sensemble_sensors.codecs.decode import decode_audio, decode_video
+from sensemble_sensors.codecs.tracks import frame_size, probe, video_frames
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.media.decoding import decode_audio, decode_video, duration, window
-from sensemble_sensors.media.tracks import frame_size, probe, video_frames
+from sensemble_sensors.media.decoding import duration, window
 from sensemble_sensors.spec import InputSpec
 
 Studio = Any
@@ -262,7 +263,7 @@ import re, sys
 from pathlib import Path
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.decoding import decode_video
+from sensemble_sensors.codecs.decode import decode_video
 try:
     print(decode_video(Path(sys.argv[1]), 1, 1, (224, 224)).shape)
 except BadDataError as error:

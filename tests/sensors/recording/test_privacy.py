@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
 
 
 def record(folder: Path) -> None:
-    with Recording(folder, 16000) as recording:
+    with Recording(folder, {"audio": (16000,)}) as recording:
         began = monotonic()
         recording.put(Sample("audio", np.zeros(1600, np.float32), began))
         recording.put(Sample("video", np.zeros((32, 32, 3), np.uint8), began))

@@ -12,10 +12,11 @@ from time import monotonic, sleep
 
 import numpy as np
 import pytest
+from sensemble_sensors.codecs.decode import decode_audio, decode_video
+from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedError, SensorLostError
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.media.decoding import clip, decode_audio, decode_video, window
-from sensemble_sensors.media.tracks import probe
+from sensemble_sensors.media.decoding import clip, window
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
@@ -53,7 +54,7 @@ def record(
     split: str = "pretrain",
     labels: tuple[str, ...] = (),
 ) -> None:
-    with Recording(folder, RATE, seconds=seconds, split=split, labels=labels) as out:
+    with Recording(folder, {"audio": (RATE,)}, seconds=seconds, split=split, labels=labels) as out:
         out.event("camera 0", "video", "attached", "")
         for sample in samples:
             out.put(sample)
@@ -155,7 +156,7 @@ def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, spec
 
 
 def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs: Specs) -> None:
-    with Recording(tmp_path, RATE) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}) as out:
         out.put(Sample("text", "one", monotonic(), cut=True))
         out.event("captions", "text", "lost", "pulled out")
         sleep(0.4)
@@ -178,7 +179,7 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
 
 
 def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Path) -> None:
-    with Recording(tmp_path, RATE, seconds=0.1) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1) as out:
         out.event("captions", "text", "attached", "")
         sleep(0.3)
         out.put(Sample("text", "one", monotonic()))
@@ -188,7 +189,7 @@ def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Pa
 
 
 def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
-    with Recording(tmp_path / "out", 16000) as recording:
+    with Recording(tmp_path / "out", {"audio": (16000,)}) as recording:
         recording.put(Sample("text", "one", monotonic(), lost=2))
         recording.put(Sample("text", "two", monotonic(), lost=3))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
@@ -229,7 +230,7 @@ def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothin
 
 
 def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording = Recording(tmp_path / "a", RATE)
+    recording = Recording(tmp_path / "a", {"audio": (RATE,)})
     recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
     with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):
         recording.close()
@@ -238,7 +239,7 @@ def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
         raise SystemExit("no encoder")
 
     monkeypatch.setattr("sensemble_sensors.recording.matroska.encode", leave)
-    recording = Recording(tmp_path / "b", RATE)
+    recording = Recording(tmp_path / "b", {"audio": (RATE,)})
     recording.put(Sample("audio", np.zeros(800, np.float32), monotonic()))
     with pytest.raises(RecordingError, match="SystemExit: no encoder"):
         recording.close()
@@ -302,7 +303,7 @@ def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Pat
 
 def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
     wave = np.full(RATE, 0.5, np.float32)
-    with Recording(tmp_path, RATE, seconds=1.0) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, seconds=1.0) as out:
         begin = out._origin + 5.0
         picture = np.zeros((8, 8, 3), np.uint8)
         for time in (begin - 100_000, begin - 3600, float("nan"), float("inf"), -float("inf")):
@@ -359,13 +360,14 @@ def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
         "import sys\nfrom pathlib import Path\n"
         "from sensemble_sensors.errors import RecordingError\n"
         "from sensemble_sensors.recording.writer import Recording\n"
-        "try: Recording(Path(sys.argv[1]), 16000).close()\nexcept RecordingError as error: print(error)\n"
+        "try: Recording(Path(sys.argv[1]), {'audio': (16000,)}).close()\n"
+        "except RecordingError as error: print(error)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "out")]
-    with Recording(tmp_path / "out", RATE) as out:
+    with Recording(tmp_path / "out", {"audio": (RATE,)}) as out:
         (tmp_path / "out" / "segments" / "000000.mkv.partial").touch()
         with pytest.raises(RecordingError, match="another records into it now; name another folder"):
-            Recording(tmp_path / "out", RATE)
+            Recording(tmp_path / "out", {"audio": (RATE,)})
         refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert refused == f"{tmp_path / 'out'}: another records into it now; name another folder\n"
         assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
@@ -377,12 +379,12 @@ def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
 def test_a_segment_is_not_longer_than_memory(tmp_path: Path) -> None:
     for seconds in (100_000.0, 0.0, float("nan")):
         with pytest.raises(RecordingError, match="give 60 s or less, for one lies in memory"):
-            Recording(tmp_path / "out", RATE, seconds=seconds)
+            Recording(tmp_path / "out", {"audio": (RATE,)}, seconds=seconds)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
-    with Recording(tmp_path, RATE, seconds=0.1) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1) as out:
         for _ in range(10):
             out.put(Sample("text", "one", monotonic() + 3600))
     told = (tmp_path / "events.jsonl").read_text()
@@ -392,7 +394,7 @@ def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
 
 def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:
     rng = np.random.default_rng(0)
-    with Recording(tmp_path, RATE, split="eval", labels=["clap"]) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, split="eval", labels=["clap"]) as out:
         begin = out._origin + 5.0
         given = [
             Sample(
@@ -422,11 +424,11 @@ def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(RecordingError, match="holds no recording"):
-        Recording(tmp_path, RATE)
+        Recording(tmp_path, {"audio": (RATE,)})
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
     for split in ("train", "calibrate", "eval"):
         with pytest.raises(RecordingError, match="all but pretrain need a label"):
-            Recording(tmp_path / "new", RATE, split=split)
+            Recording(tmp_path / "new", {"audio": (RATE,)}, split=split)
 
 
 def test_files_are_on_the_disk_before_the_index_names_them(

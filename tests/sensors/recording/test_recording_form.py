@@ -19,7 +19,7 @@ Specs = Mapping[str, InputSpec]
 def record(folder: Path, *modalities: str, rate: int = 16000, size: tuple[int, int] = (32, 32)) -> None:
     """Record one sample of each modality as a take of its own."""
     data = {"audio": np.zeros(800, np.float32), "video": np.zeros((*size, 3), np.uint8), "text": "a \u2028 b"}
-    with Recording(folder, rate, size=size) as out:
+    with Recording(folder, {"audio": (rate,), "video": size}) as out:
         for modality in modalities:
             out.put(Sample(modality, data[modality], monotonic(), cut=True))  # type: ignore[arg-type]
 
@@ -54,10 +54,10 @@ def test_what_a_recording_does_not_hold_may_come_in_any_form(tmp_path: Path) -> 
 
 def test_each_segment_is_converted_from_its_own_form(tmp_path: Path, specs: Specs) -> None:
     record(tmp_path, "video")
-    with Recording(tmp_path, 16000) as out:  # who does not say what size the pictures will have
+    with Recording(tmp_path, {"audio": (16000,)}) as out:  # who does not say what size the pictures will have
         out.put(Sample("video", np.zeros((24, 32, 3), np.uint8), monotonic()))
     recorded = read(tmp_path, specs)
-    assert [segment.header.size for segment in recorded.segments] == [(32, 32), (24, 32)]
+    assert [segment.header.form["video"] for segment in recorded.segments] == [(32, 32), (24, 32)]
     assert [np.shape(sample.data) for sample in recorded.samples(specs)] == [(32, 32, 3)] * 2
 
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import shards
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 from sensemble_train.data.clip_dataset import ClipDataset, collate

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import webdataset
 from numpy.typing import NDArray
+from sensemble_sensors.codecs.decode import decode_audio, decode_video
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
-from sensemble_sensors.media.decoding import decode_audio, decode_video
 from sensemble_train.prepare import audioset, imagenet_captions, kinetics
 from sensemble_train.prepare.cut import cut
 from sensemble_train.prepare.survey import Survey, files

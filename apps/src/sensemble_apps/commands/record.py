@@ -8,10 +8,10 @@ from pathlib import Path
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.health.health import DEFAULT, Thresholds
 from sensemble_sensors.recording.header import EVENTS, form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.arguments import Record
 from sensemble_apps.console.output import remark, say
@@ -49,11 +49,10 @@ def main(arguments: Record) -> None:
     begun = (arguments.out / EVENTS).exists()
     recording = Recording(
         arguments.out,
-        specs["audio"].rate if "audio" in specs else FORM["audio"].rate,
+        form_of(specs),
         seconds=arguments.segment,
         split=arguments.split,
         labels=arguments.label,
-        size=form_of(specs).get("video"),
     )
     if manifest is not None:
         _remark_labels(arguments, manifest)

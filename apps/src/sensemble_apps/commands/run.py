@@ -12,9 +12,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_sensors.health.health import DEFAULT
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
+from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Run
 from sensemble_apps.console.output import remark, say_executors

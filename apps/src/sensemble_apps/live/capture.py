@@ -7,13 +7,14 @@ from threading import Condition
 from time import monotonic
 
 from sensemble_runtime.events import Kind, explain
-from sensemble_runtime.session.sensor_thread import BESIDE, Reader, join
+from sensemble_runtime.session.sensor_thread import Reader, join
 from sensemble_sensors.devices.watcher import Appeared, Blind, News
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.health.health import Thresholds
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, kind_name
+from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
@@ -117,7 +118,8 @@ class Take:
         self._recording.put(sample)
 
     def _beside(self, reader: Reader) -> float | None:
-        return next((r.lag for r in self._readers if r.modality == BESIDE.get(reader.modality)), None)
+        partner = kind_of(reader.modality).partner
+        return next((r.lag for r in self._readers if kind_name(r.modality) == partner), None)
 
     def _failed(self, reader: Reader, error: BaseException) -> None:
         kind, reason = explain(error)

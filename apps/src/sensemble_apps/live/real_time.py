@@ -25,12 +25,12 @@ from sensemble_sensors.devices import watcher
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, Blind, Finder, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.health.health import DEFAULT, Thresholds
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.decoding import window
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.scores import METRICS, score_subsets
@@ -155,7 +155,7 @@ def _chunks(
 
 
 def _embed(bundle: Bundle, example: Example, modality: str, detector: Detector | None) -> Embedding:
-    data = (example.text or "") if modality == "text" else window(example, bundle.specs[modality])
+    data = kind_of(modality).window(example, bundle.specs[modality])
     known = detector.unchanged(modality, data) if detector else None
     if known is not None:
         return known

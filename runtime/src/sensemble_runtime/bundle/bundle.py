@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors import durable
+from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle import manifest, signature
 from sensemble_runtime.bundle.files import check_file, read_file
@@ -161,12 +162,13 @@ class Bundle:
             EncoderError: the tokenizer failed.
         """
         entry = self.manifest.tokenizer
-        if entry is None or "text" not in self.specs:
+        spec = _tokenized(self.manifest)
+        if entry is None or spec is None:
             raise BundleError(f"{self.path}: no text encoder; it has {', '.join(self.modalities)}")
         with self._tokenizer_lock:
             if self._tokenizer is None:
                 self._tokenizer = load_tokenizer(self._read(entry), self.path / entry.path)
-        return tokenize(self._tokenizer, caption, self.specs["text"].shape[1])
+        return tokenize(self._tokenizer, caption, spec.shape[1])
 
     @property
     def _quick(self) -> bool:
@@ -221,10 +223,10 @@ def _verify(folder: Path, contents: Manifest) -> Head:
         check_file(folder, file)
     for _, artifact in contents.artifacts():
         _verify_nothing_else(folder, artifact)
-    if contents.tokenizer is not None and "text" in contents.modalities:
-        length = contents.modalities["text"].spec.shape[1]
+    spec = _tokenized(contents)
+    if contents.tokenizer is not None and spec is not None:
         path = folder / contents.tokenizer.path
-        check_tokenizer(read_file(folder, contents.tokenizer), length, path)
+        check_tokenizer(read_file(folder, contents.tokenizer), spec.shape[1], path)
     path = folder / contents.head.path
     head = load_head(read_file(folder, contents.head), contents.task, path)
     expected = (len(contents.labels), contents.embedding)
@@ -234,6 +236,12 @@ def _verify(folder: Path, contents: Manifest) -> Head:
             f"{list(expected)}; export the bundle again"
         )
     return head
+
+
+def _tokenized(contents: Manifest) -> "InputSpec | None":
+    """Return the spec whose windows the tokenizer makes; None where there is none."""
+    specs = (entry.spec for entry in contents.modalities.values())
+    return next((spec for spec in specs if kind_of(spec.modality).tokenized), None)
 
 
 def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:

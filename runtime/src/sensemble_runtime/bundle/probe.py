@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SensembleRuntimeError
@@ -91,7 +92,7 @@ def _windows(bundle: Bundle, modality: str) -> Iterator[Window]:
     yield np.zeros(spec.shape, spec.dtype)
     generator = np.random.default_rng(0)
     for _ in range(1, _WINDOWS):
-        if modality == "text":
+        if kind_of(modality).tokenized:
             yield bundle.tokenize(_CAPTION)
         elif spec.dtype == "uint8":
             yield generator.integers(0, 256, spec.shape, np.uint8)

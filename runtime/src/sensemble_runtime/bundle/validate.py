@@ -1,26 +1,19 @@
 """Checks of a manifest beyond its types: portable paths, consistent specs, and limits on sizes."""
 
-import math
 import re
 from collections.abc import Iterator
 
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.spec import MODALITIES, InputSpec
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance
 
-_DTYPE_AND_RANK = {"audio": ("float32", 2), "text": ("int64", 2), "video": ("uint8", 5)}
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
-_RATE = 1e6  # samples or frames per second
-_HOP = 1e-3, 3600.0  # seconds
-_WINDOW = 3600.0  # seconds
-_TTL = 86_400.0  # seconds
-_ELEMENTS = 10**8  # of a window, or of the samples of one hop
-_TOKENS = 65_536
 _EMBEDDING = 65_536
 _LABELS = 100_000
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
@@ -54,10 +47,15 @@ def problems(manifest: Manifest) -> Iterator[str]:
         yield f"labels: expected at most {_LABELS}, got {len(manifest.labels)}"
     for modality in manifest.held_out.keys() - manifest.modalities.keys():
         yield f"held_out.{modality}: has no encoder here"
-    if "text" in manifest.modalities and manifest.tokenizer is None:
-        yield "tokenizer: missing, and there is a text encoder"
+    yield from _tokenizer_problems(manifest)
     yield from _file_problems(manifest)
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
+
+
+def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
+    for modality in manifest.modalities.keys() & MODALITIES.keys():
+        if kind_of(modality).tokenized and manifest.tokenizer is None:
+            yield f"tokenizer: missing, and there is a {modality} encoder"
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
@@ -88,42 +86,10 @@ def _inside(folder: str, path: str) -> bool:
 
 
 def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
-    if modality not in _DTYPE_AND_RANK or spec.modality != modality:
-        yield f"expected a spec of {', '.join(_DTYPE_AND_RANK)} under its own name, got {spec.modality!r}"
+    if modality not in MODALITIES or spec.modality != modality:
+        yield f"expected a spec of {', '.join(MODALITIES)} under its own name, got {spec.modality!r}"
         return
-    if (
-        (spec.dtype, len(spec.shape)) != _DTYPE_AND_RANK[modality]
-        or spec.shape[0] != 1
-        or min(spec.shape) < 1
-    ):
-        dtype, rank = _DTYPE_AND_RANK[modality]
-        yield f"expected {dtype} of {rank} dimensions, the first 1, got {spec.dtype} {list(spec.shape)}"
-        return
-    if modality == "video" and spec.shape[-1] != 3:
-        yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
-    if not 0 < spec.ttl <= _TTL:
-        yield f"expected a ttl above 0 s and up to {_TTL:g} s, got {spec.ttl:g}"
-    yield from _text_problems(spec) if modality == "text" else _timed_problems(spec)
-
-
-def _text_problems(spec: InputSpec) -> Iterator[str]:
-    if (spec.rate, spec.window, spec.hop) != (0, 0, 0):
-        yield "expected rate, window and hop 0: a caption is its own window"
-    if spec.shape[1] > _TOKENS:
-        yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
-
-
-def _timed_problems(spec: InputSpec) -> Iterator[str]:
-    """Yield problems of rate, window and hop; rate and window also determine a window's length."""
-    if not (0 < spec.rate <= _RATE and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
-        yield (
-            f"expected a rate above 0 and up to {_RATE:g} Hz, a window above 0 and up to {_WINDOW:g} s, a "
-            f"hop of {_HOP[0]:g} to {_HOP[1]:g} s, got {spec.rate:g}, {spec.window:g} and {spec.hop:g}"
-        )
-    elif spec.shape[1] != round(spec.rate * spec.window):
-        yield f"expected {spec.rate:g} Hz x {spec.window:g} s in the second dimension, got {list(spec.shape)}"
-    if math.prod(spec.shape) > _ELEMENTS or spec.rate * spec.hop > _ELEMENTS:
-        yield f"expected at most {_ELEMENTS} elements in a window or a hop, got {list(spec.shape)}"
+    yield from kind_of(modality).spec_problems(spec)
 
 
 def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:

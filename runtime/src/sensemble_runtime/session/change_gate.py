@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Media
 
 from sensemble_runtime.executors.executor import Embedding
-
-GRID = 8  # pixels a side of each frame that are compared
-BANDS = 16  # of the sound's spectrum, equally wide in octaves
-QUIET = -60.0  # dB below full scale, under which all sound is the same silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +51,12 @@ class Detector:
         if modality not in self._kept:
             return None
         before, embedding = self._kept[modality]
-        after = sketch(modality, data)
-        if isinstance(before, str) or isinstance(after, str):
-            same = before == after
-        else:
-            distance = np.abs(after - before)
-            change = distance.max() if modality == "audio" else distance.mean()
-            same = bool(change <= getattr(self._duty, modality))
+        kind = kind_of(modality)
+        # A modality without a threshold must not change at all.
+        same = kind.change(before, kind.sketch(data)) <= getattr(self._duty, modality, 0.0)
         self.saved[modality] = self.saved.get(modality, 0) + same
         return embedding if same else None
 
     def keep(self, modality: str, data: Media | str, embedding: Embedding) -> None:
         """Remember a window that was encoded."""
-        self._kept[modality] = (sketch(modality, data), embedding)
-
-
-def sketch(modality: str, data: Media | str) -> NDArray[np.float32] | str:
-    """Return what of a window is compared.
-
-    Returns:
-        audio: the power of each band in dB of full scale, float32 [BANDS]; video: float32 [T, h, w, 3] in
-        [0, 1], some of the pixels of each frame; text: the caption.
-    """
-    if isinstance(data, str):
-        return data
-    if modality == "video":
-        _, _, height, width, _ = data.shape
-        some = data[0, :, :: max(1, height // GRID), :: max(1, width // GRID)]
-        return np.asarray(some, np.float32) / np.float32(255)
-    power = np.abs(np.fft.rfft(np.asarray(data[0], np.float32))) ** 2 * (2 / data.shape[1] ** 2)
-    edges = np.unique(np.geomspace(1, len(power), BANDS + 1).astype(int))
-    bands = np.add.reduceat(power, edges[:-1])
-    return np.asarray(10 * np.log10(bands + 10 ** (QUIET / 10)), np.float32)
+        self._kept[modality] = (kind_of(modality).sketch(data), embedding)

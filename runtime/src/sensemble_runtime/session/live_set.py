@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.windows import Window, Windows
 from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.bundle.bundle import Bundle
@@ -19,7 +22,6 @@ from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import Detector
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_runtime.session.windows import SampleError, Window, Windows, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Composition:
         """
         if modality not in self._windows:
             self._bundle.load(modality)
-            self._windows[modality] = windows(self._bundle.specs[modality])
+            self._windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
         """Take `modality` out of the live set at once and forget its samples; see `end` for the rest."""

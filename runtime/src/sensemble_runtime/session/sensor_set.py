@@ -9,15 +9,17 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import count
 
-from sensemble_sensors.health.health import Thresholds
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import kind_name
+from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, FeedEvent, Kind, explain
 from sensemble_runtime.session.live_set import Composition
-from sensemble_runtime.session.sensor_thread import BESIDE, Reader
-from sensemble_runtime.session.windows import SampleError
+from sensemble_runtime.session.sensor_thread import Reader
 
 
 class Suite:
@@ -205,8 +207,8 @@ class Suite:
             self._changed.notify_all()
 
     def _beside(self, reader: Reader) -> float | None:
-        feeding = self._feeding.get(BESIDE.get(reader.modality, ""))
-        return feeding.lag if feeding is not None else None
+        partner = kind_of(reader.modality).partner
+        return next((r.lag for m, r in self._feeding.items() if kind_name(m) == partner), None)
 
     def _failed(self, reader: Reader, error: BaseException) -> None:
         kind, reason = explain(error)
@@ -230,7 +232,7 @@ class Suite:
         """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
         modality = reader.modality
         self._bundle.load(modality)
-        if modality == "text":
+        if kind_of(modality).tokenized:
             self._bundle.tokenize("")
         with self._changed:
             if reader.stopped.is_set() and not self._has_other(reader):  # detached while it loaded

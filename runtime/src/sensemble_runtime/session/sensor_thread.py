@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from sensemble_sensors.errors import SensorLostError
-from sensemble_sensors.health.health import PLAYED, Health, Thresholds
+from sensemble_sensors.health.health import Health
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import PLAYED, Thresholds
 
 from sensemble_runtime.events import Kind, SensorEvent
 
@@ -21,7 +22,6 @@ RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
 FLOOD = 200  # samples a second that are read at most, on average: one that floods takes no time from others
 BURST = 0.25  # seconds of them that may come at once
 
-BESIDE = {"audio": "video", "video": "audio"}  # which must not drift apart
 CLOSE = 5.0  # seconds that `join` gives the sensors to return from what they are doing
 KILL = 1.0  # seconds more, once its process is killed, for one that has its own
 

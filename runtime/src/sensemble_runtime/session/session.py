@@ -13,8 +13,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Self
 
-from sensemble_sensors.health.health import DEFAULT, Thresholds
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import without_user
 from sensemble_sensors.errors import (
@@ -25,7 +26,6 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
 )
 from sensemble_sensors.libraries import opencv
-from sensemble_sensors.media.frames import fit
 from sensemble_sensors.sample_queue import Mailbox
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -164,7 +164,7 @@ def _source(source: int | str | Path) -> int | str | Path:
 
 def _check_file(source: Path, name: str) -> None:
     """See that a file is itself a video: OpenCV would follow a playlist to any file and into the network."""
-    from sensemble_sensors.media.tracks import frame_size  # PyAV takes memory that a camera does not need
+    from sensemble_sensors.codecs.tracks import frame_size  # PyAV takes memory that a camera does not need
 
     try:
         frame_size(source)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.lines import opened
+from sensemble_sensors.lines import opened
 
 _LARGEST = 16 << 20  # bytes; a film has some tens of thousands
 _CLOCK = {

@@ -247,7 +247,7 @@ class _Worker:
         """Take one line: that the sensor is open, or why it is over."""
         try:
             news = json.loads(line)
-            kind, text = str(news["kind"]), str(news["text"])
+            kind, text = str(news["kind"]), str(news["reason"])
         except (ValueError, TypeError, KeyError, RecursionError):
             self._end("wrote rubbish into its pipe")
             return

@@ -18,12 +18,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-
-_SLOTS = {"audio": 64, "text": 16, "video": 4}
-_CHUNK = 0.1  # seconds of sound in a slot; more is cut into several
-_LONGEST = 1 << 16  # bytes of a caption
 
 _BEAT = Struct("=d")
 _CHECK = Struct("=q")
@@ -44,10 +41,11 @@ class Ring:
 
     def __init__(self, memory: mmap, spec: InputSpec) -> None:
         self._spec = spec
+        self._kind = kind_of(spec.modality)
         self._memory = memoryview(memory)
         # By struct and one view of all, for who wakes a few times a second pays for each call.
         slots = np.frombuffer(memory, np.uint8, offset=_BEAT.size)
-        self._slots = slots.reshape(_SLOTS[spec.modality], _slot(spec))
+        self._slots = slots.reshape(self._kind.slots, _slot(spec))
         self._written = 0  # the number of the sample that was put last
         self._lost_before = 0  # it came to the ring
         self._next = 1  # the number of the sample to get
@@ -58,7 +56,7 @@ class Ring:
     @staticmethod
     def size(spec: InputSpec) -> int:
         """Return how many bytes of memory the ring takes."""
-        return _BEAT.size + _SLOTS[spec.modality] * _slot(spec)
+        return _BEAT.size + kind_of(spec.modality).slots * _slot(spec)
 
     def beat(self, now: float) -> None:
         """Show that the putter is alive at `now`."""
@@ -76,12 +74,15 @@ class Ring:
         Raises:
             ValueError: it is not of the spec's form.
         """
-        data = _bytes(sample, self._spec)
+        if sample.modality != self._spec.modality:
+            raise ValueError(f"gave a sample of {sample.modality}, not of {self._spec.modality}")
+        data = self._kind.pack(sample.data, self._spec)
         room = self._slots.shape[1] - _DATA
         self._lost_before += sample.lost
+        pace = self._spec.rate * np.dtype(self._spec.dtype).itemsize  # bytes a second
         for start in range(0, max(len(data), 1), room):
             piece = data[start : start + room]
-            later = (len(data) - start - len(piece)) / 4 / self._spec.rate if self._spec.rate else 0.0
+            later = (len(data) - start - len(piece)) / pace if pace else 0.0
             self._written += 1
             cut = sample.cut and not start
             head = _HEAD.pack(self._written, sample.time - later, cut, self._lost_before, len(piece))
@@ -110,45 +111,18 @@ class Ring:
                 cut, self._cut = bool(cut) or self._cut, False
                 lost, self._told = lost + self._overtaken - self._told, lost + self._overtaken
                 self._next += 1
-                return Sample(self._spec.modality, _data(data, self._spec), time, cut, lost)
+                return Sample(self._spec.modality, self._kind.unpack(data, self._spec), time, cut, lost)
             oldest = number - slots // 2  # overtaken: leave the putter some room
             self._overtaken += oldest - self._next
             self._next = oldest
-            self._cut |= self._spec.modality == "audio"
+            self._cut |= self._kind.continuous
         return None
 
 
 def _slot(spec: InputSpec) -> int:
-    """Return the bytes of a slot."""
-    room = {
-        "audio": 4 * round(_CHUNK * spec.rate),
-        "text": _LONGEST,
-        "video": int(np.prod(spec.shape[2:])),
-    }[spec.modality]
-    return _DATA + -(-room // 8) * 8
+    """Return the bytes of a slot, with its head."""
+    return _DATA + -(-kind_of(spec.modality).slot_size(spec) // 8) * 8
 
 
 def _check(head: bytes, data: NDArray[np.uint8]) -> int:
     return crc32(data.data, crc32(head))
-
-
-def _bytes(sample: Sample, spec: InputSpec) -> NDArray[np.uint8]:
-    data = sample.data
-    if sample.modality != spec.modality:
-        raise ValueError(f"gave a sample of {sample.modality}, not of {spec.modality}")
-    if isinstance(data, str):
-        return np.frombuffer(data.encode()[:_LONGEST], np.uint8)
-    shape = data.shape if spec.modality == "audio" and data.ndim == 1 else spec.shape[2:]
-    if data.dtype != spec.dtype or data.shape != shape:
-        raise ValueError(
-            f"gave {data.dtype} {list(data.shape)}, not {spec.dtype} as {list(spec.shape)} needs"
-        )
-    return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-
-
-def _data(data: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8] | NDArray[np.float32] | str:
-    if spec.modality == "text":
-        return data.tobytes().decode(errors="replace")
-    if spec.modality == "audio":
-        return data.view(np.float32)
-    return data.reshape(spec.shape[2:])

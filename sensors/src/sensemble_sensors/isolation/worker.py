@@ -74,7 +74,7 @@ def main(order: Order) -> None:
     except BaseException as error:  # noqa: BLE001 - the other side gets whatever it is
         kind = _KINDS.get(type(error), "lost")
         text = str(error) if type(error) in _KINDS else f"failed with {type(error).__name__}: {error}"
-        _tell(order.pipe, {"kind": kind, "text": " ".join(text.split())[:_LONGEST]})
+        _tell(order.pipe, {"kind": kind, "reason": " ".join(text.split())[:_LONGEST]})
 
 
 def _run(order: Order, stop: Event) -> None:
@@ -88,7 +88,7 @@ def _run(order: Order, stop: Event) -> None:
         sensor: Sensor = getattr(import_module(module), name)(*order.arguments)
         sensor.open(spec)
         try:
-            _tell(order.pipe, {"kind": "opened", "text": ""})
+            _tell(order.pipe, {"kind": "opened", "reason": ""})
             armed = due = 0.0
             driven = sensor if isinstance(sensor, Driven) else None
             while not stop.is_set():

@@ -6,14 +6,19 @@ A media file may lie inside a shard, a tar in the same folder: `"video": "train-
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import LONGEST, Fields, is_unicode, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
-from sensemble_sensors.media.lines import LONGEST, Fields, is_unicode, numbered, opened
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
+from sensemble_sensors.spec import MODALITIES
 
-MEDIA = ("video", "audio", "image")
-FIELDS = ("id", "split", "labels", "group", *MEDIA, "start", "end", "text")
+_FIELDS_OF = {modality: kind_of(modality).fields(modality) for modality in MODALITIES}
+MEDIA = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if not kind_of(m).tokenized)
+_TEXTS = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if kind_of(m).tokenized)
+FIELDS = ("id", "split", "labels", "group", *MEDIA, "start", "end", *_TEXTS)
 _KNOWN = frozenset(FIELDS)
 
 
@@ -50,13 +55,20 @@ class Example:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that this example has, sorted; an image counts as `video`."""
-        has = {
-            "audio": self.audio is not None,
-            "text": self.text is not None,
-            "video": self.video is not None or self.image is not None,
-        }
-        return tuple(modality for modality, present in has.items() if present)
+        """The modalities of this example, sorted; an image counts as `video`."""
+        has = ((m, any(self.given(f) is not None for f in fields)) for m, fields in _FIELDS_OF.items())
+        return tuple(modality for modality, present in has if present)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that last some time, each once."""
+        found = (path for m in _FIELDS_OF for path in kind_of(m).files(self, m))
+        return tuple(dict.fromkeys(found))
+
+    def given(self, field: str) -> Path | str | None:
+        """Return the value of one of the fields `MEDIA` or of a text; None where it is absent."""
+        value: Path | str | None = getattr(self, field)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +186,24 @@ def _example(line: Fields, root: Root, number: int) -> Example:
         raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
     if not labels and split != "pretrain":
         raise BadDataError(f"labels: a {split} example needs at least one")
-    video, audio, image = (_file(line, kind, root) for kind in MEDIA)
-    text, start, end = line.text("text"), line.seconds("start"), line.seconds("end")
-    if video is not None and image is not None:
-        raise BadDataError("image: an example has either a video or an image")
+    values: dict[str, Any] = {field: _file(line, field, root) for field in MEDIA}
+    values |= {field: line.text(field) for field in _TEXTS}
+    for fields in _FIELDS_OF.values():
+        if sum(values[field] is not None for field in fields) > 1:
+            raise BadDataError(f"{fields[-1]}: an example has either {' or '.join(fields)}")
+    start, end = line.seconds("start"), line.seconds("end")
     group = line.text("group")
     if end is not None and end <= (start or 0.0):
         raise BadDataError("end: must be after start")
-    example = Example(name, sys.intern(split), labels, video, audio, image, text, start, end, number, group)
-    if text is None and not (video or audio or image):
-        raise BadDataError(f"names none of {', '.join(MEDIA)}, text")
-    return example
+    if all(value is None for value in values.values()):
+        raise BadDataError(f"names none of {', '.join(values)}")
+    return Example(
+        id=name,
+        split=sys.intern(split),
+        labels=labels,
+        start=start,
+        end=end,
+        line=number,
+        group=group,
+        **values,
+    )

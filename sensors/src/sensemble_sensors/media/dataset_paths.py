@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import shards
 
 
 class Root:

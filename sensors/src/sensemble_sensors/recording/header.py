@@ -1,6 +1,6 @@
-"""The first line of a segment's `.jsonl`: where it lies in time, and the form of its sound and pictures.
+"""The first line of a segment's `.jsonl`: its place in time, and the form of its samples.
 
-A whole recording is of one form, so that one bundle takes all of it.
+All segments of a recording share one sample rate and one frame size, so that one bundle takes all of it.
 """
 
 import re
@@ -9,42 +9,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import LATEST, LONGEST, Fields, opened
 from sensemble_sensors.media.dataset_paths import Root
-from sensemble_sensors.media.lines import LATEST, LONGEST, Fields, opened
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import MODALITIES, InputSpec
 
-Form = dict[str, tuple[int, ...]]
-"""By modality: of sound its rate (Hz), of pictures their height and width; captions have none."""
+Form = Mapping[str, tuple[int, ...]]
+"""By modality, the numbers that its samples share: sound has its rate (Hz), pictures height and width."""
 
 INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
-SPAN = (
-    60.0  # seconds of a segment, which lies in memory until it is over: 224 x 224 at 30 a second are 270 MB
-)
-RATE, SIDE, TAKES = 1_000_000, 1 << 13, 1_000_000  # more than any of these is a mistake
+# Seconds of a segment at most, which waits in memory until it ends: 224 x 224 at 30 a second take 270 MB.
+SPAN = 60.0
+TAKES = 1_000_000  # a higher number of a take is a mistake
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a segment says of itself.
+    """The place and the form of a segment.
 
     Attributes:
-        take: which take of the recording it is of.
+        take: the number of its take.
         start: in seconds of the take.
         end: in seconds of the take.
-        rate: of its sound (Hz).
-        size: height and width of its pictures; None where it has none.
+        form: of its samples, and of what else the take was asked for.
     """
 
     take: int
     start: float
     end: float
-    rate: int
-    size: tuple[int, ...] | None
-
-    @property
-    def form(self) -> Form:
-        """Its form, also of sound that it has not."""
-        return {"audio": (self.rate,)} | ({"video": self.size} if self.size else {})
+    form: Form
 
 
 def segment_number(name: str) -> int:
@@ -76,42 +69,38 @@ def read_header(path: Path) -> Header:
     """Read the header of the `.jsonl` at `path`.
 
     Raises:
-        BadDataError: it cannot be read, or is none; names it.
+        BadDataError: it cannot be read, or is none, or its media file cannot be read; names it.
     """
     try:
         with opened(path) as file:
             line = Fields(file.readline(LONGEST + 1))
         start = line.number("start", 0, LATEST)
         end = line.number("end", start, start + SPAN)
-        take, rate = line.integer("take", 1, TAKES), line.integer("rate", 1, RATE)
-        size = _sides(line)
+        take, form = line.integer("take", 1, TAKES), _form(line)
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
     except BadDataError as error:
         raise BadDataError(f"{path}:1: describes no segment ({error}); copy the recording again") from error
-    return Header(take, start, end, rate, size)
+    return Header(take, start, end, form)
 
 
 def form_of(specs: Mapping[str, InputSpec]) -> Form:
     """Return the form that `specs` ask for."""
-    asked: Form = {}
-    if "audio" in specs:
-        asked["audio"] = (round(specs["audio"].rate),)
-    if "video" in specs:
-        asked["video"] = specs["video"].shape[2:4]
-    return asked
+    asked = {modality: kind_of(modality).form(spec) for modality, spec in specs.items()}
+    return {modality: form for modality, form in asked.items() if form}
 
 
-def worded(modality: str, numbers: tuple[int, ...]) -> str:
-    """Return the form of a modality in words: `16000 Hz`, `128 x 128`."""
-    return " x ".join(map(str, numbers)) + (" Hz" if modality == "audio" else "")
+def _form(line: Fields) -> Form:
+    values = line.values.get("form")
+    if not isinstance(values, dict) or not values.keys() <= MODALITIES.keys():
+        raise BadDataError(f"form: must be an object with numbers for some of {', '.join(MODALITIES)}")
+    return {modality: _numbers(modality, numbers) for modality, numbers in values.items()}
 
 
-def _sides(line: Fields) -> tuple[int, ...] | None:
-    size = line.values.get("size", ())
-    if size is None:
-        return None
-    sides = size if isinstance(size, list) else []
-    if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= SIDE for side in sides):
-        raise BadDataError(f"size: must be height and width, from 1 to {SIDE}")
-    return tuple(sides)
+def _numbers(modality: str, values: object) -> tuple[int, ...]:
+    limits = kind_of(modality).form_limits
+    numbers = values if isinstance(values, list) else []
+    good = (type(n) is int and 0 < n <= limit for n, limit in zip(numbers, limits, strict=False))
+    if len(numbers) != len(limits) or not all(good):
+        raise BadDataError(f"form.{modality}: must be integers from 1 to {', '.join(map(str, limits))}")
+    return tuple(numbers)

@@ -8,24 +8,21 @@ from functools import cached_property
 from heapq import merge
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.kind import TrackReader
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.dataset_paths import Root
-from sensemble_sensors.media.lines import LATEST, LONGEST, Fields, numbered, opened
-from sensemble_sensors.recording import matroska
 from sensemble_sensors.recording.conversion import Conversion
 from sensemble_sensors.recording.header import EVENTS, TAKES, Header, described, read_header, segment_number
 from sensemble_sensors.recording.replay import Gone, Player
 from sensemble_sensors.recording.writer import BEHIND
-from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import MODALITIES, InputSpec
 
 AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
 _SLACK = 1e-3  # seconds by which a time may be off where it was rounded
-_CHUNK = 120.0  # seconds of sound in a sample; more is a mistake
 _PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
 
 
@@ -49,47 +46,33 @@ class Segment:
         Raises:
             BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
         """
-        audio, video, rate = self.example.audio, self.example.video, self.header.rate
-        sound = _Sound(matroska.decode_sound(audio, rate) if audio else iter(()))
-        shots = matroska.decode_pictures(video, self.header.size) if video and self.header.size else iter(())
+        readers: dict[str, TrackReader] = {}
         for number, line in _lines(self.path):
             if number > 1:
                 with _named(self.path, number):
-                    sample = self._sample(line, sound, shots)
+                    sample = self._sample(line, readers)
                 yield sample
 
-    def _sample(self, line: Fields, sound: "_Sound", shots: Iterator[NDArray[np.uint8]]) -> Sample:
-        # Later than its segment no sample is, and who would be too late for it was not recorded.
+    def _sample(self, line: Fields, readers: dict[str, TrackReader]) -> Sample:
+        # No sample is later than its segment, and one that came too late for it was not recorded.
         time = line.number("time", self.header.start - BEHIND - _SLACK, self.header.end + _SLACK)
         modality, cut = line.string("modality"), line.flag("cut")
-        data: Media | str | None
-        if modality == "audio":
-            data = sound.take(line.integer("count", 1, round(_CHUNK * self.header.rate)))
-        elif modality == "video":
-            data = next(shots, None)
-        else:
-            data = line.string("text")
+        if modality not in MODALITIES:
+            raise BadDataError(f"modality: must be one of {', '.join(MODALITIES)}")
+        if modality not in readers:
+            readers[modality] = self._reader(modality)
+        data = readers[modality].take(line)
         if data is None:
             raise BadDataError("names more than its media file holds")
         return Sample(modality, data, time, cut)
 
-
-class _Sound:
-    """Hands out sound in other pieces than it comes in."""
-
-    def __init__(self, pieces: Iterator[NDArray[np.float32]]) -> None:
-        self._pieces = pieces
-        self._rest = np.zeros(0, np.float32)
-
-    def take(self, count: int) -> NDArray[np.float32] | None:
-        """Return the next `count` samples; None when there are fewer."""
-        while len(self._rest) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return None
-            self._rest = np.concatenate([self._rest, piece])
-        taken, self._rest = np.split(self._rest, [count])
-        return taken
+    def _reader(self, modality: str) -> TrackReader:
+        kind = kind_of(modality)
+        form = self.header.form.get(modality, ())
+        if len(form) != len(kind.form_limits):
+            raise BadDataError(f"form.{modality}: is missing in the segment's first line")
+        path = self.example.given(modality)
+        return kind.track_reader(path if isinstance(path, Path) else None, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +137,7 @@ class Recorded:
                     cut = sample.cut or sample.modality not in going
                     going.add(sample.modality)
                     placed = replace(sample, time=origin + (sample.time + shift), cut=cut)
-                    yield from conversion.convert(placed, segment.header.rate)
+                    yield from conversion.convert(placed, segment.header.form)
         yield from conversion.rest()
 
     @cached_property

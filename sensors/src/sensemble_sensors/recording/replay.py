@@ -11,6 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from sensemble_sensors.codecs.tracks import track_types
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -18,9 +19,9 @@ from sensemble_sensors.errors import (
     SensorsError,
     SensorUnavailableError,
 )
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.example_stream import chunks, samples, span
-from sensemble_sensors.media.tracks import audio_pieces, modalities, video_frames
+from sensemble_sensors.media.example_stream import samples, span
 from sensemble_sensors.sample_queue import Mailbox
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -176,7 +177,7 @@ class Player(ABC):
                     outlet.lose(item.reason)
                 else:
                     outlet.put(item)
-                    if item.modality == "text":
+                    if not kind_of(item.modality).steady:
                         outlet.hand_over()
         except BadDataError as error:
             self._bad = error
@@ -232,23 +233,13 @@ class MediaReplay(Player):
     """
 
     def __init__(self, path: Path, specs: Mapping[str, InputSpec]) -> None:
-        super().__init__(path.name, {name: specs[name] for name in modalities(path) if name in specs})
+        tracks = track_types(path)
+        super().__init__(path.name, {m: spec for m, spec in specs.items() if kind_of(m).track in tracks})
         if not self.modalities:
             raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
         self._path = path
         self._specs = specs
 
     def _stream(self, origin: float) -> Iterator[Sample]:
-        streams = {"audio": self._sound, "video": self._pictures}
-        return merge(*(streams[name](origin) for name in self.modalities), key=lambda sample: sample.time)
-
-    def _sound(self, origin: float) -> Iterator[Sample]:
-        rate = self._specs["audio"].rate
-        for first, chunk in chunks(audio_pieces(self._path, rate), rate):
-            yield Sample("audio", chunk, origin + (first + len(chunk)) / rate, cut=first == 0)
-
-    def _pictures(self, origin: float) -> Iterator[Sample]:
-        spec = self._specs["video"]
-        _, _, height, width, _ = spec.shape
-        for i, frame in enumerate(video_frames(self._path, spec.rate, (height, width))):
-            yield Sample("video", frame, origin + i / spec.rate, cut=i == 0)
+        streams = (kind_of(m).play(self._path, self._specs[m], origin) for m in self.modalities)
+        return merge(*streams, key=lambda sample: sample.time)

@@ -7,7 +7,8 @@ from typing import IO
 
 from sensemble_sensors.durable import create, create_folder, lock, mend
 from sensemble_sensors.errors import BadDataError, RecordingError
-from sensemble_sensors.media.lines import Fields
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import Fields
 from sensemble_sensors.recording.header import (
     EVENTS,
     INDEX,
@@ -17,7 +18,6 @@ from sensemble_sensors.recording.header import (
     described,
     read_header,
     segment_number,
-    worded,
 )
 
 
@@ -81,8 +81,8 @@ def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form
         except BadDataError as error:
             raise RecordingError(f"{error}, or name another folder") from error
         if has != wanted:
+            worded = kind_of(modality).worded
             raise RecordingError(
-                f"{folder}: holds {modality} at {worded(modality, has)}, and this take would be at "
-                f"{worded(modality, wanted)}; record with the --bundle of the first take, or without one as "
-                "then, or name another folder"
+                f"{folder}: holds {modality} at {worded(has)}, and this take would be at {worded(wanted)}; "
+                "record with the --bundle of the first take, or without one as then, or name another folder"
             )

@@ -20,12 +20,11 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Self
 
-import numpy as np
-
+from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.splits import SPLITS
-from sensemble_sensors.media.tracks import probe
 from sensemble_sensors.recording import matroska
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.recording.takes import prepare
@@ -43,11 +42,11 @@ class Recording:
 
     Args:
         folder: made if it is not there; a recording that it holds is continued.
-        rate: of the sound, in samples a second (Hz).
+        form: of its samples by modality, as `form_of` gives it: of sound, if it has any, the rate (Hz); of
+            pictures height and width, without which a take is not known to be of another size.
         seconds: how long a segment is, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
-        size: height and width of the pictures; without it, a take is not known to be of another size.
 
     Attributes:
         segments: how many this take has on the disk.
@@ -60,12 +59,11 @@ class Recording:
     def __init__(
         self,
         folder: Path,
-        rate: float,
+        form: Form,
         *,
         seconds: float = 1.0,
         split: str = "pretrain",
         labels: Sequence[str] = (),
-        size: tuple[int, ...] | None = None,
     ) -> None:
         if split not in SPLITS or (split != "pretrain" and not labels):
             raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label")
@@ -77,10 +75,9 @@ class Recording:
             )
         self.segments = 0
         self._folder = folder
-        self._rate = round(rate)
+        self._form = form
         self._seconds = seconds
         self._common = {"split": split, "labels": list(labels)}
-        form: Form = {"audio": (self._rate,)} | ({"video": size} if size else {})
         self._lock, self._number, self._take = prepare(folder, form)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.
@@ -108,7 +105,7 @@ class Recording:
         with self._changed:
             if sample.lost:
                 self._lose(sample.modality, "they came faster than they were read", sample.lost)
-            if sample.modality == "audio" and not len(sample.data):
+            if kind_of(sample.modality).continuous and not len(sample.data):
                 if sample.cut:
                     self._holes.add(sample.modality)
                 return
@@ -212,18 +209,19 @@ class Recording:
 
     def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
         name = f"{self._number:06d}"
-        present = {sample.modality for sample in samples}
-        media = sorted(present - {"text"})
+        last_of = {sample.modality: sample for sample in samples}
+        media = sorted(modality for modality in last_of if kind_of(modality).track)
         folder = self._folder / SEGMENTS
         start, end = number * self._seconds, (number + 1) * self._seconds
+        formed = {m: kind_of(m).form_of(s.data, self._form.get(m, ())) for m, s in last_of.items()}
+        form = {**self._form, **{modality: numbers for modality, numbers in formed.items() if numbers}}
         place = {}
         if media:
             path = folder / f"{name}.mkv"
-            encoded, begin = matroska.encode(samples, self._rate)
+            encoded, begin = matroska.encode(samples, form)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
-        size = next((np.shape(sample.data)[:2] for sample in samples if sample.modality == "video"), None)
-        header = Header(self._take, start, end, self._rate, size)
+        header = Header(self._take, start, end, form)
         lines = [asdict(header), *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
@@ -233,8 +231,7 @@ class Recording:
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example["group"] = f"take {self._take}"  # whose segments are too alike to be trained and judged on
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
-        captions = [sample.data for sample in samples if sample.modality == "text"]
-        example |= {"text": captions[-1]} if captions else {}
+        example |= {m: sample.data for m, sample in last_of.items() if kind_of(m).tokenized}
         append(self._folder / INDEX, _line(example | place))
         self._number += 1
         self.segments += 1
@@ -247,12 +244,8 @@ def _place(start: float, end: float) -> dict[str, float]:
 
 
 def _described(sample: Sample) -> dict[str, Any]:
-    line: dict[str, Any] = {"modality": sample.modality, "time": sample.time, "cut": sample.cut}
-    if sample.modality == "audio":
-        line["count"] = len(sample.data)
-    elif isinstance(sample.data, str):
-        line["text"] = sample.data
-    return line
+    line = {"modality": sample.modality, "time": sample.time, "cut": sample.cut}
+    return line | kind_of(sample.modality).describe(sample.data)
 
 
 def _line(fields: Mapping[str, Any]) -> str:

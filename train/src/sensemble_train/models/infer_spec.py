@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Literal
 
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_sensors.codecs.tracks import frame_size
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import duration
-from sensemble_sensors.media.tracks import frame_size
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_train.errors import ConfigurationError

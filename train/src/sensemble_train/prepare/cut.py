@@ -7,8 +7,8 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from sensemble_sensors.codecs.containers import opened
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.containers import opened
 
 _BEFORE = 1.0  # seconds of sound before the segment, which lossy codecs need for its beginning
 _AFTER = 0.5  # seconds after it, so that frames that are shown out of order are whole

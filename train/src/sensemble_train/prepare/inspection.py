@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from sensemble_sensors.codecs.tracks import audio_pieces, frame_size, probe, video_frames
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.tracks import audio_pieces, frame_size, probe, video_frames
 
 from sensemble_train.prepare.survey import Row
 

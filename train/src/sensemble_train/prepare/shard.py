@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import shards
 
 from sensemble_train.prepare.cut import cut
 from sensemble_train.prepare.inspection import Example

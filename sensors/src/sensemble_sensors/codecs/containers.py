@@ -9,8 +9,8 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media import shards
 
 _PIXELS = 1 << 26  # of a picture, 8192 x 8192
 # A file is read and no other: those formats are left out that name further files, which a dataset could place

@@ -16,9 +16,9 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from sensemble_sensors.codecs.containers import first_track, is_track, opened
+from sensemble_sensors.codecs.framing import COVER, Framing, fit
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.containers import first_track, is_track, opened
-from sensemble_sensors.media.frames import COVER, Framing, fit
 
 # Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
@@ -54,11 +54,11 @@ def probe(path: Path) -> Probe:
     """
     with opened(path) as container:
         rate = container.streams.video[0].average_rate if container.streams.video else None
-        return Probe(_modalities(container), _seconds(container), float(rate or 0))
+        return Probe(_track_types(container), _seconds(container), float(rate or 0))
 
 
-def modalities(path: Path) -> tuple[str, ...]:
-    """Return for which of `audio` and `video` a media file has a track.
+def track_types(path: Path) -> tuple[str, ...]:
+    """Return FFmpeg's types of the tracks of a media file, of `audio` and `video`.
 
     Unlike `probe`, it never reads a file to its end that does not say how long it lasts.
 
@@ -66,7 +66,7 @@ def modalities(path: Path) -> tuple[str, ...]:
         BadDataError: it is unreadable.
     """
     with opened(path) as container:
-        return _modalities(container)
+        return _track_types(container)
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -210,7 +210,7 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
             return
 
 
-def _modalities(container: InputContainer) -> tuple[str, ...]:
+def _track_types(container: InputContainer) -> tuple[str, ...]:
     names = ("audio", "video")
     return tuple(name for name in names if any(is_track(track, name) for track in container.streams))
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.session.windows import SampleError, Window, Windows, windows
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.windows import Window, Windows
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -50,7 +52,7 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
 ) -> None:
     spec = InputSpec("audio", "float32", (1, size), RATE, size / RATE, hop / RATE, ttl=1)
     signal = np.arange(n, dtype=np.float32)
-    ring = windows(spec)
+    ring = kind_of(spec.modality).windows(spec)
     found = speak(ring, signal, sizes)
     ends = range(size, n + 1, hop)
     by_end = {end: signal[end - size : end] for end in ends}
@@ -67,7 +69,7 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
 @given(st.integers(50, 300), st.lists(st.integers(1, 20), min_size=1, max_size=30))
 def test_chunks_no_longer_than_a_hop_lose_nothing(n: int, sizes: list[int]) -> None:
     signal = np.random.default_rng(n).standard_normal(n, dtype=np.float32)
-    ring = windows(AUDIO)
+    ring = kind_of(AUDIO.modality).windows(AUDIO)
     found = speak(ring, signal, [*sizes, *[20] * (n // 20)])
     assert ring.dropped == 0
     expected = np.lib.stride_tricks.sliding_window_view(signal, 50)[::20]
@@ -75,7 +77,7 @@ def test_chunks_no_longer_than_a_hop_lose_nothing(n: int, sizes: list[int]) -> N
 
 
 def test_the_audio_ring_keeps_its_own_copy() -> None:
-    ring, chunk = windows(AUDIO), np.ones(50, np.float32)
+    ring, chunk = kind_of(AUDIO.modality).windows(AUDIO), np.ones(50, np.float32)
     ring.push(Sample("audio", chunk, 0.5))
     chunk[:] = 0
     window = ring.take()
@@ -86,7 +88,7 @@ def test_the_audio_ring_keeps_its_own_copy() -> None:
 
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO], ids=["audio", "video"])
 def test_no_window_spans_a_cut(spec: InputSpec) -> None:
-    ring = windows(spec)
+    ring = kind_of(spec.modality).windows(spec)
 
     def record(value: int, begin: float, steps: int, *, cut: bool) -> None:
         for i in range(1, steps + 1):
@@ -112,7 +114,7 @@ def test_no_window_spans_a_cut(spec: InputSpec) -> None:
 @pytest.mark.parametrize("later", [0.5, 100.0], ids=["back in time", "after a long gap"])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO], ids=["audio", "video"])
 def test_no_window_spans_a_break_in_time(spec: InputSpec, later: float) -> None:
-    ring = windows(spec)
+    ring = kind_of(spec.modality).windows(spec)
     for i in range(3):
         data = np.zeros(10, np.float32) if spec is AUDIO else frame(0)
         ring.push(Sample(spec.modality, data, 1 + i / 10))
@@ -123,7 +125,7 @@ def test_no_window_spans_a_break_in_time(spec: InputSpec, later: float) -> None:
 
 
 def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
-    ring = windows(AUDIO)
+    ring = kind_of(AUDIO.modality).windows(AUDIO)
     ring.push(Sample("audio", np.full(50, 1, np.float32), 0.5))
     ring.push(Sample("audio", np.full(50, 2, np.float32), 1.0, cut=True))
     window = ring.take()
@@ -135,7 +137,7 @@ def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
 @untimed
 @given(st.lists(st.floats(-0.02, 0.02), min_size=40, max_size=40))
 def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> None:
-    ring = windows(VIDEO)
+    ring = kind_of(VIDEO.modality).windows(VIDEO)
     found = []
     for i, by in enumerate(jitter):
         ring.push(Sample("video", frame(i), i / 10 + by))
@@ -148,7 +150,7 @@ def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> 
 @untimed
 @given(st.integers(1, 240), st.floats(0, 1))
 def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float) -> None:
-    ring = windows(VIDEO)
+    ring = kind_of(VIDEO.modality).windows(VIDEO)
     times = [phase + i / fps for i in range(2 * fps)]
     taken = 0
     for i, time in enumerate(times):
@@ -168,7 +170,7 @@ def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float
 
 
 def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
-    ring = windows(VIDEO)
+    ring = kind_of(VIDEO.modality).windows(VIDEO)
     for i in range(10):
         ring.push(Sample("video", frame(i), i / 10))
     assert seen(ring.take()) == [6, 7, 8, 9]
@@ -177,14 +179,15 @@ def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
 
 
 def test_memory_does_not_grow_with_the_cameras_rate() -> None:
-    ring = windows(VIDEO)
+    ring = kind_of(VIDEO.modality).windows(VIDEO)
     for i in range(1000):
         ring.push(Sample("video", frame(i // 4), i / 1000))
     assert seen(ring.take()) == pytest.approx([(999 - ago) / 4 for ago in (300, 200, 100, 0)], abs=4)
 
 
 def test_an_image_is_a_window_of_one_frame() -> None:
-    ring = windows(InputSpec("video", "uint8", (1, 1, 2, 2, 3), rate=1, window=1, hop=0.5, ttl=1))
+    spec = InputSpec("video", "uint8", (1, 1, 2, 2, 3), rate=1, window=1, hop=0.5, ttl=1)
+    ring = kind_of(spec.modality).windows(spec)
     found = []
     for i in range(8):
         ring.push(Sample("video", frame(i), i / 4))
@@ -195,7 +198,7 @@ def test_an_image_is_a_window_of_one_frame() -> None:
 
 
 def test_a_caption_is_a_window_and_the_newest_wins() -> None:
-    ring = windows(TEXT)
+    ring = kind_of(TEXT.modality).windows(TEXT)
     ring.push(Sample("text", "one", 1.0))
     ring.push(Sample("text", "two", 2.0))
     assert ring.take() == Window("two", 2.0)
@@ -220,7 +223,7 @@ def test_a_caption_is_a_window_and_the_newest_wins() -> None:
     ],
 )
 def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, says: str) -> None:
-    ring = windows(spec)
+    ring = kind_of(spec.modality).windows(spec)
     with pytest.raises(SampleError, match=says):
         ring.push(Sample(spec.modality, data, 0.0))  # type: ignore[arg-type]
     assert not ring.ready
@@ -229,7 +232,7 @@ def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, sa
 @pytest.mark.parametrize("by", [0.003, 0.1])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
 def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None:
-    steady, jittering = windows(spec), windows(spec)
+    steady, jittering = kind_of(spec.modality).windows(spec), kind_of(spec.modality).windows(spec)
     counts = [0, 0]
     for i in range(200):
         data = {"audio": np.zeros(2, np.float32), "video": frame(i), "text": "one"}[spec.modality]
@@ -246,7 +249,7 @@ def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
 def test_a_time_that_is_not_finite_is_refused(spec: InputSpec, time: float) -> None:
     data = {"audio": np.zeros(50, np.float32), "video": frame(0), "text": "one"}[spec.modality]
-    ring = windows(spec)
+    ring = kind_of(spec.modality).windows(spec)
     with pytest.raises(SampleError, match=f"{spec.modality}: its time is {time}"):
         ring.push(Sample(spec.modality, data, time))
     assert not ring.ready

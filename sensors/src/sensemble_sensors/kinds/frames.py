@@ -1,0 +1,269 @@
+"""Frames: the pictures of a camera or a film."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.codecs.framing import fit
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.kind import (
+    START,
+    Checks,
+    Converter,
+    Excerpt,
+    Kind,
+    Source,
+    Symptom,
+    TrackReader,
+    TrackWriter,
+    described,
+)
+from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import SETTLE, Thresholds
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+STILL = "image"  # the field of a still picture, which stands for a film that does not move
+GRID = 8  # pixels a side of each frame that are compared to find a change
+# Frames kept for each one that a window needs: close enough for the nearest to be a good one, and memory does
+# not grow with the camera's rate.
+OVERSAMPLING = 4
+_SMALL = (16, 16)  # pixels of a picture that is only decoded to see that it can be
+
+
+class Frames(Kind):
+    """Pictures: samples uint8 [H, W, 3], RGB of the spec's size; windows uint8 [1, T, H, W, 3].
+
+    A change is the mean difference of pixels, as a fraction of full scale.
+    """
+
+    name = "frames"
+    noun = "picture"
+    dtype = "uint8"
+    rank = 5
+    partner = "waveform"
+    track = "video"
+    slots = 4
+    form_limits = (1 << 13, 1 << 13)
+
+    def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
+        if spec.shape[-1] != 3:
+            yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
+
+    def windows(self, spec: InputSpec) -> Windows:
+        """See `Kind`."""
+        return FramesWindows(spec)
+
+    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+        """Return some of the pixels of each frame, float32 [T, h, w, 3] in [0, 1]."""
+        frames = np.asarray(data, np.uint8)[0]
+        _, height, width, _ = frames.shape
+        some = frames[:, :: max(1, height // GRID), :: max(1, width // GRID)]
+        return np.asarray(some, np.float32) / np.float32(255)
+
+    def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
+        """Return the mean difference of pixels, as a fraction of full scale."""
+        return float(np.abs(np.asarray(after) - np.asarray(before)).mean())
+
+    def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
+        """Return checks for frozen and black pictures and for a low rate."""
+        return _PictureChecks(spec, limits)
+
+    def slot_size(self, spec: InputSpec) -> int:
+        """See `Kind`."""
+        return math.prod(spec.shape[2:])
+
+    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
+        """See `Kind`."""
+        if problem := _problem(data, spec.shape[2:]):
+            raise ValueError(f"gave {problem}")
+        return np.ascontiguousarray(data, np.uint8).reshape(-1)
+
+    def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
+        """See `Kind`."""
+        return data.reshape(spec.shape[2:])
+
+    def fields(self, modality: str) -> tuple[str, ...]:
+        """Return the field of a film and that of a still picture."""
+        return (modality, STILL)
+
+    def strided(self, spec: InputSpec) -> int:
+        """See `Kind`."""
+        return spec.shape[1]
+
+    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+        """Return uint8 [1, T, H, W, 3]: frame i is the one shown i steps after the excerpt's start.
+
+        The last frame is held past the end of the example; a still picture is repeated.
+        """
+        from sensemble_sensors.codecs.decode import decode_video
+
+        _, count, height, width, _ = spec.shape
+        size, framing, still = (height, width), excerpt.framing, source.given(STILL)
+        if isinstance(still, Path):
+            return decode_video(still, spec.rate, count, size, framing=framing)[None]
+        (path,) = self.files(source, spec.modality)
+        rate = 1 / excerpt.step if excerpt.step else spec.rate
+        start = (source.start or 0.0) + excerpt.at
+        return decode_video(path, rate, count, size, start, end=source.end, framing=framing)[None]
+
+    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+        """Yield frame by frame."""
+        frames = np.asarray(self.window(source, spec), np.uint8)[0]
+        for i, frame in enumerate(frames):
+            yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
+
+    def check(self, source: Source, modality: str) -> None:
+        """See `Kind`."""
+        from sensemble_sensors.codecs.decode import decode_video
+
+        still = source.given(STILL)
+        if isinstance(still, Path):
+            decode_video(still, 1.0, 1, _SMALL)
+        for path in self.files(source, modality):
+            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end)
+
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
+        """Yield frame by frame, at the spec's rate."""
+        from sensemble_sensors.codecs.tracks import video_frames
+
+        _, _, height, width, _ = spec.shape
+        for i, frame in enumerate(video_frames(path, spec.rate, (height, width))):
+            yield Sample(spec.modality, frame, origin + i / spec.rate, cut=i == 0)
+
+    def form(self, spec: InputSpec) -> tuple[int, ...]:
+        """Return height and width."""
+        return spec.shape[2:4]
+
+    def form_of(self, data: Media | str, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
+        """Return height and width."""
+        return np.shape(data)[:2]
+
+    def describe(self, data: Media | str) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: the track holds one picture a line."""
+        return {}
+
+    def track_writer(
+        self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
+    ) -> TrackWriter:
+        """Add a track of FFV1."""
+        from sensemble_sensors.kinds.frames_media import PictureWriter
+
+        return PictureWriter(container, samples, form)
+
+    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+        """See `Kind`."""
+        from sensemble_sensors.kinds.frames_media import PictureReader
+
+        return PictureReader(path, form)
+
+    def converter(self, spec: InputSpec) -> Converter:
+        """Return a converter that resizes."""
+        return _Resizing(spec.shape[2], spec.shape[3])
+
+
+def _problem(data: object, shape: tuple[int, ...]) -> str:
+    if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == shape:
+        return ""
+    return f"{described(data)}, not uint8 {list(shape)}"
+
+
+class FramesWindows(Windows):
+    """Windows of T frames, those nearest to steps of 1/rate that end at the newest frame; one a hop.
+
+    A camera may be faster or slower than `rate`, and its frames may jitter by half a step.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__(spec)
+        count = spec.shape[1]
+        slots = OVERSAMPLING * count + 3
+        self._step = 1 / spec.rate
+        self._offsets = (np.arange(count) - (count - 1)) * self._step
+        self._frames = np.zeros((slots, *spec.shape[2:]), dtype=np.uint8)
+        self._times = np.zeros(slots)
+        self._empty()
+
+    def _seconds(self, sample: Sample) -> float:
+        if problem := _problem(sample.data, self._spec.shape[2:]):
+            raise SampleError(f"{sample.modality}: {problem}")
+        return 0.0
+
+    def _empty(self) -> None:
+        self._times.fill(-math.inf)
+        self._slot = -1  # of the newest frame
+        self._due = math.nan  # when the next window is; NaN before the first
+
+    @property
+    def due(self) -> float | None:
+        """See `Windows`."""
+        if self._slot < 0:
+            return None
+        first = float(self._times[np.isfinite(self._times)].min())
+        return first - float(self._offsets[0]) if math.isnan(self._due) else self._due
+
+    def _append(self, sample: Sample) -> int:
+        # A frame too close to the one before it is only kept while it is the newest.
+        spacing = float(self._times[self._slot]) - float(self._times[self._slot - 1])
+        if not spacing < self._step / OVERSAMPLING:
+            self._slot = (self._slot + 1) % len(self._times)
+        self._times[self._slot] = self._time
+        self._frames[self._slot] = np.asarray(sample.data, dtype=np.uint8)
+        kept = self._times[np.isfinite(self._times)]
+        first = kept.min()
+        if first > self._time + self._offsets[0] + self._step / 2:
+            return 0
+        hop = self._spec.hop
+        if math.isnan(self._due):
+            self._due = self._time + hop
+            return 1
+        # The frame nearest to when a window is due ends it. Hops count from the first: jitter never adds up.
+        early = min((self._time - first) / (len(kept) - 1), hop) / 2
+        if self._time + early < self._due:
+            return 0
+        self._due += (math.floor((self._time + early - self._due) / hop) + 1) * hop
+        return 1
+
+    def _newest(self) -> Window:
+        by_time = np.argsort(self._times, kind="stable")
+        wanted = self._time + self._offsets
+        nearest = np.abs(self._times[by_time] - wanted[:, None]).argmin(axis=1)
+        return Window(self._frames[by_time[nearest]][None], self._time)
+
+
+class _PictureChecks(Checks):
+    def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
+        self._least = limits.picture_rate * spec.rate
+        self._limits = limits
+
+    def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
+        limits, picture = self._limits, np.asarray(sample.data, np.uint8)
+        same = last is not None and np.array_equal(picture, np.asarray(last.data))
+        dark = is_black(picture, limits.black_level)
+        yield Symptom("the picture is frozen", same and not dark, limits.frozen)
+        yield Symptom("the picture is black", dark, limits.black, clears=True)
+
+    def rate(self, rates: Sequence[float]) -> Symptom:
+        finding = f"it gives fewer than {self._least:g} pictures a second"
+        return Symptom(finding, max(rates) < self._least, SETTLE)
+
+
+def is_black(picture: NDArray[np.uint8], level: float) -> bool:
+    """Return whether the mean of a picture, uint8 [H, W, 3], is below `level`, from 0 to 255."""
+    return bool(picture.mean() < level)
+
+
+class _Resizing(Converter):
+    def __init__(self, height: int, width: int) -> None:
+        self._size = height, width
+
+    def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
+        yield replace(sample, data=fit(np.asarray(sample.data, np.uint8), self._size))

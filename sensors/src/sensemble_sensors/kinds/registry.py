@@ -1,0 +1,18 @@
+"""The kinds by name, and the kind of a modality."""
+
+from sensemble_sensors.kinds.frames import Frames
+from sensemble_sensors.kinds.kind import Kind
+from sensemble_sensors.kinds.text import Text
+from sensemble_sensors.kinds.waveform import Waveform
+from sensemble_sensors.spec import kind_name
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Text(), Waveform())}
+
+
+def kind_of(modality: str) -> Kind:
+    """Return the kind of `modality`.
+
+    Raises:
+        KeyError: there is no such modality.
+    """
+    return KINDS[kind_name(modality)]

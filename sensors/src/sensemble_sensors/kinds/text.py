@@ -1,0 +1,108 @@
+"""Text: captions, each of them a sample and a window of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.kind import START, Excerpt, Kind, Source, described
+from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.lines import Fields
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+_LONGEST = 1 << 16  # bytes of a caption in shared memory; the rest is cut off
+_TOKENS = 65_536
+
+
+class Text(Kind):
+    """Captions (str); their windows are token ids, int64 [1, L], which the bundle's tokenizer makes."""
+
+    name = "text"
+    noun = "caption"
+    dtype = "int64"
+    rank = 2
+    steady = False
+    tokenized = True
+    slots = 16
+
+    def _time_problems(self, spec: InputSpec) -> Iterator[str]:
+        if (spec.rate, spec.window, spec.hop) != (0, 0, 0):
+            yield "expected rate, window and hop 0: a caption is its own window"
+        if spec.shape[1] > _TOKENS:
+            yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
+
+    def windows(self, spec: InputSpec) -> Windows:
+        """See `Kind`."""
+        return TextWindows(spec)
+
+    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+        """Return the caption."""
+        return str(data)
+
+    def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
+        """Return 0 for the same caption, otherwise 1."""
+        return float(before != after)
+
+    def slot_size(self, spec: InputSpec) -> int:  # noqa: ARG002
+        """See `Kind`."""
+        return _LONGEST
+
+    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Return at most 65,536 bytes of UTF-8."""
+        if problem := _problem(data):
+            raise ValueError(f"gave {problem}")
+        return np.frombuffer(str(data).encode()[:_LONGEST], np.uint8)
+
+    def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
+        """See `Kind`."""
+        return data.tobytes().decode(errors="replace")
+
+    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
+        """Return the caption."""
+        return str(source.given(spec.modality) or "")
+
+    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+        """Yield the caption."""
+        yield Sample(spec.modality, self.window(source, spec), end, cut=True)
+
+    def describe(self, data: Media | str) -> dict[str, Any]:
+        """Return the caption."""
+        return {"text": data}
+
+    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> "_Lines":  # noqa: ARG002
+        """See `Kind`."""
+        return _Lines()
+
+
+def _problem(data: object) -> str:
+    return "" if isinstance(data, str) else f"{described(data)}, not a caption"
+
+
+class TextWindows(Windows):
+    """Windows of one caption each."""
+
+    def _seconds(self, sample: Sample) -> float:
+        if problem := _problem(sample.data):
+            raise SampleError(f"{sample.modality}: {problem}")
+        return 0.0
+
+    def _empty(self) -> None:
+        self._caption = ""
+
+    def _append(self, sample: Sample) -> int:
+        self._caption = str(sample.data)
+        return 1
+
+    def _newest(self) -> Window:
+        return Window(self._caption, self._time)
+
+
+class _Lines:
+    """Reads captions from the lines of the segment itself."""
+
+    def take(self, line: Fields) -> str:
+        return line.string("text")

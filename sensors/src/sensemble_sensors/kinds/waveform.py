@@ -1,0 +1,245 @@
+"""Waveform: mono sound, of which every sample counts."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.kind import (
+    START,
+    Checks,
+    Converter,
+    Excerpt,
+    Kind,
+    Source,
+    Symptom,
+    TrackReader,
+    TrackWriter,
+    described,
+)
+from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import SETTLE, Thresholds
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+BANDS = 16  # of the spectrum, equally wide in octaves, that are compared to find a change
+QUIET = -60.0  # dB below full scale, under which all sound is the same silence
+_SLOT = 0.1  # seconds of sound in a slot of shared memory; a longer sample is split
+
+
+class Waveform(Kind):
+    """Sound: samples float32 [n], mono in [-1, 1] at the spec's rate; windows float32 [1, S].
+
+    A change is the greatest difference of a band's power, in dB.
+    """
+
+    name = "waveform"
+    noun = "sound"
+    dtype = "float32"
+    rank = 2
+    continuous = True
+    partner = "frames"
+    track = "audio"
+    slots = 64
+    form_limits = (1_000_000,)
+
+    def windows(self, spec: InputSpec) -> Windows:
+        """See `Kind`."""
+        return WaveformWindows(spec)
+
+    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+        """Return the power of each band in dB of full scale, float32 [BANDS]."""
+        wave = np.asarray(data, np.float32)[0]
+        power = np.abs(np.fft.rfft(wave)) ** 2 * (2 / len(wave) ** 2)
+        edges = np.unique(np.geomspace(1, len(power), BANDS + 1).astype(int))
+        bands = np.add.reduceat(power, edges[:-1])
+        return np.asarray(10 * np.log10(bands + 10 ** (QUIET / 10)), np.float32)
+
+    def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
+        """Return the greatest difference of a band's power, in dB."""
+        return float(np.abs(np.asarray(after) - np.asarray(before)).max())
+
+    def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
+        """Return checks for NaN, silence, clipping and a wrong rate."""
+        return _SoundChecks(spec, limits)
+
+    def slot_size(self, spec: InputSpec) -> int:
+        """See `Kind`."""
+        return 4 * round(_SLOT * spec.rate)
+
+    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
+        """See `Kind`."""
+        if problem := _problem(data):
+            raise ValueError(f"gave {problem}")
+        return np.ascontiguousarray(data).view(np.uint8)
+
+    def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
+        """See `Kind`."""
+        return data.view(np.float32)
+
+    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+        """Return float32 [1, S]; zeros past the end of the example, or of the excerpt."""
+        from sensemble_sensors.codecs.decode import decode_audio
+
+        (path,) = self.files(source, spec.modality)
+        count, start = spec.shape[1], (source.start or 0.0) + excerpt.at
+        seconds = excerpt.span if source.end is None else max(min(excerpt.span, source.end - start), 0.0)
+        wave = decode_audio(path, spec.rate, start, min(seconds, count / spec.rate))
+        return np.pad(wave, (0, count - len(wave)))[None]
+
+    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+        """Yield chunks of 0.1 s."""
+        from sensemble_sensors.kinds.waveform_media import chunks
+
+        wave = np.asarray(self.window(source, spec), np.float32)[0]
+        for first, chunk in chunks(iter([wave]), spec.rate):
+            left = (len(wave) - first - len(chunk)) / spec.rate
+            yield Sample(spec.modality, chunk, end - left, cut=first == 0)
+
+    def check(self, source: Source, modality: str) -> None:
+        """See `Kind`."""
+        from sensemble_sensors.codecs.decode import decode_audio
+
+        for path in self.files(source, modality):
+            decode_audio(path, 16000, source.start or 0.0, 0.1)
+
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
+        """Yield chunks of 0.1 s."""
+        from sensemble_sensors.codecs.tracks import audio_pieces
+        from sensemble_sensors.kinds.waveform_media import chunks
+
+        for first, chunk in chunks(audio_pieces(path, spec.rate), spec.rate):
+            yield Sample(spec.modality, chunk, origin + (first + len(chunk)) / spec.rate, cut=first == 0)
+
+    def form(self, spec: InputSpec) -> tuple[int, ...]:
+        """Return the sample rate (Hz)."""
+        return (round(spec.rate),)
+
+    def worded(self, form: tuple[int, ...]) -> str:
+        """See `Kind`."""
+        return f"{form[0]} Hz"
+
+    def describe(self, data: Media | str) -> dict[str, Any]:
+        """Return how many samples of sound there are."""
+        return {"count": len(data)}
+
+    def track_writer(
+        self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
+    ) -> TrackWriter:
+        """Add a track of 32-bit float PCM."""
+        from sensemble_sensors.kinds.waveform_media import SoundWriter
+
+        return SoundWriter(container, samples, *form)
+
+    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+        """See `Kind`."""
+        from sensemble_sensors.kinds.waveform_media import SoundReader
+
+        return SoundReader(path, *form)
+
+    def converter(self, spec: InputSpec) -> Converter:
+        """Return a resampler."""
+        from sensemble_sensors.kinds.waveform_media import Resampling
+
+        return Resampling(round(spec.rate))
+
+
+def _problem(data: object) -> str:
+    if isinstance(data, np.ndarray) and data.dtype == np.float32 and data.ndim == 1:
+        return ""
+    return f"{described(data)}, not float32 [n]"
+
+
+class WaveformWindows(Windows):
+    """Windows of S samples; the first ends S samples after a cut, the others a hop apart."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__(spec)
+        self._size = spec.shape[1]
+        self._hop = max(1, round(spec.hop * spec.rate))
+        # The newest window ends less than a hop before the newest sample.
+        self._ring = np.zeros(self._size + self._hop, dtype=np.float32)
+        self._empty()
+
+    def _seconds(self, sample: Sample) -> float:
+        if problem := _problem(sample.data):
+            raise SampleError(f"{sample.modality}: {problem}")
+        data = np.asarray(sample.data, np.float32)
+        if not np.isfinite(data).all():
+            raise SampleError(f"{sample.modality}: holds NaN or infinity")
+        return len(data) / self._spec.rate
+
+    def _empty(self) -> None:
+        self._count = 0
+        self._end = self._size - self._hop  # of the newest window, counted in samples as `_count` is
+
+    @property
+    def due(self) -> float | None:
+        """See `Windows`."""
+        if math.isinf(self._time):
+            return None
+        return self._time + (self._end + self._hop - self._count) / self._spec.rate
+
+    def _append(self, sample: Sample) -> int:
+        data = np.asarray(sample.data, dtype=np.float32)
+        self._count += len(data)
+        tail = data[-len(self._ring) :]
+        at = (self._count - len(tail)) % len(self._ring)
+        first = len(self._ring) - at
+        self._ring[at : at + len(tail)] = tail[:first]
+        self._ring[: max(0, len(tail) - first)] = tail[first:]
+        completed = max(0, (self._count - self._end) // self._hop)
+        self._end += completed * self._hop
+        return completed
+
+    def _newest(self) -> Window:
+        at = (self._end - self._size) % len(self._ring)
+        head = self._ring[at : at + self._size]
+        data = np.concatenate([head, self._ring[: self._size - len(head)]])[None]
+        return Window(data, self._end_time())
+
+    def _end_time(self) -> float:
+        return self._time - (self._count - self._end) / self._spec.rate
+
+
+class _SoundChecks(Checks):
+    def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
+        self._rate = spec.rate
+        self._limits = limits
+        self._clipped = 0.0  # the share of clipped sound, averaged over the last seconds
+
+    def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:  # noqa: ARG002
+        limits, wave = self._limits, np.asarray(sample.data, np.float32)
+        loudest = peak(wave)
+        if not math.isfinite(loudest):
+            yield Symptom("the sound holds NaN or infinity", holds=True)
+            return
+        yield Symptom("the sound is silent", loudest < limits.silent_level, limits.silent, clears=True)
+        share = clipped_share(wave, limits.clipped_level) if loudest >= limits.clipped_level else 0.0
+        weight = 1 - math.exp(-len(wave) / self._rate / limits.clipped)
+        self._clipped += weight * (share - self._clipped)
+        yield Symptom("the sound is clipped; turn it down", self._clipped >= limits.clipped_share)
+
+    def count(self, sample: Sample) -> int:
+        return len(sample.data)
+
+    def rate(self, rates: Sequence[float]) -> Symptom:
+        wrong = all(abs(rate / self._rate - 1) > self._limits.sound_rate for rate in rates)
+        return Symptom(f"its rate is wrong, not {self._rate:g} Hz", wrong, SETTLE)
+
+
+def peak(wave: NDArray[np.float32]) -> float:
+    """Return the greatest absolute value of sound, float32 [n]; NaN or infinite if it holds either."""
+    return float(np.abs(wave).max(initial=0.0))
+
+
+def clipped_share(wave: NDArray[np.float32], level: float) -> float:
+    """Return the share of sound, float32 [n], that reaches `level`, from 0 to 1."""
+    return np.count_nonzero(np.abs(wave) >= level) / len(wave) if len(wave) else 0.0

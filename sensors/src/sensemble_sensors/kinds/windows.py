@@ -1,0 +1,109 @@
+"""Ring buffers that turn a sensor's samples into the windows an encoder takes, one a hop, newest first.
+
+Samples alone decide when a window is complete, never the time at which it is taken: a slow caller gets the
+newest window, and the older ones count as dropped.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from sensemble_sensors.errors import SampleError
+from sensemble_sensors.sensor import STEP, Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The input of one encoder call: `data` of the spec's form, or a caption; `time` is that of its end."""
+
+    data: Media | str
+    time: float
+
+
+class Windows(ABC):
+    """The windows of one modality, as its samples complete them. For one thread at a time.
+
+    Attributes:
+        dropped: how many windows were never taken, because a newer one was complete.
+        lost: how many samples never arrived, because they were not read in time.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.dropped = 0
+        self.lost = 0
+        self._spec = spec
+        self._longest_gap = max(spec.window, spec.hop)
+        self._time = -math.inf  # of the newest sample
+        self._untaken = 0
+        self._saved: Window | None = None
+
+    @property
+    def due(self) -> float | None:
+        """When the next window will end if samples keep their pace; None where that is unknown."""
+        return None
+
+    @property
+    def end(self) -> float:
+        """When the newest complete window ends."""
+        return self._saved.time if self._saved else self._end_time()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a complete window was not taken yet."""
+        return self._untaken > 0
+
+    def push(self, sample: Sample) -> None:
+        """Add a sample; O(its size).
+
+        No window spans a cut, a step back in time of more than `STEP`, or a gap longer than a window and a
+        hop. A window that was complete before it can still be taken. A smaller step back counts as the time
+        of the sample before.
+
+        Raises:
+            SampleError: the sample is not of the spec's form, or its time is not finite.
+        """
+        if not math.isfinite(sample.time):
+            raise SampleError(f"{sample.modality}: its time is {sample.time}, which no clock shows")
+        begin = sample.time - self._seconds(sample)
+        back = sample.time < self._time - STEP
+        if sample.cut or back or begin - self._time > self._longest_gap:
+            self._saved = self._newest() if self.ready and self._saved is None else self._saved
+            self._empty()
+            self._time = sample.time
+        self._time = max(self._time, sample.time)
+        self.lost += sample.lost
+        completed = self._append(sample)
+        if completed:
+            self._untaken += completed
+            self._saved = None
+
+    def take(self) -> Window | None:
+        """Return the newest complete window that was not taken, or None; older ones are dropped."""
+        if not self.ready:
+            return None
+        window = self._saved or self._newest()
+        self.dropped += self._untaken - 1
+        self._untaken = 0
+        self._saved = None
+        return window
+
+    @abstractmethod
+    def _seconds(self, sample: Sample) -> float:
+        """Check the sample's form and return how long it lasts."""
+
+    @abstractmethod
+    def _empty(self) -> None:
+        """Forget the samples."""
+
+    @abstractmethod
+    def _append(self, sample: Sample) -> int:
+        """Add a checked sample and return how many windows it completes."""
+
+    def _end_time(self) -> float:
+        """Return when the newest complete window of the ring ends."""
+        return self._time
+
+    @abstractmethod
+    def _newest(self) -> Window:
+        """Copy the newest complete window out of the ring."""

@@ -1,0 +1,80 @@
+"""Thresholds at which the samples of a sensor count as a fault."""
+
+import math
+from dataclasses import dataclass
+
+SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
+BACKLOG = 0.5  # seconds of queueing delay to ignore: the reader was busy, and the sensor did nothing wrong
+DRIFTS = 5.0  # seconds for which a stream must drift: a sound server's delay swells for two on a busy machine
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a sensor counts as unhealthy; an infinite threshold turns its check off.
+
+    Attributes:
+        stalled: seconds without a sample from a camera or a microphone, after which it is reopened.
+        frozen: seconds of pictures that are equal to the last bit.
+        black: seconds of pictures with a mean below `black_level`; cleared by the first brighter picture.
+        black_level: mean of a picture, from 0 to 255.
+        silent: seconds of sound that stays within `silent_level`; cleared by the first louder sample, for a
+            noise gate makes silence between words.
+        silent_level: absolute value of a sample, from 0 to 1.
+        clipped: seconds over which, on average, `clipped_share` of the sound reaches `clipped_level`.
+        clipped_level: absolute value of a sample, from 0 to 1.
+        clipped_share: fraction of the samples.
+        rate: seconds over which the rate is measured; it must stay wrong for one second more.
+        sound_rate: largest relative error of the rate of sound.
+        picture_rate: least share of the spec's rate that a camera must give.
+        flood: seconds of more than `flood_rate` samples a second.
+        flood_rate: samples a second.
+        late: seconds by which samples may be behind the clock, for 0.5 s; for captions, at least their ttl.
+        drift: seconds by which sound or pictures may fall further behind the other's than they were, for 5 s.
+        recovery: seconds without a finding after which the sensor counts as recovered.
+        reopen: seconds of being unhealthy after which the sensor is reopened: that cures a library that
+            repeats its last picture, or shows that the device is unplugged.
+        doubted: findings that are only reported and keep no sample out: `late`, `drift` or both.
+    """
+
+    stalled: float = 3.0
+    frozen: float = 2.0
+    black: float = 2.0
+    black_level: float = 4.0
+    silent: float = 3.0
+    silent_level: float = 1e-4
+    clipped: float = 1.0
+    clipped_level: float = 0.99
+    clipped_share: float = 0.1
+    rate: float = 5.0
+    sound_rate: float = 0.06
+    picture_rate: float = 0.5
+    flood: float = 2.0
+    flood_rate: int = 150
+    late: float = 3.0
+    drift: float = 0.5
+    recovery: float = 1.0
+    reopen: float = 20.0
+    doubted: frozenset[str] = frozenset()
+
+    @property
+    def longest(self) -> float:
+        """Seconds within which every fault that can be found is found."""
+        drift = DRIFTS + BACKLOG if self.drift < math.inf else math.inf
+        waits = (self.stalled, self.frozen, self.black, self.silent, self.clipped, self.rate + SETTLE)
+        return max((wait for wait in (*waits, self.flood, drift) if wait < math.inf), default=0.0)
+
+
+DEFAULT = Thresholds()
+PLAYED = Thresholds(
+    stalled=math.inf,
+    frozen=math.inf,
+    black=math.inf,
+    silent=math.inf,
+    clipped=math.inf,
+    rate=math.inf,
+    flood=math.inf,
+    drift=math.inf,
+    reopen=math.inf,
+    doubted=frozenset({"late"}),
+)
+"""For a file that is played: only its clock can be wrong, and late samples are kept."""

@@ -1,0 +1,119 @@
+"""No module compares a modality's name with a constant, except the kinds and a list that only shrinks.
+
+A kind (`InputSpec.kind`) decides how a modality is handled, so a new one needs nothing but new classes.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAMES = {"audio", "text", "video"}
+
+# The table of names, and the rooms of the classes of the kinds, which may name what is theirs.
+KINDS = ("sensors/src/sensemble_sensors/kinds/", "sensors/src/sensemble_sensors/spec.py")
+
+# Modules that may name a modality, with the number of places and the reason. Lower a number when you can;
+# remove a line when it is 0. Nothing may be added and no number may grow without a reason as good as these.
+ALLOWED = {
+    "apps/src/sensemble_apps/commands/record.py": (3, "to be moved to the kinds"),
+    "apps/src/sensemble_apps/console/wording.py": (9, "to be moved to the kinds"),
+    "apps/src/sensemble_apps/live/capture.py": (2, "to be moved to the kinds"),
+    "apps/src/sensemble_apps/live/capture_summary.py": (12, "to be moved to the kinds"),
+    "apps/src/sensemble_apps/live/device_factory.py": (
+        4,
+        "makes the devices of this machine by name",
+    ),
+    "apps/src/sensemble_apps/pages/contact_sheet.py": (6, "to be moved to the kinds"),
+    "export/src/sensemble_export/bundle.py": (1, "to be moved to the kinds"),
+    "export/src/sensemble_export/readme.py": (6, "to be moved to the kinds"),
+    "export/src/sensemble_export/targets.py": (1, "to be moved to the kinds"),
+    "runtime/src/sensemble_runtime/session/hotplug.py": (
+        1,
+        "sound servers replace a microphone that is gone",
+    ),
+    "sensors/src/sensemble_sensors/devices/discovery.py": (2, "lists the devices of this machine by name"),
+    "train/src/sensemble_train/data/clip_dataset.py": (3, "to be moved to the kinds"),
+    "train/src/sensemble_train/data/clips.py": (1, "to be moved to the kinds"),
+    "train/src/sensemble_train/digits/build.py": (3, "makes a dataset of these three modalities"),
+    "train/src/sensemble_train/models/clip_weights.py": (1, "to be moved to the kinds"),
+    "train/src/sensemble_train/models/encoders.py": (3, "to be moved to the kinds"),
+    "train/src/sensemble_train/models/infer_spec.py": (3, "to be moved to the kinds"),
+    "train/src/sensemble_train/models/model.py": (1, "to be moved to the kinds"),
+    "train/src/sensemble_train/models/presets.py": (16, "to be moved to the kinds"),
+    "train/src/sensemble_train/objectives/mae.py": (1, "to be moved to the kinds"),
+    "train/src/sensemble_train/prepare/inspection.py": (10, "to be moved to the kinds"),
+    "train/src/sensemble_train/prepare/shard.py": (1, "to be moved to the kinds"),
+    "train/src/sensemble_train/recipe/examples.py": (4, "to be moved to the kinds"),
+    "train/src/sensemble_train/recipe/initialization.py": (10, "to be moved to the kinds"),
+    "train/src/sensemble_train/training/augment.py": (7, "to be moved to the kinds"),
+}
+
+
+def sources() -> list[Path]:
+    return sorted(ROOT.glob("*/src/sensemble_*/**/*.py"))
+
+
+def _names(node: ast.expr | None) -> Iterator[ast.Constant]:
+    """Yield the modalities' names that an expression is, or that a literal collection holds."""
+    match node:
+        case ast.Constant(value=str(name)) if name in NAMES:
+            yield node
+        case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
+            for item in items:
+                yield from _names(item)
+
+
+def compared(tree: ast.AST) -> list[int]:
+    """Return the lines that compare with a modality's name, or look something up by it."""
+    found: list[ast.Constant] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                for side in (left, *others):
+                    found += _names(side)
+            case ast.Dict(keys=keys):
+                for key in keys:
+                    found += _names(key)
+            case ast.Subscript(value=ast.Name(id="Literal")):
+                continue  # a type
+            case ast.Subscript(slice=index):
+                found += _names(index)
+            case ast.Call(func=ast.Attribute(attr="get" | "pop" | "setdefault"), args=[key, *_]):
+                found += _names(key)
+            case ast.MatchValue(value=value):
+                found += _names(value)
+    return sorted(constant.lineno for constant in found)
+
+
+def test_the_check_sees_every_way_to_compare() -> None:
+    seen = [
+        'if m == "audio": pass',
+        'if "text" != m: pass',
+        'x = m in ("audio", "video")',
+        'd = {"video": 1}',
+        'd["text"]',
+        'd.get("audio", 0)',
+        'match m:\n    case "video": pass',
+    ]
+    assert [len(compared(ast.parse(code))) for code in seen] == [1, 1, 2, 1, 1, 1, 1]
+    unseen = ['Sample("audio", wave)', 'modality = "video"', 'kind == "waveform"', 'd["texts"]']
+    assert not any(compared(ast.parse(code)) for code in unseen)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
+def test_modalities_are_compared_by_their_kinds_alone(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    if name.startswith(KINDS):
+        return
+    lines = compared(ast.parse(path.read_text()))
+    most, _ = ALLOWED.get(name, (0, ""))
+    places = ", ".join(f"line {line}" for line in lines)
+    assert len(lines) <= most, f"{name} compares modalities ({places}); ask `kind_of(modality)` instead"
+    assert len(lines) == most, f"{name} has {len(lines)} places left: lower its number in ALLOWED"
+
+
+def test_the_list_names_files_that_exist() -> None:
+    assert {name for name in ALLOWED if not (ROOT / name).is_file()} == set()
