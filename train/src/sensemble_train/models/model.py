@@ -173,12 +173,13 @@ def save_model(model: Model, folder: Path) -> None:
     unfinished.rename(folder / "weights.safetensors")
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path | str) -> Model:
     """Read what `save_model` wrote; the model is in evaluation mode.
 
     Raises:
         CheckpointError: a file is missing, unreadable, or does not fit the others.
     """
+    folder = Path(folder)
     try:
         description: Description = decode(Description, document((folder / "model.json").read_text("utf-8")))
         tokenizer = (

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from sensemble_runtime.progress import Stages
+from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import name
 from sensemble_sensors.media.dataset import Dataset, Example
 
@@ -32,7 +32,7 @@ from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.training.loop import Loop
 
 
-def run(config: Config, out: Path, progress: Stages) -> Matrix:
+def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matrix:
     """Train every method for every M_T of `config`, and score each on every M_E.
 
     Args:
@@ -47,6 +47,7 @@ def run(config: Config, out: Path, progress: Stages) -> Matrix:
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
         BadDataError: the dataset is not what the data format says.
     """
+    out = Path(out)
     dataset = read(config.data, config)
     chosen = choose(config, dataset)
     wanted = check(config, dataset, chosen["train"])
