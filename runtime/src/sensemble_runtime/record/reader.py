@@ -1,4 +1,4 @@
-"""What a record holds, read back: its runs, their predictions and their answers."""
+"""Reading a record: its runs, their predictions, events and answers, each value checked."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ from sensemble_runtime.record.schema import Kind, reported, version
 from sensemble_runtime.record.writer import Answer
 from sensemble_runtime.subsets import SubsetScore
 
-_GIVE = "give the file that a session or an audit recorded"
+_REMEDY = "give the file that a session or an audit recorded"
 _FAR = 1e11  # seconds, three thousand years
 _LARGEST = 1 << 24  # bytes of a value or a row
 
@@ -35,12 +35,11 @@ class Run:
         kind: `session` or `audit`.
         began: seconds since 1970.
         ended: seconds since 1970; None if it was interrupted or still runs.
-        bundle: the SHA-256 of the bundle's `manifest.json`, which itself names that of every file.
-        labels: the classes, in the order of all probabilities of the run.
+        bundle: the SHA-256 of the bundle's `manifest.json`, which holds the hash of every other file.
+        labels: the classes, in the order of the run's probabilities.
         task: `multi-class` or `multi-label`.
-        dataset: what was audited, as the auditor named it.
-        split: of which split the examples were, or of which, joined with `+`; None of a session, and where
-            the record is of schema version 4.
+        dataset: the name of the audited data; None for a session.
+        split: the splits of the audited examples, joined with `+`; None for a session.
         scores: of an audit that ended, by subset.
     """
 
@@ -58,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedPrediction:
-    """A `Prediction` as it was recorded: `at`, in seconds since 1970; `label`, the most probable class."""
+    """A recorded `Prediction`: `at` is in seconds since 1970, `label` is the most probable class."""
 
     at: float
     time: float
@@ -74,9 +73,9 @@ class RecordedPrediction:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """What a session told: `at`, in seconds since 1970; the rest as `events.told` has it.
+    """A recorded event of a session: `at` is in seconds since 1970, the rest is as the table has it.
 
-    The kind `retention.TRIMMED` stands for what was removed; nothing before it is left.
+    An event of the kind `retention.TRIMMED` stands in place of all that was removed before it.
     """
 
     at: float
@@ -87,38 +86,36 @@ class RecordedEvent:
     reason: str
 
 
-def read_runs(path: Path) -> list[Run]:
-    """Return the runs of a record, oldest first; it may be open for writing elsewhere.
+def read_runs(path: Path | str) -> list[Run]:
+    """Return the runs of a record, oldest first; another process may be writing to it.
 
     Raises:
-        RecordError: there is no such file, it cannot be read, or it is of an unknown schema version.
+        RecordError: there is no such file, it cannot be read, or it has another schema version.
     """
     with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
-        for run, subset, accuracy, n in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            score = SubsetScore(_number(accuracy, 0, 1), _count(n))
-            scores.setdefault(_count(run), {})[subsets.name(_live(subset))] = score
+        for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
+            score = SubsetScore(_number(row["accuracy"], 0, 1), _count(row["n"]))
+            scores.setdefault(_count(row["run"]), {})[subsets.name(_live(row["subset"]))] = score
         return [
             Run(
-                id=_count(run),
-                kind=_one_of(kind, get_args(Kind)),
-                began=_moment(began),
-                ended=None if ended is None else _moment(ended),
-                bundle=_text(bundle),
-                labels=_names(labels),
-                task=_one_of(task, get_args(Task)),
-                dataset=None if dataset is None else _text(dataset),
-                split=None if split is None else _text(split),
-                scores=scores.get(run, {}),
+                id=_count(row["id"]),
+                kind=_one_of(row["kind"], get_args(Kind)),
+                began=_moment(row["began"]),
+                ended=None if row["ended"] is None else _moment(row["ended"]),
+                bundle=_text(row["bundle"]),
+                labels=_names(row["labels"]),
+                task=_one_of(row["task"], get_args(Task)),
+                dataset=None if row["dataset"] is None else _text(row["dataset"]),
+                split=None if row["split"] is None else _text(row["split"]),
+                scores=scores.get(row["id"], {}),
             )
-            for run, kind, began, ended, bundle, labels, task, dataset, split in db.execute(
-                "SELECT * FROM runs ORDER BY id"
-            )
+            for row in db.execute("SELECT * FROM runs ORDER BY id")
         ]
 
 
-def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
-    """Return the predictions of a session, in the order they were made.
+def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
+    """Return the predictions of a session, in order.
 
     Raises:
         RecordError: as `read_runs`.
@@ -126,46 +123,43 @@ def read_predictions(path: Path, run: int) -> list[RecordedPrediction]:
     with _reading(path) as db:
         return [
             RecordedPrediction(
-                at=_moment(at),
-                time=_number(when),
-                live=_live(live),
-                label=_text(label),
-                probabilities=_unpack(probabilities),
-                ages=_by_modality(ages, _number),
-                latencies=_by_modality(latencies, _number),
-                dropped=_by_modality(dropped, _count),
-                skipped=_by_modality(skipped, _count),
-                lost=_by_modality(lost, _count),
+                at=_moment(row["at"]),
+                time=_number(row["time"]),
+                live=_live(row["live"]),
+                label=_text(row["label"]),
+                probabilities=_unpack(row["probabilities"]),
+                ages=_by_modality(row["ages"], _number),
+                latencies=_by_modality(row["latencies"], _number),
+                dropped=_by_modality(row["dropped"], _count),
+                skipped=_by_modality(row["skipped"], _count),
+                lost=_by_modality(row["lost"], _count),
             )
-            for (
-                _,
-                at,
-                when,
-                live,
-                label,
-                probabilities,
-                ages,
-                latencies,
-                dropped,
-                skipped,
-                lost,
-            ) in db.execute("SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,))
+            for row in db.execute("SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,))
         ]
 
 
-def read_events(path: Path, run: int) -> list[RecordedEvent]:
-    """Return the events of a session, in the order they were told.
+def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
+    """Return the events of a session, in order.
 
     Raises:
         RecordError: as `read_runs`.
     """
     with _reading(path) as db:
-        # By time, for what stands for removed ones is written after what is left.
-        rows = db.execute("SELECT * FROM events WHERE run = ? ORDER BY time, rowid", (run,))
-        return [RecordedEvent(_moment(at), _number(when), *map(_text, texts)) for _, at, when, *texts in rows]
+        return [
+            RecordedEvent(
+                at=_moment(row["at"]),
+                time=_number(row["time"]),
+                name=_text(row["name"]),
+                modality=_text(row["modality"]),
+                kind=_text(row["kind"]),
+                reason=_text(row["reason"]),
+            )
+            # By time: the event that stands for removed ones is written after those that are left.
+            for row in db.execute("SELECT * FROM events WHERE run = ? ORDER BY time, rowid", (run,))
+        ]
 
 
-def read_answers(path: Path, run: int) -> list[Answer]:
+def read_answers(path: Path | str, run: int) -> list[Answer]:
     """Return the answers of an audit, example by example.
 
     Raises:
@@ -174,53 +168,54 @@ def read_answers(path: Path, run: int) -> list[Answer]:
     with _reading(path) as db:
         return [
             Answer(
-                _text(example),
-                _count(line),
-                _names(truth),
-                subsets.name(_live(subset)),
-                _text(label),
-                _unpack(probabilities),
+                example=_text(row["example"]),
+                line=_count(row["line"]),
+                truth=_names(row["truth"]),
+                subset=subsets.name(_live(row["subset"])),
+                label=_text(row["label"]),
+                probabilities=_unpack(row["probabilities"]),
             )
-            for _, example, line, truth, subset, label, probabilities in db.execute(
-                "SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,)
-            )
+            for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
 
 
-def read_moments(path: Path, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """Yield, of each prediction of a session, when it was made, in seconds since 1970, and its live set.
+def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Yield the time, in seconds since 1970, and the live set of each prediction of a session.
 
-    It keeps none of them, as `read_predictions` does, for a session may have run for weeks.
+    Unlike `read_predictions`, it keeps none in memory: a session may have run for weeks.
 
     Raises:
         RecordError: as `read_runs`.
     """
     with _reading(path) as db:
-        for at, live in db.execute("SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid", (run,)):
-            yield _moment(at), _live(live)
+        query = "SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid"
+        for row in db.execute(query, (run,)):
+            yield _moment(row["at"]), _live(row["live"])
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a record; whatever in it no session and no audit wrote is a `RecordError` of the block."""
+def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """Open a record; a `ValueError` that the block raises for a bad value becomes a `RecordError`."""
+    path = Path(path)
     if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
-        raise RecordError(f"{path}: there is no such file, or none that may be read; {_GIVE}")
+        raise RecordError(f"{path}: there is no such file, or none that may be read; {_REMEDY}")
     try:
         with (
             reported(path),
             closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
         ):
+            db.row_factory = sqlite3.Row
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             if version(db, path) == 0:
-                raise RecordError(f"{path}: empty; {_GIVE}")
+                raise RecordError(f"{path}: empty; {_REMEDY}")
             _check_plain(db)
             yield db
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_GIVE}") from error
+    except (ValueError, IndexError, RecursionError) as error:  # IndexError: a column is missing
+        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_REMEDY}") from error
 
 
 def _check_plain(db: sqlite3.Connection) -> None:
-    """See that reading a table only reads it: a view may compute for ever."""
+    """Refuse views and triggers: reading a view may compute for ever."""
     query = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
     (others,) = db.execute(query).fetchone()
     if others:

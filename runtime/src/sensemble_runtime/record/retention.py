@@ -1,4 +1,4 @@
-"""How long a record keeps what sessions said, and how large it may become."""
+"""The bounds of a record: the age of its rows and the size of its file."""
 
 import math
 import re
@@ -9,26 +9,26 @@ from typing import Self
 from sensemble_runtime.errors import RecordError
 
 TRIMMED = "record trimmed"
-"""The kind of the event that a record has in place of what was removed from a session."""
+"""The kind of the event that stands for the rows removed from a session."""
 
 _SECONDS = {"h": 3600.0, "d": 86400.0}
 _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([A-Za-z]{1,2})")
 _LEAST = 1e6  # bytes
-_SHARE = 100  # of a record that is too large, a hundredth of the rows is removed at a time
-_AT_ONCE = 20_000  # rows removed in one commit: the log beside the file stays small, and the wait short
+_SHARE = 100  # a record that is too large loses this share of its rows at a time: one hundredth
+_AT_ONCE = 20_000  # rows removed in one commit: SQLite's log stays small, and the wait short
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The bounds of a record: beyond them, the oldest predictions and events of its sessions are removed.
+    """The bounds of a record; beyond them, the oldest predictions and events of sessions are removed.
 
-    Audits stay, and count towards the size. What is removed is overwritten with zeros. Its room in the file
-    is used again, so the file stops growing, but never shrinks.
+    Audits stay, and count towards the size. Removed rows are overwritten with zeros. Their space in the file
+    is used again, so the file stops growing, but it never shrinks.
 
     Attributes:
-        seconds: how old a prediction or an event may become while a session writes; None: as old as it likes.
-        bytes: how large the file may become, 1e6 or more; SQLite's log beside it takes some MB more.
+        seconds: the greatest age of a prediction or event while a session writes; None for no limit.
+        bytes: the greatest size of the file, at least 1e6; SQLite's log next to it takes some MB more.
     """
 
     seconds: float | None = None
@@ -36,10 +36,10 @@ class Retention:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the bounds that `text` names, such as `12h`, `30d`, `2GB` or `30d,2GB`.
+        """Parse bounds such as `12h`, `30d`, `2GB` or `30d,2GB`.
 
         Raises:
-            RecordError: it names none, one of them twice, or too small a one.
+            RecordError: `text` names no bound, the same one twice, or one that is too small.
         """
         found: dict[str, float] = {}
         for part in text.split(","):
@@ -60,16 +60,16 @@ class Retention:
 
 
 def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int) -> bool:
-    """Remove the oldest of what is beyond the bounds, and say so in the record; return whether more may be.
+    """Remove the oldest rows beyond the bounds, and note it in the record; return whether more may remain.
 
     Args:
-        db: an open record, in no transaction.
+        db: an open record, outside a transaction.
         retention: the bounds.
         now: seconds since 1970.
-        current: the run that is being written, which stays even if nothing of it is left.
+        current: the run being written, which is kept even if it has no rows left.
 
     Raises:
-        sqlite3.Error: it could not be done; then nothing of it was.
+        sqlite3.Error: it failed, and nothing was removed.
     """
     before = _before(db, retention, now)
     if before is None:
@@ -92,17 +92,17 @@ def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int)
             if run != current and not _holds(db, run):
                 db.execute("DELETE FROM runs WHERE id = ?", (run,))
                 continue
-            told = [(TRIMMED, "what was recorded before is removed")]
-            told += [("live", live[run])] if run in live else []  # as it was when what is left begins
+            events = [(TRIMMED, "what was recorded before is removed")]
+            events += [("live", live[run])] if run in live else []  # the live set at the first row left
             db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, '', '', ?, ?)",
-                [(run, at, time, kind, reason) for kind, reason in told],
+                [(run, at, time, kind, reason) for kind, reason in events],
             )
     return len(removed) >= _AT_ONCE or _is_large(db, retention)
 
 
 def _before(db: sqlite3.Connection, retention: Retention, now: float) -> float | None:
-    """Return the time, in seconds since 1970, before which rows are to be removed; None if none are."""
+    """Return the time, in seconds since 1970, before which rows must go; None if none must."""
     before = [] if retention.seconds is None else [now - retention.seconds]
     if _is_large(db, retention):
         (rows,) = db.execute(
@@ -126,7 +126,7 @@ def _is_large(db: sqlite3.Connection, retention: Retention) -> bool:
 
 
 def _holds(db: sqlite3.Connection, run: int) -> bool:
-    """Return whether anything of a session is left."""
+    """Return whether a session has any rows left."""
     return any(
         db.execute(f"SELECT 1 FROM {table} WHERE run = ? LIMIT 1", (run,)).fetchone()  # noqa: S608 - as above
         for table in ("predictions", "events")

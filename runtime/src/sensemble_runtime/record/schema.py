@@ -1,4 +1,4 @@
-"""The tables of a record, their version, and the one error for whatever SQLite says of its file."""
+"""The tables of a record, their version, and SQLite's errors in words."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ CREATE TABLE IF NOT EXISTS runs (
     labels TEXT NOT NULL,      -- JSON list
     task TEXT NOT NULL,
     dataset TEXT,
-    split TEXT                 -- of an audit, those of its examples, joined with +
+    split TEXT                 -- of an audit: the splits of its examples, joined with +
 ) STRICT;
 CREATE TABLE IF NOT EXISTS predictions (
     run INTEGER NOT NULL REFERENCES runs,
     at REAL NOT NULL,          -- seconds since 1970
     time REAL NOT NULL,        -- seconds on the clock of the samples
     live TEXT NOT NULL,
-    label TEXT NOT NULL,       -- the most probable
+    label TEXT NOT NULL,       -- the most probable class
     probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
     ages TEXT NOT NULL,        -- JSON
     latencies TEXT NOT NULL,   -- JSON
@@ -83,23 +83,23 @@ COMMIT;
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Raise whatever SQLite raises in the block as a `RecordError` that names the file."""
+    """Raise SQLite's errors in the block as a `RecordError` that names the file."""
     try:
         yield
     except sqlite3.Error as error:
-        raise RecordError(f"{path}: {_told(path, error)}") from error
+        raise RecordError(f"{path}: {_described(path, error)}") from error
 
 
-def _told(path: Path, error: sqlite3.Error) -> str:
-    """Return what is wrong with a file, and what to do."""
+def _described(path: Path, error: sqlite3.Error) -> str:
+    """Return the fault of a file and its remedy."""
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_NOTADB":
         return "is no record; name another file"
     with suppress(OSError):
-        if path.is_dir():  # SQLite says that it is unable to open it, or that its disk fails
+        if path.is_dir():  # which SQLite reports as a disk error
             return "is a folder; name a file"
     remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
-    said = " ".join(str(error).split())[:200]  # of a damaged schema, SQLite shows all of it
+    said = " ".join(str(error).split())[:200]  # SQLite quotes the whole of a damaged schema
     return f"cannot be used as a record ({said}); {remedy}"
 
 

@@ -1,8 +1,8 @@
-"""The durable record of sessions and audits: one SQLite file; what is committed survives a power cut.
+"""Writing a record: one SQLite file of sessions and audits; what is committed survives a power cut.
 
-A run is one session or one audit. A session's run has its predictions and events; an audit's has the score of
-each subset and, for each example and each subset of the modalities it has, the answer. A run without an end
-was interrupted: what it holds is good as far as it goes. `history` reads all that, `retention` bounds it.
+A run is one session or one audit. A session's run has its predictions and events. An audit's run has the
+score of each subset and the answer to each example from each subset of its modalities. A run without an end
+was interrupted; what it holds is valid. `reader` reads a record, `retention` bounds it.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ from sensemble_runtime.subsets import SubsetScore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What a bundle said of one example from one subset of its modalities.
+    """The answer of a bundle to one example, from one subset of its modalities.
 
     Attributes:
-        example: its id.
+        example: the example's id.
         line: its line in the dataset's index.
         truth: its labels.
-        subset: the modalities that were used, joined with `+`.
+        subset: the modalities used, joined with `+`.
         label: the most probable class.
         probabilities: float32 [C].
     """
@@ -53,21 +53,21 @@ class Answer:
 
 
 class Records:
-    """A record file, open for adding; each method is one durable commit. For one thread at a time.
+    """A record file open for writing; each method is one durable commit. For one thread at a time.
 
     Args:
-        path: the file; made if it is not there, and then, as what SQLite puts beside it, this user's alone.
+        path: the file. If absent it is created, readable by this user only, as are SQLite's files next to it.
 
     Raises:
-        RecordError: it cannot be opened or written, is no record, or one of an unknown schema version.
+        RecordError: it cannot be opened or written, is not a record, or has another schema version.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with suppress(OSError):  # which SQLite has words for
+        with suppress(OSError):  # SQLite reports the same error
             durable.create(path)
         with reported(path):
-            # Absolute, for `:memory:` is a file like any other here.
+            # Absolute, so that `:memory:` is a file's name too.
             self._db = sqlite3.connect(path.absolute(), check_same_thread=False)
         try:
             with reported(path):
@@ -87,10 +87,10 @@ class Records:
         self.close()
 
     def check(self) -> None:
-        """See whether the path still leads to the open file; what is added to a removed one, nobody finds.
+        """Check that the path still leads to the open file: rows added to a removed file would be lost.
 
         Raises:
-            RecordError: it does not.
+            RecordError: the file was removed or replaced.
         """
         with suppress(OSError):
             if os.path.samestat(self._path.stat(), self._opened):
@@ -102,7 +102,7 @@ class Records:
         self._db.close()
 
     def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None, split: str | None = None) -> int:
-        """Add a run, of an audit with the data that it is on, and return its id.
+        """Add a run and return its id; an audit also names its data.
 
         Raises:
             RecordError: it could not be written, as in every method.
@@ -167,7 +167,7 @@ class Records:
             self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)
 
     def trim(self, retention: Retention, run: int) -> bool:
-        """Remove some of what is beyond the bounds, but not `run`; return whether there may be more."""
+        """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""
         with reported(self._path):
             return trim(self._db, retention, time.time(), run)
 
@@ -178,7 +178,7 @@ class Records:
         # In WAL mode, the default (NORMAL) may lose the last commits at a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.execute("PRAGMA secure_delete = ON")  # what is removed is gone
+        self._db.execute("PRAGMA secure_delete = ON")  # overwrite removed rows with zeros
 
 
 def fingerprint(bundle: Path) -> str:
