@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
-from sensemble_apps.live import device_factory, sources
+from sensemble_apps.live import sources
 from sensemble_apps.live.view_events import Change, Said
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
@@ -133,8 +133,9 @@ class Room:
         with ExitStack() as stack:
             for patched in (
                 patch.dict(os.environ, {ORDERS: str(self._folder)}),
-                patch.dict(device_factory._KINDS, audio=FaultyMicrophone, video=FaultyCamera),
+                patch.object(sources, "Camera", FaultyCamera),
                 patch.object(sources, "Captions", FaultyCaptions),
+                patch.object(sources, "Microphone", FaultyMicrophone),
                 patch.object(self._bundle, "tokenize", hear),
             ):
                 stack.enter_context(patched)

@@ -19,7 +19,7 @@ from sensemble_sensors.libraries import opencv
 
 from sensemble_apps.arguments import Doctor
 from sensemble_apps.console.output import say
-from sensemble_apps.console.wording import SENSORS
+from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.live.device_factory import finders, returning
 
@@ -57,7 +57,7 @@ def _news(news: News, time: float) -> str:
         case Appeared(device) | Disappeared(device):
             what = "appeared" if isinstance(news, Appeared) else "disappeared"
             key = without_user(device.key)
-            return f"{time:8.2f} s  {what:<12} {SENSORS[device.modality]} {key}: {device.name}"
+            return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {key}: {device.name}"
 
 
 def examine() -> Iterator[Finding]:

@@ -1,12 +1,13 @@
-"""How the command writes what the other distributions only name: sensors, sets, methods, scores."""
+"""Titles for sensors, sets, methods and scores, which the other distributions only name."""
 
 from collections.abc import Iterable
 
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.spec import MODALITIES
 
-SENSORS = {"audio": "microphone", "text": "captions", "video": "camera"}
-LOSSES = {"audio": "the microphone dies", "text": "the captions stop", "video": "the camera dies"}
-_ABBREVIATIONS = {"audio": "A", "video": "V", "text": "T"}
+from sensemble_apps.console.kinds import KINDS, kind_of
+
+SENSORS = {modality: kind_of(modality).sensor for modality in MODALITIES}
 _METHODS = {
     "linear_probe": "Linear probe",
     "finetune": "Finetune",
@@ -20,12 +21,12 @@ _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
 def sensor_title(modality: str, name: str = "") -> str:
-    """Return what a sensor is called: its name, if need be with what it is before it: `microphone desk`.
+    """Return a sensor's title: its kind of sensor and its name, unless the name says both: `microphone desk`.
 
-    What is of no modality is of the session.
+    Without a modality, the title is `session`.
     """
-    what = SENSORS.get(modality, modality) or "session"
-    return name if name.startswith(what) else f"{what} {name}".rstrip()
+    sensor = kind_of(modality).sensor if modality in MODALITIES else modality or "session"
+    return name if name.startswith(sensor) else f"{sensor} {name}".rstrip()
 
 
 def words(subset: Iterable[str]) -> str:
@@ -36,16 +37,17 @@ def words(subset: Iterable[str]) -> str:
 
 def abbreviation(subset: Subset) -> str:
     """Write a set as the paper's tables do: `AVT` (Table 2)."""
-    return "".join(short for modality, short in _ABBREVIATIONS.items() if modality in subset)
+    letters = [kind.letter for kind in KINDS.values()]
+    return "".join(sorted((kind_of(modality).letter for modality in subset), key=letters.index))
 
 
 def method_title(method: str) -> str:
-    """Return a method's name as the paper writes it; a name of someone else's stays as it is."""
+    """Return a method's name as the paper writes it; any other name stays as it is."""
     return _METHODS.get(method, method)
 
 
 def pretraining_title(pretraining: str) -> str:
-    """Return a pretraining's name as the paper writes it; a name of someone else's stays as it is."""
+    """Return a pretraining's name as the paper writes it; any other name stays as it is."""
     return _PRETRAININGS.get(pretraining, pretraining)
 
 
@@ -67,10 +69,10 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 
 def data_title(dataset: str | None, split: str | None) -> str:
-    """Write what a record says that an audit was on; in one of an older version, no split is recorded."""
+    """Write the data of an audit, as its record names it; either part may not be recorded."""
     return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
 
 
 def percent(score: float | None, digits: int = 1) -> str:
-    """Write a fraction as per cent without the sign; a dash where there is none."""
+    """Write a fraction in per cent, without the sign; None as a dash."""
     return "\N{EN DASH}" if score is None else f"{100 * score:.{digits}f}"

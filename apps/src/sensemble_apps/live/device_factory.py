@@ -1,4 +1,4 @@
-"""Where cameras and microphones are looked for, and the sensors that are made of them."""
+"""Find devices, and make the sensors that capture them."""
 
 from collections.abc import Collection, Sequence
 
@@ -9,21 +9,24 @@ from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Finder, caption_source, network_camera
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.spec import kind_name
 
-_KINDS: dict[str, type[Camera | Microphone]] = {"audio": Microphone, "video": Camera}
+# By kind. Captions have no devices that could be found.
+_CLASSES: dict[str, type[Camera | Microphone]] = {"waveform": Microphone, "frames": Camera}
+_FINDERS: dict[str, Finder] = {"waveform": discovery.inputs_afresh, "frames": discovery.cameras}
 
 
 def finders(modalities: Collection[str]) -> list[Finder]:
-    """Return where cameras (`video`) and microphones (`audio`), each once, are looked for."""
-    known: dict[str, Finder] = {"audio": discovery.inputs_afresh, "video": discovery.cameras}
-    return [find for modality, find in known.items() if modality in modalities]
+    """Return the functions that list the devices of `modalities`: cameras, microphones or both."""
+    kinds = {kind_name(modality) for modality in modalities}
+    return [find for kind, find in _FINDERS.items() if kind in kinds]
 
 
 def returning(cameras: Sequence[str], captions: Sequence[str]) -> list[Finder]:
-    """Return where what was named is looked for, to be tried at once when it is back.
+    """Return functions that see when a named source is back, so that its sensor is reopened at once.
 
-    Cameras at an address, and caption files, pipes and local sockets; the others are tried again and again.
-    So are captions at an address, for whoever serves them takes a look for a listener.
+    They watch cameras at an address, and caption files, pipes and local sockets. All other sources are only
+    retried at intervals, as are captions at an address: their server would take a look for a subscriber.
     """
     return [
         *(network_camera(camera) for camera in cameras if "://" in camera),
@@ -31,12 +34,14 @@ def returning(cameras: Sequence[str], captions: Sequence[str]) -> list[Finder]:
     ]
 
 
-def capture(modality: str, source: str, *, in_process: bool, name: str | None = None) -> Sensor:
-    """Return a camera (`video`) or microphone (`audio`), in a process of its own unless `in_process`."""
-    kind = _KINDS[modality]
-    return kind(source, name) if in_process else Isolated(kind, source, name)
+def capture(
+    device: type[Camera | Microphone], source: str, *, in_process: bool, name: str | None = None
+) -> Sensor:
+    """Return a camera or microphone on `source`, in a process of its own unless `in_process`."""
+    return device(source, name) if in_process else Isolated(device, source, name)
 
 
 def plug(device: Device, *, in_process: bool) -> Sensor:
-    """Return the sensor of a device that a watcher found; it finds that device again when it is back."""
-    return capture(device.modality, device.key, in_process=in_process, name=device.name)
+    """Return the sensor of a device that a watcher found; after an absence, it finds that device again."""
+    found = _CLASSES[kind_name(device.modality)]
+    return capture(found, device.key, in_process=in_process, name=device.name)

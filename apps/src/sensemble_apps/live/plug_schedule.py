@@ -1,16 +1,15 @@
-"""When a replay's sensors are unplugged and plugged back: one schedule for real time and for fast replays."""
+"""The schedule by which a replay unplugs sensors and plugs them back, in real time and in fast replays."""
 
 from dataclasses import dataclass
 
 from sensemble_runtime.subsets import Subset
 
-# The sensor that carries most is the first to go, and the first to come back.
-_ORDER = ("video", "audio", "text")
+from sensemble_apps.console.kinds import kind_of
 
 
 @dataclass(frozen=True)
 class Phase:
-    """From `start`, a fraction of the stream, the sensors in `plugged` are there and no others."""
+    """The part of the stream from `start`, a fraction of it, with exactly the modalities `plugged`."""
 
     start: float
     plugged: Subset
@@ -24,9 +23,10 @@ def steady(modalities: Subset) -> tuple[Phase, ...]:
 def come_and_go(modalities: Subset) -> tuple[Phase, ...]:
     """Start with all sensors, unplug all but the last one by one, and plug them back in the same order.
 
-    The phases are equally long; every sensor is there in the first and in the last.
+    All phases are equally long. Every sensor is there in the first phase and in the last.
     """
-    leaving = [m for m in _ORDER if m in modalities][:-1]
+    # The sensor that accuracy depends on most is the first to leave, and the first to come back.
+    leaving = sorted(modalities, key=lambda modality: -kind_of(modality).weight)[:-1]
     gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
     return tuple(
         Phase(i / len(gone), tuple(m for m in modalities if m not in absent)) for i, absent in enumerate(gone)

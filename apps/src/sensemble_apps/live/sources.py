@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
@@ -32,7 +34,7 @@ def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sen
 def devices(given: Sources) -> list[Sensor]:
     """Return a sensor for each of the devices that were named."""
     return [
-        *(capture("video", source, in_process=given.in_process) for source in given.camera),
-        *(capture("audio", source, in_process=given.in_process) for source in given.microphone),
+        *(capture(Camera, source, in_process=given.in_process) for source in given.camera),
+        *(capture(Microphone, source, in_process=given.in_process) for source in given.microphone),
         *map(Captions, given.captions),
     ]

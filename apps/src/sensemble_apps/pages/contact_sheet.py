@@ -1,28 +1,29 @@
-"""A contact sheet: some examples of a dataset as an encoder gets them, on one page of its own."""
+"""The contact sheet of a dataset: some examples as an encoder gets them, on one page."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sensemble_runtime.subsets import name
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import clip, duration
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.sensor import Media
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import MODALITIES, DType, InputSpec, kind_name
 from sensemble_train.models.frontend import RATE, LogMel
 
 from sensemble_apps.pages import page_template
 
 EXAMPLES = 12
-"""How many of each split are drawn, evenly spread over the index."""
-_FRAMES, _SIDE, _LONGEST = 4, 112, 8.0
+"""Examples of each split that are drawn, at even distances in the index."""
+_FRAMES, _SIDE = 4, 112  # frames of a video, and their height and width in pixels
+_LONGEST = 8.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +31,22 @@ class Card:
     """One example on the page.
 
     Attributes:
-        example: what is drawn.
-        modalities: their names.
-        seconds: how long it is; None for a picture or a text.
-        frames: its pictures side by side, as a data URL.
-        wave: its waveform above its log-mel energies, as a data URL.
-        bad: why it cannot be decoded.
+        example: the example.
+        modalities: its modalities, as a set's name.
+        seconds: its length; None for a picture or a text.
+        pictures: drawings of its modalities by title, as data URLs.
+        bad: the reason why it cannot be decoded.
     """
 
     example: Example
     modalities: str
     seconds: float | None = None
-    frames: str | None = None
-    wave: str | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
     bad: str | None = None
 
 
 def render(dataset: Dataset, made: datetime) -> str:
-    """Return the page as HTML that needs nothing from outside itself."""
+    """Return the page as HTML that loads nothing."""
     splits = {split: list(_cards(dataset.split(split))) for split in SPLITS if dataset.split(split)}
     counts = {split: len(dataset.split(split)) for split in splits}
     return page_template.template("sheet.html.j2").render(
@@ -62,42 +61,58 @@ def _cards(examples: Sequence[Example]) -> Iterator[Card]:
         try:
             yield _card(example)
         except BadDataError as error:
-            yield Card(example, name(example.modalities), bad=f"line {example.line}: {error}")
+            yield Card(example, subset_name(example.modalities), bad=f"line {example.line}: {error}")
 
 
 def _card(example: Example) -> Card:
     seconds = duration(example)
-    window = min(max(seconds, 0.1), _LONGEST)
-    samples = round(RATE * window)
-    specs = {
-        "audio": InputSpec("audio", "float32", (1, samples), RATE, window, window, window),
-        "video": InputSpec(
-            "video", "uint8", (1, _FRAMES, _SIDE, _SIDE, 3), _FRAMES / window, window, window, window
-        ),
+    media = clip(example, _specs(min(max(seconds, 0.1), _LONGEST)))
+    windows = {kind_name(modality): window[0] for modality, window in media.items()}
+    pictures = {title: draw(windows[kind]) for kind, (title, draw) in _DRAWINGS.items() if kind in windows}
+    return Card(example, subset_name(example.modalities), seconds or None, pictures)
+
+
+def _specs(window: float) -> dict[str, InputSpec]:
+    """Return the specs of one window of so many seconds, for the modalities that can be drawn."""
+    forms: dict[str, tuple[DType, tuple[int, ...], float]] = {
+        "waveform": ("float32", (1, round(RATE * window)), RATE),
+        "frames": ("uint8", (1, _FRAMES, _SIDE, _SIDE, 3), _FRAMES / window),
     }
-    media = clip(example, specs)
-    frames = wave = None
-    if "video" in media:
-        shown = np.asarray(media["video"][0], np.uint8)
-        frames = _url(np.concatenate(shown[: 1 if example.image else _FRAMES], axis=1), ".jpg")
-    if "audio" in media:
-        wave = _url(_sound(media["audio"][0]), ".png")
-    return Card(example, name(example.modalities), seconds or None, frames, wave)
+    return {
+        modality: InputSpec(modality, *forms[kind], window, window, window)
+        for modality, kind in MODALITIES.items()
+        if kind in forms
+    }
 
 
-def _sound(wave: Media) -> NDArray[np.uint8]:
-    """Draw a waveform, 40 pixels high, above the log-mel energies, 64 high: uint8 [104, 4 * side, 3], RGB."""
+def _frames(window: Media) -> str:
+    """Draw frames, uint8 [T, H, W, 3], side by side; equal ones, as of a picture, once."""
+    frames = np.asarray(window, np.uint8)
+    if (frames == frames[0]).all():
+        frames = frames[:1]
+    return _url(np.concatenate(frames, axis=1), ".jpg")
+
+
+def _sound(window: Media) -> str:
+    """Draw a waveform, 40 pixels high, above its log-mel energies, 64 pixels high."""
     width, height = _FRAMES * _SIDE, 40
     picture = np.full((height, width, 3), 255, np.uint8)
-    for x, piece in enumerate(np.array_split(np.asarray(wave), width)):
+    for x, piece in enumerate(np.array_split(np.asarray(window), width)):
         low, high = ((1 - np.clip(level, -1, 1)) / 2 * (height - 1) for level in (piece.max(), piece.min()))
         picture[int(low) : int(high) + 1, x] = (29, 95, 138)
     with torch.no_grad():
-        energies = LogMel()(torch.from_numpy(np.asarray(wave, np.float32))[None])[0].numpy()
+        energies = LogMel()(torch.from_numpy(np.asarray(window, np.float32))[None])[0].numpy()
     low, high = np.percentile(energies, (2, 99.5))
     levels = np.clip((energies - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8).T[::-1]
     mel = cv2.applyColorMap(cv2.resize(np.ascontiguousarray(levels), (width, 64)), cv2.COLORMAP_MAGMA)
-    return np.concatenate([picture, mel[..., ::-1]])
+    return _url(np.concatenate([picture, mel[..., ::-1]]), ".png")
+
+
+_DRAWINGS: dict[str, tuple[str, Callable[[Media], str]]] = {
+    "frames": ("Frames", _frames),
+    "waveform": ("Sound", _sound),
+}
+"""The title and the drawing of each kind that is no text."""
 
 
 def _url(image: NDArray[np.uint8], kind: str) -> str:

@@ -11,6 +11,7 @@ from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.pages import page_template, panels, svg
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
@@ -124,7 +125,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         glyphs=svg.GLYPHS,
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
-        names=wording,
+        sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
         subset_name=subsets.name,
@@ -202,7 +203,7 @@ def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
     by_set = _by_set(scores)
     every = max(by_set, key=len, default=())
     losses = (
-        Loss(wording.LOSSES[lost], by_set[every], by_set[rest])
+        Loss(kind_of(lost).loss, by_set[every], by_set[rest])
         for lost in every
         if (rest := tuple(m for m in every if m != lost)) in by_set
     )

@@ -10,8 +10,8 @@ from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.spec import MODALITIES
 
-from sensemble_apps.console.wording import SENSORS
 from sensemble_apps.errors import InputError
 
 _REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote, or its matrix.json"
@@ -113,7 +113,7 @@ def _check_writing(matrix: Matrix) -> None:
     """Refuse what the metrics would read but the format does not allow: other modalities, unsorted sets."""
     for key in (key for train, row in matrix.items() for key in (train, *row)):
         subset = subsets.parse(key)
-        if unknown := set(subset) - set(SENSORS):
-            raise MatrixError(f"{key}: unknown modality {min(unknown)}; known are {', '.join(SENSORS)}")
+        if unknown := set(subset) - set(MODALITIES):
+            raise MatrixError(f"{key}: unknown modality {min(unknown)}; known are {', '.join(MODALITIES)}")
         if key != subsets.name(subset):
             raise MatrixError(f"{key}: sets are written sorted; write {subsets.name(subset)}")
