@@ -66,7 +66,9 @@ class Bundle:
         self._tokenizer_lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path, executor: str | None = None, *, trust: Path | None = None) -> "Bundle":
+    def open(
+        cls, path: Path | str, executor: str | None = None, *, trust: Path | str | None = None
+    ) -> "Bundle":
         """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
 
         A bundle is code: without `trust`, it is the caller who knows where it came from.
@@ -84,7 +86,8 @@ class Bundle:
             BundlePathError: a file lies outside the folder.
             BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or is none.
         """
-        data = read_data(path / manifest.FILE_NAME, trust)
+        path = Path(path)
+        data = read_data(path / manifest.FILE_NAME, None if trust is None else Path(trust))
         contents = parse_manifest(data, path / manifest.FILE_NAME)
         executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         head = _verify(path, contents)

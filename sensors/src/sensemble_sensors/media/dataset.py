@@ -100,7 +100,7 @@ class Dataset:
         return self.split("calibrate") or self.split("train")
 
 
-def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
+def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
     """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
 
     Where the index has no split `calibrate`, it is drawn from `train` (`splits.draw`).
@@ -115,6 +115,7 @@ def read_dataset(folder: Path, *, skip_bad: bool = False) -> Dataset:
     Raises:
         BadDataError: there is no index, no example, or a bad line ("FILE:LINE: reason").
     """
+    folder = Path(folder)
     index = folder / "index.jsonl"
     root = Root(folder)
     examples: dict[str, Example] = {}

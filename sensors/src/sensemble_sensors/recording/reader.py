@@ -104,8 +104,12 @@ class Recorded:
     """
 
     def __init__(
-        self, folder: Path, examples: Sequence[Example], specs: Mapping[str, InputSpec] | None = None
+        self,
+        folder: Path | str,
+        examples: Sequence[Example],
+        specs: Mapping[str, InputSpec] | None = None,
     ) -> None:
+        folder = Path(folder)
         found = [_segment(example, folder) for example in examples]
         self.segments = sorted(found, key=lambda segment: (segment.header.take, segment.header.start))
         self._folder = folder

@@ -232,7 +232,8 @@ class MediaReplay(Player):
         BadDataError: the file cannot be read, or has no track for any of `specs`.
     """
 
-    def __init__(self, path: Path, specs: Mapping[str, InputSpec]) -> None:
+    def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
+        path = Path(path)
         tracks = track_types(path)
         super().__init__(path.name, {m: spec for m, spec in specs.items() if kind_of(m).track in tracks})
         if not self.modalities:

@@ -58,7 +58,7 @@ class Recording:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         form: Form,
         *,
         seconds: float = 1.0,
@@ -74,7 +74,7 @@ class Recording:
                 f"segments of {seconds:g} s: give {SPAN:g} s or less, for one lies in memory until it ends"
             )
         self.segments = 0
-        self._folder = folder
+        self._folder = folder = Path(folder)
         self._form = form
         self._seconds = seconds
         self._common = {"split": split, "labels": list(labels)}
