@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         SensorsError,
         SensorUnavailableError,
     )
-    from sensemble_sensors.isolation.isolated import Isolated, Limits
+    from sensemble_sensors.isolation.isolated import Isolated
+    from sensemble_sensors.isolation.worker_process import Limits
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
     from sensemble_sensors.recording.reader import Recorded
     from sensemble_sensors.recording.replay import MediaReplay, Replay
@@ -68,7 +69,7 @@ _MODULES = {
     "Example": "media.dataset",
     "InputSpec": "spec",
     "Isolated": "isolation.isolated",
-    "Limits": "isolation.isolated",
+    "Limits": "isolation.worker_process",
     "MediaReplay": "recording.replay",
     "Microphone": "devices.microphone",
     "Recorded": "recording.reader",

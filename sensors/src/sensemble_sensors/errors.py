@@ -1,18 +1,18 @@
-"""What can go wrong between a device or a media file and the samples it should give."""
+"""Errors of sensors, datasets and recordings."""
 
 
 class SensembleError(Exception):
-    """Base of the bases of every distribution, this one being below them all; its text is one line.
+    """Base of all errors of Sensemble, in every distribution; its text is one line.
 
     Attributes:
-        own: whether it is a failure of Sensemble's own, and not of what the user gave.
+        own: whether Sensemble itself failed; otherwise the user's input is at fault.
     """
 
     own = False
 
 
 class SensorsError(SensembleError):
-    """Base of every error that this distribution raises; its text is one line with the remedy."""
+    """Base of the errors of this distribution; the text is one line that says what to do."""
 
 
 class SensorUnavailableError(SensorsError):
@@ -32,8 +32,8 @@ class SampleError(SensorsError):
 
 
 class BadDataError(SensorsError):
-    """A dataset line or a media file is not what the data format says; names file, line and reason."""
+    """A line of a dataset or a media file breaks the data format; names file, line and reason."""
 
 
 class RecordingError(SensorsError):
-    """A recording cannot be written, or is none; names the folder and the remedy."""
+    """A recording cannot be written, or the folder holds none; names the folder and says what to do."""

@@ -1,6 +1,6 @@
-"""Load OpenCV and PortAudio when they are first needed.
+"""Load OpenCV and PortAudio on first use.
 
-A process that uses neither stays small, and a missing library is an error only where it is used.
+A process that needs neither stays small, and a missing library is an error only where it is used.
 """
 
 import os
@@ -11,19 +11,19 @@ from sensemble_sensors.errors import SensorUnavailableError
 
 
 def opencv() -> ModuleType:
-    """Return OpenCV, which from now on writes nothing to standard error.
+    """Return OpenCV, silenced: it writes nothing to standard error.
 
     Raises:
         SensorUnavailableError: it cannot be loaded; says what to install.
     """
-    # Its FFmpeg reads this when it first opens something; -8 is AV_LOG_QUIET.
+    # Its FFmpeg reads this at the first file; -8 is AV_LOG_QUIET.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         cv2 = import_module("cv2")
     except ImportError as error:
         raise SensorUnavailableError(
             f"OpenCV cannot be loaded ({error}); `apt-get install libgl1 libglib2.0-0`, "
-            "or put opencv-python-headless in the place of opencv-python"
+            "or install opencv-python-headless instead of opencv-python"
         ) from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
@@ -35,7 +35,7 @@ def portaudio() -> ModuleType:
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
     """
-    # Sound cards are named plughw: then, which take any rate, not only their own.
+    # Opens sound cards by ALSA's plughw, which converts to any rate.
     os.environ.setdefault("PA_ALSA_PLUGHW", "1")
     try:
         return import_module("sounddevice")

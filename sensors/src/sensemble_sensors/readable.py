@@ -5,9 +5,9 @@ import select
 
 
 def readable(file: int, timeout: float) -> bool:
-    """Return whether a descriptor has something to read, or an end or an error to tell, within `timeout` s.
+    """Return whether a descriptor has data, an end or an error to read within `timeout` seconds.
 
-    By `poll`, for `select` refuses descriptors from 1024 on, which a process with many files has.
+    It uses `poll`, for `select` refuses descriptors above 1023, which a process with many files has.
     """
     poll = select.poll()
     poll.register(file, select.POLLIN)

@@ -1,4 +1,4 @@
-"""The bounded queue between the thread that captures and the thread that reads."""
+"""The bounded queue between the thread that captures samples and the thread that reads them."""
 
 from collections import deque
 from dataclasses import replace
@@ -9,11 +9,11 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 
 
-class Mailbox:
-    """Hands samples over in order; when full, the oldest gives way, so that a slow reader stays current.
+class SampleQueue:
+    """Hands samples over in order; when full, it drops the oldest, so that a slow reader stays current.
 
-    The first sample that comes out is a `cut`, and so is the one after a hole in the sound. Each that comes
-    out tells how many were lost before it.
+    The first sample is a `cut`, and so is the one after a hole in a continuous stream such as sound. Each
+    sample carries the number of those lost before it.
 
     Args:
         capacity: how many samples wait at most.
@@ -24,12 +24,12 @@ class Mailbox:
         self._capacity = capacity
         self._changed = Condition()
         self._cut = True
-        self._lost = 0  # since the sample that came out last
-        self._asked = False  # whether `get` waits
+        self._lost = 0  # since the sample that was read last
+        self._waiting = False  # whether `get` waits
         self._end: SensorsError | None = None
 
     def put(self, sample: Sample) -> None:
-        """Add a sample, unless it has ended; never blocks."""
+        """Add a sample, unless the queue has ended; never blocks."""
         with self._changed:
             if self._end is not None:
                 return
@@ -41,29 +41,29 @@ class Mailbox:
             self._changed.notify_all()
 
     def end(self, error: SensorsError) -> None:
-        """Let `get` raise `error` once the samples before it are taken."""
+        """Let `get` raise `error` after the samples that are left."""
         with self._changed:
             self._end = error
             self._changed.notify_all()
 
-    def wait_until_asked(self, timeout: float) -> None:
-        """Wait until whoever reads has done with all that was put and comes for more, or for `timeout`."""
+    def wait_until_used(self, timeout: float) -> None:
+        """Wait until the reader has used every sample and asks for more, for `timeout` seconds at most."""
         with self._changed:
             self._changed.wait_for(
-                lambda: (self._asked and not self._samples) or self._end is not None, timeout
+                lambda: (self._waiting and not self._samples) or self._end is not None, timeout
             )
 
     def get(self, timeout: float) -> Sample | None:
         """Return the oldest sample, or None when none comes within `timeout` seconds.
 
         Raises:
-            SensorsError: what `end` was given.
+            SensorsError: the error that `end` was given.
         """
         with self._changed:
-            self._asked = True
+            self._waiting = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._samples or self._end is not None, timeout)
-            self._asked = False
+            self._waiting = False
             if self._samples:
                 sample = self._samples.popleft()
                 cut, self._cut = sample.cut or self._cut, False

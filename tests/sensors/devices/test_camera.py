@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices import camera
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.errors import (
@@ -22,8 +23,7 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.isolation.isolated import Isolated, Limits
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -242,7 +242,7 @@ def test_whatever_stops_the_capturing_is_told_to_the_reader(error: type[BaseExce
         yield Sample("video", np.zeros((2, 2, 3), np.uint8), 0.0)
         raise error("of no frame")
 
-    capture, box = Capture(), Mailbox(1)
+    capture, box = Capture(), SampleQueue(1)
     camera._capture(capture, shots(), box, Event(), "camera 0")  # type: ignore[arg-type]
     assert box.get(0) is not None
     with pytest.raises(

@@ -13,9 +13,9 @@ from threading import active_count
 
 import numpy as np
 import pytest
+from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
-from sensemble_sensors.isolation.isolated import Isolated, Limits
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -122,8 +122,8 @@ def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, sp
         ("lose", {}, "pulled out"),
         ("stop", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
         ("fork and crash", {"hanging": 60.0}, "its process died of SIGSEGV"),
-        ("write rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
-        ("write lines of rubbish", {}, "wrote rubbish into its pipe; its process was killed"),
+        ("write rubbish", {}, "wrote an invalid message; its process was killed"),
+        ("write lines of rubbish", {}, "wrote an invalid message; its process was killed"),
         ("die within a line", {}, "its process ended with status 3"),
     ],
 )
@@ -246,7 +246,7 @@ def test_what_a_worker_started_ends_with_it(unruly: Make, specs: Specs, end: str
 def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> None:
     script = (
         "import sys\nfrom unruly import Unruly\n"
-        "from sensemble_sensors.isolation.isolated import Isolated, Limits\n"
+        "from sensemble_sensors import Isolated, Limits\n"
         "from sensemble_sensors.spec import InputSpec\n"
         f"sensor = Isolated(Unruly, {act!r}, limits=Limits(hanging=3.0))\n"
         "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
@@ -287,7 +287,7 @@ def test_a_line_without_end_takes_no_memory(unruly: Make, specs: Specs) -> None:
     sensor.open(specs["video"])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _, error = read_on(sensor)
-    assert "wrote rubbish" in str(error)
+    assert "wrote an invalid message" in str(error)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
 
 

@@ -21,7 +21,7 @@ from sensemble_sensors.errors import (
 from sensemble_sensors.media.decoding import window
 from sensemble_sensors.media.example_stream import samples, span
 from sensemble_sensors.recording.replay import MediaReplay, Replay
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -237,7 +237,7 @@ def test_a_media_file_without_a_track_for_the_specs_is_told(studio: Studio, spec
 def test_a_mailbox_keeps_the_newest_and_marks_holes_in_sound(
     puts: list[bool], capacity: int, modality: str
 ) -> None:
-    box = Mailbox(capacity)
+    box = SampleQueue(capacity)
     empty = np.zeros(0, np.float32)
     waiting: list[int] = []
     put, last = 0, -1

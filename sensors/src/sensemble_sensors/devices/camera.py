@@ -26,7 +26,7 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
 )
 from sensemble_sensors.libraries import opencv
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -78,7 +78,7 @@ class Camera:
     def __init__(self, source: int | str | Path, name: str | None = None) -> None:
         self.name = name or f"camera {without_user(str(source))}"
         self._given = source
-        self._box: Mailbox | None = None
+        self._box: SampleQueue | None = None
         self._stop = Event()
         self._wait = _Wait()
         self._thread = Thread()
@@ -128,7 +128,7 @@ class Camera:
         else:
             timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
             shots = _captured(capture, spec, self.name, self._wait, timed=timed)
-        self._stop, self._box = Event(), Mailbox(1)
+        self._stop, self._box = Event(), SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
             target=_capture,
@@ -183,7 +183,7 @@ def _remedy(source: int | str | Path) -> str:
     return "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
 
 
-def _capture(capture: _Capture, shots: Iterator[Sample], box: Mailbox, stop: Event, name: str) -> None:
+def _capture(capture: _Capture, shots: Iterator[Sample], box: SampleQueue, stop: Event, name: str) -> None:
     """Put pictures into the box, none before its time, until told to stop or the source is over."""
     try:
         for shot in shots:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from sensemble_sensors.devices.subtitles import read_subtitles
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.readable import readable
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -134,7 +134,7 @@ class _Lines:
         self._file = file
         self._kind = stat.S_IFMT(os.fstat(file).st_mode)
         self._partial = b""
-        self._box = Mailbox(_WAITING)
+        self._box = SampleQueue(_WAITING)
         self._due = 0.0  # when to look again; when it has ended, never
 
     def read(self, timeout: float) -> Sample | None:

@@ -17,7 +17,7 @@ from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.libraries import portaudio
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -64,7 +64,7 @@ class Microphone:
         self._rate = 0.0
         self._clock = Clock(_STEADY)
         self._count = 0  # samples of sound since it was opened
-        self._box = Mailbox(_WAITING)
+        self._box = SampleQueue(_WAITING)
         self._stream: _Stream | None = None
         self._guard: pulse.Guard | None = None
 
@@ -106,7 +106,7 @@ class Microphone:
 
     def _start(self, library: ModuleType, spec: InputSpec) -> None:
         number, source = self._choose(sources(), portaudio_inputs())
-        box = Mailbox(_WAITING)
+        box = SampleQueue(_WAITING)
         self._rate, self._box, self._clock, self._count = spec.rate, box, Clock(_STEADY), 0
         try:
             with _hearing(source):

@@ -1,1 +1,7 @@
-"""The isolation room."""
+"""Isolation: any sensor in a process of its own, so that one that hangs, crashes or leaks harms nothing else.
+
+Samples cross through a ring in shared memory, which no side waits for; a pipe wakes the reader and carries
+the state of the sensor.
+
+Door: `isolated`.
+"""

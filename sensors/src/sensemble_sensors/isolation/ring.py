@@ -1,14 +1,14 @@
-"""A ring of samples in memory that two processes share: one puts, the other gets, and neither ever waits.
+"""A ring of samples in memory that two processes share: one writes, the other reads, and neither ever waits.
 
-Data crosses as bytes in place, through numpy views of the memory; the getter copies them out once. The putter
-overwrites the oldest, so that a getter that is late has the newest, and one that is overtaken notices.
+Data crosses as bytes in place, through numpy views of the memory; the reader copies them out once. The writer
+overwrites the oldest sample, so that a slow reader gets the newest ones, and notices what it missed.
 
-No order of memory is relied on, for Python has no fences and a processor (ARM's does) may show one process's
-writes to another in any order. Each slot holds the number of its sample and a checksum over that number and
-all else in it. The getter copies a slot out and checks the copy: it is a sample as it was put, or it is
-refused, whatever mixture of old and new the copy caught (but for one torn copy in 2^32). A refused slot is
-looked at again when the putter has told by another way that there is more: a byte in a pipe, which a system
-call writes and another reads, so that what was written before the one can be seen after the other.
+The ring relies on no order of memory: Python has no fences, and a processor (such as ARM's) may show one
+process's writes to another in any order. Each slot holds the number of its sample and a checksum over that
+number and everything else in it. The reader copies a slot and checks the copy: it is a sample as it was
+written, or it is refused, whatever mixture of old and new the copy caught (except one torn copy in 2^32). A
+refused slot is read again after the writer has sent a byte through a pipe: that takes a system call on each
+side, so whatever was written before the first is visible after the second.
 """
 
 from mmap import mmap
@@ -22,17 +22,17 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_BEAT = Struct("=d")
+_HEARTBEAT = Struct("=d")
 _CHECK = Struct("=q")
 # The number, the time, whether it is a cut, how many were lost, and the size of the data, in bytes. Numbers
-# count from 1, the first sample ever put; 0 is an empty slot. What is lost is of all samples until this one,
-# so that an overwritten slot takes no count with it.
+# count from 1, the first sample ever; 0 is an empty slot. Lost samples are counted from the start, so that no
+# count is lost with an overwritten slot.
 _HEAD = Struct("=qdqqq")
 _DATA = _CHECK.size + _HEAD.size  # where a slot's data begins
 
 
 class Ring:
-    """The samples of one sensor; `put` and `beat` are one process's, `get` and `beaten` the other's.
+    """The samples of one sensor; one process calls `put` and `set_heartbeat`, the other the rest.
 
     Args:
         memory: `Ring.size(spec)` bytes, zeros at first, shared by both.
@@ -43,30 +43,30 @@ class Ring:
         self._spec = spec
         self._kind = kind_of(spec.modality)
         self._memory = memoryview(memory)
-        # By struct and one view of all, for who wakes a few times a second pays for each call.
-        slots = np.frombuffer(memory, np.uint8, offset=_BEAT.size)
+        # Structs and one view of all slots: each call counts in a process that wakes a few times a second.
+        slots = np.frombuffer(memory, np.uint8, offset=_HEARTBEAT.size)
         self._slots = slots.reshape(self._kind.slots, _slot(spec))
-        self._written = 0  # the number of the sample that was put last
-        self._lost_before = 0  # it came to the ring
+        self._written = 0  # the number of the newest sample
+        self._lost_before = 0  # how many were lost before they came here
         self._next = 1  # the number of the sample to get
-        self._overtaken = 0  # how many were overwritten before they could be got
-        self._told = 0  # how many that were lost the getter has been told of
+        self._overwritten = 0  # how many were overwritten before they were read
+        self._reported = 0  # how many lost samples were reported so far
         self._cut = True
 
     @staticmethod
     def size(spec: InputSpec) -> int:
         """Return how many bytes of memory the ring takes."""
-        return _BEAT.size + kind_of(spec.modality).slots * _slot(spec)
+        return _HEARTBEAT.size + kind_of(spec.modality).slots * _slot(spec)
 
-    def beat(self, now: float) -> None:
-        """Show that the putter is alive at `now`."""
-        _BEAT.pack_into(self._memory, 0, now)
+    def set_heartbeat(self, now: float) -> None:
+        """Show that the writer is alive at `now`."""
+        _HEARTBEAT.pack_into(self._memory, 0, now)
 
     @property
-    def beaten(self) -> float:
-        """When the putter last showed that it is alive; 0 before the first time."""
-        (beaten,) = _BEAT.unpack_from(self._memory)
-        return float(beaten)
+    def heartbeat(self) -> float:
+        """When the writer last showed that it is alive; 0 before the first time."""
+        (heartbeat,) = _HEARTBEAT.unpack_from(self._memory)
+        return float(heartbeat)
 
     def put(self, sample: Sample) -> None:
         """Add a sample, in several pieces if it is longer than a slot.
@@ -91,13 +91,13 @@ class Ring:
             slot.data[:_DATA] = _CHECK.pack(_check(head, piece)) + head
 
     def get(self) -> Sample | None:
-        """Return the oldest sample that is still there, or None; the one after a hole in sound is a cut.
+        """Return the oldest sample that is left, or None; one after a hole in a continuous stream is a cut.
 
         Raises:
-            ValueError: a slot holds what `put` never writes.
+            ValueError: a slot holds something that `put` never writes.
         """
         slots = len(self._slots)
-        for _ in range(slots):  # a putter that writes without end must not keep the getter here
+        for _ in range(slots):  # a fast writer must not keep the reader here for ever
             slot = self._slots[self._next % slots]
             head = slot[:_DATA].tobytes()
             (check,) = _CHECK.unpack_from(head)
@@ -109,11 +109,11 @@ class Ring:
                 raise ValueError(f"sample {number} lies where sample {self._next} belongs")
             if number == self._next:
                 cut, self._cut = bool(cut) or self._cut, False
-                lost, self._told = lost + self._overtaken - self._told, lost + self._overtaken
+                lost, self._reported = lost + self._overwritten - self._reported, lost + self._overwritten
                 self._next += 1
                 return Sample(self._spec.modality, self._kind.unpack(data, self._spec), time, cut, lost)
-            oldest = number - slots // 2  # overtaken: leave the putter some room
-            self._overtaken += oldest - self._next
+            oldest = number - slots // 2  # overwritten: leave the writer some room
+            self._overwritten += oldest - self._next
             self._next = oldest
             self._cut |= self._kind.continuous
         return None

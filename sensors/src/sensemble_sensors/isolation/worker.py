@@ -1,9 +1,9 @@
-"""The process in which `isolation.Isolated` runs a sensor: `python -m sensemble_sensors.isolation.worker`.
+"""The process that runs an isolated sensor: `python -m sensemble_sensors.isolation.worker`.
 
-Its order comes as JSON, a line of standard input, for an address may hold a password, and everybody can read
-command lines. Samples go into the shared ring; a pipe carries a newline for
-each, so that the other side wakes, and one JSON line for what becomes of the sensor. It ends when its
-standard input does, which is when who started it closes it or dies, and by itself when it hangs.
+Its job comes as a JSON line on standard input, not on the command line, which everybody can read: an address
+may hold a password. Samples go into the shared ring. A pipe carries a newline for each, to wake the reader,
+and a JSON message when the sensor is open or over. The process ends when its standard input does, that is
+when its parent closes it or dies, and by itself when it hangs.
 """
 
 import faulthandler
@@ -28,7 +28,7 @@ from sensemble_sensors.spec import InputSpec
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
 FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 GRACE = 2.0  # seconds that a worker has to end by itself
-_LONGEST = 2000  # characters of what became of a sensor, for a person to read
+_LONGEST = 2000  # characters of a reason, for a person to read
 
 _KINDS: dict[type[BaseException], str] = {
     SensorUnavailableError: "unavailable",
@@ -39,22 +39,22 @@ _STDIN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a worker is to do; made of what JSON can hold.
+class Job:
+    """The job of a worker, in types that JSON can hold.
 
     Attributes:
-        kind: "module:class" of the sensor.
+        sensor_class: "module:class" of the sensor.
         arguments: of its constructor.
         path: where to look for modules.
         spec: the fields of its `InputSpec`.
         memory: the descriptor of the ring's memory.
         pipe: the descriptor to write to.
-        opening: seconds after which it ends by itself if it hangs while opening.
-        hanging: the same, while reading.
-        resident: bytes of memory above which it ends by itself.
+        opening: seconds after which the process ends itself if opening hangs.
+        hanging: seconds after which it ends itself if reading hangs.
+        resident: bytes of memory above which it ends itself.
     """
 
-    kind: str
+    sensor_class: str
     arguments: list[Any]
     path: list[str]
     spec: dict[str, Any]
@@ -65,43 +65,43 @@ class Order:
     resident: int
 
 
-def main(order: Order) -> None:
-    """Run the sensor of `order` until told to stop, or until it fails."""
+def main(job: Job) -> None:
+    """Run the sensor of `job` until standard input ends, or until the sensor fails."""
     stop = Event()
     Thread(target=_watch, args=(stop,), daemon=True).start()
     try:
-        _run(order, stop)
-    except BaseException as error:  # noqa: BLE001 - the other side gets whatever it is
+        _run(job, stop)
+    except BaseException as error:  # noqa: BLE001 - the parent gets every failure
         kind = _KINDS.get(type(error), "lost")
         text = str(error) if type(error) in _KINDS else f"failed with {type(error).__name__}: {error}"
-        _tell(order.pipe, {"kind": kind, "reason": " ".join(text.split())[:_LONGEST]})
+        _send(job.pipe, {"kind": kind, "reason": " ".join(text.split())[:_LONGEST]})
 
 
-def _run(order: Order, stop: Event) -> None:
-    spec = InputSpec(**{**order.spec, "shape": tuple(order.spec["shape"])})
-    ring = Ring(mmap.mmap(order.memory, Ring.size(spec)), spec)
+def _run(job: Job, stop: Event) -> None:
+    spec = InputSpec(**{**job.spec, "shape": tuple(job.spec["shape"])})
+    ring = Ring(mmap.mmap(job.memory, Ring.size(spec)), spec)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        # A thread of C ends the process, even where native code hangs and holds Python's lock.
-        faulthandler.dump_traceback_later(order.opening, exit=True, file=nowhere)
-        sys.path[:] = order.path
-        module, _, name = order.kind.partition(":")
-        sensor: Sensor = getattr(import_module(module), name)(*order.arguments)
+        # A thread in C ends the process even where native code hangs and holds the interpreter lock.
+        faulthandler.dump_traceback_later(job.opening, exit=True, file=nowhere)
+        sys.path[:] = job.path
+        module, _, name = job.sensor_class.partition(":")
+        sensor: Sensor = getattr(import_module(module), name)(*job.arguments)
         sensor.open(spec)
         try:
-            _tell(order.pipe, {"kind": "opened", "reason": ""})
+            _send(job.pipe, {"kind": "opened", "reason": ""})
             armed = due = 0.0
             driven = sensor if isinstance(sensor, Driven) else None
             while not stop.is_set():
                 now = monotonic()
-                ring.beat(driven.answered if driven else now)
+                ring.set_heartbeat(driven.answered if driven else now)
                 if now - armed > 1:
-                    faulthandler.dump_traceback_later(order.hanging, exit=True, file=nowhere)
+                    faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
-                    _measure(sensor, order.resident)
+                    _measure(sensor, job.resident)
                 sample = sensor.read(READ)
                 if sample is not None:
                     ring.put(sample)
-                    _tell(order.pipe, None)
+                    _send(job.pipe, None)
                     stop.wait(max(due - monotonic(), 0.0))
                     due = monotonic() + 1 / FLOOD
         finally:
@@ -115,15 +115,15 @@ def _measure(sensor: Sensor, resident: int) -> None:
 
 
 def _resident() -> int:
-    """Return the bytes of memory that this process holds; on macOS the most that it ever held."""
+    """Return the bytes of memory that this process holds; on macOS the most it has held so far."""
     if sys.platform == "darwin":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Not `ru_maxrss`: Linux hands the parent's on through fork and exec.
+    # Not `ru_maxrss`, which on Linux a process inherits from its parent.
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _watch(stop: Event) -> None:
-    """Wait for the end of standard input, then give the sensor some time to close, and end."""
+    """Wait for the end of standard input, give the sensor some time to close, and end the process."""
     while os.read(_STDIN, 1):
         pass
     stop.set()
@@ -131,11 +131,11 @@ def _watch(stop: Event) -> None:
     _leave()
 
 
-def _tell(pipe: int, news: dict[str, str] | None) -> None:
-    """Write one line; what only wakes (None) may be lost where the pipe is full, for then nobody sleeps."""
+def _send(pipe: int, message: dict[str, str] | None) -> None:
+    """Write a message, or only wake the reader (None), which a full pipe has done already."""
     try:
-        os.set_blocking(pipe, news is not None)
-        os.write(pipe, (json.dumps(news) if news else "").encode() + b"\n")
+        os.set_blocking(pipe, message is not None)
+        os.write(pipe, (json.dumps(message) if message else "").encode() + b"\n")
     except BlockingIOError:
         pass
     except BrokenPipeError:
@@ -143,12 +143,12 @@ def _tell(pipe: int, news: dict[str, str] | None) -> None:
 
 
 def _leave() -> NoReturn:
-    """End this process and what it started, for who would kill that may be dead."""
-    if os.getpgrp() == os.getpid():  # as `isolation` starts it; else the group is a shell's
+    """End this process and its children, for the parent that would kill them may be dead."""
+    if os.getpgrp() == os.getpid():  # as `WorkerProcess` starts it; otherwise the group is a shell's
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main(Order(**json.loads(sys.stdin.buffer.readline())))
-    _leave()  # what a library does when Python ends is of no use here, and may hang
+    main(Job(**json.loads(sys.stdin.buffer.readline())))
+    _leave()  # without the libraries' exit handlers, which may hang

@@ -22,7 +22,7 @@ from sensemble_sensors.errors import (
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import samples, span
-from sensemble_sensors.sample_queue import Mailbox
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -50,7 +50,7 @@ class _Outlet:
         self.name = name
         self._spec = spec
         self._lock = Lock()
-        self._box: Mailbox | None = None  # None while unplugged
+        self._box: SampleQueue | None = None  # None while unplugged
         self._open = False
         self._over: SensorsError | None = None
 
@@ -61,7 +61,7 @@ class _Outlet:
     def plug(self) -> None:
         with self._lock:
             if self._box is None:
-                self._box = Mailbox(_WAITING)
+                self._box = SampleQueue(_WAITING)
                 if self._over is not None:
                     self._box.end(self._over)
 
@@ -94,7 +94,7 @@ class _Outlet:
         with self._lock:
             box = self._box if self._open else None
         if box is not None:
-            box.wait_until_asked(_HANDING)
+            box.wait_until_used(_HANDING)
 
     def lose(self, reason: str) -> None:
         with self._lock:
