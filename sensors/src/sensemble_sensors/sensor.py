@@ -43,7 +43,7 @@ class Sensor(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether it captures what happens now; of a film or a text that is played, only the clock is checked."""
+        """Whether it captures what happens now; otherwise a file is played, and only its clock is checked."""
 
     def open(self, spec: InputSpec) -> None:
         """Start capturing samples in the form of `spec`.
