@@ -14,6 +14,7 @@ from sensemble_runtime.bundle.head import save_head
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from torch import Tensor, from_numpy
@@ -85,7 +86,7 @@ def export_bundle(
         ExportError: `out` is not a bundle, another export is writing it, or it cannot be written.
     """
     out = Path(out)
-    jobs = jobs or plan(model.modalities, ["executorch-xnnpack"], [])
+    jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
         store.make((*jobs, *float_jobs(jobs)), progress)
         return write_bundle(store, jobs, out, origin)
@@ -222,7 +223,7 @@ def _describe(
     """Write the head, the tokenizer and the held-out windows; return the manifest of the whole."""
     model, tokenizer, held_out = store.model, None, {}
     save_head(store.head, bundle / "head.safetensors")
-    if model.tokenizer is not None and "text" in entries:
+    if model.tokenizer is not None and any(kind_of(modality).tokenized for modality in entries):
         model.tokenizer.save(str(bundle / "tokenizer.json"))
         tokenizer = _file(bundle, "tokenizer.json")
     for modality, windows in store.windows.items():

@@ -1,11 +1,12 @@
-"""What an encoder can be exported to: targets, the schemes of each, and which are chosen for whom."""
+"""The targets of an export, the quantization schemes of each, and the plan of what to make."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import get_args
 
 from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_sensors.spec import kind_name
 
 from sensemble_export.errors import SchemeError
 from sensemble_export.parity import FLOATS
@@ -13,15 +14,16 @@ from sensemble_export.parity import FLOATS
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A form of an encoder.
+    """A format of an encoder, for one executor.
 
     Attributes:
-        schemes: what it can be quantized to; the first is float.
-        default: the one taken where none is chosen, but see `default`.
+        schemes: its quantization schemes; the first is float.
+        default: the scheme used unless another is chosen.
         suffix: of the file or folder.
-        tools: packages, beside torch, whose version decides what is made.
-        bits: that an int8 weight uses.
-        differs: what in its bytes is not the same each time; None: nothing.
+        tools: the packages, besides torch, whose version determines the artifact.
+        bits: the bits that an int8 weight uses.
+        differs: which bytes are not reproducible; None if all are.
+        by_kind: the default for modalities of some kinds, by the kind's name.
     """
 
     schemes: tuple[Scheme, ...]
@@ -30,6 +32,7 @@ class Target:
     tools: tuple[str, ...]
     bits: int = 8
     differs: str | None = None
+    by_kind: Mapping[str, Scheme] = field(default_factory=dict)
 
 
 TARGETS = {
@@ -58,28 +61,30 @@ TARGETS = {
         ".pte",
         ("executorch", "coremltools"),
         differs="the Core ML package inside has random names and the date",
+        by_kind={"waveform": "fp32"},  # one precision for the whole graph, and a log-mel underflows in fp16
     ),
 }
-"""By name. The float scheme of the Core ML targets stores float32; `fp16` computes in it as well.
+"""The targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation.
 
-ExecuTorch's delegate quantizes every constant, a log-mel's too, so for `executorch-coreml` nothing is int8.
+ExecuTorch's Core ML delegate would quantize every constant, the log-mel's too, so `executorch-coreml` has no
+int8 scheme.
 """
 
 INT4_GROUP = 32
-"""Weights of a row that share a scale in int4; XNNPACK takes multiples of 32."""
+"""The number of weights in a row that share a scale in int4; XNNPACK takes multiples of 32."""
 INT4_LEAST = 2**16
-"""Weights from which a linear layer is int4 in `int4-weights`; smaller ones would save less than 32 kB."""
+"""The fewest weights of a linear layer that is int4 in `int4-weights`; smaller ones save less than 32 kB."""
 COREML_LEAST = 512
-"""Weights from which Core ML's are quantized: the scales or palette of fewer would outweigh what it saves."""
+"""The fewest weights that Core ML quantizes: the scales or palette of fewer would take more than it saves."""
 
 
 def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
-    """Say whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
+    """Return whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
     return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
 
 
 def needs_ranges(scheme: Scheme) -> bool:
-    """Say whether ranges of `scheme` may come from calibration: in XNNPACK, convolutions' in all of these."""
+    """Return whether `scheme` may take ranges from calibration; XNNPACK's convolutions do in all of these."""
     return scheme in {"int8-static", "int8-dynamic", "int4-weights"}
 
 
@@ -88,13 +93,13 @@ class Job:
     """One artifact to make.
 
     Attributes:
-        modality: whose encoder.
-        target: for what.
-        scheme: how it is quantized.
-        kept: names of layers, or of modules that hold some, which stay float.
+        modality: the encoder's modality.
+        target: a name of `TARGETS`.
+        scheme: the quantization.
+        kept: names of layers, or of modules with layers, that stay float.
 
     Raises:
-        SchemeError: the target does not have the scheme, or that quantizes nothing.
+        SchemeError: the target does not have the scheme, or `kept` is given for a float scheme.
     """
 
     modality: str
@@ -111,19 +116,21 @@ class Job:
 
     @property
     def file(self) -> str:
-        """The artifact's name, unlike that of any other job of the same model."""
+        """The artifact's file name, unique among the jobs of a model."""
         mark = f"-{hashlib.sha256(' '.join(self.kept).encode()).hexdigest()[:6]}" if self.kept else ""
         return f"{self.modality}.{self.target}.{self.scheme}{mark}{TARGETS[self.target].suffix}"
 
 
-def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str]) -> list[Job]:
-    """Return the jobs that a user asks for: each modality for each target.
+def plan(
+    modalities: Sequence[str], targets: Sequence[str] = ("executorch-xnnpack",), chosen: Iterable[str] = ()
+) -> list[Job]:
+    """Return the jobs for a user's choice: each modality for each target.
 
     Args:
         modalities: the model's.
         targets: names of `TARGETS`.
-        chosen: `[TARGET:]MODALITY=SCHEME` each; one that names its target counts more than one that does not,
-            and what is chosen by none is the target's default.
+        chosen: `[TARGET:]MODALITY=SCHEME` each. A choice that names its target takes precedence over one that
+            does not; modalities without a choice have the target's default.
 
     Raises:
         SchemeError: a target, a modality or a scheme is unknown, the target does not have the scheme, or
@@ -161,28 +168,21 @@ def plan(modalities: Sequence[str], targets: Sequence[str], chosen: Iterable[str
 
 
 def default(modality: str, target: str) -> Scheme:
-    """Return the scheme that is taken where none is chosen.
-
-    The delegate of `executorch-coreml` has one precision for all, and a log-mel underflows in float16.
-    """
-    heard = modality == "audio" and target == "executorch-coreml"
-    return "fp32" if heard else TARGETS[target].default
+    """Return the scheme of a modality for which none is chosen."""
+    found = TARGETS[target]
+    return found.by_kind.get(kind_name(modality), found.default)
 
 
-_CORE_ML = {
-    "uint8": "float32",
-    "int64": "int32",
-    "float32": "float32",
-}  # it may have neither of the first two
+_CORE_ML = {"uint8": "float32", "int64": "int32", "float32": "float32"}  # Core ML has no uint8 and no int64
 
 
 def input_dtype(dtype: str, target: str) -> str:
-    """Return what an artifact for `target` takes in place of windows of `dtype`; the values are equal."""
+    """Return the dtype that an artifact for `target` takes for windows of `dtype`; the values are equal."""
     return _CORE_ML[dtype] if "coreml" in target else dtype
 
 
 def within(name: str, modules: tuple[str, ...]) -> bool:
-    """Say whether the layer `name` is one of `modules` or in one."""
+    """Return whether the layer `name` is one of `modules` or inside one."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
