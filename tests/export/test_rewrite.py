@@ -17,7 +17,8 @@ from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.encoders import ENCODERS, EncoderConfig
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.kinds.registry import KINDS
 from torch import nn
 
 from .conftest import SPECS, Export, make_model, windows
@@ -79,7 +80,7 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
     modality: str, config: EncoderConfig
 ) -> None:
     torch.manual_seed(0)
-    encoder = ENCODERS[modality](SPECS[modality], config).eval()
+    encoder = KINDS[SPECS[modality].kind].encoder(SPECS[modality], config).eval()
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

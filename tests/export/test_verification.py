@@ -23,7 +23,8 @@ from sensemble_export.verification import verify
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError
-from sensemble_train.models.encoders import ENCODERS, EncoderConfig
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.kinds.registry import KINDS
 
 from tests.export.conftest import JOBS, SPECS, Export, windows
 
@@ -193,7 +194,7 @@ def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> 
 def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
-    encoder = ENCODERS["audio"](SPECS["audio"], tiny).eval()
+    encoder = KINDS["waveform"].encoder(SPECS["audio"], tiny).eval()
     job = Job("audio", "coreml", "fp16")
     build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
     found = summarize(tmp_path / job.file)

@@ -10,8 +10,8 @@ import torch
 from open_clip.model import build_model_from_openai_state_dict
 from safetensors.torch import save_file
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models import encoders
 from sensemble_train.models.clip_weights import CLIP_MEAN, CLIP_STD, initialize, read_clip
+from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Model
 from sensemble_train.models.presets import CLIP_B16, clip_b16
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ def shallow(frames: int, depth: int = 2) -> Model:
 
 
 def test_openais_whole_vit_b16_has_no_key_too_few_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
+    monkeypatch.setattr(waveform, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
     with torch.device("meta"):
         whole, model = openai_clip(), Model(clip_b16(("a", "b")), None)
     whole["logit_scale"] = torch.tensor(4.6052)

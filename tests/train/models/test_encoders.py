@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.encoders import ENCODERS, EncoderConfig
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 from sensemble_train.models.presets import VIT_B16, vit_b16
 from sensemble_train.models.transformer import Block, sinusoids
@@ -93,11 +94,11 @@ def test_sinusoidal_positions_differ_and_depend_on_each_axis_alone(grid: list[in
 
 def test_fixed_positions_are_saved_and_never_learned() -> None:
     fixed = replace(PLAIN, sinusoidal=True)
-    audio = ENCODERS["audio"](SPECS["audio"], fixed)
+    audio = KINDS["waveform"].encoder(SPECS["audio"], fixed)
     assert "position" in audio.state_dict()
     assert not audio.position.requires_grad
     with pytest.raises(ConfigurationError, match="positions of video"):
-        ENCODERS["video"](SPECS["video"], fixed)
+        KINDS["frames"].encoder(SPECS["video"], fixed)
 
 
 def test_order_matters_in_captions_and_films() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models import encoders
+from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Description, Model, load_model, save_model
 from sensemble_train.models.presets import clip_b16, mae_b16, small_mae, vit_b16
 from sensemble_train.objectives.mae import MAE, MAEConfig
@@ -108,7 +108,7 @@ def test_a_batch_without_anything_costs_nothing_and_has_gradients() -> None:
 
 def test_shares_are_those_asked_for() -> None:
     with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoders, "LogMel", nn.Identity)
+        patch.setattr(waveform, "LogMel", nn.Identity)
         mae = MAE(Model(mae_b16(("a", "b")), None), MAEConfig(depth=1))
     assert {m: mae._kept(m) for m in mae.model.modalities} == {"audio": 80, "text": 15, "video": 157}
 
@@ -167,14 +167,14 @@ def test_patches_are_reconstructed_where_they_are() -> None:
     batch = features(mae, 2)
     for m in ("audio", "video"):
         encoder = mae._encoder(m)
-        before, target = encoder.tokens(batch.inputs[m]), mae._target(m, batch)
+        before, target = encoder.tokens(batch.inputs[m]), encoder.targets(batch.inputs[m])
         changed = batch.inputs[m].clone()
         place = (0, 0, slice(0, 8), slice(8, 16)) if m == "audio" else (0, 1, slice(8, 16), slice(0, 8))
         changed[place] = changed[place].flip(0) + 1
         after = Clips({**batch.inputs, m: changed}, batch.present, None)
         moved = (encoder.tokens(changed) != before).any(dim=2)
         assert moved.sum() == 1
-        assert torch.equal((mae._target(m, after) != target).any(dim=2), moved)
+        assert torch.equal((encoder.targets(after.inputs[m]) != target).any(dim=2), moved)
         assert target.mean(dim=2).abs().max() < 1e-5
 
 
@@ -282,7 +282,7 @@ def test_the_presets_have_table_5s_parameters(
     millions: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encoders, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
+    monkeypatch.setattr(waveform, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
     with torch.device("meta"):
         model = Model(preset(("a", "b"), modalities), None)
         pretrained = MAE(model, MAEConfig()) if preset is mae_b16 else model

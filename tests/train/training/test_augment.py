@@ -7,7 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
-from sensemble_train.training.augment import PAPER, AugmentConfig, augment, color_jitter, mixup, spec_augment
+from sensemble_train.models.augment_config import PAPER, AugmentConfig
+from sensemble_train.models.kinds.frames import color_jitter
+from sensemble_train.models.kinds.waveform import spec_augment
+from sensemble_train.training.augment import augment, mixup
+
+from tests.train.tiny import SPECS
 
 APP_E = 0.2, 0.1, 0.0, 0.025  # brightness, contrast, saturation, hue
 
@@ -115,12 +120,12 @@ def test_the_global_seed_decides_all() -> None:
 def test_a_batch_changes_in_what_the_configuration_names() -> None:
     torch.manual_seed(0)
     batch = batch_of(9)
-    same = augment(batch, AugmentConfig(), 9)
+    same = augment(batch, SPECS, AugmentConfig(), 9)
     assert all(torch.equal(same.inputs[m], x) for m, x in batch.inputs.items())
     assert same.targets is batch.targets
-    changed = augment(batch, PAPER, 9)
+    changed = augment(batch, SPECS, PAPER, 9)
     assert changed.targets is not None
     assert changed.targets.shape == (9, 9)
     assert {m for m, x in batch.inputs.items() if not torch.equal(changed.inputs[m], x)} == {"audio", "video"}
-    unlabelled = augment(replace(batch, targets=None), AugmentConfig(mixup=1.0), 9)
+    unlabelled = augment(replace(batch, targets=None), SPECS, AugmentConfig(mixup=1.0), 9)
     assert all(torch.equal(unlabelled.inputs[m], x) for m, x in batch.inputs.items())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError, TrainError
+    from sensemble_train.models.augment_config import AugmentConfig
     from sensemble_train.models.model import Model, load_model
     from sensemble_train.models.model_config import ModelConfig
     from sensemble_train.recipe.config import Config
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
     from sensemble_train.recipe.pretrain import PretrainConfig
     from sensemble_train.recipe.recipe import run
-    from sensemble_train.training.augment import AugmentConfig
     from sensemble_train.training.scale import ScaleConfig
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 
 _MODULES = {
     "EXPERIMENTS": "recipe.experiments",
-    "AugmentConfig": "training.augment",
+    "AugmentConfig": "models.augment_config",
     "CheckpointError": "errors",
     "Config": "recipe.config",
     "ConfigurationError": "errors",

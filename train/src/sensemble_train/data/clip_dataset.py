@@ -5,18 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import PLAIN, Sampling, clip
-from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sensemble_train.data.clips import LOG, Clips, bad, targets
+from sensemble_train.data.clips import LOG, Clips, bad, targets, token_ids
 from sensemble_train.data.packed_index import Packed
+from sensemble_train.models.kinds.registry import KINDS
 
 _BAD_IN_A_ROW = 100  # unreadable examples one after another: that is no longer a few bad files
 
@@ -90,19 +89,21 @@ class ClipDataset(Dataset[Clips]):
                     raise reason from error
                 LOG.warning("skipped %s", reason)
                 if step is None:  # its place stays its own: a row with nothing in it
-                    return replace(self._row(replace(example, text=None), {}), skipped=1)
+                    return replace(self._row(example, {}), skipped=1)
                 index = (index + 1) % len(self)
             else:
-                return replace(self._row(example, media), skipped=skipped)
+                found = {m: torch.from_numpy(array) for m, array in media.items()}
+                return replace(self._row(example, found | self._captions(example)), skipped=skipped)
         raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
 
-    def _row(self, example: Example, media: Mapping[str, Media]) -> Clips:
-        inputs: dict[str, Tensor] = {m: torch.from_numpy(array) for m, array in media.items()}
-        if "text" in self._modalities and example.text is not None:
-            assert self._tokenizer is not None  # noqa: S101 - part of the contract above
-            inputs["text"] = torch.from_numpy(
-                tokenize(self._tokenizer, example.text, self._specs["text"].shape[1])
-            )
+    def _captions(self, example: Example) -> dict[str, Tensor]:
+        """Return the token ids of the example's captions, modality -> int64 [1, L]."""
+        there = set(self._modalities) & set(example.modalities)
+        tokenized = [m for m in there if KINDS[self._specs[m].kind].tokenized]
+        return {m: token_ids(example, self._specs[m], self._tokenizer) for m in tokenized}
+
+    def _row(self, example: Example, found: Mapping[str, Tensor]) -> Clips:
+        inputs = dict(found)
         present = {m: torch.tensor([m in inputs]) for m in self._modalities}
         for m in self._modalities:
             if m not in inputs:

@@ -17,6 +17,7 @@ from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 
 LOG = logging.getLogger(__name__)
@@ -154,12 +155,8 @@ def decode(
             spec = specs.get(modality)
             if spec is None:
                 continue
-            if modality == "text":
-                assert tokenizer is not None  # noqa: S101 - part of the contract above
-                rows[modality] = torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
-                continue
             try:
-                rows[modality] = torch.from_numpy(window(example, spec))
+                rows[modality] = _window(example, spec, tokenizer)
             except BadDataError as error:
                 if not skip_bad:
                     raise bad(example, error) from error
@@ -176,6 +173,18 @@ def decode(
             good += was_good
             progress(done, count)
     return Clips(inputs, present, targets(examples, labels, task), count - good)
+
+
+def _window(example: Example, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
+    if KINDS[spec.kind].tokenized:
+        return token_ids(example, spec, tokenizer)
+    return torch.from_numpy(window(example, spec))
+
+
+def token_ids(example: Example, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
+    """Return the caption of an example as int64 [1, L]."""
+    assert tokenizer is not None  # noqa: S101 - a model with captions has one
+    return torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
 
 
 def bad(example: Example, error: BadDataError) -> BadDataError:

@@ -17,8 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import AudioEncoder, Encoder, TextEncoder, VideoEncoder
+from sensemble_train.models.encoders import Encoder
 from sensemble_train.models.frontend import VIDEO_MEAN, VIDEO_STD
+from sensemble_train.models.kinds.frames import FramesEncoder
+from sensemble_train.models.kinds.text import TextEncoder
+from sensemble_train.models.kinds.waveform import WaveformEncoder
 from sensemble_train.models.model import Model
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -99,9 +102,7 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
         for modality in model.modalities:
             encoder = model.encoders[modality]
             assert isinstance(encoder, Encoder)  # noqa: S101 - so models are built
-            _load(
-                modality, encoder, _text(weights, encoder) if modality == "text" else _seen(weights, encoder)
-            )
+            _load(modality, encoder, _renamed(weights, encoder))
         return weights["logit_scale"].item()
     except KeyError as error:
         raise CheckpointError(f"the CLIP weights lack {error}; take those of OpenAI's ViT-B/16") from error
@@ -123,9 +124,17 @@ def _shape(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(weights[name].shape) if name in weights else None
 
 
-def _text(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+def _renamed(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Return CLIP's weights for one of our encoders, under our names."""
+    if isinstance(encoder, TextEncoder):
+        return _text(clip, encoder)
+    if isinstance(encoder, WaveformEncoder | FramesEncoder):
+        return _images(clip, encoder)
+    raise ConfigurationError(f"CLIP has no encoder for a {type(encoder).__name__}; leave its modality out")
+
+
+def _text(clip: Mapping[str, Tensor], encoder: TextEncoder) -> dict[str, Tensor]:
     """Rename the text encoder; of its 77 positions, those of the model's captions (Table 6: 60) are kept."""
-    assert isinstance(encoder, TextEncoder)  # noqa: S101 - by its modality
     (length,) = encoder.grid
     return {
         "token.weight": clip["token_embedding.weight"],
@@ -137,14 +146,13 @@ def _text(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
     }
 
 
-def _seen(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
-    """Rename the image encoder, for video or audio."""
+def _images(clip: Mapping[str, Tensor], encoder: WaveformEncoder | FramesEncoder) -> dict[str, Tensor]:
+    """Rename the image encoder, for frames or for spectrograms."""
     patches, positions = clip["visual.conv1.weight"], clip["visual.positional_embedding"]
-    if isinstance(encoder, AudioEncoder):
+    if isinstance(encoder, WaveformEncoder):
         patches, bias = patches.sum(dim=1), torch.zeros_like(patches[:, 0, 0, 0])
         places = {"position": _resized(positions[1:], encoder.grid)}
     else:
-        assert isinstance(encoder, VideoEncoder)  # noqa: S101 - by its modality
         patches, bias = _as_normalized_here(patches)
         times, *grid = encoder.grid
         space = _resized(positions[1:], tuple(grid))[None]

@@ -1,29 +1,24 @@
-"""One ViT encoder per modality: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
+"""Parts of a ViT encoder: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
 
 Preprocessing is part of the module and every shape is static, so that training, Python and a phone run the
-same graph (DESIGN, "One front end"). The stem is the patch embedding of ViT or, for small data, a stack of
-convolutions; with `clip`, the encoders are those of CLIP, whose weights they take (`clip_weights`).
+same graph. The stem is the patch embedding of ViT or, for small data, a stack of convolutions. With `clip`,
+the encoders have the form of CLIP's and take its weights (`clip_weights`). `kinds` has an encoder per kind.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from sensemble_sensors.spec import InputSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.frontend import MEL_BINS, LogMel, VideoInput, frames_of
 from sensemble_train.models.transformer import Activation, Block, Patches, sinusoids
 
 HIDE = -1e4
 """Added to the attention score of a token that is not to be seen."""
-AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
-"""Mean and standard deviation of AudioSet's log-mel (paper, Table 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +140,14 @@ class ClassToken(nn.Module):
         return self.norm(functional.pad(x, (0, 0, 1, 0)) + token)  # type: ignore[no-any-return]
 
 
-def _position(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
+def positions(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
     """Return the positions of a grid's tokens, [1, N, width], learned or fixed."""
     if config.sinusoidal:
         return nn.Parameter(sinusoids(grid, config.width)[None], requires_grad=False)
     return nn.Parameter(0.02 * torch.randn(1, math.prod(grid), config.width))
 
 
-def _stem(channels: int, config: EncoderConfig) -> nn.Module:
+def make_stem(channels: int, config: EncoderConfig) -> nn.Module:
     """Make the module from images [B, channels, H, W] to feature maps [B, width, H / patch, W / patch]."""
     first, *rest = (*config.stem, config.width)
     layers: list[nn.Module] = [Patches(channels, first, config.patch >> len(rest))]
@@ -161,28 +156,28 @@ def _stem(channels: int, config: EncoderConfig) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def _flat(features: Tensor) -> Tensor:
+def flat(features: Tensor) -> Tensor:
     """Flatten feature maps [B, C, H, W] to tokens [B, H * W, C]."""
     return features.flatten(2).transpose(1, 2)
 
 
 class Encoder(nn.Module, ABC):
-    """What the three encoders share: a front end without parameters, then all that is learned.
+    """A front end without parameters, then all that is learned; each kind of modality has a subclass.
 
     The front end's output is the same for a window every time, so training on data that fits in memory
     computes it once; the exported graph holds both.
 
     Attributes:
-        grid: how many tokens there are along each axis: (time, mel) for audio, (frames, rows, columns) for
-            video, (length,) for text.
-        trunk: what is the same for all modalities.
+        grid: number of tokens along each axis: (time, mel) for sound, (frames, rows, columns) for frames,
+            (length,) for text.
+        trunk: the part that is alike in all encoders.
     """
 
     grid: tuple[int, ...]
     trunk: Trunk
 
     def front(self, raw: Tensor) -> Tensor:
-        """Turn the sensor's tensor into features; nothing here is learned."""
+        """Turn the sensor's tensor [B, ...] into features [B, ...]; nothing here is learned."""
         return raw
 
     @abstractmethod
@@ -197,102 +192,58 @@ class Encoder(nn.Module, ABC):
         """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
         return self.encode(self.front(raw))
 
+    # Masked autoencoding.
 
-class AudioEncoder(Encoder):
-    """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, d]."""
+    def token_mask(self, features: Tensor) -> Tensor:
+        """Return [B, N], 1 for tokens and 0 for padding."""
+        return features.new_ones(len(features), math.prod(self.grid), dtype=torch.float32)
 
-    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
-        super().__init__()
-        frames = frames_of(spec.shape[1])
-        self.padding = -frames % config.patch
-        self.grid = (frames + self.padding) // config.patch, MEL_BINS // config.patch
-        self.log_mel = LogMel()
-        self.stem = _stem(1, config)
-        self.position = _position(self.grid, config)
-        self.start = ClassToken(config.width) if config.clip else nn.Identity()
-        self.trunk = Trunk(config)
+    @property
+    @abstractmethod
+    def prediction_size(self) -> int:
+        """The numbers that a decoder predicts for each token."""
 
-    def front(self, raw: Tensor) -> Tensor:
-        """Normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
-        image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
-        return functional.pad(image.view(-1, 1, *image.shape[1:]), (0, 0, 0, self.padding))
+    @abstractmethod
+    def targets(self, features: Tensor) -> Tensor:
+        """Return the target of each token, [B, N, ...]."""
 
-    def tokens(self, features: Tensor) -> Tensor:
-        """Cut log-mel images into patches."""
-        return self.start(_flat(self.stem(features)) + self.position)  # type: ignore[no-any-return]
+    @abstractmethod
+    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Return the losses [n] of predictions [n, prediction_size]; guessing costs about 1."""
 
 
-class VideoEncoder(Encoder):
-    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with separable space-time positions (App. D)."""
+class PatchEncoder(Encoder):
+    """An encoder of images that are cut into patches.
 
-    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
-        super().__init__()
-        _, frames, height, width, _ = spec.shape
-        self.tubelet = min(config.tubelet, frames)
-        if frames % self.tubelet:
-            raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
-        if config.sinusoidal:
-            raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
-        self.grid = frames // self.tubelet, height // config.patch, width // config.patch
-        self.input = VideoInput()
-        self.stem = _stem(3 * self.tubelet, config)
-        times, *places = self.grid
-        self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))
-        self.time = nn.Parameter(0.02 * torch.randn(1, times, 1, config.width))
-        self.start = ClassToken(config.width) if config.clip else nn.Identity()
-        self.trunk = Trunk(config)
+    Its targets are patches, each normalized, and its loss is their mean squared error (He et al., 2022).
+
+    Attributes:
+        patch: side of a patch.
+        stem: the module that projects patches.
+        start: the class token, where there is one.
+    """
+
+    patch: int
+    stem: nn.Module
+    start: nn.Module
 
     def images(self, features: Tensor) -> Tensor:
-        """Normalize clips, which are smaller as bytes: float32 [B * times, 3 * tubelet, H, W]."""
-        images = self.input(features)
-        return images.reshape(-1, 3 * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
+        """Return the images [B * times, channels, H, W] that the stem cuts into patches."""
+        return features
 
-    def tokens(self, features: Tensor) -> Tensor:
-        """Cut clips into patches."""
-        tokens = _flat(self.stem(self.images(features)))
-        tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
-        return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]
+    @property
+    def prediction_size(self) -> int:
+        """The numbers of a patch."""
+        patches = self.get_submodule("stem.0.project")
+        assert isinstance(patches, nn.Linear)  # noqa: S101 - plain patches
+        return patches.in_features
 
+    def targets(self, features: Tensor) -> Tensor:
+        """Return normalized patches [B, N, size]."""
+        patches = functional.unfold(self.images(features), self.patch, stride=self.patch).transpose(1, 2)
+        patches = patches.reshape(len(features), -1, patches.shape[2])
+        return functional.layer_norm(patches, patches.shape[2:], eps=1e-6)
 
-class TextEncoder(Encoder):
-    """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
-
-    causal: Tensor
-
-    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
-        super().__init__()
-        length = spec.shape[1]
-        self.grid = (length,)
-        self.clip = config.clip
-        self.token = nn.Embedding(config.vocabulary, config.width)
-        nn.init.normal_(self.token.weight, std=0.02)
-        self.position = _position(self.grid, config)
-        self.trunk = Trunk(config)
-        if config.clip:
-            later = torch.full((1, 1, length, length), HIDE).triu(1)
-            self.register_buffer("causal", later, persistent=False)
-
-    def tokens(self, features: Tensor) -> Tensor:
-        """Look token ids up."""
-        return self.token(features) + self.position  # type: ignore[no-any-return]
-
-    def encode(self, features: Tensor) -> Tensor:
-        """Turn token ids into embeddings: of the mean token that is not padding, or of CLIP's last one."""
-        batch, count = features.shape
-        if self.clip:
-            end = features.argmax(dim=1, keepdim=True)
-            last = torch.arange(count, device=features.device).view(1, count) == end
-            return self.trunk(self.tokens(features), self.causal, last.float().view(batch, 1, count))  # type: ignore[no-any-return]
-        keep = features.clamp(0, 1).to(torch.float32)
-        bias = ((keep - 1.0) * -HIDE).view(batch, 1, 1, count)
-        keep = keep.view(batch, 1, count)
-        # An empty caption has no token that counts; its embedding is arbitrary, but a number.
-        share = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
-        return self.trunk(self.tokens(features), bias, share)  # type: ignore[no-any-return]
-
-
-ENCODERS: dict[str, Callable[[InputSpec, EncoderConfig], Encoder]] = {
-    "audio": AudioEncoder,
-    "text": TextEncoder,
-    "video": VideoEncoder,
-}
+    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean squared error of patches [n, size], [n]."""
+        return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import ENCODERS, EncoderConfig, Trunk
+from sensemble_train.models.encoders import EncoderConfig, Trunk
+from sensemble_train.models.kinds.registry import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Description:
     labels: tuple[str, ...]
     task: Task
     shared: int = 0
+
+    @property
+    def tokenized(self) -> tuple[str, ...]:
+        """The modalities whose inputs a tokenizer makes."""
+        return tuple(m for m, spec in self.specs.items() if KINDS[spec.kind].tokenized)
 
 
 class Head(nn.Module):
@@ -85,7 +91,9 @@ class Model(nn.Module):
         super().__init__()
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
-        self.encoders = nn.ModuleDict({m: ENCODERS[m](specs[m], configs[m]) for m in sorted(specs)})
+        self.encoders = nn.ModuleDict(
+            {m: KINDS[specs[m].kind].encoder(specs[m], configs[m]) for m in sorted(specs)}
+        )
         if description.shared:
             _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self._copies = _copies(self)
@@ -182,9 +190,7 @@ def load_model(folder: Path | str) -> Model:
     folder = Path(folder)
     try:
         description: Description = decode(Description, document((folder / "model.json").read_text("utf-8")))
-        tokenizer = (
-            Tokenizer.from_file(str(folder / "tokenizer.json")) if "text" in description.specs else None
-        )
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if description.tokenized else None
         model = Model(description, tokenizer)
         safetensors.load_model(model, folder / "weights.safetensors")
     except Exception as error:  # tokenizers raises no narrower one; whatever it is, the files do not fit

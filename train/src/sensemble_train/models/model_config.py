@@ -43,11 +43,16 @@ class ModelConfig:
     tokens: int = 16
     vocabulary: int = 512
 
+    @property
+    def fitted(self) -> bool:
+        """Whether sizes that are 0 are taken from the data; otherwise all are the paper's or given."""
+        return self.name == "small"
+
     def __post_init__(self) -> None:
         one = 1, MORE
         bounded(self, "model.", width=one, depth=one, heads=one, text_heads=one, embedding=one, tokens=one)
         bounded(self, "model.", shared=(1, self.depth), drop_path=(0, 0.99), vocabulary=(257, MORE))
-        least = 0 if self.name == "small" else 1  # nothing is derived for the paper's
+        least = 0 if self.fitted else 1
         bounded(self, "model.", frames=(least, MORE), side=(16 * least, MORE), seconds=(0.1 * least, MORE))
         divisible(self, "model.", "width", self.heads, 4)
         divisible(self, "model.", "side", 16)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
-from sensemble_train.models.encoders import HIDE, Encoder, TextEncoder, VideoEncoder
+from sensemble_train.models.encoders import HIDE, Encoder
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block, sinusoids
 from sensemble_train.objectives.objective import MeanLoss
@@ -48,6 +47,10 @@ class MAEConfig:
         bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
         bounded(self, section, repeats=one, width=one, depth=one, heads=one)
         divisible(self, section, "width", self.heads, 4)
+
+    def share(self, kind: str) -> float:
+        """Return the share of tokens to mask in a modality of `kind`."""
+        return {"waveform": self.audio, "frames": self.video, "text": self.text}[kind]
 
 
 class MAE(MeanLoss):
@@ -82,7 +85,7 @@ class MAE(MeanLoss):
             encoder = self._encoder(m)
             self.modality[m] = nn.Parameter(0.02 * torch.randn(config.width))
             self.position[m] = nn.Parameter(_positions(encoder.grid, config.width), requires_grad=False)
-            self.predict[m] = nn.Linear(config.width, _target_size(encoder))
+            self.predict[m] = nn.Linear(config.width, encoder.prediction_size)
 
     def forward(self, *batches: Clips) -> Tensor:
         """Return the loss of a micro-batch, a scalar.
@@ -100,9 +103,10 @@ class MAE(MeanLoss):
         losses, counts = [], []
         for m, x in decoded.items():
             masked = there[m].scatter(1, kept[m], 0).bool()
-            found, target = self.predict[m](x[masked]), self._target(m, batch)[rows][masked]
-            # Sums, for a batch may lack a modality, and the weights of its part still take part.
-            loss = _text_loss(found, target) if m == "text" else _patch_loss(found, target)
+            encoder = self._encoder(m)
+            target = encoder.targets(batch.inputs[m])[rows][masked]
+            loss = encoder.reconstruction_loss(self.predict[m](x[masked]), target)
+            # A sum is 0 and keeps the gradient of every weight where the batch lacks the modality.
             losses.append(loss.sum() / max(1, len(target)))
             counts.append(len(target) > 0)
         return torch.stack(losses).sum() / max(1, sum(counts))
@@ -115,15 +119,13 @@ class MAE(MeanLoss):
     def _kept(self, modality: str) -> int:
         """Return how many tokens are not masked: one at least, and of several not all."""
         count = math.prod(self._encoder(modality).grid)
-        rate: float = getattr(self.config, modality)
-        return max(1, min(round(count * (1 - rate)), count - 1))
+        share = self.config.share(self.model.description.specs[modality].kind)
+        return max(1, min(round(count * (1 - share)), count - 1))
 
     def _there(self, modality: str, batch: Clips) -> Tensor:
         """Return float32 [B, N], 1 for tokens that count: none of absent examples, no padding of text."""
-        encoder, present = self._encoder(modality), batch.present[modality].float()[:, None]
-        if isinstance(encoder, TextEncoder):
-            return present * batch.inputs[modality].clamp(0, 1)
-        return present.expand(-1, math.prod(encoder.grid))
+        present = batch.present[modality].float()[:, None]
+        return present * self._encoder(modality).token_mask(batch.inputs[modality])
 
     def _encode(
         self, batch: Clips, rows: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]
@@ -157,17 +159,6 @@ class MAE(MeanLoss):
             x = block(x, bias)
         return dict(zip(kept, self.norm(x).split([x.shape[1] for x in xs], dim=1), strict=True))
 
-    def _target(self, modality: str, batch: Clips) -> Tensor:
-        """Return what each token is: its id [B, N], or its patch [B, N, size], normalized."""
-        encoder, features = self._encoder(modality), batch.inputs[modality]
-        if isinstance(encoder, TextEncoder):
-            return features
-        images = encoder.images(features) if isinstance(encoder, VideoEncoder) else features
-        size = self.model.description.configs[modality].patch
-        patches = functional.unfold(images, size, stride=size).transpose(1, 2)
-        patches = patches.reshape(len(features), -1, patches.shape[2])
-        return functional.layer_norm(patches, patches.shape[2:], eps=1e-6)
-
 
 def _positions(grid: tuple[int, ...], width: int) -> Tensor:
     """Return fixed positions [1, N, width] for the decoder; those of video are separable too (App. D)."""
@@ -177,25 +168,6 @@ def _positions(grid: tuple[int, ...], width: int) -> Tensor:
     return (sinusoids((times,), width)[:, None] + sinusoids(tuple(places), width)).flatten(0, 1)[None]
 
 
-def _target_size(encoder: Encoder) -> int:
-    """Return how many numbers say what a token is: one for each word, or each pixel of the patch."""
-    if isinstance(encoder, TextEncoder):
-        return encoder.token.num_embeddings
-    patches = encoder.get_submodule("stem.0.project")
-    assert isinstance(patches, nn.Linear)  # noqa: S101 - plain patches
-    return patches.in_features
-
-
 def _hidden(there: Tensor) -> Tensor:
     """Return what is added to attention scores, [B, 1, 1, N], so that what is not there is not seen."""
     return ((there - 1) * -HIDE)[:, None, None]
-
-
-def _text_loss(found: Tensor, target: Tensor) -> Tensor:
-    """Return the cross entropy of logits [n, V] and ids [n] in units of log V, [n]."""
-    return functional.cross_entropy(found, target, reduction="none") / math.log(found.shape[1])
-
-
-def _patch_loss(found: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error of patches [n, size], [n]."""
-    return functional.mse_loss(found, target, reduction="none").mean(dim=1)

@@ -8,14 +8,14 @@ from typing import Literal
 from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
 from sensemble_sensors import durable
 from sensemble_sensors.media.decoding import PLAIN, Sampling
+from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import MORE, SHARE, bounded
+from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import MODALITIES
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
-from sensemble_train.training.augment import AugmentConfig
 from sensemble_train.training.scale import ScaleConfig
 
 RANDOM = "random"

@@ -12,7 +12,7 @@ from sensemble_train.models.clip_tokens import clip_tokenizer
 from sensemble_train.models.clip_weights import initialize, read_clip
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import Description, Model, load_model
-from sensemble_train.models.presets import PAPERS
+from sensemble_train.models.presets import small, small_mae
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe.config import RANDOM, Config
@@ -49,31 +49,22 @@ def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, fl
         ConfigurationError: the dataset or the settings do not fit the model.
         CheckpointError: a file of weights or merges cannot be used.
     """
-    description = _description(config, dataset)
+    description = describe(dataset, config.model, config.pretrain.objective, config.task)
     path = Path(config.initialize)
     if not config.from_scratch and path.is_dir():
-        return _of_another_run(path, description, derived=config.model.name == "small"), LOG_SCALE
+        return _of_another_run(path, description, config), LOG_SCALE
     model = Model(description, _tokenizer(config, description, dataset, world))
     if config.from_scratch:
         return model, LOG_SCALE
     return model, initialize(model, read_clip(path))
 
 
-def _description(config: Config, dataset: Dataset) -> Description:
-    shape = config.model
-    found = describe(dataset, shape, config.pretrain.objective, config.task)
-    if shape.name == "small":
-        return found
-    if "video" in found.specs and found.specs["video"].shape[1] == 1:
-        shape = replace(shape, frames=1)
-    return PAPERS[shape.name](found.labels, tuple(found.specs), found.task, shape)
-
-
 def _tokenizer(config: Config, description: Description, dataset: Dataset, world: World) -> Tokenizer | None:
-    if "text" not in description.specs:
+    if not description.tokenized:
         return None
-    length = description.specs["text"].shape[1]
-    vocabulary = description.configs["text"].vocabulary
+    (modality,) = description.tokenized
+    length = description.specs[modality].shape[1]
+    vocabulary = description.configs[modality].vocabulary
     if config.model.name == "clip_b16":
         if not config.merges:
             raise ConfigurationError(
@@ -94,24 +85,23 @@ def _tokenizer(config: Config, description: Description, dataset: Dataset, world
     return Tokenizer.from_str(world.first(learn))
 
 
-def _of_another_run(folder: Path, wanted: Description, *, derived: bool) -> Model:
+def _of_another_run(folder: Path, wanted: Description, config: Config) -> Model:
     """Take the encoders of a saved model, for the modalities and labels of another dataset.
 
-    The configuration has to say what they are, for it is all that a run folder tells of its model. What is
-    derived from a dataset may differ: the sizes of inputs are then those of the saved model.
+    The configuration must state their shape, since a run folder records no other description of the run.
+    Sizes taken from the dataset may differ: inputs then have the sizes of the saved model.
     """
     saved = load_model(folder)
     lacking = set(wanted.specs) - set(saved.modalities)
     if lacking:
         raise ConfigurationError(f"{folder}: has no encoder of {', '.join(sorted(lacking))}")
-    old = saved.description
-    description = replace(wanted, specs={m: old.specs[m] for m in wanted.specs}) if derived else wanted
-    if derived and "video" in wanted.configs:  # its patches depend on the frames
-        theirs = old.configs["video"]
-        sized = replace(wanted.configs["video"], patch=theirs.patch, tubelet=theirs.tubelet)
-        description = replace(description, configs={**wanted.configs, "video": sized})
+    old, description = saved.description, wanted
+    if config.model.fitted:
+        specs = {m: old.specs[m] for m in wanted.specs}
+        preset = small_mae if config.pretrain.objective == "mae" else small
+        description = replace(wanted, specs=specs, configs=preset(specs, config.model))
     _same_encoders(folder, old, description)
-    model = Model(description, saved.tokenizer if "text" in description.specs else None)
+    model = Model(description, saved.tokenizer if description.tokenized else None)
     for m, encoder in model.encoders.items():
         encoder.load_state_dict(saved.encoders[m].state_dict())
     return model

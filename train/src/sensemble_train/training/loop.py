@@ -20,10 +20,11 @@ from sensemble_train.data.batching import Order, seeded
 from sensemble_train.data.clips import Source, features
 from sensemble_train.distributed import World, alone, as_float
 from sensemble_train.errors import ConfigurationError, DivergedError
+from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.objective import Objective, Part
 from sensemble_train.training import checkpoint
-from sensemble_train.training.augment import AugmentConfig, augment
+from sensemble_train.training.augment import augment
 from sensemble_train.training.optim import Optimization, optimizer
 from sensemble_train.training.scale import ScaleConfig, distribute
 from sensemble_train.training.step_log import StepLog
@@ -71,7 +72,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         for place, source in enumerate(sources)
     ]
     model = objective.model
-    classes = len(model.description.labels)
+    specs, classes = model.description.specs, len(model.description.labels)
     module = distribute(objective.train(), scale, world)
     learning = [p for p in module.parameters() if p.requires_grad]
     adamw = optimizer(learning, settings)
@@ -88,7 +89,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             waited = perf_counter() - began
             _reseed(loop, step, -1)
             batch = tuple(
-                augment(features(model, source, clips), loop.augment, classes)
+                augment(features(model, source, clips), specs, loop.augment, classes)
                 for source, clips in zip(sources, loaded, strict=True)
             )
             rate = settings.rate(step, steps)

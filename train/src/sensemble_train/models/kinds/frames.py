@@ -1,0 +1,121 @@
+"""Frames: the pictures of a film, or one image."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from sensemble_sensors.codecs.tracks import frame_size
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import InputSpec
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.encoders import (
+    ClassToken,
+    EncoderConfig,
+    PatchEncoder,
+    Trunk,
+    flat,
+    make_stem,
+)
+from sensemble_train.models.frontend import VideoInput
+from sensemble_train.models.kinds.kind import Kind, measured
+from sensemble_train.models.model_config import ModelConfig
+
+LARGE = 48
+"""Pixels of the shorter side, above which inferred frames are 64 wide instead of 32."""
+_FRAMES = 4  # of a film, where nothing else is said
+_MEASURED = 4  # examples whose size is measured
+
+
+class Frames(Kind):
+    """Pictures: uint8 [B, T, H, W, 3], RGB."""
+
+    name = "frames"
+
+    def fit(self, shape: ModelConfig, examples: Sequence[Example]) -> ModelConfig:
+        """Return one frame where all examples are images, and a size near the media's."""
+        frames = (shape.frames or _FRAMES) if any(example.video for example in examples) else 1
+        if shape.side:
+            return replace(shape, frames=frames)
+        smallest = min(measured(_shorter_side, examples[:_MEASURED]), default=LARGE)
+        return replace(shape, frames=frames, side=32 if smallest <= LARGE else 64)
+
+    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+        """Return uint8 [1, T, H, W, 3]."""
+        window, size = shape.seconds, (1, shape.frames, shape.side, shape.side, 3)
+        return InputSpec(modality, "uint8", size, shape.frames / window, window, hop, 2 * window)
+
+    def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
+        """Return learned positions and, in small models, 16 tokens: each of all frames and a quarter side."""
+        if not shape.fitted:
+            return replace(base, sinusoidal=False)
+        _, frames, height, _, _ = spec.shape
+        return replace(base, sinusoidal=False, patch=height // 4, tubelet=frames)
+
+    def encoder(self, spec: InputSpec, config: EncoderConfig) -> "FramesEncoder":
+        """See `Kind`."""
+        return FramesEncoder(spec, config)
+
+    def augment(self, features: Tensor, config: AugmentConfig) -> Tensor:
+        """Jitter colours."""
+        changes = config.brightness, config.contrast, config.saturation, config.hue
+        return color_jitter(features, *changes) if any(changes) else features
+
+
+class FramesEncoder(PatchEncoder):
+    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with separable space-time positions (App. D)."""
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        _, frames, height, width, _ = spec.shape
+        self.patch = config.patch
+        self.tubelet = min(config.tubelet, frames)
+        if frames % self.tubelet:
+            raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
+        if config.sinusoidal:
+            raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
+        self.grid = frames // self.tubelet, height // config.patch, width // config.patch
+        self.input = VideoInput()
+        self.stem = make_stem(3 * self.tubelet, config)
+        times, *places = self.grid
+        self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))
+        self.time = nn.Parameter(0.02 * torch.randn(1, times, 1, config.width))
+        self.start = ClassToken(config.width) if config.clip else nn.Identity()
+        self.trunk = Trunk(config)
+
+    def images(self, features: Tensor) -> Tensor:
+        """Normalize clips, which are smaller as bytes: float32 [B * times, 3 * tubelet, H, W]."""
+        images = self.input(features)
+        return images.reshape(-1, 3 * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Cut clips into patches."""
+        tokens = flat(self.stem(self.images(features)))
+        tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
+        return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]
+
+
+def color_jitter(clips: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
+    """Change the colours of clips, alike in all frames of each.
+
+    The numbers of App. E are taken to be torchvision's, where brightness is a factor.
+
+    Args:
+        clips: uint8 [B, T, H, W, 3].
+        brightness: largest change of the brightness.
+        contrast: largest change of the contrast.
+        saturation: largest change of the saturation.
+        hue: largest change of the hue.
+    """
+    jitter = v2.ColorJitter(brightness, contrast, saturation, hue)
+    return torch.stack([jitter(clip.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for clip in clips])
+
+
+def _shorter_side(example: Example) -> int:
+    path = example.video or example.image
+    assert path is not None  # noqa: S101 - the example has the modality
+    return min(frame_size(path))

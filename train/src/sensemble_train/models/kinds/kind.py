@@ -1,0 +1,58 @@
+"""The interface of a kind in training."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import InputSpec
+from torch import Tensor
+
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.encoders import Encoder, EncoderConfig
+from sensemble_train.models.model_config import ModelConfig
+
+
+class Kind(ABC):
+    """A sort of modality, such as sound; one instance serves all modalities of the kind.
+
+    Attributes:
+        name: of the kind, as `InputSpec.kind` has it.
+        tokenized: a tokenizer makes its inputs of text.
+    """
+
+    name: ClassVar[str]
+    tokenized: ClassVar[bool] = False
+
+    def fit(self, shape: ModelConfig, examples: Sequence[Example]) -> ModelConfig:  # noqa: ARG002
+        """Return `shape` with the sizes that it leaves open taken from examples that have the modality."""
+        return shape
+
+    @abstractmethod
+    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+        """Return the encoder's input of the sizes of `shape`; `hop` is in seconds."""
+
+    @abstractmethod
+    def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
+        """Return `base`, the configuration of a preset, adapted to an input of this kind."""
+
+    @abstractmethod
+    def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
+        """Make an encoder with weights drawn from torch's global generator.
+
+        Raises:
+            ConfigurationError: the configuration does not fit the spec.
+        """
+
+    def augment(self, features: Tensor, config: AugmentConfig) -> Tensor:  # noqa: ARG002
+        """Return features [B, ...] changed at random; draws from torch's global generator."""
+        return features
+
+
+def measured(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:
+    """Measure the examples that can be read; the others are reported when they are decoded."""
+    for example in examples:
+        with suppress(BadDataError):
+            yield measure(example)

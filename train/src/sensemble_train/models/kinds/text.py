@@ -1,0 +1,92 @@
+"""Text: token ids of captions."""
+
+import math
+from dataclasses import replace
+
+import torch
+from sensemble_sensors.spec import InputSpec
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.models.encoders import HIDE, Encoder, EncoderConfig, Trunk, positions
+from sensemble_train.models.kinds.kind import Kind
+from sensemble_train.models.model_config import ModelConfig
+
+
+class Text(Kind):
+    """Captions: int64 [B, L] token ids, 0 for padding."""
+
+    name = "text"
+    tokenized = True
+
+    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+        """Return int64 [1, L]; a caption is its own window."""
+        del hop
+        return InputSpec(modality, "int64", (1, shape.tokens), 0, 0, 0, 2 * shape.seconds)
+
+    def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
+        """Return heads as wide as those of `base`, as many as `shape` says, a vocabulary and no stem."""
+        del spec
+        width = base.width // base.heads * shape.text_heads
+        return replace(
+            base, width=width, heads=shape.text_heads, vocabulary=shape.vocabulary, stem=(), patch=16
+        )
+
+    def encoder(self, spec: InputSpec, config: EncoderConfig) -> "TextEncoder":
+        """See `Kind`."""
+        return TextEncoder(spec, config)
+
+
+class TextEncoder(Encoder):
+    """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
+
+    causal: Tensor
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        length = spec.shape[1]
+        self.grid = (length,)
+        self.clip = config.clip
+        self.token = nn.Embedding(config.vocabulary, config.width)
+        nn.init.normal_(self.token.weight, std=0.02)
+        self.position = positions(self.grid, config)
+        self.trunk = Trunk(config)
+        if config.clip:
+            later = torch.full((1, 1, length, length), HIDE).triu(1)
+            self.register_buffer("causal", later, persistent=False)
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Look token ids up."""
+        return self.token(features) + self.position  # type: ignore[no-any-return]
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Turn token ids into embeddings: of the mean token that is not padding, or of CLIP's last one."""
+        batch, count = features.shape
+        if self.clip:
+            end = features.argmax(dim=1, keepdim=True)
+            last = torch.arange(count, device=features.device).view(1, count) == end
+            return self.trunk(self.tokens(features), self.causal, last.float().view(batch, 1, count))  # type: ignore[no-any-return]
+        keep = features.clamp(0, 1).to(torch.float32)
+        bias = ((keep - 1.0) * -HIDE).view(batch, 1, 1, count)
+        keep = keep.view(batch, 1, count)
+        # An empty caption has no token that counts; its embedding is arbitrary, but a number.
+        share = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
+        return self.trunk(self.tokens(features), bias, share)  # type: ignore[no-any-return]
+
+    def token_mask(self, features: Tensor) -> Tensor:
+        """Return [B, L], 0 for padding."""
+        return features.clamp(0, 1)
+
+    @property
+    def prediction_size(self) -> int:
+        """The size of the vocabulary."""
+        return self.token.num_embeddings
+
+    def targets(self, features: Tensor) -> Tensor:
+        """Return the token ids [B, L]."""
+        return features
+
+    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Return the cross entropy of logits [n, V] and ids [n] in units of log V, [n]."""
+        losses = functional.cross_entropy(predicted, targets, reduction="none")
+        return losses / math.log(predicted.shape[1])
