@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import PLAIN, Sampling, clip
 from sensemble_sensors.spec import InputSpec
@@ -13,9 +14,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sensemble_train.data.clips import LOG, Clips, bad, targets, token_ids
+from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
 from sensemble_train.data.packed_index import Packed
-from sensemble_train.models.kinds.registry import KINDS
 
 _BAD_IN_A_ROW = 100  # unreadable examples one after another: that is no longer a few bad files
 
@@ -92,15 +92,18 @@ class ClipDataset(Dataset[Clips]):
                     return replace(self._row(example, {}), skipped=1)
                 index = (index + 1) % len(self)
             else:
-                found = {m: torch.from_numpy(array) for m, array in media.items()}
+                found = {m: torch.from_numpy(window) for m, window in media.items()}
                 return replace(self._row(example, found | self._captions(example)), skipped=skipped)
         raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
 
     def _captions(self, example: Example) -> dict[str, Tensor]:
         """Return the token ids of the example's captions, modality -> int64 [1, L]."""
-        there = set(self._modalities) & set(example.modalities)
-        tokenized = [m for m in there if KINDS[self._specs[m].kind].tokenized]
-        return {m: token_ids(example, self._specs[m], self._tokenizer) for m in tokenized}
+        captions = {}
+        for m in set(self._modalities) & set(example.modalities):
+            kind, spec = kind_of(m), self._specs[m]
+            if kind.tokenized:
+                captions[m] = as_input(kind.window(example, spec), spec, self._tokenizer)
+        return captions
 
     def _row(self, example: Example, found: Mapping[str, Tensor]) -> Clips:
         inputs = dict(found)

@@ -11,13 +11,13 @@ import torch
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import MEDIA, Example
-from sensemble_sensors.media.decoding import window
+from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 
 LOG = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def decode(
             if spec is None:
                 continue
             try:
-                rows[modality] = _window(example, spec, tokenizer)
+                rows[modality] = as_input(kind_of(modality).window(example, spec), spec, tokenizer)
             except BadDataError as error:
                 if not skip_bad:
                     raise bad(example, error) from error
@@ -175,16 +175,12 @@ def decode(
     return Clips(inputs, present, targets(examples, labels, task), count - good)
 
 
-def _window(example: Example, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
-    if KINDS[spec.kind].tokenized:
-        return token_ids(example, spec, tokenizer)
-    return torch.from_numpy(window(example, spec))
-
-
-def token_ids(example: Example, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
-    """Return the caption of an example as int64 [1, L]."""
+def as_input(window: Media | str, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
+    """Return a window as an encoder takes it, [1, ...]; a text becomes token ids."""
+    if not isinstance(window, str):
+        return torch.from_numpy(window)
     assert tokenizer is not None  # noqa: S101 - a model with captions has one
-    return torch.from_numpy(tokenize(tokenizer, example.text or "", spec.shape[1]))
+    return torch.from_numpy(tokenize(tokenizer, window, spec.shape[1]))
 
 
 def bad(example: Example, error: BadDataError) -> BadDataError:

@@ -95,6 +95,6 @@ def modalities_of(dataset: Dataset) -> list[str]:
 
 
 def _window(examples: Sequence[Example]) -> float:
-    timed = islice((e for e in examples if e.video or e.audio), _LOOKED_AT)
+    timed = islice((e for e in examples if e.files), _LOOKED_AT)
     longest = max(measured(duration, timed), default=1.0)
     return min(LONGEST, max(0.5, math.ceil(2 * longest) / 2))

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.bundle.strict_json import decode, document
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class Description:
     @property
     def tokenized(self) -> tuple[str, ...]:
         """The modalities whose inputs a tokenizer makes."""
-        return tuple(m for m, spec in self.specs.items() if KINDS[spec.kind].tokenized)
+        return tuple(m for m in self.specs if kind_of(m).tokenized)
 
 
 class Head(nn.Module):

@@ -6,10 +6,13 @@ All of it is settled by the index alone, before anything is decoded.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from sensemble_runtime.subsets import name
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import LOG
@@ -35,13 +38,9 @@ def read(folder: str, config: Config) -> Dataset:
 
 def restricted(example: Example, modalities: Iterable[str]) -> Example:
     """Return what is left of an example with some modalities alone (x|_m of Eq. 1)."""
-    return replace(
-        example,
-        audio=example.audio if "audio" in modalities else None,
-        video=example.video if "video" in modalities else None,
-        image=example.image if "video" in modalities else None,
-        text=example.text if "text" in modalities else None,
-    )
+    others = set(MODALITIES) - set(modalities)
+    emptied: dict[str, Any] = {field: None for m in others for field in kind_of(m).fields(m)}
+    return replace(example, **emptied)
 
 
 def labelled(dataset: Dataset) -> tuple[Example, ...]:

@@ -20,11 +20,9 @@ class Kind(ABC):
 
     Attributes:
         name: of the kind, as `InputSpec.kind` has it.
-        tokenized: a tokenizer makes its inputs of text.
     """
 
     name: ClassVar[str]
-    tokenized: ClassVar[bool] = False
 
     def fit(self, shape: ModelConfig, examples: Sequence[Example]) -> ModelConfig:  # noqa: ARG002
         """Return `shape` with the sizes that it leaves open taken from examples that have the modality."""

@@ -17,7 +17,6 @@ class Text(Kind):
     """Captions: int64 [B, L] token ids, 0 for padding."""
 
     name = "text"
-    tokenized = True
 
     def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
         """Return int64 [1, L]; a caption is its own window."""
