@@ -1,1 +1,1 @@
-"""The sensemble command: demo, data, train, export, run, audit, report, doctor."""
+"""The `sensemble` command, from training to running on live sensors; users import nothing from it."""

@@ -1,37 +1,43 @@
-"""What each command takes. Nothing heavy is imported here, so that `sensemble --help` is quick."""
+"""The arguments of each command. Nothing heavy is imported here, so that `sensemble --help` is quick."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+
+def optional(metavar: str) -> Any:  # noqa: ANN401 - as tyro's
+    """Return the form of an option whose help says itself what holds without it, not `(default: None)`."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
 Seed = Annotated[int, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
-OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
-OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+OptionalFolder = Annotated[Path | None, optional("FOLDER")]
+OptionalFile = Annotated[Path | None, optional("FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
-"""An option that adds up when it is given again, and swallows nothing that follows its value."""
+"""An option that may be repeated; each time, it takes one value."""
 REPEATABLE = ("--camera", "--microphone", "--captions", "--label")
 """The options that are `Texts`. Of any other option, a second value would silently replace the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What every command takes."""
+    """The options of every command."""
 
     debug: bool = False
-    """Show a traceback when something goes wrong."""
+    """Print a traceback with an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trusting(Common):
-    """What every command that opens a bundle takes, for a bundle is code."""
+    """The options of every command that opens a bundle; a bundle is code."""
 
-    trust: Annotated[Path | None, tyro.conf.arg(metavar="KEY")] = None
-    """Refuse a bundle that the owner of this public key (a PEM file) did not sign; `bundle sign` does."""
+    trust: Annotated[Path | None, optional("KEY")] = None
+    """Refuse a bundle that was not signed (`bundle sign`) with the private key to this public key (PEM)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +45,15 @@ class Train(Common):
     """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
 
     data: OptionalFolder = None
-    """A dataset in Sensemble's format; without it, the embedded digits."""
+    """A dataset in Sensemble's format; by default, the embedded digits."""
     out: Folder = Path("runs/demo")
-    """The run folder; a run that was interrupted goes on in it."""
+    """The run folder; an interrupted run continues in it."""
     train_modalities: Annotated[str, tyro.conf.arg(metavar="SET")] = "video"
-    """The labelled modalities M_T, such as `audio+text`, or `all` for every set in turn."""
+    """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn."""
     seed: Seed = 0
-    """Draws everything that is random."""
+    """The seed of everything random."""
     effort: Annotated[float, tyro.conf.arg(metavar="X")] = 1.0
-    """Train X times as many steps as the preset's: less for a quick look, more for harder data."""
+    """Multiply the preset's training steps by X: below 1 for a quick look, above 1 for harder data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,38 +66,38 @@ class Demo(Train):
 
 @dataclass(frozen=True, kw_only=True)
 class DataBuild(Common):
-    """Build the embedded digits dataset, once, and print its folder."""
+    """Build the embedded digits dataset, unless it exists, and print its folder."""
 
     seed: Seed = 0
-    """Draws the people, the split and every rendering."""
+    """The seed of the people, the splits and every rendering."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataPrepare(Common):
-    """Bring a published dataset, as it is stored, into Sensemble's format, and count what is missing."""
+    """Convert a published dataset to Sensemble's format, and count what is missing."""
 
     dataset: Positional[Literal["audioset", "kinetics", "imagenet-captions"]]
-    """Which one."""
+    """The dataset."""
     source: Positional[Folder]
-    """The folder with its lists and, somewhere in it, its media."""
+    """The folder with its lists and, at any depth, its media."""
     out: Positional[Folder]
-    """Where the dataset goes: another folder on the same disk, or SOURCE itself; a stopped run goes on."""
-    shards: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Write WebDataset shards of up to N examples, with the segments cut out, instead of linking files."""
+    """The folder to write: another one on the same disk, or SOURCE itself; an interrupted run continues."""
+    shards: Annotated[int | None, optional("N")] = None
+    """Write WebDataset shards of up to N examples, their segments cut out, instead of links to the files."""
     skip_bad: bool = False
-    """Leave bad examples out and name them in `bad.txt`, instead of failing."""
-    jobs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """How many processes; without it, one for each core."""
+    """Leave bad examples out and list them in `bad.txt`, instead of failing."""
+    jobs: Annotated[int | None, optional("N")] = None
+    """The number of processes; by default, one per core."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataShow(Common):
-    """Count a dataset's examples, labels and modalities, and name its bad lines."""
+    """Count the examples, labels and modalities of a dataset, and list its bad lines."""
 
     folder: Positional[Folder]
     """A folder with `index.jsonl`."""
     check: bool = False
-    """Open every media file too, and decode its beginning."""
+    """Also open every media file, and decode its beginning."""
     sheet: OptionalFile = None
     """Draw some examples of each split on this page (.html): frames, sound and caption."""
 
@@ -102,17 +108,18 @@ class Export(Common):
 
     run: Positional[Folder]
     """A run folder that `sensemble train` or `sensemble demo` wrote."""
-    method: str = "masd+wiseft"
-    """Which of the run's methods."""
-    train_modalities: Annotated[str | None, tyro.conf.arg(metavar="SET")] = None
-    """Which M_T; without it, that of the greatest robustness (R_best, Eq. 5)."""
+    method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "masd+wiseft"
+    """One of the run's methods."""
+    train_modalities: Annotated[str | None, optional("SET")] = None
+    """The modalities it was trained on (M_T); by default, the most robust M_T (R_best, Eq. 5)."""
     target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ("executorch-xnnpack",)
-    """For what: executorch-xnnpack, onnx, coreml, executorch-coreml."""
-    scheme: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET:]SENSOR=SCHEME ...")] = ()
-    """How to quantize which modality, such as `audio=int8-static`; the rest as is usual for the target."""
-    budget: Annotated[str | None, tyro.conf.arg(metavar="LIMITS")] = None
-    """Search for the best schemes within limits, each for every target on its own, such as
-    `size=20MB,latency=30ms,drop=1.0`: of all its encoders' files and times, and points of accuracy."""
+    """The executors to export for: executorch-xnnpack, onnx, coreml, executorch-coreml."""
+    scheme: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET:]MODALITY=SCHEME ...")] = ()
+    """The quantization of a modality, such as `audio=int8-static`; by default, the target's usual scheme."""
+    budget: Annotated[str | None, optional("LIMITS")] = None
+    """Search for the best schemes within limits, for each target on its own, such as
+    `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the points of
+    accuracy that may be lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,38 +132,38 @@ class ExportVerify(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(Trusting):
-    """The sensors that `run` and `record` can be given; `record` takes one of a kind."""
+    """The sensors that `run` and `record` take; `record` takes one of each kind."""
 
     camera: Texts = ()
     """A camera's number, URL or video file."""
     microphone: Texts = ()
     """A microphone's number or name, or `default`."""
     captions: Texts = ()
-    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT, or its path), or `-`: a file is
-    read once, and `tail -f FILE | sensemble ... --captions -` follows one that grows."""
+    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT or its path), or `-` for standard
+    input. A file is read once; `tail -f FILE | sensemble ... --captions -` follows one that grows."""
     in_process: bool = False
-    """Capture in threads, not in a process for each camera and microphone: less memory, but one that
-    hangs stays so, and one that crashes takes all with it."""
+    """Capture in threads, not in one process per camera and microphone. This takes less memory, but a device
+    that hangs is not restarted, and a crash in its driver ends the whole command."""
     media: OptionalFile = None
     """A media file to play as camera and microphone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Sources):
-    """Record sensors as a dataset, segment by segment, until Ctrl-C or the last of them has ended."""
+    """Record sensors as a dataset, segment by segment, until Ctrl-C or until all sensors have ended."""
 
     out: Positional[Folder]
-    """The dataset's folder; a recording that is there is continued."""
+    """The dataset's folder; an existing recording is continued."""
     bundle: OptionalFolder = None
-    """A bundle that shall later take the recording bit for bit; without it, 16 kHz and 128 x 128 pixels."""
+    """A bundle whose form of samples is recorded; by default, 16 kHz sound and frames of 128 x 128 pixels."""
     label: Annotated[Texts, tyro.conf.arg(metavar="NAME")] = ()
-    """A class that is seen or heard all the while; it can also be written into `index.jsonl` later."""
-    split: str = "pretrain"
-    """Of which split the examples are: pretrain, or with a label train, calibrate or eval."""
+    """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
+    split: Annotated[str, tyro.conf.arg(metavar="NAME")] = "pretrain"
+    """The split of the examples: pretrain or, with a label, train, calibrate or eval."""
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
-    """Seconds of an example; a kill loses the last one."""
-    seconds: Annotated[float | None, tyro.conf.arg(metavar="S")] = None
-    """Stop so long after the first sample."""
+    """Seconds per example; if the command is killed, the last example is lost."""
+    seconds: Annotated[float | None, optional("S")] = None
+    """Stop S seconds after the first sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,68 +173,69 @@ class Run(Sources):
     bundle: Positional[Folder]
     """A bundle folder."""
     watch: bool = False
-    """Attach every camera and microphone that is there or comes, but those of a kind that is named."""
+    """Attach every camera and microphone, now and when it is connected; a kind given by name is left out."""
     replay: OptionalFolder = None
-    """A dataset whose examples to play as all sensors, or a recording, which is played as it was."""
-    split: str | None = None
-    """Which examples; without it, eval of a dataset, and all of a recording."""
+    """A dataset whose examples are played one after another, or a recording, which is played as it was."""
+    split: Annotated[str | None, optional("NAME")] = None
+    """The split to play; by default, eval of a dataset, and all of a recording."""
     budget: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 1.0
-    """The share of the time for which it may encode; where that is not enough, it encodes less often."""
+    """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
     threads: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Threads that encode; 0 for one each performance core."""
+    """The number of encoder threads; 0 for one per performance core."""
     duty: bool = False
-    """Encode nothing that is like what was encoded last; say what that saved and, in a fast replay, cost."""
+    """Skip windows that differ little from the last one encoded; print the savings and, in a fast replay, the
+    cost in right predictions."""
     fast: bool = False
-    """Replay as fast as possible, one prediction an example."""
+    """Replay as fast as possible, with one prediction per example."""
     unplug: bool = False
     """Unplug sensors and plug them back during the replay."""
-    examples: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Play only this many examples."""
-    limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Stop after this many predictions."""
+    examples: Annotated[int | None, optional("N")] = None
+    """Play only the first N examples."""
+    limit: Annotated[int | None, optional("N")] = None
+    """Stop after N predictions."""
     record: OptionalFile = None
     """Record every prediction in this SQLite file."""
-    keep: Annotated[str | None, tyro.conf.arg(metavar="BOUNDS")] = None
-    """Remove the oldest of the record beyond an age, a size or both, such as `30d`, `12h`, `2GB` or
-    `30d,2GB`; without it, and where it names no size, beyond 1 GB."""
+    keep: Annotated[str | None, optional("BOUNDS")] = None
+    """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`: its oldest
+    part is removed. Without a size, it is kept within 1 GB."""
     json: bool = False
-    """Print one JSON object a prediction and, but in a fast replay, one a change of a sensor."""
+    """Print one JSON object per prediction and, except in a fast replay, one per event of a sensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit(Trusting):
-    """Measure a bundle on labelled data, with every set of sensors."""
+    """Score a bundle on labelled data, with every set of sensors."""
 
     bundle: Positional[Folder]
     """A bundle folder."""
     data: Folder
     """A dataset in Sensemble's format."""
-    split: str = "eval"
-    """Which of its examples."""
+    split: Annotated[str, tyro.conf.arg(metavar="NAME")] = "eval"
+    """The split to score."""
     record: OptionalFile = None
     """Record the result in this SQLite file."""
     duty: bool = False
-    """Score it a second time as `run --duty` would do, the examples in order as one stream."""
+    """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
     json: bool = False
     """Print the result as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSign(Common):
-    """Vouch for a bundle with a private key, for those who run it with `--trust` and the public one."""
+    """Sign a bundle with a private key, for those who run it with `--trust` and the public key."""
 
     bundle: Positional[Folder]
     """A bundle folder; the signature goes into it."""
     key: Annotated[Positional[Path], tyro.conf.arg(metavar="KEY")]
-    """An Ed25519 private key, a PEM file: `openssl genpkey -algorithm ed25519 -out KEY` makes one, and
-    `openssl pkey -in KEY -pubout -out PUBLIC` the public key to it."""
+    """An Ed25519 private key, a PEM file. `openssl genpkey -algorithm ed25519 -out KEY` makes one, and
+    `openssl pkey -in KEY -pubout -out PUBLIC` writes its public key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleCheck(Trusting):
     """Verify a bundle and run each encoder in a process of its own, to see whether one crashes or hangs.
 
-    It is no prison: run what strangers made under another user, or in a container.
+    A process is no sandbox: run a bundle of unknown origin under another user, or in a container.
     """
 
     bundle: Positional[Folder]
@@ -236,35 +244,35 @@ class BundleCheck(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class History(Common):
-    """Say what a record holds: from which sensors each session predicted, and how long which were away."""
+    """Print what a record holds: predictions by set of sensors, and how long each sensor was live or away."""
 
     record: Positional[File]
-    """The SQLite file that `run --record` or `audit --record` wrote; it may still be written."""
+    """The SQLite file that `run --record` or `audit --record` wrote; it may still be in use."""
     json: bool = False
     """Print it as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Common):
-    """Make the page of a run, of a matrix, or of an experiment's several pretrainings."""
+    """Write the page of a run, of a matrix, or of several pretrainings of one experiment."""
 
-    run: Annotated[Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
-    """A run folder, or a folder of such, one a pretraining."""
+    run: Annotated[Positional[Path | None], optional("RUN")] = None
+    """A run folder, or a folder of run folders, one per pretraining."""
     matrix: OptionalFile = None
     """A matrix file, instead of a run folder."""
     out: OptionalFile = None
-    """Where the page goes; without it, `report.html` in the run folder or here."""
+    """The page to write; by default, `report.html` in the run folder or, for a matrix, here."""
     json: bool = False
-    """Print the metrics of each method as JSON instead of writing the page."""
+    """Print the metrics of each method as JSON, and write no page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Common):
-    """Say what this machine has, and what to install for the rest."""
+    """List what this machine has, and what to install for the rest."""
 
     watch: bool = False
-    """Tell which cameras and microphones come and go, until Ctrl-C."""
+    """Then print cameras and microphones as they come and go, until Ctrl-C."""
     camera: Texts = ()
-    """The URL of a camera to watch, too."""
+    """The URL of a camera to watch as well."""
     captions: Texts = ()
-    """A caption file, pipe or local socket to watch, too."""
+    """A caption file, pipe or local socket to watch as well."""

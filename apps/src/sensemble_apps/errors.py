@@ -1,10 +1,10 @@
-"""What can go wrong in the command itself; the other distributions bring their own bases."""
+"""The errors of the command itself; the other distributions have their own bases."""
 
 from sensemble_sensors.errors import SensembleError
 
 
 class Ended(KeyboardInterrupt):
-    """Ctrl-C, or another signal, of what runs until then: it has said what it came to, which is all."""
+    """Ctrl-C or another signal ended a command that runs until then; there is nothing more to print."""
 
 
 class AppsError(SensembleError):
@@ -12,14 +12,14 @@ class AppsError(SensembleError):
 
 
 class InputError(AppsError):
-    """What the user gave cannot be used: a file, a folder or an option; names it and the remedy."""
+    """A file, folder or option of the user cannot be used; the text names it and the remedy."""
 
 
 class NotInstalledError(AppsError):
-    """A command needs what a board does without: training and export."""
+    """A command needs training or export, which are not installed."""
 
 
 class StepError(AppsError):
-    """A step of the command failed though the user's input was good."""
+    """A step of the command failed, although the user's input was good."""
 
     own = True

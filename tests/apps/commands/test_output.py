@@ -48,7 +48,7 @@ def test_a_link_still_leads_where_it_did(tmp_path: Path) -> None:
 def test_a_device_is_not_replaced_by_a_page(tmp_path: Path, refusal: Refusal) -> None:
     matrix = write_matrix(tmp_path / "matrix.json", matrices())
     assert refusal("report", "--matrix", matrix, "--out", "/dev/null") == (
-        "sensemble: /dev/null: is no file; name another"
+        "sensemble: /dev/null: is not a file; name another"
     )
     assert Path("/dev/null").is_char_device()
 

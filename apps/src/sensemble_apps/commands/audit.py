@@ -1,4 +1,4 @@
-"""`sensemble audit`: how right a bundle is with every set of its sensors."""
+"""`sensemble audit`: score a bundle with every set of its sensors."""
 
 from pathlib import Path
 
@@ -50,15 +50,15 @@ def measure(
         say_executors(opened.executors)
     examples = read_dataset(data).split(split)
     if not examples:
-        raise InputError(f"{data}: no example in split {split}; --split takes another")
-    dataset = data.resolve().name  # as training names it, also where it is given as `.`
+        raise InputError(f"{data}: no example in split {split}; choose another --split")
+    dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
     with progress("Auditing") as advance:
         return audit.audit(opened, examples, record=record, dataset=dataset, progress=advance, duty=duty)
 
 
 def _table(result: AuditResult, saving: AuditResult | None) -> Table:
     table = Table(title=f"{result.metric}, %", title_justify="left", box=None)
-    table.add_column("live", overflow="fold")  # three names that are cut short look the same
+    table.add_column("live", overflow="fold")  # cut short, the sets would look alike
     for column in ("score", "with duty", "examples") if saving else ("score", "examples"):
         table.add_column(column, justify="right")
     both = [result, saving] if saving else [result]
@@ -73,6 +73,6 @@ def _table(result: AuditResult, saving: AuditResult | None) -> Table:
     table.add_row("R, the worst", *[percent(audited.r) for audited in both])
     if saving:
         saved = ", ".join(f"{m} {n}" for m, n in sorted(saving.saved.items()))
-        table.caption = f"encodings that the duty saved, of {result.examples} examples: {saved}"
+        table.caption = f"windows that duty saved, in {result.examples} examples: {saved}"
         table.caption_justify = "left"
     return table

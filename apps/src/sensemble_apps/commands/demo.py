@@ -1,4 +1,4 @@
-"""`sensemble demo`: all of Sensemble, as six steps into a run folder; what is finished is not redone."""
+"""`sensemble demo`: all of Sensemble in six steps into a run folder; finished steps are not repeated."""
 
 import subprocess
 import sys
@@ -26,12 +26,12 @@ from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION
 
 METHOD = "masd+wiseft"
-"""What the demo ships: the paper's two interventions together (Sec. 4.2)."""
-_PLAYED = 20  # examples of the replay: each phase of the schedule gets a few
+"""The method that the demo ships: the paper's two interventions together (Sec. 4.2)."""
+_PLAYED = 20  # examples of the replay: a few for each phase of the schedule
 
 
 def main(arguments: Demo) -> None:
-    """Do the steps that the run folder has not seen yet, and print what came out.
+    """Do the steps that the run folder lacks, and print the results.
 
     Raises:
         InputError, BadDataError, ConfigurationError: something given cannot be used.
@@ -42,7 +42,7 @@ def main(arguments: Demo) -> None:
     check_writable(out)
     asked = None if arguments.train_modalities == "all" else subsets.parse(arguments.train_modalities)
     began = monotonic()
-    # Each step imports what it needs when its turn comes: torch alone takes seconds.
+    # Each step imports what it needs when it starts: torch alone takes seconds.
     with _step(console, 1, "The dataset"):
         data = arguments.data or _digits(arguments.seed)
         console.print(f"  {len(read_dataset(data).examples)} examples in {data}")
@@ -93,7 +93,7 @@ def _digits(seed: int) -> Path:
 
 
 def _exported(run: Path) -> tuple[str, Subset] | None:
-    """Return what the run's bundle was made of, if there is one."""
+    """Return the method and the M_T of the run's bundle; None without a bundle."""
     if not (run / BUNDLE).exists():
         return None
     provenance = read_manifest(run / BUNDLE / FILE_NAME).provenance
@@ -101,7 +101,7 @@ def _exported(run: Path) -> tuple[str, Subset] | None:
 
 
 def _sensemble(*arguments: str | Path) -> None:
-    """Run the command in a fresh process: it has no torch in it, nor what exporting left behind."""
+    """Run a command in a new process, which has neither torch nor the memory of the export."""
     command = [sys.executable, "-m", "sensemble_apps", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
@@ -111,7 +111,7 @@ def _sensemble(*arguments: str | Path) -> None:
 
 
 def _summarize(console: Console, run: Path) -> None:
-    """Print the page's headline, its scores by set of sensors, and P and R of every method."""
+    """Print the headline of the report, the scores by set of sensors, and P and R of every method."""
     from sensemble_apps.pages.evidence import of_run
     from sensemble_apps.pages.report import headline
 

@@ -1,4 +1,4 @@
-"""`sensemble doctor`: what this machine has, and what to install for the rest."""
+"""`sensemble doctor`: list what this machine has, and what to install for the rest."""
 
 import importlib
 import os
@@ -20,13 +20,13 @@ from sensemble_sensors.libraries import opencv
 from sensemble_apps.arguments import Doctor
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.errors import InputError
+from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.live.device_factory import finders, returning
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked for: `text` says what it is, or how to get it."""
+    """One result of the examination: `text` describes what was found, or how to get what is missing."""
 
     name: str
     found: bool
@@ -34,12 +34,17 @@ class Finding:
 
 
 def main(arguments: Doctor) -> None:
-    """Print one line a finding, and then, if asked to watch, one line for each device that comes or goes."""
+    """Print one line per finding and then, with `--watch`, one line per device that comes or goes.
+
+    Raises:
+        InputError: a source is given that cannot be watched.
+        Ended: Ctrl-C ended the watch.
+    """
     named = returning(arguments.camera, arguments.captions)
     if len(named) < len(arguments.camera + arguments.captions):
-        raise InputError("--camera takes a URL and --captions a path; every device is watched anyway")
+        raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
     if named and not arguments.watch:
-        raise InputError("--camera and --captions are for --watch")
+        raise InputError("--camera and --captions: only for --watch; add it, or leave them out")
     for finding in examine():
         say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
     if arguments.watch:
@@ -47,7 +52,10 @@ def main(arguments: Doctor) -> None:
         with Watcher(
             [*finders(("audio", "video")), *named], lambda news: say(_news(news, monotonic() - began))
         ):
-            Event().wait()
+            try:
+                Event().wait()
+            except KeyboardInterrupt as stop:
+                raise Ended(*stop.args) from None
 
 
 def _news(news: News, time: float) -> str:
@@ -61,7 +69,7 @@ def _news(news: News, time: float) -> str:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at the interpreter, the libraries, the executors and the devices; nothing heavy is imported."""
+    """Examine the interpreter, the executors, the devices and the packages; nothing heavy is imported."""
     cores = f"{os.cpu_count()} cores"
     yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
     yield _executors()
@@ -88,9 +96,9 @@ def _executors() -> Finding:
     return Finding("executors", found=True, text=text)
 
 
-def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) -> Finding:
+def _devices(name: str, find: Callable[[], Sequence[Device]], remedy: str) -> Finding:
     try:
-        found = list_them()
+        found = find()
     except SensorUnavailableError as error:
         return Finding(name, found=False, text=str(error))
     if not found:
@@ -99,7 +107,7 @@ def _devices(name: str, list_them: Callable[[], Sequence[Device]], remedy: str) 
 
 
 def _cameras() -> list[Device]:
-    opencv()  # to list them may not need it, but to open one does
+    opencv()  # listing cameras may not need it, but opening one does
     return discovery.cameras()
 
 
@@ -107,7 +115,7 @@ def _package(name: str, package: str) -> Finding:
     try:
         return Finding(name, found=True, text=f"{package} {version(package)}")
     except PackageNotFoundError:
-        remedy = "`pip install 'sensemble-apps[train]'`, which a board does without"
+        remedy = "`pip install 'sensemble-apps[train]'`; a board needs neither"
         return Finding(name, found=False, text=f"{package} is not installed; {remedy}")
 
 
@@ -118,6 +126,6 @@ def _speech() -> Finding:
     except ImportError:
         loader = None
     if loader is None or not Path(loader.get_data_path()).is_dir():
-        text = "eSpeak NG's data is not there; `pip install espeakng-loader` (only to build the digits)"
+        text = "eSpeak NG's data is missing; `pip install espeakng-loader` (only needed to build the digits)"
         return Finding("speech", found=False, text=text)
     return Finding("speech", found=True, text=f"eSpeak NG in espeakng-loader {version('espeakng-loader')}")

@@ -1,4 +1,4 @@
-"""`sensemble history`: what a record holds, session by session and audit by audit."""
+"""`sensemble history`: print what a record holds, session by session and audit by audit."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,17 +21,17 @@ from sensemble_apps.live.view_events import worded
 from sensemble_apps.live.views import change_line
 
 LiveSince = tuple[float, tuple[str, ...]]
-"""A live set, and since when it is that, in seconds since 1970."""
+"""The time in seconds since 1970 from which a live set holds, and the set."""
 
 
 @dataclass
 class Presence:
-    """How long a modality was in the live set, and how long not; in seconds.
+    """The time that a modality was in the live set and away from it, in seconds.
 
     Attributes:
-        live: in all.
-        away: in all.
-        longest: the longest that it was away at a time.
+        live: in total.
+        away: in total.
+        longest: the longest absence.
     """
 
     live: float = 0.0
@@ -41,7 +41,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a session or an audit came to.
+    """The summary of a session or an audit.
 
     Attributes:
         id: of the run in the record.
@@ -85,14 +85,14 @@ def main(arguments: History) -> None:
         say_json({"runs": [asdict(run) for run in runs]}, indent=2)
         return
     if not runs:
-        remark(f"{arguments.record}: holds no session and no audit; what opened it failed as it began")
+        remark(f"{arguments.record}: holds no session and no audit; its command failed as it began")
     console = Console()
     for run in runs:
         _show(run, console)
 
 
 def summarize(run: Run, record: Path) -> Summary:
-    """Read what a run of a record came to; of its predictions, none is kept.
+    """Summarize a run of a record, without keeping its predictions in memory.
 
     Raises:
         RecordError: the record cannot be read.
@@ -124,12 +124,12 @@ def summarize(run: Run, record: Path) -> Summary:
 
 
 def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
-    """Return of each modality that is ever live how long it was so from `since` to `end`."""
+    """Return the presence from `since` to `end` of each modality that is ever live."""
     found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
-    gone = dict.fromkeys(found, since)  # since when a modality is away
+    gone = dict.fromkeys(found, since)  # the start of an absence, by modality
     starts: list[LiveSince] = [(since, ()), *live_sets]
     for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
-        passed = max(0.0, stop - start)  # somebody may have set the clock back
+        passed = max(0.0, stop - start)  # the clock may have been set back
         for modality, presence in found.items():
             if modality in live:
                 presence.live += passed
@@ -171,7 +171,7 @@ def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column(titles[0], overflow="fold")  # three sets that are cut short look the same
+    table.add_column(titles[0], overflow="fold")  # cut short, the sets would look alike
     for title in titles[1:]:
         table.add_column(title, justify="right")
     for row in rows:

@@ -1,4 +1,4 @@
-"""`sensemble report`: the page of a run or of an experiment, or a matrix's metrics as JSON."""
+"""`sensemble report`: write the page of a run or of an experiment, or print a matrix's metrics as JSON."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ def main(arguments: Report) -> None:
     """Write the page, or print the JSON that README.md describes.
 
     Raises:
-        InputError, MatrixError, BundleError: an input is missing or not what it should be.
+        InputError, MatrixError, BundleError: an input is missing or malformed.
     """
     source = _source(arguments)
     if arguments.json:
@@ -30,20 +30,20 @@ def main(arguments: Report) -> None:
 
 
 def write_page(source: Path, path: Path) -> Path:
-    """Write the page of `source` to `path` and return that.
+    """Write the page of `source` to `path`, and return `path`.
 
-    A run with a bundle gets the report of what it ships; a matrix, a run without a bundle and a folder of
-    runs, one a pretraining, get the experiment's page, with its figures as files beside it.
+    A run with a bundle gets the report. A matrix, a run without a bundle, and a folder of runs, one per
+    pretraining, get the experiment's page, with its figures as files beside it.
 
     Raises:
-        InputError, MatrixError, BundleError: `source` is not what it should be, or `path` cannot be written.
+        InputError, MatrixError, BundleError: `source` is malformed, or `path` cannot be written.
     """
     from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 
     if (source / BUNDLE).exists():
         page = report.render(evidence.of_run(source), datetime.now(UTC))
-        with writing(path) as beside:
-            beside.write_text(page, encoding="utf-8")
+        with writing(path) as partial:
+            partial.write_text(page, encoding="utf-8")
     else:
         measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
         experiment.write(measured, path)
@@ -53,7 +53,7 @@ def write_page(source: Path, path: Path) -> Path:
 def _source(arguments: Report) -> Path:
     given = [path for path in (arguments.run, arguments.matrix) if path is not None]
     if len(given) != 1:
-        raise InputError("give a run folder or --matrix FILE, and not both")
+        raise InputError("give either a run folder or --matrix FILE")
     if arguments.run is not None and not arguments.run.is_dir():
-        raise InputError(f"{arguments.run}: no such run folder; a matrix alone is given as --matrix FILE")
+        raise InputError(f"{arguments.run}: no such run folder; give a matrix as --matrix FILE")
     return given[0]

@@ -1,4 +1,4 @@
-"""`sensemble train`: the paper's recipe on a dataset, into a run folder."""
+"""`sensemble train`: run the paper's recipe on a dataset, into a run folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +17,11 @@ from sensemble_apps.runs.run_folder import MATRIX
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
 
-_MOST = 1e6  # times the steps of the preset
+_MAX_EFFORT = 1e6  # the greatest --effort
 
 
 def main(arguments: Train) -> None:
-    """Train, and print where the matrix is.
+    """Train, and print the path of the matrix.
 
     Raises:
         InputError, BadDataError, ConfigurationError: something given cannot be used.
@@ -32,12 +32,12 @@ def main(arguments: Train) -> None:
 
 
 def train(arguments: Train, data: Path) -> None:
-    """Train on `data` what the run folder does not hold yet.
+    """Train on `data` what the run folder lacks.
 
     Raises:
         InputError, BadDataError, ConfigurationError: as `main`.
     """
-    check_unlabelled(read_dataset(data))  # what a first recording lacks is told before torch is loaded
+    check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
     from sensemble_train.recipe import recipe
 
     with stages() as advance:
@@ -47,8 +47,8 @@ def train(arguments: Train, data: Path) -> None:
 def _config(arguments: Train, data: Path) -> "Config":
     from sensemble_train.recipe.config import Config
 
-    if not 0 < arguments.effort <= _MOST:
-        raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MOST:g}")
+    if not 0 < arguments.effort <= _MAX_EFFORT:
+        raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     config = Config(str(data.resolve()), (arguments.train_modalities,), arguments.seed)
 
     def scaled(steps: int) -> int:

@@ -1,4 +1,4 @@
-"""`sensemble train matrix`: one of the paper's experiments, every cell of it, into a page."""
+"""`sensemble train matrix`: train every cell of one of the paper's experiments, and write its page."""
 
 import os
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from sensemble_apps.runs.run_folder import MATRIX, PAGE
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMatrix(Common):
-    """Train every method for every M_T of an experiment, score each on every M_E, and draw what came out.
+    """Train every method for every M_T of an experiment, score each on every M_E, and write the page.
 
-    Run it again to go on where it stopped; run it several times at once, and the jobs share the sets M_T;
-    start it as `torchrun --nproc-per-node N -m sensemble_apps ...`, and the ranks share each batch.
+    An interrupted run continues when it is started again. Several jobs on one run folder share its sets M_T.
+    Started as `torchrun --nproc-per-node N -m sensemble_apps ...`, the ranks share each batch.
     """
 
     config: Annotated[Config, tyro.conf.arg(name="")]
@@ -36,20 +36,20 @@ class TrainMatrix(Common):
 
 _HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
 
-Train every method for every M_T of an experiment, score each on every M_E, and draw what came out.
-CONFIG.JSON is that of a run. `sensemble train matrix EXPERIMENT --help` lists all fields and their values.
+Train every method for every M_T of an experiment, score each on every M_E, and write the page.
+CONFIG.JSON is a run's. `sensemble train matrix EXPERIMENT --help` lists all fields and their values.
 
 experiments:
 """
 
 
 def _experiments() -> dict[str, str]:
-    """Return the names of the experiments and what each is, in one line."""
+    """Return the description of each experiment, one line, by its name."""
     return {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
 
 
 def parse(argv: Sequence[str]) -> TrainMatrix:
-    """Read the command line: the name of an experiment or a `config.json`, then fields that shall differ.
+    """Read the command line: the name of an experiment or a `config.json`, then the fields to change.
 
     Raises:
         InputError: it names neither.
@@ -77,7 +77,7 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
 
 
 def main(arguments: TrainMatrix) -> None:
-    """Train what the run folder lacks, write the page, and print where it is.
+    """Train what the run folder lacks, write the page, and print its path.
 
     Raises:
         InputError, BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
@@ -89,21 +89,21 @@ def main(arguments: TrainMatrix) -> None:
     data = Path(config.data) if config.data else digits(config.seed)
     with stages() as advance:
         recipe.run(_absolute(config, data), arguments.out, advance)
-    if int(os.environ.get("RANK", "0")) == 0:  # of the ranks that `torchrun` started
+    if int(os.environ.get("RANK", "0")) == 0:  # only one of the ranks of `torchrun`
         say(str(arguments.out / MATRIX))
         say(str(write_page(arguments.out, arguments.out / PAGE)))
 
 
 def _absolute(config: Config, data: Path) -> Config:
-    """Return `config` with whole paths, so that the `config.json` of its run says the same everywhere."""
+    """Return `config` with absolute paths, so that its `config.json` means the same in every folder."""
 
-    def whole(path: str) -> str:
+    def absolute(path: str) -> str:
         return str(Path(path).resolve()) if path else ""
 
     return replace(
         config,
         data=str(data.resolve()),
-        initialize=config.initialize if config.from_scratch else whole(config.initialize),
-        merges=whole(config.merges),
-        distill_data=whole(config.distill_data),
+        initialize=config.initialize if config.from_scratch else absolute(config.initialize),
+        merges=absolute(config.merges),
+        distill_data=absolute(config.distill_data),
     )

@@ -1,1 +1,4 @@
-"""The console room."""
+"""Console output: results, progress bars, and the words for modalities, methods and scores.
+
+Nothing here knows a command, a page or a session. Its doors are all its modules.
+"""

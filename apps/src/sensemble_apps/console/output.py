@@ -1,4 +1,4 @@
-"""Where text goes: results to standard output, progress and remarks to standard error."""
+"""Write results to standard output and remarks to standard error, and files whole or not at all."""
 
 import errno
 import json
@@ -9,27 +9,33 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from sensemble_sensors.durable import PRIVATE_FILE
+
 from sensemble_apps.errors import InputError
 
 
 def say(text: str) -> None:
-    """Write one line of result, at once, so that a reader of a pipe sees it as it comes."""
+    """Write one line of a result and flush it, so that the reader of a pipe sees it at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def remark(line: str) -> None:
-    """Write one line that is no result, such as a warning."""
+    """Write one line that is not a result, such as a warning."""
     sys.stderr.write(line + "\n")
 
 
 def say_executors(executors: Mapping[str, str]) -> None:
-    """Remark which target's artifact encodes each modality, as an open bundle says."""
+    """Remark which executor encodes each modality, as an open bundle names them."""
     remark("executors: " + ", ".join(f"{m} by {target}" for m, target in sorted(executors.items())))
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write one JSON value; NaN has no JSON form and is refused."""
+    """Write one JSON value.
+
+    Raises:
+        ValueError: it holds NaN, which has no JSON form.
+    """
     say(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
@@ -41,7 +47,7 @@ _REMEDIES = {
     errno.EISDIR: "name a file",
     errno.ELOOP: _OTHER,
     errno.ENAMETOOLONG: "name another",
-    errno.ENOENT: "name one that is there",
+    errno.ENOENT: "name one that exists",
     errno.ENOSPC: _ROOM,
     errno.ENOTDIR: "name a folder",
     errno.EPERM: _OTHER,
@@ -50,47 +56,54 @@ _REMEDIES = {
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and rename it once all is written: never half a file.
+def writing(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """Yield a temporary path, and rename it to `path` at the end of the block, so that no half file is left.
+
+    Args:
+        path: the file to write; an existing one is replaced.
+        private: let only this user read the file, whatever the umask.
 
     Raises:
         InputError: `path` cannot be written.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is no file; name another")
-    file = path.resolve()  # or a link would be replaced, not what it leads to
-    beside = file.with_name(file.name + ".partial")
+        raise InputError(f"{path}: is not a file; name another")
+    file = path.resolve()  # else a link would be replaced, not its target
+    partial = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        beside.replace(file)
+        if private:
+            partial.unlink(missing_ok=True)
+            partial.touch(PRIVATE_FILE)
+        yield partial
+        partial.replace(file)
     except OSError as error:
         raise refused(error, path) or error from error
     finally:
         with suppress(OSError):
-            beside.unlink()
+            partial.unlink()
 
 
 def check_writable(folder: Path) -> None:
-    """See that a folder can be written or made, before there is anything to lose; nothing is left of that.
+    """Check that a folder can be written or created, before hours of work are lost; leave nothing behind.
 
     Raises:
-        InputError: it cannot.
+        InputError: it cannot be.
     """
-    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
     try:
-        with TemporaryFile(dir=there):
+        with TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise refused(error, folder) or error from error
 
 
 def refused(error: Exception, path: Path | None = None) -> InputError | None:
-    """Return what to say where the system refuses a file that the user named; None if that is not what it is.
+    """Return the error to show where the system refuses a file that the user named; None for any other error.
 
     Args:
-        error: what went wrong.
-        path: the file or folder that was named; without it, as the error says.
+        error: any exception.
+        path: the file or folder that the user named; by default, the one that the error names.
     """
     if not isinstance(error, OSError) or error.errno not in _REMEDIES:
         return None

@@ -1,4 +1,4 @@
-"""Progress on standard error, so that standard output stays what the user asked for."""
+"""Progress bars and the status line, on standard error: standard output is for results."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ _COLUMNS = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(
 
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar a stage while the block runs; give a function to call with (stage, done, in all)."""
+    """Show one bar per stage while the block runs; yield a function to call with (stage, done, total)."""
     bars = Progress(*_COLUMNS, console=Console(stderr=True))
     tasks: dict[str, TaskID] = {}
     with ExitStack() as stack:
 
         def advance(stage: str, done: int, total: int) -> None:
             if not tasks:
-                stack.enter_context(bars)  # not before: where nothing is done, nothing is drawn
+                stack.enter_context(bars)  # only now: where nothing is done, nothing is drawn
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage)
             bars.update(tasks[stage], completed=done, total=total)
@@ -32,16 +32,16 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def progress(stage: str) -> Iterator[Callable[[int, int], None]]:
-    """Show one bar while the block runs; give a function to call with (done, in all)."""
+    """Show one bar while the block runs; yield a function to call with (done, total)."""
     with stages() as advance:
         yield partial(advance, stage)
 
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Keep a line at the foot of the terminal while the block runs; give a function to call with its text.
+    """Keep a line at the foot of the terminal while the block runs; yield a function to call with its text.
 
-    What is written to standard error meanwhile goes above it. Where that is no terminal, nothing is shown.
+    Other text on standard error goes above the line. If standard error is not a terminal, nothing is shown.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -52,18 +52,18 @@ def pretraining_title(pretraining: str) -> str:
 
 
 def pretrainings_in_order(pretrainings: Iterable[str]) -> list[str]:
-    """Put contrastive pretraining before MAE, as the paper's Table 1 does, then the others as they come."""
+    """Return pretrainings in the order of the paper's Table 1, then the others as given."""
     known = list(_PRETRAININGS)
     return sorted(pretrainings, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def sets_in_order(sets: Iterable[Subset]) -> list[Subset]:
-    """Put sets in the order of the paper's Tables 9 to 11: V A T AV AT VT AVT."""
+    """Return sets in the order of the paper's Tables 9 to 11: V A T AV AT VT AVT."""
     return sorted(sets, key=lambda subset: _PAPER_ORDER.index(abbreviation(subset)))
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Put known methods in the order of the paper's Table 1, then the others as they come."""
+    """Return known methods in the order of the paper's Table 1, then the others as given."""
     known = list(_METHODS)
     return sorted(methods, key=lambda method: known.index(method) if method in known else len(known))
 

@@ -1,1 +1,5 @@
-"""The pages room."""
+"""The pages: the report of a run, the experiment of its matrices, and the contact sheet of a dataset.
+
+A page is one HTML file that loads nothing. The doors are `report`, `experiment`, `contact_sheet`, and
+`evidence`, which reads the contents of the first two.
+"""

@@ -1,1 +1,4 @@
-"""The runs room."""
+"""Run folders: the paths in them, their matrices and audits, and the costs of their bundles.
+
+Nothing here draws a page or runs a session. Its doors are all its modules.
+"""

@@ -1,4 +1,4 @@
-"""`sensemble bundle check`: verify a bundle, and run each encoder where a crash or a hang does no harm."""
+"""`sensemble bundle check`: verify a bundle, and run each encoder in a process of its own."""
 
 from sensemble_runtime.bundle.probe import probe
 
@@ -9,17 +9,17 @@ from sensemble_apps.errors import InputError
 
 
 def main(arguments: BundleCheck) -> None:
-    """Print one line an encoder: the longest time of a window, or what is wrong.
+    """Print one line per encoder: its longest time for a window, or its failure.
 
     Raises:
-        BundleError, KeyFileError: the bundle cannot be opened, or the key is none.
+        BundleError, KeyFileError: the bundle cannot be opened, or the file is no key.
         InputError: an encoder failed.
     """
     failed = []
     for found in probe(arguments.bundle, arguments.trust):
-        told = found.problem or f"{found.latency_ms:.1f} ms a window"
-        say(f"{'failed' if found.problem else 'ok':<8} {found.modality:<8} {found.target:<20} {told}")
+        result = found.problem or f"{found.latency_ms:.1f} ms a window"
+        say(f"{'failed' if found.problem else 'ok':<8} {found.modality:<8} {found.target:<20} {result}")
         if found.problem:
             failed.append(found.modality)
     if failed:
-        raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it, tell its maker")
+        raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it; tell its maker")

@@ -1,4 +1,4 @@
-"""`sensemble bundle sign`: vouch for a bundle, so that whoever trusts the key can tell it from another."""
+"""`sensemble bundle sign`: sign a bundle, so that `--trust` can tell it from others."""
 
 from sensemble_runtime.bundle import bundle
 
@@ -8,10 +8,10 @@ from sensemble_apps.errors import InputError
 
 
 def main(arguments: BundleSign) -> None:
-    """Sign the bundle, and print where the signature is.
+    """Sign the bundle, and print the path of the signature.
 
     Raises:
-        BundleError, KeyFileError: the bundle is not sound, or the key is none.
+        BundleError, KeyFileError: the bundle is not sound, or the file is no key.
         InputError: the signature cannot be written.
     """
     try:

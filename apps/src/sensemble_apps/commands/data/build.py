@@ -1,4 +1,4 @@
-"""`sensemble data build`: the embedded digits, in the user's cache folder."""
+"""`sensemble data build`: build the embedded digits in the user's cache folder."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from sensemble_apps.console.progress import progress
 
 
 def main(arguments: DataBuild) -> None:
-    """Build the dataset unless it is there, and print its folder."""
+    """Build the dataset, unless it exists, and print its folder."""
     say(str(digits(arguments.seed)))
 
 
 def digits(seed: int) -> Path:
-    """Return the folder of the digits drawn from `seed`, built if need be."""
+    """Return the folder of the digits drawn from `seed`; build them first, if they do not exist."""
     config = DigitsConfig(seed=seed)
     with progress("Building the digits dataset") as advance:
         return build(cache_folder(config), config, advance)

@@ -1,4 +1,4 @@
-"""`sensemble data prepare`: a published dataset in the project's data format."""
+"""`sensemble data prepare`: convert a published dataset to Sensemble's data format."""
 
 import os
 from importlib import import_module
@@ -12,10 +12,10 @@ from sensemble_apps.errors import InputError
 
 
 def main(arguments: DataPrepare) -> None:
-    """Write the dataset, and say how much of it there is.
+    """Write the dataset, and print how much of it was found.
 
     Raises:
-        InputError: the source is no folder, or a number is too small.
+        InputError: the source is not a folder, or a number is too small.
         BadDataError: the source does not hold the dataset, or some of its examples are bad.
     """
     if not arguments.source.is_dir():

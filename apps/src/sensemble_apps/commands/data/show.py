@@ -1,4 +1,4 @@
-"""`sensemble data show`: what a dataset holds, and which of its examples are bad."""
+"""`sensemble data show`: count what a dataset holds, and list its bad examples."""
 
 import os
 from collections import Counter
@@ -21,10 +21,10 @@ from sensemble_apps.console.progress import progress
 
 
 def main(arguments: DataShow) -> None:
-    """Print counts by split, modalities, labels and groups, then every bad line; draw the contact sheet.
+    """Print counts by split of modalities, labels and groups, then every bad line; draw the contact sheet.
 
     Raises:
-        BadDataError: there is no index, or no good line in it; with `--check`, there is a bad line.
+        BadDataError: the dataset has no index or no good line; with `--check`, also a bad line.
         InputError: the sheet cannot be written.
     """
     dataset = read_dataset(arguments.folder, skip_bad=True)
@@ -53,7 +53,7 @@ def main(arguments: DataShow) -> None:
     if arguments.sheet is not None:
         from sensemble_apps.pages.contact_sheet import render
 
-        with writing(arguments.sheet) as path:
+        with writing(arguments.sheet, private=True) as path:  # it may show persons
             path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")
         console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
     if arguments.check and bad:
@@ -61,14 +61,14 @@ def main(arguments: DataShow) -> None:
 
 
 def _selection(dataset: Dataset) -> Iterator[str]:
-    """Say by which examples models and schemes are chosen, where the index does not."""
+    """Yield a line on the examples that models and schemes are chosen by, if the index has no calibrate."""
     chosen, train = len(dataset.split("calibrate")), len(dataset.split("train"))
     if dataset.drawn:
         yield f"calibrate is not in the index: {chosen} of the {train + chosen} examples of train make it"
     elif train and not chosen:
         yield (
             f"calibrate is not in the index, and the {train} examples of train are too few to make it: "
-            "models and schemes are chosen by train itself; record or label some as calibrate"
+            "models and schemes are chosen on train itself; record or label some examples as calibrate"
         )
 
 
@@ -94,7 +94,7 @@ def _labels(example: Example) -> tuple[str, ...]:
 
 
 def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
-    """Return a table of counts: a row a name, a column a split; with bars, the most frequent name first."""
+    """Return a table of counts with a row per name and a column per split; with bars, sorted by frequency."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for split in SPLITS:
