@@ -35,7 +35,7 @@ from rich.table import Table
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
 from sensemble_apps.live import sources
-from sensemble_apps.live.view_events import Change, Said
+from sensemble_apps.live.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 
@@ -204,7 +204,7 @@ class Room:
         )
         with closing(run.play(command, self._bundle)) as news:
             for item in news:
-                if isinstance(item, Said):
+                if isinstance(item, Predicted):
                     self.predictions.append(item.prediction)
                 elif isinstance(item, Change):
                     self.changes.append(item)
@@ -267,7 +267,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
 
     def told(modalities: Collection[str] = (modality,)) -> list[str]:
         # Who leaks is slow before it is ended for it, and would keep what it took.
-        wrong = ("lost",) if fault == "leak" else ("lost", "unwell", "unavailable", "failed")
+        wrong = ("lost",) if fault == "leak" else ("lost", "unhealthy", "unavailable", "failed")
         found = [c for c in room.changes[heard:] if c.modality in modalities]
         return [f"{c.modality} {c.event}" for c in found if c.event.partition(":")[0] in wrong]
 

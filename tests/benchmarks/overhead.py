@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.executors._native import Module
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorUnavailableError
@@ -179,7 +179,7 @@ def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
     windows = {m: np.asarray(window_of(spec)) for m, spec in bundle.specs.items()}
     results = {}
     for missing in (None, *bundle.modalities):
-        composition = Composition(bundle)
+        live_set = LiveSet(bundle)
         times: tuple[list[float], list[float]] = ([], [])
         flat = np.concatenate(
             [(0 if m == missing else 1) * windows[m].astype(np.float32).ravel() for m in bundle.modalities]
@@ -187,10 +187,10 @@ def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
         for i in range(REPEATS):
             for m in bundle.modalities:
                 if m != missing:
-                    composition.add(m)
-                    push(composition, bundle.specs[m], windows[m], 100.0 * i)
+                    live_set.add(m)
+                    push(live_set, bundle.specs[m], windows[m], 100.0 * i)
             began = time.perf_counter()
-            composition.step(100.0 * i)
+            live_set.step(100.0 * i)
             times[0].append(time.perf_counter() - began)
             began = time.perf_counter()
             fused(flat)
@@ -206,16 +206,16 @@ def window_of(spec: InputSpec) -> Media | NDArray[np.int64]:
     return rng.integers(0, 9 if spec.modality == "text" else 256, spec.shape).astype(spec.dtype)
 
 
-def push(composition: Composition, spec: InputSpec, window: NDArray[np.generic], end: float) -> None:
-    """Give a composition the samples of one window."""
+def push(live_set: LiveSet, spec: InputSpec, window: NDArray[np.generic], end: float) -> None:
+    """Give a live_set the samples of one window."""
     if spec.modality == "audio":
-        composition.push(Sample("audio", np.asarray(window[0], np.float32), end, cut=True))
+        live_set.push(Sample("audio", np.asarray(window[0], np.float32), end, cut=True))
     elif spec.modality == "text":
-        composition.push(Sample("text", "a person says seven", end))
+        live_set.push(Sample("text", "a person says seven", end))
     else:
         for i, frame in enumerate(window[0]):
             moment = end - (len(window[0]) - 1 - i) / spec.rate
-            composition.push(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0))
+            live_set.push(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0))
 
 
 def main(folder: Path) -> None:

@@ -32,7 +32,7 @@ import numpy as np
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.reader import read_predictions, read_runs
 from sensemble_runtime.session import sensor_thread
-from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
@@ -92,30 +92,30 @@ def children() -> int:
 
 
 def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Usage]:
-    """Drive a composition through plug events and windows at full speed; return how many there were."""
+    """Drive a live_set through plug events and windows at full speed; return how many there were."""
     rng = random.Random(0)  # noqa: S311 - a simulation
     embedding = np.ones(bundle.manifest.embedding, np.float32)
     bundle.encode = lambda *_: embedding  # type: ignore[method-assign]
     bundle.load = lambda *_: None  # type: ignore[method-assign, assignment]
     pools = {m: [sample(bundle.specs[m], 0.0, seed) for seed in range(4)] for m in bundle.modalities}
-    composition, usage = Composition(bundle), Usage()
+    live_set, usage = LiveSet(bundle), Usage()
     now, plugged, complete, next_probe = 0.0, 0, 0, 0.0
     while plugged < events or complete < windows:
         # As many windows between two plug events as there shall be in all.
         for modality in bundle.modalities:
             if plugged < events and rng.random() < 0.5:
-                act = rng.choice((composition.remove, composition.end, composition.add))
+                act = rng.choice((live_set.remove, live_set.end, live_set.add))
                 act(modality)
                 plugged += 1
         for _ in range(max(1, round(windows / max(events, 1) / 2))):
             now += rng.choice((0.01, 0.1, 0.1, 0.1, 5.0))
-            for modality in composition.modalities or bundle.modalities:
-                composition.add(modality)
+            for modality in live_set.modalities or bundle.modalities:
+                live_set.add(modality)
                 for part in rng.choice(pools[modality]):
                     moment = now - rng.choice((0.0, 0.0, 0.0, 0.5))
-                    composition.push(Sample(modality, part.data, moment, cut=rng.random() < 0.01))
-            before = len(composition.ready)
-            prediction = composition.step(now)
+                    live_set.push(Sample(modality, part.data, moment, cut=rng.random() < 0.01))
+            before = len(live_set.ready)
+            prediction = live_set.step(now)
             complete += before
             assert prediction is None or np.isfinite(prediction.probabilities).all()
         share = max(min(1.0, plugged / max(events, 1)), 0) * min(1.0, complete / max(windows, 1))

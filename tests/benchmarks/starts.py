@@ -51,7 +51,8 @@ class Start:
 def start(bundle: Bundle, address: str, seconds: float) -> Start:
     """Start a session, and watch it for so many seconds from when both sensors were open."""
     found = Start()
-    with Session(bundle, on_event=found) as session:
+    with Session(bundle) as session:
+        session.subscribe(found)
         session.attach(Isolated(Microphone, "default", "microphone"))
         session.attach(Isolated(Camera, address, "camera"))
         until = monotonic() + OPENING
@@ -60,7 +61,7 @@ def start(bundle: Bundle, address: str, seconds: float) -> Start:
             threading.Event().wait(LOOK)
             if found.attached == 2 and not opened:
                 opened, until = True, monotonic() + seconds
-            lags = {r.modality: r.lag for r in session._suite._readers.values()}
+            lags = {r.modality: r.lag for r in session._sensors._attached.values()}
             sound, pictures = lags["audio"], lags["video"]
             if sound is not None and pictures is not None:
                 found.apart = max(found.apart, sound - pictures)

@@ -1,4 +1,4 @@
-"""Sensors and encoders that do what a test tells them to, and what a session tells of them."""
+"""Sensors and encoders that a test controls, and a log of the events that a session reports."""
 
 import queue
 import threading
@@ -9,13 +9,16 @@ from functools import partial
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, Kind, LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
+from sensemble_runtime.session.sensor_thread import SensorThread
+from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 Act = Sample | BaseException | threading.Event
-Session = partial(session.Session, health=None)  # for puppets are nothing that could be well
+Session = partial(session.Session, health=None)  # for no puppet is ever healthy
 
 
 class Puppet:
@@ -70,14 +73,44 @@ class Puppet:
         self.acts.put(Sample("text", caption, time.monotonic()))
 
 
+class Owner:
+    """The owner of one sensor thread: notes what the sensor gives, and what becomes of it."""
+
+    stopped = False
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.told: list[str] = []
+        self.failures: list[BaseException] = []
+
+    def opened(self, _: SensorThread) -> None:
+        self.told.append("opened")
+
+    def gave(self, _: SensorThread, sample: Sample) -> None:
+        self.samples.append(sample)
+
+    def changed_health(self, _: SensorThread, __: Kind, reason: str) -> None:
+        self.told.append(reason)
+
+    def failed(self, thread: SensorThread, error: BaseException) -> None:
+        self.told.append(type(error).__name__)
+        self.failures.append(error)
+        if isinstance(error, SensorEndedError):
+            thread.stop()
+
+    def lag_of_other(self, _: str) -> float | None:
+        return None
+
+
 class Log:
     """The events of a session, and a way to wait for them."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
+    def __call__(self, item: Prediction | Event) -> None:
+        if not isinstance(item, Prediction):
+            self.events.append(item)
 
     def of(self, name: str) -> list[str]:
         return [e.kind for e in self.events if isinstance(e, SensorEvent) and e.name == name]

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
         SubsetError,
     )
     from sensemble_runtime.events import (
+        ActiveSensorEvent,
         EncoderEvent,
         Event,
-        FeedEvent,
         HopEvent,
         LiveSetEvent,
         RecordEvent,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sensemble_runtime.session.session import Session
 
 __all__ = [
+    "ActiveSensorEvent",
     "AuditResult",
     "Bundle",
     "BundleChangedError",
@@ -52,7 +53,6 @@ __all__ = [
     "EncoderError",
     "EncoderEvent",
     "Event",
-    "FeedEvent",
     "HopEvent",
     "Hotplug",
     "KeyFileError",
@@ -76,6 +76,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ActiveSensorEvent": "events",
     "AuditResult": "auditing.audit",
     "Bundle": "bundle.bundle",
     "BundleChangedError": "errors",
@@ -88,7 +89,6 @@ _MODULES = {
     "EncoderError": "errors",
     "EncoderEvent": "events",
     "Event": "events",
-    "FeedEvent": "events",
     "HopEvent": "events",
     "Hotplug": "session.hotplug",
     "KeyFileError": "errors",

@@ -1,4 +1,4 @@
-"""What a session tells while it runs: what becomes of its sensors, encoders and record, and what is live."""
+"""What a session reports while it runs: changes of its sensors, encoders, record and live set."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,23 +7,24 @@ from sensemble_sensors.errors import SampleError, SensorEndedError, SensorLostEr
 
 from sensemble_runtime.errors import SensembleRuntimeError
 
-Kind = Literal["attached", "unwell", "doubtful", "well", "unavailable", "lost", "ended", "failed", "detached"]
+Kind = Literal[
+    "attached", "unhealthy", "doubtful", "recovered", "unavailable", "lost", "ended", "failed", "detached"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class SensorEvent:
-    """Something happened to a sensor.
+    """A sensor changed its state.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
         name: the sensor's, as `Session.attach` returned it.
         modality: the sensor's.
-        kind: `attached`: it was opened. `unwell`: what it gives cannot be true, and is kept out of the live
-            set until it is `well`. `doubtful`: it may not be true, and is used all the same. `unavailable`,
-            `lost` (also by an exception that no sensor should raise): it will be tried again. `ended`, and
-            `failed` (what it gives is not of the spec's form, or the bundle has no use for it): it will not.
-            `detached`: that was asked for.
-        reason: one line of text; empty where there is nothing to say.
+        kind: `attached`: it was opened. `unhealthy`: its samples cannot be true, and are not used until it
+            has `recovered`. `doubtful`: they may not be true, and are used all the same. `unavailable` (it
+            cannot be opened) and `lost` (it stopped working): it will be tried again. `ended` (its source is
+            over) and `failed` (no encoder can take its samples): it will not be. `detached`: on request.
+        reason: one line of text; empty where the kind says all.
     """
 
     time: float
@@ -34,10 +35,11 @@ class SensorEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedEvent:
-    """Of several sensors of `modality`, the one called `name` feeds its encoder from `time` on.
+class ActiveSensorEvent:
+    """From `time` on, the samples of the sensor `name` are used, of several sensors of `modality`.
 
-    The time is in seconds on the clock of `time.monotonic`. Where there never was but one, none comes.
+    The time is in seconds on the clock of `time.monotonic`. Not sent for a modality that has had only one
+    sensor.
     """
 
     time: float
@@ -55,13 +57,13 @@ class LiveSetEvent:
 
 @dataclass(frozen=True, slots=True)
 class HopEvent:
-    """The encoders need another share of the processor than before, so a modality's hop changes.
+    """A modality's hop changed, because the encoders need more or less of the processor than before.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
         modality: which.
         hop: seconds between two encodings from now on.
-        stretch: how many times that of the bundle it is; 1 when the overload is over.
+        stretch: the hop as a multiple of the bundle's; 1 when the overload is over.
     """
 
     time: float
@@ -72,7 +74,7 @@ class HopEvent:
 
 @dataclass(frozen=True, slots=True)
 class EncoderEvent:
-    """An encoder failed, so that its modality is out of the live set; or it works again.
+    """An encoder failed, so that its modality left the live set; or it works again.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
@@ -87,12 +89,12 @@ class EncoderEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """The record cannot be written, and is tried again, or is written and lacks something.
+    """The record cannot be written, and will be tried again; or it is written, and may lack something.
 
     Attributes:
         time: when, in seconds on the clock of `time.monotonic`.
-        reason: why not, in one line of text; empty when it is written.
-        lost: how many predictions and events it lacks because of that, so far.
+        reason: why it cannot be written, in one line of text; empty when it is written.
+        lost: how many predictions and events it lacks so far.
     """
 
     time: float
@@ -100,20 +102,20 @@ class RecordEvent:
     lost: int
 
 
-Event = SensorEvent | FeedEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
+Event = SensorEvent | ActiveSensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
 
 
-def told(event: Event) -> tuple[str, str, str, str]:
-    """Return an event as a record has it: the sensor's name, the modality, the kind, the reason.
+def fields_of(event: Event) -> tuple[str, str, str, str]:
+    """Return an event as a record stores it: the sensor's name, the modality, the kind, the reason.
 
-    The kinds are those of `SensorEvent`, `feeds`, `live` (the reason is the live set), `hop`, `encoder
+    The kinds are those of `SensorEvent`, `active`, `live` (the reason is the live set), `hop`, `encoder
     failed`, `encoder works again`, `record failed` and `recorded`.
     """
     match event:
         case SensorEvent():
             return event.name, event.modality, event.kind, event.reason
-        case FeedEvent():
-            return event.name, event.modality, "feeds", ""
+        case ActiveSensorEvent():
+            return event.name, event.modality, "active", ""
         case LiveSetEvent():
             return "", "", "live", "+".join(event.live)
         case HopEvent():
@@ -127,7 +129,7 @@ def told(event: Event) -> tuple[str, str, str, str]:
 
 
 def explain(error: BaseException) -> tuple[Kind, str]:
-    """Return what an exception that came out of a sensor means: the kind of its event, and the reason."""
+    """Return the kind and the reason of the event that an exception out of a sensor causes."""
     text = _line(error)
     match error:
         case SensorUnavailableError():
@@ -142,12 +144,12 @@ def explain(error: BaseException) -> tuple[Kind, str]:
 
 
 def describe(error: BaseException) -> str:
-    """Return one line that says what an exception is."""
+    """Return an exception as one line: its type and its text."""
     return f"{type(error).__name__}: {_line(error)}"
 
 
 def _line(error: BaseException) -> str:
     try:
         return " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - what is told of an error must not fail for how it is made
+    except Exception:  # noqa: BLE001 - an exception's own text may fail, too
         return "it has no text"

@@ -1,6 +1,7 @@
-"""What a session says each time that it hears or sees something new."""
+"""A prediction: what the live sensors show at one moment."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,21 +9,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """The classes of what the live sensors gave. Its arrays are read-only.
+    """The classes of what the live sensors show. Its arrays are read-only.
 
     Attributes:
         time: when it was made, in seconds on the clock of the samples.
         live: the live set, sorted.
-        ages: of each live modality, seconds from the end of its window to `time`; `time - min(ages)` is thus
+        ages: for each live modality, seconds from the end of its window to `time`; `time - min(ages)` is thus
             the last moment that the prediction knows of.
         probabilities: float32 [C], in the order of the bundle's labels.
         pooled: the pooled representation (Eq. 7), float32 [d].
-        latencies: of each modality encoded for it, seconds that took, with tokenization.
-        dropped: of each attached modality, how many windows were dropped for newer ones since it was added.
-        skipped: of each attached modality, how many windows were like the one last encoded and were given its
-            embedding since it was added; only with a duty.
-        lost: of each attached modality, how many samples gave way to newer ones before they were read, since
-            it was added.
+        latencies: for each modality encoded for it, seconds that encoding took, with tokenization.
+        dropped: for each attached modality, how many windows were dropped for newer ones since it was added.
+        skipped: for each attached modality, how many windows were so like the one last encoded that they got
+            its embedding, since it was added; only with a `Duty`.
+        lost: for each attached modality, how many samples were replaced by newer ones before they were read,
+            since it was added.
     """
 
     time: float
@@ -38,3 +39,14 @@ class Prediction:
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled):
             array.setflags(write=False)
+
+    def copy(self) -> Self:
+        """Return an equal prediction with dicts of its own; the arrays, being read-only, are shared."""
+        return replace(
+            self,
+            ages=self.ages.copy(),
+            latencies=self.latencies.copy(),
+            dropped=self.dropped.copy(),
+            skipped=self.skipped.copy(),
+            lost=self.lost.copy(),
+        )

@@ -39,15 +39,15 @@ def test_it_audits_every_set(demo: DemoRun) -> None:
 
 def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:
     assert re.findall(r"^(\d)/6  ", demo.output, re.MULTILINE) == list("123456")
-    changes = re.findall(r"---- (\w+) (unplugged|plugged in)", demo.output)
+    changes = re.findall(r"---- (\w+) (detached|attached)", demo.output)
     assert changes == [
-        ("microphone", "plugged in"),
-        ("captions", "plugged in"),
-        ("camera", "plugged in"),
-        ("camera", "unplugged"),
-        ("microphone", "unplugged"),
-        ("camera", "plugged in"),
-        ("microphone", "plugged in"),
+        ("microphone", "attached"),
+        ("captions", "attached"),
+        ("camera", "attached"),
+        ("camera", "detached"),
+        ("microphone", "detached"),
+        ("camera", "attached"),
+        ("microphone", "attached"),
     ]
     assert demo.output.splitlines()[-1].endswith(str(demo.folder / "report.html"))
 

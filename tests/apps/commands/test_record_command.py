@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from sensemble_apps.arguments import Record
 from sensemble_apps.commands import record
-from sensemble_apps.live.capture import Take
-from sensemble_apps.live.capture_summary import Taken
+from sensemble_apps.live.capture import Capture
+from sensemble_apps.live.capture_summary import CaptureSummary
 from sensemble_apps.parsing import parse
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.watcher import Watcher
@@ -81,7 +81,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
         assert process.stderr is not None
         process.stdin.write("one person\n")
         process.stdin.flush()
-        assert "captions - plugged in" in process.stderr.readline()
+        assert "captions - attached" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
         end = time.monotonic() + 60
         while not (index.exists() and index.read_text()):
@@ -113,11 +113,11 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
-        Take(recording, [Frozen()], record.FORM, limits, Taken()).run(2.5, print)
+        Capture(recording, [Frozen()], record.FORM, limits, CaptureSummary()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unwell"]
-    unwell = recorded.plugs[-1].time
-    assert all(s.time <= unwell for segment in recorded.segments for s in segment.samples())
+    assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unhealthy"]
+    unhealthy = recorded.plugs[-1].time
+    assert all(s.time <= unhealthy for segment in recorded.segments for s in segment.samples())
 
 
 def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +145,10 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
         def close(self) -> None: ...
 
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
-    taken = Taken()
+    summary = CaptureSummary()
     with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         sources = [Source("audio", 0.9), Source("video", 0.0)]
-        Take(recording, sources, record.FORM, limits, taken).run(6.0, print)
+        Capture(recording, sources, record.FORM, limits, summary).run(6.0, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     doubts = [plug for plug in recorded.plugs if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.reason) for p in doubts] == [

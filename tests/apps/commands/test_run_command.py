@@ -58,7 +58,7 @@ def test_fast_replay_prints_one_json_object_an_example(
     assert [s["live"] for s in said] == expected
     again = [json.loads(line) for line in second.stdout.splitlines()]
     assert [{**s, "latencies": 0} for s in again] == [{**s, "latencies": 0} for s in said]
-    assert "camera unplugged" in first.stderr
+    assert "camera detached" in first.stderr
     by = "executorch-xnnpack"
     assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
 
@@ -110,8 +110,8 @@ def test_a_media_file_is_heard_and_seen(
     assert result.returncode == 0
     assert said
     assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
-    assert "microphone eval-one-0.mkv audio plugged in" in result.stderr
-    assert "camera eval-one-0.mkv video plugged in" in result.stderr
+    assert "microphone eval-one-0.mkv audio attached" in result.stderr
+    assert "camera eval-one-0.mkv video attached" in result.stderr
     assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
     assert re.search(
         r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
@@ -162,10 +162,10 @@ def test_a_microphone_that_is_plugged_in_is_attached(
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert any("microphone Monitor of speaker plugged in" in line for line in process.stderr)
+        assert any("microphone Monitor of speaker attached" in line for line in process.stderr)
         sound_server.plug("desk")
         player = sound_server.play(minute_of_speech, "desk")
-        assert any("microphone Monitor of desk plugged in" in line for line in process.stderr)
+        assert any("microphone Monitor of desk attached" in line for line in process.stderr)
         assert next(predictions(line) for line in process.stdout if "label" in line)[0]["live"] == ["audio"]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
@@ -203,7 +203,7 @@ def test_every_source_that_is_named_is_attached(
         source.write_text("one person\n")
     result = sensemble("run", bundle_folder, "--captions", sources[0], "--captions", sources[1], "--json")
     assert result.returncode == 0, result.stderr
-    assert all(f"{source} plugged in" in result.stderr for source in sources)
+    assert all(f"{source} attached" in result.stderr for source in sources)
     assert all(said["live"] == ["text"] for said in predictions(result.stdout))
 
 
@@ -211,9 +211,9 @@ def test_lines_for_people(sensemble: Sensemble, bundle_folder: Path, dataset_fol
     result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1")
     *changes, prediction = result.stdout.splitlines()
     assert [line.split("---- ")[1] for line in changes] == [
-        "microphone plugged in",
-        "captions plugged in",
-        "camera plugged in",
+        "microphone attached",
+        "captions attached",
+        "camera attached",
     ]
     assert "audio+text+video" in prediction
 

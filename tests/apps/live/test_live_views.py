@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import rich
 from sensemble_apps.live.terminal import TerminalView
-from sensemble_apps.live.view_events import LiveSet, News, Said, worded
+from sensemble_apps.live.view_events import LiveSetChange, Predicted, ViewEvent, change
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
@@ -83,10 +83,10 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=80, color_system=None)
     with TerminalView(Bundle.open(bundle_folder)) as view:
-        view.show(worded(1.0, "video", "camera 0", "attached", ""))
-        view.show(LiveSet(2.0, ("video",)))
-        view.show(worded(3.0, "video", "front door", "attached", ""))
-        view.show(worded(4.0, "video", "camera 0", "lost", 80 * "x"))
+        view.show(change(1.0, "video", "camera 0", "attached", ""))
+        view.show(LiveSetChange(2.0, ("video",)))
+        view.show(change(3.0, "video", "front door", "attached", ""))
+        view.show(change(4.0, "video", "camera 0", "lost", 80 * "x"))
     rich.reconfigure()
     picture = out.getvalue().rpartition("sensor")[2].splitlines()
     rows = [line.rstrip() for line in picture if line[:1] in ("○", "●", " ")]
@@ -94,12 +94,12 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     named = [row for row in cameras[1:] if row[4:5].strip()]  # a long reason goes on below the name
     assert [row.split()[:3] for row in named[:2]] == [
         ["camera", "0", "lost:"],
-        ["front", "door", "plugged"],
+        ["front", "door", "attached"],
     ]
     assert max(map(len, rows)) <= 80
 
 
-def _picture(bundle: Path, width: int, *news: News) -> list[str]:
+def _picture(bundle: Path, width: int, *news: ViewEvent) -> list[str]:
     """What a terminal so wide shows at last, a line each."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
@@ -110,9 +110,9 @@ def _picture(bundle: Path, width: int, *news: News) -> list[str]:
     return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
 
 
-def _said(time: float, **latencies: float) -> Said:
+def _said(time: float, **latencies: float) -> Predicted:
     ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
-    return Said(time, Prediction(time, ("audio", "video"), ages, chances, chances, latencies, {}), None)
+    return Predicted(time, Prediction(time, ("audio", "video"), ages, chances, chances, latencies, {}), None)
 
 
 def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
@@ -123,35 +123,35 @@ def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None
 
 
 def test_of_several_sensors_the_one_that_feeds_is_marked(bundle_folder: Path) -> None:
-    news = [worded(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
-    news += [worded(0.1, "audio", name, "feeds", "") for name in ("desk", "door")]
+    news = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
+    news += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
     rows = _picture(bundle_folder, 80, *news, _said(1.0, audio=0.01))
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms", "0"],
-        ["desk", "plugged", "in"],
-        ["●", "door", "plugged", "in"],
+        ["desk", "attached"],
+        ["●", "door", "attached"],
     ]
-    assert "    0.10 s  ---- microphone door feeds the encoder" in rows
-    rows = _picture(bundle_folder, 80, *news, LiveSet(1.0, ()))
+    assert "    0.10 s  ---- microphone door is the active sensor" in rows
+    rows = _picture(bundle_folder, 80, *news, LiveSetChange(1.0, ()))
     assert not any("●" in row for row in rows)
 
 
 def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
-    plugged = worded(0.0, "audio", "desk", "attached", "")
+    plugged = change(0.0, "audio", "desk", "attached", "")
     for width, titles in ((80, "age encoded in dropped"), (56, "age encoded in"), (40, "age"), (30, "")):
         head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
         assert head.split() == ["sensor", "state", *titles.split()]
         assert microphone.startswith("● microphone desk")
-        assert "plugged in" in microphone
+        assert "attached" in microphone
 
 
 def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
-    news: list[News] = [worded(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
-    news.append(worded(2.0, "video", "camera rtsp://door/", "lost", why))
-    news += [worded(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
+    news: list[ViewEvent] = [change(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
+    news.append(change(2.0, "video", "camera rtsp://door/", "lost", why))
+    news += [change(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
     for height in (24, 12):
         monkeypatch.setenv("LINES", str(height))
         shown = [line for line in _picture(bundle_folder, 80, *news) if not line.startswith("\x1b")]
@@ -179,7 +179,7 @@ def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_
         shown = _read(screen, lambda _: False)
     os.close(screen)
     plugged, *rest = shown.splitlines()
-    assert plugged.endswith("said.txt plugged in")
+    assert plugged.endswith("said.txt attached")
     assert any("%" in line for line in rest), "the file may be over before what it said is encoded"
     assert "\x1b" not in shown
 
@@ -190,7 +190,7 @@ def test_a_line_says_which_sensor_it_is_of() -> None:
         ("front door", "camera front door lost: gone"),
         ("", "camera lost: gone"),
     ):
-        line = change_line(worded(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
+        line = change_line(change(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
         assert line == f"    1.00 s  ---- {expected}"
 
 

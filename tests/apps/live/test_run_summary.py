@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from sensemble_apps.live.run_summary import Tally
-from sensemble_apps.live.view_events import Said
+from sensemble_apps.live.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
 
 
@@ -17,7 +17,7 @@ def test_counts_that_begin_anew_when_a_sensor_comes_back_add_up() -> None:
         said = Prediction(
             0.0, ("audio",), {}, probabilities, probabilities, {"audio": 0.1}, dropped, dropped, dropped
         )
-        tally.add(Said(0.0, said, None))
+        tally.add(Predicted(0.0, said, None))
     assert "5 windows encoded, 13 dropped for newer ones" in tally.lines
     assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in tally.lines
     assert "samples that were lost, for nobody read them in time: 12 of audio, 1 of video" in tally.lines
@@ -32,7 +32,9 @@ def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
         ages = rng.lognormal(-4, 1, count).tolist()
         for age in ages:
             tally.add(
-                Said(0.0, Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {}), None)
+                Predicted(
+                    0.0, Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {}), None
+                )
             )
         return ages
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
@@ -61,19 +61,19 @@ class Sines:
 
 def predictions(bundle: Sines) -> list[tuple[float, list[str], NDArray[np.float32]]]:
     """When the runtime predicts what, and from which modalities."""
-    composition = Composition(cast("Bundle", bundle))
+    live_set = LiveSet(cast("Bundle", bundle))
     found = []
     for modality, time, data in events():
         if data is None:
-            composition.remove(modality)
+            live_set.remove(modality)
             continue
-        composition.add(modality)
+        live_set.add(modality)
         given: object = data
         if modality == "audio":
             given = np.array(data, np.float32)
         elif modality == "video":
             given = np.full(bundle.specs["video"].shape[2:], data[0], np.uint8)
-        composition.push(Sample(modality, given, time))  # type: ignore[arg-type]
-        if (made := composition.step(time)) is not None:
+        live_set.push(Sample(modality, given, time))  # type: ignore[arg-type]
+        if (made := live_set.step(time)) is not None:
             found.append((made.time, list(made.live), made.probabilities))
     return found

@@ -118,7 +118,8 @@ def test_the_bytes_that_run_are_those_that_were_hashed(folder: Path, monkeypatch
 def test_a_session_tells_that_the_folder_changed(folder: Path, log: Log) -> None:
     bundle, microphone = Bundle.open(folder), Puppet("audio")
     update(folder)
-    with Session(bundle, on_event=log) as session:
+    with Session(bundle) as session:
+        session.subscribe(log)
         session.attach(microphone)
         wait_for(lambda: any("changed since it was opened" in str(event) for event in log.events))
 

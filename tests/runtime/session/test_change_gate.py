@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_runtime.session.change_gate import Detector, Duty
+from sensemble_runtime.session.change_gate import ChangeGate, Duty
 
 EMBEDDING = np.ones(4, np.float32)
 RNG = np.random.default_rng(0)
@@ -37,14 +37,14 @@ def scene(shift: int = 0, noise: float = 0.0) -> NDArray[np.uint8]:
     ],
 )
 def test_what_is_a_change(modality: str, before: object, after: object, *, same: bool) -> None:
-    detector = Detector(Duty())
+    detector = ChangeGate(Duty())
     assert detector.unchanged(modality, before) is None, "nothing was encoded yet"  # type: ignore[arg-type]
     detector.keep(modality, before, EMBEDDING)  # type: ignore[arg-type]
     assert (detector.unchanged(modality, after) is EMBEDDING) == same  # type: ignore[arg-type]
 
 
 def test_a_slow_change_adds_up() -> None:
-    detector = Detector(Duty())
+    detector = ChangeGate(Duty())
     detector.keep("video", scene(), EMBEDDING)
     seen = [detector.unchanged("video", scene(shift)) is not None for shift in range(17)]
     assert seen[0]
@@ -53,6 +53,6 @@ def test_a_slow_change_adds_up() -> None:
 
 def test_the_thresholds_are_fields() -> None:
     for duty, same in ((Duty(video=0.0), False), (replace(Duty(), video=1.0), True)):
-        detector = Detector(duty)
+        detector = ChangeGate(duty)
         detector.keep("video", scene(), EMBEDDING)
         assert (detector.unchanged("video", scene(16)) is not None) == same

@@ -40,7 +40,8 @@ def test_what_is_encoded_beside_each_other_and_ends_together_is_one_prediction(
 ) -> None:
     slowed(bundle, monkeypatch, "video", 0.1)
     microphone, camera = Puppet("audio"), Puppet("video")
-    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
+    with Session(bundle, policy=Policy(align=20.0)) as running:
+        running.subscribe(log)
         running.attach(microphone)
         running.attach(camera)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
@@ -65,7 +66,8 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
 
     monkeypatch.setattr(bundle, "encode", broken)
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(microphone)
         running.attach(captions)
         predictions = iter(running)
@@ -75,7 +77,7 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
         for tries in range(1, 4):
             microphone.hear()
             wait_for(lambda count=tries: len(failures) == count)
-            wait_for(lambda: not running._lanes.pending("audio"))
+            wait_for(lambda: not running._state.is_pending("audio"))
             assert "audio" not in running.live
             captions.say()
             assert next(predictions).live == ("text",)
@@ -89,17 +91,18 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
 
 def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
     microphone, mute = Puppet("audio"), Puppet("video")
-    with Session(bundle, policy=Policy(align=0.2), on_event=log) as running:
+    with Session(bundle, policy=Policy(align=0.2)) as running:
+        running.subscribe(log)
         running.attach(mute)
         running.attach(microphone)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
-        assert running._suite.starting == {"audio", "video"}
+        assert running._sensors.starting == {"audio", "video"}
         predictions = iter(running)
         microphone.hear()
         next(predictions)
-        assert running._suite.starting == set(), "it was waited for in vain"
+        assert running._sensors.starting == set(), "it was waited for in vain"
         mute.see()
-        wait_for(lambda: running._suite.modalities == {"audio", "video"} and "video" in running.live)
+        wait_for(lambda: running._sensors.modalities == {"audio", "video"} and "video" in running.live)
 
 
 def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +113,7 @@ def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch:
         captions.say()
         assert busy.wait(20)
         captions.say()
-        wait_for(lambda: "text" in running._composition.ready)
+        wait_for(lambda: "text" in running._state.live_set.ready)
         go.set()
         began = time.monotonic()
         next(iter(running))
@@ -123,20 +126,21 @@ def test_an_unrelated_window_does_not_part_two_that_end_together(
     (hear, _), (see, _) = (held(bundle, monkeypatch, modality) for modality in ("audio", "video"))
     monkeypatch.setattr(bundle, "specs", {m: replace(spec, ttl=60.0) for m, spec in bundle.specs.items()})
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle, policy=Policy(align=5.0, skew=60.0), on_event=log) as running:
+    with Session(bundle, policy=Policy(align=5.0, skew=60.0)) as running:
+        running.subscribe(log)
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         predictions = iter(running)
         microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
-        wait_for(lambda: "audio" in running._composition.modalities)
+        wait_for(lambda: "audio" in running._state.live_set.modalities)
         now = time.monotonic()
         for before in (0.1, 0.0):  # a window that ended long before
             camera.acts.put(Sample("video", np.zeros((8, 8, 3), np.uint8), now - 20 - before))
-        wait_for(lambda: "video" in running._lanes._encoding)
+        wait_for(lambda: "video" in running._state.encoding)
         microphone.acts.put(Sample("audio", np.zeros(800, np.float32), now + 0.05))
         captions.say()
-        wait_for(lambda: "audio" in running._lanes._encoding and "text" in running._lanes._encoded)
+        wait_for(lambda: "audio" in running._state.encoding and "text" in running._state.encoded)
         see.set()
         assert next(predictions).latencies.keys() == {"video"}
         hear.set()

@@ -111,7 +111,8 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)
     events = Log()
-    with Session(patient, health=HEALTH, on_event=events) as session:
+    with Session(patient, health=HEALTH) as session:
+        session.subscribe(events)
         room = Room(pipe, events, session)
         finders = [
             the_desk,
@@ -126,7 +127,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
 
             network_camera.act = "freeze"
             room.wait_for_live("audio", "text")
-            assert ("video", "unwell", "the picture is frozen") in told(events)
+            assert ("video", "unhealthy", "the picture is frozen") in told(events)
             network_camera.act = "well"
             room.wait_for_live(*EVERYTHING)
 

@@ -10,7 +10,7 @@ from sensemble_runtime.errors import BundleError
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import Duty
-from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import Sample
@@ -31,19 +31,19 @@ def frames(end: float, *, seed: int = 0) -> list[Sample]:
     return [Sample("video", image, end - 0.1 + 0.1 * i) for i, image in enumerate(images)]
 
 
-def all_three(bundle: Bundle) -> Composition:
-    composition = Composition(bundle)
+def all_three(bundle: Bundle) -> LiveSet:
+    live_set = LiveSet(bundle)
     for modality in bundle.modalities:
-        composition.add(modality)
-    return composition
+        live_set.add(modality)
+    return live_set
 
 
 def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> None:
-    composition = all_three(bundle)
+    live_set = all_three(bundle)
     for sample in [audio(1.0), *frames(1.0), Sample("text", "a person says two", 1.0)]:
-        composition.push(sample)
-    assert composition.ready == ("audio", "text", "video")
-    prediction = composition.step(1.25)
+        live_set.push(sample)
+    assert live_set.ready == ("audio", "text", "video")
+    prediction = live_set.step(1.25)
     assert prediction is not None
     assert prediction.time == 1.25
     assert prediction.live == ("audio", "text", "video")
@@ -60,50 +60,50 @@ def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> N
     )
     np.testing.assert_array_equal(prediction.pooled, expected)
     np.testing.assert_array_equal(prediction.probabilities, bundle.head.probabilities(expected))
-    assert composition.step(1.3) is None, "nothing new"
+    assert live_set.step(1.3) is None, "nothing new"
 
 
 def test_an_embedding_older_than_its_time_to_live_leaves_the_live_set(bundle: Bundle) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    composition.push(Sample("text", "one", 1.0))
-    assert composition.next_expiry(1.0) is None
-    composition.step(1.0)
-    assert composition.live(2.0) == ("audio", "text")
-    assert composition.next_expiry(1.5) == 2.0
-    assert composition.live(2.001) == ("text",), "audio lives for 1 s, text for 2 s"
-    assert composition.next_expiry(2.5) == 3.0
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    live_set.push(Sample("text", "one", 1.0))
+    assert live_set.next_expiry(1.0) is None
+    live_set.step(1.0)
+    assert live_set.live(2.0) == ("audio", "text")
+    assert live_set.next_expiry(1.5) == 2.0
+    assert live_set.live(2.001) == ("text",), "audio lives for 1 s, text for 2 s"
+    assert live_set.next_expiry(2.5) == 3.0
     for sample in frames(2.5):
-        composition.push(sample)
-    prediction = composition.step(2.6)
+        live_set.push(sample)
+    prediction = live_set.step(2.6)
     assert prediction is not None
     assert prediction.live == ("text", "video")
-    assert composition.live(10) == ()
+    assert live_set.live(10) == ()
 
 
 def test_what_is_too_old_when_it_is_encoded_makes_no_prediction(bundle: Bundle) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    assert composition.step(9.0) is None
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    assert live_set.step(9.0) is None
 
 
 def test_removal_changes_the_live_set_at_once_and_unloads_the_encoder(bundle: Bundle) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    composition.push(Sample("text", "one", 1.0))
-    composition.step(1.0)
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    live_set.push(Sample("text", "one", 1.0))
+    live_set.step(1.0)
     encoder = bundle.load("audio")
-    composition.remove("audio")
-    assert composition.live(1.0) == ("text",)
-    assert composition.modalities == ("text", "video")
+    live_set.remove("audio")
+    assert live_set.live(1.0) == ("text",)
+    assert live_set.modalities == ("text", "video")
     assert bundle.load("audio") is not encoder, "it was unloaded"
     with pytest.raises(SampleError, match="not attached"):
-        composition.push(audio(1.1))
-    composition.add("audio")
-    composition.push(audio(1.15, 0.05))
-    assert composition.ready == (), "half a window, and nothing of before is left"
-    composition.push(audio(1.2, 0.05))
-    prediction = composition.step(1.2)
+        live_set.push(audio(1.1))
+    live_set.add("audio")
+    live_set.push(audio(1.15, 0.05))
+    assert live_set.ready == (), "half a window, and nothing of before is left"
+    live_set.push(audio(1.2, 0.05))
+    prediction = live_set.step(1.2)
     assert prediction is not None
     assert prediction.live == ("audio", "text")
 
@@ -111,33 +111,33 @@ def test_removal_changes_the_live_set_at_once_and_unloads_the_encoder(bundle: Bu
 def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(
     bundle: Bundle,
 ) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    composition.push(Sample("text", "one", 1.0))
-    taken = composition.take()
-    composition.remove("audio")
-    composition.add("audio")
-    prediction = composition.fuse(composition.encode(taken), 1.0)
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    live_set.push(Sample("text", "one", 1.0))
+    taken = live_set.take()
+    live_set.remove("audio")
+    live_set.add("audio")
+    prediction = live_set.fuse(live_set.encode(taken), 1.0)
     assert prediction is not None
     assert prediction.live == ("text",)
 
 
 def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    taken = composition.take()
-    composition.remove("audio")
-    encoded = composition.encode(taken)
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    taken = live_set.take()
+    live_set.remove("audio")
+    encoded = live_set.encode(taken)
     encoder = bundle.load("audio")
-    assert composition.fuse(encoded, 1.0) is None
+    assert live_set.fuse(encoded, 1.0) is None
     assert bundle.load("audio") is not encoder
 
 
 def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> None:
-    composition = all_three(bundle)
+    live_set = all_three(bundle)
     noise = audio(1.0, 0.3)
-    composition.push(noise)
-    prediction = composition.step(1.0)
+    live_set.push(noise)
+    prediction = live_set.step(1.0)
     assert prediction is not None
     assert prediction.dropped["audio"] == 4, "windows end at 0.1, 0.15, 0.2 and 0.25 s of the signal"
     newest = np.asarray(noise.data)[-1600:][None]
@@ -145,14 +145,14 @@ def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> Non
 
 
 def run(bundle: Bundle) -> list[Prediction]:
-    composition = all_three(bundle)
+    live_set = all_three(bundle)
     samples = [audio(t / 20, 0.05, seed=t) for t in range(20)]
     samples += [frames(t / 10, seed=t)[1] for t in range(10)]
     samples += [Sample("text", "zero", 0.31), Sample("text", "two", 0.73)]
     found = []
     for sample in sorted(samples, key=lambda s: s.time):
-        composition.push(sample)
-        prediction = composition.step(sample.time)
+        live_set.push(sample)
+        prediction = live_set.step(sample.time)
         if prediction is not None:
             found.append(prediction)
     return found
@@ -168,52 +168,52 @@ def test_equal_input_gives_equal_predictions(bundle: Bundle) -> None:
 
 def test_a_modality_without_an_encoder_is_refused(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="no encoder for 'depth'"):
-        Composition(bundle).add("depth")
+        LiveSet(bundle).add("depth")
 
 
 def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:
-    composition = Composition(bundle, Policy(skew=0.3))
+    live_set = LiveSet(bundle, Policy(skew=0.3))
     for modality in bundle.modalities:
-        composition.add(modality)
-    composition.push(audio(1.0))
-    composition.push(Sample("text", "one", 0.2))
+        live_set.add(modality)
+    live_set.push(audio(1.0))
+    live_set.push(Sample("text", "one", 0.2))
     for sample in frames(1.2):
-        composition.push(sample)
-    together = composition.step(1.3)
+        live_set.push(sample)
+    together = live_set.step(1.3)
     assert together is not None
     assert together.live == ("audio", "text", "video"), "a caption holds, whenever it came"
-    composition.push(frames(1.4)[1])
-    apart = composition.step(1.45)
+    live_set.push(frames(1.4)[1])
+    apart = live_set.step(1.45)
     assert apart is not None
     assert apart.live == ("text", "video"), "sound of 0.4 s before the picture is not pooled with it"
-    composition.push(audio(1.3))
-    again = composition.step(1.5)
+    live_set.push(audio(1.3))
+    again = live_set.step(1.5)
     assert again is not None
     assert again.live == ("audio", "text", "video")
 
 
 def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundle) -> None:
-    composition = all_three(bundle)
+    live_set = all_three(bundle)
     for sample in frames(1.0):
-        composition.push(sample)
-    composition.step(1.0)
+        live_set.push(sample)
+    live_set.step(1.0)
     encoder = bundle.load("video")
-    composition.end("video")
+    live_set.end("video")
     assert bundle.load("video") is not encoder, "its encoder is unloaded"
-    assert composition.live(1.5) == ("video",)
-    composition.push(audio(1.5))
-    prediction = composition.step(1.5)
+    assert live_set.live(1.5) == ("video",)
+    live_set.push(audio(1.5))
+    prediction = live_set.step(1.5)
     assert prediction is not None
     assert prediction.live == ("audio", "video")
-    assert composition.live(2.1) == ("audio",), "video lives for 1 s"
+    assert live_set.live(2.1) == ("audio",), "video lives for 1 s"
 
 
 def test_only_what_has_its_turn_is_taken(bundle: Bundle) -> None:
-    composition = all_three(bundle)
-    composition.push(audio(1.0))
-    composition.push(Sample("text", "one", 1.0))
-    assert [item.modality for item in composition.take(["text"])] == ["text"]
-    assert composition.ready == ("audio",)
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    live_set.push(Sample("text", "one", 1.0))
+    assert [item.modality for item in live_set.take(["text"])] == ["text"]
+    assert live_set.ready == ("audio",)
 
 
 def test_with_a_duty_what_does_not_change_is_not_encoded_again(
@@ -222,15 +222,15 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
     encoded: list[str] = []
     real = bundle.encode
     monkeypatch.setattr(bundle, "encode", lambda m, window: encoded.append(m) or real(m, window))
-    composition = Composition(bundle, Policy(duty=Duty()))
+    live_set = LiveSet(bundle, Policy(duty=Duty()))
     for modality in bundle.modalities:
-        composition.add(modality)
+        live_set.add(modality)
     still = frames(0.0)[0].data
     said = []
     for i in range(1, 11):
         for sample in (audio(i / 10, seed=i), Sample("video", still, i / 10), Sample("text", "one", i / 10)):
-            composition.push(sample)
-        said.append(composition.step(i / 10))
+            live_set.push(sample)
+        said.append(live_set.step(i / 10))
     assert encoded.count("video") == encoded.count("text") == 1
     last = said[-1]
     assert last is not None
@@ -238,9 +238,9 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
     assert last.skipped["text"] == 9
     assert last.skipped["video"] == 8, "the first window has two frames"
     assert "video" not in last.latencies
-    composition.push(Sample("video", np.asarray(still) ^ 255, 1.1))
-    composition.push(Sample("text", "two", 1.1))
-    changed = composition.step(1.1)
+    live_set.push(Sample("video", np.asarray(still) ^ 255, 1.1))
+    live_set.push(Sample("text", "two", 1.1))
+    changed = live_set.step(1.1)
     assert changed is not None
     assert changed.latencies.keys() >= {"text", "video"}
 
@@ -279,10 +279,10 @@ def test_when_the_suite_shrinks_its_encoders_memory_is_returned(bundle_folder: P
 
 
 def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
-    composition = Composition(bundle)
-    composition.add("audio")
-    composition.push(audio(1.0))
-    prediction = composition.step(1.0)
+    live_set = LiveSet(bundle)
+    live_set.add("audio")
+    live_set.push(audio(1.0))
+    prediction = live_set.step(1.0)
     assert prediction is not None
     for array in (prediction.probabilities, prediction.pooled):
         with pytest.raises(ValueError, match="read-only"):

@@ -1,12 +1,11 @@
-"""What is played rather than captured is never unwell, and is over when it has ended."""
+"""What is played rather than captured is never unhealthy, and is over when it has ended."""
 
 from pathlib import Path
-from threading import Event
 
 import av
 import numpy as np
 import pytest
-from sensemble_runtime.session.sensor_thread import Reader
+from sensemble_runtime.session.sensor_thread import SensorThread
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError
@@ -14,6 +13,8 @@ from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
+
+from tests.runtime.puppets import Owner, wait_for
 
 STRICT = Thresholds(frozen=0.2, black=0.2, stalled=0.3, flood=0.1, flood_rate=10, recovery=0.1, reopen=0.3)
 VIDEO = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0)
@@ -39,33 +40,13 @@ def still(tmp_path: Path) -> Path:
 
 
 def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list[str]]:
-    """Return what a reader gave, and what it told until the sensor had ended."""
-    given: list[Sample] = []
-    told: list[str] = []
-    over = Event()
-
-    def failed(reader: Reader, error: Exception) -> None:
-        told.append(type(error).__name__)
-        if isinstance(error, SensorEndedError) or len(told) > 5:
-            reader.stop()
-            over.set()
-
-    reader = Reader(
-        sensor.name,
-        sensor,
-        spec,
-        STRICT,
-        (),
-        opened=lambda _: told.append("opened"),
-        gave=lambda _, sample: given.append(sample),
-        felt=lambda _, __, reason: told.append(reason),
-        beside=lambda _: None,
-        failed=failed,
-    )
-    reader.thread.start()
-    assert over.wait(60)
-    reader.thread.join(60)
-    return given, told
+    """Return what a sensor gave, and what became of it until it had ended."""
+    owner = Owner()
+    thread = SensorThread(sensor.name, sensor, spec, STRICT, (), owner)
+    thread.thread.start()
+    wait_for(lambda: any(isinstance(error, SensorEndedError) for error in owner.failures))
+    thread.thread.join(60)
+    return owner.samples, owner.told
 
 
 @pytest.mark.parametrize("isolated", [False, True])

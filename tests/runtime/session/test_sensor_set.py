@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import FeedEvent, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import ActiveSensorEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
@@ -69,31 +69,33 @@ QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
 
 def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
     camera, captions = Camera("camera"), Puppet("text")
-    with Session(bundle, health=QUICK, on_event=log) as running:
+    with Session(bundle, health=QUICK) as running:
+        running.subscribe(log)
         running.attach(camera)
         running.attach(captions)
         wait_for(lambda: "video" in running.live)
         camera.frozen = True
-        wait_for(lambda: ("unwell", FROZEN) in reasons(log, "camera"))
+        wait_for(lambda: ("unhealthy", FROZEN) in reasons(log, "camera"))
         assert "video" not in running.live
         captions.say()
         wait_for(lambda: running.live == ("text",))
         camera.frozen = False
         wait_for(lambda: "video" in running.live)
     kinds = [kind for kind, _ in reasons(log, "camera")]
-    assert kinds == ["attached", "unwell", "well"]
+    assert kinds == ["attached", "unhealthy", "recovered"]
     assert camera.opened == 1
 
 
 def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
     standby, camera = Camera("standby"), Camera("camera")
-    with Session(bundle, health=QUICK, on_event=log) as running:
+    with Session(bundle, health=QUICK) as running:
+        running.subscribe(log)
         running.attach(standby)
         running.attach(camera)
-        fed = running._suite._feeding
+        fed = running._sensors._active
         wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
         camera.frozen = True
-        wait_for(lambda: "unwell" in log.of("camera"))
+        wait_for(lambda: "unhealthy" in log.of("camera"))
         wait_for(lambda: "video" in fed and fed["video"].name == "standby" and "video" in running.live)
         camera.frozen = False
         wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
@@ -104,9 +106,10 @@ def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> 
     desk, door = Puppet("audio", "desk"), Puppet("audio", "door")
 
     def fed() -> list[str]:
-        return [e.name for e in log.events if isinstance(e, FeedEvent)]
+        return [e.name for e in log.events if isinstance(e, ActiveSensorEvent)]
 
-    with Session(bundle, health=None, on_event=log) as running:
+    with Session(bundle, health=None) as running:
+        running.subscribe(log)
         running.attach(desk)
         desk.hear()
         wait_for(lambda: running.live)
@@ -123,7 +126,8 @@ def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> 
 
 def test_why_nothing_is_live_is_told_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
-    with Session(bundle, health=None, on_event=log) as running:
+    with Session(bundle, health=None) as running:
+        running.subscribe(log)
         for end in (lambda: captions.acts.put(SensorLostError("text: gone")), lambda: running.detach("text")):
             if not captions.opened:
                 running.attach(captions)
@@ -144,13 +148,14 @@ def test_one_that_stays_frozen_is_opened_anew(
     camera = Camera("camera")
     camera.frozen = True
     health = Thresholds(frozen=0.2, reopen=0.2, stalled=60.0)
-    with Session(bundle, health=health, on_event=log) as running:
+    with Session(bundle, health=health) as running:
+        running.subscribe(log)
         running.attach(camera)
         wait_for(lambda: camera.opened == 3)
     assert reasons(log, "camera")[:4] == [
         ("attached", ""),
-        ("unwell", FROZEN),
-        ("lost", f"camera: {FROZEN}; it is opened anew"),
+        ("unhealthy", FROZEN),
+        ("lost", f"camera: {FROZEN}; it is reopened"),
         ("attached", ""),
     ]
 
@@ -160,15 +165,16 @@ def test_one_that_gives_nothing_is_opened_anew_and_live_at_its_first_window(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     microphone = Puppet("audio")
-    with Session(bundle, health=Thresholds(stalled=0.3), on_event=log) as running:
+    with Session(bundle, health=Thresholds(stalled=0.3)) as running:
+        running.subscribe(log)
         running.attach(microphone)
         wait_for(lambda: microphone.opened == 3)
         microphone.hear()
         assert next(iter(running)).live == ("audio",)
     assert reasons(log, "audio")[:4] == [
         ("attached", ""),
-        ("unwell", "nothing came for 0.3 s"),
-        ("lost", "audio: nothing came for 0.3 s; it is opened anew"),
+        ("unhealthy", "nothing came for 0.3 s"),
+        ("lost", "audio: nothing came for 0.3 s; it is reopened"),
         ("attached", ""),
     ]
 
@@ -182,10 +188,11 @@ def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
         frozen=0.2, recovery=0.2, reopen=0.2, stalled=2.0, black=0.5, silent=0.5, flood=0.5, rate=math.inf
     )
     fed_by: set[str] = set()
-    with Session(bundle, health=health, on_event=log) as running:
+    with Session(bundle, health=health) as running:
+        running.subscribe(log)
         running.attach(standby)
         running.attach(camera)
-        fed = running._suite._feeding
+        fed = running._sensors._active
         wait_for(lambda: "video" in fed and fed["video"].name == "camera")
         camera.frozen = True
         wait_for(lambda: "lost" in log.of("camera"))
@@ -198,9 +205,9 @@ def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
         wait_for(is_opened_again)
         assert fed_by == {"standby"}
         wait_for(lambda: "video" in running.live)
-        assert "well" not in log.of("camera")
+        assert "recovered" not in log.of("camera")
         camera.frozen = False
-        wait_for(lambda: log.of("camera")[-1] == "well")
+        wait_for(lambda: log.of("camera")[-1] == "recovered")
         wait_for(lambda: "video" in fed and fed["video"].name == "camera")
     assert log.of("standby") == ["attached"]
 
@@ -214,7 +221,8 @@ def test_one_that_fails_soon_is_waited_for_longer_each_time(
         captions.acts.put(Sample("text", "one", time.monotonic()))
         captions.acts.put(SensorLostError("gone"))
     began = time.monotonic()
-    with Session(bundle, health=None, on_event=log) as running:
+    with Session(bundle, health=None) as running:
+        running.subscribe(log)
         running.attach(captions)
         wait_for(lambda: captions.opened == 5)
     assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
@@ -223,16 +231,17 @@ def test_one_that_fails_soon_is_waited_for_longer_each_time(
 def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
     health = Thresholds(recovery=0.1, stalled=60.0)
-    with Session(bundle, health=health, on_event=log) as running:
+    with Session(bundle, health=health) as running:
+        running.subscribe(log)
         running.attach(microphone)
         broken = np.full(1600, np.nan, np.float32)
         microphone.acts.put(Sample("audio", broken, time.monotonic()))
-        wait_for(lambda: "unwell" in log.of("audio"))
-        wait_for(lambda: "well" in log.of("audio"))
+        wait_for(lambda: "unhealthy" in log.of("audio"))
+        wait_for(lambda: "recovered" in log.of("audio"))
         microphone.hear()
         prediction = next(iter(running))
         assert np.isfinite(prediction.pooled).all()
-    assert log.of("audio") == ["attached", "unwell", "well"]
+    assert log.of("audio") == ["attached", "unhealthy", "recovered"]
 
 
 def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:
@@ -244,9 +253,10 @@ def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, lo
             return Sample("text", "one", time.monotonic())
 
     captions, began = Flood("text"), time.monotonic()
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(captions)
-        wait_for(lambda: ("unwell", "it floods") in reasons(log, "text"))
+        wait_for(lambda: ("unhealthy", "it floods") in reasons(log, "text"))
     most = sensor_thread.FLOOD * (time.monotonic() - began + sensor_thread.BURST)
     assert captions.reads <= most + 2
 
@@ -263,16 +273,17 @@ def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: L
     speaker = threading.Thread(target=speak)
     speaker.start()
     try:
-        with Session(bundle, health=health, on_event=log) as running:
+        with Session(bundle, health=health) as running:
+            running.subscribe(log)
             running.attach(microphone)
             running.attach(camera)
             wait_for(lambda: running.live == ("audio", "video"))
-            readers = running._suite._readers.values()
+            readers = running._sensors._attached.values()
             wait_for(
                 lambda: all(reader.lag is not None for reader in readers)
             )  # they are compared from then on
             camera.late = 5.0
-            wait_for(lambda: ("unwell", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
+            wait_for(lambda: ("unhealthy", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
             wait_for(lambda: running.live == ("audio",))
     finally:
         stop.set()
@@ -283,7 +294,8 @@ def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch
     monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
     captions = Puppet("text")
     captions.openings.put(SensorUnavailableError("gone"))
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         name = running.attach(captions)
         wait_for(lambda: "unavailable" in log.of("text"))
         running.retry(name)
@@ -307,7 +319,8 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
         made.append(Puppet(device.modality, device.key))
         return made[-1]
 
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(Puppet("video"))
         hotplug = Hotplug(running, make)
         for news in (Appeared(file), Disappeared(file), Blind("no PortAudio")):
@@ -336,9 +349,10 @@ def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_p
         return Isolated(Microphone, device.key, device.name)
 
     with (
-        Session(bundle, on_event=log, health=None) as running,
+        Session(bundle, health=None) as running,
         Watcher([discovery.inputs_afresh], Hotplug(running, make), interval=0.2),
     ):
+        running.subscribe(log)
         wait_for(lambda: "attached" in log.of("Monitor of desk"))
         sound_server.unplug(desk)
         wait_for(lambda: ("lost", "Monitor of desk: was unplugged") in reasons(log, "Monitor of desk"))
@@ -355,7 +369,8 @@ def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
     from unruly import Unruly
 
     captions = Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(captions)
         running.attach(Isolated(Unruly, "crash", 10))
         wait_for(lambda: log.of("unruly crash").count("lost") >= 2)

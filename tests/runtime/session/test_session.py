@@ -61,13 +61,14 @@ def test_one_detached_while_its_encoder_loads_leaves_none(
         assert loading.wait(20)
         running.detach("video")
         go_on.set()
-        wait_for(lambda: all(not reader.thread.is_alive() for reader in running._suite._running))
+        wait_for(lambda: all(not reader.thread.is_alive() for reader in running._sensors._running))
         assert "video" not in bundle._encoders
 
 
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         predictions = iter(running)
         for i in range(10):
             assert running.attach(captions) == "text"
@@ -140,7 +141,7 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
         try:
             perform(running, plan, modality)
         except Exception as error:  # noqa: BLE001 - a thread's exception fails the test, below
-            if not (isinstance(error, SessionError) and running._closed):
+            if not (isinstance(error, SessionError) and running._state.closed):
                 unexpected.append(error)
 
     before = threading.active_count()

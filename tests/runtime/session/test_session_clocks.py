@@ -39,17 +39,24 @@ def test_a_time_that_no_clock_shows_is_told_and_the_session_goes_on_and_ends(
     bundle: Bundle, log: Log, wrong: float, *, live: bool
 ) -> None:
     microphone = (Puppet if live else Played)("audio")
-    with session.Session(bundle, health=DEFAULT if live else None, on_event=log) as running:
+    with session.Session(bundle, health=DEFAULT if live else None) as running:
+        running.subscribe(log)
         running.attach(microphone)
         speak(microphone, wrong)
-        wait_for(lambda: told(log, "audio")[-1:] == [("unwell", "its clock jumps")])
-        wait_for(lambda: told(log, "audio")[-1:] == [("well", "")])
+        wait_for(lambda: told(log, "audio")[-1:] == [("unhealthy", "its clock jumps")])
+        wait_for(lambda: told(log, "audio")[-1:] == [("recovered", "")])
         speak(microphone, time.monotonic())
         assert next(iter(running)).live == ("audio",)
         speak(microphone, wrong)
         microphone.acts.put(SensorEndedError("over"))
         list(running)
-    assert [kind for kind, _ in told(log, "audio")] == ["attached", "unwell", "well", "unwell", "ended"]
+    assert [kind for kind, _ in told(log, "audio")] == [
+        "attached",
+        "unhealthy",
+        "recovered",
+        "unhealthy",
+        "ended",
+    ]
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -58,12 +65,13 @@ def test_one_that_is_an_hour_ahead_is_told_and_shuts_nobody_out(
 ) -> None:
     microphone, captions = (Puppet if live else Played)("audio"), Puppet("text")
     camera = Puppet("video")
-    with session.Session(bundle, health=DEFAULT if live else None, on_event=log) as running:
+    with session.Session(bundle, health=DEFAULT if live else None) as running:
+        running.subscribe(log)
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         wait_for(lambda: len(log.events) >= 3)
         speak(microphone, time.monotonic() + 3600)
-        wait_for(lambda: ("unwell", "its clock jumps") in told(log, "audio"))
+        wait_for(lambda: ("unhealthy", "its clock jumps") in told(log, "audio"))
         camera.see()
         captions.say()
         wait_for(lambda: running.live == ("text", "video"))
@@ -71,7 +79,8 @@ def test_one_that_is_an_hour_ahead_is_told_and_shuts_nobody_out(
 
 def test_what_is_played_an_hour_behind_is_told_and_kept(bundle: Bundle, log: Log) -> None:
     film = Played("video")
-    with session.Session(bundle, on_event=log) as running:
+    with session.Session(bundle) as running:
+        running.subscribe(log)
         running.attach(film)
         began = time.monotonic()
         while time.monotonic() - began < 20 and len(told(log, "video")) < 2:
@@ -79,4 +88,4 @@ def test_what_is_played_an_hour_behind_is_told_and_kept(bundle: Bundle, log: Log
             film.acts.put(Sample("video", picture, time.monotonic() - 10))
             time.sleep(0.05)
         assert told(log, "video")[:2] == [("attached", ""), ("doubtful", "it is more than 3 s late")]
-        assert "video" in running._composition.modalities, "it is only doubted"
+        assert "video" in running._state.live_set.modalities, "it is only doubted"

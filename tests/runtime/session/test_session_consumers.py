@@ -15,7 +15,7 @@ from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import session
-from sensemble_runtime.session.session import QUEUE
+from sensemble_runtime.session.stream_queue import PREDICTIONS
 
 from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
 
@@ -46,7 +46,7 @@ def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.
             captions.say()
         running.detach(running.attach(Puppet("video")))  # nor does who attaches and detaches
         assert running.live == ()
-        wait_for(lambda: running._composition._windows["text"]._untaken == 10)
+        wait_for(lambda: running._state.live_set._windows["text"]._untaken == 10)
         go.set()
         predictions = iter(running)
         assert next(predictions).dropped == {"text": 0}
@@ -61,7 +61,7 @@ def test_a_slow_consumer_gets_the_newest_and_is_told_what_it_missed(bundle: Bund
             captions.say()
             time.sleep(0.001)
     found = list(running)
-    assert len(found) == QUEUE
+    assert len(found) == PREDICTIONS
     assert [p.time for p in found] == sorted(p.time for p in found)
 
 
@@ -109,7 +109,8 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    running = Session(bundle, record=path, on_event=log)
+    running = Session(bundle, record=path)
+    running.subscribe(log)
     with unwritable(path):
         running.attach(captions)
         predictions = iter(running)
@@ -129,9 +130,11 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running:
+    with Session(bundle, record=path) as running:
+        running.subscribe(log)
+        running.attach(captions)
+        wait_for(lambda: read_events(path, 1))
         with unwritable(path):
-            running.attach(captions)
             captions.say()
             made = next(iter(running))
             wait_for(lambda: of_record(log))
@@ -149,7 +152,8 @@ def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running, unwritable(path):
+    with Session(bundle, record=path) as running, unwritable(path):
+        running.subscribe(log)
         running.attach(captions)
         captions.say()
         made = next(iter(running))
@@ -165,7 +169,8 @@ def test_a_record_that_is_removed_is_told_and_another_is_begun(
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running:
+    with Session(bundle, record=path) as running:
+        running.subscribe(log)
         running.attach(captions)
         predictions = iter(running)
         captions.say()
@@ -193,7 +198,8 @@ def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(
     monkeypatch.setattr(background, "RETRY", (0.05, 0.05))
     monkeypatch.setattr(background, "WAITING", 4)
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running:
+    with Session(bundle, record=path) as running:
+        running.subscribe(log)
         with unwritable(path):
             running.attach(captions)
             predictions = iter(running)
@@ -214,13 +220,14 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     go_on, add = threading.Event(), background.Records.add_news
     monkeypatch.setattr(background.Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=log) as running:
+    with Session(bundle, record=path) as running:
+        running.subscribe(log)
         running.attach(captions)
         predictions = iter(running)
         for _ in range(20):
             captions.say()
             next(predictions)
-        assert len(running._recorder._outbox._items) == 4, "no queue grows"
+        assert len(running._writer.queue._items) == 4, "no queue grows"
         go_on.set()
     (run,) = read_runs(path)
     kept = len(read_predictions(path, run.id))
@@ -233,7 +240,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
 def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "UNTOLD", 4)
+    monkeypatch.setattr(session, "WAITING", 4)
     go_on, heard = threading.Event(), []
 
     def listen(event: Event) -> None:
@@ -241,13 +248,14 @@ def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
         heard.append(event)
 
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path, on_event=listen) as running:
+    with Session(bundle, record=path) as running:
+        subscriber = running.subscribe(listen)
         for _ in range(10):
             running.detach(running.attach(captions))
         (run,) = read_runs(path)
         wait_for(lambda: [e.kind for e in read_events(path, run.id)].count("detached") == 10)
         go_on.set()
-    assert running.untold > 0
+    assert subscriber.dropped > 0
     assert heard[-1].kind == "detached"
 
 
@@ -257,7 +265,8 @@ def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle:
             running.close()
 
     captions = Puppet("text")
-    running = Session(bundle, on_event=close)
+    running = Session(bundle)
+    running.subscribe(close)
     running.attach(captions)
     captions.say()
     assert len(list(running)) <= 1
@@ -266,7 +275,8 @@ def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle:
     def fail(_: Event) -> None:
         raise OSError("the terminal is gone")
 
-    with Session(bundle, on_event=fail) as running:
+    with Session(bundle) as running:
+        running.subscribe(fail)
         running.attach(captions)
         with pytest.raises(OSError, match="the terminal is gone"):
             list(running)
@@ -283,7 +293,7 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     assert busy.wait(20)
     closer = threading.Thread(target=running.close)
     closer.start()
-    wait_for(lambda: running._closed)
+    wait_for(lambda: running._state.closed)
     assert list(running) == []
     go.set()
     closer.join()

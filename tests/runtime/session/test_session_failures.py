@@ -10,7 +10,7 @@ from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Owner, Puppet, Session, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -38,7 +38,8 @@ def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:
 @pytest.mark.usefixtures("soon")
 def test_a_lost_sensor_leaves_at_once_and_comes_back(bundle: Bundle, log: Log) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         predictions = iter(running)
         running.attach(microphone)
         microphone.hear()
@@ -69,36 +70,26 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(sensor_thread, "RETRY", (0.001, 0.004))
     waits: list[float | None] = []
-    failures: list[Exception] = []
     absent = Puppet("audio")
     for _ in range(6):
         absent.openings.put(SensorUnavailableError("absent"))
-    reader = sensor_thread.Reader(
-        "microphone",
-        absent,
-        bundle.specs["audio"],
-        None,
-        (),
-        opened=lambda _: None,
-        gave=lambda _, __: None,
-        felt=lambda *_: None,
-        beside=lambda _: None,
-        failed=lambda _, error: failures.append(error),
-    )
-    reader.due = Waits()
-    reader.thread.start()
+    owner = Owner()
+    thread = sensor_thread.SensorThread("microphone", absent, bundle.specs["audio"], None, (), owner)
+    thread._retry = Waits()
+    thread.thread.start()
     wait_for(lambda: absent.opened == 7)
-    reader.stop()
-    reader.thread.join()
+    thread.stop()
+    thread.thread.join()
     assert waits[:6] == [0.001, 0.002, 0.004, 0.004, 0.004, 0.004]
-    assert [str(e) for e in failures] == ["absent"] * 6
+    assert [str(e) for e in owner.failures] == ["absent"] * 6
 
 
 def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_the_last(
     bundle: Bundle, log: Log
 ) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         for sensor in (microphone, captions):
             running.attach(sensor)
         microphone.hear()
@@ -116,7 +107,8 @@ def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     camera, captions = Puppet("video"), Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(camera)
         running.attach(captions)
         camera.acts.put(ZeroDivisionError("in the\ndriver"))
@@ -129,7 +121,8 @@ def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
 
 def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
     first, second = Puppet("text", "first"), Puppet("text", "second")
-    with Session(bundle, on_event=log, lasting=True) as running:
+    with Session(bundle, lasting=True) as running:
+        running.subscribe(log)
         running.attach(first)
         first.acts.put(SensorEndedError("over"))
         wait_for(lambda: "ended" in log.of("first"))
@@ -149,7 +142,8 @@ def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
     bundle: Bundle, log: Log, sample: Sample, says: str
 ) -> None:
     camera = Puppet("video")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(camera)
         camera.acts.put(sample)
         assert list(running) == [], "the last sensor is gone"
@@ -159,7 +153,8 @@ def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
 @pytest.mark.usefixtures("soon")
 def test_the_newest_of_two_sensors_feeds_and_the_older_takes_over(bundle: Bundle, log: Log) -> None:
     old, new = Puppet("text", "old"), Puppet("text", "new")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         predictions = iter(running)
         running.attach(old)
         old.say("one")

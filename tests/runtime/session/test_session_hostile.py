@@ -44,7 +44,8 @@ def test_whatever_a_sensor_raises_is_told_and_it_is_tried_again(
     captions = Closing("text")
     captions.openings.put(error)
     captions.acts.put(error)
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(captions)
         wait_for(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
         captions.acts.put(OSError("unplugged"))
@@ -71,7 +72,8 @@ def test_whatever_ends_an_encoder_is_told_and_it_is_tried_again(
 
     monkeypatch.setattr(bundle, "tokenize", tokenize)
     captions = Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(captions)
         captions.say()
         wait_for(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
@@ -89,7 +91,8 @@ def test_whatever_a_listener_raises_is_the_sessions_error(bundle: Bundle, error:
     def listen(_: Event) -> None:
         raise error
 
-    with Session(bundle, on_event=listen) as running:
+    with Session(bundle) as running:
+        running.subscribe(listen)
         running.attach(Puppet("text"))
         with pytest.raises(SessionError, match=type(error).__name__) as raised:
             list(running)
@@ -138,10 +141,11 @@ def test_a_listener_that_does_not_return_is_named_when_closing(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
     before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
-    running = Session(bundle, on_event=lambda _: (busy.set(), go.wait(20)))
+    running = Session(bundle)
+    running.subscribe(lambda _: (busy.set(), go.wait(20)))
     running.attach(Puppet("text"))
     assert busy.wait(20)
-    with pytest.raises(SessionError, match="the listener: did not stop"):
+    with pytest.raises(SessionError, match="a subscriber: did not stop"):
         running.close()
     running.close()
     go.set()

@@ -23,12 +23,13 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 def test_windows_that_complete_together_are_pooled_together(bundle: Bundle, log: Log) -> None:
     # Both others become ready after the caption, so that the encoder stops waiting, however long it would.
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
+    with Session(bundle, policy=Policy(align=20.0)) as running:
+        running.subscribe(log)
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         captions.say()
-        wait_for(lambda: "text" in running._composition.ready)
+        wait_for(lambda: "text" in running._state.live_set.ready)
         microphone.hear()
         camera.see()
         prediction = next(iter(running))
@@ -51,7 +52,8 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     player = Replay([example(tmp_path, i) for i in range(5)], bundle.specs)
-    with Session(bundle, policy=Policy(align=20.0), on_event=log) as running:
+    with Session(bundle, policy=Policy(align=20.0)) as running:
+        running.subscribe(log)
         for modality in bundle.modalities:
             running.attach(player.sensor(modality))
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
@@ -65,7 +67,8 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
 
 def test_a_sensor_is_live_from_its_first_full_window_and_gone_at_once(bundle: Bundle, log: Log) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         predictions = iter(running)
         running.attach(captions)
         captions.say()
@@ -101,7 +104,8 @@ def test_a_window_waits_for_no_caption(bundle: Bundle) -> None:
 
 def test_an_embedding_leaves_the_live_set_by_age(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(microphone)
         microphone.hear(at=time.monotonic() - 0.5)
         next(iter(running))
@@ -115,7 +119,8 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so(
 ) -> None:
     slowed(bundle, monkeypatch, "audio", 0.1)
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, policy=Policy(budget=0.5), on_event=log) as running:
+    with Session(bundle, policy=Policy(budget=0.5)) as running:
+        running.subscribe(log)
         running.attach(microphone)
         running.attach(captions)
 
@@ -137,7 +142,8 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so(
 
 def test_what_ended_is_pooled_with_what_comes_after_it(bundle: Bundle, log: Log) -> None:
     microphone, camera = Puppet("audio"), Puppet("video")
-    with Session(bundle, on_event=log) as running:
+    with Session(bundle) as running:
+        running.subscribe(log)
         running.attach(microphone)
         running.attach(camera)
         camera.see()

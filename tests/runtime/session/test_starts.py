@@ -98,7 +98,8 @@ def test_a_busy_machine_raises_no_false_alarm_in_twenty_starts(bundle: Bundle) -
     logs = [Log() for _ in range(STARTS)]
     with ExitStack() as stack:
         for i, log in enumerate(logs):
-            session = stack.enter_context(Session(bundle, on_event=log))
+            session = stack.enter_context(Session(bundle))
+            session.subscribe(log)
             session.attach(Held(f"microphone {i}", 0.2 + 0.05 * i))
             session.attach(Seen(f"camera {i}"))
         time.sleep(SECONDS)

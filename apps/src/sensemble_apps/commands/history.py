@@ -17,7 +17,7 @@ from sensemble_runtime.subsets import SubsetScore
 from sensemble_apps.arguments import History
 from sensemble_apps.console.output import remark, say_json
 from sensemble_apps.console.wording import SENSORS, data_title, percent
-from sensemble_apps.live.view_events import worded
+from sensemble_apps.live.view_events import change
 from sensemble_apps.live.views import change_line
 
 LiveSince = tuple[float, tuple[str, ...]]
@@ -153,7 +153,7 @@ def _show(run: Summary, console: Console) -> None:
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
         console.print(f"longest without a prediction: {run.gap:.1f} s", highlight=False)
         for e in run.events:
-            line = change_line(worded(e.at - run.began, e.modality, e.name, e.kind, e.reason))
+            line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
     console.print()
 

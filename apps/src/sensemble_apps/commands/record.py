@@ -1,4 +1,4 @@
-"""`sensemble record`: what sensors give, as a dataset that can be labelled, trained on and replayed."""
+"""`sensemble record`: sensors into a dataset that can be labelled, trained on and replayed."""
 
 import shutil
 from contextlib import suppress
@@ -17,26 +17,26 @@ from sensemble_apps.arguments import Record
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture import Take
-from sensemble_apps.live.capture_summary import Taken
+from sensemble_apps.live.capture import Capture
+from sensemble_apps.live.capture_summary import CaptureSummary
 from sensemble_apps.live.device_factory import returning
 from sensemble_apps.live.sources import sensors
 
-# Where no bundle says otherwise; of these, the rate of the sound and the size of the pictures count.
+# Used without a bundle; only the rate of the sound and the size of the pictures matter.
 FORM = {
     "audio": InputSpec("audio", "float32", (1, 16000), rate=16000, window=1.0, hop=1.0, ttl=1.0),
     "text": InputSpec("text", "int64", (1, 1), rate=0, window=0, hop=0, ttl=1.0),
     "video": InputSpec("video", "uint8", (1, 30, 128, 128, 3), rate=30, window=1.0, hop=1.0, ttl=1.0),
 }
-_NAMED = 5  # classes of a bundle that are named, where a label is none of them
+_NAMED = 5  # classes of a bundle that are listed if a label is none of them
 
 
 def main(arguments: Record) -> None:
-    """Record until the sensors end, the time is up or Ctrl-C; then say how much there is.
+    """Record until the sensors end, the time is up or Ctrl-C comes; then print the amounts.
 
     Raises:
-        InputError, BundleError, BadDataError, SensorUnavailableError: something given cannot be used, or gave
-            nothing; then a new folder is not left behind.
+        InputError, BundleError, BadDataError, SensorUnavailableError: an argument cannot be used, or nothing
+            was recorded; then no new folder is left behind.
         RecordingError: the folder cannot be written, or the disk is full.
     """
     _check(arguments)
@@ -44,8 +44,8 @@ def main(arguments: Record) -> None:
         None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
     )
     specs = FORM if manifest is None else {m: entry.spec for m, entry in manifest.modalities.items()}
-    taken = Taken()
-    there = arguments.out.exists()
+    summary = CaptureSummary()
+    existed = arguments.out.exists()
     begun = (arguments.out / EVENTS).exists()
     recording = Recording(
         arguments.out,
@@ -59,23 +59,23 @@ def main(arguments: Record) -> None:
     try:
         # Ctrl-C is how a recording ends.
         with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
-            take = Take(recording, found, specs, _health(arguments), taken)
-            with Watcher(returning(arguments.camera, arguments.captions), take.found):
-                take.run(arguments.seconds, show)
+            capture = Capture(recording, found, specs, _health(arguments), summary)
+            with Watcher(returning(arguments.camera, arguments.captions), capture.found):
+                capture.run(arguments.seconds, show)
     finally:
-        if not recording.segments and not begun:  # what is no dataset shall not look like one
+        if not recording.segments and not begun:  # a folder without a segment is no dataset
             _clear(arguments.out)
-            if not there:
+            if not existed:
                 arguments.out.rmdir()
     if not recording.segments:
-        raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *taken.silent]))
-    for line in taken.silent:
+        raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
+    for line in summary.silent:
         remark(line)
-    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {taken.amounts}")
+    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {summary.amounts}")
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a folder holds, but not the folder: who may use it was its owner's choice."""
+    """Empty a folder, but keep it: its owner chose its permissions."""
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -110,7 +110,7 @@ def _remark_labels(arguments: Record, manifest: Manifest) -> None:
 
 
 def _health(arguments: Record) -> Thresholds | None:
-    """What is played is well; and where no bundle needs a rate, a camera's own is right."""
+    """Return the thresholds: none for what is played; any picture rate where no bundle needs one."""
     if arguments.media is not None:
         return None
     return DEFAULT if arguments.bundle else replace(DEFAULT, picture_rate=0.0)

@@ -25,15 +25,15 @@ from sensemble_apps.live.device_factory import finders, plug, returning
 from sensemble_apps.live.plug_schedule import come_and_go, steady
 from sensemble_apps.live.run_summary import Tally
 from sensemble_apps.live.sources import sensors
-from sensemble_apps.live.view_events import News, Said, Stream
+from sensemble_apps.live.view_events import Predicted, Stream, ViewEvent
 from sensemble_apps.live.views import JsonView, LineView, View
 
 
 def main(arguments: Run) -> None:
-    """Show what the bundle says until its sensors end, the limit is reached or Ctrl-C; then sum it up.
+    """Show predictions until the sensors end, the limit is reached or Ctrl-C comes; then sum them up.
 
     Raises:
-        InputError, BundleError, KeyFileError, BadDataError, SensorUnavailableError: something given cannot be
+        InputError, BundleError, KeyFileError, BadDataError, SensorUnavailableError: an argument cannot be
             used.
     """
     _check(arguments)
@@ -42,15 +42,15 @@ def main(arguments: Run) -> None:
     labels = bundle.manifest.labels
     tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
-    # The same stream once more, on a bundle of its own, for what the duty costs.
+    # The same stream again, on a bundle of its own, to see what the duty costs.
     again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
     other = None if again is None else play(replace(arguments, duty=False), again)
     try:
         # Closing the generator closes its session, also when the limit ends it early.
-        with closing(play(arguments, bundle)) as news, _view(arguments, bundle) as view:
-            for item in _limited(news, arguments.limit):
-                tally.add(item)  # first, so that what was shown is counted whenever it is stopped
-                view.show(item)
+        with closing(play(arguments, bundle)) as events, _view(arguments, bundle) as view:
+            for event in _limited(events, arguments.limit):
+                tally.add(event)  # first, so that all that was shown is counted whenever it is stopped
+                view.show(event)
                 if other is not None:
                     without.add(next(other))
     except KeyboardInterrupt as stop:
@@ -91,10 +91,10 @@ def _check(arguments: Run) -> None:
 
 
 def play(arguments: Run, bundle: Bundle) -> Stream:
-    """Yield what `bundle` says of what `arguments` name, and what becomes of the sensors.
+    """Yield predictions of `bundle` from the sources that `arguments` name, and changes of the sensors.
 
     Raises:
-        InputError, BadDataError, SensorUnavailableError: something given cannot be used.
+        InputError, BadDataError, SensorUnavailableError: an argument cannot be used.
     """
     duty = Duty() if arguments.duty else None
     policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
@@ -146,13 +146,13 @@ def _examples(folder: Path, split: str | None) -> Sequence[Example]:
     return examples
 
 
-def _limited(news: Iterator[News], limit: int | None) -> Iterator[News]:
-    """Yield `news` until `limit` predictions are out."""
-    said = 0
-    for item in news:
-        yield item
-        said += isinstance(item, Said)
-        if said == limit:
+def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEvent]:
+    """Yield `events` until `limit` predictions were among them."""
+    predictions = 0
+    for event in events:
+        yield event
+        predictions += isinstance(event, Predicted)
+        if predictions == limit:
             return
 
 
@@ -160,7 +160,7 @@ def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
     labels = bundle.manifest.labels
     if arguments.json:
         return nullcontext(JsonView(labels, changes=not arguments.fast))
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which draws nothing anew
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
         from sensemble_apps.live.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle)

@@ -1,4 +1,4 @@
-"""Sensors, one of each kind, that are read into a recording."""
+"""Record sensors, one of each kind: a sensor set whose samples and events go into a recording."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,131 +6,140 @@ from dataclasses import replace
 from threading import Condition
 from time import monotonic
 
-from sensemble_runtime.events import Kind, explain
-from sensemble_runtime.session.sensor_thread import Reader, join
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.session.sensor_set import SensorSet
+from sensemble_runtime.session.sensor_thread import join
 from sensemble_sensors.devices.watcher import Appeared, Blind, News
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import InputSpec, kind_name
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture_summary import Taken
-from sensemble_apps.live.view_events import change
+from sensemble_apps.live.capture_summary import CaptureSummary
+from sensemble_apps.live.view_events import Change, view_event
 from sensemble_apps.live.views import change_line
 
-_CHECK = 0.2  # seconds between two looks at the disk
-_FIRST = 30.0  # seconds after which the time of a recording runs without a sample, too
+_CHECK = 0.2  # seconds between two checks of the disk
+_FIRST = 30.0  # seconds after which the time of a recording runs even without a sample
 
 
-class Take:
-    """Sensors, each read by a thread of its own, whose samples and fates go into a recording.
+class Capture:
+    """A recording in progress; it is the `Sink` of its sensor set.
 
-    While one is unwell by `health`, what it gives is left out; where it drifts from the other, it is kept,
-    and marked.
+    The samples of a sensor that is unhealthy by `health` are left out; those of one that drifts from the
+    other are kept, and marked.
+
+    Args:
+        recording: takes the samples and the events.
+        sensors: at most one of each modality.
+        specs: the form of the samples, by modality.
+        health: when a sensor counts as unhealthy; None: never.
+        summary: counts what is recorded.
+
+    Raises:
+        InputError: `specs` lacks the modality of a sensor.
     """
+
+    stopped = False
 
     def __init__(
         self,
         recording: Recording,
-        found: Sequence[Sensor],
+        sensors: Sequence[Sensor],
         specs: Mapping[str, InputSpec],
         health: Thresholds | None,
-        taken: Taken,
+        summary: CaptureSummary,
     ) -> None:
-        self._recording = recording
-        self._taken = taken
-        self._rate = specs["audio"].rate if "audio" in specs else 0.0
-        self._began = monotonic()
-        self._changed = Condition()
-        self._any = False  # whether one could be opened
-        for sensor in found:
+        for sensor in sensors:
             if sensor.modality not in specs:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
-            taken.expect(sensor)
-        self._readers = [
-            Reader(
-                s.name,
-                s,
-                specs[s.modality],
-                None if health is None else replace(health, doubted=health.doubted | {"drift"}),
-                (),
-                opened=self._opened,
-                gave=self._gave,
-                felt=self._tell,
-                beside=self._beside,
-                failed=self._failed,
-            )
-            for s in found
-        ]
+            summary.expect(sensor)
+        self.changed = Condition()
+        self.specs = specs
+        self._recording = recording
+        self._sensors = sensors
+        self._summary = summary
+        self._rate = specs["audio"].rate if "audio" in specs else 0.0
+        self._began = monotonic()
+        self._opened = False  # whether a sensor could be opened
+        marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
+        self._set = SensorSet(self, marked)
 
     def run(self, seconds: float | None, show: Callable[[str], None]) -> None:
-        """Read until all sensors have ended, or for `seconds` from the first sample; `show` how it goes.
+        """Record until all sensors have ended, or for `seconds` from the first sample.
+
+        Args:
+            seconds: None: without a limit.
+            show: called again and again with a line of status.
 
         Raises:
             SensorUnavailableError: none of the sensors can be opened.
             RecordingError: the disk is full, or the folder cannot be written.
         """
-        for reader in self._readers:
-            reader.thread.start()
+        with self.changed:
+            for sensor in self._sensors:
+                self._set.attach(sensor)
         length = math.inf if seconds is None else seconds
         latest = monotonic() + _FIRST
         try:
             # A camera takes seconds to open, which are not recorded.
-            while (rest := min(self._taken.began, latest) + length - monotonic()) > 0:
-                if all(reader.stopped.is_set() for reader in self._readers):
-                    break
+            while (
+                rest := min(self._summary.began, latest) + length - monotonic()
+            ) > 0 and not self._set.over:
                 self._recording.check()
-                with self._changed:
-                    self._changed.wait(min(_CHECK, rest))
-                self._check_first()
-                show(self._taken.status(self._recording.segments))
+                with self.changed:
+                    self.changed.wait(min(_CHECK, rest))
+                    self._check_opened()
+                show(self._summary.status(self._recording.segments))
         finally:
-            for reader in self._readers:
-                reader.stop()
-            if left := join(self._readers):
-                names = ", ".join(reader.name for reader in left)
+            with self.changed:
+                threads = self._set.stop()
+            if left := join(threads):
+                names = ", ".join(thread.name for thread in left)
                 remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
 
     def found(self, news: News) -> None:
-        """Try a sensor at once when a watcher sees that it is back."""
+        """Retry a sensor whose device a watcher found again."""
         if isinstance(news, Blind):
             remark(f"sensemble: {news.reason}")
         elif isinstance(news, Appeared):
-            for reader in self._readers:
-                if reader.modality == news.device.modality:
-                    reader.retry()
+            with self.changed:
+                for sensor in self._sensors:
+                    if sensor.modality == news.device.modality:
+                        self._set.retry(sensor.name)
 
-    def _check_first(self) -> None:
-        told = [reader.told for reader in self._readers]
-        if not self._any and all(kind == "unavailable" for kind, _ in told):
-            raise SensorUnavailableError("; ".join(reason for _, reason in told))
+    def _check_opened(self) -> None:
+        reasons = self._set.reasons
+        if not self._opened and reasons and all(kind == "unavailable" for kind, _ in reasons):
+            raise SensorUnavailableError("; ".join(reason for _, reason in reasons))
 
-    def _opened(self, reader: Reader) -> None:
-        self._any = True
-        self._tell(reader, "attached", "")
+    # For the sensor set: see `Sink`.
 
-    def _gave(self, _: Reader, sample: Sample) -> None:
-        self._taken.add(sample, self._rate)
+    def load(self, modality: str) -> None:
+        """Do nothing: a recording needs no encoder."""
+
+    def push(self, sample: Sample) -> None:
+        """Record a sample."""
+        self._summary.add(sample, self._rate)
         self._recording.put(sample)
 
-    def _beside(self, reader: Reader) -> float | None:
-        partner = kind_of(reader.modality).partner
-        return next((r.lag for r in self._readers if kind_name(r.modality) == partner), None)
+    def is_pending(self, modality: str) -> bool:  # noqa: ARG002 - a recording takes all at once
+        """Return False: a sample is recorded at once."""
+        return False
 
-    def _failed(self, reader: Reader, error: BaseException) -> None:
-        kind, reason = explain(error)
-        if kind in ("ended", "failed"):
-            reader.stop()
-        self._tell(reader, kind, reason)
+    def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
+        """Do nothing: what is recorded stays."""
 
-    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
-        with self._changed:
-            if (news := reader.news(kind, reason)) is not None:
-                self._recording.event(news.name, news.modality, news.kind, news.reason)
-                remark(change_line(change(news, self._began)))
-                self._taken.tell(news)
-            self._changed.notify_all()
+    def report(self, event: Event) -> None:
+        """Record an event of a sensor, and show it."""
+        if not isinstance(event, SensorEvent):
+            return
+        self._opened |= event.kind == "attached"
+        self._recording.event(event.name, event.modality, event.kind, event.reason)
+        self._summary.note(event)
+        shown = view_event(event, self._began)
+        if isinstance(shown, Change):
+            remark(change_line(shown))

@@ -1,4 +1,4 @@
-"""What a recording has got so far: how much of each modality, how loud, and which sensor gave nothing."""
+"""Summary of a recording so far: amounts, the sound's level, and the sensors that gave nothing."""
 
 import math
 from time import monotonic
@@ -12,8 +12,8 @@ from sensemble_apps.console.wording import SENSORS, sensor_title
 _MODALITIES = ("audio", "text", "video")
 
 
-class Taken:
-    """Counts what the sensors of a recording give, one of each modality, each from a thread of its own.
+class CaptureSummary:
+    """Counts the samples of a recording's sensors, one of each modality.
 
     Attributes:
         began: when the first sample came, on the clock of `time.monotonic`; infinite before that.
@@ -29,7 +29,7 @@ class Taken:
         self._peak = 0.0  # of the last sound
 
     def expect(self, sensor: Sensor) -> None:
-        """Note that `sensor` ought to give something."""
+        """Note that `sensor` should give samples."""
         self._names[sensor.modality] = sensor.name
 
     def add(self, sample: Sample, rate: float) -> None:
@@ -44,25 +44,25 @@ class Taken:
             self._seconds[m] += 0.0 if sample.cut else sample.time - self._last.get(m, sample.time)
             self._last[m] = sample.time
 
-    def tell(self, event: SensorEvent) -> None:
-        """Note what became of a sensor; pictures after that do not go on from those before."""
+    def note(self, event: SensorEvent) -> None:
+        """Note an event of a sensor; pictures after it do not continue those before."""
         self._reasons[event.modality] = event.reason
         self._last.pop(event.modality, None)
 
     @property
     def amounts(self) -> str:
-        """How much there is: `3.9 s of audio, 1 caption, 4.0 s of video`."""
+        """The amount of each modality: `3.9 s of audio, 1 caption, 4.0 s of video`."""
         captions = self._counts["text"]
-        worded = {
+        words = {
             "audio": f"{self._seconds['audio']:.1f} s of audio",
             "text": f"{captions} caption{'s' if captions > 1 else ''}",
             "video": f"{self._seconds['video']:.1f} s of video",
         }
-        return ", ".join(text for modality, text in worded.items() if self._counts[modality])
+        return ", ".join(text for modality, text in words.items() if self._counts[modality])
 
     @property
     def silent(self) -> list[str]:
-        """A line for each sensor that gave nothing, and why: `camera 0 gave nothing: it cannot be opened`."""
+        """A line for each sensor that gave nothing: `camera 0 gave nothing: it cannot be opened`."""
         return [
             f"{sensor_title(modality, name)} gave nothing: {self._why(modality)}"
             for modality, name in self._names.items()
@@ -70,7 +70,7 @@ class Taken:
         ]
 
     def status(self, segments: int) -> str:
-        """Return the line that a terminal shows meanwhile."""
+        """Return the line that a terminal shows while recording."""
         if self.began == math.inf:
             return "waiting for a first sample; Ctrl-C ends it"
         loud = f"{20 * math.log10(self._peak):.0f} dB" if self._peak else "silent"

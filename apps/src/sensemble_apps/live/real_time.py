@@ -1,21 +1,15 @@
-"""Run a session in real time: on devices, on a media file, or on a replay with sensors that come and go."""
+"""Run a session in real time: on devices, on a media file, on a recording or on a replay of a dataset."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from time import monotonic
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, SessionError
-from sensemble_runtime.events import (
-    EncoderEvent,
-    Event,
-    LiveSetEvent,
-    SensorEvent,
-)
+from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
@@ -34,14 +28,13 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.inbox import Inbox
 from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Change, LiveSet, Said, Stream, change
+from sensemble_apps.live.view_events import Change, Predicted, Stream, view_event
 
 
 @dataclass(frozen=True)
 class RecordFile:
-    """Where a session is recorded, and the bounds of that."""
+    """The file that a session is recorded in, and its bounds."""
 
     path: Path
     retention: Retention
@@ -59,11 +52,11 @@ def devices(
 ) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
-    A sensor is tried at once when `finders` find something of its modality: it is back. What they find of
-    other modalities is attached, too, as the sensor that `make` makes of it; then nothing ends the run.
+    A sensor is tried at once when `finders` find a device of its modality, because it is back. For a device
+    of another modality, the sensor that `make` makes of it is attached; with `make`, nothing ends the run.
 
     Raises:
-        SensorUnavailableError: not one of them can be used at first, and no other will be found; says why.
+        SensorUnavailableError: none of them can be used at first, and no other will be found; says why.
         InputError: every one of them ended by failure.
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
@@ -71,27 +64,26 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session, items = stack.enter_context(
-            _running(bundle, policy, record, health, lasting=make is not None)
-        )
+        session = stack.enter_context(_session(bundle, policy, record, health, lasting=make is not None))
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
-        for news in items:
-            if isinstance(news, Prediction):
-                yield Said(news.time - began, news, None)
+        for item in _stream(session):
+            if isinstance(item, Prediction):
+                yield Predicted(item.time - began, item, None)
                 continue
-            if isinstance(news, SensorEvent):
-                if news.name in named:
-                    first.setdefault(news.name, news)
+            if isinstance(item, SensorEvent):
+                if item.name in named:
+                    first.setdefault(item.name, item)
                 unusable = all(event.kind in ("unavailable", "failed") for event in first.values())
                 if make is None and first.keys() == named.keys() and unusable:
                     raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
-            yield _told(news, began)
+            yield view_event(item, began)
 
 
 def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
+    """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(news, Blind):
         remark(f"sensemble: {news.reason}")
     elif isinstance(news, Appeared) and news.device.modality in named.values():
@@ -118,38 +110,30 @@ def replay(
     """
     length = span(bundle.specs) * len(examples)
     began = monotonic()
-    with ExitStack() as stack:
-        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
+    with _session(bundle, policy, record, health=None) as session:
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
-        stack.enter_context(player)
-        for news in items:
-            played = (monotonic() - began) / length
-            if played < 1:  # after that, the session may be closed
-                _plug(session, player, plugged, phase_at(phases, played))
-            if isinstance(news, Prediction):
-                heard = news.time - min(news.ages.values())
-                yield Said(news.time - began, news, player.example_at(heard))
-            else:
-                shown = _told(news, began)
-                # As a fast replay tells it: there is one sensor a modality.
-                yield replace(shown, name="") if isinstance(shown, Change) else shown
+        with player:
+            for item in _stream(session):
+                played = (monotonic() - began) / length
+                if played < 1:  # after that, the session may be closed
+                    _plug(session, player, plugged, phase_at(phases, played))
+                if isinstance(item, Prediction):
+                    yield _predicted(item, began, player)
+                else:
+                    shown = view_event(item, began)
+                    # As in a fast replay, without a name: there is one sensor per modality.
+                    yield replace(shown, name="") if isinstance(shown, Change) else shown
 
 
 def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
-    """Attach and detach sensors until those of `phase` are there; `plugged` holds their names by modality."""
+    """Attach and detach sensors as `phase` says; `plugged` holds the names of the attached by modality."""
     for modality in plugged.keys() - set(phase.plugged):
         session.detach(plugged.pop(modality))
     for modality in phase.plugged:
         if modality not in plugged:
             plugged[modality] = session.attach(player.sensor(modality))
-
-
-def _told(event: Event, began: float) -> Change | LiveSet:
-    if isinstance(event, LiveSetEvent):
-        return LiveSet(event.time - began, event.live)
-    return change(event, began)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: RecordFile | None) -> Stream:
@@ -161,41 +145,34 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Record
         RecordError: the record cannot be opened or written.
     """
     player = RecordingReplay(recorded, bundle.specs)
-    with ExitStack() as stack:
-        session, items = stack.enter_context(_running(bundle, policy, record, health=None))
+    with _session(bundle, policy, record, health=None) as session:
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
-        stack.enter_context(player)
-        for news in items:
-            if isinstance(news, Prediction):
-                heard = news.time - min(news.ages.values())
-                yield Said(news.time - began, news, player.example_at(heard))
-            else:
-                yield _told(news, began)
+        with player:
+            for item in _stream(session):
+                if isinstance(item, Prediction):
+                    yield _predicted(item, began, player)
+                else:
+                    yield view_event(item, began)
+
+
+def _predicted(prediction: Prediction, began: float, player: Replay | RecordingReplay) -> Predicted:
+    """Return a prediction with the example that was playing at the end of its newest window."""
+    newest = prediction.time - min(prediction.ages.values())
+    return Predicted(prediction.time - began, prediction, player.example_at(newest))
 
 
 @contextmanager
-def _running(
+def _session(
     bundle: Bundle,
     policy: Policy,
     record: RecordFile | None,
     health: Thresholds | None,
     *,
     lasting: bool = False,
-) -> Iterator[tuple[Session, Iterator[Prediction | Event]]]:
-    """Open a session and give it with all that it tells; see `_until_over`. At last it is closed."""
-    inbox = Inbox()
-
-    def pump() -> None:
-        try:
-            for prediction in session:
-                inbox.put(prediction)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader of the inbox gets it
-            inbox.end(error)
-        else:
-            inbox.end()
-
+) -> Iterator[Session]:
+    """Open a session, close it at last, and say how much of its stream was not shown."""
     session = Session(
         bundle,
         policy=policy,
@@ -203,57 +180,50 @@ def _running(
         retention=record.retention if record else None,
         health=health,
         lasting=lasting,
-        on_event=inbox.put,
     )
-    thread = Thread(target=pump, name="sensemble pump")
-    thread.start()
     try:
-        yield session, _until_over(session, inbox)
+        yield session
     finally:
         try:
             _close(session)
         finally:
-            thread.join()
-            missed = session.missed + session.untold + inbox.missed
+            missed = session.missed + session.missed_events
             if missed:
                 remark(f"sensemble: {missed} predictions and events came too fast to be shown")
 
 
-def _until_over(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
-    """Yield what the inbox gets of the session, to the last of it.
+def _stream(session: Session) -> Iterator[Prediction | Event]:
+    """Yield the stream of a session to its end, and what closing it reports.
 
     Raises:
         InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
-        EncoderError: nothing was predicted, for the encoders failed.
+        EncoderError: nothing was predicted, because the encoders failed.
         Exception: what broke the session.
     """
     last: dict[str, SensorEvent] = {}
-    said, failures = False, dict[str, str]()
-    for news in _to_the_last(session, inbox):
-        if isinstance(news, SensorEvent):
-            last[news.name] = news
-        elif isinstance(news, EncoderEvent) and news.reason:
-            failures[news.modality] = news.reason
-        said = said or isinstance(news, Prediction)
-        yield news
+    failures: dict[str, str] = {}
+    predicted = False
+    for item in _to_its_end(session):
+        if isinstance(item, SensorEvent):
+            last[item.name] = item
+        elif isinstance(item, EncoderEvent) and item.reason:
+            failures[item.modality] = item.reason
+        predicted = predicted or isinstance(item, Prediction)
+        yield item
     if last and all(event.kind == "failed" for event in last.values()):
         raise InputError("; ".join(event.reason for event in last.values()))
-    if failures and not said:
+    if failures and not predicted:
         raise EncoderError("; ".join(failures.values()))
 
 
-def _to_the_last(session: Session, inbox: Inbox) -> Iterator[Prediction | Event]:
-    yield from inbox
-    # Events come by a thread of their own. Closing waits for it, so that they are all in the inbox then.
-    try:
-        _close(session)
-    finally:
-        inbox.end()
-        yield from inbox
+def _to_its_end(session: Session) -> Iterator[Prediction | Event]:
+    yield from session.stream()
+    _close(session)
+    yield from session.stream()
 
 
 def _close(session: Session) -> None:
     try:
         session.close()
-    except SessionError as error:  # a sensor that does not stop changes nothing of how the run ended
+    except SessionError as error:  # a sensor that does not stop changes nothing about how the run ended
         remark(f"sensemble: {error}")

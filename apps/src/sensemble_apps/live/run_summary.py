@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp, log
 
-from sensemble_apps.live.view_events import News, Said
+from sensemble_apps.live.view_events import Predicted, ViewEvent
 
 
 class _Total:
@@ -66,20 +66,20 @@ class Tally:
         self._labelled = 0
         self._right = 0
 
-    def add(self, news: News) -> None:
+    def add(self, event: ViewEvent) -> None:
         """Count a prediction."""
-        if not isinstance(news, Said):
+        if not isinstance(event, Predicted):
             return
-        prediction = news.prediction
+        prediction = event.prediction
         for modality in prediction.latencies.keys() & prediction.ages.keys():
             self._ages.add(prediction.ages[modality])
         self._encoded.update(prediction.latencies.keys())
         self._dropped.add(prediction.dropped)
         self._skipped.add(prediction.skipped)
         self._lost.add(prediction.lost)
-        if news.example is not None and news.example.labels:
+        if event.example is not None and event.example.labels:
             self._labelled += 1
-            self._right += self._labels[int(prediction.probabilities.argmax())] in news.example.labels
+            self._right += self._labels[int(prediction.probabilities.argmax())] in event.example.labels
 
     @property
     def lines(self) -> list[str]:

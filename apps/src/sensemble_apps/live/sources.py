@@ -1,4 +1,4 @@
-"""The sensors that a command was given."""
+"""The sensors that a command line names."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from sensemble_apps.live.device_factory import capture
 
 @contextmanager
 def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sensor]]:
-    """Give the devices that were named, or the sensors of a media file, which plays while the block runs.
+    """Give the named devices, or the sensors of a media file, which plays while the block runs.
 
     Raises:
         BadDataError: the media file cannot be read, or has no track for `specs`.
@@ -25,14 +25,14 @@ def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sen
         yield devices(given)
         return
     player = MediaReplay(given.media, specs)
-    # Before it plays, for the first frame comes at once.
+    # Before it plays, because the first frame comes at once.
     sensors = [player.sensor(modality) for modality in player.modalities]
     with player:
         yield sensors
 
 
 def devices(given: Sources) -> list[Sensor]:
-    """Return a sensor for each of the devices that were named."""
+    """Return a sensor for each named device."""
     return [
         *(capture(Camera, source, in_process=given.in_process) for source in given.camera),
         *(capture(Microphone, source, in_process=given.in_process) for source in given.microphone),

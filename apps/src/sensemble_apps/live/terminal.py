@@ -14,7 +14,7 @@ from rich.text import Text
 from sensemble_runtime.bundle.bundle import Bundle
 
 from sensemble_apps.console.wording import SENSORS, sensor_title
-from sensemble_apps.live.view_events import Change, LiveSet, News, Said
+from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
 
 _TOP = 5
@@ -32,11 +32,11 @@ class TerminalView:
         self._modalities = bundle.modalities
         # By modality and name; what concerns a modality as a whole has no name.
         self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
-        self._feeding: dict[str, str] = {}  # by modality, which of several sensors
+        self._active: dict[str, str] = {}  # by modality, which of several sensors
         self._latencies: dict[str, float] = {}  # by modality, the last: no prediction need have them all
         self._changes: deque[str] = deque(maxlen=_CHANGES)
-        self._said: Said | None = None
-        self._live = LiveSet(float("-inf"), ())
+        self._predicted: Predicted | None = None
+        self._live: tuple[str, ...] = ()
         self._screen = Live(auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -48,24 +48,22 @@ class TerminalView:
     ) -> None:
         self._screen.stop()
 
-    def show(self, news: News) -> None:
-        """Draw the picture anew with `news` in it."""
-        if isinstance(news, Change):
-            if news.feeds:
-                self._feeding[news.modality] = news.name
-            elif news.over:
-                self._states[news.modality].pop(news.name, None)
-            elif news.modality:
-                self._states[news.modality][news.name] = news.event
-            self._changes.append(change_line(news))
-        elif isinstance(news, LiveSet):
-            self._live = news
+    def show(self, event: ViewEvent) -> None:
+        """Draw the picture anew with `event` in it."""
+        if isinstance(event, Change):
+            if event.active:
+                self._active[event.modality] = event.name
+            elif event.over:
+                self._states[event.modality].pop(event.name, None)
+            elif event.modality:
+                self._states[event.modality][event.name] = event.event
+            self._changes.append(change_line(event))
+        elif isinstance(event, LiveSetChange):
+            self._live = event.live
         else:
-            self._said = news
-            self._latencies |= news.prediction.latencies
-            # Predictions and live sets come by two ways: the later one says what is live now.
-            if news.time > self._live.time:
-                self._live = LiveSet(news.time, news.prediction.live)
+            self._predicted = event
+            self._latencies |= event.prediction.latencies
+            self._live = event.prediction.live
         self._screen.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
@@ -93,7 +91,7 @@ class TerminalView:
         for title in ("sensor", "state", *_NUMBERS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _NUMBERS)
         for m in self._modalities:
-            live = m in self._live.live
+            live = m in self._live
             mark, style = ("●", "green") if live else ("○", "dim")
             if len(self._states[m]) <= 1:
                 ((name, state),) = self._states[m].items() or [("", "absent")]
@@ -108,9 +106,9 @@ class TerminalView:
                 *self._numbers(m),
             )
             for name, state in states.items():
-                feeds = live and name == self._feeding.get(m)
-                title = f"  {mark if feeds else ' '} {name}"
-                table.add_row(_cell(title, style if feeds else ""), _cell(state, whole=whole))
+                active = live and name == self._active.get(m)
+                title = f"  {mark if active else ' '} {name}"
+                table.add_row(_cell(title, style if active else ""), _cell(state, whole=whole))
         return table
 
     @property
@@ -121,10 +119,10 @@ class TerminalView:
 
     def _numbers(self, modality: str) -> tuple[str, ...]:
         """Return how old what is live was at the last prediction, how long it last took, what was dropped."""
-        if self._said is None:
+        if self._predicted is None:
             return ()
-        said = self._said.prediction
-        live = modality in self._live.live
+        said = self._predicted.prediction
+        live = modality in self._live
         numbers = (
             f"{said.ages[modality]:.1f} s" if live and modality in said.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
@@ -134,12 +132,12 @@ class TerminalView:
 
     def _classes(self) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)
-        if self._said is None or not self._live.live:
-            nothing = "waiting for a first window" if self._said is None else "nothing is live"
+        if self._predicted is None or not self._live:
+            nothing = "waiting for a first window" if self._predicted is None else "nothing is live"
             table.add_row(Text(nothing, style="dim"))
             return table
         bar = min(30, self._screen.console.width // 2)
-        probabilities, example = self._said.prediction.probabilities, self._said.example
+        probabilities, example = self._predicted.prediction.probabilities, self._predicted.example
         for index in np.argsort(-probabilities, kind="stable")[:_TOP]:
             share = float(probabilities[index])
             label = self._labels[index]

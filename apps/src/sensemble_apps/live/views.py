@@ -8,22 +8,22 @@ from sensemble_runtime import subsets
 
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.live.view_events import Change, LiveSet, News, Said
+from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 
 class View(Protocol):
-    """Shows what a stream tells."""
+    """Shows what a stream yields."""
 
-    def show(self, news: News) -> None:
+    def show(self, event: ViewEvent) -> None:
         """Show a sensor's change, a prediction or the live set."""
 
 
-def as_json(said: Said, labels: Sequence[str]) -> dict[str, Any]:
+def as_json(predicted: Predicted, labels: Sequence[str]) -> dict[str, Any]:
     """Return a prediction as the JSON object that README.md describes."""
-    prediction, example = said.prediction, said.example
+    prediction, example = predicted.prediction, predicted.example
     top = int(np.argmax(prediction.probabilities))
     return {
-        "time": round(said.time, 6),
+        "time": round(predicted.time, 6),
         "live": list(prediction.live),
         "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
         "label": labels[top],
@@ -59,16 +59,16 @@ class JsonView:
         self._labels = labels
         self._changes = changes
 
-    def show(self, news: News) -> None:
-        """Print `news`."""
-        if isinstance(news, Change):
-            remark(change_line(news))
+    def show(self, event: ViewEvent) -> None:
+        """Print `event`."""
+        if isinstance(event, Change):
+            remark(change_line(event))
             if self._changes:
-                say_json(change_as_json(news))
-        elif isinstance(news, Said):
-            say_json(as_json(news, self._labels))
-        elif not news.live:
-            say_json({"time": round(news.time, 6), "live": []})
+                say_json(change_as_json(event))
+        elif isinstance(event, Predicted):
+            say_json(as_json(event, self._labels))
+        elif not event.live:
+            say_json({"time": round(event.time, 6), "live": []})
 
 
 class LineView:
@@ -77,14 +77,14 @@ class LineView:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
-    def show(self, news: News) -> None:
-        """Print `news`."""
-        if isinstance(news, Change):
-            say(change_line(news))
-        elif isinstance(news, Said):
-            say(prediction_line(news, self._labels))
-        elif not news.live:
-            say(nothing_line(news))
+    def show(self, event: ViewEvent) -> None:
+        """Print `event`."""
+        if isinstance(event, Change):
+            say(change_line(event))
+        elif isinstance(event, Predicted):
+            say(prediction_line(event, self._labels))
+        elif not event.live:
+            say(nothing_line(event))
 
 
 def change_line(change: Change) -> str:
@@ -92,14 +92,14 @@ def change_line(change: Change) -> str:
     return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
 
 
-def nothing_line(gone: LiveSet) -> str:
+def nothing_line(gone: LiveSetChange) -> str:
     """Return as a line that nothing is live, so that what was said last no longer holds."""
     return f"{gone.time:8.2f} s  ---- nothing is live"
 
 
-def prediction_line(said: Said, labels: Sequence[str]) -> str:
+def prediction_line(predicted: Predicted, labels: Sequence[str]) -> str:
     """Return a prediction as a line: when, from what, what and how sure, and whether that was right."""
-    prediction, example = said.prediction, said.example
+    prediction, example = predicted.prediction, predicted.example
     top = int(np.argmax(prediction.probabilities))
     truth = (
         ""
@@ -110,6 +110,6 @@ def prediction_line(said: Said, labels: Sequence[str]) -> str:
     )
     milliseconds = 1e3 * sum(prediction.latencies.values())
     return (
-        f"{said.time:8.2f} s  {subsets.name(prediction.live):<18} {labels[top]:<12} "
+        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {labels[top]:<12} "
         f"{prediction.probabilities[top]:4.0%}  {milliseconds:5.1f} ms{truth}"
     )

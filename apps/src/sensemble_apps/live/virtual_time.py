@@ -1,10 +1,10 @@
-"""A replay in virtual time, which tells its viewer everything as fast as it can."""
+"""Replay in virtual time, as fast as the encoders allow."""
 
 from collections.abc import Iterable, Sequence
 from heapq import merge
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.session.live_set import Composition
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import samples, span
@@ -12,61 +12,61 @@ from sensemble_sensors.recording.reader import AWAY, Plug, Recorded
 from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Said, Stream, worded
+from sensemble_apps.live.view_events import Predicted, Stream, change
 
 
 def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
-    Between two examples passes the longest time to live, so that nothing of the one is live in the other.
-    The same input gives the same predictions; only their latencies are of this machine.
+    Between two examples, time passes by the longest time to live, so nothing of one is live in the next.
+    The same input gives the same predictions; only their latencies depend on this machine.
 
     Raises:
         BadDataError: a media file cannot be decoded.
     """
-    composition = Composition(bundle, policy)
+    live_set = LiveSet(bundle, policy)
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
         origin = i * (length + pause)
         plugged = phase_at(phases, i / len(examples)).plugged
-        for modality in composition.modalities:
+        for modality in live_set.modalities:
             if modality not in plugged:
-                composition.remove(modality)
-                yield worded(origin, modality, "", "detached", "")
+                live_set.remove(modality)
+                yield change(origin, modality, "", "detached", "")
         for modality in plugged:
-            if modality not in composition.modalities:
-                composition.add(modality)
-                yield worded(origin, modality, "", "attached", "")
+            if modality not in live_set.modalities:
+                live_set.add(modality)
+                yield change(origin, modality, "", "attached", "")
         specs = {m: bundle.specs[m] for m in plugged}
         for sample in samples(example, specs, origin + length - span(specs)):
-            composition.push(sample)
-        prediction = composition.step(origin + length)
+            live_set.push(sample)
+        prediction = live_set.step(origin + length)
         if prediction is not None:
-            yield Said(prediction.time, prediction, example)
+            yield Predicted(prediction.time, prediction, example)
 
 
 def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
     """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
 
-    The same recording gives the same predictions; only their latencies are of this machine.
+    The same recording gives the same predictions; only their latencies depend on this machine.
 
     Raises:
         BadDataError: it cannot be read.
     """
-    composition = Composition(bundle, policy)
+    live_set = LiveSet(bundle, policy)
     streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, Plug):
             if item.modality in bundle.specs:
-                yield worded(item.time, item.modality, item.name, item.kind, item.reason)
+                yield change(item.time, item.modality, item.name, item.kind, item.reason)
             if item.kind in AWAY:
-                composition.remove(item.modality)
+                live_set.remove(item.modality)
             elif item.kind == "ended":
-                composition.end(item.modality)
+                live_set.end(item.modality)
             continue
-        composition.add(item.modality)
-        composition.push(item)
-        prediction = composition.step(item.time)
+        live_set.add(item.modality)
+        live_set.push(item)
+        prediction = live_set.step(item.time)
         if prediction is not None:
-            yield Said(prediction.time, prediction, recorded.example_at(item.time))
+            yield Predicted(prediction.time, prediction, recorded.example_at(item.time))

@@ -24,7 +24,7 @@ from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress
 from sensemble_runtime.record.writer import Answer, Records
-from sensemble_runtime.session.change_gate import Detector, Duty
+from sensemble_runtime.session.change_gate import ChangeGate, Duty
 from sensemble_runtime.subsets import SubsetScore
 
 CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
@@ -108,12 +108,12 @@ def audit(
     truth = _truth(bundle, examples)
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
     probabilities = []
-    detector = Detector(duty) if duty else None
+    gate = ChangeGate(duty) if duty else None
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
         records = stack.enter_context(Records(record)) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        for chunk in _chunks(bundle, examples, progress, detector):
+        for chunk in _chunks(bundle, examples, progress, gate):
             probabilities.append(chunk.probabilities)
             if records:
                 records.add_answers(run, _answers(bundle, chunk))
@@ -127,7 +127,7 @@ def audit(
             records.end(run)
     names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
-    saved = detector.saved if detector else {}
+    saved = gate.saved if gate else {}
     return AuditResult(scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved)
 
 
@@ -140,7 +140,7 @@ class _Chunk:
 
 
 def _chunks(
-    bundle: Bundle, examples: Sequence[Example], progress: Progress | None, detector: Detector | None
+    bundle: Bundle, examples: Sequence[Example], progress: Progress | None, gate: ChangeGate | None
 ) -> Iterator[_Chunk]:
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
@@ -148,20 +148,20 @@ def _chunks(
         for column, example in enumerate(some):
             for row, modality in enumerate(bundle.modalities):
                 if modality in example.modalities:
-                    stacked[row, column] = _embed(bundle, example, modality, detector)
+                    stacked[row, column] = _embed(bundle, example, modality, gate)
             if progress:
                 progress(start + column + 1, len(examples))
         yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)))
 
 
-def _embed(bundle: Bundle, example: Example, modality: str, detector: Detector | None) -> Embedding:
+def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:
     data = kind_of(modality).window(example, bundle.specs[modality])
-    known = detector.unchanged(modality, data) if detector else None
+    known = gate.unchanged(modality, data) if gate else None
     if known is not None:
         return known
     embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
-    if detector:
-        detector.keep(modality, data, embedding)
+    if gate:
+        gate.keep(modality, data, embedding)
     return embedding
 
 

@@ -4,38 +4,40 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sensemble_runtime.background_queue import BackgroundQueue
+from sensemble_runtime.backoff import Backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, RecordEvent
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.background_queue import Outbox
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.record.writer import Records
 
-WAITING = (
-    4096  # predictions and events that wait for a slow or full disk; older ones give way, and are counted
-)
-RETRY = (0.5, 10.0)  # seconds to the first retry, doubled up to the last
-LAST = 30.0  # seconds that the disk has for what is not written yet, when the session is over
-TRIM = 60.0  # seconds between two looks at the bounds of the record, where nothing was beyond them
+WAITING = 4096  # predictions and events that may wait for a slow or full disk
+RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
+LAST = 30.0  # seconds that the disk has for the rest, once the session is over
+TRIM = 60.0  # seconds between two checks of the record's bounds, while nothing is beyond them
 
 
-class Recorder:
-    """Adds a run to a record file, with every prediction and event that it is given.
+class BackgroundWriter:
+    """Adds a session's run to a record file, with every prediction and event of its queue.
 
-    What cannot be written, to a full disk or a card that was pulled, is told, and tried again with the file
-    opened anew. What was lost meanwhile is told, and so in the record, once it can be written. Where the file
-    was removed, or its card exchanged, another run is begun.
+    What cannot be written, because the disk is full or a card was pulled, is reported, and tried again with
+    the file reopened. What is lost meanwhile is counted, and reported once the record can be written. If the
+    file was removed, or its card exchanged, another run begins.
 
     Args:
         bundle: of the session.
         path: the record file.
-        retention: its bounds; what is beyond them is removed, to begin with and while it is written.
-        tell: called, from the recorder's thread, with what becomes of the record.
-        broke: called, from there, with what nobody expected; nothing is recorded after that.
+        retention: its bounds; what is beyond them is removed, at first and while it is written.
+        report: called from the writer's thread with every change of the record.
+        failed: called from there with any unexpected error; nothing is recorded after that.
+
+    Attributes:
+        queue: takes the predictions and events.
 
     Raises:
-        RecordError: the record cannot be opened or written to begin with.
+        RecordError: the record cannot be opened or written at first.
     """
 
     def __init__(
@@ -44,58 +46,60 @@ class Recorder:
         path: Path,
         retention: Retention,
         *,
-        tell: Callable[[RecordEvent], None],
-        broke: Callable[[BaseException], None],
+        report: Callable[[RecordEvent], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
-        self._bundle, self._path, self._retention, self._tell = bundle, path, retention, tell
+        self._bundle, self._path, self._retention, self._report = bundle, path, retention, report
         self._records = Records(path)
         self._begin()
         self._complete = False
-        self._lost = 0  # predictions and events
-        self._told = 0  # of them, as the last event said
-        self._trim_at = time.monotonic()  # when to look at the bounds
+        self._unwritten = 0  # predictions and events given up because the session was over
+        self._reported = 0  # how many are lost, as the last event said
+        self._trim_at = time.monotonic()  # when to check the bounds
         self._reason = ""  # why it is not written now, or was not to the end
-        self._outbox: Outbox[Prediction | Event] = Outbox(
-            "sensemble recorder", WAITING, self._write, broke=broke, over=self._end
+        self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
+            "sensemble record", WAITING, self._write, failed=failed, finished=self._end
         )
-        self.put = self._outbox.put
 
     def finish(self, *, complete: bool) -> RecordError | None:
-        """Write what there is and close the file; `complete` marks the run as one that ended well.
+        """Write the rest and close the file; `complete` marks the run as one that ended well.
 
         Returns:
-            What could not be written to the end, as an error to raise; None if all was, or the record says
-            itself what it lacks.
+            An error to raise that says what could not be written; None if all was, or the record itself says
+            what it lacks.
         """
         self._complete = complete
-        self._outbox.finish()
-        if not self._outbox.join(LAST):
+        self.queue.close()
+        if not self.queue.join(LAST):
             return RecordError(f"{self._path}: its disk does not answer; the end of the record is lost")
         if self._reason:
             return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")
         return None
 
+    @property
+    def _lost(self) -> int:
+        return self._unwritten + self.queue.dropped
+
     def _begin(self) -> None:
         self._run = self._records.begin("session", self._bundle)
         self._began = self._records.began(self._run)
 
-    def _write(self, batch: list[Prediction | Event], dropped: int) -> None:
-        self._lost += dropped
+    def _write(self, batch: list[Prediction | Event]) -> None:
         failed = bool(self._reason)
-        last, delay = False, RETRY[0]
-        while not self._wrote(batch):
+        last, backoff = False, Backoff(*RETRY)
+        while not self._try_to_write(batch):
             failed = True
             if last:
-                self._lost += len(batch)
+                self._unwritten += len(batch)
                 return
-            last = self._outbox.pause(delay)
-            delay = min(2 * delay, RETRY[1])
+            last = self.queue.sleep(backoff.next())
         self._reason = ""
-        if failed or self._lost > self._told:
-            self._told = self._lost
-            self._tell(RecordEvent(time.monotonic(), "", self._lost))
+        lost = self._lost
+        if failed or lost > self._reported:
+            self._reported = lost
+            self._report(RecordEvent(time.monotonic(), "", lost))
 
-    def _wrote(self, batch: list[Prediction | Event]) -> bool:
+    def _try_to_write(self, batch: list[Prediction | Event]) -> bool:
         try:
             if self._reason:  # its card may have been pulled, and be back
                 self._records.close()
@@ -108,7 +112,7 @@ class Recorder:
             self._records.add_news(self._run, batch, self._bundle.manifest.labels)
         except RecordError as error:
             if not self._reason:
-                self._tell(RecordEvent(time.monotonic(), str(error), self._lost))
+                self._report(RecordEvent(time.monotonic(), str(error), self._lost))
             self._reason = str(error)
             return False
         return True

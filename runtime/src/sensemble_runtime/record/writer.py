@@ -24,7 +24,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_data
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.events import Event, told
+from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, Kind, reported, version
@@ -144,7 +144,9 @@ class Records:
             for p in news
             if isinstance(p, Prediction)
         ]
-        events = [(run, offset + e.time, e.time, *told(e)) for e in news if not isinstance(e, Prediction)]
+        events = [
+            (run, offset + e.time, e.time, *fields_of(e)) for e in news if not isinstance(e, Prediction)
+        ]
         with reported(self._path), self._db:
             self._db.executemany(
                 "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions

@@ -1,7 +1,6 @@
-"""Encode less when nothing changes: a detector that costs far less than an encoder.
+"""Encode less while nothing changes: a comparison that costs far less than an encoder.
 
-It compares a window with the one that was last encoded, not with the last one seen, so that a slow change
-adds up until it counts.
+It compares a window with the one last encoded, not with the last one seen, so a slow change adds up.
 """
 
 from dataclasses import dataclass
@@ -16,21 +15,21 @@ from sensemble_runtime.executors.executor import Embedding
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """How much a window must differ from the one last encoded to be encoded.
+    """How much a window must differ from the one last encoded to be encoded itself.
 
     Attributes:
-        audio: dB, the greatest difference of a band's power.
-        video: the mean difference of pixels, as a fraction of full scale.
+        audio: dB by which the power of at least one band must differ.
+        video: mean difference of the pixels, as a fraction of full scale.
     """
 
     audio: float = 3.0
     video: float = 0.02
 
 
-class Detector:
-    """Remembers each modality's last encoded window and its embedding.
+class ChangeGate:
+    """The last encoded window of each modality, and its embedding.
 
-    For one thread of each modality at a time: no two modalities share anything.
+    One thread per modality may use it: no two modalities share anything.
 
     Attributes:
         saved: by modality, how many encodings it made unnecessary.
@@ -46,7 +45,7 @@ class Detector:
 
         Args:
             modality: `audio`, `text` or `video`.
-            data: a window of it, or a caption: one stands for itself only.
+            data: a window of it, or a caption, which must be equal to count as unchanged.
         """
         if modality not in self._kept:
             return None

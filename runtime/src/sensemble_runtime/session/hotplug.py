@@ -1,4 +1,4 @@
-"""What a watcher tells, done to a session: what is new is attached, what is back is tried at once."""
+"""Apply watcher events to a session: attach new devices, retry returning ones."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,21 +12,23 @@ from sensemble_runtime.session.session import Session
 
 
 class Hotplug:
-    """Give it to a `Watcher` as what it tells.
+    """A callback for a `Watcher` that attaches what it finds to a session.
 
-    A device that disappears stays attached: its sensor is lost, and is opened again when the device, known by
-    its key, is back. A microphone is told to be lost: a sound server would let it hear another one instead. A
-    new device of a modality feeds it from then on; the ones before stand by.
+    A device that disappears stays attached: its sensor is lost, and is reopened when the device, known by its
+    key, is back. A microphone must be declared lost, because a sound server would hand its reader another
+    device. The sensor of a new device becomes the active one of its modality; the earlier ones stand by.
 
     Args:
         session: to attach to.
-        make: makes the sensor of a device that is new.
+        make: returns the sensor of a new device.
     """
 
     def __init__(self, session: Session, make: Callable[[Device], Sensor]) -> None:
         self._session = session
         self._make = make
-        self._names: dict[tuple[str, str], str] = {}  # by modality and key, for a key may be a number
+        self._names: dict[
+            tuple[str, str], str
+        ] = {}  # by modality and key, because a key may be a mere number
 
     def __call__(self, news: News) -> None:
         """Attach the device that appeared, or try its sensor again; lose a microphone that disappeared."""
@@ -40,5 +42,5 @@ class Hotplug:
             return
         if which in self._names and self._session.retry(self._names[which]):
             return
-        with suppress(SessionError):  # it is closed: the watcher will be, too
+        with suppress(SessionError):  # it is closed, and the watcher soon will be
             self._names[which] = self._session.attach(self._make(device))

@@ -1,9 +1,9 @@
-"""The core of a session: which modalities are here, what they said last, and what that means together.
+"""The core of a session: the attached modalities, their newest embeddings, and predictions from them.
 
 It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
-equal input gives equal predictions, in real time, in a fast replay and in a test. It is for one thread at a
-time, except that `encode`, which touches nothing that two modalities share, may run beside everything else,
-once for each modality.
+equal input gives equal predictions, in real time, in a fast replay and in a test. Use it from one thread at
+a time; only `encode`, which touches nothing that two modalities share, may run in parallel with everything
+else, once per modality.
 """
 
 import time
@@ -20,12 +20,12 @@ from sensemble_sensors.sensor import Sample
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.change_gate import Detector
+from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_runtime.session.scheduler import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenWindow:
     """A window on its way to its encoder, and the ring it came from."""
 
     modality: str
@@ -35,9 +35,15 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The embedding of a window, float32 [d], when the window ended, and how many seconds encoding took.
+    """The embedding of a window.
 
-    `skipped`: it is that of an earlier window, which was like it.
+    Attributes:
+        modality: of the window.
+        embedding: float32 [d].
+        time: when the window ended, in seconds.
+        latency: seconds that encoding took.
+        source: the ring that the window came from.
+        skipped: the embedding is that of an earlier, similar window.
     """
 
     modality: str
@@ -48,8 +54,8 @@ class Encoded:
     skipped: bool = False
 
 
-class Composition:
-    """The modalities that are attached to a bundle, and their live set.
+class LiveSet:
+    """The modalities that are attached to a bundle, and those of them that are live.
 
     Args:
         bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
@@ -59,7 +65,7 @@ class Composition:
     def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
         self._bundle = bundle
         self._policy = policy or Policy()
-        self._detector = Detector(self._policy.duty) if self._policy.duty else None
+        self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._windows: dict[str, Windows] = {}
         self._embeddings: dict[str, Encoded] = {}
@@ -85,16 +91,16 @@ class Composition:
             self._windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
-        """Take `modality` out of the live set at once and forget its samples; see `end` for the rest."""
+        """Take `modality` out of the live set at once and forget its samples; see `end` for `keep`."""
         self._embeddings.pop(modality, None)
         self.end(modality, keep=keep)
 
     def end(self, modality: str, *, keep: bool = False) -> None:
-        """Forget the samples of `modality`; what it said holds while it is fresh.
+        """Forget the samples of `modality`; its embedding stays live until it expires.
 
         Args:
             modality: which.
-            keep: leave its encoder loaded, for it will be added again.
+            keep: leave its encoder loaded, because it will be added again.
         """
         self._windows.pop(modality, None)
         self._skipped.pop(modality, None)
@@ -107,15 +113,15 @@ class Composition:
         self._bundle.unload(modality)
 
     def next_window(self, modality: str) -> float | None:
-        """Return when the next window of a modality that is here will end, or None if that cannot be told."""
+        """Return when the next window of an added modality will end, or None if that is not known."""
         return self._windows[modality].due
 
     def window_end(self, modality: str) -> float:
-        """Return when the newest complete window of a modality that is ready ends."""
+        """Return when the newest complete window of a ready modality ends."""
         return self._windows[modality].end
 
     def push(self, sample: Sample) -> None:
-        """Add a sample of a modality that is here.
+        """Add a sample of an added modality.
 
         Raises:
             SampleError: its modality was not added, or it is not of the form that the bundle's spec says.
@@ -127,8 +133,8 @@ class Composition:
     def live(self, now: float) -> tuple[str, ...]:
         """Return the live set at `now`, sorted.
 
-        It has the embeddings that are not older than their time to live, and whose windows end within the
-        skew of the newest one.
+        A modality is live while its embedding is not older than its time to live, and its window ends within
+        the skew of the newest one.
         """
         fresh = self._fresh(now)
         ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
@@ -136,14 +142,14 @@ class Composition:
         return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
 
     def next_expiry(self, now: float) -> float | None:
-        """Return when the first embedding that is fresh will no longer be, or None if none is."""
+        """Return when the first of the fresh embeddings expires, or None if none is fresh."""
         return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
 
     def step(self, now: float) -> Prediction | None:
         """Encode the newest window of each modality that is ready and pool the live set at `now`.
 
         Returns:
-            One prediction however many modalities were encoded; None if none was, or if none is live.
+            One prediction, however many modalities were encoded; None if none was, or none is live.
 
         Raises:
             EncoderError: an executor failed.
@@ -151,18 +157,18 @@ class Composition:
         """
         return self.fuse(self.encode(self.take()), now)
 
-    def take(self, modalities: Collection[str] | None = None) -> list[Taken]:
+    def take(self, modalities: Collection[str] | None = None) -> list[TakenWindow]:
         """Take the newest window of each modality that is ready: the first third of a step.
 
         Args:
-            modalities: leave the others for another time; None: take all.
+            modalities: only these; None: all.
         """
         rings = {m: r for m, r in sorted(self._windows.items()) if modalities is None or m in modalities}
         taken = ((modality, ring, ring.take()) for modality, ring in rings.items())
-        return [Taken(modality, window, ring) for modality, ring, window in taken if window is not None]
+        return [TakenWindow(modality, window, ring) for modality, ring, window in taken if window is not None]
 
-    def encode(self, taken: Iterable[Taken]) -> list[Encoded]:
-        """Encode what was taken, unless it is like what was last encoded: the long middle third of a step.
+    def encode(self, taken: Iterable[TakenWindow]) -> list[Encoded]:
+        """Encode windows, unless they are like those last encoded: the second, long third of a step.
 
         Raises:
             EncoderError, BundleError: as `step`.
@@ -170,7 +176,7 @@ class Composition:
         return [self._encode(item) for item in taken]
 
     def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
-        """Put new embeddings into the live set and predict: the last third of a step.
+        """Add new embeddings to the live set and predict: the last third of a step.
 
         An embedding whose modality was removed in the meantime is ignored, even if it was added again.
         """
@@ -191,22 +197,22 @@ class Composition:
             pooled=pooled,
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: ring.dropped for m, ring in here},
-            skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._detector else {},
+            skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
             lost={m: ring.lost for m, ring in here},
         )
 
-    def _encode(self, taken: Taken) -> Encoded:
+    def _encode(self, taken: TakenWindow) -> Encoded:
         began = time.perf_counter()
         data = taken.window.data
-        if self._detector:
-            known = self._detector.unchanged(taken.modality, data)
+        if self._gate:
+            known = self._gate.unchanged(taken.modality, data)
             if known is not None:
                 latency = time.perf_counter() - began
                 return Encoded(taken.modality, known, taken.window.time, latency, taken.source, skipped=True)
         tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
         embedding = self._bundle.encode(taken.modality, tensor)
-        if self._detector:
-            self._detector.keep(taken.modality, data, embedding)
+        if self._gate:
+            self._gate.keep(taken.modality, data, embedding)
         latency = time.perf_counter() - began
         return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source)
 

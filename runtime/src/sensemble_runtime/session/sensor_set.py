@@ -1,274 +1,289 @@
-"""The sensors of a session: which are attached, which of a modality feeds its windows, what becomes of each.
-
-It runs nothing but its readers' threads, and shares the session's composition under the session's lock.
-"""
+"""The attached sensors: which of a modality is the active one, and what becomes of each."""
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import count
+from typing import Protocol
 
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import kind_name
+from sensemble_sensors.spec import InputSpec, kind_name
 from sensemble_sensors.thresholds import Thresholds
 
-from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, FeedEvent, Kind, explain
-from sensemble_runtime.session.live_set import Composition
-from sensemble_runtime.session.sensor_thread import Reader
+from sensemble_runtime.events import ActiveSensorEvent, Event, Kind, explain
+from sensemble_runtime.session.sensor_thread import SensorThread
 
 
-class Suite:
-    """Keeps the sensors of a session, each read by a `Reader`, and pushes what they give.
+class Sink(Protocol):
+    """The place where a sensor set puts samples and events: the state of a session, or a recording.
 
-    Of several sensors of one modality the one attached last feeds it; while that one is lost or unwell, the
-    one before takes over.
-
-    Args:
-        bundle: says which modalities there are, and loads their encoders.
-        composition: takes the samples.
-        health: when a sensor counts as unwell; None: never.
-        changed: the session's lock, notified whenever something changes. The properties, `attach`, `detach`,
-            `retry`, `lose` and `stop` need it held.
-        pending: whether a window of a modality is still to be encoded, or being so.
-        left: called, with the lock held, when a modality left the composition.
-        send: called, with the lock held, with each event.
-        ended: called, with the lock held, when the last sensor has ended by itself.
+    Attributes:
+        changed: the lock of the sensor set, too; notified whenever a sensor changes.
+        specs: by modality, the form of the samples it takes.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        composition: Composition,
-        health: Thresholds | None,
-        changed: threading.Condition,
-        *,
-        pending: Callable[[str], bool],
-        left: Callable[[], None],
-        send: Callable[[Event], None],
-        ended: Callable[[], None],
-    ) -> None:
-        self._bundle = bundle
-        self._composition = composition
-        self._health = health
-        self._changed = changed
-        self._pending, self._left, self._send, self._ended = pending, left, send, ended
-        self._readers: dict[str, Reader] = {}  # attached, in the order of attaching
-        self._running: list[Reader] = []  # whose threads may still run
-        self._giving: set[Reader] = set()  # have given a sample since they were opened
-        self._feeding: dict[str, Reader] = {}  # by modality, whose samples are in its ring
-        self._fed: dict[str, str] = {}  # by modality, the name that was last told of it
-        self._mute: set[Reader] = set()  # whose first sample was waited for once, in vain
-        self._over = False
+    changed: threading.Condition
+    specs: Mapping[str, InputSpec]
 
     @property
-    def over(self) -> bool:
-        """Whether the last sensor has ended by itself."""
-        return self._over
+    def stopped(self) -> bool:
+        """Whether no more samples are wanted."""
+
+    def load(self, modality: str) -> None:
+        """Prepare for samples of `modality`; called without the lock, and may take its time."""
+
+    # Called with the lock held.
+
+    def push(self, sample: Sample) -> None:
+        """Take a sample.
+
+        Raises:
+            SampleError: it is not of the spec's form.
+        """
+
+    def is_pending(self, modality: str) -> bool:
+        """Whether samples of `modality` are still being worked on."""
+
+    def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
+        """Note that no active sensor of `modality` is left.
+
+        Args:
+            modality: of the sensor.
+            ended: its source is over, so what it said last still holds; else it is taken back.
+            needed: another sensor of `modality` is attached.
+        """
+
+    def report(self, event: Event) -> None:
+        """Take an event."""
+
+
+class SensorSet:
+    """The sensors of a session or a recording, each read by a `SensorThread`.
+
+    Of several sensors of one modality, the one attached last is active: its samples are used. While it is
+    lost or unhealthy, the one before takes over. The properties, `attach`, `detach`, `retry`, `lose` and
+    `stop` need the sink's lock held. It is the `Owner` of its threads.
+
+    Args:
+        sink: takes the samples and the events.
+        health: when a sensor counts as unhealthy; None: never.
+
+    Attributes:
+        over: whether the last sensor has ended by itself.
+    """
+
+    def __init__(self, sink: Sink, health: Thresholds | None) -> None:
+        self.over = False
+        self._sink = sink
+        self._health = health
+        self._attached: dict[str, SensorThread] = {}  # by name, in the order of attaching
+        self._running: list[SensorThread] = []  # may still run
+        self._giving: set[SensorThread] = set()  # have given a sample since they were opened
+        self._active: dict[str, SensorThread] = {}  # by modality
+        self._reported: dict[str, str] = {}  # by modality, the name of the active sensor as it was reported
+        self._mute: set[SensorThread] = set()  # whose first sample was waited for once, in vain
 
     @property
     def modalities(self) -> set[str]:
-        """Those of the attached sensors, without what is lost, cannot be opened or is unwell."""
-        here = ("", "attached", "well", "doubtful")
-        return {r.modality for r in self._readers.values() if r.told[0] in here}
+        """Those of the attached sensors, without what is lost, cannot be opened or is unhealthy."""
+        working = (None, "attached", "recovered", "doubtful")
+        return {t.modality for t in self._attached.values() if t.reported[0] in working}
 
     @property
     def starting(self) -> set[str]:
-        """The modalities of sensors that are open, and whose first sample is to be waited for.
+        """The modalities of sensors that are open, and whose first sample is worth waiting for.
 
-        Not captions, which come when they come; and none that was waited for before, or a dead sensor would
+        Not captions, which come at any time; and no sensor that was waited for before, or a dead one would
         cost the others time.
         """
-        here = self._composition.modalities
-        return {r.modality for r in self._opened_only if r.modality not in here and r not in self._mute}
-
-    def await_no_longer(self, modalities: Collection[str]) -> None:
-        """Note that the sensors of `modalities` that are starting were waited for in vain."""
-        self._mute |= {reader for reader in self._opened_only if reader.modality in modalities}
+        return {t.modality for t in self._silent if t.modality not in self._active and t not in self._mute}
 
     @property
-    def _opened_only(self) -> set[Reader]:
-        """The sensors, but for captions, that are open and have given nothing yet."""
-        silent = set(self._readers.values()) - self._giving
-        return {r for r in silent if r.told[0] == "attached" and self._bundle.specs[r.modality].hop > 0}
+    def reasons(self) -> list[tuple[Kind | None, str]]:
+        """The kind and the reason of each attached sensor's last event."""
+        return [thread.reported for thread in self._attached.values()]
+
+    def stop_waiting(self, modalities: Collection[str]) -> None:
+        """Stop waiting for the first samples of the sensors of `modalities` that are starting."""
+        self._mute |= {thread for thread in self._silent if thread.modality in modalities}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
-        if sensor.modality not in self._bundle.specs:
+        if sensor.modality not in self._sink.specs:
             raise SessionError(
                 f"{sensor.name}: the bundle has no encoder for {sensor.modality!r}; "
-                f"it has {', '.join(self._bundle.modalities)}"
+                f"it has {', '.join(sorted(self._sink.specs))}"
             )
-        if any(reader.sensor is sensor for reader in self._readers.values()):
+        if any(thread.sensor is sensor for thread in self._attached.values()):
             raise SessionError(f"{sensor.name}: already attached; detach it first")
         names = (sensor.name if n == 1 else f"{sensor.name} ({n})" for n in count(1))
-        name = next(name for name in names if name not in self._readers)
-        self._running = [reader for reader in self._running if reader.thread.is_alive()]
-        before = [reader.thread for reader in self._running if reader.sensor is sensor]
-        spec = self._bundle.specs[sensor.modality]
-        reader = Reader(
-            name,
-            sensor,
-            spec,
-            self._health,
-            before,
-            opened=self._opened,
-            gave=self._gave,
-            felt=self._felt,
-            beside=self._beside,
-            failed=self._failed,
-        )
-        self._over = False
-        self._readers[name] = reader
-        self._running.append(reader)
-        if (feeding := self._feeding.get(reader.modality)) is not None:
-            self._tell_feeding(feeding)  # now that it is one of several
-        reader.thread.start()
+        name = next(name for name in names if name not in self._attached)
+        self._running = [thread for thread in self._running if thread.thread.is_alive()]
+        previous = [thread.thread for thread in self._running if thread.sensor is sensor]
+        spec = self._sink.specs[sensor.modality]
+        thread = SensorThread(name, sensor, spec, self._health, previous, self)
+        self.over = False
+        self._attached[name] = thread
+        self._running.append(thread)
+        if (active := self._active.get(thread.modality)) is not None:
+            self._report_active(active)  # now that it is one of several
+        thread.thread.start()
         return name
 
     def detach(self, name: str) -> bool:
         """Stop reading a sensor; see `Session.detach`."""
-        reader = self._readers.pop(name, None)
-        if reader is None:
+        thread = self._attached.pop(name, None)
+        if thread is None:
             return False
-        reader.stop()
-        self._tell(reader, "detached", "")
-        self._leave(reader)
-        self._mute.discard(reader)
-        self._changed.notify_all()
+        thread.stop()
+        self._report(thread, "detached", "")
+        self._leave(thread)
+        self._mute.discard(thread)
+        self._sink.changed.notify_all()
         return True
 
     def retry(self, name: str) -> bool:
         """Try a lost sensor again now; see `Session.retry`."""
-        reader = self._readers.get(name)
-        if reader is not None and reader.told[0] in ("lost", "unavailable"):
-            reader.retry()
-        return reader is not None
+        thread = self._attached.get(name)
+        if thread is not None and thread.reported[0] in ("lost", "unavailable"):
+            thread.retry()
+        return thread is not None
 
     def lose(self, name: str, reason: str) -> bool:
-        """Take a sensor for lost; see `Session.lose`."""
-        reader = self._readers.get(name)
-        if reader is not None:
-            reader.lose(reason)
-        return reader is not None
+        """Treat a sensor as lost; see `Session.lose`."""
+        thread = self._attached.get(name)
+        if thread is not None:
+            thread.lose(reason)
+        return thread is not None
 
-    def stop(self) -> list[Reader]:
-        """Stop reading every sensor; return the readers whose threads may still run."""
-        for reader in self._readers.values():
-            reader.stop()
-        self._changed.notify_all()
+    def stop(self) -> list[SensorThread]:
+        """Stop reading every sensor; return the threads that may still run."""
+        for thread in self._attached.values():
+            thread.stop()
+        self._sink.changed.notify_all()
         return list(self._running)
 
-    # What the readers tell, from their own threads.
+    # For the sensor threads: see `Owner`.
 
-    def _opened(self, reader: Reader) -> None:
-        self._load(reader)
-        with self._changed:
-            if not reader.stopped.is_set():
-                self._tell(reader, "attached", "")
+    @property
+    def stopped(self) -> bool:
+        """Whether all threads are to end."""
+        return self._sink.stopped
 
-    def _gave(self, reader: Reader, sample: Sample) -> None:
-        modality = reader.modality
+    def opened(self, thread: SensorThread) -> None:
+        """Load what the sensor's samples need, and report it as attached."""
+        self._load(thread)
+        with self._sink.changed:
+            if not thread.stopped:
+                self._report(thread, "attached", "")
+
+    def gave(self, thread: SensorThread, sample: Sample) -> None:
+        """Push a sample of the active sensor; one that gives its first sample may become it."""
+        modality = thread.modality
         if sample.modality != modality:
             raise SampleError(f"{modality}: gave a sample of {sample.modality}")
-        with self._changed:
-            absent = modality not in self._composition.modalities and not reader.stopped.is_set()
-        if absent:
-            self._load(reader)
-        with self._changed:
-            if reader.stopped.is_set():
+        if modality not in self._active and not thread.stopped:
+            self._load(thread)
+        with self._sink.changed:
+            if thread.stopped:
                 return
-            first = reader not in self._giving
-            self._giving.add(reader)
-            self._mute.discard(reader)
-            givers = [r for r in self._readers.values() if r in self._giving and r.modality == modality]
-            if givers[-1] is not reader:
+            if thread not in self._giving:
+                self._giving.add(thread)
+                self._mute.discard(thread)
+                self._sink.changed.notify_all()
+            if self._last_giving(modality) is not thread:
                 return
-            self._composition.add(modality)
-            if self._feeding.get(modality) is not reader:
-                self._feeding[modality] = reader
-                self._tell_feeding(reader)
+            if self._active.get(modality) is not thread:
+                self._active[modality] = thread
+                self._report_active(thread)
                 sample = replace(sample, cut=True)
-            self._composition.push(sample)
-            if first or self._composition.ready:
-                self._changed.notify_all()
+            self._sink.push(sample)
 
-    def _felt(self, reader: Reader, kind: Kind, reason: str) -> None:
-        with self._changed:
-            if reader.stopped.is_set():
+    def changed_health(self, thread: SensorThread, kind: Kind, reason: str) -> None:
+        """Report the sensor's health; an unhealthy one is not active."""
+        with self._sink.changed:
+            if thread.stopped:
                 return
-            self._tell(reader, kind, reason)
-            if kind == "unwell":
-                self._leave(reader)
-            self._changed.notify_all()
+            self._report(thread, kind, reason)
+            if kind == "unhealthy":
+                self._leave(thread)
+            self._sink.changed.notify_all()
 
-    def _beside(self, reader: Reader) -> float | None:
-        partner = kind_of(reader.modality).partner
-        return next((r.lag for m, r in self._feeding.items() if kind_name(m) == partner), None)
-
-    def _failed(self, reader: Reader, error: BaseException) -> None:
+    def failed(self, thread: SensorThread, error: BaseException) -> None:
+        """Report why the sensor leaves; one that has ended leaves when its last window is encoded."""
         kind, reason = explain(error)
-        with self._changed:
+        with self._sink.changed:
             if kind == "ended":
-                self._changed.wait_for(lambda: reader.stopped.is_set() or not self._has_window(reader))
-            if kind == "failed" or not reader.stopped.is_set():
-                self._tell(reader, kind, reason)
-            self._leave(reader, ended=kind == "ended")
+                self._sink.changed.wait_for(lambda: thread.stopped or not self._has_window(thread))
+            if kind == "failed" or not thread.stopped:
+                self._report(thread, kind, reason)
+            self._leave(thread, ended=kind == "ended")
             if kind in ("ended", "failed"):
-                reader.stop()
-                self._mute.discard(reader)
-                if self._readers.get(reader.name) is reader:
-                    del self._readers[reader.name]
-                    self._over = not self._readers
-                    if self._over:
-                        self._ended()
-            self._changed.notify_all()
+                thread.stop()
+                self._mute.discard(thread)
+                if self._attached.get(thread.name) is thread:
+                    del self._attached[thread.name]
+                    self.over = not self._attached
+            self._sink.changed.notify_all()
 
-    def _load(self, reader: Reader) -> None:
-        """Load what encoding needs in the reader's thread, so that neither the encoder nor the lock waits."""
-        modality = reader.modality
-        self._bundle.load(modality)
-        if kind_of(modality).tokenized:
-            self._bundle.tokenize("")
-        with self._changed:
-            if reader.stopped.is_set() and not self._has_other(reader):  # detached while it loaded
-                self._bundle.unload(modality)
+    def lag_of_other(self, modality: str) -> float | None:
+        """Return the lag of the active sensor that one of `modality` must not drift from, or None."""
+        partner = kind_of(modality).partner
+        return next((t.lag for m, t in self._active.items() if kind_name(m) == partner), None)
 
-    # What is done with the lock held.
+    def _load(self, thread: SensorThread) -> None:
+        """Load in the sensor's thread, so that neither an encoder nor the lock waits."""
+        self._sink.load(thread.modality)
+        with self._sink.changed:
+            if thread.stopped and not self._has_other(thread):  # detached while it loaded
+                self._sink.remove(thread.modality, ended=True, needed=False)
 
-    def _has_window(self, reader: Reader) -> bool:
-        return self._feeding.get(reader.modality) is reader and self._pending(reader.modality)
+    # With the lock held.
 
-    def _leave(self, reader: Reader, *, ended: bool = False) -> None:
-        modality = reader.modality
-        self._giving.discard(reader)
-        feeds = self._feeding.get(modality) is reader
-        if feeds:
-            del self._feeding[modality]
-        if modality not in self._feeding:
-            # What a source said last, before it was over, holds as long as if it had gone on; and one that
-            # never fed takes back nothing.
-            leave = self._composition.remove if feeds and not ended else self._composition.end
-            leave(modality, keep=self._has_other(reader))
-            self._left()
+    @property
+    def _silent(self) -> set[SensorThread]:
+        """The open sensors, but for captions, that have given nothing yet."""
+        silent = set(self._attached.values()) - self._giving
+        return {t for t in silent if t.reported[0] == "attached" and self._sink.specs[t.modality].hop > 0}
 
-    def _has_other(self, reader: Reader) -> bool:
-        """Whether another attached sensor needs the same encoder."""
-        others = (r for r in self._readers.values() if r is not reader and not r.stopped.is_set())
-        return any(other.modality == reader.modality for other in others)
+    def _last_giving(self, modality: str) -> SensorThread | None:
+        """Return the sensor attached last of those of `modality` that give samples."""
+        giving = (
+            t for t in reversed(self._attached.values()) if t.modality == modality and t in self._giving
+        )
+        return next(giving, None)
 
-    def _tell_feeding(self, reader: Reader) -> None:
-        """Tell that a sensor feeds its modality, unless that is known: who never had company does."""
-        told = self._fed.get(reader.modality)
-        if told != reader.name and (told is not None or self._has_other(reader)):
-            self._fed[reader.modality] = reader.name
-            self._send(FeedEvent(time.monotonic(), reader.name, reader.modality))
+    def _has_window(self, thread: SensorThread) -> bool:
+        return self._active.get(thread.modality) is thread and self._sink.is_pending(thread.modality)
 
-    def _tell(self, reader: Reader, kind: Kind, reason: str) -> None:
-        """Tell what became of a sensor, before it leaves the live set for that: the cause comes first."""
-        if (news := reader.news(kind, reason)) is not None:
-            self._send(news)
+    def _has_other(self, thread: SensorThread) -> bool:
+        """Whether another attached sensor is of the same modality."""
+        others = (t for t in self._attached.values() if t is not thread and not t.stopped)
+        return any(other.modality == thread.modality for other in others)
+
+    def _leave(self, thread: SensorThread, *, ended: bool = False) -> None:
+        modality = thread.modality
+        self._giving.discard(thread)
+        active = self._active.get(modality) is thread
+        if active:
+            del self._active[modality]
+        if modality not in self._active:
+            # What a source said last, before it was over, holds as long as if it had gone on; and a sensor
+            # that was never active takes back nothing.
+            self._sink.remove(modality, ended=ended or not active, needed=self._has_other(thread))
+
+    def _report_active(self, thread: SensorThread) -> None:
+        """Report a sensor as the active one, unless that is known, or it has always been the only one."""
+        known = self._reported.get(thread.modality)
+        if known != thread.name and (known is not None or self._has_other(thread)):
+            self._reported[thread.modality] = thread.name
+            self._sink.report(ActiveSensorEvent(time.monotonic(), thread.name, thread.modality))
+
+    def _report(self, thread: SensorThread, kind: Kind, reason: str) -> None:
+        """Report a change of a sensor, before it leaves the live set for that: the cause comes first."""
+        if (event := thread.event(kind, reason)) is not None:
+            self._sink.report(event)

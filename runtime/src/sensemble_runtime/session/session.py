@@ -1,15 +1,11 @@
-"""A running composition: threads that read sensors, encode and report, while sensors come and go.
+"""A bundle running on live sensors, which come and go.
 
-One thread reads each sensor and waits for nothing but that sensor; one encodes each modality (`Lanes`); one
-tells events, and one keeps the record. They share a `Composition` under one lock, which nobody holds while
-reading, encoding or writing.
+One thread reads each sensor and waits for nothing but that sensor; one encodes each modality; one serves each
+subscriber, and one keeps the record. They share a `SessionState`.
 """
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Self
 
@@ -18,49 +14,44 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event, LiveSetEvent, describe
+from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.background import Recorder
-from sensemble_runtime.record.background_queue import Outbox
+from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session import sensor_thread
-from sensemble_runtime.session.encoder_threads import Lanes
-from sensemble_runtime.session.live_set import Composition
-from sensemble_runtime.session.scheduler import Policy, Scheduler
-from sensemble_runtime.session.sensor_set import Suite
-from sensemble_runtime.session.sensor_thread import Reader, join
+from sensemble_runtime.session.encoder_threads import EncoderThreads
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.sensor_set import SensorSet
+from sensemble_runtime.session.sensor_thread import SensorThread, join
+from sensemble_runtime.session.state import SessionState, Subscriber
 
-QUEUE = 16  # predictions kept for a consumer that is slow
-UNTOLD = 1024  # events kept for a listener that is slow
+WAITING = 1024  # predictions and events that may wait for a slow subscriber
 
 
 class Session:
-    """Sensors in, predictions out; a context manager, and an iterable of `Prediction`.
+    """Sensors in, predictions and events out; a context manager.
 
-    Iterating yields each prediction once (the newest ones, if the consumer is slow) and ends when the session
-    is closed or, unless it is `lasting`, the last of its sensors has ended by itself. It raises what a
-    listener raised, and a `SessionError` for what is no `Exception`, such as `SystemExit`. A sensor or an
-    encoder that fails, and a record that cannot be written, are told, and tried again: they end nothing.
+    `stream` yields predictions and events; iterating the session yields predictions alone. Both take from one
+    bounded queue: when the consumer is slow, old predictions are dropped, long before the first event is.
+    Both end when the session is closed or, unless it is `lasting`, the last of its sensors has ended by
+    itself. They raise what a subscriber raised, and a `SessionError` for what is no `Exception`, such as
+    `SystemExit`. A sensor or an encoder that fails, and a record that cannot be written, are reported as
+    events and tried again: they end nothing.
 
-    Sensors attach and detach at any time, from any thread. Of several sensors of one modality the one
-    attached last feeds it; while that one is lost or unwell, the one before takes over.
+    Sensors attach and detach at any time, from any thread. Of several sensors of one modality, the one
+    attached last is active: its samples are used. While it is lost or unhealthy, the one before takes over.
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
         policy: how to spend the processor, and what to pool; see `Policy`.
         record: a record file to which to add a run with every prediction and event.
         retention: the bounds of that record; None for those of `Retention()`, 1 GB.
-        health: when a sensor counts as unwell, so that what it gives is kept out of the live set; None:
-            never, for what is played rather than captured.
-        lasting: go on when the last sensor has ended, for others may come; otherwise iterating ends.
-        on_event: called with every event, in order, from a thread of the session; it may call any method.
-
-    Attributes:
-        missed: how many predictions the consumer never saw, because newer ones took their place.
-        untold: how many events the listener was never called with, because it was slow.
+        health: when a sensor counts as unhealthy, so that its samples are not used; None: never, for what is
+            played rather than captured.
+        lasting: go on when the last sensor has ended, for others may come.
 
     Raises:
-        RecordError: the record cannot be opened or written to begin with.
+        RecordError: the record cannot be opened or written at first.
     """
 
     def __init__(
@@ -72,60 +63,25 @@ class Session:
         retention: Retention | None = None,
         health: Thresholds | None = DEFAULT,
         lasting: bool = False,
-        on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self.missed = self.untold = 0
-        self._bundle = bundle
-        self._lasting = lasting
-
-        # One lock of everything below. Who encodes and who reads sensors are told when any of it changes; who
-        # consumes only when there is something for him, or he would be in the encoder's way at each sample.
-        lock = threading.RLock()
-        self._changed = threading.Condition(lock)
-        self._news = threading.Condition(lock)
         policy = policy or Policy()
         bundle.threads = policy.threads
-        self._composition = Composition(bundle, policy)
-        self._suite = Suite(
-            bundle,
-            self._composition,
-            health,
-            self._changed,
-            pending=self._pending,
-            left=self._note_live,
-            send=self._send,
-            ended=self._news.notify_all,
-        )
-        self._lanes = Lanes(
-            bundle.modalities,
-            self._composition,
-            Scheduler(policy, bundle.specs),
-            policy,
-            self._suite,
-            self._changed,
-            stopped=lambda: self._stopped,
-            noted=self._note_live,
-            predicted=self._give,
-            send=self._send,
-            broke=self._break,
-        )
-        self._live: tuple[str, ...] = ()
-        self._predictions: deque[Prediction] = deque()
-        self._closed = False
-        self._left: list[Reader] = []
-        self._stuck: set[str] = set()  # what else did not return when it was closed
-        self._error: Exception | None = None
+        self._bundle = bundle
+        self._lasting = lasting
+        self._state = SessionState(bundle, policy)
+        self._sensors = SensorSet(self._state, health)
+        self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
+        self._subscribers: list[Subscriber] = []
+        self._left: list[SensorThread] = []  # that did not return when the session was closed
+        self._stuck: set[str] = set()  # what else did not
         self._raised = False
-        self._recorder: Recorder | None = None
+        self._writer: BackgroundWriter | None = None
         if record is not None:
-            self._recorder = Recorder(
-                bundle, record, retention or Retention(), tell=self._send, broke=self._break
+            self._writer = BackgroundWriter(
+                bundle, record, retention or Retention(), report=self._state.report, failed=self._state.fail
             )
-        self._teller: Outbox[Event] | None = None
-        if on_event is not None:
-            self._on_event = on_event
-            self._teller = Outbox("sensemble teller", UNTOLD, self._tell, broke=self._break)
-        self._lanes.start()
+            self._state.subscribe(self._writer.queue)
+        self._encoders.start()
 
     def __enter__(self) -> Self:
         return self
@@ -134,88 +90,119 @@ class Session:
         self.close()
 
     def __iter__(self) -> Iterator[Prediction]:
-        while True:
-            with self._changed:
-                self._news.wait_for(lambda: self._predictions or self._stopped or self._over)
-                if not self._predictions:
-                    self._raise_once()
-                    return
-                prediction = self._predictions.popleft()
-            yield prediction
+        return (item for item in self.stream() if isinstance(item, Prediction))
+
+    def stream(self) -> Iterator[Prediction | Event]:
+        """Yield each prediction and each event once, in the order in which they happened.
+
+        Raises:
+            Exception: what broke the session, once.
+        """
+        while (item := self._state.wait_for_item(self._is_over)) is not None:
+            yield item
+        self._raise_once()
+
+    def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
+        """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
+
+        It may take its time, and call any method of the session. What it raises is raised by `stream`.
+
+        Returns:
+            Its bounded queue, whose `dropped` counts what it was not called with because it was slow.
+        """
+
+        def work(batch: list[Prediction | Event]) -> None:
+            for item in batch:
+                callback(item)
+
+        subscriber = Subscriber("sensemble subscriber", WAITING, work, failed=self._state.fail)
+        self._subscribers.append(subscriber)
+        self._state.subscribe(subscriber)
+        return subscriber
 
     @property
     def live(self) -> tuple[str, ...]:
         """The live set now, sorted."""
-        with self._changed:
-            return self._composition.live(time.monotonic())
+        with self._state.changed:
+            return self._state.live_set.live(time.monotonic())
+
+    @property
+    def missed(self) -> int:
+        """The number of predictions that the consumer never got, because newer ones took their place."""
+        return self._state.queue.missed
+
+    @property
+    def missed_events(self) -> int:
+        """The number of events that the consumer never got, because newer ones took their place."""
+        return self._state.queue.missed_events
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, in a thread of its own, and return the name by which to detach it.
 
-        That is its own name, with a number if another attached sensor has it. Whether it could be opened, an
-        event tells.
+        That is its own name, with a number if another attached sensor has it. An event reports whether it
+        could be opened.
 
         Raises:
             SessionError: the session is closed, the bundle has no such modality, or the sensor is attached.
         """
-        with self._changed:
-            if self._stopped:
+        with self._state.changed:
+            if self._state.stopped:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
-            return self._suite.attach(sensor)
+            return self._sensors.attach(sensor)
 
     def detach(self, name: str) -> bool:
         """Stop reading a sensor; its modality leaves the live set before this returns.
 
         It does not wait for the sensor. False if it is not attached: it has ended, or was detached before.
         """
-        with self._changed:
-            return self._suite.detach(name)
+        with self._state.changed:
+            return self._sensors.detach(name)
 
     def retry(self, name: str) -> bool:
-        """Try a sensor that was lost again now, as it is known to be back; False if it is not attached."""
-        with self._changed:
-            return self._suite.retry(name)
+        """Try a lost sensor again now, as its device is known to be back; False if it is not attached."""
+        with self._state.changed:
+            return self._sensors.retry(name)
 
     def lose(self, name: str, reason: str) -> bool:
-        """Take a sensor whose device is known to be gone for lost; False if it is not attached.
+        """Treat a sensor whose device is known to be gone as lost; False if it is not attached.
 
-        It is closed, told as lost for `reason`, and tried again, as one that said so itself.
+        It is closed, reported as lost for `reason`, and tried again.
         """
-        with self._changed:
-            return self._suite.lose(name, reason)
+        with self._state.changed:
+            return self._sensors.lose(name, reason)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
         Raises:
-            SessionError: a sensor, an encoder or a listener did not return in time; names it. Its thread is
+            SessionError: a sensor, an encoder or a subscriber did not return in time; names it. Its thread is
                 left behind, and keeps no process from ending.
             RecordError: some of what should be in the record could not be written; says how much.
-            Exception: what a listener raised, if no consumer has seen it.
+            Exception: what a subscriber raised, if no consumer has got it.
         """
-        with self._changed:
-            self._closed = True
-            self._news.notify_all()
-            readers = [reader for reader in self._suite.stop() if reader not in self._left]
-        encoding = self._lanes.join(0.0 if self._stuck else sensor_thread.CLOSE)
-        left = join(readers)
+        state, patience = self._state, 0.0 if self._stuck else sensor_thread.CLOSE
+        with state.changed:
+            state.closed = True
+            state.wake()
+            threads = [thread for thread in self._sensors.stop() if thread not in self._left]
+        encoding = self._encoders.join(patience)
+        left = join(threads)
         self._left += left  # closing again does not wait for them again
-        with self._changed:
+        with state.changed:
             for modality in self._bundle.modalities:
-                self._composition.remove(modality, keep=modality in encoding)
-            self._changed.notify_all()
+                state.live_set.remove(modality, keep=modality in encoding)
+            state.wake()
         self._bundle.settle()
-        if self._recorder is not None:
-            unwritten = self._recorder.finish(complete=self._error is None)
-            self._error = self._error or unwritten
+        if self._writer is not None:
+            unwritten = self._writer.finish(complete=state.error is None)
+            state.error = state.error or unwritten
         stuck = {f"the {modality} encoder" for modality in encoding}
-        if self._teller is not None:
-            self._teller.finish()
-            if self._teller.inside:
-                return  # a listener closes the session; the thread that tells ends when it returns
-            if not self._teller.join(0.0 if self._stuck else sensor_thread.CLOSE):
-                stuck.add("the listener")
-        found = sorted(stuck - self._stuck) + [reader.name for reader in left]
+        for subscriber in self._subscribers:
+            subscriber.close()
+        if any(subscriber.is_current_thread for subscriber in self._subscribers):
+            return  # a subscriber closes the session; its thread ends when it returns
+        stuck |= {"a subscriber" for subscriber in self._subscribers if not subscriber.join(patience)}
+        found = sorted(stuck - self._stuck) + [thread.name for thread in left]
         self._stuck |= stuck
         self._raise_once()
         if found:
@@ -224,59 +211,12 @@ class Session:
                 "its thread is left behind"
             )
 
-    # What the other threads call.
-
-    def _tell(self, events: list[Event], dropped: int) -> None:
-        self.untold += dropped
-        for event in events:
-            self._on_event(event)
-
-    def _send(self, event: Event) -> None:
-        for outbox in (self._teller, self._recorder):
-            if outbox is not None:
-                outbox.put(event)
-
-    def _break(self, error: BaseException) -> None:
-        if not isinstance(error, Exception):  # which would end the consumer's thread, and say nothing
-            error, cause = SessionError(f"{describe(error)}, out of a listener or an encoder"), error
-            error.__cause__ = cause
-        with self._changed:
-            self._error = self._error or error
-            self._news.notify_all()
-            self._suite.stop()
-
-    # What is done with the lock held.
-
-    @property
-    def _stopped(self) -> bool:
-        return self._closed or self._error is not None
-
-    @property
-    def _over(self) -> bool:
-        """Whether nothing more will come: the last sensor has ended by itself."""
-        return self._suite.over and not self._lasting
-
-    def _give(self, prediction: Prediction) -> None:
-        """Record a prediction, and keep it for the consumer."""
-        if self._recorder is not None:
-            self._recorder.put(deepcopy(prediction))  # whose maps the consumer may alter
-        self._predictions.append(prediction)
-        if len(self._predictions) > QUEUE:
-            self._predictions.popleft()
-            self.missed += 1
-        self._news.notify()
-
-    def _pending(self, modality: str) -> bool:
-        return self._lanes.pending(modality)
-
-    def _note_live(self) -> None:
-        now = time.monotonic()
-        live = self._composition.live(now)
-        if live != self._live:
-            self._live = live
-            self._send(LiveSetEvent(now, live))
+    def _is_over(self) -> bool:
+        """Return whether nothing more will come: the last sensor has ended by itself."""
+        return self._sensors.over and not self._lasting
 
     def _raise_once(self) -> None:
-        if self._error is not None and not self._raised:
+        error = self._state.error
+        if error is not None and not self._raised:
             self._raised = True
-            raise self._error
+            raise error

@@ -21,7 +21,7 @@ from sensemble_sensors.recording.writer import BEHIND
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
-AWAY = ("lost", "failed", "unwell", "detached")  # kinds of `Plug` after which nothing holds that it gave
+AWAY = ("lost", "failed", "unhealthy", "detached")  # kinds of `Plug` after which nothing holds that it gave
 _SLACK = 1e-3  # seconds by which a time may be off where it was rounded
 _PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
 

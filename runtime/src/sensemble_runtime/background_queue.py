@@ -1,0 +1,86 @@
+"""A bounded queue with a worker thread; producers never block."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundQueue(Generic[T]):
+    """Hands items, in order and as many at a time as there are, to `work` in a thread of its own.
+
+    Args:
+        name: of the thread.
+        limit: how many items may wait. When it is full, the oldest is dropped and counted.
+        work: takes a batch. If it raises, `failed` gets the error, and the thread ends.
+        failed: called in the thread with what `work` or `finished` raised.
+        finished: called in the thread after the last batch, or after `work` has raised.
+
+    Attributes:
+        dropped: how many items were dropped because `work` was slow.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        work: Callable[[list[T]], None],
+        *,
+        failed: Callable[[BaseException], None],
+        finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.dropped = 0
+        self._work, self._failed, self._finished = work, failed, finished
+        self._changed = threading.Condition()
+        self._items: deque[T] = deque(maxlen=limit)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Add an item; never waits for `work`."""
+        with self._changed:
+            self.dropped += len(self._items) == self._items.maxlen
+            self._items.append(item)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let the thread end once it has handed over every item; does not wait for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller runs inside `work`, and so cannot wait for the thread."""
+        return threading.current_thread() is self._thread
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds for the thread; return whether it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def sleep(self, seconds: float) -> bool:
+        """For `work`: wait, but no longer than until `close`; return whether the queue is closed."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, seconds)
+
+    def _run(self) -> None:
+        try:
+            try:
+                while batch := self._next():
+                    self._work(batch)
+            finally:
+                self._finished()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
+            self._failed(error)
+
+    def _next(self) -> list[T]:
+        """Return what waits; empty once the queue is closed and nothing does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed)
+            batch = list(self._items)
+            self._items.clear()
+        return batch

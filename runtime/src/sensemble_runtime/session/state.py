@@ -1,0 +1,153 @@
+"""The state that the threads of a session share: one lock, and everything that it guards."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_runtime.background_queue import BackgroundQueue
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.events import Event, LiveSetEvent, describe
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.live_set import Encoded, LiveSet
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.stream_queue import StreamQueue
+
+Subscriber = BackgroundQueue[Prediction | Event]
+
+
+class SessionState:
+    """What sensors bring, what encoders make of it, and what consumers get.
+
+    It is given to the parts of a session, and is the `Sink` of its sensors. All of it needs `changed` held,
+    but for `load`, `report`, `subscribe`, `wait_for_item` and `fail`. The lock is never held while a sensor
+    is read, a window is encoded or a record is written.
+
+    Args:
+        bundle: an open bundle.
+        policy: what to pool.
+
+    Attributes:
+        changed: the lock; notified when sensors or encoders have something to do.
+        specs: of the bundle's modalities.
+        live_set: the samples, windows and embeddings.
+        encoding: by modality, when the window ends that is being encoded.
+        encoded: by modality, what is encoded and not yet in a prediction.
+        queue: what the consumer has not got yet.
+        closed: whether the session is closed.
+        error: what broke the session; None while nothing did.
+    """
+
+    def __init__(self, bundle: Bundle, policy: Policy) -> None:
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        self.specs: Mapping[str, InputSpec] = bundle.specs
+        self.live_set = LiveSet(bundle, policy)
+        self.encoding: dict[str, float] = {}
+        self.encoded: dict[str, Encoded] = {}
+        self.queue = StreamQueue()
+        self.closed = False
+        self.error: Exception | None = None
+        self._bundle = bundle
+        # Of its own, or the consumer would wake, and be in an encoder's way, with each sample.
+        self._arrived = threading.Condition(lock)
+        self._live: tuple[str, ...] = ()
+        self._subscribers: list[Subscriber] = []
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the threads are to end."""
+        return self.closed or self.error is not None
+
+    # For sensors: see `Sink`.
+
+    def load(self, modality: str) -> None:
+        """Load what encoding `modality` needs.
+
+        Raises:
+            BundleError: it cannot be loaded.
+        """
+        self._bundle.load(modality)
+        if kind_of(modality).tokenized:
+            self._bundle.tokenize("")
+
+    def push(self, sample: Sample) -> None:
+        """Add a sample, and its modality if it is new; wake the encoders if a window is complete.
+
+        Raises:
+            SampleError: the sample is not of the spec's form.
+            BundleError: the encoder cannot be loaded.
+        """
+        self.live_set.add(sample.modality)
+        self.live_set.push(sample)
+        if self.live_set.ready:
+            self.changed.notify_all()
+
+    def is_pending(self, modality: str) -> bool:
+        """Whether a window of `modality` is still to be encoded, or not yet in a prediction."""
+        return modality in {*self.live_set.ready, *self.encoding, *self.encoded}
+
+    def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
+        """Forget the samples of `modality`, and unless its source has `ended` what they said.
+
+        `needed`: another sensor needs its encoder.
+        """
+        remove = self.live_set.end if ended else self.live_set.remove
+        remove(modality, keep=needed)
+        self.note_live_set()
+
+    def report(self, event: Event) -> None:
+        """Give an event to the consumer and to every subscriber."""
+        with self.changed:
+            self._hand_over(event)
+
+    # For encoders.
+
+    def note_live_set(self) -> None:
+        """Report the live set if it has changed."""
+        now = time.monotonic()
+        live = self.live_set.live(now)
+        if live != self._live:
+            self._live = live
+            self._hand_over(LiveSetEvent(now, live))
+
+    def deliver(self, prediction: Prediction) -> None:
+        """Give a prediction to the consumer and to every subscriber."""
+        self._hand_over(prediction)
+
+    def fail(self, error: BaseException) -> None:
+        """End the session with what no part of it expected; the consumer gets it."""
+        if not isinstance(error, Exception):  # it would end the consumer's thread without a word
+            error, cause = SessionError(f"{describe(error)}, out of a subscriber or an encoder"), error
+            error.__cause__ = cause
+        with self.changed:
+            self.error = self.error or error
+            self.wake()
+
+    # For consumers.
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Put every prediction and event from now on into a queue, too."""
+        with self.changed:
+            self._subscribers.append(subscriber)
+
+    def wait_for_item(self, over: Callable[[], bool]) -> Prediction | Event | None:
+        """Wait for the next prediction or event, and return it; None when it is `over`, and none is left."""
+        with self.changed:
+            self._arrived.wait_for(lambda: self.queue or self.stopped or over())
+            return self.queue.take() if self.queue else None
+
+    def wake(self) -> None:
+        """Let every thread that waits look again."""
+        self.changed.notify_all()
+        self._arrived.notify_all()
+
+    def _hand_over(self, item: Prediction | Event) -> None:
+        self.queue.put(item)
+        self._arrived.notify_all()
+        for subscriber in self._subscribers:
+            subscriber.put(item.copy() if isinstance(item, Prediction) else item)

@@ -1,0 +1,46 @@
+"""The queue between a session and its consumer: predictions and events in order, and never too many."""
+
+from collections import deque
+from itertools import count
+
+from sensemble_runtime.events import Event
+from sensemble_runtime.prediction import Prediction
+
+PREDICTIONS = 16  # that wait for a slow consumer: few, for an old one is of no use
+EVENTS = 1024  # that do: many, for each of them says something once
+
+
+class StreamQueue:
+    """Predictions and events in the order in which they were put.
+
+    When the consumer is slow, the oldest predictions are dropped long before the first event is. Use it from
+    one thread at a time.
+
+    Attributes:
+        missed: how many predictions were dropped.
+        missed_events: how many events were dropped.
+    """
+
+    def __init__(self) -> None:
+        self.missed = self.missed_events = 0
+        self._order = count()
+        self._predictions: deque[tuple[int, Prediction]] = deque(maxlen=PREDICTIONS)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=EVENTS)
+
+    def __bool__(self) -> bool:
+        return bool(self._predictions or self._events)
+
+    def put(self, item: Prediction | Event) -> None:
+        """Add an item; the oldest of its sort is dropped where there is no room."""
+        if isinstance(item, Prediction):
+            self.missed += len(self._predictions) == self._predictions.maxlen
+            self._predictions.append((next(self._order), item))
+        else:
+            self.missed_events += len(self._events) == self._events.maxlen
+            self._events.append((next(self._order), item))
+
+    def take(self) -> Prediction | Event:
+        """Remove and return the item that was put first; there must be one."""
+        if not self._events or (self._predictions and self._predictions[0][0] < self._events[0][0]):
+            return self._predictions.popleft()[1]
+        return self._events.popleft()[1]

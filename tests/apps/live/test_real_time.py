@@ -1,0 +1,49 @@
+"""The end of a run in real time, and the lines that a view shows of it."""
+
+from typing import Any
+
+import pytest
+from sensemble_apps.live import real_time
+from sensemble_apps.live.view_events import Change, view_event
+from sensemble_apps.live.views import change_line
+from sensemble_runtime.errors import EncoderError
+from sensemble_runtime.events import EncoderEvent, RecordEvent
+
+
+class Over:
+    """A session that is over, with some events left in its stream."""
+
+    def __init__(self, *events: EncoderEvent | RecordEvent) -> None:
+        self._events = list(events)
+
+    def stream(self) -> list[EncoderEvent | RecordEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        self._events.append(RecordEvent(9.0, "", 3))
+
+
+def test_a_run_without_a_prediction_for_its_encoder_failed_has_failed() -> None:
+    session: Any = Over(EncoderEvent(1.0, "audio", "out of memory"))
+    with pytest.raises(EncoderError, match="out of memory"):
+        list(real_time._stream(session))
+
+
+def test_what_closing_reports_is_shown_too() -> None:
+    session: Any = Over(RecordEvent(1.0, "the disk is full", 1))
+    assert [event.lost for event in real_time._stream(session)] == [1, 3]
+
+
+def test_what_concerns_no_sensor_is_a_line_too() -> None:
+    events = (
+        EncoderEvent(2.0, "audio", "out of memory"),
+        RecordEvent(3.0, "the disk is full", 1),
+        EncoderEvent(4.0, "audio", ""),
+    )
+    changes = [view_event(event, 1.0) for event in events]
+    assert [change_line(change) for change in changes if isinstance(change, Change)] == [
+        "    1.00 s  ---- microphone encoder failed: out of memory",
+        "    2.00 s  ---- session record failed: the disk is full",
+        "    3.00 s  ---- microphone encoder works again",
+    ]
