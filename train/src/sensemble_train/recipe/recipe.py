@@ -1,25 +1,23 @@
 """The paper's recipe: pretrain, then probe, finetune, MASD and WiSE-FT for each M_T, and the matrix.
 
-What is finished in a run folder is never done again, so an interrupted run goes on where it stopped, and
-several jobs may work on one folder: each takes a set M_T that no other has.
+Finished parts of a run folder are never done again, so an interrupted run continues where it stopped, and
+several jobs may work on one folder: each takes a set M_T that no other job has.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from sensemble_runtime.progress import Stages, no_progress
+from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import LOG, Clips, Source, decode
-from sensemble_train.data.packed_index import pack
-from sensemble_train.data.streamed import Streamed
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World, alone, join
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate
@@ -29,6 +27,7 @@ from sensemble_train.recipe.methods import METHODS, finetune, linear_probe, wise
 from sensemble_train.recipe.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
+from sensemble_train.recipe.sources import make_sources
 from sensemble_train.training.loop import Loop
 
 
@@ -38,14 +37,14 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
     Args:
         config: what to train.
         out: the run folder; an unfinished run of the same configuration in it is continued.
-        progress: reports each stage, on rank 0.
+        progress: called with (stage, steps done, steps in all), on rank 0.
 
     Returns:
         The matrix on the split `eval`, which `matrix.json` holds too.
 
     Raises:
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
-        BadDataError: the dataset is not what the data format says.
+        BadDataError: the dataset does not follow the data format.
     """
     out = Path(out)
     dataset = read(config.data, config)
@@ -57,25 +56,21 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
                 claim(out, config)
             world.barrier()
         if not world.agree(run_folder.scored(out, methods(config), wanted)):
-            job = _Run(config, out, world, progress)
-            start = job.begin(dataset, chosen)
-            del dataset, chosen  # perhaps millions of objects, which streamed sources hold packed
-            job.train(start, wanted)
+            job = _Job(config, out, world, progress)
+            model, log_scale, sources = job.prepare(dataset, chosen)
+            del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
+            job.train(job.pretrain(model, sources["pretrain"], log_scale), sources, wanted)
         world.barrier()
         return read_matrix(out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """What a run has before it trains: the model, its temperature, and the examples by what they are for."""
-
-    model: Model
-    log_scale: float
-    sources: dict[str, Source]
+def methods(config: Config) -> tuple[str, ...]:
+    """Return the rows of the matrix that `config` asks for."""
+    return (*METHODS, "finetune_everything") if config.everything else METHODS
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Job:
     """One job's work on a run folder."""
 
     config: Config
@@ -83,113 +78,75 @@ class _Run:
     world: World
     progress: Stages
 
-    def begin(self, dataset: Dataset, chosen: Mapping[str, Sequence[Example]]) -> _Start:
-        """Make the model and the sources of examples."""
+    def prepare(
+        self, dataset: Dataset, chosen: Mapping[str, Sequence[Example]]
+    ) -> tuple[Model, float, dict[str, Source]]:
+        """Return the untrained model, the log of its inverse temperature, and the sources of examples."""
         torch.manual_seed(self.config.seed)
         model, log_scale = new_model(self.config, dataset, self.world)
-        sources = {what: self._source(model, what, examples) for what, examples in chosen.items()}
-        if "distill" not in sources:
-            sources["distill"] = self._sample(sources["pretrain"].having(model.modalities))
-        return _Start(model, log_scale, sources)
+        return model, log_scale, make_sources(self.config, model, chosen, self._report)
 
-    def _sample(self, complete: Source) -> Source:
-        """Draw D_SD from pretraining's examples that have all modalities (Sec. 5)."""
-        order = torch.randperm(len(complete), generator=seeded(self.config.seed, "distill"))
-        return complete.take(order[: self.config.distill])
+    def pretrain(self, model: Model, unlabelled: Source, log_scale: float) -> Model:
+        """Return the pretrained model of the run folder, trained first if it is not there yet."""
+        folder = self.out / "pretrained"
+        with run_folder.claimed(self.out, "pretrained", self.world, wait=True):
+            if not self.world.agree(run_folder.finished(folder)):
+                loop = self._loop("pretrain", folder)
+                run_folder.save(
+                    pretrain(model, unlabelled, self.config.pretrain, loop, log_scale), folder, self.world
+                )
+        return load_model(folder)
 
-    def train(self, start: _Start, wanted: Sequence[tuple[str, ...]]) -> None:
-        """Pretrain, and do all that the run folder lacks for each M_T."""
-        model = self._pretrained(start.model, start.sources["pretrain"], start.log_scale)
-        sources = start.sources
+    def train(self, model: Model, sources: Mapping[str, Source], wanted: Sequence[tuple[str, ...]]) -> None:
+        """Train and score everything that the run folder lacks, one M_T after the other."""
         embedded = embed({"": model}, sources["train"], self._loop("embed"))[""]
-        # Whatever no other job has, first; then what others had, in case one of them died.
+        # First the sets that no other job has; then those that others had, in case one of them died.
         for wait in (False, True):
             for train in wanted:
                 if self.world.agree(run_folder.scored(self.out, methods(self.config), [train])):
                     continue
                 with run_folder.claimed(self.out, name(train), self.world, wait=wait) as ours:
                     if ours:
-                        self._downstream(model, embedded, sources, train)
+                        trained = self._train_methods(model, embedded, sources, train)
+                        for split in run_folder.SCORED:
+                            self._score(trained, sources[split], train, split)
 
-    def _source(self, model: Model, what: str, examples: Sequence[Example]) -> Source:
-        """Return examples as a source: streamed, or decoded and put through the front ends once."""
-        config, description = self.config, model.description
-        if config.stream:
-            seed = self._seed(f"windows {what}") % 2**32
-            packed = pack(examples)
-            return Streamed(packed, description, model.tokenizer, config.sampling, seed, config.skip_bad)
-        raw = decode(
-            examples,
-            description.specs,
-            model.tokenizer,
-            description.labels,
-            description.task,
-            partial(self._tell, f"decode {what}"),
-            skip_bad=config.skip_bad,
-        )
-        if raw.skipped:
-            LOG.warning("skipped %d of %d examples of %s", raw.skipped, len(raw), what)
-        parts = [model.front(raw.take(rows).inputs) for rows in torch.arange(len(raw)).split(200)]
-        features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
-        return Clips(features, raw.present, raw.targets)
-
-    def _pretrained(self, model: Model, unlabelled: Source, log_scale: float) -> Model:
-        folder, config = self.out / "pretrained", self.config.pretrain
-        loop = self._loop("pretrain", folder)
-        with run_folder.claimed(self.out, "pretrained", self.world, wait=True):
-            return run_folder.model_of(
-                folder, self.world, lambda: pretrain(model, unlabelled, config, loop, log_scale)
-            )
-
-    def _downstream(
+    def _train_methods(
         self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
-    ) -> None:
-        """Train and score every method for one M_T, as far as the run folder lacks them."""
+    ) -> dict[str, Model]:
+        """Return the models of every method for one M_T; those that the run folder lacks are trained."""
         config, labelled = self.config.finetune, sources["train"]
-        made: dict[str, Model] = {}
+        models: dict[str, Model] = {}
+        for method in methods(self.config):
+            folder = run_folder.cell(self.out, method, train)
+            if not self.world.agree(run_folder.finished(folder)):
+                loop = self._loop(f"{method} {name(train)}", folder)
+                torch.manual_seed(loop.seed)  # random draws must not depend on which cells were there before
+                if method == "linear_probe":
+                    trained = linear_probe(model, embedded, train, self.config.probe, loop.seed)
+                elif method == "finetune":
+                    trained = finetune(models["linear_probe"], labelled, train, config, loop)
+                elif method == "wiseft":
+                    trained = wiseft(models["finetune"], models["linear_probe"], config.alpha)
+                elif method == "masd" and set(train) == set(model.modalities):
+                    trained = models["finetune"]  # there is no student, and MASD is finetuning (Table 9)
+                elif method == "masd":
+                    probed, unlabelled = models["linear_probe"], sources["distill"]
+                    trained = finetune(probed, labelled, train, config, loop, unlabelled)
+                elif method == "masd+wiseft":
+                    trained = wiseft(models["masd"], models["linear_probe"], config.alpha)
+                else:
+                    trained = finetune(models["linear_probe"], sources["everything"], train, config, loop)
+                run_folder.save(trained, folder, self.world)
+            models[method] = load_model(folder)
+        return models
 
-        def cell(method: str, make: Callable[[], Model]) -> Model:
-            # So that what is drawn does not depend on which cells were there before.
-            torch.manual_seed(self._seed(f"{method} {name(train)}"))
-            made[method] = run_folder.model_of(run_folder.cell(self.out, method, train), self.world, make)
-            return made[method]
-
-        def loop(method: str) -> Loop:
-            return self._loop(f"{method} {name(train)}", run_folder.cell(self.out, method, train))
-
-        seed = self._seed(f"linear_probe {name(train)}")
-        probed = cell("linear_probe", lambda: linear_probe(model, embedded, train, self.config.probe, seed))
-        tuned = cell("finetune", lambda: finetune(probed, labelled, train, config, loop("finetune")))
-        cell("wiseft", lambda: wiseft(tuned, probed, config.alpha))
-        # Where M_T is everything, there is no student, and MASD is finetuning (Table 9).
-        whole = set(train) == set(model.modalities)
-        student = cell(
-            "masd",
-            lambda: (
-                tuned
-                if whole
-                else finetune(probed, labelled, train, config, loop("masd"), sources["distill"])
-            ),
-        )
-        cell("masd+wiseft", lambda: wiseft(student, probed, config.alpha))
-        if self.config.everything:
-            cell(
-                "finetune_everything",
-                lambda: finetune(probed, sources["everything"], train, config, loop("finetune_everything")),
-            )
-        for split in run_folder.SCORED:
-            self._score(made, sources, train, split)
-
-    def _score(
-        self, made: Mapping[str, Model], sources: Mapping[str, Source], train: tuple[str, ...], split: str
-    ) -> None:
-        """Score what has no score yet, decoding each example once for all methods, and write the matrix."""
-        paths = {
-            method: run_folder.scores(run_folder.cell(self.out, method, train), split) for method in made
-        }
-        rest = {m: model for m, model in made.items() if not self.world.agree(paths[m].exists())}
+    def _score(self, models: Mapping[str, Model], source: Source, train: tuple[str, ...], split: str) -> None:
+        """Score the methods without a score, decoding each example once for all, and write the matrix."""
+        paths = {m: run_folder.scores(run_folder.cell(self.out, m, train), split) for m in models}
+        rest = {m: model for m, model in models.items() if not self.world.agree(paths[m].exists())}
         loop = self._loop(f"evaluate {name(train)} on {split}")
-        embedded = embed(rest, sources[split], loop) if rest else {}
+        embedded = embed(rest, source, loop) if rest else {}
         if self.world.rank == 0:
             for method, clips in embedded.items():
                 run_folder.write_json(paths[method], evaluate(rest[method], clips))
@@ -198,23 +155,10 @@ class _Run:
                 run_folder.write_json(run_folder.matrix(self.out, split), {"methods": found})
 
     def _loop(self, stage: str, folder: Path | None = None) -> Loop:
-        return Loop(
-            folder or self.out,
-            self._seed(stage),
-            self.config.scale,
-            self.world,
-            self.config.augment,
-            partial(self._tell, stage),
-        )
+        seed = seeded(self.config.seed, stage).initial_seed()
+        config, report = self.config, self._report(stage)
+        return Loop(folder or self.out, seed, config.scale, self.world, config.augment, report)
 
-    def _seed(self, purpose: str) -> int:
-        return seeded(self.config.seed, purpose).initial_seed()
-
-    def _tell(self, stage: str, done: int, count: int) -> None:
-        if self.world.rank == 0:
-            self.progress(stage, done, count)
-
-
-def methods(config: Config) -> tuple[str, ...]:
-    """Return the rows of the matrix that `config` asks for."""
-    return (*METHODS, "finetune_everything") if config.everything else METHODS
+    def _report(self, stage: str) -> Progress:
+        """Return the progress of one stage: that of the run on rank 0, and none elsewhere."""
+        return partial(self.progress, stage) if self.world.rank == 0 else no_progress

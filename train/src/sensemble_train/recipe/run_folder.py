@@ -1,18 +1,18 @@
-"""The run folder: what is finished in it, and which of several jobs works on what.
+"""The run folder: its files, what is finished, and the locks by which several jobs share the work.
 
-config.json                     what was asked for; another configuration is refused
+config.json                     the configuration; another one is refused
 pretrained/                     a saved model and its training log
 models/<method>/<M_T>/          a saved model, its training log, and scores.json: M_E -> score
-matrix.json                     method -> M_T -> M_E -> score, of the cells that are finished
+matrix.json                     method -> M_T -> M_E -> score, of the finished cells
 
 `scores.json` and `matrix.json` are of the split `eval`, for reporting; `scores.calibrate.json` and
-`matrix.calibrate.json` beside them of `calibrate`, by which to choose a model.
+`matrix.calibrate.json` are of `calibrate`, for choosing a model.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from sensemble_runtime.subsets import name
 from sensemble_sensors import durable
 
 from sensemble_train.distributed import World
-from sensemble_train.models.model import Model, load_model, save_model
+from sensemble_train.models.model import Model, save_model
 
 SCORED = {"eval": "", "calibrate": ".calibrate"}
-"""The splits that every cell is scored on, and what the names of their files have before `.json`."""
-_POLL = 1.0  # seconds until a job asks again for what another has
+"""The splits that every cell is scored on -> the suffix of their files before `.json`."""
+_POLL = 1.0  # seconds until a job asks again for a lock that another has
 
 Matrix = dict[str, dict[str, dict[str, float]]]
 """Method -> M_T -> M_E -> score in [0, 1]."""
@@ -37,23 +37,20 @@ def cell(out: Path, method: str, train: Sequence[str]) -> Path:
 
 
 def finished(folder: Path) -> bool:
-    """Say whether a model was trained to its end."""
+    """Return whether a folder holds a trained model."""
     return (folder / "weights.safetensors").exists()
 
 
-def model_of(folder: Path, world: World, make: Callable[[], Model]) -> Model:
-    """Return the model of `folder`, made and saved there if it is not there yet."""
-    if not world.agree(finished(folder)):
-        model = make()
-        if world.rank == 0:
-            save_model(model, folder)
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        world.barrier()
-    return load_model(folder)
+def save(model: Model, folder: Path, world: World) -> None:
+    """Save a trained model on rank 0, and remove the checkpoints of its training."""
+    if world.rank == 0:
+        save_model(model, folder)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    world.barrier()
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a file that is there as a whole or not at all."""
+    """Write a JSON file as a whole or not at all."""
     durable.write(path, json.dumps(value, indent=1, sort_keys=True).encode())
 
 
@@ -72,7 +69,7 @@ def collect(out: Path, methods: Sequence[str], split: str) -> Matrix:
 
 
 def scored(out: Path, methods: Sequence[str], trained: Sequence[Sequence[str]]) -> bool:
-    """Say whether the matrices hold a row of every method for each of the sets `trained`."""
+    """Return whether the matrices hold a row of every method for each of the sets `trained`."""
     found = [read_matrix(out, split) if matrix(out, split).exists() else {} for split in SCORED]
     return all(name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained)
 
@@ -90,14 +87,14 @@ def read_matrix(out: Path, split: str = "eval") -> Matrix:
 
 @contextmanager
 def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]:
-    """Keep other jobs on this run folder from `what` while the block runs; the death of a job gives it back.
+    """Lock `what` for this job while the block runs; the lock is released if the job dies.
 
     Yields:
-        Whether it is ours: without `wait`, it is not where another job has it.
+        Whether this job has the lock; always True with `wait`.
     """
     lock = FileLock(out / "locks" / f"{what}.lock")
     (out / "locks").mkdir(parents=True, exist_ok=True)
-    # All ranks ask again together: none may wait in a collective for as long as another job trains.
+    # All ranks ask again together: a collective would time out while another job trains.
     while not (ours := world.agree(world.rank == 0 and _acquired(lock))) and wait:
         time.sleep(_POLL)
     try:
