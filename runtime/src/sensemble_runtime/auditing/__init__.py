@@ -1,1 +1,7 @@
-"""The auditing room."""
+"""Audits: the score of every subset of modalities, and the paper's metrics of robustness.
+
+Only measures of predictions belong here, and the audit that computes them. The room is not called `audit`,
+which is the name of its public function.
+
+Doors: `audit` (score a bundle), `scores` (accuracy, mean average precision), `robustness` (P, R, strata).
+"""

@@ -1,7 +1,7 @@
-"""The audit: how good is every subset of a bundle's sensors, on labelled data?
+"""The audit: the score of every subset of a bundle's modalities on labelled examples.
 
-Each modality is encoded once per example. Because pooling is a mean, what all 2^n - 1 subsets would have said
-then costs one matrix product (`fusion.pool_subsets`).
+Each modality is encoded once per example. Pooling is a mean, so the pooled representations of all 2^n - 1
+subsets then cost one matrix product (`pooling.pool_subsets`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from sensemble_runtime.auditing.scores import METRICS, score_subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_runtime.progress import Progress
+from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import Answer, Records
 from sensemble_runtime.session.change_gate import ChangeGate, Duty
 from sensemble_runtime.subsets import SubsetScore
 
-CHUNK = 32  # examples a commit: an interrupted audit loses at most so many
+CHUNK = 32  # examples per commit, which an interrupted audit loses at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class AuditResult:
 
     Attributes:
         subsets: by name, smallest first; each over the examples that have all its modalities.
-        unscored: the subsets that no example has all modalities of.
-        metric: what the scores are: `accuracy` or `mAP`, in [0, 1].
-        examples: how many there were.
+        unscored: the subsets for which no example has all modalities.
+        metric: `accuracy` or `mAP`; the scores are in [0, 1].
+        examples: the number of examples.
         bundle: the SHA-256 of the bundle's `manifest.json`.
-        saved: with a duty, how many encodings of each modality it made unnecessary.
+        saved: with a duty, the number of encodings that it saved, by modality.
     """
 
     subsets: dict[str, SubsetScore]
@@ -66,7 +66,7 @@ class AuditResult:
         return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `json.dumps` takes: `{"subsets": {name: {"accuracy", "n"}}, "p", "r", ...}`."""
+        """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", "n"}}, "p", "r", ...}`."""
         return {
             "subsets": {name: {"accuracy": s.accuracy, "n": s.n} for name, s in self.subsets.items()},
             "unscored": list(self.unscored),
@@ -84,21 +84,21 @@ def audit(
     bundle: Bundle,
     examples: Sequence[Example],
     *,
-    record: Path | None = None,
+    record: Path | str | None = None,
     dataset: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     duty: Duty | None = None,
 ) -> AuditResult:
-    """Score every subset of the bundle's modalities on labelled examples; these may lack modalities.
+    """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
 
     Args:
         bundle: an open bundle.
-        examples: each with labels that the bundle knows; one label each where the task is multi-class.
-        record: a record file to which to add the run, with the splits that the examples are of, the answers
-            (as they come) and the scores.
-        dataset: its name, for the record.
-        progress: called as `progress(done, total)` after each example.
-        duty: take the examples for a stream, in which what is like the one before is not encoded again.
+        examples: labelled with labels of the bundle; with one label each if the task is multi-class.
+        record: a record file, to which the run is added with the examples' splits, the answers (as they
+            come) and the scores.
+        dataset: the name of the data, for the record.
+        progress: called with (examples done, examples in all) after each example.
+        duty: treat the examples as a stream, and do not encode a window that is like the one before.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
@@ -111,7 +111,7 @@ def audit(
     gate = ChangeGate(duty) if duty else None
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
-        records = stack.enter_context(Records(record)) if record is not None else None
+        records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
         for chunk in _chunks(bundle, examples, progress, gate):
             probabilities.append(chunk.probabilities)
@@ -133,14 +133,14 @@ def audit(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some examples, and the probabilities [2^n - 1, B, C] of all subsets."""
+    """Some examples, and the class probabilities [2^n - 1, B, C] for all subsets."""
 
     examples: Sequence[Example]
     probabilities: NDArray[np.float32]
 
 
 def _chunks(
-    bundle: Bundle, examples: Sequence[Example], progress: Progress | None, gate: ChangeGate | None
+    bundle: Bundle, examples: Sequence[Example], progress: Progress, gate: ChangeGate | None
 ) -> Iterator[_Chunk]:
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
@@ -149,8 +149,7 @@ def _chunks(
             for row, modality in enumerate(bundle.modalities):
                 if modality in example.modalities:
                     stacked[row, column] = _embed(bundle, example, modality, gate)
-            if progress:
-                progress(start + column + 1, len(examples))
+            progress(start + column + 1, len(examples))
         yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)))
 
 
@@ -166,7 +165,7 @@ def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | N
 
 
 def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
-    """Return class indices [N], or zeros and ones [N, C] where the task is multi-label."""
+    """Return class indices [N], or zeros and ones [N, C] if the task is multi-label."""
     if not examples:
         raise BadDataError("no example to audit; the audit needs labelled examples, such as the eval split")
     indices = {label: index for index, label in enumerate(bundle.manifest.labels)}
@@ -190,5 +189,5 @@ def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
     for column, example in enumerate(chunk.examples):
         for subset, found in zip(sets, chunk.probabilities[:, column], strict=True):
             if set(subset) <= set(example.modalities):
-                said = labels[int(found.argmax())]
-                yield Answer(example.id, example.line, example.labels, subsets.name(subset), said, found)
+                label = labels[int(found.argmax())]
+                yield Answer(example.id, example.line, example.labels, subsets.name(subset), label, found)

@@ -1,9 +1,9 @@
 """Performance and robustness of a train x evaluation matrix (the paper's Sec. 3.2).
 
 A matrix maps each training set M_T to the score of every evaluation set M_E: `{"video": {"audio": 0.4}}`.
-Scores may be fractions or per cent; nothing here rescales them. Where a stratum has no M_E for some M_T
-(nothing can be missing from a single modality), that M_T does not count: P and R average over the M_T that
-have at least one. This reading reproduces the paper's Table 1 from its Table 9 in every AudioSet row.
+Scores may be fractions or per cent; they are never rescaled. An M_T for which a stratum has no M_E does not
+count towards it (nothing can be missing from a single modality): P and R average over the other M_T. This
+reading reproduces the paper's Table 1 from its Table 9 in every AudioSet row.
 """
 
 import math
@@ -21,7 +21,7 @@ Predicate = Callable[[Subset, Subset], bool]
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """P and R (Eq. 3, 4 and 6) over some of a matrix's cells; None where there is no such cell."""
+    """P and R (Eq. 3, 4 and 6) over some of a matrix's cells; None if there are no such cells."""
 
     p: float | None
     r: float | None
@@ -69,7 +69,7 @@ STRATA: Mapping[str, Predicate] = {"missing": missing, "added": added, "transfer
 
 
 def summary(matrix: Matrix) -> Summary:
-    """Return the paper's metrics of `matrix` (Eq. 3 to 6 and their strata), over the M_T that it has.
+    """Return the paper's metrics of `matrix` (Eq. 3 to 6 and their strata), over the M_T in it.
 
     Raises:
         MatrixError: the matrix is empty, a set or a score is malformed, or its rows score different sets.
@@ -126,7 +126,7 @@ def overlap(matrix: Matrix, k: int) -> Stratum:
 
 
 def best_evaluation(matrix: Matrix) -> dict[str, str]:
-    """Return, for each M_T, the M_E with the highest score (Table 2); of equals, the one with fewest sensors.
+    """Return, for each M_T, the M_E with the highest score (Table 2); of equal ones, the smallest.
 
     Raises:
         MatrixError: as `summary`.
@@ -151,7 +151,7 @@ def combinations(modalities: Iterable[str]) -> dict[str, dict[str, list[str]]]:
 
 
 def _checked(matrix: object) -> dict[Subset, dict[Subset, float]]:
-    """Parse the sets and check the scores, so that a mean or a minimum never hides a hole."""
+    """Parse the sets and check the scores, so that no mean or minimum hides a missing score."""
     rows = {
         train: {
             test: _number(score, f"{name(train)} -> {name(test)}")

@@ -1,4 +1,4 @@
-"""The score of predictions: accuracy for multi-class tasks, mean average precision for multi-label ones."""
+"""Scores of predictions: accuracy for multi-class tasks, mean average precision for multi-label tasks."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ METRICS: dict[Task, str] = {"multi-class": "accuracy", "multi-label": "mAP"}
 
 
 class ScoreError(SensembleRuntimeError):
-    """Probabilities and labels that cannot be scored: shapes, NaN, or labels out of range."""
+    """Probabilities or labels cannot be scored: wrong shapes, NaN, or labels out of range."""
 
 
 def score(
@@ -49,13 +49,13 @@ def score_subsets(
     labels: NDArray[np.integer] | NDArray[np.bool_],
     task: Task,
 ) -> dict[str, SubsetScore]:
-    """Score each subset of modalities on the examples that have all of it, by name, smallest first.
+    """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
 
-    A subset that no example has is left out.
+    A subset without such examples is left out.
 
     Args:
-        predictions: floating [2^n - 1, N, C], as `fusion.pool_subsets` orders them and `score` takes them.
-        present: modality -> which examples have it, bool [N].
+        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`, as `score` takes them.
+        present: modality -> bool [N], whether each example has it.
         labels: as `score` takes them.
         task: `multi-class` or `multi-label`.
 
@@ -98,7 +98,7 @@ def _mean_average_precision(
 
 def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
     order = np.argsort(-scores, kind="stable")
-    # Examples with equal scores share one threshold: only the last of each run is a point of the curve.
+    # Examples with equal scores share a threshold: only the last of each run is a point of the curve.
     last = np.append(np.diff(scores[order]) != 0, True)
     hits = np.cumsum(positive[order])[last]
     ranked = np.flatnonzero(last) + 1

@@ -1,4 +1,4 @@
-"""The bundle: a folder that export writes, verified whole before anything in it runs."""
+"""The bundle: a folder written by an export, verified as a whole before anything in it runs."""
 
 import hashlib
 import threading
@@ -31,21 +31,21 @@ if TYPE_CHECKING:  # loading the library is left to the first caption
 
 
 class Bundle:
-    """A verified bundle; its encoders are loaded when they are first used. Safe to use from several threads.
+    """A verified bundle, whose encoders are loaded on first use. Safe to use from several threads.
 
-    What is loaded later is read once and verified again, by the manifest that was read when it was opened:
-    the bytes that run are those that were hashed, whatever has become of the folder.
+    Files that are loaded later are verified again against the manifest that was read on opening: the bytes
+    that run are the bytes that were hashed, even if the folder has changed since.
 
     Attributes:
         path: the folder.
-        manifest: what it says.
+        manifest: the contents of its `manifest.json`.
         fingerprint: the SHA-256 of the bytes of `manifest.json`, in hex.
         modalities: the modalities that have an encoder, sorted.
-        specs: what each of them takes.
-        executors: which target's artifact encodes each of them.
+        specs: the input of each encoder, by modality.
+        executors: the target whose artifact encodes each modality.
         head: the classifier.
-        threads: of the executor's pool, for the encoders that are loaded from now on; 0: one for each core,
-            or a single one if every encoder took less than 2 ms where it was exported.
+        threads: the size of the executor's thread pool, for encoders loaded from now on. 0 means one thread
+            per core, or a single thread if every encoder took less than 2 ms when it was exported.
     """
 
     def __init__(
@@ -71,20 +71,20 @@ class Bundle:
     ) -> "Bundle":
         """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
 
-        A bundle is code: without `trust`, it is the caller who knows where it came from.
+        A bundle is code: without `trust`, the caller vouches for its origin.
 
         Args:
             path: the folder.
-            executor: the target whose artifacts to run; without it, for each modality the first of
-                `executors.executor.available` that it has an artifact for whose parity was measured, or, if
-                there is none, any artifact. `executors` says which.
-            trust: the PEM file of the public key that must have signed it; None: none need have.
+            executor: the target whose artifacts to run. By default, each modality runs by the first target of
+                `executors.executor.available` for which it has an artifact; artifacts whose parity was
+                measured come first. The attribute `executors` holds the choice.
+            trust: the PEM file of the public key that must have signed the bundle; None accepts any bundle.
 
         Raises:
-            BundleCorruptError: a file is missing, truncated or altered, or not what the manifest says.
-            BundleIncompatibleError: it is of another schema version, or for executors that are not here.
+            BundleCorruptError: a file is missing, truncated, altered, or contradicts the manifest.
+            BundleIncompatibleError: it has another schema version, or no executor here runs it.
             BundlePathError: a file lies outside the folder.
-            BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or is none.
+            BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or the file holds no key.
         """
         path = Path(path)
         data = read_data(path / manifest.FILE_NAME, None if trust is None else Path(trust))
@@ -104,13 +104,13 @@ class Bundle:
         return self.load(modality)(window)
 
     def load(self, modality: str) -> Encoder:
-        """Return the encoder of `modality`, loading it if it is not.
+        """Return the encoder of `modality`, loading it on first use.
 
         Raises:
             BundleError: the bundle has no such modality.
             BundleIncompatibleError: the executor cannot run the artifact.
-            BundleCorruptError: the encoder is not of the manifest's input spec and embedding size.
-            BundleChangedError: the folder is no longer what it was when the bundle was opened.
+            BundleCorruptError: the encoder's input or embedding size contradicts the manifest.
+            BundleChangedError: the file has changed since the bundle was opened.
         """
         if modality not in self._locks:
             raise BundleError(
@@ -122,11 +122,11 @@ class Bundle:
             return self._encoders[modality]
 
     def unload(self, modality: str) -> None:
-        """Let go of the encoder of `modality`: a call in progress ends first, the next use loads it again.
+        """Release the encoder of `modality`; the next use loads it again. A call in progress ends first.
 
-        A thread frees it, which takes a while: who unloads may hold a lock that others wait for.
+        A thread frees it, because that takes a while and the caller may hold a lock.
         """
-        unused = [self._encoders.pop(modality, None)]  # alone holds it, so that it goes with this list's item
+        unused = [self._encoders.pop(modality, None)]  # the only reference: clearing the list frees it
         if unused[0] is None:
             return
 
@@ -140,7 +140,7 @@ class Bundle:
         thread.start()
 
     def settle(self) -> None:
-        """Wait until what was unloaded is freed."""
+        """Wait until all unloaded encoders are freed."""
         for thread in tuple(self._freeing):
             thread.join()
 
@@ -148,7 +148,7 @@ class Bundle:
         """Return the bytes of the artifact that encodes `modality` for `target`, verified.
 
         Raises:
-            BundleChangedError: they are no longer what they were when the bundle was opened.
+            BundleChangedError: they have changed since the bundle was opened.
         """
         artifact = self.manifest.modalities[modality].artifacts[target]
         whole = PurePosixPath(artifact.path)
@@ -160,7 +160,7 @@ class Bundle:
 
         Raises:
             BundleError: the bundle has no text encoder.
-            BundleCorruptError: its tokenizer is none.
+            BundleCorruptError: its `tokenizer.json` is not a tokenizer.
             BundleChangedError: as `load`.
             EncoderError: the tokenizer failed.
         """
@@ -175,7 +175,7 @@ class Bundle:
 
     @property
     def _quick(self) -> bool:
-        """Whether all encoders are: those of one executor may share a pool, which the first of them sizes."""
+        """Whether all encoders are quick: they may share a thread pool, which the first of them sizes."""
         entries = self.manifest.modalities
         measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
         return all(latency is not None and latency < executor.QUICK for latency in measured)
@@ -204,13 +204,13 @@ class Bundle:
 
 
 def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None) -> str:
-    """Return the target whose artifact encodes `modality` here."""
+    """Return the target whose artifact encodes `modality` on this machine."""
     if wanted is not None and wanted not in entry.artifacts:
         raise BundleIncompatibleError(
             f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
         )
     here = [target for target in executor.available() if target in entry.artifacts]
-    for target in sorted(here, key=lambda target: entry.artifacts[target].parity is None):  # proved first
+    for target in sorted(here, key=lambda target: entry.artifacts[target].parity is None):  # measured first
         if wanted in (None, target):
             return target
     lacks = (f"{target} {executor.missing(target)}" for target in ([wanted] if wanted else entry.artifacts))
@@ -256,14 +256,14 @@ def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:
 
 
 def sign(path: Path, key: Path) -> Path:
-    """Verify the bundle in folder `path` and sign its manifest by the private key in the PEM file `key`.
+    """Verify the bundle in folder `path`, and sign its manifest with the private key in the PEM file `key`.
 
     Returns:
-        The file of the signature, beside the manifest.
+        The signature's file, next to the manifest.
 
     Raises:
-        BundleError: there is no sound bundle.
-        KeyFileError: there is no such key.
+        BundleError: the bundle is not valid.
+        KeyFileError: the file holds no such key.
         OSError: the signature cannot be written.
     """
     data = read_data(path / manifest.FILE_NAME)

@@ -1,4 +1,4 @@
-"""The classifier: one linear map from the pooled representation to the classes, and its file."""
+"""The head: a linear classifier of the pooled representation, and its file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head h of the paper's Eq. 7, which takes the mean of the live embeddings.
+    """The head h of the paper's Eq. 7, applied to the mean of the live embeddings.
 
     Attributes:
         weight: float32 [C, d].
         bias: float32 [C].
-        task: `multi-class` (softmax) or `multi-label` (a sigmoid a class).
+        task: `multi-class` (softmax) or `multi-label` (one sigmoid per class).
     """
 
     weight: Floats
@@ -30,26 +30,31 @@ class Head:
     task: Task
 
     def probabilities(self, pooled: Floats) -> Floats:
-        """Classify pooled representations: float32 [..., d] to float32 [..., C]."""
+        """Return class probabilities float32 [..., C] of pooled representations float32 [..., d]."""
         logits = pooled @ self.weight.T + self.bias
         if self.task == "multi-class":
-            # softmax; shifted by the largest logit so that no exponential overflows
+            # Shifting by the largest logit keeps the exponentials from overflowing.
             shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
             return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float32)
-        # sigmoid by way of tanh, which saturates where an exponential would overflow
+        # A sigmoid by tanh, which saturates where an exponential would overflow.
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)
 
 
 def load_head(data: bytes, task: Task, path: Path) -> Head:
-    """Read a head that `save_head` wrote from the bytes of its file; `path` is for the error.
+    """Parse the bytes of a file that `save_head` wrote; `path` names it in errors.
 
     Raises:
         BundleCorruptError: they are not safetensors, the tensors are not `weight` float32 [C, d] and `bias`
-            float32 [C], or one of their elements is not within `executor.LARGEST`: NaN is not.
+            float32 [C], or an element is NaN or exceeds `executor.LARGEST`.
     """
     try:
         tensors = load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # for a dtype that numpy lacks, too
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # KeyError, TypeError: a dtype that NumPy lacks
         raise BundleCorruptError(f"{path}: not a safetensors file ({error})") from error
     forms = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
     match forms:
@@ -66,6 +71,6 @@ def load_head(data: bytes, task: Task, path: Path) -> Head:
 
 
 def save_head(head: Head, path: Path) -> None:
-    """Write `head` as safetensors: tensors `weight` and `bias`; the task is the manifest's."""
+    """Write `weight` and `bias` as safetensors; the manifest holds the task."""
     tensors = {"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)}
     path.write_bytes(save(tensors))  # save_file would leave a file that only its owner can read

@@ -1,7 +1,7 @@
-"""A bundle's first load, in processes that may crash or hang.
+"""The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-One of them is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY`. They find what breaks by itself,
-and are no prison: what such a process runs has all rights of its user.
+A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY`. Probing finds encoders that fail by
+accident. It does not confine them: such a process has all rights of its user.
 """
 
 import signal
@@ -26,13 +26,13 @@ _CAPTION = "a caption, to be encoded"
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One encoder of a bundle.
+    """The result for one encoder of a bundle.
 
     Attributes:
-        modality: whose.
-        target: for what its artifact was made.
+        modality: the encoder's modality.
+        target: the target of its artifact.
         latency_ms: the longest time of a window; None if it failed.
-        problem: why it failed; empty if it did not.
+        problem: the reason of a failure; otherwise empty.
     """
 
     modality: str
@@ -42,14 +42,14 @@ class Probed:
 
 
 def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
-    """Let each encoder of the bundle `path` load and encode in a process of its own; yield what came of it.
+    """Load each encoder of the bundle `path` in a process of its own, encode there, and yield the result.
 
     Args:
         path: the bundle's folder.
         trust: the public key that must have signed it, as `Bundle.open` takes it.
 
     Raises:
-        BundleError, KeyFileError: as `Bundle.open`, which runs nothing of it.
+        BundleError, KeyFileError: as `Bundle.open`, which runs no encoder.
     """
     bundle = Bundle.open(path, trust=trust)
     for modality in bundle.modalities:
@@ -75,7 +75,7 @@ def _run(path: Path, modality: str) -> tuple[float | None, str]:
 
 
 def main(path: Path, modality: str) -> None:
-    """Encode a few windows of `modality` and print the longest time of one, in milliseconds."""
+    """Encode a few windows of `modality` and print the longest time of a window, in milliseconds."""
     bundle = Bundle.open(path)
     bundle.load(modality)
     times = []
@@ -87,7 +87,7 @@ def main(path: Path, modality: str) -> None:
 
 
 def _windows(bundle: Bundle, modality: str) -> Iterator[Window]:
-    """Yield silence, darkness or nothing said, then noise or a caption."""
+    """Yield a window of zeros, then windows of noise, or a caption."""
     spec = bundle.specs[modality]
     yield np.zeros(spec.shape, spec.dtype)
     generator = np.random.default_rng(0)

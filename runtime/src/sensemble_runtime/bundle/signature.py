@@ -1,6 +1,6 @@
-"""Signatures of bundles: Ed25519 over the bytes of `manifest.json`, which has the SHA-256 of all that runs.
+"""Signatures of bundles: Ed25519 over the bytes of `manifest.json`, which holds every other file's SHA-256.
 
-The signature is 64 raw bytes beside the manifest, such as `openssl pkeyutl -sign -rawin` makes.
+The signature is a file of 64 raw bytes next to the manifest, as `openssl pkeyutl -sign -rawin` makes it.
 """
 
 from pathlib import Path
@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.errors import BundleUntrustedError, KeyFileError
 
-if TYPE_CHECKING:  # 4 MB that only a process which signs or trusts needs
+if TYPE_CHECKING:  # 4 MB that only signing and checking need
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 FILE_NAME = "manifest.json.sig"
-_LARGEST_KEY = 1 << 16  # bytes, far above any PEM file of one
+_LARGEST_KEY = 1 << 16  # bytes, far above a key in PEM
 
 
 def sign(data: bytes, key: Path) -> bytes:
     """Return the signature of `data` by the private key in the PEM file `key`: 64 bytes.
 
     Raises:
-        KeyFileError: it is no such key.
+        KeyFileError: the file holds no such key.
     """
     return _private(key).sign(data)
 
 
 def check(data: bytes, manifest: Path, key: Path) -> None:
-    """Check that the signature beside `manifest`, whose bytes are `data`, is by the public key in `key`, PEM.
+    """Check the signature of `manifest`, whose bytes are `data`, with the public key in the PEM file `key`.
 
     Raises:
-        KeyFileError: that holds no public key.
-        BundleUntrustedError: there is no signature, or it is not one of these bytes by this key.
+        KeyFileError: the file holds no public key.
+        BundleUntrustedError: there is no signature, or it does not match these bytes and this key.
     """
     from cryptography.exceptions import InvalidSignature
 

@@ -1,4 +1,4 @@
-"""Strict JSON to dataclasses: every key present, none unknown, every value of the declared type."""
+"""Strict JSON to dataclasses: no key missing or unknown, every value of the declared type."""
 
 import dataclasses
 import json
@@ -7,19 +7,19 @@ import types
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
-_LONGEST = 4096  # characters of a name, a path or a remark: an error that quotes one stays a line
+_LONGEST = 4096  # characters of a string, so that an error that quotes one stays a line
 _EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
 
 
 class DecodeError(ValueError):
-    """A JSON document is not what the dataclasses say; its text is one line that names the field."""
+    """A JSON document does not fit the dataclasses; the message is one line that names the field."""
 
 
 def document(text: str) -> object:
-    """Read `text` as JSON, without the extensions that Python's reader allows.
+    """Parse `text` as JSON, without the extensions of Python's parser.
 
     Raises:
-        DecodeError: not JSON, nested too deep, a key is repeated, or a number is not finite.
+        DecodeError: it is not JSON, is nested too deep, repeats a key, or has a number that is not finite.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
@@ -29,12 +29,12 @@ def document(text: str) -> object:
         raise DecodeError(f"not JSON: {error}") from error
 
 
-def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - as dynamic as what `kind` names
+def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
     """Return `raw` as the type `kind`: a dataclass, dict, tuple, literal, optional or plain type.
 
     Args:
         kind: the type, as a dataclass declares it.
-        raw: what `document` gave.
+        raw: a value of `document`.
         field: its dotted place in the document, for the error.
 
     Raises:

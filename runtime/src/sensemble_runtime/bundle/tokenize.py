@@ -1,4 +1,4 @@
-"""Captions to token ids, as training and the runtime both make them, and what a bundle's tokenizer may be."""
+"""Token ids of captions, the same in training and in the runtime; checks of a bundle's tokenizer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from sensemble_runtime.bundle.strict_json import DecodeError, document
 from sensemble_runtime.errors import BundleCorruptError, EncoderError, SensembleRuntimeError
 from sensemble_runtime.executors.executor import describe
 
-if TYPE_CHECKING:  # the library is loaded only by a process that tokenizes
+if TYPE_CHECKING:  # only a process that tokenizes loads the library
     from tokenizers import Tokenizer
 
 PAD = 0
@@ -30,13 +30,18 @@ def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.in
 
 
 def check_tokenizer(data: bytes, length: int, path: Path) -> None:
-    """Check what the bytes of a `tokenizer.json` say of cutting and padding captions to `length` tokens.
+    """Check the truncation and padding that a `tokenizer.json` asks for, without loading the library.
 
-    The library takes them as they are: a stride as long as the text is a panic in it, a width to pad to is
-    memory. It is not loaded for this.
+    The library does not check them: a stride as long as the text makes it panic, and a large padding takes
+    all memory.
+
+    Args:
+        data: the bytes of the file.
+        length: the number of tokens that the encoder takes.
+        path: names the file in errors.
 
     Raises:
-        BundleCorruptError: they are not JSON, or what they say is not possible; names `path` and the field.
+        BundleCorruptError: the bytes are not JSON, or a value is not allowed; names the field.
     """
     try:
         raw = document(data.decode())
@@ -51,16 +56,16 @@ def load_tokenizer(data: bytes, path: Path) -> "Tokenizer":
     """Return the tokenizer that the bytes of a checked `tokenizer.json` describe.
 
     Raises:
-        BundleCorruptError: they describe none.
+        BundleCorruptError: they describe no tokenizer.
     """
-    from tokenizers import Tokenizer  # 7 MB that a session without captions does not need
+    from tokenizers import Tokenizer  # 7 MB that only sessions with captions need
 
     with _reported(BundleCorruptError, f"{path}: not a tokenizer"):
         return Tokenizer.from_buffer(data)
 
 
 def _problem(raw: object, length: int) -> str:
-    """Return what is wrong, after the field's name, or nothing."""
+    """Return `FIELD: problem`, or an empty string."""
     if not isinstance(raw, dict):
         return "expected an object"
     cut, pad = raw.get("truncation"), raw.get("padding")
@@ -88,9 +93,9 @@ def _within(value: object, least: int, most: int) -> bool:
 
 @contextmanager
 def _reported(kind: type[SensembleRuntimeError], prefix: str) -> Iterator[None]:
-    """Raise what the library raises in the block as `kind`: Exception itself, or a panic of its Rust code.
+    """Raise the library's errors in the block as `kind`, panics of its Rust code included.
 
-    A panic is a BaseException, whose class cannot be imported.
+    The library raises plain Exceptions. A panic is a BaseException whose class cannot be imported.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Core ML packages, by macOS itself through coremltools."""
+"""Core ML packages, run by macOS through coremltools."""
 
 import threading
 from pathlib import Path
@@ -22,17 +22,17 @@ _WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
 class CoreMLEncoder:
-    """A Core ML package (.mlpackage) of one input and one output, on whichever of its processors suits.
+    """A Core ML package (.mlpackage) with one input and one output; Core ML chooses the processor.
 
-    Core ML takes neither uint8 nor int64: the package's input is float32 or int32 and its metadata says, as
-    `dtype`, what the encoder takes; the conversion, which is exact, is made here.
+    Core ML takes neither uint8 nor int64: the package's input is float32 or int32, and its metadata `dtype`
+    names the dtype of the encoder's windows. Converting them is exact.
 
     Args:
         path: names it in errors.
-        contents: the package's files. Core ML reads no memory, so they are put into a folder of this user's
-            alone, which goes when it has compiled them.
-        threads: Core ML has none to set.
-        quick: Core ML decides by itself.
+        contents: the package's files. Core ML cannot load from memory, so they are written to a folder that
+            only this user can read, and that is removed once Core ML has compiled them.
+        threads: ignored; Core ML decides.
+        quick: ignored; Core ML decides.
 
     Raises:
         BundleIncompatibleError: this system cannot run the package; names Core ML's error.
@@ -44,7 +44,7 @@ class CoreMLEncoder:
             with TemporaryDirectory(prefix="sensemble-") as folder:
                 package = Path(folder) / path.name
                 write(contents, package)
-                # Expected even where the model holds all weights itself; no manifest lists an empty folder.
+                # Core ML expects this folder even without weight files; no manifest lists an empty folder.
                 (package / _WEIGHTS).mkdir(parents=True, exist_ok=True)
                 self._model = coremltools.models.MLModel(str(package))
             described = self._model.get_spec().description
@@ -52,7 +52,7 @@ class CoreMLEncoder:
             self.dtype = described.metadata.userDefined["dtype"]
             self.shape = tuple(taken.type.multiArrayType.shape)
             self.embedding = int(given.type.multiArrayType.shape[-1])
-        except Exception as error:  # Core ML's errors come as plain RuntimeError and Exception
+        except Exception as error:  # Core ML raises plain RuntimeError and Exception
             raise BundleIncompatibleError(
                 f"{path}: Core ML does not load it ({describe(error)}); export it again"
             ) from error

@@ -1,4 +1,4 @@
-"""Encoders as functions: one artifact of a bundle, loaded by the executor of its target."""
+"""Executors: each loads the artifacts of one target, as functions from a window to an embedding."""
 
 import ctypes
 import sys
@@ -16,27 +16,27 @@ from sensemble_sensors.spec import DType
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
 
 QUICK = 2.0
-"""Milliseconds a window below which an encoder gets one thread: between windows the others fall asleep, and
-waking them took 0.5 to 1 ms here."""
+"""Milliseconds per window below which an encoder gets a single thread: threads fall asleep between windows,
+and waking them took 0.5 to 1 ms where it was measured."""
 
 LARGEST = 1e12
-"""Bound on the magnitude of an embedding's elements and of a head's weights: far above any that training
-gives, and so low that no sum of their products overflows a float32, which would make a prediction NaN."""
+"""The largest magnitude of an embedding's elements and of a head's weights: far above those of trained
+models, and low enough that no sum of products overflows float32, which would make a prediction NaN."""
 
 Contents = Mapping[str, bytes]
-"""The files of an artifact by their paths in it, with `/`; an artifact that is one file has it under ``."""
+"""The files of an artifact by their paths in it, with `/`; a single file has the path ``."""
 
 Window = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """E_m: what turns one window into one embedding; safe to call from several threads, one at a time runs.
+    """E_m, a function from a window to an embedding. Threads may share it; it runs one call at a time.
 
     Attributes:
-        dtype: of the window it takes.
-        shape: of the window it takes, [1, ...].
-        embedding: d, the length of what it gives.
+        dtype: the dtype of a window.
+        shape: the shape of a window, [1, ...].
+        embedding: d, the length of an embedding.
     """
 
     dtype: DType
@@ -47,21 +47,21 @@ class Encoder(Protocol):
         """Encode a window of exactly `dtype` and `shape` to float32 [d].
 
         Raises:
-            ValueError: the window is of another dtype or shape; says which was expected.
-            EncoderError: the executor failed, or what it gave is no embedding; names its error.
+            ValueError: the window has another dtype or shape; names the expected ones.
+            EncoderError: the executor failed, or its output is not an embedding; names its error.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """What runs the artifacts of one target.
+    """The executor of one target.
 
     Attributes:
-        encoder: module and name of its `Encoder` class, which takes the artifact's path, for its errors, and
-            its `Contents`; imported when used.
-        needs: the module without which it cannot run.
-        remedy: how to get that module.
-        system: the one `sys.platform` it is for; empty for every one.
+        encoder: the module and name of its `Encoder` class, imported on use. The class takes the artifact's
+            path, which names it in errors, and its `Contents`.
+        needs: the module that it requires.
+        remedy: how to install that module.
+        system: the only `sys.platform` that it runs on; empty for all.
     """
 
     encoder: tuple[str, str]
@@ -88,11 +88,12 @@ EXECUTORS = {
         "`pip install sensemble-runtime[onnx]`",
     ),
 }
-"""By target, the preferred first: Core ML reaches the Neural Engine, XNNPACK is smaller than ONNX Runtime."""
+"""The executors by target, in order of preference: Core ML reaches the Neural Engine, and XNNPACK takes less
+memory than ONNX Runtime."""
 
 
 def missing(target: str) -> str:
-    """Return, after the name of `target`, what this machine lacks to run its artifacts; empty if nothing."""
+    """Return why this machine cannot run `target`, to be read after its name; empty if it can."""
     executor = EXECUTORS.get(target)
     if executor is None:
         return "has no executor in this package"
@@ -102,12 +103,12 @@ def missing(target: str) -> str:
 
 
 def available() -> tuple[str, ...]:
-    """Return the targets whose artifacts this machine can run, the preferred first."""
+    """Return the targets whose artifacts this machine can run, in order of preference."""
     return tuple(target for target in EXECUTORS if not missing(target))
 
 
 def give_back_memory() -> None:
-    """Return what freed encoders took to the system; glibc would keep a third of it for this process."""
+    """Return the memory of freed encoders to the system; glibc would keep a third of it in this process."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
@@ -119,16 +120,16 @@ def load(
     """Load an artifact made for `target`, a key of `EXECUTORS`, from memory.
 
     Args:
-        path: the artifact; its name in every error.
-        target: for what it was made.
-        threads: size of its thread pool where it has one to set, 0 for its own choice: one thread for each
-            core, or a single one for an encoder so quick that waking others takes longer than they save.
-        quick: whether it is.
-        contents: its bytes, as they were verified; None: what lies at `path`, whatever that is.
+        path: the artifact; names it in errors.
+        target: the target that it was made for.
+        threads: the size of the executor's thread pool; 0 means one thread per core, or a single thread if
+            the encoder is `quick`.
+        quick: whether the encoder takes less than `QUICK`.
+        contents: the verified bytes; None reads `path` without verifying it.
 
     Raises:
-        BundleIncompatibleError: this installation has no such executor, or it cannot run the artifact.
-        BundleCorruptError: there is nothing to read at `path`.
+        BundleIncompatibleError: there is no such executor here, or it cannot run the artifact.
+        BundleCorruptError: there is no artifact at `path`.
     """
     if lacking := missing(target):
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
@@ -146,7 +147,7 @@ def _read(path: Path) -> Contents:
 
 
 def write(contents: Contents, path: Path) -> None:
-    """Write an artifact to `path`, a name in a folder that nobody else writes to.
+    """Write an artifact to `path`, in a folder that nobody else writes to.
 
     Raises:
         OSError: it cannot be written.
@@ -158,10 +159,10 @@ def write(contents: Contents, path: Path) -> None:
 
 
 def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
-    """Refuse a window that is not of an encoder's `dtype` and `shape`, for executors that do not themselves.
+    """Check that a window has an encoder's `dtype` and `shape`: not every executor does.
 
     Raises:
-        ValueError: it is not; says what was expected.
+        ValueError: it has not; names the expected ones.
     """
     if window.dtype != dtype or window.shape != shape:
         raise ValueError(
@@ -170,10 +171,10 @@ def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> N
 
 
 def check_embedding(found: NDArray[np.generic], length: int, path: Path) -> Embedding:
-    """Return what an executor gave for one window, float32 [1, `length`], as an embedding, [`length`].
+    """Return an executor's output for one window, float32 [1, `length`], as an embedding, [`length`].
 
     Raises:
-        EncoderError: it is of another form, or an element is not within `LARGEST`: NaN is not.
+        EncoderError: it has another dtype or shape, or an element is NaN or exceeds `LARGEST`.
     """
     if found.dtype != np.float32 or found.shape != (1, length):
         raise EncoderError(
@@ -186,6 +187,6 @@ def check_embedding(found: NDArray[np.generic], length: int, path: Path) -> Embe
 
 
 def describe(error: BaseException) -> str:
-    """Return an executor's error as one printable line: it may quote whatever a broken artifact holds."""
+    """Return an executor's error as one printable line: it may quote the bytes of a broken artifact."""
     line = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in line)

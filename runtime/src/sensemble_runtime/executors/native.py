@@ -1,4 +1,4 @@
-"""ExecuTorch programs, by the native module."""
+"""ExecuTorch programs, run by the native module."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from sensemble_runtime.executors.executor import Contents, Embedding, Window, ch
 
 
 class NativeEncoder:
-    """An ExecuTorch program (.pte) with its XNNPACK subgraphs, run without Python's ExecuTorch or torch.
+    """An ExecuTorch program (.pte) with XNNPACK subgraphs, run without torch or ExecuTorch's Python package.
 
     Args:
         path: names it in errors.
-        contents: the program alone; it is copied.
-        threads: size of ExecuTorch's thread pool, which all encoders of the process share: only the first one
-            can set it. 0 leaves it as it is, at first one thread for each performance core.
-        quick: whether waking threads would take longer than they save; the pool gets one thread then, unless
-            `threads` says otherwise or another encoder uses it already.
+        contents: the program, which is copied.
+        threads: the size of ExecuTorch's thread pool. All encoders of the process share it, and only the
+            first one can set it. 0 leaves it as it is: one thread per performance core at first.
+        quick: whether the encoder is so quick that it should run in a single thread; applies if `threads` is
+            0 and no other encoder uses the pool yet.
 
     Raises:
         BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.

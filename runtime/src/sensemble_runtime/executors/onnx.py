@@ -1,4 +1,4 @@
-"""ONNX models, by ONNX Runtime on the CPU."""
+"""ONNX models, run by ONNX Runtime on the CPU."""
 
 import threading
 from pathlib import Path
@@ -20,13 +20,13 @@ _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxEncoder:
-    """An ONNX model (.onnx) of one input and one output.
+    """An ONNX model (.onnx) with one input and one output.
 
     Args:
         path: names it in errors.
-        contents: the model alone; one that keeps weights in other files is refused.
-        threads: of its own pool; 0 for one on each core.
-        quick: whether waking threads would take longer than they save: then 0 is one.
+        contents: the model; one with weights in other files is refused.
+        threads: the size of its thread pool; 0 means one thread per core, or a single thread if `quick`.
+        quick: whether the encoder is so quick that it should run in a single thread.
 
     Raises:
         BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.
@@ -37,8 +37,7 @@ class OnnxEncoder:
         options.intra_op_num_threads = threads or int(quick)
         options.log_severity_level = _ERRORS_ONLY
         try:
-            # Weights that a model names in other files would be sought in the working directory; nothing lies
-            # under a file.
+            # External weights would be read from the working directory; under a file there are none.
             options.add_session_config_entry(_WEIGHTS_FOLDER, str(path))
             self._session = onnxruntime.InferenceSession(
                 contents[""], options, providers=["CPUExecutionProvider"]
@@ -46,7 +45,7 @@ class OnnxEncoder:
             (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
             self.dtype, self.shape = _DTYPES[taken.type], tuple(taken.shape)
             _, self.embedding = given.shape
-        except Exception as error:  # ONNX Runtime's own errors share no narrower base
+        except Exception as error:  # ONNX Runtime's errors share no narrower base class
             raise BundleIncompatibleError(
                 f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({describe(error)}); "
                 "export it again"
