@@ -18,7 +18,7 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import watcher
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.devices.discovery import Device, microphones_afresh
+from sensemble_sensors.devices.discovery import Device, fresh_microphones
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.isolation.isolated import Isolated
@@ -85,7 +85,7 @@ class Room:
 
 def the_desk(stop: threading.Event) -> list[Device]:
     """Find the microphone that is plugged in here; ALSA's `pulse` and `default` lead to the same one."""
-    return [device for device in microphones_afresh(stop) if device.key == "desk.monitor"]
+    return [device for device in fresh_microphones(stop) if device.key == "desk.monitor"]
 
 
 def make(device: Device) -> Sensor:

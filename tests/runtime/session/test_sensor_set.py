@@ -16,7 +16,7 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.microphone import Microphone
-from sensemble_sensors.devices.watcher import Appeared, Blind, Disappeared, Watcher
+from sensemble_sensors.devices.watcher import Appeared, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
@@ -323,7 +323,7 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
         running.subscribe(log)
         running.attach(Puppet("video"))
         hotplug = Hotplug(running, make)
-        for news in (Appeared(file), Disappeared(file), Blind("no PortAudio")):
+        for news in (Appeared(file), Disappeared(file), SearchFailed("no PortAudio")):
             hotplug(news)
         wait_for(lambda: log.of("said.txt") == ["attached"])
         made[0].acts.put(SensorLostError("gone"))
@@ -350,7 +350,7 @@ def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_p
 
     with (
         Session(bundle, health=None) as running,
-        Watcher([discovery.inputs_afresh], Hotplug(running, make), interval=0.2),
+        Watcher([discovery.watched_microphones], Hotplug(running, make), interval=0.2),
     ):
         running.subscribe(log)
         wait_for(lambda: "attached" in log.of("Monitor of desk"))

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_sensors import Isolated, Limits
+from sensemble_sensors.codecs import tracks
 from sensemble_sensors.devices import camera
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.errors import (
@@ -94,7 +95,9 @@ def test_what_cannot_be_opened_is_told_in_one_line_and_nothing_else(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_camera_file_that_leads_elsewhere_is_refused(studio: Studio, specs: Specs) -> None:
+def test_a_camera_file_that_leads_elsewhere_is_refused(
+    studio: Studio, specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = studio.write("elsewhere.ts", studio.frames(8), video=("mpeg2video", "yuv420p"), fps=25)
     (studio.folder / "clips").mkdir()
     playlist = studio.folder / "clips" / "clip.m3u8"
@@ -103,6 +106,10 @@ def test_a_camera_file_that_leads_elsewhere_is_refused(studio: Studio, specs: Sp
     Camera(secret).open(specs["video"])
     with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
         Camera(playlist).open(specs["video"])
+    monkeypatch.setattr(tracks, "frame_size", lambda _: (32, 32))  # it became a playlist after the check
+    with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
+        Camera(playlist).open(specs["video"])
+    assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" not in os.environ
 
 
 class Stream:

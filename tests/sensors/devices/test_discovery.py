@@ -25,8 +25,8 @@ def run(script: str) -> str:
 
 def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
     devices = [f"devices.{name}" for name in ("camera", "captions", "clock", "discovery", "microphone")]
-    small = [*devices, "media.dataset", "sensor", "spec"]
-    media = [*small, "media", "replay"]
+    small = [*devices, "kinds.registry", "media.dataset", "sensor", "spec"]
+    media = [*small, "media.decoding", "recording.replay"]
     watched = "('av', 'torch', 'cv2', 'sounddevice')"
     for names, loaded in ((small, []), (media, ["av"])):
         modules = ", ".join(f"sensemble_sensors.{name}" for name in names)
@@ -111,7 +111,7 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
 def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def chosen(*names: str) -> list[str]:
         monkeypatch.setattr(discovery, "portaudio", lambda: lists(names))
-        return [device.name for device in discovery.inputs(discovery.portaudio_inputs())]
+        return [device.name for device in discovery.distinct_inputs(discovery.portaudio_inputs())]
 
     assert chosen(*CARDS, *ALIASES) == CARDS
     assert chosen(*ALIASES) == ["default"]

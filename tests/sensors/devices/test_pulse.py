@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_sensors.devices import pulse
-from sensemble_sensors.devices.discovery import inputs_afresh, microphones
+from sensemble_sensors.devices.discovery import microphones, watched_microphones
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.pulse import Source, parse
 from sensemble_sensors.devices.watcher import Appeared, Disappeared, Watcher
@@ -71,17 +71,17 @@ def test_a_source_is_listed_named_and_heard_as_what_it_is(
 
 @pytest.mark.devices
 def test_a_watch_tells_of_sources_that_come_and_go(either_server: SoundServer) -> None:
-    watcher = Watcher([inputs_afresh], lambda _: None)
-    assert [item.device.key for item in watcher.look() if isinstance(item, Appeared)] == ["speaker.monitor"]
+    watcher = Watcher([watched_microphones], lambda _: None)
+    assert [item.device.key for item in watcher.search() if isinstance(item, Appeared)] == ["speaker.monitor"]
     for i in range(20):
         module = either_server.plug(f"desk{i}", f"the desk {i}")
-        (new,) = watcher.look()
+        (new,) = watcher.search()
         assert isinstance(new, Appeared)
         assert (new.device.key, new.device.name) == (f"desk{i}.monitor", f"Monitor of the desk {i}")
         either_server.unplug(module)
-        assert watcher.look() == [Disappeared(new.device)]
+        assert watcher.search() == [Disappeared(new.device)]
     either_server.stop()
-    assert [type(item) for item in watcher.look()][:1] == [Disappeared]
+    assert [type(item) for item in watcher.search()][:1] == [Disappeared]
 
 
 @pytest.mark.devices
@@ -137,7 +137,7 @@ def test_a_server_that_hangs_makes_a_watch_blind_and_ends_no_guard(
     os.kill(sound_server.process.pid, signal.SIGSTOP)
     try:
         with pytest.raises(SensorUnavailableError, match="does not answer within 2 s"):
-            inputs_afresh()
+            watched_microphones()
     finally:
         os.kill(sound_server.process.pid, signal.SIGCONT)
     assert desk.read(30) is not None

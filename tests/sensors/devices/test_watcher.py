@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.camera import Camera
-from sensemble_sensors.devices.discovery import Device, cameras, microphones_afresh
+from sensemble_sensors.devices.discovery import Device, cameras, fresh_microphones
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import (
     Appeared,
-    Blind,
+    DeviceEvent,
     Disappeared,
-    News,
+    SearchFailed,
     Watcher,
     caption_source,
     network_camera,
@@ -64,14 +64,14 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
     blind = [False, False]
     for look in looks:
         now[:] = look
-        news = watcher.look()
+        news = watcher.search()
         for item in news:
             if isinstance(item, Appeared):
                 assert item.device.key not in believed
                 believed.add(item.device.key)
             elif isinstance(item, Disappeared):
                 believed.remove(item.device.key)
-        told = [item for item in news if isinstance(item, Blind)]
+        told = [item for item in news if isinstance(item, SearchFailed)]
         assert len(told) == sum(seen is None and not was for seen, was in zip(look, blind, strict=True))
         blind = [seen is None for seen in look]
         truth = [old if seen is None else seen for old, seen in zip(truth, look, strict=True)]
@@ -87,14 +87,14 @@ def test_a_sound_card_that_is_in_use_and_the_default_beside_another_have_not_lef
     default, desk = (Device("audio", name, name, name) for name in ("default", "desk"))
     there = [card, default, desk]
     watcher = Watcher([lambda _: there], lambda _: None)
-    assert len(watcher.look()) == 3
+    assert len(watcher.search()) == 3
     there[:] = []  # PortAudio lists no card that is busy, and `inputs` no default beside another
-    assert watcher.look() == [Disappeared(desk)]
+    assert watcher.search() == [Disappeared(desk)]
     there[:] = [card, default]
-    assert watcher.look() == []
+    assert watcher.search() == []
     there[:] = []
     (tmp_path / "controlC1").unlink()
-    assert watcher.look() == [Disappeared(card)]
+    assert watcher.search() == [Disappeared(card)]
 
 
 def node(root: Path, number: int, name: str, index: int = 0) -> None:
@@ -112,20 +112,20 @@ def test_a_camera_is_known_again_though_its_number_changes(
     monkeypatch.setattr(discovery, "_SYS", tmp_path)
     monkeypatch.setattr(discovery, "_CAMERAS", (links, tmp_path / "by-path"))
     watcher = Watcher([cameras], lambda _: None)
-    assert watcher.look() == []
+    assert watcher.search() == []
     for number in (3, 7):
         node(tmp_path, number, "HD Webcam")
         node(tmp_path, number + 1, "HD Webcam", index=1)  # of metadata, not of pictures
         (links / "usb-HD-index0").symlink_to(f"/dev/video{number}")
         found = Device("video", str(number), "HD Webcam", str(links / "usb-HD-index0"))
-        assert watcher.look() == [Appeared(found)]
-        assert watcher.look() == []
+        assert watcher.search() == [Appeared(found)]
+        assert watcher.search() == []
         (links / "usb-HD-index0").unlink()
         for old in (tmp_path / "class" / "video4linux").glob("*"):
             old.rename(tmp_path / f"gone {old.name}")
-        assert watcher.look() == [Disappeared(found)]
+        assert watcher.search() == [Disappeared(found)]
     node(tmp_path, 2, "nameless")
-    assert watcher.look() == [Appeared(Device("video", "2", "nameless", "2"))]
+    assert watcher.search() == [Appeared(Device("video", "2", "nameless", "2"))]
 
 
 def test_a_node_that_vanishes_while_it_is_read_is_no_camera(
@@ -155,8 +155,8 @@ def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
     slow.chmod(0o700)
     monkeypatch.setattr(discovery.sys, "executable", str(slow))
-    told: list[News] = []
-    watcher = Watcher([microphones_afresh], told.append)
+    told: list[DeviceEvent] = []
+    watcher = Watcher([fresh_microphones], told.append)
     watcher.start()
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     pid = int((tmp_path / "pid").read_text())
@@ -173,8 +173,8 @@ def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
     def garbled(_: Event) -> list[Device]:
         return list(json.loads("[{"))
 
-    (news,) = Watcher([garbled], lambda _: None).look()
-    assert isinstance(news, Blind)
+    (news,) = Watcher([garbled], lambda _: None).search()
+    assert isinstance(news, SearchFailed)
 
 
 def test_whatever_ends_a_look_or_whoever_is_told_is_said() -> None:
@@ -190,7 +190,7 @@ def test_whatever_ends_a_look_or_whoever_is_told_is_said() -> None:
     finders = [leave, lambda _: [Device("text", "a", "a", "a")]]
     with pytest.raises(SystemExit, match="no listener"), Watcher(finders, hear, interval=0.01) as watcher:
         watcher._thread.join(20)
-    assert heard == [Blind("SystemExit: no list"), Appeared(Device("text", "a", "a", "a"))]
+    assert heard == [SearchFailed("SystemExit: no list"), Appeared(Device("text", "a", "a", "a"))]
     watcher.close()
 
 
@@ -205,7 +205,7 @@ def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Sp
 
 
 def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
-    told: list[News] = []
+    told: list[DeviceEvent] = []
     file = tmp_path / "said.txt"
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
@@ -219,7 +219,7 @@ def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
         wait_until(lambda: len(told) == 5)
         file.unlink()
         wait_until(lambda: len(told) == 6)
-    said = [(type(item), item.device.key) for item in told if not isinstance(item, Blind)]
+    said = [(type(item), item.device.key) for item in told if not isinstance(item, SearchFailed)]
     kinds = {key: [kind for kind, of in said if of == key] for _, key in said}
     assert kinds == {key: [Appeared, Disappeared] for key in (str(file), address, lines)}
 
@@ -232,8 +232,8 @@ def test_an_address_that_is_none_is_never_there(address: str) -> None:
 def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     # The real helper; its interpreter ends as Python does where PortAudio is missing.
     monkeypatch.setattr(discovery.sys, "executable", "/bin/false")
-    (news,) = Watcher([microphones_afresh], lambda _: None).look()
-    assert isinstance(news, Blind)
+    (news,) = Watcher([fresh_microphones], lambda _: None).search()
+    assert isinstance(news, SearchFailed)
     assert news.reason
 
 
@@ -244,10 +244,10 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
     first = Microphone("default")
     first.open(specs["audio"])
     assert first.read(10) is not None
-    watcher = Watcher([microphones_afresh], lambda _: None)
-    watcher.look()
+    watcher = Watcher([fresh_microphones], lambda _: None)
+    watcher.search()
     module = sound_server.plug("desk")
-    (new,) = watcher.look()
+    (new,) = watcher.search()
     assert isinstance(new, Appeared)
     assert (new.device.modality, new.device.key) == ("audio", "desk.monitor")
     for desk in (Microphone("desk.monitor"), Isolated(Microphone, "desk.monitor")):
@@ -256,7 +256,7 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
         desk.close()
     assert first.read(10) is not None, "the stream that was open runs on"
     sound_server.unplug(module)
-    (gone,) = watcher.look()
+    (gone,) = watcher.search()
     assert isinstance(gone, Disappeared)
     assert gone.device.key == "desk.monitor"
     first.close()

@@ -12,8 +12,8 @@ from time import monotonic
 
 from sensemble_runtime.executors import executor
 from sensemble_sensors.devices import discovery
-from sensemble_sensors.devices.discovery import Device, without_user
-from sensemble_sensors.devices.watcher import Appeared, Blind, Disappeared, News, Watcher
+from sensemble_sensors.devices.discovery import Device, without_credentials
+from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
 
@@ -58,13 +58,13 @@ def main(arguments: Doctor) -> None:
                 raise Ended(*stop.args) from None
 
 
-def _news(news: News, time: float) -> str:
+def _news(news: DeviceEvent, time: float) -> str:
     match news:
-        case Blind(reason):
+        case SearchFailed(reason):
             return f"{time:8.2f} s  blind        {reason}"
         case Appeared(device) | Disappeared(device):
             what = "appeared" if isinstance(news, Appeared) else "disappeared"
-            key = without_user(device.key)
+            key = without_credentials(device.key)
             return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {key}: {device.name}"
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import join
-from sensemble_sensors.devices.watcher import Appeared, Blind, News
+from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample, Sensor
@@ -101,9 +101,9 @@ class Capture:
                 names = ", ".join(thread.name for thread in left)
                 remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
 
-    def found(self, news: News) -> None:
+    def found(self, news: DeviceEvent) -> None:
         """Retry a sensor whose device a watcher found again."""
-        if isinstance(news, Blind):
+        if isinstance(news, SearchFailed):
             remark(f"sensemble: {news.reason}")
         elif isinstance(news, Appeared):
             with self.changed:

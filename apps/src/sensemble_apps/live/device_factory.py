@@ -13,7 +13,7 @@ from sensemble_sensors.spec import kind_name
 
 # By kind. Captions have no devices that could be found.
 _CLASSES: dict[str, type[Camera | Microphone]] = {"waveform": Microphone, "frames": Camera}
-_FINDERS: dict[str, Finder] = {"waveform": discovery.inputs_afresh, "frames": discovery.cameras}
+_FINDERS: dict[str, Finder] = {"waveform": discovery.watched_microphones, "frames": discovery.cameras}
 
 
 def finders(modalities: Collection[str]) -> list[Finder]:

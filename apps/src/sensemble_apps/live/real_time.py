@@ -17,7 +17,7 @@ from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import watcher
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.watcher import Appeared, Blind, Finder, Watcher
+from sensemble_sensors.devices.watcher import Appeared, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import span
@@ -82,9 +82,11 @@ def devices(
             yield view_event(item, began)
 
 
-def _found(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.News) -> None:
+def _found(
+    session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.DeviceEvent
+) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
-    if isinstance(news, Blind):
+    if isinstance(news, SearchFailed):
         remark(f"sensemble: {news.reason}")
     elif isinstance(news, Appeared) and news.device.modality in named.values():
         for name, modality in named.items():

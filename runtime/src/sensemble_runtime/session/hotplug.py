@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.watcher import Blind, Disappeared, News
+from sensemble_sensors.devices.watcher import DeviceEvent, Disappeared, SearchFailed
 from sensemble_sensors.sensor import Sensor
 
 from sensemble_runtime.errors import SessionError
@@ -30,9 +30,9 @@ class Hotplug:
             tuple[str, str], str
         ] = {}  # by modality and key, because a key may be a mere number
 
-    def __call__(self, news: News) -> None:
+    def __call__(self, news: DeviceEvent) -> None:
         """Attach the device that appeared, or try its sensor again; lose a microphone that disappeared."""
-        if isinstance(news, Blind):
+        if isinstance(news, SearchFailed):
             return
         device = news.device
         which = (device.modality, device.key)

@@ -16,7 +16,7 @@ _PIXELS = 1 << 26  # of a picture, 8192 x 8192
 # A file is read and no other: those formats are left out that name further files, which a dataset could place
 # anywhere; nothing is asked of a network; `%` in an image's name is no pattern.
 _LISTS = {"concat", "dash", "hls", "imf"}
-_OPTIONS = {
+OPTIONS = {
     "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
     "protocol_whitelist": "file,subfile",
     "pattern_type": "none",
@@ -36,10 +36,10 @@ def opened(path: Path) -> Iterator[InputContainer]:
         BadDataError: it is unreadable, or a list of other files (a playlist); or FFmpeg fails in the context.
     """
     try:
-        with av.open(shards.url(str(path)), options=_OPTIONS, **_METADATA) as container:
+        with av.open(shards.url(str(path)), options=OPTIONS, **_METADATA) as container:
             for stream in container.streams:
                 if stream.codec_context is not None:
-                    stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
+                    stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
             yield container
     except av.FFmpegError as error:
         # What FFmpeg says of a picture that is too large.

@@ -1,1 +1,7 @@
-"""The devices room."""
+"""Devices: the sensors that capture what happens now, and how they are found and watched.
+
+A sensor here opens one device and gives its samples, stamped by the clock of `time.monotonic`. It knows
+nothing of sessions, datasets or recordings.
+
+Doors: `camera`, `microphone`, `captions`, `discovery` (list devices), `watcher` (see them come and go).
+"""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
-from sensemble_sensors.devices.discovery import without_user
+from sensemble_sensors.devices.discovery import without_credentials
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -30,62 +30,59 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_PATIENCE = (
-    5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a hanging driver
-)
-_STEADY = 1000  # pictures, half a minute or more, of which the one that came soonest tells the time of all
-_TIMED = (
-    "rtsp",
-    "rtsps",
-    "rtmp",
-    "srt",
-    "udp",
-)  # what carries times; for MJPEG over HTTP, FFmpeg invents them
+_PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
+_STEADY = 1000  # pictures, half a minute or more, of which the one with the least delay sets the clock
+_TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # of the environment; OpenCV hands them on to FFmpeg
+
+
+_opening = Lock()  # of the environment, while it holds the options of one file
 
 
 class _Capture(Protocol):
-    """What is used here of `cv2.VideoCapture`, which has no types of its own."""
+    """The part of `cv2.VideoCapture` that is used here; it has no types of its own."""
 
     def grab(self) -> bool: ...
     def retrieve(self) -> tuple[bool, NDArray[np.uint8]]: ...
     def get(self, prop: int) -> float: ...
+    def isOpened(self) -> bool: ...  # noqa: N802
     def release(self) -> None: ...
 
 
 @dataclass(slots=True)
 class _Wait:
-    """Since when the driver owes an answer; None while it owes none."""
+    """When the driver was last asked; None while it owes no answer."""
 
     since: float | None = None
 
 
 class Camera:
-    """Gives the newest picture, RGB and of the spec's size, from a thread that captures all the time.
+    """Gives the newest picture, RGB of the spec's size; a thread captures all the time.
 
     A camera or a network stream gives pictures at its own rate. Where they carry times (V4L2, RTSP, RTMP,
-    SRT, UDP), each counts as captured when it would have come had it been as quick as the quickest, so that
-    what a buffer holds back is late. Elsewhere (MJPEG over HTTP) it counts as captured when it came. A file
-    is played in real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
+    SRT, UDP), the picture with the least delay sets the clock for all, so that pictures held back in a buffer
+    count as late. Elsewhere (MJPEG over HTTP) a picture counts as captured on arrival. A file is played in
+    real time, by its own timestamps, at the spec's rate or its own, whichever is lower.
 
     Args:
-        source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 whenever the camera
-            is opened), the address of a stream (http://, rtsp://, ...), or a video file.
-        name: what the sensor is called; by default, after its source, without a user and password in it.
+        source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 when the camera is
+            opened), the address of a stream (http://, rtsp://, ...), or a video file.
+        name: of the sensor; by default made of the source, without user and password.
     """
 
     modality = "video"
 
     def __init__(self, source: int | str | Path, name: str | None = None) -> None:
-        self.name = name or f"camera {without_user(str(source))}"
+        self.name = name or f"camera {without_credentials(str(source))}"
         self._given = source
-        self._box: SampleQueue | None = None
+        self._queue: SampleQueue | None = None
         self._stop = Event()
         self._wait = _Wait()
         self._thread = Thread()
 
     @property
     def live(self) -> bool:
-        """Whether it shows what happens now; a video file is played, and over some time."""
+        """Whether it captures what happens now; a video file is played."""
         source = _source(self._given)
         return not (isinstance(source, Path) and source.is_file())
 
@@ -96,28 +93,27 @@ class Camera:
         return monotonic() if since is None else since
 
     def open(self, spec: InputSpec) -> None:
-        """Open the camera and start to capture.
+        """Open the camera and start capturing.
 
         Raises:
-            SensorUnavailableError: there is no such camera, stream or file, it cannot be used, or `spec` is
-                not one of video; says what to do.
+            SensorUnavailableError: the camera, stream or file does not exist or cannot be used, or `spec` is
+                not of video; says what to do.
         """
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
         self.close()
         source = _source(self._given)
         if isinstance(source, int) and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
-            # One that is away is tried again and again: without loading OpenCV, which takes most of a try.
+            # An absent camera is tried again and again: loading OpenCV would take most of each try.
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
         cv2 = opencv()
+        capture: _Capture
         if isinstance(source, str):
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
             options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
             capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
         elif isinstance(source, Path):
-            _check_file(source, self.name)
-            # By no other backend, and by a path that cannot be taken for an address.
-            capture = cv2.VideoCapture(str(source.absolute()), cv2.CAP_FFMPEG)
+            capture = _open_file(source, self.name)
         else:
             capture = cv2.VideoCapture(source)
         if not capture.isOpened():
@@ -128,11 +124,11 @@ class Camera:
         else:
             timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
             shots = _captured(capture, spec, self.name, self._wait, timed=timed)
-        self._stop, self._box = Event(), SampleQueue(1)
+        self._stop, self._queue = Event(), SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
             target=_capture,
-            args=(capture, shots, self._box, self._stop, self.name),
+            args=(capture, shots, self._queue, self._stop, self.name),
             name=self.name,
             daemon=True,
         )
@@ -140,20 +136,20 @@ class Camera:
 
     def read(self, timeout: float) -> Sample | None:
         """Return the newest picture, or None when none came within `timeout` seconds; see `Sensor`."""
-        if self._box is None:
+        if self._queue is None:
             raise SensorLostError(f"{self.name}: is closed")
-        return self._box.get(timeout)
+        return self._queue.get(timeout)
 
     def close(self) -> None:
-        """Stop to capture and release the camera."""
+        """Stop capturing and release the camera."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(_PATIENCE)
-        self._box = None
+        self._queue = None
 
 
 def _source(source: int | str | Path) -> int | str | Path:
-    """Tell apart a camera's number (int), the address of a stream (str) and a file (Path)."""
+    """Return a camera's number (int), the address of a stream (str) or a file (Path)."""
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return int(source)
     if isinstance(source, str) and "://" in source:
@@ -162,14 +158,34 @@ def _source(source: int | str | Path) -> int | str | Path:
     return int(node[1]) if node else Path(source)
 
 
-def _check_file(source: Path, name: str) -> None:
-    """See that a file is itself a video: OpenCV would follow a playlist to any file and into the network."""
-    from sensemble_sensors.codecs.tracks import frame_size  # PyAV takes memory that a camera does not need
+def _open_file(source: Path, name: str) -> _Capture:
+    """Open a video file, and nothing that it names: OpenCV would follow a playlist to files and addresses.
+
+    Raises:
+        SensorUnavailableError: it is no video.
+    """
+    # PyAV takes memory that a camera does not need.
+    from sensemble_sensors.codecs.containers import OPTIONS
+    from sensemble_sensors.codecs.tracks import frame_size
 
     try:
         frame_size(source)
     except BadDataError as error:
         raise SensorUnavailableError(f"{name}: {_remedy(source)}") from error
+    cv2 = opencv()
+    # The file may be another one by now, so OpenCV gets the same limits as PyAV.
+    limits = "|".join(f"{option};{OPTIONS[option]}" for option in ("format_whitelist", "protocol_whitelist"))
+    with _opening:
+        before = os.environ.get(_OPTIONS)
+        os.environ[_OPTIONS] = limits
+        try:
+            # An absolute path cannot be taken for an address, and no other backend knows the limits.
+            capture: _Capture = cv2.VideoCapture(str(source.absolute()), cv2.CAP_FFMPEG)
+        finally:
+            os.environ.pop(_OPTIONS)
+            if before is not None:
+                os.environ[_OPTIONS] = before
+    return capture
 
 
 def _remedy(source: int | str | Path) -> str:
@@ -183,19 +199,19 @@ def _remedy(source: int | str | Path) -> str:
     return "cannot be opened (absent, or in use); `sensemble doctor` lists the cameras of this machine"
 
 
-def _capture(capture: _Capture, shots: Iterator[Sample], box: SampleQueue, stop: Event, name: str) -> None:
-    """Put pictures into the box, none before its time, until told to stop or the source is over."""
+def _capture(capture: _Capture, shots: Iterator[Sample], queue: SampleQueue, stop: Event, name: str) -> None:
+    """Put pictures into the queue, none before its time, until `stop` is set or the source has ended."""
     try:
         for shot in shots:
             if stop.wait(shot.time - monotonic()):
                 return
-            box.put(shot)
+            queue.put(shot)
     except SensorsError as error:
-        box.end(error)
+        queue.end(error)
     except opencv().error as error:
-        box.end(SensorLostError(f"{name}: OpenCV failed ({error.err})"))
-    except BaseException as error:  # noqa: BLE001 - or whoever reads would wait for ever
-        box.end(SensorLostError(f"{name}: capturing failed ({type(error).__name__}: {error})"))
+        queue.end(SensorLostError(f"{name}: OpenCV failed ({error.err})"))
+    except BaseException as error:  # noqa: BLE001 - otherwise the reader would wait for ever
+        queue.end(SensorLostError(f"{name}: capturing failed ({type(error).__name__}: {error})"))
     finally:
         capture.release()
 
@@ -209,13 +225,13 @@ def _grab(capture: _Capture, wait: _Wait) -> bool:
 
 
 def _captured(capture: _Capture, spec: InputSpec, name: str, wait: _Wait, *, timed: bool) -> Iterator[Sample]:
-    """Yield what a camera or a stream gives, as it comes."""
+    """Yield the pictures of a camera or a stream as they come."""
     position_property = opencv().CAP_PROP_POS_MSEC
     clock, last = Clock(_STEADY), -math.inf
     while _grab(capture, wait):
         now = monotonic()
         position = capture.get(position_property) / 1000 if timed else 0.0
-        if position <= last:  # there are no times, or they begin anew
+        if position <= last:  # there are no times, or they start again
             clock = Clock(_STEADY)
         last = position
         yield _shot(capture, spec, name, clock.read(position, now))
@@ -223,7 +239,7 @@ def _captured(capture: _Capture, spec: InputSpec, name: str, wait: _Wait, *, tim
 
 
 def _played(capture: _Capture, spec: InputSpec, name: str, wait: _Wait) -> Iterator[Sample]:
-    """Yield the first frame of a file at or after each step of the spec's rate, with the time to show it."""
+    """Yield the first frame of a file at or after each step of the spec's rate, with its time to be shown."""
     origin = monotonic()
     step = 0
     while _grab(capture, wait):
@@ -232,7 +248,7 @@ def _played(capture: _Capture, spec: InputSpec, name: str, wait: _Wait) -> Itera
             step = math.floor((at + 0.0005) * spec.rate) + 1
             try:
                 shot = _shot(capture, spec, name, origin + at)
-            except SensorLostError as error:  # or it would be opened again, and begin anew
+            except SensorLostError as error:  # a lost sensor is reopened, and the film would start again
                 raise SensorEndedError(str(error)) from error
             yield shot
     raise SensorEndedError(f"{name}: has ended")

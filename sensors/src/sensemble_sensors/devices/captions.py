@@ -1,4 +1,4 @@
-"""Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles in their own time."""
+"""Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles at their own times."""
 
 import math
 import os
@@ -18,13 +18,13 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_LONGEST = 1 << 16  # bytes of a line; a longer one is no caption
+_LONGEST = 1 << 16  # bytes of a line; a longer line is not a caption
 _PATIENCE = 5.0  # seconds that a connection may take
 _WAITING = 16  # captions that wait for a slow reader
-_PAUSE = 0.05  # seconds between two looks
-_PIECES = 4  # of `_LONGEST` bytes, that a look takes at most: who floods writes as fast as others read
+_PAUSE = 0.05  # seconds between two polls
+_PIECES = 4  # of `_LONGEST` bytes, that a poll reads at most: a flood comes as fast as it is read
 _STDIN = 0
-# Seconds of quiet before the other machine is asked whether it is there, between two questions, and how many.
+# Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
@@ -33,10 +33,10 @@ class Captions:
 
     Args:
         source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
-            open when its writers leave, for others to come, and is lost when it is removed; a socket is lost
-            when its other side hangs up, or half a minute after its machine is gone; standard input and files
-            end. Of lines that are written faster than they are read, the newest are given; of a file, all.
-        name: what the sensor is called; by default, after its source.
+            open when its writers leave, for others may come, and is lost when it is removed. A socket is lost
+            when the other side hangs up, or half a minute after its machine is gone. Standard input and files
+            end. Of lines that are written faster than they are read, the newest are kept; of a file, all.
+        name: of the sensor; by default made of the source.
     """
 
     modality = "text"
@@ -48,18 +48,18 @@ class Captions:
 
     @property
     def live(self) -> bool:
-        """Whether somebody writes the captions now; those of a file are over some time."""
+        """Whether somebody writes the captions now; those of a file are played."""
         if str(self._source) == "-":
             with suppress(OSError):  # standard input was closed
                 return not stat.S_ISREG(os.fstat(_STDIN).st_mode)
         return not Path(self._source).is_file()
 
     def open(self, spec: InputSpec) -> None:
-        """Open the source; subtitles begin to play now.
+        """Open the source; subtitles start to play now.
 
         Raises:
-            SensorUnavailableError: there is no such file or socket, it cannot be read, a subtitle file is not
-                what its format says, or `spec` is not one of text.
+            SensorUnavailableError: the file or socket does not exist or cannot be read, a subtitle file
+                breaks its format, or `spec` is not of text.
         """
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
@@ -96,7 +96,7 @@ def _reader(source: str, name: str) -> "_Text | _Lines":
 
 
 class _Text:
-    """The lines of a file, which are all given, as fast as they are read."""
+    """Gives all lines of a file, as fast as they are read."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._name = name
@@ -106,10 +106,10 @@ class _Text:
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
         while line := self._file.readline(_LONGEST + 1):
-            if len(line) > _LONGEST:  # lost, it would be read again from its beginning
+            if len(line) > _LONGEST:  # a lost sensor is reopened, and would start again
                 raise SensorEndedError(str(_too_long(self._name)))
             if b"\0" in line:
-                raise SensorEndedError(f"{self._name}: is no text in UTF-8")
+                raise SensorEndedError(f"{self._name}: is not text in UTF-8")
             if caption := _caption(line):
                 cut, self._cut = self._cut, False
                 return Sample("text", caption, monotonic(), cut)
@@ -122,10 +122,10 @@ class _Text:
 
 
 class _Lines:
-    """Lines that somebody writes now, waited for with `poll`, so that no thread is left behind.
+    """Gives lines as somebody writes them; it waits by `poll`, so that no thread is left behind.
 
-    Of those that come faster than they are read the newest stay. After each look there is a pause, so that a
-    flood costs little; a short one, for a line has the time at which it was taken out of the pipe.
+    Of lines that come faster than they are read, the newest are kept. A pause after each poll keeps a flood
+    cheap; it is short, for a line is stamped with the time at which it is read.
     """
 
     def __init__(self, file: int, source: str, name: str) -> None:
@@ -134,15 +134,15 @@ class _Lines:
         self._file = file
         self._kind = stat.S_IFMT(os.fstat(file).st_mode)
         self._partial = b""
-        self._box = SampleQueue(_WAITING)
-        self._due = 0.0  # when to look again; when it has ended, never
+        self._queue = SampleQueue(_WAITING)
+        self._due = 0.0  # when to poll again; infinite at the end
 
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
         while True:
             if monotonic() >= self._due:
-                self._look()
-            sample = self._box.get(0)
+                self._poll()
+            sample = self._queue.get(0)
             if sample is not None:
                 return sample
             left = until - monotonic()
@@ -152,7 +152,7 @@ class _Lines:
             sleep(max(min(self._due - monotonic(), left), 0.0))
             readable(self._file, max(until - monotonic(), 0.0))
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         for _ in range(_PIECES):
             if not readable(self._file, 0):
                 return
@@ -170,19 +170,19 @@ class _Lines:
         if len(self._partial) > _LONGEST:
             raise _too_long(self._name)
         if not data and self._kind == stat.S_IFSOCK:
-            self._box.end(SensorLostError(f"{self._name}: its other side hung up"))
+            self._queue.end(SensorLostError(f"{self._name}: the other side hung up"))
         elif not data:
             whole.append(self._partial)
-            self._box.end(SensorEndedError(f"{self._name}: has ended"))
+            self._queue.end(SensorEndedError(f"{self._name}: has ended"))
         written = [line for line in whole if line and not line.isspace()]
         lost = max(len(written) - _WAITING, 0)
         for line in written[-_WAITING:]:
             if caption := _caption(line):
-                self._box.put(Sample("text", caption, now, lost=lost))
+                self._queue.put(Sample("text", caption, now, lost=lost))
                 lost = 0
 
     def _check(self) -> None:
-        """See whether a named pipe is still the one that writers find; a removed one is silent for ever."""
+        """Check that a named pipe is still the one that writers find; a removed one is silent for ever."""
         if self._kind == stat.S_IFIFO and self._file != _STDIN:
             try:
                 there = os.path.samestat(Path(self._source).stat(), os.fstat(self._file))
@@ -197,7 +197,7 @@ class _Lines:
 
 
 def _caption(line: bytes) -> str:
-    # A byte that is not UTF-8 shows as U+FFFD: a stray one should not end a live session.
+    # A byte that is not UTF-8 becomes U+FFFD: a stray one should not end a live session.
     return line.decode(errors="replace").strip()
 
 
@@ -216,7 +216,7 @@ def _opened(source: str) -> int:
     mode = Path(source).stat().st_mode
     if stat.S_ISSOCK(mode):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)  # whoever serves it may hang
+            connection.settimeout(_PATIENCE)  # the server may hang
             connection.connect(source)
             return _kept(connection)
     if stat.S_ISDIR(mode):
@@ -225,7 +225,7 @@ def _opened(source: str) -> int:
 
 
 def _kept(connection: socket.socket) -> int:
-    """Return the descriptor of a connection; one whose other machine is gone without a word fails in time."""
+    """Return the descriptor of a connection that fails soon after the other machine is gone."""
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE.items():
@@ -236,7 +236,7 @@ def _kept(connection: socket.socket) -> int:
 
 
 class _Cues:
-    """Plays subtitles from the moment it is made; over when the last one has been shown."""
+    """Plays subtitles from now until the last one has been shown."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name

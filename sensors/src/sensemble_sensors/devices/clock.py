@@ -1,24 +1,22 @@
-"""When something was captured, by the source's own clock, though it comes late now and then."""
+"""Tell the time of capture by a source's own clock, though its samples may arrive late."""
 
 import math
 from collections import deque
 
 
 class Clock:
-    """Maps a source's own time to that of `time.monotonic`, by what has come soonest of late.
+    """Maps a source's own time to that of `time.monotonic` by the reading with the least delay.
 
     Args:
-        memory: of how many readings one is the soonest.
+        memory: how many of the latest readings are compared.
     """
 
     def __init__(self, memory: int) -> None:
-        self._origins: deque[float] = deque(
-            maxlen=memory
-        )  # when the source's time began, as each reading has it
+        self._origins: deque[float] = deque(maxlen=memory)  # when the source's time began, by each reading
         self._last = -math.inf
 
     def read(self, position: float, time: float) -> float:
-        """Return when it was `position` seconds by the source's clock; `time` is when at the latest."""
+        """Return when the source's clock showed `position` seconds; `time` is the latest that it can be."""
         self._origins.append(time - position)
         self._last = max(self._last, min(self._origins) + position)
         return self._last

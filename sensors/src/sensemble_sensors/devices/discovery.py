@@ -24,7 +24,7 @@ _CAMERAS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
 _CONTROLS = Path("/dev/snd")
 _SOUND_CARDS = (Path("/dev/snd/by-id"), Path("/dev/snd/by-path"))
 _PATIENCE = 15.0  # seconds that a process may take to list devices
-_GLANCE = 0.1  # seconds after which a look notices that it is no longer wanted
+_GLANCE = 0.1  # seconds after which a search notices that it is no longer wanted
 _NEVER = Event()
 
 # An input of a sound card, as PortAudio names it on ALSA.
@@ -38,14 +38,14 @@ _ALIAS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something that a sensor can be opened on.
+    """A device that a sensor can open.
 
     Attributes:
-        modality: of what it gives.
-        id: what `Camera` or `Microphone` takes, as long as nothing is plugged or unplugged.
+        modality: of its samples.
+        id: an argument of `Camera` or `Microphone`, valid until something is plugged in or unplugged.
         name: for people.
-        key: what `Camera`, `Microphone` or `Captions` takes, the same whenever the device is plugged in, as
-            far as the system can tell it from others.
+        key: an argument of `Camera`, `Microphone` or `Captions`, the same each time the device is plugged in,
+            as far as the system can tell it from others.
     """
 
     modality: str
@@ -55,10 +55,10 @@ class Device:
 
 
 def cameras(stop: Event = _NEVER) -> list[Device]:
-    """Return the cameras, in the order of their numbers; on Linux without OpenCV, for a watch is to be cheap.
+    """Return the cameras in the order of their numbers; on Linux without OpenCV, to keep a watch cheap.
 
     Args:
-        stop: ends the look when it is set, where it takes its time.
+        stop: ends a slow search when it is set.
 
     Raises:
         SensorUnavailableError: OpenCV is needed to find them here and cannot be loaded; says what to install.
@@ -79,9 +79,9 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
 
 
 def microphones() -> list[Device]:
-    """Return all that `Microphone` takes: the sources of a sound server, and what PortAudio can listen to.
+    """Return all devices that `Microphone` takes: a sound server's sources and PortAudio's inputs.
 
-    Also the names that ALSA has for what is there twice.
+    ALSA may list one device under several names.
 
     Raises:
         SensorUnavailableError: PortAudio is missing, or the sound server hangs; says what to do.
@@ -103,7 +103,7 @@ def _source(source: pulse.Source) -> Device:
 
 
 def portaudio_inputs() -> list[Device]:
-    """Return what PortAudio can listen to, on Linux by ALSA's names.
+    """Return PortAudio's inputs, on Linux by ALSA's names.
 
     Raises:
         SensorUnavailableError: PortAudio is missing; says what to install.
@@ -113,29 +113,29 @@ def portaudio_inputs() -> list[Device]:
     names = [str(device["name"]) for device in found]
     links = _links(_SOUND_CARDS)
     keys = [_microphone_key(name, links) for name in names]
-    # A key that two have is none; PortAudio's numbers change whenever something is plugged in.
+    # Keys must be unique; the number is the last resort, for it changes when anything is plugged in.
     keys = [key if keys.count(key) == 1 else name for key, name in zip(keys, names, strict=True)]
     keys = [key if keys.count(key) == 1 else number for key, number in zip(keys, numbers, strict=True)]
     return [Device("audio", *fields) for fields in zip(numbers, names, keys, strict=True)]
 
 
-def inputs(found: Sequence[Device]) -> list[Device]:
-    """Return the microphones among those that `portaudio_inputs` lists, each once.
+def distinct_inputs(found: Sequence[Device]) -> list[Device]:
+    """Return each microphone among PortAudio's inputs once.
 
-    Those are the inputs of sound cards, and what somebody named in ALSA's configuration; the names that ALSA
-    comes with lead to one of these or to a sound server. Where there are none, the default alone.
+    Those are the inputs of sound cards and the names in the user's ALSA configuration; ALSA's own names lead
+    to one of these or to a sound server. Where there is none, only the default is left.
     """
     own = [device for device in found if not _ALIAS.fullmatch(device.name)]
     return own or [device for device in found if device.name == "default"]
 
 
-def inputs_afresh(stop: Event = _NEVER) -> list[Device]:
-    """Return what a watch should attach: the microphones of the sound server, or of PortAudio without one.
+def watched_microphones(stop: Event = _NEVER) -> list[Device]:
+    """Return the microphones that a watch attaches: those of the sound server, or else of PortAudio.
 
-    A server holds the sound cards, and would be heard twice were they listed too.
+    A server holds the sound cards; if they were listed too, each would be captured twice.
 
     Args:
-        stop: ends the look when it is set.
+        stop: ends the search when it is set.
 
     Raises:
         SensorUnavailableError: PortAudio is missing, or it or the server does not answer; says what to do.
@@ -143,16 +143,16 @@ def inputs_afresh(stop: Event = _NEVER) -> list[Device]:
     found = pulse.sources()
     if found is not None:
         return [_source(source) for source in found if source.microphone]
-    return inputs(microphones_afresh(stop))
+    return distinct_inputs(fresh_microphones(stop))
 
 
-def microphones_afresh(stop: Event = _NEVER) -> list[Device]:
-    """Return what `microphones` would return now, listed by a process of its own.
+def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
+    """Return the present `microphones`, listed by a process of its own.
 
-    PortAudio looks for devices only when it starts, and starting it again would stop what is open here.
+    PortAudio looks for devices only when it starts, and a restart would stop the streams that are open here.
 
     Args:
-        stop: ends the look when it is set.
+        stop: ends the search when it is set.
 
     Raises:
         SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
@@ -161,10 +161,10 @@ def microphones_afresh(stop: Event = _NEVER) -> list[Device]:
 
 
 def is_gone(device: Device) -> bool:
-    """Return whether a device that was listed, and is no longer, is away.
+    """Return whether a device that is no longer listed is really gone.
 
-    PortAudio leaves out a sound card to which somebody listens (its issues 891 and 1150), and `inputs` leaves
-    out the default as soon as there is another.
+    PortAudio does not list a sound card that is in use (its issues 891 and 1150), and `distinct_inputs`
+    leaves out the default when there is another device.
     """
     card = _CARD.fullmatch(device.name)
     if card is not None:
@@ -210,7 +210,7 @@ def _links(folders: Sequence[Path]) -> dict[str, str]:
 
 
 def _microphone_key(name: str, links: Mapping[str, str]) -> str:
-    """Return what names the input of a sound card without the card's number, which goes by when it came."""
+    """Return the key of a sound card's input, without the card's number, which depends on plugging order."""
     card = _CARD.fullmatch(name)
     if card is None:
         return name
@@ -220,8 +220,8 @@ def _microphone_key(name: str, links: Mapping[str, str]) -> str:
     return link if card["input"] == "0" else f"{link},{card['input']}"
 
 
-def without_user(source: str) -> str:
-    """Return an address without the user and the password that it may hold; anything else as it is."""
+def without_credentials(source: str) -> str:
+    """Return an address without user and password; any other text as it is."""
     return re.sub(r"(?<=://)[^/?#]*@", "", source)
 
 

@@ -1,4 +1,4 @@
-"""A microphone as a sensor, through PortAudio; a source of a sound server through ALSA's device `pulse`."""
+"""A microphone as a sensor, through PortAudio; a sound server's source through ALSA's device `pulse`."""
 
 import os
 import sys
@@ -24,11 +24,11 @@ from sensemble_sensors.spec import InputSpec
 _CHUNK = 0.05  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
 _INVALID_RATE = -9997  # PortAudio's error for a rate that the device does not have
-_STEADY = 40  # buffers, and so 2 s of sound, of which the one that came soonest tells the time of all
+_STEADY = 40  # buffers, or 2 s of sound, of which the one with the least delay sets the clock
 
 
 class _Stream(Protocol):
-    """What is used here of `sounddevice.InputStream`, which has no types of its own."""
+    """The part of `sounddevice.InputStream` that is used here; it has no types of its own."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -46,13 +46,13 @@ class _Flags(Protocol):
 
 
 class Microphone:
-    """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time at which it was heard.
+    """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time of capture.
 
     Args:
         device: "default" or None for the system's choice, or the number, the key, the name or a part of the
-            name of a device, as `devices.microphones` lists them. One of a sound server is lost when the
+            name of a device that `discovery.microphones` lists. A source of a sound server is lost when the
             server no longer has it.
-        name: what the sensor is called; by default, after its device.
+        name: of the sensor; by default made of the device.
     """
 
     modality = "audio"
@@ -64,16 +64,16 @@ class Microphone:
         self._rate = 0.0
         self._clock = Clock(_STEADY)
         self._count = 0  # samples of sound since it was opened
-        self._box = SampleQueue(_WAITING)
+        self._queue = SampleQueue(_WAITING)
         self._stream: _Stream | None = None
         self._guard: pulse.Guard | None = None
 
     def open(self, spec: InputSpec) -> None:
-        """Open the device and start to listen.
+        """Open the device and start capturing.
 
         Raises:
-            SensorUnavailableError: PortAudio is missing, there is no such device, it cannot be used at this
-                rate, or `spec` is not one of audio; says what to do.
+            SensorUnavailableError: PortAudio is missing, the device does not exist or cannot be used at this
+                rate, or `spec` is not of audio; says what to do.
         """
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives audio, not {spec.modality}")
@@ -82,7 +82,7 @@ class Microphone:
         library = portaudio()
         with _opening:
             if not _open and not fresh:
-                # PortAudio looks for devices only when it starts: one plugged in since is seen after this.
+                # PortAudio looks for devices only when it starts; one plugged in since is found after this.
                 library._terminate()  # noqa: SLF001
                 library._initialize()  # noqa: SLF001
             self._start(library, spec)
@@ -92,10 +92,10 @@ class Microphone:
         """Return the next 0.05 s of sound, or None when none came within `timeout` seconds; see `Sensor`."""
         if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
-        return self._box.get(timeout)
+        return self._queue.get(timeout)
 
     def close(self) -> None:
-        """Stop to listen and release the device."""
+        """Stop capturing and release the device."""
         if self._guard is not None:
             self._guard.close()
         self._guard = None
@@ -106,10 +106,10 @@ class Microphone:
 
     def _start(self, library: ModuleType, spec: InputSpec) -> None:
         number, source = self._choose(sources(), portaudio_inputs())
-        box = SampleQueue(_WAITING)
-        self._rate, self._box, self._clock, self._count = spec.rate, box, Clock(_STEADY), 0
+        queue = SampleQueue(_WAITING)
+        self._rate, self._queue, self._clock, self._count = spec.rate, queue, Clock(_STEADY), 0
         try:
-            with _hearing(source):
+            with _chosen(source):
                 self._stream = library.InputStream(
                     samplerate=spec.rate,
                     blocksize=round(_CHUNK * spec.rate),
@@ -117,13 +117,13 @@ class Microphone:
                     channels=1,
                     dtype="float32",
                     latency=2 * _CHUNK,
-                    callback=self._hear,
+                    callback=self._put,
                     finished_callback=self._finish,
                 )
                 self._stream.start()
             if source is not None:
                 gone = SensorLostError(f"{self.name}: was unplugged")
-                self._guard = pulse.Guard(source, lambda: box.end(gone))
+                self._guard = pulse.Guard(source, lambda: queue.end(gone))
         except (library.PortAudioError, OSError) as error:
             self.close()
             raise SensorUnavailableError(
@@ -165,26 +165,26 @@ class Microphone:
             )
         return doors[0], match.id
 
-    def _hear(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
-        """Take a buffer, on PortAudio's own thread."""
+    def _put(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
+        """Put a buffer into the queue, on PortAudio's own thread."""
         now = monotonic()
         if flags.input_overflow:
             self._clock = Clock(_STEADY)
         delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
-        # Some drivers give no times or wild ones; then the sound counts as heard just now.
+        # Some drivers give no times or wild ones; then the sound counts as captured just now.
         latest = now - (delay if 0 <= delay < 1 else 0.0)
         self._count += count
         time = self._clock.read(self._count / self._rate, latest)
         wave = np.clip(sound[:, 0], -1, 1)
-        self._box.put(Sample("audio", wave, time, cut=flags.input_overflow))
+        self._queue.put(Sample("audio", wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:
-        self._box.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
+        self._queue.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
 
 
 @contextmanager
-def _hearing(source: str | None) -> Iterator[None]:
-    """Let what is opened on ALSA's device `pulse` meanwhile hear this source; None: the server's choice."""
+def _chosen(source: str | None) -> Iterator[None]:
+    """Let ALSA's device `pulse` capture this source in the context; None: the server's choice."""
     before = os.environ.get(pulse.VARIABLE)
     if source is not None:
         os.environ[pulse.VARIABLE] = source
@@ -198,10 +198,10 @@ def _hearing(source: str | None) -> Iterator[None]:
 
 
 def _why(error: Exception, source: str | None, rate: float) -> str:
-    """Return why a device could not be opened, from PortAudio's error and from what is there now."""
+    """Return why a device could not be opened, by PortAudio's error and the present sources."""
     there = pulse.sources()
     if source is not None and source not in [known.name for known in there or ()]:
-        return "is not there any more"
+        return "is no longer there"
     if there == []:
         return "the sound server has no source"
     if error.args[1:2] == (_INVALID_RATE,):
@@ -209,5 +209,5 @@ def _why(error: Exception, source: str | None, rate: float) -> str:
     return f"cannot be opened ({error.args[0]})"
 
 
-_open: set[Microphone] = set()  # those that listen now
+_open: set[Microphone] = set()  # those that capture now
 _opening = Lock()

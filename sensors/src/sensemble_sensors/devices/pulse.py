@@ -1,6 +1,6 @@
-"""The sources of a sound server: PulseAudio, or PipeWire in its place, both by the tool `pactl`.
+"""The sources of a sound server, PulseAudio or PipeWire, through the tool `pactl`.
 
-Its text is read, for its JSON has no characters beyond ASCII, and no version before 15 gives any.
+Its text is parsed rather than its JSON, which loses characters beyond ASCII and needs version 15.
 """
 
 import os
@@ -15,25 +15,25 @@ from time import monotonic
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.readable import readable
 
-VARIABLE = "PULSE_SOURCE"  # of the environment: names the source that a client hears, where it names none
+VARIABLE = "PULSE_SOURCE"  # of the environment: the source that a client captures by default
 _PATIENCE = 2.0  # seconds that the server may take to answer
-# Seconds to the next look though nothing was told: doubled, as `pactl` takes a while to listen at first.
+# Seconds to the next look without an event: doubled, for `pactl subscribe` takes a while to start.
 _LOOKS = (0.2, 5.0)
 _FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$", re.MULTILINE)
-# What marks a sink that sounds nowhere, of PulseAudio and of PipeWire.
+# The marks of a sink that plays nowhere, of PulseAudio and of PipeWire.
 _NULL_SINKS = ("\tDriver: module-null-sink.c\n", '\t\tfactory.name = "support.null-audio-sink"\n')
-_DUMMY = "auto_null.monitor"  # what a server has where nothing is connected
+_DUMMY = "auto_null.monitor"  # the only source of a server to which nothing is connected
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that the server lets its clients hear.
+    """Something that the clients of the server can capture.
 
     Attributes:
-        name: what the server calls it; while it is there, no other has the same.
+        name: in the server, unique while the source is there.
         description: for people.
-        microphone: whether it is meant to be heard: anything but what an output plays, unless that is a null
-            sink, which is made to be heard elsewhere.
+        microphone: whether a watcher should attach it: anything but the monitor of an output, unless that is
+            a null sink, which is made to be captured.
     """
 
     name: str
@@ -81,14 +81,13 @@ def parse(listing: str) -> list[Source]:
 
 
 class Guard:
-    """Watches over a source from a thread of its own until closed.
+    """Watches a source from a thread of its own until closed.
 
-    Whoever listens to a source that is removed, or to one that never was, is moved to another one by the
-    server, and is not told.
+    The server moves a client of a source that is removed, or that never was, to another one, silently.
 
     Args:
         source: its name.
-        gone: called once, when it is no longer there.
+        gone: called once, when the source is no longer there.
 
     Raises:
         OSError: the system has no process or thread for it.
@@ -120,7 +119,7 @@ class Guard:
         while not self._stop.is_set():
             try:
                 found = sources()
-            except SensorUnavailableError:  # it hangs, and so gives no sound, which the reader notices
+            except SensorUnavailableError:  # it hangs, and gives no sound, which the health check notices
                 found = [Source(self._source, "", microphone=True)]
             if self._source not in [source.name for source in found or ()]:
                 self._gone()
@@ -129,13 +128,13 @@ class Guard:
             look = min(2 * look, _LOOKS[1])
 
     def _wait(self, timeout: float) -> None:
-        """Wait until some source is removed, or for `timeout` seconds."""
+        """Wait until a source is removed, for `timeout` seconds at most."""
         changes, until = self._changes.stdout, monotonic() + timeout
         while changes is not None and (left := until - monotonic()) > 0 and readable(changes.fileno(), left):
-            news = os.read(changes.fileno(), 1 << 16)
-            if b"'remove' on source #" in news:
+            events = os.read(changes.fileno(), 1 << 16)
+            if b"'remove' on source #" in events:
                 return
-            if not news:
+            if not events:
                 self._stop.wait(left)
                 return
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import opened
 
-_LARGEST = 16 << 20  # bytes; a film has some tens of thousands
+_LARGEST = 16 << 20  # bytes of a file; a film has some tens of thousands
+_LONGEST = 1 << 16  # characters of a cue with its markup; a longer text is not a caption
 _CLOCK = {
     ".srt": re.compile(r"(\d{2,5}):([0-5]\d):([0-5]\d),(\d{3})", re.ASCII),
     ".vtt": re.compile(r"(?:(\d{2,5}):)?([0-5]\d):([0-5]\d)\.(\d{3})", re.ASCII),
 }
-# Formatting, which is not part of what is said: <i>, <v Anna>, <00:01.000>, and SubRip's {\an8}.
+# Formatting, which is not part of the text: <i>, <v Anna>, <00:01.000>, and SubRip's {\an8}.
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
 
 
@@ -28,14 +29,14 @@ class Cue:
 
 
 def read_subtitles(path: Path) -> list[Cue]:
-    """Return the cues of a .srt or .vtt file, in order; lines of one cue are joined, and markup is left out.
+    """Return the cues of a .srt or .vtt file in order; lines of a cue are joined, markup is removed.
 
     Raises:
         BadDataError: it is unreadable, has no cue, or breaks its format ("FILE:LINE: reason").
     """
     kind = path.suffix.lower()
     if kind not in _CLOCK:
-        raise BadDataError(f"{path}: is no subtitle file by its name; name a .srt or .vtt file")
+        raise BadDataError(f"{path}: is not a subtitle file by its name; name a .srt or .vtt file")
     lines = _lines(path)
     blocks = list(_blocks(lines))
     if kind == ".vtt":
@@ -89,6 +90,8 @@ def _cue(path: Path, kind: str, number: int, block: list[str]) -> Cue:
         raise BadDataError(f"{at}: must be '{form} --> {form}'")
     if times[1] <= times[0]:
         raise BadDataError(f"{at}: ends before it begins")
+    if sum(map(len, block[head + 1 :])) > _LONGEST:
+        raise BadDataError(f"{at}: a cue longer than {_LONGEST} characters; is this a subtitle file?")
     text = " ".join(_MARKUP.sub("", line).strip() for line in block[head + 1 :]).strip()
     if kind == ".vtt":
         text = _unescaped(text, at)

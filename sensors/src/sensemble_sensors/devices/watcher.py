@@ -1,4 +1,4 @@
-"""Which devices come and go: one thread that looks again and again, and tells what is new."""
+"""Watch devices come and go: a thread lists them again and again, and reports changes."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -8,24 +8,24 @@ from threading import Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
-from sensemble_sensors.devices.discovery import Device, is_gone, without_user
+from sensemble_sensors.devices.discovery import Device, is_gone, without_credentials
 from sensemble_sensors.errors import SensorsError
 
-INTERVAL = 3.0  # seconds between the end of a look and the next
-CLOSE = 5.0  # seconds that closing waits for a look
+INTERVAL = 3.0  # seconds between the end of a search and the next
+CLOSE = 5.0  # seconds that closing waits for a search
 _PATIENCE = 1.0  # seconds that a connection may take
 _PORTS = {"http": 80, "https": 443, "rtsp": 554}
 
 Finder = Callable[[Event], Sequence[Device]]
-"""Returns what is there now: `devices.cameras`, `devices.inputs_afresh`, or one made below.
+"""Returns the present devices: `discovery.cameras`, `discovery.watched_microphones`, or one made below.
 
-It is given an event that is set when the answer is no longer wanted.
+Its argument is an event that is set when the answer is no longer wanted.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Appeared:
-    """A device is there that was not, or was not when the watch began."""
+    """A device is new, or was there when the watch began."""
 
     device: Device
 
@@ -38,18 +38,19 @@ class Disappeared:
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
-    """A finder cannot look, for `reason`, one line; what it saw before counts as still there."""
+class SearchFailed:
+    """A finder failed for `reason`, one line; the devices that it found before count as still there."""
 
     reason: str
 
 
-News = Appeared | Disappeared | Blind
+DeviceEvent = Appeared | Disappeared | SearchFailed
 
 
 def network_camera(address: str) -> Finder:
-    """Return a finder of the camera at `address`, an URL: it is there while its port takes connections."""
-    return lambda _: [Device("video", address, without_user(address), address)] if _answers(address) else []
+    """Return a finder of the camera at `address`, a URL; it is there while its port takes connections."""
+    camera = Device("video", address, without_credentials(address), address)
+    return lambda _: [camera] if _answers(address) else []
 
 
 def caption_source(source: str) -> Finder:
@@ -73,26 +74,26 @@ def _answers(address: str) -> bool:
 
 
 class Watcher:
-    """Looks for devices from one thread, from `start` or the start of a `with` until `close`.
+    """Looks for devices from its own thread, from `start` until `close`; a context manager.
 
-    A device that comes back between two looks was never away. A finder that takes its time delays the next
-    look, and nobody else.
+    A device that comes back between two searches was never away. A slow finder delays the next search, and
+    nothing else.
 
     Args:
-        finders: where to look.
-        tell: called from the watcher's thread; it may take its time. What it raises ends the watch, and
-            `close` raises it.
-        interval: seconds between the end of a look and the next.
+        finders: each searches one sort of device.
+        on_event: called from the watcher's thread; it may take its time. An exception of it ends the watch,
+            and `close` raises it.
+        interval: seconds between the end of a search and the next.
     """
 
     def __init__(
-        self, finders: Sequence[Finder], tell: Callable[[News], None], interval: float = INTERVAL
+        self, finders: Sequence[Finder], on_event: Callable[[DeviceEvent], None], interval: float = INTERVAL
     ) -> None:
         self._finders = finders
-        self._tell = tell
+        self._on_event = on_event
         self._interval = interval
         self._seen: list[dict[str, Device]] = [{} for _ in finders]
-        self._blind: list[str] = [""] * len(finders)
+        self._failures: list[str] = [""] * len(finders)
         self._stop = Event()
         self._error: BaseException | None = None
         self._thread = Thread(target=self._run, name="sensemble watcher", daemon=True)
@@ -105,46 +106,46 @@ class Watcher:
         self.close()
 
     def start(self) -> None:
-        """Begin to look, once."""
+        """Start the watch; call it once."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking, and wait until the look that is under way has noticed, if it does soon."""
+        """Stop the watch, and wait up to 5 s for the search in progress."""
         self._stop.set()
-        self._thread.join(CLOSE)  # to look up a name can take long, and nothing ends that
+        self._thread.join(CLOSE)  # a name look-up can take longer, and cannot be ended
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def look(self) -> list[News]:
-        """Look once and return what is new since the last look; what `start` does again and again."""
-        news: list[News] = []
+    def search(self) -> list[DeviceEvent]:
+        """Search once and return the changes since the last search."""
+        events: list[DeviceEvent] = []
         for i, find in enumerate(self._finders):
             try:
                 now = {device.key: device for device in find(self._stop)}
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is told and ends no thread
+            except BaseException as error:  # noqa: BLE001 - a failure is reported and ends no thread
                 known = isinstance(error, SensorsError | OSError | ValueError)
                 reason = str(error) if known else f"{type(error).__name__}: {error}"
-                if self._blind[i] != reason:
-                    news.append(Blind(" ".join(reason.split())))
-                self._blind[i] = reason
+                if self._failures[i] != reason:
+                    events.append(SearchFailed(" ".join(reason.split())))
+                self._failures[i] = reason
                 continue
-            before, self._blind[i] = self._seen[i], ""
+            before, self._failures[i] = self._seen[i], ""
             gone = [key for key in before if key not in now and is_gone(before[key])]
-            news += [Disappeared(before[key]) for key in gone]
-            news += [Appeared(now[key]) for key in now if key not in before]
+            events += [Disappeared(before[key]) for key in gone]
+            events += [Appeared(now[key]) for key in now if key not in before]
             self._seen[i] = {key: device for key, device in (before | now).items() if key not in gone}
-        return news
+        return events
 
     def _run(self) -> None:
         while True:
-            news = self.look()
+            events = self.search()
             if self._stop.is_set():
                 return
             try:
-                for item in news:
-                    self._tell(item)
-            except BaseException as error:  # noqa: BLE001 - `close` raises whatever it is
+                for event in events:
+                    self._on_event(event)
+            except BaseException as error:  # noqa: BLE001 - `close` raises it
                 self._error = error
                 return
             if self._stop.wait(self._interval):
