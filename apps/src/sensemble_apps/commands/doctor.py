@@ -16,6 +16,7 @@ from sensemble_sensors.devices.discovery import Device, without_credentials
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
+from sensemble_sensors.spec import MODALITIES
 
 from sensemble_apps.arguments import Doctor
 from sensemble_apps.console.output import say
@@ -49,9 +50,7 @@ def main(arguments: Doctor) -> None:
         say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
     if arguments.watch:
         began = monotonic()
-        with Watcher(
-            [*finders(("audio", "video")), *named], lambda news: say(_news(news, monotonic() - began))
-        ):
+        with Watcher([*finders(MODALITIES), *named], lambda news: say(_news(news, monotonic() - began))):
             try:
                 Event().wait()
             except KeyboardInterrupt as stop:

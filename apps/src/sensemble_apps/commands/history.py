@@ -16,7 +16,7 @@ from sensemble_runtime.subsets import SubsetScore
 
 from sensemble_apps.arguments import History
 from sensemble_apps.console.output import remark, say_json
-from sensemble_apps.console.wording import SENSORS, data_title, percent
+from sensemble_apps.console.wording import data_title, percent, sensor_title
 from sensemble_apps.live.view_events import change
 from sensemble_apps.live.views import change_line
 
@@ -164,7 +164,7 @@ def _scores(run: Summary) -> Iterable[tuple[str, ...]]:
 
 def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
     return (
-        (SENSORS.get(modality, modality), *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
+        (sensor_title(modality), *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
         for modality, p in run.modalities.items()
     )
 

@@ -1,31 +1,140 @@
-"""The words of each kind of modality: the one place in the apps that a new kind is added to."""
+"""The words and the meter of each kind of modality: the one place in the apps that a new kind is added to."""
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sensemble_sensors.spec import kind_name
+
+if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
+    from sensemble_sensors.sensor import Sample
+
+
+class Meter(ABC):
+    """Measures the samples that a recording gets of one modality.
+
+    Attributes:
+        modality: the modality.
+        count: the number of samples.
+    """
+
+    def __init__(self, modality: str) -> None:
+        self.modality = modality
+        self.count = 0
+        self._last: float | None = None  # the time of the sample that the next one continues
+
+    @abstractmethod
+    def add(self, sample: "Sample", rate: float) -> None:
+        """Measure a sample; `rate` is the spec's."""
+
+    def interrupt(self) -> None:
+        """Note a gap: the next sample does not continue the last one."""
+        self._last = None
+
+    @property
+    @abstractmethod
+    def amount(self) -> str:
+        """The amount recorded so far, such as `3.9 s of audio`."""
+
+    @property
+    @abstractmethod
+    def reading(self) -> str:
+        """The reading for a line of status, such as `-20 dB`."""
+
+
+class LevelMeter(Meter):
+    """Measures a waveform: its length and the peak of its last sample."""
+
+    def __init__(self, modality: str) -> None:
+        super().__init__(modality)
+        self._seconds = 0.0
+        self._peak = 0.0  # 1 is full scale
+
+    def add(self, sample: "Sample", rate: float) -> None:
+        """Measure a block of sound, float32 [n] in [-1, 1]."""
+        self.count += 1
+        if not isinstance(sample.data, str):
+            self._seconds += len(sample.data) / rate
+            self._peak = float(max(sample.data.max(initial=0.0), -sample.data.min(initial=0.0)))
+
+    @property
+    def amount(self) -> str:
+        """The length recorded so far."""
+        return f"{self._seconds:.1f} s of {self.modality}"
+
+    @property
+    def reading(self) -> str:
+        """The peak in decibels of full scale."""
+        return f"{20 * math.log10(self._peak):.0f} dB" if self._peak else "silent"
+
+
+class FrameMeter(Meter):
+    """Measures frames: their number, and the time from one to the next."""
+
+    def __init__(self, modality: str) -> None:
+        super().__init__(modality)
+        self._seconds = 0.0
+
+    def add(self, sample: "Sample", rate: float) -> None:  # noqa: ARG002 - a camera's own rate counts
+        """Measure a picture by its time."""
+        self.count += 1
+        if self._last is not None and not sample.cut:
+            self._seconds += sample.time - self._last
+        self._last = sample.time
+
+    @property
+    def amount(self) -> str:
+        """The length recorded so far."""
+        return f"{self._seconds:.1f} s of {self.modality}"
+
+    @property
+    def reading(self) -> str:
+        """The number of pictures."""
+        return f"{self.count} pictures"
+
+
+class CaptionMeter(Meter):
+    """Counts captions."""
+
+    def add(self, sample: "Sample", rate: float) -> None:  # noqa: ARG002 - each sample is one caption
+        """Count a caption."""
+        self.count += 1
+
+    @property
+    def amount(self) -> str:
+        """The number of captions, in words."""
+        return f"{self.count} caption{'s' if self.count > 1 else ''}"
+
+    @property
+    def reading(self) -> str:
+        """The number of captions."""
+        return str(self.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The words that an app uses for a kind of modality.
+    """The words that an app uses for a kind of modality, and its meter.
 
     Attributes:
         sensor: its sensor, such as `microphone`.
         loss: the loss of that sensor, as a clause: `the microphone dies`.
         letter: its abbreviation in the names of sets, as in the paper's tables.
         weight: how much accuracy usually depends on it: a larger number for more.
+        meter: the class that measures a recording's samples.
     """
 
     sensor: str
     loss: str
     letter: str
     weight: int
+    meter: type[Meter]
 
 
 KINDS = {
-    "waveform": Kind("microphone", "the microphone dies", "A", 2),
-    "frames": Kind("camera", "the camera dies", "V", 3),
-    "text": Kind("captions", "the captions stop", "T", 1),
+    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter),
+    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter),
+    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 

@@ -7,7 +7,6 @@ from sensemble_sensors.spec import MODALITIES
 
 from sensemble_apps.console.kinds import KINDS, kind_of
 
-SENSORS = {modality: kind_of(modality).sensor for modality in MODALITIES}
 _METHODS = {
     "linear_probe": "Linear probe",
     "finetune": "Finetune",

@@ -62,7 +62,6 @@ class Capture:
         self._recording = recording
         self._sensors = sensors
         self._summary = summary
-        self._rate = specs["audio"].rate if "audio" in specs else 0.0
         self._began = monotonic()
         self._opened = False  # whether a sensor could be opened
         marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
@@ -123,7 +122,7 @@ class Capture:
 
     def push(self, sample: Sample) -> None:
         """Record a sample."""
-        self._summary.add(sample, self._rate)
+        self._summary.add(sample, self.specs[sample.modality].rate)
         self._recording.put(sample)
 
     def is_pending(self, modality: str) -> bool:  # noqa: ARG002 - a recording takes all at once

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from sensemble_runtime.bundle.bundle import Bundle
 
-from sensemble_apps.console.wording import SENSORS, sensor_title
+from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
 
@@ -101,7 +101,7 @@ class TerminalView:
             # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
             states = dict(self._states[m])
             table.add_row(
-                _cell(f"{mark} {SENSORS[m]}", style),
+                _cell(f"{mark} {sensor_title(m)}", style),
                 _cell(states.pop("", ""), whole=whole),
                 *self._numbers(m),
             )

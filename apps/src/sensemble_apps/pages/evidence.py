@@ -142,9 +142,11 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _lines(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Write settings for a reader."""
+    """Return settings as titles and texts; those without a value are left out."""
     return [
-        (key.replace("_", " ").capitalize(), _plain(value)) for key, value in settings.items() if key != _DATA
+        (key.replace("_", " ").capitalize(), text)
+        for key, value in settings.items()
+        if key != _DATA and (text := _plain(value))
     ]
 
 
