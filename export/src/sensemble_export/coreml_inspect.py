@@ -1,4 +1,4 @@
-"""What a Core ML package says of itself, held against what it should be: all that is known without a Mac."""
+"""Inspection of Core ML packages: all that can be checked without a Mac."""
 
 import math
 from collections import Counter
@@ -18,16 +18,17 @@ from sensemble_export.targets import COREML_LEAST
 
 @dataclass(frozen=True, slots=True)
 class PackageSummary:
-    """A Core ML package as its specification describes it.
+    """The contents of a Core ML package.
 
     Attributes:
         takes: dtype and shape of each input, by name.
-        gives: of each output.
-        system: the opset, as `CoreML7` (iOS 17).
-        computes: how many operations give each dtype, without constants, casts and what leads to a logarithm.
-        weights: elements of the constants of at least `COREML_LEAST` elements, by how they are stored:
+        gives: dtype and shape of each output, by name.
+        system: the opset, such as `CoreML7` (iOS 17).
+        computes: the number of operations by the dtype of their result, without constants, casts and the
+            operations that lead to a logarithm.
+        weights: the number of elements of constants with at least `COREML_LEAST` elements, by storage:
             `float16`, `float32`, `int8`, `palette-6bit`, ...
-        weight_bytes: the size of the file of weights.
+        weight_bytes: the size of the weight file.
     """
 
     takes: dict[str, tuple[str, tuple[int, ...]]]
@@ -39,13 +40,13 @@ class PackageSummary:
 
 
 def summarize(package: Path) -> PackageSummary:
-    """Read a Core ML package (.mlpackage)."""
+    """Return the contents of a Core ML package (.mlpackage)."""
     spec = ct.utils.load_spec(str(package))
     ((system, block),) = spec.mlProgram.functions["main"].block_specializations.items()
     computes: Counter[str] = Counter()
     weights: Counter[str] = Counter()
-    towards_log: set[str] = set()  # the names of what logarithms are made of
-    for operation in reversed(block.operations):  # each comes after what it takes
+    towards_log: set[str] = set()  # the values that lead to a logarithm
+    for operation in reversed(block.operations):  # each operation comes after its inputs
         tensor = operation.outputs[0].type.tensorType
         if operation.type.startswith("const"):
             count = math.prod(d.constant.size for d in tensor.dimensions)
@@ -66,9 +67,9 @@ def summarize(package: Path) -> PackageSummary:
 
 
 def summarize_program(program: Path) -> PackageSummary:
-    """Read the Core ML package in an ExecuTorch program (.pte) that is all Core ML's.
+    """Return the contents of the Core ML package in an ExecuTorch program (.pte) that is all Core ML's.
 
-    Its output, which ExecuTorch takes by its place, is called `embedding` here, as a package's is.
+    Its output, which ExecuTorch finds by position, is named `embedding` here, as in a package.
     """
     with TemporaryDirectory() as folder:
         found = summarize(_unpack(program, Path(folder)))
@@ -77,9 +78,9 @@ def summarize_program(program: Path) -> PackageSummary:
 
 
 def extract(program: Path, folder: Path, dtype: str) -> Path:
-    """Write the Core ML package in an ExecuTorch program that is all Core ML's into the empty `folder`.
+    """Extract the Core ML package of an ExecuTorch program that is all Core ML's into the empty `folder`.
 
-    Its metadata says, for the executor, that the encoder takes `dtype`, as those of `to_coreml` do.
+    Its metadata then names `dtype`, the dtype of the encoder's windows, for the executor, as in `to_coreml`.
     """
     package = _unpack(program, folder)
     spec = ct.utils.load_spec(str(package))
@@ -98,7 +99,7 @@ def _unpack(program: Path, folder: Path) -> Path:
 
 
 def specification(package: Path) -> Path:
-    """Return the file of a package that says all but its weights."""
+    """Return the file of a package that holds everything but its weights."""
     return package / "Data" / "com.apple.CoreML" / "model.mlmodel"
 
 
@@ -110,14 +111,14 @@ def problems(
     *,
     mixed: bool = False,
 ) -> Iterator[str]:
-    """Yield what of a package is not as it should be.
+    """Yield the faults of a package.
 
     Args:
-        found: what was read.
-        takes: dtype and shape of its input.
-        gives: of its output.
-        scheme: how it should be stored; small layers may stay float.
-        mixed: whether others should, which may be most of the weights.
+        found: its contents.
+        takes: the expected dtype and shape of its input.
+        gives: the expected dtype and shape of its output.
+        scheme: the expected quantization; small layers may stay float.
+        mixed: whether other layers stay float too, perhaps most of the weights.
     """
     if found.takes != {"window": takes}:
         yield f"it takes {found.takes}, not window {takes[0]} {list(takes[1])}"
@@ -133,7 +134,7 @@ def problems(
     computing = "float32" if scheme == "fp32" else "float16"
     if {dtype for dtype in found.computes if dtype.startswith("float")} != {computing}:
         yield f"it computes in {dict(found.computes)}, not {computing}"
-    # Beside the large constants are small ones, scales, zero points and padding to 64 bytes.
+    # The file also holds small constants, scales, zero points and padding to 64 bytes.
     least = sum(count * _bits(stored) for stored, count in found.weights.items()) / 8
     if not least <= found.weight_bytes <= 1.25 * least + 64 * 1024:
         yield f"its weights take {found.weight_bytes} bytes, and {dict(found.weights)} make {least:.0f}"

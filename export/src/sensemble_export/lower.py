@@ -1,4 +1,4 @@
-"""From a module to an ExecuTorch program for XNNPACK, and what of it XNNPACK took."""
+"""Lowering of a module to an ExecuTorch program for XNNPACK."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -45,21 +45,21 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
     """Lower a module, quantized or not, that takes a tensor like `window` [1, ...]."""
     with torch.no_grad():
         exported = torch.export.export(encoder, (window,))
-    # Checking the intermediate form over and over takes a quarter of the time; parity checks the result.
+    # Repeated checks of the intermediate form take a quarter of the time; parity checks the result.
     with _only_passes_that_apply():
         edge = to_edge_transform_and_lower(
             exported,
-            partitioner=[_Whole()],
+            partitioner=[_LargestParts()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
     delegation = divided(edge)
-    # An encoder has a hundred constants, many of them small; XNNPACK wants them aligned to 16 bytes.
+    # An encoder has a hundred constants, many of them small; XNNPACK needs 16-byte alignment.
     program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
     return Lowered(program, delegation)
 
 
 def divided(edge: EdgeProgramManager) -> Delegation:
-    """Count what a delegate took of a program, and what it left."""
+    """Count the operations of a program that a delegate runs, and those that remain."""
     graph = edge.exported_program().graph_module
     parts = get_lowered_backend_modules(graph)
     delegated: Counter[str] = Counter()
@@ -70,11 +70,12 @@ def divided(edge: EdgeProgramManager) -> Delegation:
     return Delegation(len(parts), dict(delegated), dict(remaining))
 
 
-class _Whole(XnnpackPartitioner):  # type: ignore[misc]
-    """Divides into the largest parts that do not depend on one another in a circle.
+class _LargestParts(XnnpackPartitioner):  # type: ignore[misc]
+    """A partitioner that makes the largest parts without cyclic dependencies.
 
-    ExecuTorch merges groups of nodes, and tries each pair once. The layers for q, k and v, which share
-    the dynamic range of what they are fed, are one wide group, tried too early: it divides at each attention.
+    ExecuTorch's own merges groups of nodes and tries each pair once. The layers for q, k and v share the
+    dynamic range of their input, so they are one wide group, which it tries too early: it divides the program
+    at each attention.
     """
 
     def generate_partitions(self, ep: ExportedProgram) -> list[Partition]:
@@ -93,10 +94,10 @@ class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
 
 @contextmanager
 def _only_passes_that_apply() -> Iterator[None]:
-    """Leave out passes over operations that our encoders do not have; each walks the whole graph.
+    """Skip the passes over operations that our encoders do not have; each walks the whole graph.
 
-    Two of them first trace patterns of their own, which alone takes as long as lowering a small encoder.
-    ExecuTorch 1.5, to which this distribution is pinned, has no setting for it; the bytes come out the same.
+    Two of them first trace patterns of their own, which takes as long as lowering a small encoder. ExecuTorch
+    1.5, to which this distribution is pinned, has no setting for it. The program's bytes stay the same.
     """
     xnnpack_preprocess.XNNPACKPassManager = _Passes
     try:

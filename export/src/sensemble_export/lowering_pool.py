@@ -1,4 +1,8 @@
-"""Lowering several encoders at once, in processes."""
+"""A pool of processes that lower encoders: lowering is single-threaded Python, and takes a core.
+
+The processes are started with `subprocess`. Those of `concurrent.futures` would import the caller's
+`__main__` again, so a script that exports without an `if __name__ == "__main__"` would start itself again.
+"""
 
 import json
 import os
@@ -23,28 +27,28 @@ def lower_all(
     done: Callable[[], None],
     failed: Callable[[str, ExportError], None] | None = None,
 ) -> dict[str, Delegation]:
-    """Have `sensemble_export.lowering_worker` do `jobs` on `folder`, in a process for each core.
+    """Run `jobs` in one `sensemble_export.lowering_worker` process per core.
 
     Args:
-        folder: holds the saved model and the calibration windows, and gets the artifacts.
-        jobs: the longest first; they are dealt out in turn.
+        folder: holds the saved model and the calibration windows, and receives the artifacts.
+        jobs: the longest first; they are distributed in turn.
         done: called after each job, from other threads.
-        failed: called with the artifact of each job that cannot be done and why, from other threads, instead
-            of raising NotLowerableError or ParityFailedError.
+        failed: if given, called from other threads with the artifact (`Job.file`) and the error of each job
+            that fails, instead of raising NotLowerableError or ParityFailedError.
 
     Returns:
-        By artifact (`Job.file`), how each program for ExecuTorch is divided.
+        The division of each ExecuTorch program, by artifact.
 
     Raises:
-        NotLowerableError: one of them failed; the others are stopped.
-        ParityFailedError: what one of them wrote is not what it should be; the others are stopped.
-        ExportError: the disk does not take an artifact.
+        NotLowerableError: a job failed; the others are stopped.
+        ParityFailedError: the contents of an artifact are wrong; the other jobs are stopped.
+        ExportError: an artifact cannot be written.
     """
     count = min(os.cpu_count() or 1, len(jobs))
     workers: list[subprocess.Popen[bytes]] = []
     divisions: dict[str, Delegation] = {}
 
-    def hear(report: dict[str, Any]) -> None:
+    def receive(report: dict[str, Any]) -> None:
         error = _error(report, folder)
         if error is None:
             if report["delegation"] is not None:
@@ -55,14 +59,14 @@ def lower_all(
             failed(report["job"], error)
         done()
 
-    with ThreadPoolExecutor(count) as pool, ExitStack() as chatters:
+    with ThreadPoolExecutor(count) as pool, ExitStack() as outputs:
         try:
             watches = []
             for first in range(count):
-                chatter = chatters.enter_context(tempfile.TemporaryFile("w+"))
-                worker, reports = _start(folder, jobs[first::count], chatter)
+                output = outputs.enter_context(tempfile.TemporaryFile("w+"))
+                worker, reports = _start(folder, jobs[first::count], output)
                 workers.append(worker)
-                watches.append(pool.submit(_watch, worker, reports, chatter, hear))
+                watches.append(pool.submit(_watch, worker, reports, output, receive))
             for watched in as_completed(watches):
                 watched.result()
         finally:
@@ -71,17 +75,17 @@ def lower_all(
     return divisions
 
 
-def _start(folder: Path, jobs: Sequence[Job], chatter: TextIO) -> tuple[subprocess.Popen[bytes], TextIO]:
-    """Start a worker; its reports come by a pipe of their own, what libraries say goes to `chatter`.
+def _start(folder: Path, jobs: Sequence[Job], output: TextIO) -> tuple[subprocess.Popen[bytes], TextIO]:
+    """Start a worker that reports through a pipe of its own; the output of libraries goes to `output`.
 
-    It ends when its standard input does, so also when this process is killed.
+    The worker ends when its standard input closes, and so also when this process is killed.
     """
     reports, given = os.pipe()
     dealt = [json.dumps(asdict(job)) for job in jobs]
     command = [sys.executable, "-m", "sensemble_export.lowering_worker", str(folder), str(given), *dealt]
     try:
         worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=chatter, stderr=chatter, pass_fds=(given,)
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, pass_fds=(given,)
         )
     finally:
         os.close(given)
@@ -89,20 +93,23 @@ def _start(folder: Path, jobs: Sequence[Job], chatter: TextIO) -> tuple[subproce
 
 
 def _watch(
-    worker: subprocess.Popen[bytes], reports: TextIO, chatter: TextIO, hear: Callable[[dict[str, Any]], None]
+    worker: subprocess.Popen[bytes],
+    reports: TextIO,
+    output: TextIO,
+    receive: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Hand what `worker` reports to `hear`, to its end."""
+    """Pass the reports of `worker` to `receive` until it ends."""
     with worker, reports:
         for line in reports:
-            hear(json.loads(line))
+            receive(json.loads(line))
         if status := worker.wait():
-            chatter.seek(0)
-            last = chatter.read().strip().rpartition("\n")[2] or f"status {status}"
+            output.seek(0)
+            last = output.read().strip().rpartition("\n")[2] or f"status {status}"
             raise NotLowerableError(f"the exporting process failed ({last}); run `sensemble doctor`")
 
 
 def _error(report: dict[str, Any], folder: Path) -> ExportError | None:
-    """Return what went wrong with a job, if anything did, in one line with the remedy."""
+    """Return the error of a job that failed; its message is one line with the remedy."""
     match report:
         case {"job": job, "missing": name}:
             return NotLowerableError(f"{job}: needs {name}, not installed; `pip install {name}`")

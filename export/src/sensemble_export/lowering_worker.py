@@ -1,11 +1,10 @@
-"""One process of an export: `python -m sensemble_export.lowering_worker FOLDER PIPE JOB ...`, jobs as JSON.
+"""One process of the lowering pool: `python -m sensemble_export.lowering_worker FOLDER PIPE JOB ...`.
 
-Lowering is single-threaded Python, so an export runs a process a core; what the libraries print stays in it.
-Reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, writes `Job.file`, and into PIPE (the number
-of an open file) one line of JSON a job: `{"job", "delegation"}`, or, if it fails, `{"job", "error"}`,
-`{"job", "mismatch"}` (what was written does not read back), `{"job", "missing"}` (a module) or
-`{"job", "disk"}` (a file that cannot be written). It ends when its standard input does, which is when who
-started it closes it or dies.
+Each JOB is a `Job` in JSON. The process reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, and
+writes `Job.file`. Into PIPE, the number of an open file, it writes one line of JSON per job: `{"job",
+"delegation"}`, or for a failure `{"job", "error"}`, `{"job", "mismatch"}` (the contents are wrong), `{"job",
+"missing"}` (a Python module) or `{"job", "disk"}` (a file cannot be written). It ends when its standard input
+closes: its parent closed it, or died.
 """
 
 import json
@@ -29,17 +28,23 @@ _STDIN = 0
 
 
 class MismatchError(Exception):
-    """What was written does not read back as what it should be."""
+    """The contents of an artifact are wrong."""
 
 
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
-    """Write `encoder`, in evaluation mode, as `job` says; `windows` [N, ...] are real ones.
+    """Write the artifact of `job`.
+
+    Args:
+        encoder: in evaluation mode.
+        windows: [N, ...] of real data.
+        job: the artifact.
+        path: its file or folder.
 
     Returns:
-        For ExecuTorch, how the program is divided.
+        For ExecuTorch, the program's division.
 
     Raises:
-        MismatchError: a Core ML package, or the one in a program, does not read back as it should.
+        MismatchError: a Core ML package, or the one in a program, has other contents than it should.
     """
     # Each target imports a library of its own, which takes seconds.
     if job.target == "executorch-xnnpack":
@@ -66,7 +71,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
         delegation = to_executorch(encoder, windows, job.scheme, path)
         found = summarize_program(path)
         if job.scheme == "fp16":
-            given = "float16"  # which ExecuTorch casts
+            given = "float16"  # ExecuTorch casts it
     else:
         to_coreml(encoder, windows, job.scheme, job.kept, path)
         found = summarize(path)
@@ -80,7 +85,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
 
 def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
-    """Do `jobs`, in order, whatever becomes of each."""
+    """Run `jobs` in order; a failure does not stop the next one."""
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     model = load_model(folder / "model")
@@ -89,7 +94,7 @@ def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
         try:
             delegation = build(model.encoders[job.modality], windows, job, folder / job.file)
             _report(reports, job, delegation=delegation and asdict(delegation))
-        except Exception as error:  # noqa: BLE001 - who started this decides what it means
+        except Exception as error:  # noqa: BLE001 - the parent decides what it means
             _report(reports, job, **_reason(error))
             traceback.print_exc()
 
@@ -100,7 +105,7 @@ def _reason(error: Exception) -> dict[str, str]:
             return {"mismatch": str(error)}
         case ModuleNotFoundError(name=str(name)):
             return {"missing": name.partition(".")[0]}
-        case OSError(errno=int()):  # without a number, a library does not load
+        case OSError(errno=int()):  # without a number, a library failed to load
             return {"disk": error.strerror or str(error)}
     first, *_ = str(error).strip().splitlines() or [""]
     return {"error": f"{type(error).__name__}: {first}"}

@@ -1,9 +1,9 @@
-"""What an artifact does in its own process: `python -m sensemble_export.measure PTE TARGET WINDOWS OUT`.
+"""The measuring process of one artifact: `python -m sensemble_export.measure ARTIFACT TARGET WINDOWS OUT`.
 
-The process imports no torch, so its time and memory are those of the runtime. Nor does it import ExecuTorch's
-Python side, which would take the log from the runtime's native module, and with it the cause of an error.
-WINDOWS is a safetensors file with `windows` [N, ...]; OUT becomes one with `embeddings` float32 [N, d],
-`seconds` float64 [N] (each window's time), and float64 [1] `peak` (resident MB after a few windows).
+The process imports no torch, so its time and memory are those of the runtime. It does not import ExecuTorch's
+Python package either, which would take over the log that the runtime's native module reads errors from.
+WINDOWS is a safetensors file with `windows` [N, ...]. OUT becomes one with `embeddings` float32 [N, d],
+`seconds` float64 [N] (the time of each window) and `peak` float64 [1] (resident MB after a few windows).
 """
 
 import os
@@ -18,14 +18,15 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sensemble_runtime.executors import executor
 
-_SETTLED = 8  # windows after which memory has reached its plateau, and the time of one is known
+_SETTLED = 8  # windows after which memory no longer grows and the time per window is known
 _ALL_CORES = "all-cores"
 
 
 def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool = True) -> None:
     """Run every window once, in order, after a first one that is not timed.
 
-    With one thread as long as that is `quick`, as the runtime does; otherwise once more with one a core.
+    A `quick` run has one thread. If the encoder proves not to be quick, the process starts again with one
+    thread per core, as the runtime would.
     """
     encoder = executor.load(artifact, target, quick=quick)
     embeddings, seconds, peak = [], [], 0.0
@@ -40,7 +41,7 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool =
             if index < _SETTLED:
                 peak = _peak()
             elif quick and index == _SETTLED and 1e3 * np.median(seconds) >= executor.QUICK:
-                # A pool of threads keeps its size, and its memory its peak: begin again as a new process.
+                # A thread pool keeps its size, and memory its peak: start again as a new process.
                 os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:], _ALL_CORES])  # noqa: S606
     save_file(
         {
@@ -55,7 +56,7 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool =
 def _peak() -> float:
     """Return the peak resident memory of this process in MB (10^6 bytes)."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux, whose getrusage also counts the process that started this one
+    if status.exists():  # Linux, where getrusage also counts the parent process
         return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
 

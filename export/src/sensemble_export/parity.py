@@ -1,4 +1,4 @@
-"""How close an artifact comes to its float encoder, how fast and how large, measured where it will run."""
+"""Measurements of an artifact in the runtime: embeddings, latency, memory, parity with the float encoder."""
 
 import subprocess
 import sys
@@ -17,18 +17,18 @@ from sensemble_export.errors import MeasurementError
 Floats = NDArray[np.float32]
 
 FLOATS = {"fp32": 0.9999, "fp16": 0.999}
-"""The mean cosine similarity to the trained encoder that rounding alone leaves, by float scheme."""
+"""The least mean cosine similarity to the trained encoder, by float scheme: only rounding may differ."""
 LEAST_COSINE = 0.98
-"""That below which a quantized artifact is not worth shipping."""
+"""The least mean cosine similarity of a quantized artifact that is worth shipping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One artifact in a process of its own.
+    """The measurement of one artifact in a process of its own.
 
     Attributes:
         embeddings: float32 [N, d].
-        median_ms: median milliseconds a window.
+        median_ms: median milliseconds per window.
         peak_mb: peak resident megabytes (10^6 bytes) of the whole process.
     """
 
@@ -38,18 +38,17 @@ class Measurement:
 
 
 def least_cosine(scheme: Scheme) -> float:
-    """Return the mean cosine similarity to the trained encoder below which an artifact is not shipped."""
+    """Return the least mean cosine similarity to the trained encoder with which an artifact ships."""
     return FLOATS.get(scheme, LEAST_COSINE)
 
 
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:
     """Run `artifact` over `windows`, a safetensors file, in a fresh process without torch.
 
-    The module `sensemble_export.measure` is that process; the artifact gets the threads that the runtime
-    gives it: one if it is quick.
+    The process runs `sensemble_export.measure`, with as many threads as the runtime would use.
 
     Raises:
-        MeasurementError: the process failed; holds the last line it wrote.
+        MeasurementError: the process failed; the message has its last line of output.
     """
     with TemporaryDirectory() as folder:
         out = Path(folder) / "measured.safetensors"
@@ -73,7 +72,7 @@ def measure(artifact: Path, target: str, windows: Path) -> Measurement:
 
 
 def compare(found: Floats, expected: Floats, head: Head) -> Parity:
-    """Compare embeddings [N, d] of an artifact, and what `head` says of each, with the float encoder's."""
+    """Compare an artifact's embeddings [N, d] and the classes of `head` for them with the float encoder's."""
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (found * expected).sum(axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)
     errors = np.abs(found - expected)
@@ -82,7 +81,7 @@ def compare(found: Floats, expected: Floats, head: Head) -> Parity:
 
 
 def _decisions(head: Head, embeddings: Floats) -> NDArray[np.bool_]:
-    """Return which classes the head finds in each embedding: bool [N, C]."""
+    """Return the classes that the head finds in each embedding: bool [N, C]."""
     found = head.probabilities(embeddings)
     if head.task == "multi-class":
         return np.asarray(found == found.max(axis=1, keepdims=True))

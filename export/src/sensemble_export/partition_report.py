@@ -1,4 +1,4 @@
-"""What of an ExecuTorch program its delegate runs; `lowering.json` in the bundle, and the same in words."""
+"""The partition report of a bundle, `lowering.json`: the operations that each program's delegate runs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,13 +10,13 @@ FILE_NAME = "lowering.json"
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """How an ExecuTorch program is divided.
+    """The division of an ExecuTorch program between its delegate and ExecuTorch's own kernels.
 
     Attributes:
-        subgraphs: parts that the delegate (XNNPACK or Core ML) runs; one is the aim, for between two
-            everything is copied.
-        delegated: operations in them, by name.
-        remaining: operations that ExecuTorch's own kernels run, by name.
+        subgraphs: the number of parts that the delegate (XNNPACK or Core ML) runs; one is best, because data
+            is copied between parts.
+        delegated: the number of operations in them, by name.
+        remaining: the number of operations that ExecuTorch's own kernels run, by name.
     """
 
     subgraphs: int
@@ -25,7 +25,7 @@ class Delegation:
 
 
 def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
-    """Write, for each artifact (by its path in the bundle), its subgraphs, their operators, and the rest.
+    """Write the report of all artifacts, by their paths in the bundle.
 
     The file is `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`.
     """
@@ -41,7 +41,7 @@ def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
 
 
 def describe_lowering(path: Path) -> Iterator[str]:
-    """Say what a `lowering.json` says, a line for each artifact."""
+    """Yield a `lowering.json` in words, one line for each artifact."""
     for artifact, division in json.loads(path.read_text(encoding="utf-8")).items():
         outside = ", ".join(f"{count} {name}" for name, count in division["not_delegated"].items())
         parts = "subgraph" if division["subgraphs"] == 1 else "subgraphs"

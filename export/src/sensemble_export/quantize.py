@@ -1,4 +1,4 @@
-"""Post-training quantization for XNNPACK, by torchao: weights per channel or in groups, real windows."""
+"""Post-training quantization for XNNPACK by torchao, with weights per channel or in groups."""
 
 from functools import partial
 
@@ -25,15 +25,15 @@ def quantize(
 ) -> fx.GraphModule:
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
-    The log-mel front end and the layer norms, whose values span many decades, and everything that is not a
-    product with a weight (softmax, residual sums) stay float. Convolutions are static int8 in every scheme;
-    in `int4-weights`, linear layers that are not large (`targets.is_int4`) are as in `int8-dynamic`.
+    Float are the log-mel front end and the layer norms, whose values span many decades, and every operation
+    that is not a product with a weight (softmax, residual sums). Convolutions are static int8 in every
+    scheme. In `int4-weights`, small linear layers (`targets.is_int4`) are as in `int8-dynamic`.
 
     Args:
-        encoder: takes [1, ...]; it is changed.
-        windows: [N, ...] such as it will meet in use, which set the ranges of the activations.
+        encoder: takes [1, ...]; it is modified.
+        windows: [N, ...] of real data, which determine the ranges of the activations.
         scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
-        kept: modules in which nothing is quantized.
+        kept: modules that stay float.
     """
     large = [
         name

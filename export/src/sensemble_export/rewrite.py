@@ -1,4 +1,4 @@
-"""An encoder as it is exported: the same function in layers that one XNNPACK subgraph holds."""
+"""Rewriting of an encoder for export: the same function in layers that fit one XNNPACK subgraph."""
 
 import copy
 from itertools import pairwise
@@ -13,9 +13,9 @@ from sensemble_export.targets import within
 
 
 class RootMeanSquare(nn.Module):
-    """What is left of a layer norm on a residual stream whose every summand has mean 0 over its width.
+    """A layer norm without mean and affine part, for a residual stream whose summands all have mean 0.
 
-    The mean is a product, which XNNPACK takes.
+    The mean of squares is a matrix product, which XNNPACK supports.
     """
 
     average: Tensor
@@ -32,7 +32,7 @@ class RootMeanSquare(nn.Module):
 
 
 class CentredAffine(nn.Module):
-    """The affine part of a layer norm with which a residual stream begins, brought back to mean 0."""
+    """The affine part of the layer norm at the start of a residual stream, centred to mean 0."""
 
     average: Tensor
 
@@ -49,10 +49,9 @@ class CentredAffine(nn.Module):
 
 
 class SplitAttention(nn.Module):
-    """`Attention` on one window, with a layer each for q, k and v.
+    """`Attention` on one window, with separate layers for q, k and v, and the scale in the weights of q.
 
-    Each result goes into the layout that its product takes in one transposition, where slices of a common
-    layer would be copied first, and the scale is in the weights of q.
+    Each result needs one transposition for its product; slices of a common layer would also be copied.
     """
 
     def __init__(self, attention: Attention) -> None:
@@ -83,7 +82,7 @@ class SplitAttention(nn.Module):
 
 
 class Int8Embedding(nn.Module):
-    """An embedding table of int8 rows, each with a float scale; symmetric, as the linear weights are."""
+    """An embedding table of int8 rows, each with a float scale; symmetric, like the linear weights."""
 
     rows: Tensor
     scales: Tensor
@@ -101,7 +100,7 @@ class Int8Embedding(nn.Module):
 
 
 class Centred(nn.Module):
-    """A linear layer that is fed what differs from a mean; the layer's share of the mean is in its bias."""
+    """A linear layer whose input is centred on a mean; the mean's contribution is in its bias."""
 
     mean: Tensor
 
@@ -118,14 +117,15 @@ class Centred(nn.Module):
 
 @torch.no_grad()
 def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
-    """Return a copy of `encoder` whose projection is fed what differs from its mean over `windows`.
+    """Return a copy of `encoder` whose projection's input is centred on its mean over `windows`.
 
-    It is the same function, and int8 keeps more of it: most of what is projected is shared by all windows,
-    and the BatchNorm in the projection stretches what is not, with the steps of 8 bits that it came in.
+    The function is the same, and int8 preserves it better. Most of the projection's input is common to all
+    windows. The BatchNorm that is folded into the projection stretches the rest, and the rounding steps of
+    int8 with it.
 
     Args:
-        encoder: in evaluation mode, also one that `lowerable` returned; it is left as it is.
-        windows: [N, ...] real ones.
+        encoder: in evaluation mode, possibly one that `lowerable` returned; it is not modified.
+        windows: [N, ...] of real data.
     """
     encoder = copy.deepcopy(encoder)
     for trunk in [module for module in encoder.modules() if isinstance(module, Trunk)]:
@@ -143,13 +143,13 @@ def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
 def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
-    What is affine in a normalization goes into the layer with weights beside it, and so does the centring of
-    the layer norms: fewer constants and operations, and the same function.
+    The affine parts of normalizations and the centring of layer norms move into the weights of neighbouring
+    layers: the same function with fewer constants and operations.
 
     Args:
-        encoder: one of `sensemble_train.models.encoders`; it is left as it is.
-        int8: also store embedding tables, which the quantizer does not reach, as int8.
-        kept: modules in which no table is.
+        encoder: one of `sensemble_train.models.encoders`; it is not modified.
+        int8: also store embedding tables as int8, which the quantizer does not reach.
+        kept: modules whose tables stay float.
     """
     rewritten = copy.deepcopy(encoder).eval()
     _absorb_batch_norms(rewritten)
@@ -164,7 +164,7 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
         elif isinstance(module, Trunk):
             if isinstance(module.project, nn.Identity):
                 module.project = _identity(module.norm.normalized_shape[0])
-            _hand_on(module, "norm", module.project)  # between them is a mean over tokens, which commutes
+            _hand_on(module, "norm", module.project)  # the mean over tokens between them commutes
         elif isinstance(module, Block):
             _hand_on(module, "norm1", module.attention.qkv)
             _hand_on(module, "norm2", module.mlp[0])
@@ -181,20 +181,20 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
 def _absorb_batch_norms(encoder: nn.Module) -> None:
     for module in list(encoder.modules()):
         for (_, before), (name, layer) in pairwise(list(module.named_children())):
-            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # which stands right behind it, everywhere
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # always right behind its layer
                 weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
                 _absorb(module, name, weighted[-1])
 
 
 def _identity(size: int) -> nn.Linear:
-    """Return the linear layer that changes nothing."""
+    """Return the linear layer that is the identity."""
     layer = nn.Linear(size, size, bias=False)
     layer.weight.copy_(torch.eye(size))
     return layer
 
 
 def _centre_input(encoder: Encoder) -> None:
-    """Centre what the residual stream begins with: the stem or the token table, and the positions."""
+    """Centre the summands at the start of the residual stream: stem or token table, and positions."""
     for name, child in encoder.named_children():
         if name == "stem":
             _centre([m for m in child.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1])

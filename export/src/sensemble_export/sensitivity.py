@@ -1,4 +1,4 @@
-"""The sweep that finds layers which quantization hurts, so that they can stay float (mixed precision)."""
+"""The sensitivity of layers to quantization: the most sensitive ones can stay float (mixed precision)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,20 +18,20 @@ _PALETTES: dict[Scheme, int] = {"palette-6bit": 6, "palette-4bit": 4}  # bits
 
 @torch.no_grad()
 def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme) -> dict[str, float]:
-    """Return what quantizing each module of `encoder` alone costs: 1 minus the mean cosine of the embeddings.
+    """Return the error of quantizing each module of `encoder` alone: 1 minus the mean cosine of embeddings.
 
-    The weights of its layers, and what they are fed unless only weights are quantized, are rounded as
-    `scheme` rounds them for `target`; the rest is float. An attention or a perceptron counts as one, every
-    other layer on its own.
+    The weights of the module's layers, and their inputs unless the scheme quantizes weights only, are rounded
+    as `scheme` rounds them for `target`; the rest stays float. An attention or a perceptron is one module,
+    every other layer is a module of its own.
 
     Args:
-        encoder: in evaluation mode; it is left as it is.
-        windows: [N, ...] that it is calibrated on, encoded all at once.
-        target: one that quantizes.
-        scheme: a quantized one of the target's.
+        encoder: in evaluation mode; it is not modified.
+        windows: [N, ...] for calibration, encoded all at once.
+        target: a target.
+        scheme: a quantized scheme of the target.
     """
     if "coreml" not in target:
-        encoder = centred(encoder, windows)  # as it is quantized
+        encoder = centred(encoder, windows)  # as the export quantizes it
     expected = encoder(windows)
     groups: dict[str, list[nn.Module]] = {}
     swept = _LAYERS[:2] if (target, scheme) == ("onnx", "int8-dynamic") else _LAYERS
@@ -46,7 +46,7 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
 
 
 def most_sensitive(errors: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the fewest modules that make up half of all errors, at most a quarter of the modules."""
+    """Return the fewest modules that cause half of all errors, and at most a quarter of the modules."""
     kept: list[str] = []
     for name in sorted(errors, key=errors.__getitem__, reverse=True)[: max(1, len(errors) // 4)]:
         if sum(errors[module] for module in kept) >= sum(errors.values()) / 2:
@@ -56,13 +56,13 @@ def most_sensitive(errors: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def _stays(layer: nn.Module, target: str) -> bool:
-    """Say whether a layer is too small for `target` to quantize."""
+    """Return whether a layer is too small for `target` to quantize."""
     assert isinstance(layer.weight, Tensor)  # noqa: S101 - all of `_LAYERS` have one
     return target == "coreml" and layer.weight.numel() < COREML_LEAST
 
 
 def _group(name: str) -> str:
-    """Name the attention, perceptron or projection that a layer belongs to, or the layer."""
+    """Return the name of the attention, perceptron or projection that a layer belongs to, or its own."""
     parts = name.split(".")
     for part in ("attention", "mlp", "project"):
         if part in parts:
@@ -85,9 +85,9 @@ def _rounded(layers: list[nn.Module], target: str, scheme: Scheme) -> Iterator[N
         group, bits = (INT4_GROUP, 4) if grouped else (columns, TARGETS[target].bits)
         layer.weight.copy_(_round(layer.weight, group, 2 ** (bits - 1) - 1))
         if scheme != "int8-weights" and not isinstance(layer, nn.Embedding):
-            # ONNX's dynamic ranges are of all that a layer is fed, XNNPACK's of each vector.
+            # ONNX has one dynamic range for a layer's whole input, XNNPACK one for each vector.
             whole = scheme == "int8-static" or target == "onnx" or isinstance(layer, nn.Conv2d)
-            hooks.append(layer.register_forward_pre_hook(partial(_feed, whole=whole)))
+            hooks.append(layer.register_forward_pre_hook(partial(_round_input, whole=whole)))
     try:
         yield
     finally:
@@ -106,23 +106,18 @@ def _round(weight: Tensor, group: int, levels: int) -> Tensor:
 
 
 def _palettize(weight: Tensor, bits: int) -> Tensor:
-    """Put each weight's nearest of 2^`bits` values, which coremltools chooses for all rows, in its place."""
-    from coremltools.models.neural_network import quantization_utils  # which takes seconds
+    """Replace each weight by the nearest of 2^`bits` values that coremltools chooses for all rows."""
+    from coremltools.models.neural_network import quantization_utils  # importing takes seconds
 
     values, indices = quantization_utils._get_kmeans_lookup_table_and_weight(bits, weight.half().numpy())  # noqa: SLF001
     return torch.from_numpy(values[indices]).reshape(weight.shape)
 
 
-def _feed(_: nn.Module, fed: tuple[Tensor], *, whole: bool) -> Tensor:
-    return _round_fed(fed[0], whole)
-
-
-def _round_fed(fed: Tensor, whole: bool) -> Tensor:
-    """Round activations to 255 steps: between the extremes of all of them (static), or of each vector."""
+def _round_input(_: nn.Module, inputs: tuple[Tensor], *, whole: bool) -> Tensor:
+    """Round activations to 255 steps between the extremes of the whole tensor or of each vector."""
+    (x,) = inputs
     low, high = (
-        (fed.amin(), fed.amax())
-        if whole
-        else (fed.amin(dim=-1, keepdim=True), fed.amax(dim=-1, keepdim=True))
+        (x.amin(), x.amax()) if whole else (x.amin(dim=-1, keepdim=True), x.amax(dim=-1, keepdim=True))
     )
     step = (high - low).clamp(min=torch.finfo(torch.float32).tiny) / 255
-    return ((fed - low) / step).round() * step + low
+    return ((x - low) / step).round() * step + low

@@ -1,4 +1,4 @@
-"""From an encoder to a Core ML package, or to an ExecuTorch program for Core ML's delegate."""
+"""Conversion of an encoder to a Core ML package, or to an ExecuTorch program for Core ML's delegate."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ _CONFIGS = {
 }
 
 
-class Fed(nn.Module):
+class NamedInput(nn.Module):
     """An encoder whose input is named `window`."""
 
     def __init__(self, encoder: nn.Module) -> None:
@@ -39,26 +39,26 @@ class Fed(nn.Module):
         self.encoder = encoder
 
     def forward(self, window: Tensor) -> Tensor:
-        """Encode what Core ML is fed."""
+        """Encode a window."""
         return self.encoder(window)  # type: ignore[no-any-return]
 
 
 def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
-    """Write `encoder` as the Core ML package `path`, which takes `window` and gives `embedding`.
+    """Write `encoder` as the Core ML package `path`, with the input `window` and the output `embedding`.
 
-    Everything computes in float16 but for `fp32` and what leads to a logarithm (the log-mel's energies are
-    smaller than float16 holds). Biases, positions and the front end's constants are not quantized.
+    It computes in float16, except in `fp32` and where operations lead to a logarithm: the log-mel's energies
+    are too small for float16. Biases, positions and the front end's constants are not quantized.
 
     Args:
         encoder: in evaluation mode; takes [1, ...].
-        windows: [N, ...], of which the first gives the form.
+        windows: [N, ...], of which the first gives dtype and shape.
         scheme: one of the target's.
-        kept: modules in which nothing is quantized.
+        kept: modules that stay float.
         path: ends in `.mlpackage`.
     """
-    window = _fed(windows)
+    window = _first(windows)
     with torch.no_grad():
-        program = torch.export.export(Fed(encoder), (window,)).run_decompositions({})
+        program = torch.export.export(NamedInput(encoder), (window,)).run_decompositions({})
     model = ct.convert(
         program,
         outputs=[ct.TensorType("embedding", dtype=np.float32)],
@@ -82,24 +82,24 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
 def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> Delegation:
     """Write `encoder` as an ExecuTorch program whose whole graph is Core ML's.
 
-    It is fed as a package is. The delegate has one precision for the whole graph, and a log-mel underflows in
-    float16: an encoder that has one takes `fp32`.
+    Its input is a package's. The delegate has one precision for the whole graph, and a log-mel underflows in
+    float16, so an encoder with a log-mel needs `fp32`.
 
     Returns:
-        How the program is divided: one subgraph, with everything in it.
+        The program's division: one subgraph with all operations.
 
     Raises:
         ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
     """
-    heard = any(isinstance(module, LogMel) for module in encoder.modules())
-    if heard and scheme == "fp16":
+    log_mel = any(isinstance(module, LogMel) for module in encoder.modules())
+    if log_mel and scheme == "fp16":
         raise ValueError("its log-mel underflows in float16: choose fp32, or the target coreml")
     specs = CoreMLBackend.generate_compile_specs(
         minimum_deployment_target=OLDEST,
         compute_precision=ct.precision.FLOAT16 if scheme == "fp16" else ct.precision.FLOAT32,
     )
     with torch.no_grad():
-        program = torch.export.export(Fed(encoder), (_fed(windows),))
+        program = torch.export.export(NamedInput(encoder), (_first(windows),))
     edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner(compile_specs=specs)])
     delegation = divided(edge)
     if delegation.remaining or delegation.subgraphs != 1:
@@ -110,8 +110,8 @@ def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Pat
     return delegation
 
 
-def _fed(windows: Tensor) -> Tensor:
-    """Return the first of windows [N, ...], as an encoder for Core ML takes it."""
+def _first(windows: Tensor) -> Tensor:
+    """Return the first of windows [N, ...] in the dtype that Core ML takes."""
     return windows[:1].to(getattr(torch, input_dtype(_dtype(windows), "coreml")))
 
 
@@ -120,9 +120,9 @@ def _dtype(windows: Tensor) -> str:
 
 
 class _NotTowardsLog:
-    """Says of an operation whether it is no logarithm and none is taken of what it computes.
+    """Select the operations that are not a logarithm and do not lead to one.
 
-    All of a block are looked at once, from its end, before the first is changed.
+    The first call looks at the whole block, from its end, before any operation is converted.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class _NotTowardsLog:
 
 
 def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa: ANN401 - as above
-    """Say whether a constant is the weight of a layer; torch's buffers, the front end's, begin with `b_`."""
+    """Return whether a constant is a layer's weight; torch's buffers (the front end's) begin with `b_`."""
     weighted = any(child.op_type in _WEIGHTED for child in found.child_ops)
     layer = name.removeprefix("p_encoder_").replace("_", ".")
     return (
@@ -146,7 +146,7 @@ def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa
 
 
 def _make_reproducible(package: Path, dtype: str) -> None:
-    """Put `dtype`, for the executor, in the place of the date, and fixed names in that of random ones."""
+    """Replace the date by `dtype`, for the executor, and random names by fixed ones."""
     written = specification(package)
     spec = ct.utils.load_spec(str(package))
     del spec.description.metadata.userDefined["com.github.apple.coremltools.conversion_date"]

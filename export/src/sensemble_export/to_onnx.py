@@ -1,4 +1,4 @@
-"""From an encoder to an ONNX model, quantized by ONNX Runtime's own tools."""
+"""Conversion of an encoder to an ONNX model, quantized by ONNX Runtime's own tools."""
 
 from ast import literal_eval
 from pathlib import Path
@@ -17,21 +17,21 @@ from sensemble_export.rewrite import centred
 from sensemble_export.targets import TARGETS, within
 
 OPSET = 20
-"""Of the default domain, fixed: ONNX Runtime runs it from 1.17 (2024) on."""
-_SCOPES = "pkg.torch.onnx.name_scopes"  # where torch notes the modules that a node comes from
+"""The opset of the default domain; ONNX Runtime 1.17 (2024) and later run it."""
+_SCOPES = "pkg.torch.onnx.name_scopes"  # metadata in which torch stores the modules of a node
 
 
 def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
-    """Write `encoder` as the ONNX model `path`, checked by onnx's own checker.
+    """Write `encoder` as the ONNX model `path`, and check it with onnx's own checker.
 
-    It takes `window` and gives `embedding`. Layer norms stay as they are: ONNX has them.
+    The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them.
 
     Args:
         encoder: in evaluation mode; takes [1, ...].
-        windows: [N, ...] real ones, from which int8 takes its ranges.
+        windows: [N, ...] of real data, from which int8 takes its ranges.
         scheme: `fp32`, `int8-dynamic` (linear layers and token tables; convolutions stay float) or
             `int8-static` (these and convolutions).
-        kept: modules in which nothing is quantized.
+        kept: modules that stay float.
         path: the file.
     """
     if scheme != "fp32":
@@ -40,7 +40,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
     weights = {constant.name for constant in model.graph.initializer}
     chosen = [n.name for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
-    for node in model.graph.node:  # they name files of this machine
+    for node in model.graph.node:  # they contain paths of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     reduced = TARGETS["onnx"].bits == 7
@@ -75,7 +75,7 @@ def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:
     graph = program.model.graph
     for node in graph:
         for value in node.outputs:
-            if value.name == "embedding":  # what torch calls the rows of a token table
+            if value.name == "embedding":  # torch's name for the rows of a token table
                 value.name = "rows"
     graph.outputs[0].name = "embedding"
     proto: onnx.ModelProto = program.model_proto
@@ -83,7 +83,7 @@ def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:
 
 
 def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, floats: tuple[str, ...]) -> bool:
-    """Say whether a node is a product with, or a look-up in, weights that are not of the modules `floats`."""
+    """Return whether a node multiplies by, or looks up in, weights outside the modules `floats`."""
     if node.op_type not in {"MatMul", "Gemm", "Gather", *(["Conv"] if scheme == "int8-static" else [])}:
         return False
     scopes: list[str] = next((literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), [])
@@ -92,7 +92,7 @@ def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, float
 
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds one window after another."""
+    """The windows, one by one."""
 
     def __init__(self, windows: Tensor) -> None:
         self._each = iter([{"window": window.numpy()} for window in windows.split(1)])

@@ -1,4 +1,4 @@
-"""Parity measured where a bundle has been taken: a Mac for Core ML, a board for XNNPACK."""
+"""Verification: measure the parity of a bundle on another machine, such as a Mac for Core ML."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ from sensemble_export.staging import held_out_folder
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """One artifact on this machine.
+    """The result for one artifact on this machine.
 
     Attributes:
-        modality: whose encoder.
-        target: for what.
-        artifact: the bundle's, with what was measured here, if it is good, in place of what was not known.
-        parity: measured here; None where nothing here runs it.
-        latency_ms: median milliseconds a window, measured here; None likewise.
-        reason: why not.
+        modality: the encoder's modality.
+        target: the artifact's target.
+        artifact: the artifact; measurements that it lacked are filled in if its parity is good enough.
+        parity: measured here; None if no executor here runs it.
+        latency_ms: median milliseconds per window, measured here; None likewise.
+        reason: why it was not run; otherwise empty.
     """
 
     modality: str
@@ -41,32 +41,32 @@ class Verified:
     reason: str
 
 
-def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
-    """Run every artifact of the bundle `path` that runs here, on the windows beside it; yield each in turn.
+def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verified]:
+    """Run each artifact of the bundle `path` that runs here on its held-out windows, and yield the result.
 
-    After the last one, parity, latency and memory that no machine had measured yet go into its manifest and
-    its README, of the artifacts that are as near to their float encoders as their schemes must be. A bundle
-    whose manifest that changes is to be signed again.
+    After the last one, the manifest and the README receive the measurements that were missing, if the
+    parity is good enough for the scheme. That changes the manifest, so a signed bundle must be signed again.
 
     Args:
-        path: the bundle's folder.
+        path: the bundle's folder, with the folder of its held-out windows next to it.
         trust: the public key that must have signed it, as `Bundle.open` takes it.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.
-        ExportError: the windows are not there.
+        ExportError: the windows are missing.
         MeasurementError: an artifact that should run here does not.
-        ParityFailedError: artifacts are too far from their float encoders, raised after the last one; names
-            each, with its mean cosine and what it must reach.
+        ParityFailedError: raised after the last artifact; names each that is too far from its float encoder,
+            with its mean cosine and the required one.
     """
+    path = Path(path)
     bundle = Bundle.open(path.resolve(), trust=trust)
     contents, windows = bundle.manifest, held_out_folder(bundle.path)
     if contents.modalities.keys() - contents.held_out.keys():
         raise ExportError(f"{path}: has no held-out windows for each of its modalities; export it again")
     if not windows.is_dir():
         raise ExportError(
-            f"{windows}: not there; copy the folder {windows.name} from where the bundle was exported, which "
-            f"holds the windows that parity is measured on, to stand beside {bundle.path.name}"
+            f"{windows}: not there; copy the folder {windows.name}, which holds the windows that parity is "
+            f"measured on, from where the bundle was exported, and put it next to {bundle.path.name}"
         )
     for file in contents.held_out.values():
         check_file(windows, file)
@@ -89,12 +89,12 @@ def verify(path: Path, trust: Path | None = None) -> Iterator[Verified]:
 
 
 def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
-    # The package in an ExecuTorch program for Core ML is run by Core ML itself.
+    # Core ML itself runs the package inside an ExecuTorch program.
     inside = target == "executorch-coreml"
     if reason := missing("coreml" if inside else target):
         return Verified(modality, target, artifact, None, None, reason)
     held_out = read_file(held_out_folder(bundle.path), bundle.manifest.held_out[modality])
-    with TemporaryDirectory() as folder:  # where what was verified stays as it was
+    with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
         path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
         executor.write(bundle.contents(modality, target), path)
         windows.write_bytes(held_out)
@@ -112,14 +112,14 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Veri
 
 
 def _measure_inside(program: Path, dtype: str, windows: Path) -> Measurement:
-    from sensemble_export.coreml_inspect import extract  # which imports coremltools and torch, for seconds
+    from sensemble_export.coreml_inspect import extract  # importing coremltools and torch takes seconds
 
     with TemporaryDirectory() as folder:
         return measure(extract(program, Path(folder), dtype), "coreml", windows)
 
 
 def _good(artifact: Artifact, parity: Parity) -> bool:
-    return parity.cosine >= least_cosine(artifact.scheme)  # which NaN is not
+    return parity.cosine >= least_cosine(artifact.scheme)  # False for NaN
 
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:
