@@ -111,7 +111,7 @@ def replayed(folder: Path, specs: Specs) -> None:
                 found.example_at(sample.time)
                 if sample.modality == "video":
                     assert np.shape(sample.data) == (32, 32, 3)
-            assert all(math.isfinite(plug.time) for plug in found.plugs)
+            assert all(math.isfinite(plug.time) for plug in found.events)
     except BadDataError as error:
         one_line(error)
 

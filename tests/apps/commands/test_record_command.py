@@ -115,8 +115,8 @@ def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
     with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         Capture(recording, [Frozen()], record.FORM, limits, CaptureSummary()).run(2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    assert [plug.kind for plug in recorded.plugs] == ["began", "attached", "unhealthy"]
-    unhealthy = recorded.plugs[-1].time
+    assert [plug.kind for plug in recorded.events] == ["began", "attached", "unhealthy"]
+    unhealthy = recorded.events[-1].time
     assert all(s.time <= unhealthy for segment in recorded.segments for s in segment.samples())
 
 
@@ -150,7 +150,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
         sources = [Source("audio", 0.9), Source("video", 0.0)]
         Capture(recording, sources, record.FORM, limits, summary).run(6.0, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    doubts = [plug for plug in recorded.plugs if plug.kind not in ("began", "attached")]
+    doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.reason) for p in doubts] == [
         ("audio", "doubtful", "it drifts, 0.5 s behind the picture")
     ]

@@ -59,7 +59,7 @@ def test_what_is_suspected_counts_until_nothing_was_found_for_the_longest_thresh
     assert LIMITS.longest == 6.0
     assert {wrong for at, wrong in told.items() if at < 6.0} == {("the picture is frozen",)}
     assert {wrong for at, wrong in told.items() if at > 6.0} == {()}
-    assert not health.hopeless
+    assert not health.must_reopen
 
 
 @given(Waves, st.floats(1 / 1024, 1, width=32))
@@ -92,7 +92,7 @@ def test_whoever_is_well_is_never_called_unwell(
     for spec, stream in ((AUDIO, sound(300, level=level, rate=rate)), (VIDEO, pictures(300, rate=frames))):
         health = Health(spec, LIMITS, START)
         for i, sample in enumerate(stream):
-            assert health.check(sample, sample.time + late + jitter[i], beside=late) == ()
+            assert health.check(sample, sample.time + late + jitter[i], partner_lag=late) == ()
             assert health.check(None, sample.time + late + jitter[i] + 0.01) == ()
 
 
@@ -221,7 +221,7 @@ def test_a_clock_that_jumps(by: float, forward: bool, spec: InputSpec) -> None:
 def test_one_that_falls_behind_the_other_drifts() -> None:
     health, told = Health(VIDEO, LIMITS, START), []
     for i, s in enumerate(pictures(200)):
-        told.append(health.check(s, s.time + 0.01 + 0.005 * i, beside=0.02))
+        told.append(health.check(s, s.time + 0.01 + 0.005 * i, partner_lag=0.02))
     first = next(i for i, wrong in enumerate(told) if wrong)
     assert told[first] == ("it drifts, 0.5 s behind the sound",)
     assert 10.0 + 5.0 <= 0.1 * first <= 10.0 + 6.0, "it is half a second behind after 10 s"
@@ -237,7 +237,7 @@ def test_what_waited_for_a_busy_process_is_neither_late_nor_a_drift(pause: float
             for sample in stream:
                 waits = begin <= sample.time < begin + pause
                 now = max(sample.time + 0.01, begin + pause if waits else 0.0)
-                assert health.check(sample, now, beside=0.01) == ()
+                assert health.check(sample, now, partner_lag=0.01) == ()
 
 
 def test_pictures_that_nobody_read_were_given_all_the_same() -> None:
@@ -257,10 +257,10 @@ def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
     health = Health(VIDEO, LIMITS, START)
     for s in pictures(10):
         assert health.check(s, s.time) == ()
-    assert not health.hopeless
+    assert not health.must_reopen
     assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
     assert health.stalled
-    assert health.hopeless, "there is nothing to lose by opening it anew"
+    assert health.must_reopen, "there is nothing to lose by opening it anew"
 
 
 @pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])
@@ -275,11 +275,11 @@ def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: boo
 
 def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> None:
     still = list(frozen(pictures(300), 0.0, 1e9))
-    health, hopeless = Health(VIDEO, LIMITS, START), []
+    health, must_reopen = Health(VIDEO, LIMITS, START), []
     for s in still:
         health.check(s, s.time)
-        hopeless.append(health.hopeless)
-    assert START + 21.5 <= still[hopeless.index(True)].time <= START + 22.5
+        must_reopen.append(health.must_reopen)
+    assert START + 21.5 <= still[must_reopen.index(True)].time <= START + 22.5
     assert findings(VIDEO, iter(still), limits=Thresholds(frozen=math.inf)) == []
 
 

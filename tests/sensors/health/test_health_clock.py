@@ -101,5 +101,5 @@ def test_a_drift_is_found_after_five_seconds_and_may_be_only_doubted() -> None:
     health = Health(AUDIO, limits, START)
     for (now, sample), delay in zip(given(AUDIO, 0.05, 40.0), [*delays, *[0.85] * 400], strict=True):
         assert health.check(replace(sample, time=now - delay), now, 0.01) == (), "it is kept"
-        assert not health.hopeless, "and not opened anew"
+        assert not health.must_reopen, "and not opened anew"
     assert health.doubts == drifts

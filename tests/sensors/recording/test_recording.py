@@ -83,7 +83,7 @@ def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs)
     assert is_recording(folder)
     assert_equal(found, given, given[0].time - found[0].time)
     assert 0 <= found[0].time < 1
-    assert [(p.name, p.kind) for p in recorded.plugs] == [
+    assert [(p.name, p.kind) for p in recorded.events] == [
         ("", "began"),
         ("camera 0", "attached"),
         ("camera 0", "lost"),
@@ -134,7 +134,7 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     twos = Recorded(tmp_path, [s.example for s in recorded.segments if s.header.take == 2])
     assert twos.segments[0].example.labels == ("two",)
     assert len(list(twos.samples(specs))) == len(second)
-    assert {plug.take for plug in twos.plugs} == {2}
+    assert {plug.take for plug in twos.events} == {2}
 
 
 def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, specs: Specs) -> None:
@@ -185,7 +185,7 @@ def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Pa
         out.put(Sample("text", "one", monotonic()))
     recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
     assert recorded.segments[0].header.start > 0.1
-    assert [plug.time for plug in recorded.plugs if plug.kind == "attached"] == [0.0]
+    assert [plug.time for plug in recorded.events if plug.kind == "attached"] == [0.0]
 
 
 def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
         recording.put(Sample("text", "one", monotonic(), lost=2))
         recording.put(Sample("text", "two", monotonic(), lost=3))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    told = [p.reason.split(": ") for p in recorded.plugs if p.kind == "dropped"]
+    told = [p.reason.split(": ") for p in recorded.events if p.kind == "dropped"]
     assert {why for why, _ in told} == {"they came faster than they were read"}
     assert sum(int(count.removesuffix(" samples are lost")) for _, count in told) == 5
 
@@ -346,7 +346,7 @@ def test_an_id_leads_to_no_file_outside(tmp_path: Path) -> None:
     index = (folder / "index.jsonl").read_text()
     for name in ("../../x", "../x", "/x", "x", "1"):
         (folder / "index.jsonl").write_text(index.replace("000000", name, 1))
-        with pytest.raises(BadDataError, match="is no segment of a recording"):
+        with pytest.raises(BadDataError, match="is not the id of a segment"):
             Recorded(folder, read_dataset(folder).examples)
     (folder / "index.jsonl").write_text(index)
     (folder / "segments" / "000000.jsonl").unlink()
@@ -366,10 +366,10 @@ def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "out")]
     with Recording(tmp_path / "out", {"audio": (RATE,)}) as out:
         (tmp_path / "out" / "segments" / "000000.mkv.partial").touch()
-        with pytest.raises(RecordingError, match="another records into it now; name another folder"):
+        with pytest.raises(RecordingError, match="is in use by another recording; name another folder"):
             Recording(tmp_path / "out", {"audio": (RATE,)})
         refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert refused == f"{tmp_path / 'out'}: another records into it now; name another folder\n"
+        assert refused == f"{tmp_path / 'out'}: is in use by another recording; name another folder\n"
         assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
         out.put(Sample("text", "one", monotonic()))
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
@@ -423,7 +423,7 @@ def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path
 
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(RecordingError, match="holds no recording"):
+    with pytest.raises(RecordingError, match="is not a recording"):
         Recording(tmp_path, {"audio": (RATE,)})
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
     for split in ("train", "calibrate", "eval"):
@@ -463,7 +463,7 @@ def test_a_line_that_a_power_cut_broke_off_costs_that_line_only(
             assert dataset.examples == (before[:-1] if lost else before)
             assert len(dataset.skipped) == lost
             assert list(Recorded(tmp_path, dataset.examples).samples(specs))
-            assert len(Recorded(tmp_path, dataset.examples).plugs) == (3 if lost else 2)
+            assert len(Recorded(tmp_path, dataset.examples).events) == (3 if lost else 2)
     (tmp_path / "segments" / "000099.mkv.partial").write_bytes(b"half")
     record(tmp_path, take(monotonic(), 0.5))  # it is mended and goes on
     dataset = read_dataset(tmp_path)

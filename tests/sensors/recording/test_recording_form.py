@@ -68,11 +68,13 @@ def test_a_bad_line_is_named(tmp_path: Path, specs: Specs) -> None:
     for name, path in (("events", tmp_path / "events.jsonl"), ("index", tmp_path / "index.jsonl")):
         good = path.read_text()
         path.write_text(good.replace('"', "", 1))
-        with pytest.raises(RecordingError, match=f"{name}.jsonl:1: is no line of a recording .*; mend it"):
+        with pytest.raises(
+            RecordingError, match=f"{name}.jsonl:1: is not a line of a recording .*; repair it"
+        ):
             record(tmp_path, "text")
         if name == "events":
             with pytest.raises(BadDataError, match=r"events.jsonl:1: cannot be read .not JSON"):
-                _ = read(tmp_path, specs).plugs
+                _ = read(tmp_path, specs).events
         path.write_text(good)
     segment.write_text(segment.read_text().replace('"time"', '"tune"'))
     with pytest.raises(BadDataError, match=r"000001.jsonl:2: cannot be read \(time: must be a number"):

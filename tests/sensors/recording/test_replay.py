@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_played_is_told_by_the_sensors_and_on_close(
     sensor = replay.sensor("audio")
     sensor.open(specs["audio"])
     replay.start()
-    with pytest.raises(SensorEndedError, match=r"replay: stopped, for .*gone\.mkv: cannot be decoded"):
+    with pytest.raises(SensorEndedError, match=r"replay: stopped: .*gone\.mkv: cannot be decoded"):
         sensor.read(10)
     with pytest.raises(BadDataError, match=r"gone\.mkv"):
         replay.close()
@@ -176,7 +176,7 @@ def test_whatever_ends_a_player_is_told_by_the_sensors_and_on_close(
     sensor = replay.sensor("text")
     sensor.open(specs["text"])
     replay.start()
-    with pytest.raises(SensorEndedError, match=r"replay: stopped, for .*SystemExit: no decoder"):
+    with pytest.raises(SensorEndedError, match=r"replay: stopped: .*SystemExit: no decoder"):
         sensor.read(10)
     with pytest.raises(BadDataError, match="SystemExit: no decoder"):
         replay.close()

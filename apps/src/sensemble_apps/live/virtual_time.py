@@ -8,7 +8,7 @@ from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import samples, span
-from sensemble_sensors.recording.reader import AWAY, Plug, Recorded
+from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.live.plug_schedule import Phase, phase_at
@@ -55,9 +55,9 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
         BadDataError: it cannot be read.
     """
     live_set = LiveSet(bundle, policy)
-    streams: list[Iterable[Plug | Sample]] = [recorded.plugs, recorded.samples(bundle.specs)]
+    streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, recorded.samples(bundle.specs)]
     for item in merge(*streams, key=lambda item: item.time):
-        if isinstance(item, Plug):
+        if isinstance(item, RecordedEvent):
             if item.modality in bundle.specs:
                 yield change(item.time, item.modality, item.name, item.kind, item.reason)
             if item.kind in AWAY:

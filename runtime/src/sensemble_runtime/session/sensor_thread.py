@@ -153,7 +153,7 @@ class SensorThread:
             wrong = health.check(sample, monotonic(), self._owner.lag_of_other(self.modality))
             self.lag = health.lag if limits is not PLAYED else None
             state = self._report_health(state, wrong, health.doubts)
-            if health.hopeless:
+            if health.must_reopen:
                 # A stalled sensor has nothing to prove once it gives a sample.
                 self._suspected = () if health.stalled else wrong
                 raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is reopened")

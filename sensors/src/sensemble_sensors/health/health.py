@@ -1,7 +1,4 @@
-"""Whether what a sensor gives can be true: pictures that freeze, silence, a clock that jumps.
-
-The first half are pure functions of one sample; `Health` remembers what it needs to say how long that lasts.
-"""
+"""Find the faults of one open sensor in its samples: frozen pictures, silence, a clock that jumps."""
 
 import math
 from collections import deque
@@ -17,10 +14,10 @@ _GRAIN = 1e-3  # of the time over which a rate is measured: two counts closer th
 
 
 class _Count(NamedTuple):
-    """How many samples there were in `total` up to one, its own `time`, and when it `came`."""
+    """How many samples came in `total` up to one, its own `time`, and its arrival."""
 
     time: float
-    came: float
+    arrival: float
     total: int
 
 
@@ -29,64 +26,65 @@ class Health:
 
     Args:
         spec: of the samples.
-        thresholds: when the sensor counts as unwell.
+        thresholds: when the sensor counts as unhealthy.
         now: when it was opened, on the clock of `time.monotonic`.
-        suspected: what was wrong when it was closed. It counts on until nothing was found for as long as the
-            longest threshold: what is frozen for ever is well in its first seconds, each time anew.
+        suspected: the faults when it was last closed. They count until nothing was found for as long as the
+            longest threshold: a camera that freezes for ever looks healthy in its first seconds, every time.
 
     Attributes:
-        stalled: whether nothing comes from it any more, which no library tells, and only this decides.
-        hopeless: whether it should be opened anew: nothing comes, or it has been unwell for so long.
+        stalled: whether no samples come any more; no library reports that.
+        must_reopen: whether the sensor must be reopened: it is stalled, or was unhealthy for too long.
     """
 
     def __init__(
         self, spec: InputSpec, thresholds: Thresholds, now: float, suspected: tuple[str, ...] = ()
     ) -> None:
-        self.stalled = self.hopeless = False
+        self.stalled = self.must_reopen = False
         self._spec = spec
         self._limits = thresholds
         self._kind = kind_of(spec.modality)
         self._checks = self._kind.checks(spec, thresholds)
-        # What was captured long before it was opened, no sensor can give.
+        # No sensor can give what was captured long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late
-        self._came = now  # when the last sample came
+        self._arrival = now  # of the last sample
         self._last: Sample | None = None
-        self._since: dict[str, float] = {}  # by condition, since when it has held without a break
-        self._until: dict[str, float] = {}  # by finding, until when it counts
-        self._doubts: dict[str, float] = {}  # the same, of what is only told
+        self._since: dict[str, float] = {}  # by finding, since when its symptom has held without a break
+        self._until: dict[str, float] = {}  # by finding, when it expires
+        self._doubts: dict[str, float] = {}  # the same, of findings that are only reported
         self._counts: deque[_Count] = deque()  # since a cut
         self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
-        self._unwell: float | None = None  # since when
+        self._unhealthy: float | None = None  # since when
         self._suspected = set(suspected)
-        self._trusted = now + thresholds.longest  # when what is suspected no longer counts
-        self._lags: deque[tuple[float, float]] = deque()  # (when it came, how late), of the last samples
-        self._apart = math.inf  # how far it was behind the other, at least
+        self._trusted = now + thresholds.longest  # when the suspicions no longer count
+        self._lags: deque[tuple[float, float]] = deque()  # (arrival, how late) of the last samples
+        self._apart = math.inf  # the least distance behind the partner so far
 
     @property
     def lag(self) -> float | None:
-        """Seconds from when samples were captured to when they came, at best; None before that is known.
+        """Seconds from capture to arrival, the least of the last half second; None before that is known.
 
-        The least delay of late tells the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): the
-        others waited on the way, or for a process that was busy.
+        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): the other
+        samples waited on the way, or for a busy process.
         """
         lags = self._lags
         return min(lag for _, lag in lags) if lags and lags[-1][0] - lags[0][0] >= BACKLOG else None
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What is wrong, sorted, but keeps nothing out (`Thresholds.doubted`), as of the last `check`."""
+        """Findings that keep no sample out (`Thresholds.doubted`), sorted, as of the last `check`."""
         return tuple(sorted(self._doubts))
 
-    def check(self, sample: Sample | None, now: float, beside: float | None = None) -> tuple[str, ...]:
-        """Look at what the sensor gave and return what is wrong with it, sorted; empty when it is well.
+    def check(self, sample: Sample | None, now: float, partner_lag: float | None = None) -> tuple[str, ...]:
+        """Examine the next sample and return the faults of the sensor, sorted; empty while it is healthy.
 
         Args:
             sample: None where nothing came.
-            now: when it came, or did not.
-            beside: the `lag` of the camera beside a microphone, or the other way round.
+            now: its arrival, or the time at which it was awaited.
+            partner_lag: the `lag` of the sensor of the partner kind: the camera's for a microphone, and the
+                other way round.
         """
         if sample is None:
-            self.stalled = self._kind.steady and now - self._came >= self._limits.stalled
+            self.stalled = self._kind.steady and now - self._arrival >= self._limits.stalled
             if self.stalled:
                 self._find(f"nothing came for {self._limits.stalled:g} s", now)
         else:
@@ -99,15 +97,15 @@ class Health:
             if self._limits.longest:  # otherwise every check of the data is off
                 for symptom in self._checks.examine(sample, self._last):
                     self._judge(symptom, now)
-            self._time(sample, now, beside)
-            self._came = now
+            self._time(sample, now, partner_lag)
+            self._arrival = now
             self.stalled = False
-        if sample is not None or self._kind.steady:  # of captions, only the next one shows that they are well
+        if sample is not None or self._kind.steady:  # captions recover with the next one only
             self._until = {finding: until for finding, until in self._until.items() if until > now}
             self._doubts = {finding: until for finding, until in self._doubts.items() if until > now}
-        self._unwell = (self._unwell if self._unwell is not None else now) if self._until else None
-        unwell = now - self._unwell if self._unwell is not None else 0.0
-        self.hopeless = self.stalled or (sample is not None and unwell >= self._limits.reopen)
+        self._unhealthy = (self._unhealthy if self._unhealthy is not None else now) if self._until else None
+        unhealthy = now - self._unhealthy if self._unhealthy is not None else 0.0
+        self.must_reopen = self.stalled or (sample is not None and unhealthy >= self._limits.reopen)
         if self._until:
             self._trusted = now + self._limits.longest
         elif now >= self._trusted:
@@ -124,14 +122,14 @@ class Health:
             self._since.pop(finding, None)
             if clears:
                 self._disprove(finding)
-        elif now - self._since.setdefault(finding, max(self._came, now - BACKLOG)) >= seconds:
+        elif now - self._since.setdefault(finding, max(self._arrival, now - BACKLOG)) >= seconds:
             self._find(finding, now, kind)
 
     def _disprove(self, finding: str) -> None:
         self._until.pop(finding, None)
         self._suspected.discard(finding)
 
-    def _time(self, sample: Sample, now: float, beside: float | None) -> None:
+    def _time(self, sample: Sample, now: float, partner_lag: float | None) -> None:
         limits = self._limits
         before = self._last.time if self._last is not None else self._earliest
         true = before - STEP <= sample.time <= now + STEP  # which NaN is not
@@ -149,34 +147,34 @@ class Health:
         if lag is not None and lag > late:
             self._find(f"it is more than {late:g} s late", now, "late")
         if self._kind.partner:
-            self._compare(lag, beside, now)
+            self._compare(lag, partner_lag, now)
         if self._kind.steady:
             self._count(sample, now)
 
-    def _compare(self, lag: float | None, beside: float | None, now: float) -> None:
-        """See whether it falls behind the other; the distance at which it began does no harm."""
-        behind = -math.inf if lag is None or beside is None else lag - beside
+    def _compare(self, lag: float | None, partner_lag: float | None, now: float) -> None:
+        """Find a drift behind the partner; a constant distance does no harm."""
+        behind = -math.inf if lag is None or partner_lag is None else lag - partner_lag
         self._apart = self._apart if behind == -math.inf else min(self._apart, max(behind, 0.0))
         limit, partner = self._limits.drift, KINDS[self._kind.partner].noun
         drifts = Symptom(f"it drifts, {limit:g} s behind the {partner}", behind - self._apart > limit, DRIFTS)
         self._judge(drifts, now, "drift")
 
     def _count(self, sample: Sample, now: float) -> None:
-        """Measure the rate over the last seconds since a cut, by the samples' times and by when they came.
+        """Measure the rate over the last seconds since a cut, by the samples' times and by their arrival.
 
-        It is wrong if both are: what waited comes in a rush, and where the delay that a sound server reports
-        shrinks, its times run slow.
+        It is wrong only if both are: samples that waited arrive in a rush, and the times of a sound server
+        run slow while the delay that it reports shrinks.
         """
         limits = self._limits
         before = self._counts[-1].total if self._counts else 0
         if len(self._counts) > 1 and sample.time - self._counts[-2].time < limits.rate * _GRAIN:
-            self._counts.pop()  # or a clock that stands still would fill the memory
+            self._counts.pop()  # otherwise a clock that stands still would fill the memory
         last = _Count(sample.time, now, before + self._checks.count(sample))
         self._counts.append(last)
         first = self._counts[0]
         if last.time - first.time < limits.rate:
             return
-        spans = (last.time - first.time, max(now - first.came, _GRAIN))
+        spans = (last.time - first.time, max(now - first.arrival, _GRAIN))
         rates = [(last.total - first.total) / span for span in spans]
         symptom = self._checks.rate(rates)
         if symptom is not None:

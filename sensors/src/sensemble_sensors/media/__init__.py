@@ -1,1 +1,6 @@
-"""The media room."""
+"""Media: the data format, and its examples decoded into windows and streams.
+
+Training, the audit and the replay see examples through this room only, so they cannot disagree.
+
+Doors: `dataset` (read an index), `decoding` (windows of an example), `example_stream`, `splits`.
+"""

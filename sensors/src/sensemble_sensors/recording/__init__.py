@@ -1,1 +1,7 @@
-"""The recording room."""
+"""Recordings: write samples as a dataset that survives a crash, read them back bit for bit, play them.
+
+Also plays datasets and media files, by the same player. Devices and health are not known here: samples come
+from any thread.
+
+Doors: `writer` (record), `reader` (read back), `replay` (play datasets and files), `header` (the form).
+"""

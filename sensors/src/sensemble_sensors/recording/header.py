@@ -41,25 +41,25 @@ class Header:
 
 
 def segment_number(name: str) -> int:
-    """Return the number of the segment that is an example of this id.
+    """Return the number of the segment with this id.
 
     Raises:
-        BadDataError: a recording gives no such id.
+        BadDataError: it is not the id of a segment.
     """
     if not re.fullmatch(r"[0-9]{6,12}", name):
-        raise BadDataError(f"id: {name!r} is no segment of a recording, such as '000001'")
+        raise BadDataError(f"id: {name!r} is not the id of a segment, such as '000001'")
     return int(name)
 
 
-def described(folder: Path, name: str) -> Path:
+def segment_path(folder: Path, name: str) -> Path:
     """Return the path of the `.jsonl` of a segment.
 
     Args:
         folder: of the recording.
-        name: the id of the example that the segment is.
+        name: the id of the segment.
 
     Raises:
-        BadDataError: there is none inside the folder.
+        BadDataError: it is not inside the folder.
     """
     segment_number(name)
     return Root(folder).file("id", f"{SEGMENTS}/{name}.jsonl")
@@ -69,7 +69,7 @@ def read_header(path: Path) -> Header:
     """Read the header of the `.jsonl` at `path`.
 
     Raises:
-        BadDataError: it cannot be read, or is none, or its media file cannot be read; names it.
+        BadDataError: it cannot be read, or is not a header; names the file.
     """
     try:
         with opened(path) as file:
@@ -80,7 +80,7 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
     except BadDataError as error:
-        raise BadDataError(f"{path}:1: describes no segment ({error}); copy the recording again") from error
+        raise BadDataError(f"{path}:1: is not a header ({error}); copy the recording again") from error
     return Header(take, start, end, form)
 
 

@@ -1,4 +1,4 @@
-"""Read a recording back: the very samples that were put into it, and what became of its sensors meanwhile."""
+"""Read a recording back: its samples bit for bit, and the events of its sensors."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,25 +15,33 @@ from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.recording.conversion import Conversion
-from sensemble_sensors.recording.header import EVENTS, TAKES, Header, described, read_header, segment_number
-from sensemble_sensors.recording.replay import Gone, Player
+from sensemble_sensors.recording.header import (
+    EVENTS,
+    TAKES,
+    Header,
+    read_header,
+    segment_number,
+    segment_path,
+)
+from sensemble_sensors.recording.replay import Loss, Player
 from sensemble_sensors.recording.writer import BEHIND
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
-AWAY = ("lost", "failed", "unhealthy", "detached")  # kinds of `Plug` after which nothing holds that it gave
+AWAY = ("lost", "failed", "unhealthy", "detached")
+"""Kinds of `RecordedEvent` after which earlier samples of the sensor no longer count."""
 _SLACK = 1e-3  # seconds by which a time may be off where it was rounded
-_PAUSE = 1.0  # seconds, at least, between two takes, and where examples were left out
+_PAUSE = 1.0  # seconds at least between two takes, and where examples are left out
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """An example of a recording and where it lies in time.
+    """An example of a recording, and its place in time.
 
     Attributes:
-        example: as the index has it, with the labels that it got since.
+        example: of the index, with labels that were edited since.
         path: its `.jsonl`.
-        header: what that says of it.
+        header: the first line of that.
     """
 
     example: Example
@@ -41,10 +49,10 @@ class Segment:
     header: Header
 
     def samples(self) -> Iterator[Sample]:
-        """Yield its samples as they were put, in the order of their times, which are seconds of the take.
+        """Yield its samples as they were recorded, in the order of their times, in seconds of the take.
 
         Raises:
-            BadDataError: its media file is not what its `.jsonl` says, or cannot be read.
+            BadDataError: its media file cannot be read, or does not match its `.jsonl`.
         """
         readers: dict[str, TrackReader] = {}
         for number, line in _lines(self.path):
@@ -76,8 +84,8 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plug:
-    """What became of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
+class RecordedEvent:
+    """An event of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
 
     take: int
     time: float
@@ -90,14 +98,14 @@ class Plug:
 class Recorded:
     """Some segments of a recording as one stream, whose time begins at 0.
 
-    What follows each other in the recording does so in the stream, at the same distance. Between two takes,
-    and where examples were left out, passes so much time that nothing from before is live after it, and the
-    next sample of each modality is a cut.
+    Consecutive segments keep their distance in time. A pause separates two takes, and replaces examples that
+    are left out: it is so long that nothing from before is live after it, and the next sample of each
+    modality is a cut.
 
     Args:
         folder: of the recording.
         examples: of its index.
-        specs: the input of each encoder, for how long it is; without, a second.
+        specs: the input of each encoder, which the length of a pause follows from; without, a second.
 
     Raises:
         BadDataError: an example has no segment in the folder, or one that cannot be read.
@@ -120,14 +128,14 @@ class Recorded:
 
     @property
     def length(self) -> float:
-        """How many seconds it lasts."""
+        """The stream's length in seconds."""
         return self._ends[-1]
 
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
-        """Yield the samples of the modalities that `specs` has, `origin` later and in their form.
+        """Yield the samples of the modalities of `specs`, `origin` later and in the form of `specs`.
 
-        What was recorded in this form comes as it was put, bit for bit. Where a segment does not go on from
-        the one before it, the first sample of each modality is a cut.
+        Samples that were recorded in this form are the same bit for bit. After a pause, the first sample of
+        each modality is a cut.
 
         Raises:
             BadDataError: they cannot be read.
@@ -145,20 +153,20 @@ class Recorded:
         yield from conversion.rest()
 
     @cached_property
-    def plugs(self) -> list[Plug]:
-        """What became of the sensors, in order, in the time of the stream."""
+    def events(self) -> list[RecordedEvent]:
+        """The events of the sensors in order, in the time of the stream."""
         found = []
         places = [(s.header.take, s.header.end) for s in self.segments]
-        for plug in _plugs(self._folder):
-            index = bisect_left(places, (plug.take, plug.time))
-            if index < len(places) and places[index][0] == plug.take:
-                # What became of it before the first segment, it is when the stream has that segment begin.
-                time = max(plug.time, self.segments[index].header.start)
-                found.append(replace(plug, time=time + self._shifts[index]))
-        return sorted(found, key=lambda plug: plug.time)
+        for event in _events(self._folder):
+            index = bisect_left(places, (event.take, event.time))
+            if index < len(places) and places[index][0] == event.take:
+                # An event before the first segment takes effect when the segment begins.
+                time = max(event.time, self.segments[index].header.start)
+                found.append(replace(event, time=time + self._shifts[index]))
+        return sorted(found, key=lambda event: event.time)
 
     def example_at(self, time: float) -> Example | None:
-        """Return the example whose segment holds `time`, in seconds of the stream; None between them."""
+        """Return the example whose segment holds `time`, in seconds of the stream; None in a pause."""
         index = bisect_left(self._ends, time)
         if index == len(self.segments):
             return None
@@ -169,7 +177,7 @@ class Recorded:
 class RecordingReplay(Player):
     """Plays a recording in real time, its samples as far apart as they were.
 
-    What was lost or unwell is lost when it was; opened again at once, it gives nothing before it then did.
+    A sensor that was lost or unhealthy is lost at the same time; it gives its next sample when it did then.
 
     Args:
         recorded: what to play.
@@ -184,27 +192,27 @@ class RecordingReplay(Player):
         self._origin = 0.0
 
     def example_at(self, time: float) -> Example | None:
-        """Return the example that was recorded at what is now `time`."""
+        """Return the example whose samples are played at `time`."""
         return self._recorded.example_at(time - self._origin)
 
-    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
+    def _stream(self, origin: float) -> Iterator[Sample | Loss]:
         self._origin = origin
         gone = [
-            Gone(plug.modality, origin + plug.time, plug.reason)
-            for plug in self._recorded.plugs
-            if plug.kind in AWAY and plug.modality in self.modalities
+            Loss(event.modality, origin + event.time, event.reason)
+            for event in self._recorded.events
+            if event.kind in AWAY and event.modality in self.modalities
         ]
         samples = self._recorded.samples(self._specs, origin)
         return merge(samples, gone, key=lambda item: item.time)
 
 
 def is_recording(folder: Path) -> bool:
-    """Return whether a dataset's folder is a recording."""
+    """Return whether the folder of a dataset is a recording."""
     return (folder / EVENTS).is_file()
 
 
 def _follows(last: Segment | None, segment: Segment) -> bool:
-    """Whether a segment goes on where `last` ended, with no example left out between them."""
+    """Return whether a segment continues `last`, with no example left out between them."""
     return (
         last is not None
         and segment.header.take == last.header.take
@@ -213,7 +221,7 @@ def _follows(last: Segment | None, segment: Segment) -> bool:
 
 
 def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -> list[float]:
-    """Return what to add to the times of each segment's take."""
+    """Return the offset from the time of each segment's take to that of the stream."""
     shifts: list[float] = []
     end = -pause  # of the one before, in the stream
     for segment, follows in zip(segments, joined, strict=True):
@@ -223,21 +231,21 @@ def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -
 
 
 def _segment(example: Example, folder: Path) -> Segment:
-    path = described(folder, example.id)
+    path = segment_path(folder, example.id)
     return Segment(example, path, read_header(path))
 
 
-def _plugs(folder: Path) -> Iterator[Plug]:
-    """Read `events.jsonl`; a last line that a power cut has cut short is no event yet."""
+def _events(folder: Path) -> Iterator[RecordedEvent]:
+    """Yield the events of `events.jsonl`, but for a last line that a power cut has cut short."""
     path = Root(folder).file("events", EVENTS)
     for number, line in _lines(path):
         with _named(path, number):
             words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
-            yield Plug(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
+            yield RecordedEvent(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Fields]]:
-    """Yield (number, line) of a file of a recording, but for a last line without an end."""
+    """Yield (number, line) of a file of a recording, except a last line without an end."""
     try:
         with opened(path) as file:
             for number, line in numbered(file):
@@ -251,7 +259,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Fields]]:
 
 @contextmanager
 def _named(path: Path, number: int) -> Iterator[None]:
-    """Say of what line of a file a `BadDataError` in the block is."""
+    """Name the line of a file in a `BadDataError` that is raised in the context."""
     try:
         yield
     except BadDataError as error:

@@ -27,12 +27,12 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 _WAITING = 32  # samples that wait for a slow reader
-_HANDING = 0.5  # seconds that a player waits for a caption to be taken
+_HANDING = 0.5  # seconds that a player waits for a caption to be used
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """The sensor of `modality` is lost at `time`, for `reason`; it can be opened again at once."""
+class Loss:
+    """The sensor of `modality` is lost at `time` for `reason`; it can be reopened at once."""
 
     modality: str
     time: float
@@ -40,9 +40,9 @@ class Gone:
 
 
 class _Outlet:
-    """One sensor of a player; what comes while it is unplugged is dropped, as it is with a device.
+    """One sensor of a player; samples that come while it is unplugged are dropped, as with a device.
 
-    It is plugged from when the player hands it out, so that whoever takes a moment to open it misses nothing.
+    It is plugged in when the player hands it out, so that no sample is missed before it is opened.
     """
 
     def __init__(self, name: str, spec: InputSpec) -> None:
@@ -50,7 +50,7 @@ class _Outlet:
         self.name = name
         self._spec = spec
         self._lock = Lock()
-        self._box: SampleQueue | None = None  # None while unplugged
+        self._queue: SampleQueue | None = None  # None while unplugged
         self._open = False
         self._over: SensorsError | None = None
 
@@ -60,10 +60,10 @@ class _Outlet:
 
     def plug(self) -> None:
         with self._lock:
-            if self._box is None:
-                self._box = SampleQueue(_WAITING)
+            if self._queue is None:
+                self._queue = SampleQueue(_WAITING)
                 if self._over is not None:
-                    self._box.end(self._over)
+                    self._queue.end(self._over)
 
     def open(self, spec: InputSpec) -> None:
         if spec != self._spec:
@@ -72,48 +72,48 @@ class _Outlet:
         self._open = True
 
     def read(self, timeout: float) -> Sample | None:
-        box = self._box
-        if box is None or not self._open:
+        queue = self._queue
+        if queue is None or not self._open:
             raise SensorLostError(f"{self.name}: is unplugged")
-        return box.get(timeout)
+        return queue.get(timeout)
 
     def close(self) -> None:
         with self._lock:
-            if self._box is not None:
-                self._box.end(SensorLostError(f"{self.name}: is unplugged"))
-            self._box = None
+            if self._queue is not None:
+                self._queue.end(SensorLostError(f"{self.name}: is unplugged"))
+            self._queue = None
             self._open = False
 
     def put(self, sample: Sample) -> None:
         with self._lock:
-            if self._box is not None:
-                self._box.put(sample)
+            if self._queue is not None:
+                self._queue.put(sample)
 
     def hand_over(self) -> None:
-        """Wait until whoever reads has used all that it was given; not for one who is not there."""
+        """Wait until the reader, if there is one, has used all samples so far."""
         with self._lock:
-            box = self._box if self._open else None
-        if box is not None:
-            box.wait_until_used(_HANDING)
+            queue = self._queue if self._open else None
+        if queue is not None:
+            queue.wait_until_used(_HANDING)
 
     def lose(self, reason: str) -> None:
         with self._lock:
-            if self._box is not None:
-                self._box.end(SensorLostError(f"{self.name}: {reason}"))
+            if self._queue is not None:
+                self._queue.end(SensorLostError(f"{self.name}: {reason}"))
 
     def end(self, over: SensorsError) -> None:
         with self._lock:
             self._over = over
-            if self._box is not None:
-                self._box.end(over)
+            if self._queue is not None:
+                self._queue.end(over)
 
 
 class Player(ABC):
-    """Plays a stream of samples in real time, from one thread, through one sensor a modality.
+    """Plays a stream of samples in real time, from one thread, through one sensor per modality.
 
-    Samples whose time has passed go out at once, so that a player that was late catches up. No window waits
-    for a caption, so what comes after one goes out when whoever reads has used it: they are always pooled.
-    Closing a sensor and opening it again is to unplug it and plug it back. A context manager.
+    Overdue samples go out at once, so that a late player catches up. No window waits for a caption, so the
+    samples after one wait until it has been used: then they are always pooled. To close a sensor and open it
+    again is to unplug it and plug it back in. A context manager.
     """
 
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
@@ -125,11 +125,11 @@ class Player(ABC):
         self._bad: BadDataError | None = None
 
     @abstractmethod
-    def _stream(self, origin: float) -> Iterator[Sample | Gone]:
-        """Yield samples, and what becomes of the sensors, in the order of their times, from `origin` on."""
+    def _stream(self, origin: float) -> Iterator[Sample | Loss]:
+        """Yield samples and losses in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
-        """Return the sensor of `modality`; it raises SensorEndedError when all is played.
+        """Return the sensor of `modality`; it raises SensorEndedError after the last sample.
 
         Raises:
             SensorUnavailableError: nothing of that modality is played.
@@ -142,14 +142,14 @@ class Player(ABC):
         return self._outlets[modality]
 
     def start(self) -> None:
-        """Begin to play, once."""
+        """Start playing; call it once."""
         self._thread.start()
 
     def close(self) -> None:
         """Stop playing and wait for the thread; may be called twice.
 
         Raises:
-            BadDataError: a file could not be decoded, for which the play ended before its time.
+            BadDataError: a file could not be decoded, so playing ended early.
         """
         self._stop.set()
         if self._thread.ident is not None:
@@ -173,7 +173,7 @@ class Player(ABC):
                 if self._stop.wait(item.time - monotonic()):
                     break
                 outlet = self._outlets[item.modality]
-                if isinstance(item, Gone):
+                if isinstance(item, Loss):
                     outlet.lose(item.reason)
                 else:
                     outlet.put(item)
@@ -181,10 +181,10 @@ class Player(ABC):
                         outlet.hand_over()
         except BadDataError as error:
             self._bad = error
-        except BaseException as error:  # noqa: BLE001 - or whoever reads would wait for ever
+        except BaseException as error:  # noqa: BLE001 - otherwise the reader would wait for ever
             self._bad = BadDataError(f"{self._name}: cannot be played ({type(error).__name__}: {error})")
         if self._bad is not None:
-            over = SensorEndedError(f"{self._name}: stopped, for {self._bad}")
+            over = SensorEndedError(f"{self._name}: stopped: {self._bad}")
         for outlet in self._outlets.values():
             outlet.end(over)
 
@@ -204,11 +204,11 @@ class Replay(Player):
         self._origins: list[float] = []
 
     def example_at(self, time: float) -> Example | None:
-        """Return the example that a sample of this time belongs to; None before the first, after the last.
+        """Return the example that a sample of this time belongs to; None before the first and after the last.
 
-        An example's own last moment is still its own: there its windows are complete.
+        An example includes its last moment, at which its windows are complete.
         """
-        time -= 1e-6  # a time that was computed from ages may be off by a rounding
+        time -= 1e-6  # a time computed from ages may be off by rounding
         index = bisect_left(self._origins, time) - 1
         if index < 0 or time > self._origins[index] + span(self._specs):
             return None
@@ -222,11 +222,11 @@ class Replay(Player):
 
 
 class MediaReplay(Player):
-    """Plays one media file, its sound and its picture aligned by the file's own timestamps.
+    """Plays one media file, its tracks aligned by the file's own timestamps.
 
     Args:
         path: any file that FFmpeg reads.
-        specs: the input of each encoder; one sensor for each whose track the file has (`modalities`).
+        specs: the input of each encoder; one sensor for each whose track the file has.
 
     Raises:
         BadDataError: the file cannot be read, or has no track for any of `specs`.

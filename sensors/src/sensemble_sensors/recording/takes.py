@@ -1,4 +1,4 @@
-"""Begin a take: see that a folder can take it, and make, lock and mend what is there."""
+"""Begin a take: make, lock and repair the folder, and check that the take fits the recording."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,49 +15,49 @@ from sensemble_sensors.recording.header import (
     SEGMENTS,
     TAKES,
     Form,
-    described,
     read_header,
     segment_number,
+    segment_path,
 )
 
 
 def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
-    """Make, lock and mend a recording's folder for another take.
+    """Make, lock and repair a recording's folder for another take.
 
     Args:
         folder: of the recording.
         form: of the take.
 
     Returns:
-        The lock, which holds until it is closed; the number of the next segment; that of the take.
+        The lock, which holds until it is closed; the number of the next segment; the number of the take.
 
     Raises:
         RecordingError: the folder cannot be written, holds something else or a recording of another form, or
-            is being recorded into.
+            is in use by another recording.
     """
     try:
         create_folder(folder)
         if any(folder.iterdir()) and not (folder / EVENTS).exists():
-            raise RecordingError(f"{folder}: is not empty and holds no recording; name another folder")
+            raise RecordingError(f"{folder}: is not empty, and is not a recording; name another folder")
         create(folder / EVENTS)
         with ExitStack() as stack:
             held = stack.enter_context(lock(folder / EVENTS))
-            takes = _mended(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
-            examples = _mended(folder / INDEX, lambda line: segment_number(line.string("id")))
+            takes = _repaired(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
+            examples = _repaired(folder / INDEX, lambda line: segment_number(line.string("id")))
             _check_form(folder, examples, form)
             create_folder(folder / SEGMENTS)
             for half in (folder / SEGMENTS).glob("*.partial"):
                 half.unlink()
             stack.pop_all()
     except BlockingIOError as error:
-        raise RecordingError(f"{folder}: another records into it now; name another folder") from error
+        raise RecordingError(f"{folder}: is in use by another recording; name another folder") from error
     except OSError as error:
         raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
     return held, max((n for _, n in examples), default=-1) + 1, max((n for _, n in takes), default=0) + 1
 
 
-def _mended(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
-    """Mend a file of the recording and return its lines, each with its number."""
+def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
+    """Repair a file of the recording and return its lines, each with its number."""
     found = []
     for i, text in enumerate(mend(path), start=1):
         try:
@@ -65,19 +65,19 @@ def _mended(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, i
             found.append((line, number(line)))
         except BadDataError as error:
             raise RecordingError(
-                f"{path}:{i}: is no line of a recording ({error}); mend it, or name another folder"
+                f"{path}:{i}: is not a line of a recording ({error}); repair it, or name another folder"
             ) from error
     return found
 
 
 def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:
-    """See that a take of this form goes on what the recording holds, the last of which stands for all."""
+    """Check the form of a take against the last segment of each modality, which stands for all."""
     for modality, wanted in form.items():
         last = next((line for line, _ in reversed(examples) if modality in line.values), None)
         if last is None:
             continue
         try:
-            has = read_header(described(folder, last.string("id"))).form.get(modality, wanted)
+            has = read_header(segment_path(folder, last.string("id"))).form.get(modality, wanted)
         except BadDataError as error:
             raise RecordingError(f"{error}, or name another folder") from error
         if has != wanted:

@@ -1,14 +1,14 @@
-"""Write what sensors give as a dataset that grows segment by segment and survives whatever ends it.
+"""Write samples as a dataset that grows segment by segment and survives a kill, a full disk or a power cut.
 
-A recording is a folder in the data format (`dataset.py`): each segment is an example of `index.jsonl`. Beside
-it lie `events.jsonl`, what became of the sensors, and `segments/`, for each segment a Matroska file (FFV1
-pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the time of every sample, for Matroska
-knows only milliseconds. A segment's files are on the disk before its line is in the index. So a kill, a full
-disk or a power cut loses what was not yet a segment, about `seconds` and `LAG` of it, and nothing else. The
-folder and its files are this user's alone, whatever the umask.
+A recording is a folder in the data format (`media/dataset.py`): each segment is an example of `index.jsonl`.
+`events.jsonl` holds the events of the sensors, and `segments/` holds a Matroska file (FFV1 pictures and
+32-bit PCM sound, both lossless) and a `.jsonl` with the exact time of every sample for each segment, for
+Matroska knows only milliseconds. A segment's files reach the disk before its line reaches the index, so only
+the unfinished segment can be lost: about `seconds` and `LAG`. The folder and its files are private to this
+user, whatever the umask.
 
-On a folder that holds a recording it goes on, as a further take: a class can be recorded after another.
-Two at a time are refused.
+A folder that holds a recording is continued by another take, so that one class can be recorded after another.
+Two recordings into one folder at the same time are refused.
 """
 
 import json
@@ -31,29 +31,28 @@ from sensemble_sensors.recording.takes import prepare
 from sensemble_sensors.sensor import Sample
 
 LAG = 0.5  # seconds that a segment stays open for samples that are late
-BEHIND = (
-    10.0  # seconds of samples that wait for a slow disk, or are late; what is more is lost, as events tell
-)
+# Seconds of samples that may wait for a slow disk, or be late; others are lost, and counted in the events.
+BEHIND = 10.0
 _UNLABELLED = {"split": "pretrain", "labels": []}
 
 
 class Recording:
-    """A folder to which samples go, from any thread; a context manager.
+    """A folder to which any thread adds samples; a context manager.
 
     Args:
-        folder: made if it is not there; a recording that it holds is continued.
-        form: of its samples by modality, as `form_of` gives it: of sound, if it has any, the rate (Hz); of
-            pictures height and width, without which a take is not known to be of another size.
-        seconds: how long a segment is, `header.SPAN` at most.
+        folder: made if it does not exist; a recording that it holds is continued.
+        form: of its samples by modality, as `form_of` gives it: the rate (Hz) of sound, if there is any;
+            height and width of pictures, which may be left out if they need not match earlier takes.
+        seconds: length of a segment, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
 
     Attributes:
-        segments: how many this take has on the disk.
+        segments: how many segments of this take are on the disk.
 
     Raises:
-        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
-            is being recorded into, or the split needs labels, or a segment is too long.
+        RecordingError: the folder cannot be written, holds something else or a recording of another form, is
+            in use by another recording, the split needs labels, or a segment is too long.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Recording:
         self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
         self._lines: list[dict[str, Any]] = []  # of events
         self._next = 0  # the first segment that is not closed
-        self._lost: dict[tuple[str, str], int] = {}  # samples by modality and why, not told yet
+        self._lost: dict[tuple[str, str], int] = {}  # samples by modality and reason, not reported yet
         self._holes: set[str] = set()  # modalities whose next sample follows lost ones
         self._closed = False
         self._error: RecordingError | None = None
@@ -100,7 +99,7 @@ class Recording:
         self.close()
 
     def put(self, sample: Sample) -> None:
-        """Add a sample; never waits for the disk. Sound of no length is left out."""
+        """Add a sample; never waits for the disk. Empty sound is left out."""
         time = sample.time - self._origin
         with self._changed:
             if sample.lost:
@@ -120,27 +119,27 @@ class Recording:
             self._waiting.setdefault(segment, []).append(replace(sample, time=time, cut=cut))
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
-        """Add what became of a sensor, now; the fields are those of a session's `SensorEvent`."""
+        """Add an event of a sensor at the present time; the fields are those of a `SensorEvent`."""
         line = {"take": self._take, "time": self._now(), "name": name, "modality": modality}
         with self._changed:
             self._lines.append({**line, "kind": kind, "reason": reason})
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise what stopped the writing, if anything did.
+        """Raise the error that stopped the writing, if there was one.
 
         Raises:
-            RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; what the
-                index names is on the disk.
+            RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; every
+                segment in the index is on the disk.
         """
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Write what there is as the last segment; closing twice is allowed.
+        """Write the last segment and stop; closing twice is allowed.
 
         Raises:
-            RecordingError: as `check`.
+            RecordingError: see `check`.
         """
         with self._changed:
             self._closed = True
@@ -150,7 +149,7 @@ class Recording:
         self.check()
 
     def _unwritable(self, time: float) -> str:
-        """Return why a sample of this time is in no segment that is still open; nothing if it is in one."""
+        """Return why no open segment can take a sample of this time; empty if one can."""
         first = self._next * self._seconds
         if first - BEHIND <= time <= first + self._seconds + LAG + BEHIND:
             return ""
@@ -173,16 +172,16 @@ class Recording:
         except OSError as error:
             self._error = RecordingError(
                 f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
-                "take are good, make room and record on"
+                "take are good; make room and record again"
             )
-        except BaseException as error:  # noqa: BLE001 - whatever it is, `check` and `close` raise it
+        except BaseException as error:  # noqa: BLE001 - `check` and `close` raise it
             self._error = RecordingError(
                 f"{self._folder}: a sample cannot be written ({type(error).__name__}: {error}); its "
-                f"{self.segments} segments of this take are good, leave out what gave it and record on"
+                f"{self.segments} segments of this take are good; leave out its sensor and record again"
             )
 
     def _write_next(self) -> bool:
-        """Write the events and the segments that are complete; return whether that was the last."""
+        """Write the complete segments and the events; return whether the recording is over."""
         with self._changed:
             due = (self._next + 1) * self._seconds + LAG
             self._changed.wait_for(
@@ -226,10 +225,10 @@ class Recording:
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
         heard = max((s.time for s in samples if s.modality in media), default=math.inf)
-        # A rest is there to be replayed; labelled, it would be an example of what is hardly in it.
+        # The rest of a take is kept for replay; it is too short to be a labelled example.
         rest = last and self.segments and heard < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
-        example["group"] = f"take {self._take}"  # whose segments are too alike to be trained and judged on
+        example["group"] = f"take {self._take}"  # whose segments are too alike to be in two splits
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         example |= {m: sample.data for m, sample in last_of.items() if kind_of(m).tokenized}
         append(self._folder / INDEX, _line(example | place))
@@ -238,7 +237,7 @@ class Recording:
 
 
 def _place(start: float, end: float) -> dict[str, float]:
-    """Return from when to when, in its media file, an example is; all of the file, if all of it is late."""
+    """Return an example's start and end in its media file; nothing if all of it is late."""
     begin = max(round(start, 3), 0.0)
     return ({"start": begin} if begin else {}) | {"end": round(end, 3)} if end > begin else {}
 
