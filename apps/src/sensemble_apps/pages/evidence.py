@@ -1,4 +1,4 @@
-"""Collect what a page is made of: a run with its bundle, or an experiment's matrices."""
+"""Read the contents of the pages: a run with its bundle, or the matrices of an experiment."""
 
 import json
 import platform
@@ -21,14 +21,14 @@ from sensemble_apps.runs.audits import audits
 from sensemble_apps.runs.matrices import as_fractions, read_matrices, read_unfinished
 from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MATRIX, MODEL
 
-_DATA = "data"  # where it lay is of the machine that trained: its name is in the title
+_DATA = "data"  # its path is of the machine that trained; the title has its name
 
 
 def of_matrix(path: Path) -> Experiment:
-    """Return the experiment that a matrix is on its own.
+    """Return the experiment of a single matrix.
 
     Raises:
-        InputError, MatrixError: there is no such matrix, or it is not of the form.
+        InputError, MatrixError: the file is missing or malformed.
     """
     return Experiment(
         dataset=path.name,
@@ -39,12 +39,12 @@ def of_matrix(path: Path) -> Experiment:
 
 
 def of_experiment(folder: Path) -> Experiment:
-    """Return the experiment of a run folder, or of a folder of such on one dataset, one a pretraining.
+    """Return the experiment of a run folder, or of a folder of runs on one dataset, one per pretraining.
 
     Raises:
         InputError: there is no matrix, a `config.json` or `model.json` is not JSON, or the runs are of
             several datasets.
-        MatrixError: a matrix is not of the form.
+        MatrixError: a matrix is malformed.
     """
     runs = [path.parent for path in sorted(folder.glob(f"*/{MATRIX}"))]
     if (folder / MATRIX).exists() or not runs:
@@ -64,12 +64,12 @@ def of_experiment(folder: Path) -> Experiment:
 
 
 def _dataset(folder: Path, runs: Sequence[Path]) -> str:
-    """Return the name of what all runs were trained on; that of the folder, where none says.
+    """Return the name of the dataset of all runs or, if no run names it, the folder's name.
 
     Raises:
-        InputError: they were trained on several.
+        InputError: the runs have several datasets.
     """
-    # Of two places, one may be the other's copy; of two sets of classes, neither is.
+    # Two paths may be copies of one dataset; two sets of classes are two datasets.
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         data = _settings(run / CONFIG).get(_DATA)
@@ -77,16 +77,16 @@ def _dataset(folder: Path, runs: Sequence[Path]) -> str:
             classes = json.dumps(_settings(run / MODEL).get("labels"))
             found.setdefault((Path(data).name, classes), []).append(run.name)
     if len(found) > 1:
-        told = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in found.items())
+        named = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in found.items())
         raise InputError(
-            f"{folder}: its runs are of several datasets ({told}); give one run, or a folder of the runs of "
+            f"{folder}: its runs are of several datasets ({named}); give one run, or a folder of the runs of "
             "one dataset"
         )
     return next((name for name, _ in found), folder.resolve().name)
 
 
 def _pretrainings(runs: Sequence[Path]) -> list[str]:
-    """Name each run by its pretraining, and by its folder where another has the same."""
+    """Return a name for each run: its pretraining and, if that is not unique, its folder."""
     found = [_pretraining(run) for run in runs]
     return [
         name if found.count(name) == 1 else f"{wording.pretraining_title(name)} ({run.name})"
@@ -95,7 +95,7 @@ def _pretrainings(runs: Sequence[Path]) -> list[str]:
 
 
 def _pretraining(run: Path) -> str:
-    """Return a run's objective, or that of the run whose encoders it took; else the name of its folder."""
+    """Return the objective of a run, or of the run that it took its encoders from; else its folder's name."""
     settings = _settings(run / CONFIG)
     config = settings.get("pretrain")
     if not isinstance(config, dict) or "objective" not in config:
@@ -103,12 +103,12 @@ def _pretraining(run: Path) -> str:
     begun = Path(settings.get("initialize") or "")
     if config.get("steps") or config.get("epochs") or not begun.name or begun.suffix:
         return str(config["objective"])
-    # A folder: a saved model, in that of its run. The objective here was not used.
+    # `initialize` names a saved model in its run's folder; the objective here was not used.
     return _pretraining(begun.parent) if (begun.parent / CONFIG).exists() else run.name
 
 
 def of_run(run: Path) -> Evidence:
-    """Return what a run folder holds: its matrix, its bundle and, where there was one, the bundle's audit.
+    """Return the contents of a run folder: its matrix, its bundle and, if there is one, the bundle's audit.
 
     Raises:
         InputError: it has no matrix, or its `config.json` is not JSON.
@@ -129,7 +129,7 @@ def of_run(run: Path) -> Evidence:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object that a run may have; a run from elsewhere has none."""
+    """Read a JSON object that a run may lack, as one from elsewhere does: then it is empty."""
     if not path.exists():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The experiment: the paper's Tables 1 to 3 and 9 to 11 and Figures 4 to 6 of own matrices, as a page."""
+"""The experiment's page: the paper's Tables 1 to 3 and 9 to 11 and Figures 4 to 6 for given matrices."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from sensemble_apps.pages.tables import BASELINE, MORE_LABELS, Pretraining
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the page is made of.
+    """The contents of the page.
 
     Attributes:
-        dataset: what was trained and evaluated on; `AudioSet...` brings the published numbers of Table 3.
+        dataset: the dataset's name; `AudioSet...` adds the published numbers to Table 3.
         metric: `accuracy`, `mAP`, or `score` where it is not known.
-        pretrainings: pretraining -> method -> M_T -> M_E -> score as a fraction. A matrix that is not
-            finished lacks scores, rows or all of them; the page shows where.
-        facts: provenance, in the order to be shown.
+        pretrainings: pretraining -> method -> M_T -> M_E -> score as a fraction. An unfinished
+            matrix lacks scores, rows or all of them; the page shows where.
+        facts: provenance, in the order to show.
     """
 
     dataset: str
@@ -37,12 +37,12 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Headline:
-    """The most robust method, and finetuning on the same training sets beside it.
+    """The most robust method, compared with finetuning on the same training sets.
 
     Attributes:
         pretraining: the pretraining's title.
         method: the method's title.
-        trained: on how many training sets both were trained, which is what the summaries are of.
+        trained: the number of training sets that both summaries cover.
         summary: the method's.
         baseline: finetuning's; None where there is none, or finetuning is itself the most robust.
     """
@@ -55,32 +55,32 @@ class Headline:
 
 
 def write(experiment: Experiment, page: Path) -> list[Path]:
-    """Write the page and, beside it, each figure as an SVG file of its own; return their paths.
+    """Write the page and, beside it, each figure as an SVG file; return the paths of all files.
 
     Args:
-        experiment: what to show; it may be unfinished.
-        page: the HTML file; of `page.html`, the figures are `page-figure-4.svg` and so on.
+        experiment: the contents; it may be unfinished.
+        page: the HTML file; beside `page.html`, the figures are `page-figure-4.svg` and so on.
 
     Raises:
-        MatrixError: there is not one score.
+        MatrixError: there is no score at all.
         InputError: a file cannot be written.
     """
     pretrainings = _begun(experiment)
     files = {page: render(experiment, datetime.now(UTC))} | {
-        page.with_name(f"{page.stem}-{plate.key}.svg"): svg.standalone(plate.rows, plate.legend)
-        for plate in figures.plates(pretrainings)
+        page.with_name(f"{page.stem}-{figure.key}.svg"): svg.standalone(figure.rows, figure.legend)
+        for figure in figures.all_figures(pretrainings)
     }
     for path, text in files.items():
-        with writing(path) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with writing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     return list(files)
 
 
 def render(experiment: Experiment, made: datetime) -> str:
-    """Return the page as HTML that needs nothing from outside itself.
+    """Return the page as HTML that loads nothing.
 
     Raises:
-        MatrixError: there is not one score.
+        MatrixError: there is no score at all.
     """
     pretrainings = _begun(experiment)
     summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
@@ -119,7 +119,7 @@ def render(experiment: Experiment, made: datetime) -> str:
             for row in matrix.values()
             for score in row.values()
         ),
-        plates={plate.key: plate for plate in figures.plates(pretrainings)},
+        figures={figure.key: figure for figure in figures.all_figures(pretrainings)},
         inline=svg.inline,
         glyphs=dict(zip(svg.MARKERS, svg.GLYPHS, strict=True)),
         variable=svg.variable,
@@ -131,7 +131,7 @@ def _all_sets(some: Iterable[Iterable[Subset]]) -> list[Subset]:
 
 
 def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
-    """Choose the method of the greatest R (Eq. 6) so far; None if no training set is finished."""
+    """Return the method of the greatest R (Eq. 6) so far; None if no training set is finished."""
     found = [
         (row.summary.r, row.method, pretraining)
         for pretraining in pretrainings
@@ -162,5 +162,5 @@ def _begun(experiment: Experiment) -> list[Pretraining]:
         if any(row for matrix in experiment.pretrainings[name].values() for row in matrix.values())
     ]
     if not begun:
-        raise MatrixError(f"{experiment.dataset}: no score is there yet; the page needs one at least")
+        raise MatrixError(f"{experiment.dataset}: there is no score yet; the page needs at least one")
     return begun

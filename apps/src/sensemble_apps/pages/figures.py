@@ -1,4 +1,4 @@
-"""Figures 4, 5 and 6 of an experiment: which panels they have, and of which methods."""
+"""The paper's Figures 4, 5 and 6 for an experiment: their panels, and the methods in each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,34 +14,34 @@ from sensemble_apps.pages.tables import Pretraining
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
-    """One figure: titled panels, a row a pretraining in Figure 5, and what their marks stand for."""
+class Figure:
+    """One figure: titled panels in rows (in Figure 5, one per pretraining), and their legend."""
 
     key: str
     rows: Sequence[Sequence[tuple[str, Panel]]]
     legend: Sequence[Legend]
 
 
-def plates(pretrainings: Sequence[Pretraining]) -> list[Plate]:
-    """Return the figures that can be drawn: one without a finished training set has nothing to show."""
+def all_figures(pretrainings: Sequence[Pretraining]) -> list[Figure]:
+    """Return the figures that have something to show: they need a finished training set."""
     looks = _looks(pretrainings)
     drawn = [figure_4(pretrainings), figure_5(pretrainings, looks), figure_6(pretrainings, looks)]
-    return [plate for plate in drawn if plate.rows]
+    return [figure for figure in drawn if figure.rows]
 
 
-def figure_4(pretrainings: Sequence[Pretraining]) -> Plate:
-    """Performance with one, two and three modalities in training and evaluation, a bar a pretraining."""
+def figure_4(pretrainings: Sequence[Pretraining]) -> Figure:
+    """Return performance with one, two and three modalities, a bar per pretraining."""
     alike = len({p.modalities for p in pretrainings}) == 1
     bars = [
         panels.Bars(p.title if alike else f"{p.title}: {wording.words(p.modalities)}", tables.figure_4(p))
         for p in pretrainings
     ]
     legend = [svg.bar_legend(one.label, i) for i, one in enumerate(bars)] if len(bars) > 1 else []
-    return Plate("figure-4", [[("", panels.modalities_panel("figure-4", bars))]], legend)
+    return Figure("figure-4", [[("", panels.modalities_panel("figure-4", bars))]], legend)
 
 
-def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Plate:
-    """P and R as training and evaluation share two, one and no modality, a row a pretraining."""
+def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Figure:
+    """Return P and R where training and evaluation share two, one and no modality, a row per pretraining."""
     strata = {pretraining.name: _overlaps(pretraining) for pretraining in pretrainings}
     every = [s.p for methods in strata.values() for by_k in methods.values() for s in by_k.values()]
     top = 1.12 * max((p for p in every if p is not None), default=0) or None
@@ -63,11 +63,11 @@ def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> P
             row.append((_title(pretraining, pretrainings), panel))
         if methods:
             rows.append(row)
-    return Plate("figure-5", rows, _legend(strata.values(), looks))
+    return Figure("figure-5", rows, _legend(strata.values(), looks))
 
 
 def _overlaps(pretraining: Pretraining) -> dict[str, dict[int, Stratum]]:
-    """Return, by method and k, P and R over the cells that share k modalities."""
+    """Return P and R over the cells that share k modalities, by method and k."""
     return {
         method: {k: robustness.overlap(rows, k) for k in (2, 1, 0)}
         for method in pretraining.interventions()
@@ -75,8 +75,8 @@ def _overlaps(pretraining: Pretraining) -> dict[str, dict[int, Stratum]]:
     }
 
 
-def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Plate:
-    """R against P, one point an M_T and method, with the trend of finetuning."""
+def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> Figure:
+    """Return R against P, a point per M_T and method, with the trend of finetuning."""
     row, shown = [], []
     for place, pretraining in enumerate(pretrainings):
         methods = {
@@ -98,7 +98,7 @@ def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> P
         panel = panels.robustness_panel(f"figure-6-{place}", groups, line)
         row.append((_title(pretraining, pretrainings), panel))
         shown.append(methods)
-    return Plate("figure-6", [row] if row else [], _legend(shown, looks))
+    return Figure("figure-6", [row] if row else [], _legend(shown, looks))
 
 
 def _looks(pretrainings: Sequence[Pretraining]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""How a page is made of its template."""
+"""Load the templates of the pages."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -6,7 +6,7 @@ from sensemble_apps.console import wording
 
 
 def template(name: str) -> Template:
-    """Return a template of this package, whose filters write sets, methods and scores as the paper does."""
+    """Return a template of this package, with filters that write names and scores as the paper does."""
     environment = Environment(
         loader=PackageLoader("sensemble_apps"),
         autoescape=True,

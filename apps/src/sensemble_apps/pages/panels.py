@@ -1,4 +1,4 @@
-"""The paper's Figures 4, 5 and 6, panel by panel: what is drawn, whatever page or file it goes to."""
+"""The panels of the paper's Figures 4, 5 and 6, for a page or a file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sensemble_apps.pages.svg import BARS, GRID, INK, MARKERS, SERIES, Panel
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Performance of one pretraining by the number of modalities, as fractions; None is not there yet."""
+    """Performance of one pretraining by the number of modalities, as fractions; None for a missing score."""
 
     label: str
     scores: Mapping[int, float | None]
@@ -25,7 +25,7 @@ class Line:
         label: the method's title.
         look: numbers its colour and marker.
         scores: as fractions, by how many modalities are shared.
-        partial: whether training sets are missing; drawn dashed and hollow.
+        partial: whether training sets are missing; then it is drawn dashed and hollow.
     """
 
     label: str
@@ -45,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """One method's points, one an M_T; `look` numbers its colour and marker."""
+    """One method's points, one per M_T; `look` numbers its colour and marker."""
 
     label: str
     look: int
@@ -53,16 +53,16 @@ class Points:
 
 
 def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
-    """Figure 4: performance where training and evaluation use the same k modalities, a bar a pretraining."""
+    """Return Figure 4: performance with the same k modalities in both, a bar per pretraining."""
     sizes = sorted({k for bars in series for k in bars.scores})
     width = 0.8 / len(series)
 
     def draw(axes: Axes) -> None:
         for i, bars in enumerate(series):
             for k, score in bars.scores.items():
-                # A size that only this pretraining has stands in the middle of its place.
-                beside = [other for other in series if k in other.scores]
-                x = sizes.index(k) + (beside.index(bars) - (len(beside) - 1) / 2) * width
+                # Bars of the pretrainings that have this size are centred on its tick.
+                with_size = [other for other in series if k in other.scores]
+                x = sizes.index(k) + (with_size.index(bars) - (len(with_size) - 1) / 2) * width
                 if score is None:
                     axes.text(x, 0, " not yet", rotation=90, ha="center", va="bottom", color=INK, size=8)
                     continue
@@ -91,13 +91,13 @@ def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
 
 
 def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | None = None) -> Panel:
-    """One panel of Figure 5: a score against |M_T ∩ M_E|, a line a method.
+    """Return one panel of Figure 5: a score against |M_T ∩ M_E|, a line per method.
 
     Args:
         key: prefix of the SVG's element ids, unique in the page.
-        title: what the y axis shows, also the SVG's accessible name.
+        title: of the y axis, and in the SVG's accessible name.
         series: the lines, drawn in this order.
-        top: where the y axis ends, as a fraction, so that panels beside each other compare; None fits it.
+        top: the end of the y axis, as a fraction, equal in panels to compare; None fits it to the data.
     """
     overlaps = sorted({k for line in series for k in line.scores}, reverse=True)
 
@@ -133,10 +133,10 @@ def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | Non
 def robustness_panel(
     key: str, series: Sequence[Points], trend: Callable[[float], float] | None = None
 ) -> Panel:
-    """Figure 6: R against P, one point an M_T and one marker a method.
+    """Return Figure 6: R against P, a point per M_T and a marker per method.
 
-    A thin line joins each M_T of the first method to that of the last, where its name stands. `trend` gives
-    the R that goes with a P, both as fractions, and is drawn dashed.
+    A thin line joins each M_T of the first method to the same M_T of the last, which is labelled. `trend`
+    maps P to R, both as fractions, and is drawn dashed.
     """
 
     def draw(axes: Axes) -> None:

@@ -1,11 +1,11 @@
-"""What others report on AudioSet-20K: the lower rows of the paper's Table 3, to set beside ours."""
+"""Published results on AudioSet-20K: the lower rows of the paper's Table 3."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One row: mAP in per cent by the set that was trained and evaluated alike, as `V` or `AV`."""
+    """One row: mAP in per cent by the set of training and evaluation, such as `V` or `AV`."""
 
     model: str
     source: str

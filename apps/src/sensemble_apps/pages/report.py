@@ -1,4 +1,4 @@
-"""The report: one self-contained page of what a run measured and what it ships."""
+"""The report's page: the measurements of a run and of the bundle that it ships."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ _MISSING = "not measured"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a report is made of; what a run does not have is empty, and the page says so.
+    """The contents of the report; parts that a run lacks are empty, and the page says so.
 
     Attributes:
-        title: what was measured: the dataset's name.
+        title: the dataset's name.
         metric: `accuracy` or `mAP`.
         matrices: method -> matrix, in fractions.
         manifest: the shipped bundle's.
-        audited: the bundle's own scores by subset, on that dataset: (score, number of examples).
-        other_audits: what else the bundle was audited on; the page says so, and shows no score of it.
-        facts: provenance, in the order to be shown.
+        audited: the bundle's scores on that dataset by subset: (score, number of examples).
+        other_audits: other data that the bundle was audited on; the page names it without scores.
+        facts: provenance, in the order to show.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Loss:
-    """What one lost sensor does: the score of all sensors and of all but this one."""
+    """The effect of one lost sensor: the score of all sensors, and of all but this one."""
 
     event: str
     before: float
@@ -51,7 +51,7 @@ class Loss:
 
     @property
     def sentence(self) -> str:
-        """The loss in plain words."""
+        """The effect as a verb phrase: `falls from 90.0 % to 80.0 %`."""
         before, after = (
             f"{wording.percent(score)}\N{NO-BREAK SPACE}%" for score in (self.before, self.after)
         )
@@ -75,17 +75,17 @@ class MethodView:
 
 @dataclass(frozen=True)
 class Headline:
-    """The model that the page speaks of first, and what becomes of it when a sensor is lost.
+    """The shipped model: its scores, and the effect of losing each sensor.
 
     Attributes:
         method: the method's title.
         trained_on: its M_T.
         floats: the float model's scores.
         quantized: the bundle's scores.
-        scheme: how the encoders that have these are quantized: the scheme of all, or `quantized`.
-        encoders: the same in words, with what they are for, as far as it is known.
-        losses: what each lost sensor does, the worst first.
-        baseline: what finetuning on the same M_T loses with the same sensor.
+        scheme: the quantization scheme of the scored encoders, if all have one, else `quantized`.
+        encoders: the same in words, with the executor, as far as it is known.
+        losses: the effect of losing each sensor, the worst first.
+        baseline: the effect on finetuning, with the same M_T, of losing the first sensor of `losses`.
     """
 
     method: str
@@ -99,12 +99,12 @@ class Headline:
 
     @property
     def scores(self) -> Mapping[Subset, float]:
-        """What is deployed: the bundle's scores, or the float model's where export measured none."""
+        """The bundle's scores or, if export measured none, the float model's."""
         return self.quantized or self.floats
 
 
 def render(evidence: Evidence, made: datetime) -> str:
-    """Return the whole page as HTML that needs nothing from outside itself."""
+    """Return the page as HTML that loads nothing."""
     methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
     trained = _ordered({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
@@ -154,12 +154,12 @@ def _method(name: str, matrix: Matrix) -> MethodView:
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Return what the shipped model scores, and what it and finetuning lose with each sensor."""
+    """Return the scores of the shipped model, and its losses and finetuning's."""
     made = evidence.manifest.provenance
     method, trained_on = made.method, subsets.name(made.train_modalities)
     floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
     if evidence.audited:
-        # The audit and the matrix are of the whole evaluation set, export looks at a part of it.
+        # The audit and the matrix cover the whole evaluation set, export only a part of it.
         quantized = {name: score for name, (score, _) in evidence.audited.items()}
         floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
     scheme, encoders = _quantization(evidence.manifest, audited=bool(evidence.audited))
@@ -178,9 +178,9 @@ def headline(evidence: Evidence) -> Headline:
 
 
 def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
-    """Return the scheme of the encoders that were scored, or `quantized`, and the same in words.
+    """Return the scheme of the scored encoders, or `quantized`, and the same in words.
 
-    Export scores its first target; an audit does not say which it ran of several.
+    Export scores its first target; an audit does not record which of several targets it ran.
     """
     targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
     if audited and len(targets) > 1:
@@ -199,7 +199,7 @@ def _by_set(scores: Mapping[str, float]) -> dict[Subset, float]:
 
 
 def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
-    """Return what each single lost sensor does to a model's scores, the worst loss first."""
+    """Return the effect of losing each single sensor on a model's scores, the worst first."""
     by_set = _by_set(scores)
     every = max(by_set, key=len, default=())
     losses = (
@@ -211,7 +211,7 @@ def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return the column titles (an encoder and its executor each) and the rows of what was measured of it."""
+    """Return the column titles, one per encoder and executor, and the rows of measurements."""
     encoders = [
         (modality, executor, artifact)
         for modality, entry in manifest.modalities.items()
@@ -243,7 +243,7 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 
 def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
-    """Figure 5's two panels: P and R of each method by how many modalities training and evaluation share."""
+    """Return Figure 5's two panels: P and R of each method by the number of shared modalities."""
     strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
     p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
     r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
@@ -258,7 +258,7 @@ def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matri
 
 
 def _robustness_figure(methods: Sequence[MethodView]) -> str:
-    """Figure 6: one point an M_T and method."""
+    """Return Figure 6: a point per M_T and method."""
     groups = [
         panels.Points(
             method.title,

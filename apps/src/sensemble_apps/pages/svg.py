@@ -1,4 +1,4 @@
-"""Panels as SVG: inline in the page's CSS colours, for light and dark, or as files."""
+"""Render panels as SVG: inline, in the page's CSS colours for light and dark, or as files."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-# Matplotlib needs real colours: each stands for a CSS variable that takes its place once the SVG is written.
+# Matplotlib needs real colours: each is replaced by a CSS variable once the SVG is written.
 INK, GRID = "#010203", "#040506"
 SERIES = tuple(f"#0708{i:02x}" for i in range(8))
 BARS = tuple(f"#0a0b{i:02x}" for i in range(4))
@@ -43,18 +43,18 @@ _STYLE: dict[Any, Any] = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-_WIDTH, _HEIGHT = 3.6, 2.9  # inches: about a phone's width, so that text is not scaled down there
+_WIDTH, _HEIGHT = 3.6, 2.9  # inches: about a phone's width, so that a phone does not scale the text down
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes: how it is drawn, and what it says to who cannot see it.
+    """One pair of axes, with a description for readers who cannot see it.
 
     Attributes:
         key: prefix of the SVG's element ids, unique in the page.
         title: its accessible name.
         description: its numbers in words.
-        draw: draws it, in the colours of this module.
+        draw: draws into the axes, in the colours of this module.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What a colour of `SERIES` (with its marker) or of `BARS` stands for."""
+    """The meaning of a colour of `SERIES` (with its marker) or of `BARS`."""
 
     label: str
     colour: str
@@ -73,7 +73,7 @@ class Legend:
 
 
 def method_legend(label: str, look: int) -> Legend:
-    """Return the legend of the method that is drawn with the colour and marker numbered `look`."""
+    """Return the legend of a method with the colour and marker numbered `look`."""
     return Legend(label, SERIES[look % len(SERIES)], MARKERS[look % len(MARKERS)])
 
 
@@ -88,9 +88,9 @@ def variable(colour: str) -> str:
 
 
 def inline(panel: Panel) -> str:
-    """Return the panel as an SVG element that can stand among others in one page.
+    """Return the panel as an SVG element for a page with several of them.
 
-    The style sheet goes (it would style the page); ids get a prefix of their own, colours become the page's
+    Its style sheet is removed, since it would style the page; ids get a prefix, colours become the page's
     variables, and text takes the page's font.
     """
     with mpl.rc_context(_STYLE):
@@ -107,7 +107,7 @@ def inline(panel: Panel) -> str:
         svg = svg.replace(colour, f"var({variable})")
     opening = re.match(r'<svg [^>]*?width="([\d.]+)pt" height="[\d.]+pt" viewBox="([^"]*)"[^>]*>', svg)
     if opening is None:
-        raise ValueError("matplotlib's SVG does not open as this version's does")
+        raise ValueError("matplotlib's SVG begins in an unknown way")
     return (
         f'<svg viewBox="{opening[2]}" role="img" aria-labelledby="{panel.key}-title {panel.key}-description">'
         f'<title id="{panel.key}-title">{escape(panel.title)}</title>'
@@ -116,7 +116,7 @@ def inline(panel: Panel) -> str:
 
 
 def standalone(rows: Sequence[Sequence[tuple[str, Panel]]], legend: Sequence[Legend]) -> str:
-    """Return an SVG document of titled panels in rows, in the light colours on white, its legend below."""
+    """Return an SVG document: titled panels in rows, in the light colours on white, with a legend below."""
     with mpl.rc_context(_STYLE):
         across = max(len(row) for row in rows)
         columns = 2 * across
@@ -141,7 +141,7 @@ def standalone(rows: Sequence[Sequence[tuple[str, Panel]]], legend: Sequence[Leg
 
 
 def _text(figure: Figure) -> str:
-    """Write the figure; the document type that comes first is left out, since it names an outside address."""
+    """Return the figure as SVG, without the document type, which names an outside address."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     written = file.getvalue()
@@ -149,6 +149,6 @@ def _text(figure: Figure) -> str:
 
 
 def _light() -> dict[str, str]:
-    """Return the page's colours in the light, by variable: a file has no style sheet to ask."""
+    """Return the page's light colours by variable, for a file, which has no style sheet."""
     css = resources.files("sensemble_apps").joinpath("templates/report.css").read_text(encoding="utf-8")
     return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]+)", css[: css.index("}")]))

@@ -1,4 +1,4 @@
-"""The numbers of the paper's tables and figures, of matrices that may have gaps: None where a score lacks."""
+"""The numbers of the paper's tables and figures; a score that a matrix lacks is None."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from sensemble_apps.pages.published import Published
 
 BASELINE = "finetune"
 MORE_LABELS = "finetune_everything"
-"""Sees labels that the others do not: something to compare with (Sec. 6.2), not a method of one's own."""
+"""It sees labels that the others do not: a comparison (Sec. 6.2), not a method in competition."""
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What was trained from one pretrained model: method -> matrix, in fractions, with or without gaps.
+    """The matrices of all methods that start from one pretrained model, in fractions, with or without gaps.
 
     Attributes:
         name: its name, such as `contrastive`.
-        methods: method -> M_T -> M_E -> score; what is not there yet is left out.
+        methods: method -> M_T -> M_E -> score; missing scores are left out.
     """
 
     name: str
@@ -54,18 +54,18 @@ class Pretraining:
 
     @cached_property
     def sets(self) -> list[Subset]:
-        """Every M_T that there can be, in the paper's order."""
+        """Every possible M_T, in the paper's order."""
         return wording.sets_in_order(subsets.subsets(self.modalities))
 
     @cached_property
     def evaluated(self) -> list[Subset]:
-        """Every M_E that some row scores: where no example has some set, no row does."""
+        """Every M_E with a score in some row; a set that no example has is scored in none."""
         scored = {test for matrix in self.scores.values() for row in matrix.values() for test in row}
         return wording.sets_in_order(scored)
 
     @cached_property
     def finished(self) -> dict[str, Matrix]:
-        """Per method, the rows without a gap: those that P and R can be taken of."""
+        """The rows without a gap, by method: P and R cover these."""
         return {
             method: {
                 subsets.name(train): {subsets.name(test): score for test, score in row.items()}
@@ -77,26 +77,26 @@ class Pretraining:
 
     @property
     def gaps(self) -> int:
-        """How many cells of the matrices have no score."""
+        """The number of cells without a score."""
         cells = len(self.methods) * len(self.sets) * len(self.evaluated)
         return cells - sum(len(row) for matrix in self.scores.values() for row in matrix.values())
 
     def score(self, method: str, train: Subset, test: Subset) -> float | None:
-        """Return p(M_E; M_T), or None where it is not there."""
+        """Return p(M_E; M_T); None if it is missing."""
         return self.scores[method].get(train, {}).get(test)
 
     def interventions(self) -> list[str]:
-        """Return what Tables 2 and 3 and Figure 5 show: finetuning, and the methods with MASD."""
+        """Return the methods of Tables 2 and 3 and Figure 5: finetuning, and those with MASD."""
         return [m for m in self.scores if m not in ("linear_probe", "wiseft", MORE_LABELS)]
 
     def finetuned(self) -> list[str]:
-        """Return what Figure 6 shows: every method that changes the encoders on the same labels."""
+        """Return the methods of Figure 6: all that change the encoders on the same labels."""
         return [m for m in self.scores if m not in ("linear_probe", MORE_LABELS)]
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One row of Table 1, over the training sets that are finished; without one there is no summary."""
+    """One row of Table 1, over the finished training sets; without any, it has no summary."""
 
     method: str
     summary: Summary | None
@@ -105,7 +105,7 @@ class SummaryRow:
 
     @property
     def partial(self) -> bool:
-        """Whether some training set is not finished, so that the row compares with no other."""
+        """Whether training sets are unfinished, so that the row cannot be compared with others."""
         return self.finished < self.of
 
     def values(self) -> list[float | None]:
@@ -126,13 +126,13 @@ def table_1(pretraining: Pretraining) -> list[SummaryRow]:
 
 
 def best_of_columns(rows: Sequence[SummaryRow]) -> list[float | None]:
-    """Return each column's best among the rows that are complete, for Table 1 to set in bold."""
+    """Return each column's best among the rows that are complete, which Table 1 prints in bold."""
     columns = zip(*(row.values() for row in rows if not row.partial), strict=True)
     return [max((v for v in column if v is not None), default=None) for column in columns] or [None] * 10
 
 
 def table_2(pretraining: Pretraining) -> dict[str, dict[Subset, Subset | None]]:
-    """Return, by method and M_T short of all modalities, the M_E of the highest score (Table 2)."""
+    """Return, by method and M_T without all modalities, the M_E of the highest score (Table 2)."""
     trains = [train for train in pretraining.sets if train != pretraining.modalities]
     table: dict[str, dict[Subset, Subset | None]] = {}
     for method in pretraining.interventions():
@@ -144,7 +144,7 @@ def table_2(pretraining: Pretraining) -> dict[str, dict[Subset, Subset | None]]:
 
 
 def table_3(pretraining: Pretraining) -> dict[str, dict[Subset, float | None]]:
-    """Return, by method, the score of each set that is trained and evaluated alike (Table 3)."""
+    """Return, by method, the score of each set where M_T = M_E (Table 3)."""
     return {
         method: {same: pretraining.score(method, same, same) for same in pretraining.sets}
         for method in pretraining.interventions()
@@ -154,7 +154,7 @@ def table_3(pretraining: Pretraining) -> dict[str, dict[Subset, float | None]]:
 def best_alike(
     rows: Sequence[Mapping[str, Mapping[Subset, float | None]]], published: Sequence[Published]
 ) -> dict[Subset, float]:
-    """Return the best score of each column of Table 3, ours and others' together, as fractions."""
+    """Return the best score of each column of Table 3, ours and the published ones, as fractions."""
     scores = [
         (same, score)
         for methods in rows
@@ -198,14 +198,14 @@ class Trend:
     intercept: float
 
     def __call__(self, p: float) -> float:
-        """Return the robustness that goes with a performance by itself."""
+        """Return the R on the line at a P."""
         return self.slope * p + self.intercept
 
 
 def trend(pretraining: Pretraining) -> Trend | None:
-    """Fit a line to the baseline's points of Figure 6 by least squares; None where there are not three.
+    """Fit a line to the baseline's points of Figure 6 by least squares; None for fewer than three.
 
-    What lies above it is more robust than its performance alone would make it (Sec. 6.2).
+    A point above it is more robust than its performance explains (Sec. 6.2).
     """
     rows = pretraining.finished.get(BASELINE)
     points = list(robustness.per_train(rows).values()) if rows else []
@@ -215,7 +215,7 @@ def trend(pretraining: Pretraining) -> Trend | None:
 
 
 def above_trend(pretraining: Pretraining) -> dict[str, float]:
-    """Return by how much each complete method lies above a complete baseline's line, on average."""
+    """Return the mean distance of each complete method above the line of a complete baseline."""
     line = trend(pretraining)
     complete = [m for m, rows in pretraining.finished.items() if len(rows) == len(pretraining.sets)]
     if line is None or BASELINE not in complete:
