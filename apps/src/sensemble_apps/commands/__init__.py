@@ -1,1 +1,6 @@
-"""The commands, a module each: `main(arguments)` runs one. `cli` finds them by `command_table`."""
+"""The commands, a module each: `main(arguments)` runs one. `cli` finds them by `command_table`.
+
+Only what a command does with its arguments belongs here; what two commands share is in another room.
+
+Doors: none.
+"""

@@ -1,4 +1,6 @@
 """Console output: results, progress bars, and the words for modalities, methods and scores.
 
-Nothing here knows a command, a page or a session. Its doors are all its modules.
+Nothing here knows a command, a page or a session.
+
+Doors: `kinds`, `output`, `progress`, `wording`.
 """

@@ -1,5 +1,6 @@
 """The pages: the report of a run, the experiment of its matrices, and the contact sheet of a dataset.
 
-A page is one HTML file that loads nothing. The doors are `report`, `experiment`, `contact_sheet`, and
-`evidence`, which reads the contents of the first two.
+A page is one HTML file that loads nothing.
+
+Doors: `report`, `experiment`, `contact_sheet`, and `evidence`, which reads the contents of the first two.
 """

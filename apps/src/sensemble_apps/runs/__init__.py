@@ -1,4 +1,6 @@
 """Run folders: the paths in them, their matrices and audits, and the costs of their bundles.
 
-Nothing here draws a page or runs a session. Its doors are all its modules.
+Nothing here draws a page or runs a session.
+
+Doors: `audits`, `costs`, `matrices`, `run_folder`, `tradeoff`.
 """

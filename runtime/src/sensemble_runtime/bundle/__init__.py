@@ -4,5 +4,5 @@ Only what reads, checks and writes a bundle's folder belongs here. Running its a
 
 Doors: `bundle` (open and use a bundle), `manifest` (its contents), `manifest_file` (read and write
 `manifest.json`), `files` (read one verified file), `head`, `tokenize` (for training and export), `probe`,
-`signature`.
+`signature`, `strict_json`.
 """

@@ -1,1 +1,7 @@
-"""The session room."""
+"""Session: sensors in, predictions and events out, while sensors come and go.
+
+Enter here the threads and what they share, and the core that has no thread and no clock: windows, live set,
+scheduler, change gate.
+
+Doors: `change_gate`, `hotplug`, `live_set`, `scheduler`, `sensor_set`, `sensor_thread`, `session`.
+"""

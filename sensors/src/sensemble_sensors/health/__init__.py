@@ -3,5 +3,5 @@
 The checks of a sample's data belong to its kind (`Kind.checks`); here are those of time, rate and arrival,
 and the memory of how long a symptom has lasted.
 
-Door: `health`.
+Doors: `health`.
 """

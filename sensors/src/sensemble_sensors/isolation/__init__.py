@@ -3,5 +3,5 @@
 Samples cross through a ring in shared memory, which no side waits for; a pipe wakes the reader and carries
 the state of the sensor.
 
-Door: `isolated`.
+Doors: `isolated`, and `worker_process` for its `Limits`.
 """
