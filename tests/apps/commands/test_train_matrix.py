@@ -64,7 +64,7 @@ def test_what_is_no_experiment_is_refusal(refusal: Refusal, tmp_path: Path) -> N
 def test_clips_model_asks_for_clips_weights_and_merges(refusal: Refusal, clips: Path, tmp_path: Path) -> None:
     given = "train", "matrix", "audioset_contrastive", "--data", clips, "--out", tmp_path / "run"
     line = refusal(*given)
-    assert "--initialize: clip_b16 begins with CLIP's weights" in line
+    assert "--initialize: clip_b16 starts from CLIP's weights" in line
     assert "ViT-B-16.pt" in line
     assert "bpe_simple_vocab_16e6.txt.gz" in refusal(*given, "--initialize", "random")
 

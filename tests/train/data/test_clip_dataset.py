@@ -144,7 +144,7 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     with caplog.at_level(logging.WARNING):
         embedded = embed(models, streamed, Loop(tmp_path, 0))["one"]
     assert embedded.skipped == 1
-    assert "skipped 1 of 3 examples, which count in no score" in caplog.text
+    assert "skipped 1 of 3 examples; no score counts them" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
     with pytest.raises(BadDataError, match="nor could"):
         dataset(bad, skip_bad=True)[0, 0]

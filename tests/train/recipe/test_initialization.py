@@ -78,7 +78,7 @@ def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Datase
 
 def test_fewer_words_than_clip_has_are_refused(dataset: Dataset) -> None:
     shape = tiny(replace(CLIP_B16, vocabulary=300))
-    with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: CLIP's captions take 49408"):
+    with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: CLIP's captions need 49408"):
         begun(dataset, Config("", model=shape, initialize=RANDOM, merges=MERGES))
 
 

@@ -42,7 +42,7 @@ def scenes(model: Model, count: int, seed: int) -> Clips:
         "video": film.clamp(0, 255).to(torch.uint8),
     }
     present = {m: torch.ones(count, dtype=torch.bool) for m in raw}
-    return model.front(Clips(raw, present, kind))
+    return Clips(model.front(raw), present, kind)
 
 
 def test_masd_beats_finetuning_and_what_was_never_trained_on_beats_chance(tmp_path: Path) -> None:

@@ -220,5 +220,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     step = tmp_path / "checkpoints" / f"step-{STEPS}"
     for file in step.iterdir():
         file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a whole checkpoint of this run"):
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}: not a complete checkpoint of this run"):
         train(Job(str(tmp_path), scale=SAVING), alone())

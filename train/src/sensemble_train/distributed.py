@@ -1,4 +1,4 @@
-"""Many processes that train one model: torch.distributed, launched by `torchrun`."""
+"""The processes (ranks) that train one model together: torch.distributed, launched by `torchrun`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The processes that train together, and this one's place among them.
+    """The ranks that train together, and this one's place among them.
 
     Attributes:
-        rank: this process's number, from 0.
-        size: how many there are.
-        device: what this one computes on.
+        rank: number of this process, from 0.
+        size: number of ranks.
+        device: the device that this rank computes on.
     """
 
     rank: int
@@ -29,12 +29,12 @@ class World:
     device: torch.device
 
     def barrier(self) -> None:
-        """Wait until every rank is here."""
+        """Wait until every rank has called this."""
         if self.size > 1:
             dist.barrier()
 
     def mean(self, value: Tensor) -> float:
-        """Return the mean over the ranks of a scalar."""
+        """Return the mean of a scalar over the ranks."""
         return float(self.sum(value.detach().clone())) / self.size
 
     def greatest(self, value: float) -> float:
@@ -45,13 +45,13 @@ class World:
         return float(found)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add up the ranks' tensors in place, and return it."""
+        """Add up the tensors of all ranks, in place, and return the sum."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
     def first(self, make: Callable[[], str]) -> str:
-        """Return on every rank the text that `make` returns on rank 0, where alone it is called."""
+        """Return the text that `make` returns on rank 0; it is called there only."""
         text = make() if self.rank == 0 else ""
         if self.size == 1:
             return text
@@ -62,19 +62,19 @@ class World:
         return bytes(data.tolist()).decode()
 
     def agree(self, choice: bool) -> bool:
-        """Return what rank 0 chose."""
+        """Return the choice of rank 0."""
         flag = torch.tensor(float(choice and self.rank == 0), device=self.device)
         return bool(self.sum(flag) > 0)
 
 
 def alone() -> World:
-    """Return the world of one process on the CPU."""
+    """Return a world of one process, on the CPU."""
     return World(0, 1, torch.device("cpu"))
 
 
 @contextmanager
 def join() -> Iterator[World]:
-    """Be one of the ranks that `torchrun` started, or alone; on a GPU each, or on the CPU."""
+    """Join the ranks that `torchrun` started, or be the only one; each has a GPU of its own, or the CPU."""
     cuda = torch.cuda.is_available()
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
@@ -92,7 +92,7 @@ def join() -> Iterator[World]:
 
 @contextmanager
 def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
-    """Keep gradients on this rank, except in the `last` backward pass before a step."""
+    """Keep gradients on this rank; exchange them only in the `last` backward pass of a step."""
     context: AbstractContextManager[None] = nullcontext()
     if isinstance(module, FSDPModule):
         module.set_requires_gradient_sync(last)
@@ -103,12 +103,15 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
 
 
 def as_float(value: Tensor) -> float:
-    """Return a scalar that may be sharded."""
+    """Return a scalar, gathered if it is sharded."""
     return float(value.full_tensor() if isinstance(value, DTensor) else value)
 
 
 def gather(values: Tensor) -> Tensor:
-    """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks."""
+    """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks.
+
+    `torch.distributed.nn.functional.all_gather` does the same, but is deprecated.
+    """
     if not (dist.is_available() and dist.is_initialized()):
         return values
     gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
@@ -116,7 +119,7 @@ def gather(values: Tensor) -> Tensor:
 
 
 class _Gather(Function):
-    """Gather forward; backward, give each rank the sum of all ranks' gradients of its own rows."""
+    """Gather forward; backward, return the sum of all ranks' gradients of this rank's rows."""
 
     @staticmethod
     def forward(context: FunctionCtx, values: Tensor) -> Tensor:

@@ -1,19 +1,19 @@
-"""What can go wrong between a dataset and a trained model."""
+"""The errors of training."""
 
 from sensemble_sensors.errors import SensembleError
 
 
 class TrainError(SensembleError):
-    """Base of every error that this distribution raises; its text is one line with the remedy."""
+    """Base of all errors of this distribution; the text is one line that names the remedy."""
 
 
 class ConfigurationError(TrainError):
-    """A configuration asks for what cannot be: an unknown modality, a preset that does not fit the data."""
+    """A configuration cannot be run: for example, the dataset lacks a modality that it names."""
 
 
 class DivergedError(TrainError):
-    """Training came to numbers that are not finite."""
+    """The loss or the gradient is not finite."""
 
 
 class CheckpointError(TrainError):
-    """A saved model is missing, truncated or of another shape."""
+    """A saved model is missing, damaged or of another shape."""

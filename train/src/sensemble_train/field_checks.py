@@ -1,24 +1,24 @@
-"""What a number of a configuration may be, checked where the configuration is made."""
+"""Range checks of configuration fields, made when a configuration is created."""
 
 import math
 
 from sensemble_train.errors import ConfigurationError
 
 MORE = math.inf
-"""No greatest value."""
+"""As an upper limit: none."""
 SHARE = 0.0, 1.0
 
 
 def bounded(config: object, section: str = "", **limits: tuple[float, float]) -> None:
-    """Check fields of `config`, each by the least and the greatest value that it may have.
+    """Check that fields of `config` are within their limits.
 
     Args:
         config: a dataclass of settings.
-        section: where it lies in `Config`, such as `probe.`, as the command line writes it.
-        limits: field -> least, greatest.
+        section: its place in `Config` as the command line writes it, such as `probe.`.
+        limits: field -> smallest and largest value.
 
     Raises:
-        ConfigurationError: a field is outside; names its flag.
+        ConfigurationError: a field is out of range; names its flag.
     """
     for field, (least, greatest) in limits.items():
         value = getattr(config, field)

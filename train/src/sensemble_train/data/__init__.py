@@ -1,1 +1,7 @@
-"""The data room."""
+"""Data: examples as tensors, in memory or streamed, and the order of batches.
+
+A source (`clips.Source`) yields batches of clips for sequences of rows. It is in memory (`clips.Clips`) or on
+disk (`streamed.Streamed`). This room knows models by their specs and front ends, and nothing of losses.
+
+Doors: `clips`, `streamed`, `packed_index`, `batching`, `splits`.
+"""

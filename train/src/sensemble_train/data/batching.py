@@ -1,4 +1,4 @@
-"""Which examples make which batch: a function of the seed and the step, so that a run resumes anywhere."""
+"""The order of batches: a function of the seed and the step, so that a run can resume anywhere."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,20 +19,20 @@ def seeded(*parts: object) -> torch.Generator:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The batches of one rank: epoch after epoch in a new order, the rest of an epoch left out.
+    """The batches of one rank: each epoch in a new order, without the incomplete batch at its end.
 
-    All ranks' shares of a step make the same global batch, however many ranks there are.
+    The shares of all ranks make the same global batch for any number of ranks.
 
     Args:
-        examples: how many there are.
-        batch: examples a step, on all ranks; all of them, if there are fewer.
-        seed: draws the orders.
-        rank: of this process.
-        size: how many ranks there are.
+        examples: number of examples.
+        batch: examples per step, on all ranks; all of them, if there are fewer.
+        seed: decides the order.
+        rank: rank of this process.
+        size: number of ranks.
 
     Raises:
         ConfigurationError: a batch does not divide among the ranks, or a rank's share is less than two
-            examples, which is too few to compare.
+            examples, too few to contrast.
     """
 
     examples: int
@@ -44,7 +44,7 @@ class Order:
     def __post_init__(self) -> None:
         if self.batch % self.size:
             raise ConfigurationError(
-                f"batches of {self.batch} do not divide among {self.size} ranks; change one"
+                f"batches of {self.batch} do not divide among {self.size} ranks; change one of the two"
             )
         if self.share < 2:
             raise ConfigurationError(
@@ -54,11 +54,11 @@ class Order:
 
     @property
     def share(self) -> int:
-        """Examples a step, on each rank."""
+        """Examples per step, on each rank."""
         return min(self.batch, self.examples) // self.size
 
     def rows(self, step: int) -> Sequence[int]:
-        """Return the places, among all examples, of this rank's share of `step`."""
+        """Return the rows, among all examples, of this rank's share of `step`."""
         width = self.share * self.size
         epoch, place = divmod(step, self.examples // width)
         start = place * width + self.rank * self.share
@@ -66,7 +66,7 @@ class Order:
         return rows
 
     def between(self, start: int, steps: int) -> Iterator[Sequence[int]]:
-        """Yield the rows of the steps from `start` on, up to `steps`."""
+        """Yield the rows of each step from `start` up to `steps`."""
         return map(self.rows, range(start, steps))
 
 

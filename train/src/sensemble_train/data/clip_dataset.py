@@ -1,4 +1,4 @@
-"""Examples decoded as they are needed, for data that does not fit in memory."""
+"""A torch dataset that decodes examples when they are asked for; data need not fit in memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,28 +17,28 @@ from torch.utils.data import Dataset
 from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
 from sensemble_train.data.packed_index import Packed
 
-_BAD_IN_A_ROW = 100  # unreadable examples one after another: that is no longer a few bad files
+_BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
 
 Key = int | tuple[int, int]
-"""An example's index: alone, for evaluation; with the number of a draw, such as the step, for training."""
+"""The index of an example (evaluation), or its index and the number of a draw, the step (training)."""
 
 
 class ClipDataset(Dataset[Clips]):
-    """Decodes one example at a time; what it gives is a function of the seed and the key alone.
+    """Decodes one example at a time, as a function of the seed and the key alone.
 
     `dataset[index]` is the middle of the example and of its pictures; `dataset[index, step]` is a window and
     a crop drawn for that step, whichever worker decodes it.
 
     Args:
         examples: of one split.
-        specs: the inputs of all of the model's encoders, which an example's window depends on.
+        specs: the inputs of all of the model's encoders, on which an example's window depends.
         tokenizer: for captions; needed with `text` in `specs`.
         labels: the class names; without labels, an example has no targets.
         task: `multi-class` or `multi-label`.
         seed: draws the windows and crops, with the step and the index.
         sampling: how a window is taken out of an example.
-        skip_bad: log a warning that names an example that cannot be decoded, instead of raising, and give the
-            next good one in its place; in evaluation, a row in which nothing is present.
+        skip_bad: log an example that cannot be decoded, instead of raising, and return the next good one in
+            its place; in evaluation, a row in which nothing is present.
         only: the modalities to decode; None for all of `specs`.
 
     Raises:
@@ -88,7 +88,7 @@ class ClipDataset(Dataset[Clips]):
                 if not self._skip_bad:
                     raise reason from error
                 LOG.warning("skipped %s", reason)
-                if step is None:  # its place stays its own: a row with nothing in it
+                if step is None:  # evaluation keeps the row, with nothing in it
                     return replace(self._row(example, {}), skipped=1)
                 index = (index + 1) % len(self)
             else:
@@ -117,16 +117,16 @@ class ClipDataset(Dataset[Clips]):
 
 
 class Batches(Dataset[Clips | BadDataError]):
-    """Whole batches of a `ClipDataset`, or what was wrong with one of their examples.
+    """Whole batches of a `ClipDataset`, or the error of one of their examples.
 
-    A worker process that raises would hand its traceback on as the error's text.
+    It returns the error, because a worker process that raises would make its traceback the error's text.
     """
 
     def __init__(self, clips: ClipDataset) -> None:
         self._clips = clips
 
     def __getitem__(self, keys: Sequence[Key]) -> Clips | BadDataError:
-        """Return the batch of the examples `keys`."""
+        """Return the batch of the examples at `keys`, or the first error."""
         try:
             return collate([self._clips[key] for key in keys])
         except BadDataError as error:
@@ -134,7 +134,7 @@ class Batches(Dataset[Clips | BadDataError]):
 
 
 def collate(rows: Sequence[Clips]) -> Clips:
-    """Put rows of a `ClipDataset` together into one batch; `targets` is None if any row has none."""
+    """Join rows of a `ClipDataset` into one batch; `targets` is None if any row has none."""
     first = rows[0]
     labelled = [row.targets for row in rows if row.targets is not None]
     return Clips(

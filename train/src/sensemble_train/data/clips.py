@@ -1,4 +1,4 @@
-"""Examples decoded into tensors: what the recipe trains on when the data fits in memory."""
+"""Clips: examples decoded into tensors, and the interface of sources that yield them."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,20 +24,20 @@ LOG = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """Examples to train on, wherever they are."""
+    """Examples to train on, in memory or on disk."""
 
     @property
     def raw(self) -> bool:
-        """Whether what it loads are sensors' tensors, which the encoders' front ends have yet to see."""
+        """Whether `load` yields raw sensor tensors, instead of features from the encoders' front ends."""
 
     @property
     def targets(self) -> Tensor | None:
-        """The labels, as those of `Clips`."""
+        """The labels, as in `Clips`."""
 
     def __len__(self) -> int: ...
 
     def having(self, modalities: Sequence[str]) -> Self:
-        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
 
     def take(self, rows: Tensor) -> Self:
         """Return the examples at `rows`, int64."""
@@ -47,19 +47,19 @@ class Source(Protocol):
     ) -> Iterator["Clips"]:
         """Yield a batch on `device` for each sequence of rows, decoded by `workers` processes.
 
-        In training, `step` is the number of the first batch, from which what is random about it is drawn.
+        In training, `step` is the number of the first batch; it decides the random draws.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """N decoded examples: a source in memory, once they are features.
+    """N decoded examples; once they are features, they are a source in memory.
 
     Attributes:
         inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
         present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
         targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
-        skipped: how many bad examples were passed over to come to these.
+        skipped: number of bad examples that were passed over to get these.
     """
 
     inputs: dict[str, Tensor]
@@ -69,14 +69,14 @@ class Clips:
 
     @property
     def raw(self) -> bool:
-        """The front ends have seen these."""
+        """Clips in memory have passed the front ends."""
         return False
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
     def having(self, modalities: Sequence[str]) -> "Clips":
-        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
         rows = torch.stack([self.present[m] for m in modalities]).all(dim=0).nonzero().flatten()
         return self.take(rows, modalities)
 
@@ -90,7 +90,7 @@ class Clips:
         )
 
     def pin_memory(self) -> "Clips":
-        """Return the examples in memory from which a GPU reads by itself; a DataLoader asks for it."""
+        """Return the examples in pinned memory; a DataLoader calls this."""
         return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Clips":
@@ -108,7 +108,7 @@ class Clips:
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator["Clips"]:
-        """Yield a batch for each sequence of rows; see `Source`. There is nothing to decode, nor to draw."""
+        """Yield a batch for each sequence of rows; see `Source`. Nothing is decoded or drawn."""
         del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
 
@@ -132,13 +132,12 @@ def decode(
 
     Args:
         examples: of one split.
-        specs: the modalities to decode and their form.
+        specs: the modalities to decode and the form of their windows.
         tokenizer: for captions; needed with `text` in `specs`.
         labels: the class names; an example without labels makes `targets` None.
         task: `multi-class` or `multi-label`.
         progress: called with (examples done, examples in all).
-        skip_bad: log a warning that names an example that cannot be decoded, and give a row in which nothing
-            is present, instead of raising.
+        skip_bad: log an example that cannot be decoded, instead of raising, and leave its row empty.
 
     Raises:
         BadDataError: a file cannot be decoded; names the example, its line and the file.
@@ -192,10 +191,10 @@ def bad(example: Example, error: BadDataError) -> BadDataError:
 
 
 def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
-    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has none.
+    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has no label.
 
     Raises:
-        BadDataError: an example has several labels of which only one can be.
+        BadDataError: an example has several labels in a multi-class task.
     """
     found = []
     for example in examples:

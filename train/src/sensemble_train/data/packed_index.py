@@ -1,7 +1,7 @@
 """Millions of examples in one block of memory, which worker processes share instead of copying.
 
-A forked worker that reads a Python object counts a reference in it, and so copies its page: with a list of
-two million examples, every worker would come to hold gigabytes of its own.
+A forked worker that reads a Python object changes its reference count, and so copies its page: with a list of
+two million examples, every worker would end up with gigabytes of its own.
 """
 
 import json
@@ -19,14 +19,14 @@ _FIELDS = tuple(field.name for field in fields(Example))
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A sequence of examples, kept as bytes and made anew each time one is asked for.
+    """A sequence of examples, kept as bytes and decoded each time one is read.
 
     Attributes:
         text: uint8, the examples' JSON.
-        begins: int64 [N], where in it each begins.
-        ends: int64 [N], where each ends.
+        begins: int64 [N], the first byte of each in `text`.
+        ends: int64 [N], the byte after each.
         present: modality -> bool [N], which examples have it; modalities that no example has are left out.
-        labels: each label of what was packed -> the first example that has it.
+        labels: each label -> the first packed example that has it.
     """
 
     text: NDArray[np.uint8]
@@ -54,13 +54,13 @@ class Packed:
         return np.flatnonzero(np.all([self.present.get(m, absent) for m in modalities], axis=0))
 
     def take(self, rows: NDArray[np.int64]) -> "Packed":
-        """Return the examples at `rows`, [n]; the bytes are shared."""
+        """Return the examples at `rows`, [n]; they share the bytes."""
         present = {m: there[rows] for m, there in self.present.items()}
         return replace(self, begins=self.begins[rows], ends=self.ends[rows], present=present)
 
 
 def pack(examples: Iterable[Example]) -> Packed:
-    """Put examples into one block of memory; those of a generator are not all held besides."""
+    """Put examples into one block of memory; they may come from a generator, one at a time."""
     text, places = bytearray(), array("q", [0])
     there: dict[str, bytearray] = {}
     labels: dict[str, Example] = {}

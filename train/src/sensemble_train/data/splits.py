@@ -1,4 +1,4 @@
-"""The examples to pretrain on, and whether there are enough; without torch, which takes long to load."""
+"""The examples of a dataset to pretrain on; without torch, which takes long to load."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,7 @@ def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Examp
 
 
 def check_unlabelled(dataset: Dataset) -> None:
-    """See that there is something to pretrain on.
+    """Check that there are examples to pretrain on.
 
     Raises:
         ConfigurationError: fewer than two unlabelled examples have all modalities.

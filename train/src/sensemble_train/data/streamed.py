@@ -19,15 +19,15 @@ from sensemble_train.models.model import Description
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A split that does not fit in memory; what it loads are sensors' tensors, not yet features.
+    """A split that does not fit in memory; it loads raw sensor tensors, not features.
 
     Attributes:
-        examples: of the split.
-        description: says the form of the tensors, the classes and the task.
+        examples: the examples of the split.
+        description: form of the tensors, classes and task.
         tokenizer: for captions.
-        sampling: how a window is taken out of an example.
-        seed: draws the windows of training.
-        skip_bad: log what cannot be decoded and take the next example, instead of stopping there.
+        sampling: how a window is cut from an example.
+        seed: decides the windows of training.
+        skip_bad: log an example that cannot be decoded and take the next one, instead of raising.
         only: the modalities to decode; None for all that the model has. The windows do not depend on it.
     """
 
@@ -41,19 +41,19 @@ class Streamed:
 
     @property
     def raw(self) -> bool:
-        """The front ends have not seen these."""
+        """Streamed tensors have not passed the front ends."""
         return True
 
     @property
     def targets(self) -> Tensor | None:
-        """The labels, as those of `Clips`."""
+        """The labels, as in `Clips`."""
         return targets(self.examples, self.description.labels, self.description.task)
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def having(self, modalities: Sequence[str]) -> "Streamed":
-        """Keep the examples that have all of `modalities`, and of each only those (x|m and D|m of Eq. 1)."""
+        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
         rows = self.examples.having(modalities)
         return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
 
@@ -96,7 +96,7 @@ class Streamed:
             num_workers=workers,
             worker_init_fn=_alone_on_a_core,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # so that its own draws leave the global one alone
+            generator=torch.Generator(),  # the loader's draws must not advance the global generator
         )
         for clips in loader:
             if isinstance(clips, BadDataError):
@@ -105,5 +105,5 @@ class Streamed:
 
 
 def _alone_on_a_core(_worker: int) -> None:
-    """Keep OpenCV from starting a thread for each core in each of the workers, which share the cores."""
+    """Keep OpenCV from starting a thread per core in every worker."""
     cv2.setNumThreads(1)

@@ -1,1 +1,6 @@
-"""The embedded dataset: a handwritten digit seen, the same digit spoken, and a noisy caption of it."""
+"""Digits: the embedded dataset. A handwritten digit is filmed, spoken and named in a noisy caption.
+
+It is built offline from a seed, in the project's data format. This room needs no torch.
+
+Door: `build`.
+"""

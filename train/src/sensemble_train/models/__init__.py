@@ -1,1 +1,8 @@
-"""The models room."""
+"""Models: an encoder per modality, a head on the mean of their embeddings, and the files of a saved model.
+
+All that depends on the kind of a modality is in `kinds`. The other modules are the parts that encoders share,
+presets by name, and CLIP's weights and tokenizer.
+
+Doors: `model`, `model_config`, `augment_config`, `presets`, `infer_spec`, `tokenizer`, `clip_tokens`,
+`clip_weights`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`.
+"""

@@ -9,7 +9,7 @@ from sensemble_train.errors import CheckpointError
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY = 49408
-_MERGES = _VOCABULARY - 2 * 256 - 2  # what is left after every byte, inside and at the end of a word
+_MERGES = _VOCABULARY - 2 * 256 - 2  # bytes have two ids each: within and at the end of a word
 _CONTROLS = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
 _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
@@ -17,12 +17,12 @@ _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
     """Build the tokenizer of CLIP: lower case, byte-level BPE, each caption between two marks.
 
-    Unlike CLIP's own it neither repairs broken encodings nor resolves HTML entities, and the marks written
-    out in a caption are words like others.
+    Unlike CLIP's own, it repairs no broken encodings and resolves no HTML entities, and marks that a caption
+    spells out are ordinary words.
 
     Args:
         merges: the published file, gzipped or not.
-        length: tokens to cut a caption at, both marks included (CLIP: 77; paper, Table 6: 60).
+        length: most tokens of a caption, both marks included (CLIP: 77; paper, Table 6: 60).
 
     Raises:
         CheckpointError: the file does not hold CLIP's merges.

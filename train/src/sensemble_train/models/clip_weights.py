@@ -1,8 +1,8 @@
-"""Weights of an OpenAI CLIP as the start of ours (paper, App. D; Radford et al., 2021).
+"""Initial weights from an OpenAI CLIP (paper, App. D; Radford et al., 2021).
 
-Text and video take CLIP's text and image encoders as they are: the embedding of a video of one frame is the
-one that CLIP gives the image. The frames of longer videos begin as CLIP sees each of them, with positions in
-time of zero. Audio takes the image encoder too, and sees the log-mel as a grey picture.
+Text and frames take CLIP's text and image encoders as they are: the embedding of a video of one frame is that
+of CLIP for the image. In longer videos each frame starts as in CLIP, with positions in time of zero. Sound
+takes the image encoder too, with the log-mel as a grey picture.
 """
 
 import re
@@ -66,7 +66,7 @@ def read_clip(path: Path) -> dict[str, Tensor]:
             return dict(torch.jit.load(path, map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
         return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    except Exception as error:  # three readers, each with errors of its own; whatever it is, it is no CLIP
+    except Exception as error:  # three readers, each with its own errors; any means: no CLIP
         reason = shorten(f"{type(error).__name__}: {error}", 200)
         raise CheckpointError(f"{path}: no CLIP weights ({reason}); take OpenAI's ViT-B-16.pt") from error
 
@@ -82,15 +82,15 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
     """Give a model's encoders the weights of a CLIP.
 
     Args:
-        model: of the shape of `presets.clip_b16`; trained in place from here on.
+        model: a model of `presets.clip_b16`; changed in place.
         clip: OpenAI's names to tensors, in any floating type.
 
     Returns:
-        The logarithm of CLIP's inverse temperature, from which contrastive learning goes on.
+        The logarithm of CLIP's inverse temperature, with which contrastive learning starts.
 
     Raises:
         ConfigurationError: the model does not have CLIP's shape.
-        CheckpointError: `clip` lacks something, or holds what no CLIP does.
+        CheckpointError: `clip` lacks a weight, or has one that CLIP has not.
     """
     weights = {name: value.float() for name, value in clip.items() if name not in _SIZES}
     odd = [name for name in weights if not _NAMES.fullmatch(name)]
@@ -101,7 +101,7 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
     try:
         for modality in model.modalities:
             encoder = model.encoders[modality]
-            assert isinstance(encoder, Encoder)  # noqa: S101 - so models are built
+            assert isinstance(encoder, Encoder)  # noqa: S101 - models are built of these
             _load(modality, encoder, _renamed(weights, encoder))
         return weights["logit_scale"].item()
     except KeyError as error:
@@ -172,9 +172,9 @@ def _images(clip: Mapping[str, Tensor], encoder: WaveformEncoder | FramesEncoder
 
 
 def _as_normalized_here(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weight and bias that do to our pixels what `patches` [width, 3, s, s] do to CLIP's.
+    """Return weight and bias that give for our pixels what `patches` [width, 3, s, s] give for CLIP's.
 
-    We divide all colours by one number (Table 6), CLIP each by its own: of a value y of ours, CLIP's is
+    We divide all colours by one number (Table 6), CLIP each by its own: for a value y of ours, CLIP's is
     (VIDEO_STD y + VIDEO_MEAN - CLIP_MEAN) / CLIP_STD.
     """
     mean, std = (patches.new_tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))

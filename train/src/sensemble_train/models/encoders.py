@@ -18,7 +18,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.transformer import Activation, Block, Patches, sinusoids
 
 HIDE = -1e4
-"""Added to the attention score of a token that is not to be seen."""
+"""Added to the attention score of a hidden token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class EncoderConfig:
         vocabulary: number of token ids, for text.
         activation: of the blocks' perceptrons.
         drop_path: largest rate of stochastic depth (App. E).
-        clip: what CLIP has and the plain ViT lacks: a class token in front of the patches, from which the
-            embedding is read, and a LayerNorm; in text, a causal mask, and the embedding read from the
-            end-of-text token, which has the largest id.
-        sinusoidal: fixed positions instead of learned ones (App. D), in audio and text; those of video are
+        clip: the form of CLIP: a class token before the patches, which becomes the embedding, and a
+            LayerNorm; in text, a causal mask, and the embedding of the end-of-text token, which has the
+            largest id.
+        sinusoidal: fixed positions instead of learned ones (App. D), in sound and text; those of frames are
             always learned.
-        project: whether a linear layer makes the embedding; without it, `embedding` is `width`.
-        spread: whether a BatchNorm without affine stands before the embedding's normalization.
+        project: whether a linear layer makes the embedding; without it, `embedding` equals `width`.
+        spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
     """
 
     width: int
@@ -63,13 +63,13 @@ class EncoderConfig:
 
 
 class Trunk(nn.Module):
-    """Transformer blocks, one vector of all tokens, projection, BatchNorm without affine, L2 normalization.
+    """Transformer blocks, reduction to one vector, projection, BatchNorm without affine, L2 normalization.
 
-    The BatchNorm takes away what all embeddings of a modality share. What classes differ by starts out small
-    beside it, and without the BatchNorm a few thousand triples teach the encoders for hundreds of steps to
-    tell people apart and nothing else. It also keeps the modalities centred on each other, so that a head
-    learned on one can read another; in the exported graph it is part of the projection. The embedding has
-    unit length so that no modality outweighs another in the pooled mean (Eq. 7).
+    The BatchNorm removes the part that all embeddings of a modality share. At first, the differences between
+    classes are small compared with it: without the BatchNorm, encoders that learn from a few thousand triples
+    separate people, and nothing else, for hundreds of steps. It also centres the modalities on each other, so
+    that a head trained on one can read another. Export folds it into the projection. The embedding has unit
+    length so that no modality outweighs another in the pooled mean (Eq. 7).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -92,8 +92,8 @@ class Trunk(nn.Module):
         Args:
             x: float32 [B, N, width].
             bias: added to the attention scores, [B, 1, 1, N] or [1, 1, N, N].
-            share: float32 [B, 1, N], what each token contributes to the vector that becomes the embedding;
-                without it, that is the class token where there is one, and else the mean.
+            share: float32 [B, 1, N], the weight of each token in the vector that becomes the embedding; by
+                default the class token's where there is one, and else the mean.
 
         Returns:
             float32 [B, d].
@@ -112,20 +112,20 @@ class Trunk(nn.Module):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Scale rows [B, d] to unit length: in float32, also where autocast would take a coarser type."""
+    """Scale rows [B, d] to unit length, in float32 also under autocast."""
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
             return unit(x.float())
     size = x.shape[1]
-    # XNNPACK has products, and no sum.
+    # XNNPACK has products but no sum.
     square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
     return x * torch.rsqrt(square + 1e-12)
 
 
 class ClassToken(nn.Module):
-    """CLIP's way into the blocks: a learned token in front of the patches, and a LayerNorm.
+    """The input of CLIP's blocks: a learned token before the patches, and a LayerNorm.
 
-    The token and its position, which CLIP keeps apart, are only ever added up, and are one parameter here.
+    CLIP has separate parameters for the token and its position; their sum is one parameter here.
     """
 
     def __init__(self, width: int) -> None:
@@ -135,7 +135,7 @@ class ClassToken(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map patches [B, N, width], positions included, to tokens [B, N + 1, width]."""
-        # Padded and added: to join it to every row would expand it, which XNNPACK does not take.
+        # Padded and added: joining it to every row would need `expand`, which XNNPACK does not take.
         token = functional.pad(self.token, (0, 0, 0, x.shape[1]))
         return self.norm(functional.pad(x, (0, 0, 1, 0)) + token)  # type: ignore[no-any-return]
 
@@ -148,7 +148,7 @@ def positions(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
 
 
 def make_stem(channels: int, config: EncoderConfig) -> nn.Module:
-    """Make the module from images [B, channels, H, W] to feature maps [B, width, H / patch, W / patch]."""
+    """Make a stem: images [B, channels, H, W] to feature maps [B, width, H / patch, W / patch]."""
     first, *rest = (*config.stem, config.width)
     layers: list[nn.Module] = [Patches(channels, first, config.patch >> len(rest))]
     for before, after in pairwise((first, *rest)):

@@ -1,7 +1,7 @@
 """Front ends inside the graph: raw audio to log-mel, raw video frames to normalized images.
 
-Everything is written in operations that one XNNPACK subgraph takes (products of constant matrices, slices,
-permutations), so that training, export and the device share this one definition (DESIGN, "One front end").
+All operations fit one XNNPACK subgraph (products of constant matrices, slices, permutations), so that
+training, export and the device share this one definition.
 """
 
 import math
@@ -28,9 +28,9 @@ _COLUMNS = 16  # the frame is 25 rows of 16 samples, and a hop is 10 rows: one l
 _ROWS = _FFT // _COLUMNS
 _TAPS = FRAME // _COLUMNS
 _STEP = HOP // _COLUMNS
-_HALF = _ROWS // 2 + 1  # a real signal's DFT of 32 points has 17 that differ
+_HALF = _ROWS // 2 + 1  # distinct points in the DFT of 32 real samples
 _GROUP = 8  # mel filters that share one small matrix
-_AT_ONCE = 2  # recordings: what lies between stays in a CPU's caches and is not allocated anew each time
+_AT_ONCE = 2  # recordings: intermediate results stay in a CPU's caches, and are not allocated each time
 
 
 def frames_of(samples: int) -> int:
@@ -43,15 +43,14 @@ class LogMel(nn.Module):
 
     Equals `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000, use_energy=False,
     window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in [-1, 1], unscaled: the
-    pipeline to which the paper's mean and standard deviation belong (Table 6). As there, the recording's
-    mean is subtracted first; each frame's own is removed anyway, so this only keeps an offset from costing
-    digits.
+    pipeline of the paper's mean and standard deviation (Table 6). As there, the mean of the recording is
+    subtracted first. Each frame's mean is removed anyway; this only keeps an offset from costing precision.
 
     A frame of 512 points (400 and zeros) is laid out in 32 rows and 16 columns, and its DFT is taken in the
     two stages of Cooley and Tukey: down the columns, times the twiddle factors, along the rows. Only 17 of
-    the 32 first-stage points differ, for the signal is real. The mel filters are bands, so each group of them
-    reads only the bins it covers. Twiddle factors folded into a first-stage matrix for each column would save
-    a few sums and double the constants, which would no longer be small beside an int8 encoder.
+    the 32 first-stage points are distinct, because the signal is real. The mel filters are bands, so each
+    group of them reads only the bins that it covers. A first-stage matrix per column with the twiddle
+    factors would save a few sums but double the constants, which would be large beside an int8 encoder.
     """
 
     columns: Tensor
@@ -78,7 +77,7 @@ class LogMel(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
-        # A graph would hold each part anew, and a GPU is quicker with all at once.
+        # In a graph, each part would be a copy; and a GPU is faster with all at once.
         if wave.device.type == "cpu" and not torch.compiler.is_compiling():
             return torch.cat([self._energies(few) for few in wave.split(_AT_ONCE)])
         return self._energies(wave)
@@ -92,7 +91,7 @@ class LogMel(nn.Module):
         return torch.cat(mels, dim=-1).clamp(min=torch.finfo(torch.float32).eps).log()
 
     def _taps(self, wave: Tensor) -> Tensor:
-        """Map [B, S] to [16, B * frames, 27], what `columns` is multiplied with."""
+        """Map [B, S] to [16, B * frames, 27], the factor of `columns`."""
         batch, samples = wave.shape
         count = frames_of(samples)
         blocks = count + 2
@@ -101,21 +100,21 @@ class LogMel(nn.Module):
         wave = functional.pad(wave - offset, (0, blocks * HOP - samples))
         mean = functional.linear(wave.view(batch, blocks, HOP), self.block_means)
         mean = mean[:, :-2, :1] + mean[:, 1:-1, :1] + mean[:, 2:, 1:]
-        # Pre-emphasis runs over the recording; a frame's first sample, whose predecessor Kaldi takes to be
-        # itself, comes as one more tap. The frame's mean passes through pre-emphasis as 0.03 times itself.
+        # Pre-emphasis runs over the recording. In Kaldi, a frame's first sample is its own predecessor, so it
+        # is one more tap. Pre-emphasis scales the frame's mean by 0.03.
         emphasized = wave - _PREEMPHASIS * functional.pad(wave[:, :-1], (1, 0))
         raw = ((1 - _PREEMPHASIS) * wave).view(batch, blocks, HOP)[:, :count, :_COLUMNS]
         laid = emphasized.view(batch, blocks, _STEP, _COLUMNS).permute(3, 0, 1, 2)
         last = _TAPS - 2 * _STEP
-        # XNNPACK does not take an expanded tensor, so a product repeats the mean for every column.
+        # XNNPACK does not take an expanded tensor; a product repeats the mean for every column.
         mean = functional.linear(mean, self.ones)
-        beside = torch.stack([raw, mean], dim=3).permute(2, 0, 1, 3)
-        taps = torch.cat([laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], beside], dim=3)
+        extra = torch.stack([raw, mean], dim=3).permute(2, 0, 1, 3)
+        taps = torch.cat([laid[:, :, :-2], laid[:, :, 1:-1], laid[:, :, 2:, :last], extra], dim=3)
         return taps.view(_COLUMNS, batch * count, _TAPS + 2)
 
     def _power(self, taps: Tensor) -> Tensor:
         """Map taps of N frames to their power, [N, 272], of bins in the order of `_mel_bank`."""
-        # Each result takes the place of the one before, so that what lies between stays small.
+        # Each result replaces the one before, so that memory stays small.
         count = taps.shape[1]
         x = torch.bmm(taps, self.columns).view(_COLUMNS, count, _HALF, 2).permute(1, 2, 3, 0)
         x = functional.linear(x.reshape(count, _HALF, 2 * _COLUMNS), self.rows)
@@ -136,9 +135,9 @@ class VideoInput(nn.Module):
 def _stages() -> dict[str, Tensor]:
     """Return the constants of the transform, float64.
 
-    `columns` [16, 27, 34]: of each column, its 25 rows, the frame's first sample (of column 0 alone, where it
-    replaces the first row) and the frame's mean to (real, imaginary) of 17 points: window, DFT and twiddle
-    factors. `rows` [32, 32]: (real, imaginary) x 16 columns to (real, imaginary) x 16 of `_points`.
+    `columns` [16, 27, 34] has window, DFT and twiddle factors. For each column, it maps 25 rows, the frame's
+    first sample (in column 0 only, where it replaces the first row) and the frame's mean to (real, imaginary)
+    of 17 points. `rows` [32, 32]: (real, imaginary) x 16 columns to (real, imaginary) x 16 of `_points`.
     """
     row, column, point = (torch.arange(n, dtype=torch.float64) for n in (_TAPS, _COLUMNS, _HALF))
     window = torch.hamming_window(FRAME, periodic=False, dtype=torch.float64).view(_TAPS, _COLUMNS).T

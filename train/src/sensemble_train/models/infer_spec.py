@@ -53,7 +53,8 @@ def describe(
     modalities = modalities_of(dataset)
     if len(modalities) < 2 or len(labels) < 2:
         raise ConfigurationError(
-            f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; it takes two of each"
+            f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; "
+            "training takes two of each"
         )
     found, shape = _task(labelled, task), fit(dataset, shape)
     if not shape.fitted:

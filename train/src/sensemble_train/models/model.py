@@ -1,4 +1,4 @@
-"""The model of Sec. 4.1: one encoder per modality, a mean over those at hand, a linear head; its files."""
+"""The model of Sec. 4.1 and its files: an encoder per modality, a mean of embeddings, a linear head."""
 
 import json
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ from sensemble_train.models.kinds.registry import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a model is, besides its weights.
+    """A model without its weights.
 
     Attributes:
-        specs: modality -> what its encoder takes.
-        configs: modality -> the shape of its encoder.
+        specs: modality -> input of its encoder.
+        configs: modality -> shape of its encoder.
         labels: name of each class.
-        task: one class an example (`multi-class`) or any number of them (`multi-label`).
-        shared: how many of the encoders' last blocks all modalities share, and with them the norm behind
-            (App. D: one, for MAE).
+        task: one class per example (`multi-class`) or any number (`multi-label`).
+        shared: number of last blocks that all encoders share, and with them the norm that follows (App. D:
+            one, for MAE).
     """
 
     specs: dict[str, InputSpec]
@@ -47,11 +47,11 @@ class Description:
 
 
 class Head(nn.Module):
-    """A linear classifier behind a BatchNorm without affine parameters (App. C; He et al., 2022).
+    """A linear classifier after a BatchNorm without affine parameters (App. C; He et al., 2022).
 
-    Embeddings have unit length, so each of their numbers is small. Weights that read them as they are have to
-    be large, and at finetuning's rates AdamW would hardly move them. Those behind the norm are not. The probe
-    gives the norm its statistics; finetuning keeps them, and export folds them into the weights.
+    Embeddings have unit length, so each of their numbers is small. Without the norm, the weights would be
+    large, and AdamW would hardly change them at the rates of finetuning. The probe sets the statistics of the
+    norm, finetuning keeps them, and export folds them into the weights.
     """
 
     def __init__(self, size: int, classes: int) -> None:
@@ -65,7 +65,7 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> nn.Linear:
-        """Return the linear layer that gives the same logits, with the norm's running statistics."""
+        """Return the linear layer with the same logits, given the norm's running statistics."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None  # noqa: S101 - tracked, as by default
         assert variance is not None  # noqa: S101
@@ -80,12 +80,12 @@ class Model(nn.Module):
 
     Attributes:
         description: the shapes and the labels.
-        tokenizer: makes token ids of captions, where there is text.
+        tokenizer: turns captions into token ids; None without text.
         encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
         head: the classifier, mean embeddings [B, d] to logits [B, C].
 
     Raises:
-        ConfigurationError: the encoders cannot share blocks, or an encoder's shape is not one.
+        ConfigurationError: the encoders cannot share blocks, or the shape of one is impossible.
     """
 
     def __init__(self, description: Description, tokenizer: Tokenizer | None) -> None:
@@ -117,22 +117,22 @@ class Model(nn.Module):
         return {m: self.encoders[m].front(x) for m, x in raw.items()}  # type: ignore[operator]
 
     def classify(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return logits [B, C] of the mean embedding (Eq. 7) of what the encoders' front ends gave."""
+        """Return logits [B, C] of the mean embedding (Eq. 7) of features."""
         return self.head(torch.stack(list(self.embed(features).values())).mean(dim=0))  # type: ignore[no-any-return]
 
     def embed(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Encode what the front ends gave, each modality on its own: [B, ...] to [B, d]."""
+        """Encode features, each modality on its own: [B, ...] to [B, d]."""
         return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]
 
 
 def _share(trunks: list[Trunk], count: int) -> None:
-    """Let all trunks have the last `count` blocks of the first, and its norm."""
+    """Replace the last `count` blocks and the norm of all trunks by those of the first."""
     first, *others = trunks
     shapes = {str(trunk.blocks) for trunk in trunks}
     if len(shapes) > 1 or not count <= len(first.blocks):
         raise ConfigurationError(
-            f"sharing {count} blocks takes encoders of one shape, that have as many; make --model.text-heads "
-            "the same as --model.heads"
+            f"sharing {count} blocks takes encoders of one shape with at least as many; make "
+            "--model.text-heads the same as --model.heads"
         )
     for trunk in others:
         for block in range(len(first.blocks) - count, len(first.blocks)):
@@ -141,7 +141,7 @@ def _share(trunks: list[Trunk], count: int) -> None:
 
 
 def _copies(model: nn.Module) -> dict[str, str]:
-    """Return the names under which a parameter appears again -> the one under which it appears first."""
+    """Return further names of shared parameters -> the name under which each appears first."""
     first: dict[int, str] = {}
     named = {
         name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)
@@ -150,7 +150,7 @@ def _copies(model: nn.Module) -> dict[str, str]:
 
 
 def _leave_out_copies(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
-    """Give a state dict every parameter once, as the files want it."""
+    """Keep every parameter once in a state dict, as safetensors needs it."""
     for name in model._copies:  # noqa: SLF001 - a hook of the model's own
         state.pop(prefix + name, None)
 
@@ -162,10 +162,10 @@ def _put_copies_back(model: Model, state: dict[str, Tensor], prefix: str, *_: ob
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `weights.safetensors`, `model.json` and, with text, `tokenizer.json`; the weights come last.
+    """Write `model.json`, `tokenizer.json` if there is text, and last `weights.safetensors`.
 
     Raises:
-        CheckpointError: the weights cannot be written, as on a full disk; nothing of them is left.
+        CheckpointError: the weights cannot be written, as on a full disk; no part of them is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(asdict(model.description), indent=1), encoding="utf-8")
@@ -173,17 +173,17 @@ def save_model(model: Model, folder: Path) -> None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"
     try:
-        safetensors.save_model(model, str(unfinished))  # what encoders share is written once
+        safetensors.save_model(model, str(unfinished))  # shared blocks are written once
     except SafetensorError as error:
         unfinished.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{folder}: cannot be written ({error}); make room on its disk and run it again, which goes on"
+            f"{folder}: cannot be written ({error}); make room on its disk and run it again to continue"
         ) from error
     unfinished.rename(folder / "weights.safetensors")
 
 
 def load_model(folder: Path | str) -> Model:
-    """Read what `save_model` wrote; the model is in evaluation mode.
+    """Load a model that `save_model` wrote; it is in evaluation mode.
 
     Raises:
         CheckpointError: a file is missing, unreadable, or does not fit the others.
@@ -194,7 +194,7 @@ def load_model(folder: Path | str) -> Model:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if description.tokenized else None
         model = Model(description, tokenizer)
         safetensors.load_model(model, folder / "weights.safetensors")
-    except Exception as error:  # tokenizers raises no narrower one; whatever it is, the files do not fit
+    except Exception as error:  # tokenizers raises no narrower one; any error means that the files do not fit
         reason = shorten(f"{type(error).__name__}: {error}", 300)
         raise CheckpointError(f"{folder}: not a saved model ({reason}); train it again") from error
     return model.eval()

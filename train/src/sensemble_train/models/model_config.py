@@ -1,4 +1,4 @@
-"""The numbers that a model's shape is made of, as one part of a run's configuration."""
+"""The sizes of a model, as one part of a run's configuration."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,25 +8,25 @@ from sensemble_train.field_checks import MORE, bounded, divisible
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The shape of a model; the values are those of `digits`, and `presets` has the paper's.
+    """The sizes of a model; the defaults are those of `digits`, and `presets` has the paper's.
 
     Mel bins (128), the sample rate (16 kHz) and the means and deviations of sound and colours (Table 6) are
-    no fields: they are constants of the front end, which is part of the exported graph (`frontend`).
+    constants of the front end, which is part of the exported graph (`frontend`).
 
     Attributes:
-        name: the kind of its encoders: `small`, or one of the paper's, which have patches of 16 (`presets`).
-        width: of the transformers; where there are other heads in text, of those of audio and video.
+        name: the preset: `small`, or one of the paper's, with patches of 16 (`presets`).
+        width: width of the transformers; with other heads in text, of those of the other modalities.
         depth: transformer blocks of each encoder.
         heads: attention heads of each block.
-        text_heads: heads of the text encoder, each as wide as the others: CLIP's is smaller (Table 5).
-        embedding: size d of the embedding; with MAE, which has no projection, the width.
-        shared: how many last blocks all modalities share, where the model is for MAE (App. D: one).
+        text_heads: heads of the text encoder, each as wide as the others; CLIP has fewer in text (Table 5).
+        embedding: size d of the embedding; with MAE, which has no projection, equal to `width`.
+        shared: number of last blocks that all modalities share, in a model for MAE (App. D: one).
         drop_path: largest rate of stochastic depth (App. E: 0.1).
-        frames: of a video (Table 6: 8), 1 for images; 0 for what suits the data, in `small` alone.
-        side: pixels of a frame's height and width (Table 6: 224); 0 as above.
-        seconds: of sound and picture (Table 6: 8); 0 as above.
-        tokens: of a caption (Table 6: 60).
-        vocabulary: how many different ones there are (Table 6: 50262).
+        frames: frames of a window (Table 6: 8), 1 for images; 0 to fit the data, in `small` only.
+        side: pixels of a frame's height and width (Table 6: 224); 0 to fit the data, in `small` only.
+        seconds: length of a window (Table 6: 8); 0 to fit the data, in `small` only.
+        tokens: tokens of a caption (Table 6: 60).
+        vocabulary: number of token ids (Table 6: 50262).
     """
 
     name: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"

@@ -1,4 +1,4 @@
-"""The parts of a vision transformer; every shape is static, so that they can be lowered."""
+"""The parts of a vision transformer; every shape is static, so that they can be lowered for a device."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.G
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; export spells it out for the backend (`sensemble_export.rewrite`)."""
+    """Multi-head self-attention; export replaces it by operations that backends know."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -38,7 +38,10 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block with stochastic depth (App. E)."""
+    """A pre-norm transformer block with stochastic depth (App. E).
+
+    `torchvision.ops.StochasticDepth` is not used: from the same seed, it draws other masks.
+    """
 
     def __init__(self, width: int, heads: int, activation: Activation, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -64,9 +67,9 @@ class Block(nn.Module):
 
 
 class Patches(nn.Module):
-    """Images [B, C, H, W] to feature maps [B, width, H / size, W / size], one product for each patch.
+    """Images [B, C, H, W] to feature maps [B, width, H / size, W / size], one product per patch.
 
-    The same as a convolution whose stride is its kernel, which PyTorch trains ten times slower on a CPU.
+    It equals a convolution whose stride is its kernel size, which PyTorch trains ten times slower on a CPU.
     """
 
     def __init__(self, channels: int, width: int, size: int) -> None:
@@ -88,8 +91,8 @@ class Patches(nn.Module):
 def sinusoids(grid: tuple[int, ...], width: int) -> Tensor:
     """Return fixed positions [N, width] of a grid's N places, row by row (Vaswani et al., 2017, Sec. 3.5).
 
-    Each axis has an equal part of the channels, as for images (He et al., 2022), in which sines of
-    wavelengths from 2 pi to 20,000 pi come before the cosines.
+    Each axis has an equal part of the channels, as in He et al. (2022): first sines, then cosines, of
+    wavelengths from 2 pi to 20,000 pi.
     """
     half = width // len(grid) // 2
     rate = 10_000 ** (-torch.arange(half, dtype=torch.float64) / half)

@@ -1,1 +1,6 @@
-"""The objectives room."""
+"""Objectives: the losses that the training loop minimizes.
+
+Each is a module that holds the model. An objective knows nothing of steps, ranks' shards or optimizers.
+
+Doors: `objective` (the interface), `contrastive`, `mae`, `task`, `distillation`.
+"""

@@ -17,26 +17,26 @@ MAX_SCALE = 100.0
 """Largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)."""
 
 LOG_SCALE = math.log(1 / 0.07)
-"""Logarithm of the inverse temperature with which CLIP began."""
+"""Logarithm of CLIP's initial inverse temperature."""
 
 
 class Contrastive(Objective):
     """The mean of CLIP's symmetric loss over all n-choose-2 pairs, with a learned temperature.
 
-    Every example is contrasted with all others of the global batch: the embeddings of all ranks are gathered,
-    and those of a rank's micro-batches too (Gao et al., 2021, "Scaling deep contrastive learning batch size
-    under memory limited setup": embed without gradients, take the loss's gradient with respect to the
-    embeddings, embed again and go on backward from there).
+    Every example is contrasted with all others of the global batch: the embeddings of all ranks and all their
+    micro-batches are gathered (Gao et al., 2021, "Scaling deep contrastive learning batch size under memory
+    limited setup": embed without gradients, compute the loss's gradient with respect to the embeddings, embed
+    again and continue backward from there).
 
     Args:
         model: its encoders are trained in place.
-        log_scale: the logarithm of the inverse temperature to begin with.
+        log_scale: logarithm of the initial inverse temperature.
     """
 
     def __init__(self, model: Model, log_scale: float = LOG_SCALE) -> None:
         super().__init__(model)
         model.head.requires_grad_(requires_grad=False)
-        # Of one element, for FSDP takes no scalars.
+        # One element: FSDP takes no scalars.
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
 
     def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor]:
@@ -46,7 +46,7 @@ class Contrastive(Objective):
         return embeddings, self.log_scale * 1.0
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
-        """Add the gradient of the global batch's loss, and return that loss; see `Objective`."""
+        """Add the gradient of the global batch's loss, and return the loss; see `Objective`."""
         batches = [batch for (batch,) in parts]
         present = {m: torch.cat([batch.present[m] for batch in batches]) for m in self.model.modalities}
         if len(batches) == 1:
@@ -77,14 +77,14 @@ class Contrastive(Objective):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Bound the temperature as CLIP does: the parameter, so that it can come back from its bound."""
+        """Clamp the temperature as CLIP does: the parameter itself, so that it can leave the bound again."""
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def _embed(self, modality: str, batch: Clips) -> Tensor:
-        """Encode the rows that are there, so that BatchNorm sees no zeros of absent ones; those stay zero."""
+        """Encode the rows that are present, so that BatchNorm sees no absent ones; those become zero."""
         rows = batch.present[modality]
         if int(rows.sum()) < 2:
-            # Too few for BatchNorm; but every rank has to use every encoder. The loss ignores absent rows.
+            # Too few for BatchNorm, but every rank must use every encoder. The loss ignores absent rows.
             rows = torch.ones_like(rows)
         found = self.model.encoders[modality].encode(batch.inputs[modality][rows])  # type: ignore[operator]
         return found.new_zeros(len(rows), found.shape[1]).index_put((rows,), found)  # type: ignore[no-any-return]
@@ -95,15 +95,15 @@ def _gradient(leaf: Tensor) -> Tensor:
 
 
 def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Mapping[str, Tensor]) -> Tensor:
-    """Return the loss of the batch that all ranks hold together; each gets the same.
+    """Return the loss of the global batch; it is the same on all ranks.
 
     Args:
         embeddings: modality -> this rank's unit-length embeddings float32 [B, d]; absent rows are ignored.
         log_scale: logarithm of the inverse temperature, [1].
-        present: modality -> bool [B], which of this rank's examples have that modality.
+        present: modality -> bool [B], whether each of this rank's examples has the modality.
 
     Returns:
-        A scalar, float32: the mean over the pairs that at least two examples share; 0 if there is none.
+        A scalar, float32: the mean over pairs of modalities that at least two examples have, or 0.
     """
     scale = log_scale.exp()
     everywhere = {
@@ -116,7 +116,7 @@ def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Ma
         both = there[a] & there[b]
         if int(both.sum()) >= 2:
             losses.append(info_nce(everywhere[a][both], everywhere[b][both], scale))
-    # Every rank waits for the gradient of everything, even of what no pair has.
+    # Every rank waits for the gradients of all parameters, also those that no pair uses.
     unused = 0.0 * (torch.cat(list(everywhere.values())).sum() + scale.sum())
     return torch.stack([*losses, unused]).sum() / max(1, len(losses))
 

@@ -1,7 +1,7 @@
 """Masked autoencoding of all modalities together (paper, Sec. 4.1, App. A and D).
 
-Each encoder sees the tokens of its modality that are not masked. The blocks that the encoders share, and a
-small decoder behind them, see those of all modalities at once, and the decoder says what the masked ones were
+Each encoder reads the tokens of its modality that are not masked. The blocks that the encoders share, and a
+small decoder after them, read the tokens of all modalities at once; the decoder reconstructs the masked ones
 (Gong et al., 2022).
 """
 
@@ -22,14 +22,15 @@ from sensemble_train.objectives.objective import MeanLoss
 
 @dataclass(frozen=True, slots=True)
 class MAEConfig:
-    """How much is masked, and what decodes it.
+    """The shares of tokens to mask, and the decoder.
 
     Attributes:
-        audio: share of audio's tokens to mask, drawn freely over time and mel bins (App. E).
-        video: share of video's, drawn freely over space and time (App. E; Feichtenhofer et al., 2022).
-        text: share of text's; the paper does not say which, and this is that of Geng et al., 2022.
-        repeats: how many masks each example is learned under at a step (App. E).
-        width: of the decoder; as `depth` and `heads`, that of He et al., 2022, which Table 5 agrees with.
+        audio: share of the tokens of sound, drawn freely over time and mel bins (App. E).
+        video: share of the tokens of frames, drawn freely over space and time (App. E; Feichtenhofer et al.,
+            2022).
+        text: share of the tokens of text; the paper names none, this is that of Geng et al., 2022.
+        repeats: masks of each example per step (App. E).
+        width: width of the decoder; as `depth` and `heads` from He et al., 2022, consistent with Table 5.
         depth: blocks of the decoder.
         heads: attention heads of the decoder.
     """
@@ -54,18 +55,17 @@ class MAEConfig:
 
 
 class MAE(MeanLoss):
-    """The objective: how well what was masked is told from what was not, averaged over modalities.
+    """The reconstruction loss of masked tokens, averaged over modalities.
 
-    The loss of audio and video is the mean squared error of patches each normalized (He et al., 2022), that
-    of text the cross entropy of the masked words in units of log(vocabulary): in every modality, 1 is what
-    guessing costs. Masks are drawn from torch's global generator.
+    Each encoder defines its targets and its loss; in every modality, guessing costs about 1. Masks are drawn
+    from torch's global generator.
 
     Args:
         model: trained in place; its embeddings are the means of its encoders' tokens.
-        config: what is masked, and the decoder.
+        config: the masks and the decoder.
 
     Raises:
-        ConfigurationError: the model shares no block, has stems that mix patches, or class tokens.
+        ConfigurationError: the model shares no block, has convolutional stems, or class tokens.
     """
 
     def __init__(self, model: Model, config: MAEConfig) -> None:
@@ -92,7 +92,7 @@ class MAE(MeanLoss):
 
         Args:
             batches: one batch, with features of all of the model's modalities; those that an example lacks
-                are neither seen nor asked for.
+                are neither read nor reconstructed.
         """
         (batch,) = batches
         rows = torch.arange(len(batch), device=self.mask.device).repeat(self.config.repeats)
@@ -117,20 +117,20 @@ class MAE(MeanLoss):
         return encoder
 
     def _kept(self, modality: str) -> int:
-        """Return how many tokens are not masked: one at least, and of several not all."""
+        """Return the number of unmasked tokens: at least one, and not all of several."""
         count = math.prod(self._encoder(modality).grid)
         share = self.config.share(self.model.description.specs[modality].kind)
         return max(1, min(round(count * (1 - share)), count - 1))
 
     def _there(self, modality: str, batch: Clips) -> Tensor:
-        """Return float32 [B, N], 1 for tokens that count: none of absent examples, no padding of text."""
+        """Return float32 [B, N]: 0 for absent examples and for padding, else 1."""
         present = batch.present[modality].float()[:, None]
         return present * self._encoder(modality).token_mask(batch.inputs[modality])
 
     def _encode(
         self, batch: Clips, rows: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]
     ) -> Tensor:
-        """Return what the shared blocks make of all tokens that are kept, [rows, K, width]."""
+        """Return the output of the shared blocks for all unmasked tokens, [rows, K, width]."""
         shared = self.model.description.shared
         xs, counts = [], []
         for m, places in kept.items():
@@ -147,7 +147,7 @@ class MAE(MeanLoss):
         return encoder.trunk.norm(x)  # type: ignore[no-any-return]
 
     def _decode(self, latent: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what the decoder makes of every token, masked or not, [rows, N, decoder's width]."""
+        """Return the decoder's output for all tokens, modality -> [rows, N, decoder width]."""
         parts = self.embed(latent).split([places.shape[1] for places in kept.values()], dim=1)
         xs = []
         for (m, places), part in zip(kept.items(), parts, strict=True):
@@ -161,7 +161,7 @@ class MAE(MeanLoss):
 
 
 def _positions(grid: tuple[int, ...], width: int) -> Tensor:
-    """Return fixed positions [1, N, width] for the decoder; those of video are separable too (App. D)."""
+    """Return fixed positions [1, N, width] for the decoder; in space and time they are separable (App. D)."""
     if len(grid) < 3:
         return sinusoids(grid, width)[None]
     times, *places = grid
@@ -169,5 +169,5 @@ def _positions(grid: tuple[int, ...], width: int) -> Tensor:
 
 
 def _hidden(there: Tensor) -> Tensor:
-    """Return what is added to attention scores, [B, 1, 1, N], so that what is not there is not seen."""
+    """Return the term [B, 1, 1, N] that hides absent tokens when added to attention scores."""
     return ((there - 1) * -HIDE)[:, None, None]

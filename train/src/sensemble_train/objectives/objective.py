@@ -1,4 +1,4 @@
-"""What a training loop minimizes: a module, and how the gradient of a step's micro-batches is added up."""
+"""The interface of objectives: a loss, and how its gradient over micro-batches is computed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ Part = tuple[Clips, ...]
 
 
 class Objective(nn.Module, ABC):
-    """A loss of `model`; those of its parameters that learn require gradients.
+    """A loss of `model`, whose trained parameters require gradients.
 
     Attributes:
-        model: what is trained, in place.
+        model: the model; it is trained in place.
     """
 
     def __init__(self, model: Model) -> None:
@@ -27,25 +27,25 @@ class Objective(nn.Module, ABC):
         self.model = model
 
     @abstractmethod
-    def forward(self, *batches: Clips) -> Any:  # noqa: ANN401 - it is between the subclass's own two methods
-        """Compute, with all parameters, what `backward` needs of a micro-batch."""
+    def forward(self, *batches: Clips) -> Any:  # noqa: ANN401 - only `backward` of the same class reads it
+        """Compute, with all parameters, the tensors of a micro-batch that `backward` needs."""
 
     @abstractmethod
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
-        """Add the gradient of the loss over `parts` to the parameters' and return that loss, a scalar.
+        """Add the gradient of the loss over `parts` to the parameters' gradients; return the loss, a scalar.
 
         Args:
-            call: this objective, as the ranks share it: to be called for `forward`.
+            call: this objective as shared among the ranks; called instead of `forward`.
             parts: micro-batches, all of the same size.
-            reseed: sets the random state that the part of that number begins with.
+            reseed: sets the random state at the start of the part with that number.
         """
 
     def after_step(self) -> None:
-        """Bring back what the optimizer may have moved out of its bounds."""
+        """Bring parameters that the optimizer moved out of their bounds back."""
 
 
 class MeanLoss(Objective):
-    """An objective whose loss over a batch is the mean of its parts' losses."""
+    """An objective whose loss over a batch is the mean of the losses of its parts."""
 
     @abstractmethod
     def forward(self, *batches: Clips) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a run is: the data, the modalities that are labelled, and every setting of the recipe."""
+"""The configuration of a run: the data, the sets of labelled modalities, and all settings."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -19,41 +19,41 @@ from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
 
 RANDOM = "random"
-"""What `initialize` is where encoders shall know nothing."""
+"""Value of `initialize` to train from scratch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One run of the recipe; the values are those of `digits`.
+    """One run of the recipe; the defaults are those of `digits`.
 
     Attributes:
         data: a folder in the data format.
-        train_modalities: each M_T to train for, as `audio+video`, or `all`.
-        seed: draws the initial weights, every batch and every augmentation.
-        modalities: M, those of the data that there shall be: the others are left out of every example, from
-            pretraining to evaluation (D|_M of Eq. 1), as for Figure 4's model of audio and video; or `all`.
-        task: whether examples have one class each, or any number; derived from the labels, if not said.
-        model: the encoders: `small` ones derived from the data, or one of the paper's (`presets`).
-        initialize: a file of CLIP's weights (App. D), or the folder of a saved model whose encoders to take,
-            as Kinetics takes AudioSet's; `random` to train from scratch. Empty is `random` too, but refused
-            where encoders ought to know something already: nothing is pretrained, or they have CLIP's shape.
-        merges: OpenAI's merges, by which `clip_b16` reads captions.
-        stream: decode examples whenever they are needed, instead of keeping them all in memory.
-        sampling: how a window is taken out of a longer example, where they are streamed.
-        skip_bad: log a line of the index that is bad, or an example that cannot be decoded, and leave it out;
-            where examples are streamed, the next one takes its place.
-        augment: what is changed at random in training (App. E).
+        train_modalities: each M_T to train for, such as `audio+video`, or `all`.
+        seed: decides the initial weights, every batch and every augmentation.
+        modalities: M, the modalities of the data to use, or `all`; the others are left out of every example,
+            from pretraining to evaluation (D|_M of Eq. 1), as for Figure 4's model of audio and video.
+        task: whether examples have one class each or any number; `derived` follows the labels.
+        model: the encoders: `small` ones that fit the data, or one of the paper's (`presets`).
+        initialize: a file of CLIP's weights (App. D), or the folder of a saved model with the encoders,
+            as Kinetics uses AudioSet's; `random` to train from scratch. Empty means `random`, but is refused
+            if the encoders should be pretrained: in a run without pretraining, or with CLIP's shape.
+        merges: OpenAI's merges, by which `clip_b16` tokenizes captions.
+        stream: decode examples when they are needed, instead of keeping all in memory.
+        sampling: how a window is cut from a longer example, if examples are streamed.
+        skip_bad: log a bad line of the index, or an example that cannot be decoded, and leave it out; if
+            examples are streamed, the next one takes its place.
+        augment: random changes in training (App. E).
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
-        distill: at most how many unlabelled examples make D_SD. More than `digits` has: a student that sees
-            few learns them by heart.
-        held_out: the share of the labelled examples that make D_SD instead, and are not labelled then
-            (Sec. 5, Kinetics); 0 to take D_SD from pretraining's.
-        distill_data: the folder of another dataset, from whose unlabelled examples D_SD is drawn, as that of
-            Kinetics from AudioSet's (Sec. 5); empty to take it from `data`.
-        pretrain: pretraining; of no length to leave it out.
+        distill: largest number of unlabelled examples in D_SD. The default is more than `digits` has: a
+            student memorizes a small set.
+        held_out: share of the labelled examples that make D_SD, without their labels (Sec. 5, Kinetics); 0 to
+            draw D_SD from pretraining's examples.
+        distill_data: folder of another dataset, whose unlabelled examples make D_SD, as AudioSet's do for
+            Kinetics (Sec. 5); empty to draw it from `data`.
+        pretrain: pretraining; with 0 steps and epochs, it is left out.
         probe: the linear probe.
         finetune: finetuning and MASD.
-        scale: how the work is shared and kept small; all but its precision may change while a run goes on.
+        scale: sharing of work, precision and memory; all but the precision may change during a run.
     """
 
     data: str
@@ -88,13 +88,13 @@ class Config:
             )
         if self.distill_data and self.held_out:
             raise ConfigurationError(
-                f"--distill-data {self.distill_data}, --held-out {self.held_out:g}: D_SD is either; set "
-                "--held-out 0 to take it from the other dataset"
+                f"--distill-data {self.distill_data}, --held-out {self.held_out:g}: choose one source of "
+                "D_SD; set --held-out 0 to draw it from the other dataset"
             )
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the encoders' first weights are drawn at random."""
+        """Whether the initial weights of the encoders are random."""
         return self.initialize in {"", RANDOM}
 
 
@@ -102,7 +102,7 @@ def read_config(path: Path) -> Config:
     """Read the `config.json` of a run folder.
 
     Raises:
-        ConfigurationError: it is not one, or of another version.
+        ConfigurationError: it cannot be read, or has another form.
     """
     try:
         config: Config = decode(Config, document(path.read_text("utf-8")))
@@ -111,17 +111,17 @@ def read_config(path: Path) -> Config:
     return config
 
 
-_FREE = {"train_modalities", "scale"}  # which change neither what a cell is nor what is in it
+_FREE = {"train_modalities", "scale"}  # these change no cell of the matrix
 
 
 def claim(run: Path, config: Config) -> None:
-    """Make `run` the folder of `config`, or go on in it if it already is.
+    """Make `run` the folder of `config`, or continue in it if it already is.
 
-    More modality sets may be trained in a folder that holds some, and at another scale; everything else has
-    to be as it was.
+    A folder may be continued with other modality sets and at another scale; all other settings must be the
+    same.
 
     Raises:
-        ConfigurationError: the folder holds a run with other settings; names them.
+        ConfigurationError: the folder holds a run with other settings; the message names them.
     """
     path = run / "config.json"
     if path.exists():

@@ -12,7 +12,7 @@ from sensemble_train.models.model import Model
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
-_BATCH = 256  # examples, where micro-batches are not smaller
+_BATCH = 256  # examples at a time, unless micro-batches are smaller
 
 
 @torch.no_grad()
@@ -22,13 +22,14 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     The encoders run in the loop's precision, as in training.
 
     Args:
-        models: by names of the caller's choice; of one description, for an example is decoded once for all.
+        models: name of the caller's choice -> model; all have one description, so that an example is decoded
+            once for all.
         source: the examples.
-        loop: how and where.
+        loop: the circumstances.
 
     Returns:
-        All examples, on every rank's CPU, as each model sees them: embeddings float32 [N, d] in place of the
-        inputs. Nothing is present of those that could not be decoded; a warning tells how many these are.
+        Name -> all examples, on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows
+        that could not be decoded are not present; a warning says how many.
     """
     world, device = loop.world, loop.world.device
     rows = batches(source, loop)[world.rank :: world.size]
@@ -59,8 +60,8 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
         model.cpu()
     count = int(world.sum(skipped))
     if count and world.rank == 0:
-        LOG.warning("skipped %d of %d examples, which count in no score", count, len(source))
-    targets = source.targets  # of a streamed source, all examples are read for them
+        LOG.warning("skipped %d of %d examples; no score counts them", count, len(source))
+    targets = source.targets  # a streamed source reads all examples for them
     there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
     return {
         name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, there, targets, count)
@@ -69,7 +70,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
 
 
 def batches(source: Source, loop: Loop) -> list[list[int]]:
-    """Cut all rows of `source` into batches, as large as a rank encodes without gradients at a time."""
+    """Cut all rows of `source` into batches that a rank can encode at a time."""
     return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)]
 
 
@@ -86,7 +87,7 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     A subset is scored on the examples that have all of it; a subset that no example has is left out.
 
     Args:
-        model: whose head classifies.
+        model: the model whose head classifies.
         embedded: the labelled evaluation set, embedded by the model.
     """
     assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled

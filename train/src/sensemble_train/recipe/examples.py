@@ -1,6 +1,6 @@
-"""Which examples a run takes for what: pretraining, D_T, D_SD, choice, evaluation (paper, Sec. 3.1 and 5).
+"""The examples of a run by their use: pretraining, D_T, D_SD, selection, evaluation (paper, Sec. 3.1 and 5).
 
-All of it is settled by the index alone, before anything is decoded.
+The index alone decides, before anything is decoded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,10 @@ from sensemble_train.recipe.config import Config
 
 
 def read(folder: str, config: Config) -> Dataset:
-    """Read a dataset, of each example the modalities that `config` names (D|_m of Eq. 1).
+    """Read a dataset, reduced to the modalities that `config` names (D|_m of Eq. 1).
 
     Raises:
-        BadDataError: the dataset is not what the data format says.
+        BadDataError: the dataset does not follow the data format.
     """
     dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
     for reason in dataset.skipped:
@@ -37,28 +37,28 @@ def read(folder: str, config: Config) -> Dataset:
 
 
 def restricted(example: Example, modalities: Iterable[str]) -> Example:
-    """Return what is left of an example with some modalities alone (x|_m of Eq. 1)."""
+    """Return an example reduced to `modalities` (x|_m of Eq. 1)."""
     others = set(MODALITIES) - set(modalities)
     emptied: dict[str, Any] = {field: None for m in others for field in kind_of(m).fields(m)}
     return replace(example, **emptied)
 
 
 def labelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return all examples with labels to train on: pretraining's may have some too (Sec. 6.2)."""
+    """Return all examples with labels to train on, also those of pretraining (Sec. 6.2)."""
     return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
 
 
 def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
-    """Return the examples by what they are for.
+    """Return the examples by their use.
 
     Returns:
-        `pretrain`, `train` (D_T), `calibrate` (to choose by) and `eval`; `everything` that has labels, if it
-        is asked for; and `distill` (D_SD), if it does not come from pretraining's. Those of `pretrain` and
-        `distill` have no labels, wherever they come from.
+        `pretrain`, `train` (D_T), `calibrate` (for selection) and `eval`; `everything` with labels, if the
+        configuration asks for it; and `distill` (D_SD), if it is not drawn from pretraining's. Those of
+        `pretrain` and `distill` have no labels.
 
     Raises:
         ConfigurationError: fewer than two examples of D_SD have all modalities.
-        BadDataError: the dataset of D_SD is not what the data format says.
+        BadDataError: the dataset of D_SD does not follow the data format.
     """
     train = dataset.split("train")
     chosen: dict[str, Sequence[Example]] = {
@@ -81,7 +81,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
         if complete < 2:
             raise ConfigurationError(
                 f"--held-out {config.held_out:g}: {complete} of the {count} examples held out have all of "
-                f"{name(every)}; distillation takes two, hold more out or add some"
+                f"{name(every)}; distillation takes two, hold out more or add some"
             )
     return chosen
 

@@ -18,7 +18,7 @@ _CROPS = (256 / 224, 320 / 224)
 _LARGE = ScaleConfig(
     precision="bf16", compile=True, checkpoint_activations=True, micro_batch=64, workers=8, save_every=500
 )
-"""Ours, for the paper says nothing of it: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
+"""Our choice, for the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
 
 
 def digits(data: str) -> Config:
@@ -29,8 +29,8 @@ def digits(data: str) -> Config:
 def digits_mae(data: str) -> Config:
     """The embedded dataset by masked autoencoding.
 
-    Masks are those of text, 75%: of the few tokens of these clips, the paper's shares leave next to none.
-    Batches are small, for what two cores reach in minutes is bounded by the number of steps.
+    All modalities mask 75%, as text does: these clips have few tokens, and the paper's shares would leave
+    next to none. Batches are small, because the number of steps limits what two cores reach in minutes.
     """
     mae = MAEConfig(audio=0.75, video=0.75, width=64, depth=1, heads=4)
     return Config(
@@ -41,7 +41,7 @@ def digits_mae(data: str) -> Config:
 
 
 def audioset_contrastive(data: str) -> Config:
-    """AudioSet by contrastive learning, from CLIP's weights (Table 9): give `initialize` and `merges`."""
+    """AudioSet by contrastive learning, from CLIP's weights (Table 9); needs `initialize` and `merges`."""
     return Config(
         data,
         train_modalities=("all",),
@@ -70,7 +70,7 @@ def audioset_contrastive(data: str) -> Config:
 
 
 def audioset_mae(data: str) -> Config:
-    """AudioSet by masked autoencoding, from nothing (Table 9, "MAE")."""
+    """AudioSet by masked autoencoding, from scratch (Table 9, "MAE")."""
     like = audioset_contrastive(data)
     return replace(
         like,
@@ -98,7 +98,7 @@ def kinetics_mae(data: str) -> Config:
 
 
 def imagenet_captions(data: str) -> Config:
-    """ImageNet-Captions on CLIP's own encoders (Table 11): give `initialize` and `merges`.
+    """ImageNet-Captions on CLIP's own encoders (Table 11); needs `initialize` and `merges`.
 
     Nothing is augmented (App. E), so no path is dropped, and all crops are centred.
     """

@@ -1,4 +1,4 @@
-"""What a run begins with: the shape of the model, its tokenizer and its first weights."""
+"""The initial model of a run: its shape, its tokenizer and its weights."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,16 +18,16 @@ from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe.config import RANDOM, Config
 
 
-def check_beginning(config: Config) -> None:
-    """Refuse to probe and finetune encoders that know nothing, unless that is asked for.
+def check_initialize(config: Config) -> None:
+    """Refuse to probe and finetune untrained encoders, unless the configuration asks for it.
 
     Raises:
-        ConfigurationError: `initialize` is empty where encoders should be pretrained already.
+        ConfigurationError: `initialize` is empty although the encoders should be pretrained already.
     """
     nothing = not (config.pretrain.steps or config.pretrain.epochs)
     if config.initialize or not (nothing or config.model.name == "clip_b16"):
         return
-    why = "this run pretrains nothing" if nothing else "clip_b16 begins with CLIP's weights (App. D)"
+    why = "this run pretrains nothing" if nothing else "clip_b16 starts from CLIP's weights (App. D)"
     what = "OpenAI's ViT-B-16.pt or the pretrained/ of a run"
     if config.model.name != "clip_b16":
         what = "the pretrained/ of a run"
@@ -38,12 +38,12 @@ def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, fl
     """Make the model that `config` describes for `dataset`; draws from torch's global generator.
 
     Args:
-        config: says which.
-        dataset: gives the labels, the derived shapes, and the captions that a tokenizer learns from.
-        world: its first rank trains the tokenizer, for all.
+        config: describes the model.
+        dataset: gives the labels, the sizes that fit it, and the captions that a tokenizer learns from.
+        world: rank 0 trains the tokenizer for all ranks.
 
     Returns:
-        The model, and the logarithm of the inverse temperature with which contrastive learning begins.
+        The model, and the logarithm of the initial inverse temperature of contrastive learning.
 
     Raises:
         ConfigurationError: the dataset or the settings do not fit the model.
@@ -68,12 +68,12 @@ def _tokenizer(config: Config, description: Description, dataset: Dataset, world
     if config.model.name == "clip_b16":
         if not config.merges:
             raise ConfigurationError(
-                "--merges: clip_b16 reads captions as CLIP does; give OpenAI's bpe_simple_vocab_16e6.txt.gz"
+                "--merges: clip_b16 needs CLIP's tokenizer; give OpenAI's bpe_simple_vocab_16e6.txt.gz"
             )
         tokenizer = clip_tokenizer(Path(config.merges), length)
         if vocabulary < tokenizer.get_vocab_size():
             raise ConfigurationError(
-                f"--model.vocabulary {vocabulary}: CLIP's captions take {tokenizer.get_vocab_size()}"
+                f"--model.vocabulary {vocabulary}: CLIP's captions need {tokenizer.get_vocab_size()}"
             )
         return tokenizer
 
@@ -108,7 +108,7 @@ def _of_another_run(folder: Path, wanted: Description, config: Config) -> Model:
 
 
 def _same_encoders(folder: Path, old: Description, new: Description) -> None:
-    """Refuse a saved model that is not of the shape that the configuration says, but for its drop path."""
+    """Refuse a saved model whose shape differs from the configuration; its drop path may."""
     for m, config in new.configs.items():
         theirs = {"shared": old.shared, "shape": old.specs[m].shape, **asdict(old.configs[m])}
         ours = {"shared": new.shared, "shape": new.specs[m].shape, **asdict(config)}
@@ -116,6 +116,6 @@ def _same_encoders(folder: Path, old: Description, new: Description) -> None:
         if odd:
             raise ConfigurationError(
                 f"--initialize {folder}: its encoder of {m} has {odd[0]} {theirs[odd[0]]}, the configuration "
-                f"says {ours[odd[0]]}; set --model and --pretrain.objective as the config.json of that run "
-                "does, or take the experiment that goes with it, such as kinetics_mae"
+                f"says {ours[odd[0]]}; set --model and --pretrain.objective as in that run's config.json, or "
+                "use the matching experiment, such as kinetics_mae"
             )

@@ -22,7 +22,7 @@ METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig(Optimization):
-    """How the classifier is trained on frozen embeddings (Table 7, "Linear Probing"); values of `digits`."""
+    """Settings of the linear probe (Table 7, "Linear Probing"); the defaults are those of `digits`."""
 
     steps: int = 300
     batch: int = 4096
@@ -35,10 +35,10 @@ class ProbeConfig(Optimization):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig(Optimization):
-    """How the whole model is trained from the probe (Table 7, "Finetuning"); values of `digits`.
+    """Settings of finetuning and MASD (Table 7, "Finetuning"); the defaults are those of `digits`.
 
     Attributes:
-        distillation: weight of the self-distillation loss; the task's has the rest (App. C: 0.5).
+        distillation: weight of the self-distillation loss; the task's loss has the rest (App. C: 0.5).
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
@@ -53,7 +53,7 @@ class FinetuneConfig(Optimization):
     section = "finetune."
 
     def __post_init__(self) -> None:
-        Optimization.__post_init__(self)  # slots leave `super` without the class it was written in
+        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
         bounded(self, self.section, distillation=SHARE, alpha=SHARE)
 
 
@@ -65,11 +65,11 @@ def linear_probe(
     The head's BatchNorm takes the statistics of these embeddings (App. C).
 
     Args:
-        model: whose encoders gave the embeddings; it is copied.
+        model: the model whose encoders made the embeddings; it is copied.
         embedded: the labelled examples, each modality's embeddings [N, d] in place of its inputs.
         train: M_T; examples that lack one of them are left out.
-        config: the optimizer's settings.
-        seed: draws the batches.
+        config: settings of the optimizer.
+        seed: decides the batches.
 
     Returns:
         A copy of `model` with a new head, trained, in evaluation mode.
@@ -108,10 +108,10 @@ def finetune(
         probed: the linear probe for `train`; it is copied.
         labelled: D_T; examples that lack one of `train` are left out.
         train: M_T.
-        config: the optimizer's settings.
-        loop: how and where to train.
-        unlabelled: D_SD, of which the examples that have every modality are used. Where M_T is everything,
-            MASD has no student and is finetuning.
+        config: settings of the optimizer.
+        loop: the circumstances.
+        unlabelled: D_SD; its examples with every modality are used. If M_T is everything, there is no
+            student, and MASD is finetuning.
 
     Returns:
         The trained model, in evaluation mode.

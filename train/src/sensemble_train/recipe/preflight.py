@@ -1,4 +1,4 @@
-"""Whether a dataset has what a configuration asks for, found out before anything is decoded or trained."""
+"""Checks that a dataset fits a configuration, made before anything is decoded or trained."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from sensemble_train.data.splits import check_unlabelled, having
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import labelled
-from sensemble_train.recipe.initialization import check_beginning
+from sensemble_train.recipe.initialization import check_initialize
 
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tuple[str, ...]]:
@@ -17,16 +17,15 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
 
     Args:
         config: what to train.
-        dataset: with the modalities that `config` names.
-        train: D_T, the labelled examples of it that are trained on.
+        dataset: the dataset, reduced to the modalities that `config` names.
+        train: D_T, its labelled examples to train on.
 
     Raises:
-        ConfigurationError: encoders that know nothing would be probed; `modalities` names one that the data
-            lacks; a set M_T names a modality that no labelled example has, fewer than two labelled examples
-            have all of a set, or fewer than two unlabelled ones have all modalities; or examples have labels
-            that cannot be trained on.
+        ConfigurationError: untrained encoders would be probed; `modalities` names one that the data lacks; a
+            set M_T has a modality that no labelled example has; fewer than two labelled examples have all of
+            a set, or fewer than two unlabelled ones all modalities; or labels are unknown.
     """
-    check_beginning(config)
+    check_initialize(config)
     every = {m for example in dataset.examples for m in example.modalities}
     lacking = set(config.modalities) - {"all"} - every
     if lacking:
@@ -43,7 +42,7 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
         if not set(each) <= there:
             raise ConfigurationError(
                 f"--train-modalities {name(each)}: the labelled examples of {config.data} have "
-                f"{name(there)}{_restriction(config)}; choose among these"
+                f"{name(there)}{_restriction(config)}; choose from these"
             )
         count = len(having(train, each))
         if count < 2:
@@ -65,5 +64,5 @@ def _check_labels(dataset: Dataset) -> None:
     if strange is not None:
         raise ConfigurationError(
             f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
-            f"labels {', '.join(strange.labels)}; it takes those that the split 'train' has"
+            f"labels {', '.join(strange.labels)}; only labels of the split 'train' can be trained"
         )

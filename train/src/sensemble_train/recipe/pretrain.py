@@ -18,11 +18,11 @@ from sensemble_train.training.optim import Optimization
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainConfig(Optimization):
-    """How the encoders are pretrained (Table 7, "Pretraining"); values of `digits`.
+    """Settings of pretraining (Table 7, "Pretraining"); the defaults are those of `digits`.
 
     Attributes:
-        objective: contrastive learning, or masked autoencoding, which the encoders have to be shaped for.
-        mae: what masked autoencoding masks, and its decoder.
+        objective: contrastive learning, or masked autoencoding, which needs encoders of a certain shape.
+        mae: masks and decoder of masked autoencoding.
     """
 
     objective: Literal["contrastive", "mae"] = "contrastive"
@@ -39,17 +39,17 @@ class PretrainConfig(Optimization):
 def pretrain(
     model: Model, unlabelled: Source, config: PretrainConfig, loop: Loop, log_scale: float = LOG_SCALE
 ) -> Model:
-    """Return a copy of `model` whose encoders were trained by what `config` says.
+    """Return a copy of `model` with pretrained encoders.
 
     Args:
-        model: what to begin with.
+        model: the initial model.
         unlabelled: the pretraining examples.
-        config: the optimizer's settings.
-        loop: how and where to train.
-        log_scale: the logarithm of the inverse temperature with which contrastive learning begins.
+        config: objective and optimizer.
+        loop: the circumstances.
+        log_scale: logarithm of the initial inverse temperature of contrastive learning.
 
     Raises:
-        ConfigurationError: the model is not of the shape that masked autoencoding takes; or as `fit`.
+        ConfigurationError: the model's shape does not suit masked autoencoding; or as `fit`.
         CheckpointError: as `fit`.
     """
     start = copy.deepcopy(model)
@@ -60,10 +60,10 @@ def pretrain(
 
 @torch.no_grad()
 def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
-    """Give the BatchNorms in front of the embeddings the statistics of `source`: MAE never comes by them.
+    """Set the statistics of the BatchNorms before the embeddings, which MAE does not pass, from `source`.
 
-    Without, what all embeddings of a modality share outweighs the rest, and where a modality is added or
-    missing, the pooled mean moves to where the head knows nothing.
+    Without them, the part that all embeddings of a modality share outweighs the rest, and a modality more or
+    less moves the pooled mean away from all that the head was trained on.
     """
     norms = {m: m.momentum for m in model.encoders.modules() if isinstance(m, nn.BatchNorm1d)}
     for norm in norms:

@@ -1,7 +1,7 @@
-"""Where a training loop stands, on disk: whatever was saved last is complete, whenever the process dies.
+"""Checkpoints of a training loop; the last one is complete whenever the process dies.
 
-Every rank writes its shards as safetensors, by torch's distributed checkpoint, and any number of ranks reads
-them. Nothing random is in it, nor a position in the data: both are functions of the seed and the step.
+Every rank writes its shards as safetensors, by torch's distributed checkpoint, and any number of ranks can
+read them. They hold no random state and no position in the data: both are functions of the seed and the step.
 """
 
 import os
@@ -29,7 +29,7 @@ from sensemble_train.errors import CheckpointError
 
 
 def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world: World) -> None:
-    """Write `folder/step-<step>`, complete or not at all, and remove the ones before it."""
+    """Write `folder/step-<step>`, complete or not at all, and remove earlier ones."""
     done, partial = folder / f"step-{step}", folder / f"partial-{step}"
     if world.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
@@ -41,7 +41,7 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
         save_shards(tensors, storage_writer=writer, no_dist=world.size == 1)
     world.barrier()
     if world.rank == 0:
-        # On the disk before the ones before it go: a power cut must not take both.
+        # Sync before earlier ones are removed: a power cut must not take both.
         for path in partial.iterdir():
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -54,12 +54,12 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
 
 
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:
-    """Load the last checkpoint of `folder` and return its step, or 0 if there is none.
+    """Load the last checkpoint of `folder` and return its step, or 0 without one.
 
     Raises:
-        CheckpointError: it cannot be read, or is one of another model.
+        CheckpointError: it cannot be read, or is of another model.
     """
-    step = int(world.first(lambda: str(_last(folder))))  # a shared disk may show the ranks different ones
+    step = int(world.first(lambda: str(_last(folder))))  # ranks may see different files on a shared disk
     if not step:
         return 0
     path = folder / f"step-{step}"
@@ -69,8 +69,8 @@ def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World)
             load_shards(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=world.size == 1)
     except (CheckpointException, SafetensorError, OSError, KeyError, AssertionError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a whole checkpoint of this run ({shorten(str(error), 300)}); where it is "
-            "damaged or another's, delete it to start over"
+            f"{path}: not a complete checkpoint of this run ({shorten(str(error), 300)}); if it is damaged "
+            "or of another run, delete it to start over"
         ) from error
     model = {name: tensors[f"model.{name}"] for name in model}
     moments: Any = {
@@ -91,7 +91,7 @@ _State = dict[str, Any]
 
 
 def _tensors(module: nn.Module, optimizer: Optimizer) -> tuple[_State, _State, _State]:
-    """Return all state as one flat dictionary of tensors, and the model's and the optimizer's own."""
+    """Return all state as one flat dictionary of tensors, then the model's and the optimizer's state."""
     model, state = cast("tuple[_State, _State]", get_state_dict(module, optimizer))
     tensors = {f"model.{name}": value for name, value in model.items()}
     for parameter, values in state["state"].items():
@@ -101,7 +101,7 @@ def _tensors(module: nn.Module, optimizer: Optimizer) -> tuple[_State, _State, _
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the note that one process alone is one process alone."""
+    """Silence the warning that a single process is not distributed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         yield

@@ -1,7 +1,7 @@
-"""The one training loop: pretraining, finetuning and MASD differ in their objective alone.
+"""The training loop; pretraining, finetuning and MASD differ only in their objective.
 
-All that is random in a step (dropped paths, augmentation, masks) is drawn from the seed, the step and the
-rank, so a run that was killed goes on as if it had not been.
+All random draws of a step (dropped paths, augmentation, masks) depend on the seed, the step and the rank, so
+a run that was killed continues as if it had not been.
 """
 
 import math
@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from sensemble_runtime.progress import Progress
+from sensemble_runtime.progress import Progress, no_progress
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -32,15 +32,15 @@ from sensemble_train.training.step_log import StepLog
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """How and where one training loop runs, whatever it trains.
+    """The circumstances of a training loop, whatever it trains.
 
     Attributes:
-        folder: for its log and its checkpoints, from which it goes on.
-        seed: draws the batches, and all that is random in a step.
-        scale: ranks, precision, memory, checkpoints.
+        folder: folder of its log and its checkpoints; the loop continues from the last one.
+        seed: decides the batches and all random draws of a step.
+        scale: sharing, precision, memory and checkpoints.
         world: the ranks.
-        augment: what is changed in a batch at random.
-        progress: told of every step.
+        augment: random changes of a batch.
+        progress: called after every step.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Loop:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     world: World = field(default_factory=alone)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    progress: Progress = lambda _done, _steps: None
+    progress: Progress = no_progress
 
 
 def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
@@ -56,14 +56,14 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
 
     Args:
         objective: trained in place; its model must not be used afterwards.
-        sources: where each of the objective's batches comes from; the first has the epochs.
-        settings: the optimizer's.
-        loop: how and where.
+        sources: the source of each of the objective's batches; epochs are counted by the first.
+        settings: of the optimizer.
+        loop: the circumstances.
 
     Raises:
-        ConfigurationError: there are too few examples for a batch, or micro-batches do not divide it.
-        CheckpointError: `loop.folder` holds the checkpoint of something else.
-        DivergedError: the loss or the gradient is no longer finite; nothing of that step is kept.
+        ConfigurationError: there are too few examples for a batch, or it does not divide into micro-batches.
+        CheckpointError: `loop.folder` holds a checkpoint of another model.
+        DivergedError: the loss or the gradient is not finite; that step is not kept.
     """
     world, scale = loop.world, loop.scale
     steps = settings.length(len(sources[0]))
@@ -106,7 +106,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                 )
             adamw.step()
             objective.after_step()
-            waited = world.greatest(waited)  # the slowest rank is the one that all wait for
+            waited = world.greatest(waited)  # all ranks wait for the slowest
             skipped = torch.tensor(sum(clips.skipped for clips in loaded), device=world.device)
             log.add(
                 step + 1,
@@ -130,21 +130,21 @@ def _split(batch: Part, size: int) -> list[Part]:
     """Cut a rank's share of a step into micro-batches of `size` examples of the first source.
 
     Raises:
-        ConfigurationError: the shares of all sources do not divide into as many equal parts, of two at least.
+        ConfigurationError: the share of a source does not divide into equal parts of at least two.
     """
     shares = [len(clips) for clips in batch]
     count = max(1, math.ceil(shares[0] / size)) if size else 1
     if any(share % count or share // count < 2 for share in shares):
         raise ConfigurationError(
             f"--scale.micro-batch {size}: {' and '.join(map(str, shares))} examples on each rank do not "
-            f"divide into {count} equal parts of two at least; choose another"
+            f"divide into {count} equal parts of at least two; choose another size"
         )
     cut = [[clips.take(rows) for rows in torch.arange(len(clips)).chunk(count)] for clips in batch]
     return list(zip(*cut, strict=True))
 
 
 def _gathered(model: Model, module: nn.Module) -> Model:
-    """Return the model out of the ranks' copies or shards."""
+    """Return the whole model from the ranks' copies or shards."""
     state = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))
     trained = Model(model.description, model.tokenizer)
     prefix = "model."

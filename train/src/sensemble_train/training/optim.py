@@ -1,4 +1,4 @@
-"""How long and how fast a model is trained."""
+"""The optimizer: its settings, the length of training, and the learning rate of each step."""
 
 import math
 from collections.abc import Iterable
@@ -12,18 +12,18 @@ from sensemble_train.field_checks import MORE, bounded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
-    """AdamW over a number of steps: linear warm-up, then half a cosine to zero (Table 7).
+    """AdamW with a linear warm-up, then half a cosine to zero (Table 7).
 
     Attributes:
-        steps: optimizer steps, or 0 if `epochs` says how many.
-        epochs: passes over the examples, where `steps` is 0.
-        batch: examples a step, on all ranks together.
-        learning_rate: the highest.
-        warmup: steps that lead up to it, though never more than half of all.
+        steps: optimizer steps; 0 to count in `epochs`.
+        epochs: passes over the examples, if `steps` is 0.
+        batch: examples per step, on all ranks together.
+        learning_rate: the peak.
+        warmup: steps up to the peak, at most half of all steps.
         weight_decay: of AdamW.
         decay_vectors: whether gains, biases and the temperature decay too. CLIP (Radford et al., 2021, Sec.
-            2.5) and MAE's own code leave them alone; the paper does not say.
-        clip: the greatest norm of the gradient, to which longer ones are cut; 0 to leave them.
+            2.5) and MAE's code exclude them; the paper does not say.
+        clip: largest norm of the gradient, to which longer ones are scaled; 0 for no limit.
     """
 
     steps: int = 0
@@ -35,7 +35,7 @@ class Optimization:
     decay_vectors: bool = True
     clip: float = 0.0
 
-    section = ""  # where it lies in the configuration
+    section = ""  # its place in the configuration
 
     def __post_init__(self) -> None:
         some = 0, MORE
@@ -43,13 +43,13 @@ class Optimization:
         bounded(self, self.section, warmup=some, weight_decay=some, clip=some)
 
     def length(self, examples: int) -> int:
-        """Return how many steps that is."""
+        """Return the number of steps for this many examples."""
         return self.steps or self.epochs * max(1, examples // self.batch)
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of `step`, counted from 0, of `steps`.
 
-        A short run, as of a small dataset, has half its steps left to fall: its warm-up is cut to the rest.
+        The warm-up of a short run is cut to half of its steps.
         """
         rising = min(self.warmup, steps // 2)
         if step < rising:
@@ -58,7 +58,7 @@ class Optimization:
 
 
 def optimizer(parameters: Iterable[nn.Parameter], settings: Optimization) -> AdamW:
-    """Return AdamW for `parameters`, at the highest learning rate of `settings`."""
+    """Return AdamW for `parameters`, at the peak learning rate."""
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in parameters:
         vector = sum(size > 1 for size in parameter.shape) < 2

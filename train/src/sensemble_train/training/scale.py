@@ -24,21 +24,21 @@ Beyond torch's own limit of 8, blocks would run uncompiled without a warning. Be
 
 @dataclass(frozen=True, slots=True)
 class ScaleConfig:
-    """How a model is trained that is large, or on much data.
+    """Settings for a large model or much data.
 
-    None of it changes which examples make a step's batch, nor the loss but for rounding, where nothing is
-    random. Augmentation is drawn by each rank, masks and dropped paths by each of its micro-batches, and
-    BatchNorm sees one micro-batch: with other ranks or micro-batches these are others.
+    They change neither the examples of a step nor, up to rounding, a loss without random parts. Random parts
+    depend on them: each rank draws its own augmentation, and each micro-batch its own masks and dropped
+    paths. BatchNorm sees one micro-batch.
 
     Attributes:
         parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
         precision: `bf16` runs the encoders under autocast; losses, weights and optimizer stay float32.
-            The one field that a run may not change in the middle.
+            A run cannot change it later.
         compile: compile each transformer block.
-        checkpoint_activations: keep only each block's input, and compute the rest again when it is needed.
-        micro_batch: examples that a rank encodes at a time, adding up the gradients; 0 for its whole share.
-        workers: processes of each rank that decode.
-        save_every: steps between two checkpoints; 0 to write none.
+        checkpoint_activations: keep only the input of each block, and recompute the rest when needed.
+        micro_batch: examples that a rank encodes at a time, accumulating gradients; 0 for its whole share.
+        workers: decoding processes of each rank.
+        save_every: steps between two checkpoints; 0 for none.
     """
 
     parallel: Literal["ddp", "fsdp"] = "ddp"
@@ -55,15 +55,15 @@ class ScaleConfig:
 
 
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
-    """Return `module`, to be called in its place, moved to the rank's device and shared among the ranks.
+    """Move `module` to the rank's device, share it among the ranks, and return the module to call instead.
 
-    BatchNorm takes its statistics from a rank's own examples, as it does everywhere under DDP.
+    BatchNorm takes its statistics from a rank's own examples, as always under DDP.
     """
     module.to(world.device)
     blocks = [block for block in module.modules() if isinstance(block, Block)]
     for block in blocks:
         if scale.compile:
-            # torch's declarations do not know the limit yet.
+            # torch's type declarations lack the limit.
             block.forward = torch.compile(  # type: ignore[call-overload, method-assign]
                 block.forward, fullgraph=True, recompile_limit=_GRAPHS
             )
@@ -82,5 +82,5 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
 
 
 def autocast(scale: ScaleConfig, world: World) -> torch.autocast:
-    """Return the context, and decorator, in which encoders run in `scale.precision` on the rank's device."""
+    """Return the context, or decorator, that runs encoders in `scale.precision`."""
     return torch.autocast(world.device.type, torch.bfloat16, enabled=scale.precision == "bf16")

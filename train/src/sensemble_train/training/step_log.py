@@ -1,4 +1,4 @@
-"""What each step of a training loop did: a line of JSON, and TensorBoard."""
+"""The log of a training loop: one JSON line per step, and TensorBoard."""
 
 import json
 from pathlib import Path
@@ -15,15 +15,15 @@ from sensemble_train.distributed import World
 class StepLog:
     """Writes `steps.jsonl` and TensorBoard's event files into a folder, on rank 0; a context manager.
 
-    A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before it was cut),
-    `examples_per_second` on all ranks, `data` (the share of the time that was spent waiting for data: if it
-    is not small, more `workers` help), `skipped` (bad examples in whose place others were taken, on
-    all ranks) and `memory` (GiB on the GPU at most so far; 0 on the CPU).
+    A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
+    `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data: if it is large,
+    raise `workers`), `skipped` (bad examples that were replaced by others, on all ranks) and `memory` (peak
+    GiB on the GPU; 0 on the CPU).
 
     Args:
-        folder: where; created if need be.
-        step: how many steps are behind; lines of later ones, from before a kill, are dropped.
-        share: how many examples a step takes, on each rank.
+        folder: folder of the log; created if it does not exist.
+        step: number of finished steps; lines of later steps, from before a kill, are dropped.
+        share: examples per step and rank.
         world: the ranks.
     """
 
@@ -51,7 +51,7 @@ class StepLog:
     def add(
         self, step: int, *, loss: float, learning_rate: float, norm: float, waited: float, skipped: int
     ) -> None:
-        """Tell of one step, of which `waited` seconds went into waiting for data."""
+        """Log one step; it spent `waited` seconds waiting for data."""
         now = perf_counter()
         took, self._last = now - self._last, now
         if not self._writes:

@@ -88,7 +88,7 @@ class FramesEncoder(PatchEncoder):
         self.trunk = Trunk(config)
 
     def images(self, features: Tensor) -> Tensor:
-        """Normalize clips, which are smaller as bytes: float32 [B * times, 3 * tubelet, H, W]."""
+        """Normalize clips, which are kept as bytes: float32 [B * times, 3 * tubelet, H, W]."""
         images = self.input(features)
         return images.reshape(-1, 3 * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
 

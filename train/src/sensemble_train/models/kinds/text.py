@@ -55,11 +55,11 @@ class TextEncoder(Encoder):
             self.register_buffer("causal", later, persistent=False)
 
     def tokens(self, features: Tensor) -> Tensor:
-        """Look token ids up."""
+        """Look up token ids."""
         return self.token(features) + self.position  # type: ignore[no-any-return]
 
     def encode(self, features: Tensor) -> Tensor:
-        """Turn token ids into embeddings: of the mean token that is not padding, or of CLIP's last one."""
+        """Turn token ids into embeddings: of the mean token, or of CLIP's end-of-text token."""
         batch, count = features.shape
         if self.clip:
             end = features.argmax(dim=1, keepdim=True)
@@ -68,7 +68,7 @@ class TextEncoder(Encoder):
         keep = features.clamp(0, 1).to(torch.float32)
         bias = ((keep - 1.0) * -HIDE).view(batch, 1, 1, count)
         keep = keep.view(batch, 1, count)
-        # An empty caption has no token that counts; its embedding is arbitrary, but a number.
+        # The embedding of an empty caption is arbitrary, but finite.
         share = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
         return self.trunk(self.tokens(features), bias, share)  # type: ignore[no-any-return]
 

@@ -65,7 +65,7 @@ class WaveformEncoder(PatchEncoder):
         self.trunk = Trunk(config)
 
     def front(self, raw: Tensor) -> Tensor:
-        """Normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
+        """Return the normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
         image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
         return functional.pad(image.view(-1, 1, *image.shape[1:]), (0, 0, 0, self.padding))
 
