@@ -108,12 +108,15 @@ class EncoderThreads:
 
     def _await_turn(self, modality: str) -> None:
         """Wait until a window of the modality is due, and as long as allowed for those that end with it."""
-        while not self._state.stopped and not self._is_due(modality):
-            self._changed.wait(self._patience(modality))
-            self._state.note_live_set()
+        state = self._state
+        while not (state.stopped or self._is_due(modality)):
+            state.note_live_set()  # an embedding may have expired
+            state.ready[modality].wait(self._patience(modality))
+        if not self._align:
+            return
         starting = self._starting
         complete = self._changed.wait_for(
-            lambda: self._state.stopped or not self._expected(modality) | self._starting, self._align
+            lambda: state.stopped or not self._expected(modality) | self._starting, self._align
         )
         if not complete:
             self._sensors.stop_waiting(starting)

@@ -80,6 +80,10 @@ class LiveSet:
         """The modalities with a window to encode, sorted."""
         return tuple(sorted(modality for modality, ring in self._windows.items() if ring.ready))
 
+    def is_ready(self, modality: str) -> bool:
+        """Return whether an added modality has a window to encode."""
+        return self._windows[modality].ready
+
     def add(self, modality: str) -> None:
         """Load the encoder of `modality` and accept its samples; nothing changes if it is already there.
 

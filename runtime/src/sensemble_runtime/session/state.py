@@ -32,7 +32,8 @@ class SessionState:
         policy: what to pool.
 
     Attributes:
-        changed: the lock; notified when sensors or encoders have something to do.
+        changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
+        ready: by modality, a condition of the same lock; notified when its encoder may have a window.
         specs: of the bundle's modalities.
         live_set: the samples, windows and embeddings.
         encoding: by modality, when the window ends that is being encoded.
@@ -45,6 +46,8 @@ class SessionState:
     def __init__(self, bundle: Bundle, policy: Policy) -> None:
         lock = threading.RLock()
         self.changed = threading.Condition(lock)
+        # One for each, or all encoders would wake, and be in each other's way, with each window.
+        self.ready = {modality: threading.Condition(lock) for modality in bundle.modalities}
         self.specs: Mapping[str, InputSpec] = bundle.specs
         self.live_set = LiveSet(bundle, policy)
         self.encoding: dict[str, float] = {}
@@ -53,7 +56,6 @@ class SessionState:
         self.closed = False
         self.error: Exception | None = None
         self._bundle = bundle
-        # Of its own, or the consumer would wake, and be in an encoder's way, with each sample.
         self._arrived = threading.Condition(lock)
         self._live: tuple[str, ...] = ()
         self._subscribers: list[Subscriber] = []
@@ -76,7 +78,7 @@ class SessionState:
             self._bundle.tokenize("")
 
     def push(self, sample: Sample) -> None:
-        """Add a sample, and its modality if it is new; wake the encoders if a window is complete.
+        """Add a sample, and its modality if it is new; wake the encoder if a window is complete.
 
         Raises:
             SampleError: the sample is not of the spec's form.
@@ -84,7 +86,8 @@ class SessionState:
         """
         self.live_set.add(sample.modality)
         self.live_set.push(sample)
-        if self.live_set.ready:
+        if self.live_set.is_ready(sample.modality):
+            self.ready[sample.modality].notify()
             self.changed.notify_all()
 
     def is_pending(self, modality: str) -> bool:
@@ -101,9 +104,10 @@ class SessionState:
         self.note_live_set()
 
     def report(self, event: Event) -> None:
-        """Give an event to the consumer and to every subscriber."""
+        """Give an event to the consumer and to every subscriber, and wake every thread: something changed."""
         with self.changed:
             self._hand_over(event)
+            self.wake()
 
     # For encoders.
 
@@ -113,7 +117,7 @@ class SessionState:
         live = self.live_set.live(now)
         if live != self._live:
             self._live = live
-            self._hand_over(LiveSetEvent(now, live))
+            self.report(LiveSetEvent(now, live))
 
     def deliver(self, prediction: Prediction) -> None:
         """Give a prediction to the consumer and to every subscriber."""
@@ -143,8 +147,8 @@ class SessionState:
 
     def wake(self) -> None:
         """Let every thread that waits look again."""
-        self.changed.notify_all()
-        self._arrived.notify_all()
+        for condition in (self.changed, self._arrived, *self.ready.values()):
+            condition.notify_all()
 
     def _hand_over(self, item: Prediction | Event) -> None:
         self.queue.put(item)
