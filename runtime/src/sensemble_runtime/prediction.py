@@ -24,6 +24,7 @@ class Prediction:
             its embedding, since it was added; only with a `Duty`.
         lost: for each attached modality, how many samples were replaced by newer ones before they were read,
             since it was added.
+        labels: the bundle's labels, in the order of `probabilities`.
     """
 
     time: float
@@ -35,10 +36,21 @@ class Prediction:
     dropped: dict[str, int]
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled):
             array.setflags(write=False)
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return self.labels[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`, in [0, 1]."""
+        return float(self.probabilities.max())
 
     def copy(self) -> Self:
         """Return an equal prediction with dicts of its own; the arrays, being read-only, are shared."""

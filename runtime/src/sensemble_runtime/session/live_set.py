@@ -203,6 +203,7 @@ class LiveSet:
             dropped={m: ring.dropped for m, ring in here},
             skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
             lost={m: ring.lost for m, ring in here},
+            labels=self._bundle.manifest.labels,
         )
 
     def _encode(self, taken: TakenWindow) -> Encoded:

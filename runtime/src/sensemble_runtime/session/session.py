@@ -59,7 +59,7 @@ class Session:
         bundle: Bundle,
         *,
         policy: Policy | None = None,
-        record: Path | None = None,
+        record: Path | str | None = None,
         retention: Retention | None = None,
         health: Thresholds | None = DEFAULT,
         lasting: bool = False,
@@ -78,7 +78,11 @@ class Session:
         self._writer: BackgroundWriter | None = None
         if record is not None:
             self._writer = BackgroundWriter(
-                bundle, record, retention or Retention(), report=self._state.report, failed=self._state.fail
+                bundle,
+                Path(record),
+                retention or Retention(),
+                report=self._state.report,
+                failed=self._state.fail,
             )
             self._state.subscribe(self._writer.queue)
         self._encoders.start()
