@@ -1,6 +1,6 @@
-"""Files that a kill, a full disk or a power cut leaves whole: written under another name, or line by line.
+"""Write files that stay whole through a kill, a full disk or a power cut: by renaming, or line by line.
 
-What holds what sensors saw and heard is private: this user's alone, whatever the umask.
+Files with samples of sensors are private to this user, whatever the umask.
 """
 
 import json
@@ -15,23 +15,23 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # permissions: this user's alone
-_FAR = 1 << 40  # a byte that no file reaches: on Windows, a byte that is locked cannot be read
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # permissions: for this user only
+_FAR = 1 << 40  # a byte beyond any file: on Windows, a locked byte cannot be read
 
 
 def create(path: Path) -> None:
-    """Make an empty file that is this user's alone; one that is there stays as it is.
+    """Make an empty private file; an existing file stays as it is.
 
     Raises:
         OSError: it cannot be made.
     """
     with suppress(FileExistsError):
-        # Exclusively, for a file that is open here must not be opened again: closing that drops its locks.
+        # Exclusively: to open and close a file that is open elsewhere in this process would drop its locks.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
 
 
 def create_folder(path: Path) -> None:
-    """Make a folder, with those above it, that is this user's alone; one that is there stays as it is.
+    """Make a private folder, and those above it; an existing folder stays as it is.
 
     Raises:
         OSError: it cannot be made.
@@ -41,34 +41,34 @@ def create_folder(path: Path) -> None:
 
 
 def write(path: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a file to the disk so that under its name there is all of it or nothing; see `sync_folder`.
+    """Write a file to the disk so that its name holds all of it or nothing; see `sync_folder`.
 
     Args:
-        path: the file; one that is there is replaced.
-        data: all that it shall hold.
-        private: make it this user's alone, whatever the umask.
+        path: the file; an existing one is replaced.
+        data: its whole content.
+        private: make it private to this user, whatever the umask.
 
     Raises:
-        OSError: the disk is full, or cannot be written; nothing is left.
+        OSError: the disk is full, or cannot be written; nothing is left behind.
     """
-    beside = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + ".partial")
     try:
         if private:
-            beside.unlink(missing_ok=True)  # one that a kill has left may be anybody's
-            create(beside)
-        with beside.open("wb") as out:
+            partial.unlink(missing_ok=True)  # one left by a kill may be readable by others
+            create(partial)
+        with partial.open("wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
+        partial.replace(path)
     except OSError:
         with suppress(OSError):
-            beside.unlink()
+            partial.unlink()
         raise
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names of a folder's files on the disk, where the system can (Windows cannot)."""
+    """Write the names of a folder's files to the disk, where the system can (Windows cannot)."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -78,10 +78,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def append(path: Path, lines: str) -> None:
-    """Append whole lines and put them on the disk; a power cut may leave a part of them, see `mend`.
+    """Append whole lines and write them to the disk; a power cut may leave a part of them, see `repair`.
 
     Raises:
-        OSError: the disk is full, or cannot be written; the file is as it was.
+        OSError: the disk is full, or cannot be written; the file is unchanged.
     """
     with path.open("ab", buffering=0) as out:
         before = out.seek(0, os.SEEK_END)
@@ -96,11 +96,11 @@ def append(path: Path, lines: str) -> None:
             raise
 
 
-def mend(path: Path) -> list[bytes]:
-    """Return the lines of a JSON Lines file, made privately if it is not there; end it with a whole line.
+def repair(path: Path) -> list[bytes]:
+    """Return the lines of a JSON Lines file, after it was made to end with a whole line.
 
-    What a broken append has left is cut off; a last line that only lacks its end, as an editor leaves it,
-    gets it.
+    A file that does not exist is created, private to this user. The remains of a broken append are cut off; a
+    last line that only lacks its end, as an editor leaves it, gets it.
 
     Raises:
         OSError: it cannot be read or written.
@@ -117,16 +117,16 @@ def mend(path: Path) -> list[bytes]:
         else:
             append(path, "\n")
             whole = data
-    # Not as text: there, a line may also end within a string, at U+2028.
+    # As bytes: in text, a line would also end inside a string, at U+2028.
     return whole.splitlines()
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Make a file this process's own, until what is returned is closed or the process ends, however it does.
+    """Lock a file until the returned handle is closed or the process ends, in whatever way.
 
     Raises:
-        BlockingIOError: it is somebody's own.
-        OSError: it cannot be written, or its file system knows no locks.
+        BlockingIOError: another process holds the lock.
+        OSError: it cannot be written, or its file system has no locks.
     """
     file = path.open("ab")
     try:

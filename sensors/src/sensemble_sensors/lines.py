@@ -1,4 +1,4 @@
-"""Read files of lines that anyone may have written: lines are bounded and fields are checked."""
+"""Read JSON Lines files, whoever wrote them: lines are bounded, fields are checked."""
 
 import errno
 import json
@@ -11,17 +11,17 @@ from typing import IO
 from sensemble_sensors.errors import BadDataError
 
 LONGEST = 1 << 20  # bytes of a line, with its end
-LATEST = 1e9  # seconds, thirty years; no file and no recording lasts longer
-_SHARE = 1 << 16  # bytes of a line that is too long, read and forgotten at a time
+LATEST = 1e9  # seconds, or thirty years; no file and no recording is longer
+_PIECE = 1 << 16  # bytes of a line that is too long, skipped at a time
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a regular file for reading, and nothing else: a pipe might never give a byte.
+    """Open a regular file for reading; a pipe, which might never give a byte, is refused.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file.
+        OSError: it cannot be opened, or is not a regular file.
     """
-    # What is opened is looked at, and not the name before: it may lead elsewhere by then.
+    # The open file is checked, not its name, which may lead elsewhere by then.
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if stat.S_ISREG(os.fstat(number).st_mode):
         return os.fdopen(number, "rb")
@@ -30,27 +30,27 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield (number from 1, line with its end); of one that is too long, so much that `Fields` refuses it."""
+    """Yield (number from 1, line with its end); a line that is too long is cut where `Fields` refuses it."""
     number = 0
     while line := file.readline(LONGEST + 1):
         number += 1
         yield number, line
         if len(line) > LONGEST:
             while not line.endswith(b"\n") and line:
-                line = file.readline(_SHARE)
+                line = file.readline(_PIECE)
 
 
 class Fields:
-    """One JSON object, whose fields are checked as they are taken; `null` is the same as absent.
+    """The fields of one JSON object, checked on access; `null` is the same as absent.
 
     Args:
         line: the object in UTF-8.
 
     Attributes:
-        values: the fields as they are, by name.
+        values: the fields by name, unchecked.
 
     Raises:
-        BadDataError: the line is too long, or no JSON object; here and below, without its place.
+        BadDataError: the line is too long, or not a JSON object; here and below, the caller adds the place.
     """
 
     def __init__(self, line: bytes) -> None:
@@ -65,7 +65,7 @@ class Fields:
         self.values: dict[str, object] = values
 
     def text(self, name: str) -> str | None:
-        """Return a string that is not blank; None where there is none."""
+        """Return a string that is not blank; None where it is absent."""
         value = None if self.values.get(name) is None else self.string(name)
         if value is not None and not value.strip():
             raise BadDataError(f"{name}: must be a string that is not blank")
@@ -79,7 +79,7 @@ class Fields:
         return value
 
     def seconds(self, name: str) -> float | None:
-        """Return a number of seconds from 0 to `LATEST`; None where there is none."""
+        """Return a number of seconds from 0 to `LATEST`; None where it is absent."""
         return None if self.values.get(name) is None else self.number(name, 0, LATEST, "a number of seconds")
 
     def number(self, name: str, least: float, most: float, kind: str = "a number") -> float:
@@ -105,7 +105,7 @@ class Fields:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether a text can be written in UTF-8: JSON may hold halves of characters."""
+    """Return whether a text can be encoded in UTF-8; JSON may hold half a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

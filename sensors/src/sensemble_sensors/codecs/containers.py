@@ -1,4 +1,4 @@
-"""Open a media file that anyone may have made: no other file is read for it, and no picture is too large."""
+"""Open a media file, whoever made it: no other file is read, and no picture is too large."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 
 _PIXELS = 1 << 26  # of a picture, 8192 x 8192
-# A file is read and no other: those formats are left out that name further files, which a dataset could place
-# anywhere; nothing is asked of a network; `%` in an image's name is no pattern.
+# Only this file is read: formats that name other files are left out, the network is not used, and `%` in the
+# name of an image is not a pattern.
 _LISTS = {"concat", "dash", "hls", "imf"}
 OPTIONS = {
     "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
     "protocol_whitelist": "file,subfile",
     "pattern_type": "none",
-    # Of a picture, also where FFmpeg decodes one to learn of its form: a few bytes may claim any size.
+    # A few bytes may claim any size of a picture, and FFmpeg decodes one to find its form.
     "max_pixels": str(_PIXELS),
 }
-# Titles are not read here, and many are not in UTF-8. PyAV 18 is told to take them, as 19 always does.
+# Titles are not used, and many are not in UTF-8; PyAV 18 must be told to accept them, as 19 does.
 _PYAV = int(av.__version__.partition(".")[0])
 _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19 else {}
 
@@ -33,7 +33,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     """Open a media file, or a member of a shard, for as long as the context lasts.
 
     Raises:
-        BadDataError: it is unreadable, or a list of other files (a playlist); or FFmpeg fails in the context.
+        BadDataError: it is unreadable, or a playlist; or FFmpeg fails in the context.
     """
     try:
         with av.open(shards.url(str(path)), options=OPTIONS, **_METADATA) as container:
@@ -42,24 +42,24 @@ def opened(path: Path) -> Iterator[InputContainer]:
                     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
             yield container
     except av.FFmpegError as error:
-        # What FFmpeg says of a picture that is too large.
+        # FFmpeg's errors for a picture that is too large.
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
         hint = f"; a picture may have {_PIXELS} pixels" if odd else ""
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror}){hint}") from error
 
 
-def first_track(path: Path, container: InputContainer, modality: Literal["audio", "video"]) -> Stream:
-    """Return the first track of a modality that FFmpeg has a decoder for.
+def first_track(path: Path, container: InputContainer, kind: Literal["audio", "video"]) -> Stream:
+    """Return the first track of a kind that FFmpeg can decode.
 
     Raises:
         BadDataError: there is none.
     """
-    found = next((track for track in container.streams if is_track(track, modality)), None)
+    found = next((track for track in container.streams if is_track(track, kind)), None)
     if found is None:
-        raise BadDataError(f"{path}: has no {modality} track")
+        raise BadDataError(f"{path}: has no {kind} track")
     return found
 
 
-def is_track(stream: Stream, modality: str) -> bool:
-    """Return whether a stream is a track of `modality` that FFmpeg has a decoder for."""
-    return stream.type == modality and stream.codec_context is not None
+def is_track(stream: Stream, kind: str) -> bool:
+    """Return whether a stream is a track of a kind (`audio` or `video`) that FFmpeg can decode."""
+    return stream.type == kind and stream.codec_context is not None

@@ -19,7 +19,7 @@ def decode_audio(
         path: any file that FFmpeg reads.
         rate: samples a second (Hz) of the result.
         start: seconds within the file.
-        duration: seconds to decode; None for all that follows.
+        duration: seconds to decode; None for the rest.
 
     Returns:
         float32 [n], mono (the mean of the channels), in [-1, 1]; n is `duration * rate`, or less where the
@@ -53,8 +53,8 @@ def decode_video(
 
     Args:
         path: any file that FFmpeg reads.
-        rate: frames a second of the result, whatever the file's.
-        frames: how many.
+        rate: frames a second of the result.
+        frames: number of frames.
         size: (height, width), reached by `framing.fit`.
         start: seconds within the file.
         end: seconds within the file from which on no frame is used; None for the file's end.

@@ -1,4 +1,4 @@
-"""Bring any picture to the size that an encoder takes, in the same way for cameras and for files."""
+"""Resize and crop a picture to the size that an encoder takes, alike for cameras and files."""
 
 import math
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from sensemble_sensors.libraries import opencv
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Which part of a picture fills a frame.
+    """The part of a picture that fills a frame.
 
     Attributes:
-        zoom: how many times larger than would just cover the frame the picture is made; 1 or more. With a
-            frame of 224 x 224, 256 / 224 is a short side of 256.
-        down: where the frame lies between the picture's top (0) and bottom (1).
-        right: where it lies between left (0) and right (1).
+        zoom: factor beyond the size that just covers the frame, 1 or more. For a frame of 224 x 224,
+            256 / 224 gives a short side of 256.
+        down: place of the frame between the picture's top (0) and bottom (1).
+        right: place of the frame between left (0) and right (1).
     """
 
     zoom: float = 1.0
@@ -26,21 +26,21 @@ class Framing:
 
 
 COVER = Framing()
-"""As much of the picture as fits: its centre."""
+"""The centre, as large as possible."""
 
-_LONGEST = 8  # times the frame: what is longer is cropped before it is resized, or a thin picture costs a lot
+_LONGEST = 8  # times the frame: a longer picture is cropped first, for a thin one would cost a lot
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:
-    """Resize `image` until it covers `size`, then crop: in the centre, unless `framing` says otherwise.
+    """Resize `image` to cover `size`, then crop it, by default in the centre.
 
-    Of a picture that would then be more than 8 times as long as the frame, only so much is resized.
-    OpenCV is loaded only when there is something to resize: it takes 30 MB that a small process may not have.
+    A picture that would become more than 8 times as long as the frame is cropped to that before. OpenCV is
+    loaded only to resize: it takes 30 MB, which a small process may not have.
 
     Args:
         image: uint8 [h, w, 3].
         size: (H, W).
-        framing: how much larger than `size` the picture is made, and where it is cropped.
+        framing: zoom, and place of the crop.
 
     Returns:
         uint8 [H, W, 3], contiguous.
@@ -62,7 +62,7 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVE
 
 
 def _cropped(image: NDArray[np.uint8], height: int, width: int, framing: Framing) -> NDArray[np.uint8]:
-    """Return the part of `image` where `framing` says, of `height` and `width` at most."""
+    """Return the part of `image` at the place of `framing`, of `height` and `width` at most."""
     top = int(max(image.shape[0] - height, 0) * framing.down)
     left = int(max(image.shape[1] - width, 0) * framing.right)
     return image[top : top + height, left : left + width]

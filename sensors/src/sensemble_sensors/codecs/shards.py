@@ -1,7 +1,7 @@
-"""Files that lie inside a shard: `pretrain-000000.tar#1536+482113` names a tar's bytes by offset and size.
+"""Names of files inside a shard: `pretrain-000000.tar#1536+482113` is a range of a tar, by offset and size.
 
-A WebDataset shard is an uncompressed tar, so a member of it is a stretch of the shard, which FFmpeg can read
-and seek in as it does in a file of its own.
+A WebDataset shard is an uncompressed tar, so a member is a range of bytes, in which FFmpeg reads and seeks as
+in a file of its own.
 """
 
 import re
@@ -11,7 +11,7 @@ _MEMBER = re.compile(r"(.+\.tar)#(\d{1,18})\+(\d{1,18})", re.DOTALL)
 
 
 def member(shard: str, offset: int, size: int) -> str:
-    """Return the name of `size` bytes of `shard` from `offset` on."""
+    """Return the name of a member: `size` bytes of `shard` from `offset` on."""
     return f"{shard}#{offset}+{size}"
 
 
@@ -22,7 +22,7 @@ def parse(name: str) -> tuple[str, int, int] | None:
 
 
 def url(name: str) -> str:
-    """Return what FFmpeg opens for a file or a member of a shard, whatever names a folder is given."""
+    """Return the URL by which FFmpeg opens a file or a member of a shard, whatever its name."""
     inside = parse(name)
     if inside is None:
         return _file(name)
@@ -31,5 +31,5 @@ def url(name: str) -> str:
 
 
 def _file(name: str) -> str:
-    # A relative name may begin as an address does: think of a folder `file:`.
+    # A relative name may look like an address, such as one in a folder `file:`.
     return f"file:{Path(name).absolute()}"

@@ -1,7 +1,7 @@
-"""Read the tracks of a media file from any place on, as a stream (PyAV, that is FFmpeg).
+"""Read a track of a media file as a stream, from any time on (PyAV, which is FFmpeg).
 
 Times are seconds from the file's beginning, which is its earliest timestamp (or 0, where a codec's priming
-lies before it), so that video and audio keep the alignment that the file gives them.
+lies before it), so that video and audio keep the file's alignment.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ from sensemble_sensors.codecs.containers import first_track, is_track, opened
 from sensemble_sensors.codecs.framing import COVER, Framing, fit
 from sensemble_sensors.errors import BadDataError
 
-# Audio is decoded from this much before the place asked for: lossy codecs and the resampler need a past.
+# Seconds of audio that are decoded before the start: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
-# A track whose next frame is this much late has a hole; less is the rounding of its container.
+# Seconds by which a frame must be late for a hole in the track; less is rounding of the container.
 _HOLE = 0.02
 
-# Seconds of sound in a piece; a codec's own frames are so short that handling them costs more.
+# Seconds of sound in a piece; a codec's own frames are shorter and cost more to handle.
 _PIECE = 0.25
 
 Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
@@ -33,11 +33,11 @@ Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a media file says of itself.
+    """Properties of a media file.
 
     Attributes:
-        modalities: for which of `audio` and `video` it has a track.
-        seconds: how long it lasts; 0 for a still picture.
+        modalities: the kinds of its tracks, of `audio` and `video`.
+        seconds: its length; 0 for a still picture.
         rate: frames a second (Hz) of its first video track, on average; 0 if it has none or does not say.
     """
 
@@ -47,7 +47,7 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Look at a media file without decoding it.
+    """Return the properties of a media file without decoding it.
 
     Raises:
         BadDataError: it is unreadable.
@@ -58,9 +58,9 @@ def probe(path: Path) -> Probe:
 
 
 def track_types(path: Path) -> tuple[str, ...]:
-    """Return FFmpeg's types of the tracks of a media file, of `audio` and `video`.
+    """Return the kinds of the tracks of a media file, of `audio` and `video`.
 
-    Unlike `probe`, it never reads a file to its end that does not say how long it lasts.
+    Unlike `probe`, it never reads to the end a file that does not state its length.
 
     Raises:
         BadDataError: it is unreadable.
@@ -106,9 +106,9 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
 
 
 def _sound(path: Path, rate: float, start: float) -> Iterator[NDArray[np.float32] | int]:
-    """Yield sound, and of a hole its samples; the first number counts from `start`, and may be below 0."""
+    """Yield sound, and a number of samples for each hole; the first is from `start`, and may be negative."""
     resampler: av.AudioResampler | None = None
-    due = start  # when the next frame begins, if the track has no hole
+    due = start  # when the next frame begins if the track has no hole
     for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
         hole = round((time - due) * rate)
         if resampler is None or hole > _HOLE * rate:
@@ -132,18 +132,18 @@ def video_frames(
     end: float | None = None,
     framing: Framing = COVER,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield what the first video track, or a still picture, shows at `start`, `start + 1 / rate`, ...
+    """Yield the picture of the first video track, or a still one, at `start`, `start + 1 / rate`, ...
 
     Args:
         path: any file that FFmpeg reads.
-        rate: frames a second of the result, whatever the file's; its timestamps count, not its nominal rate.
-        size: (height, width), reached by `frames.fit`.
+        rate: frames a second of the result; the file's timestamps count, not its own rate.
+        size: (height, width), reached by `framing.fit`.
         start: seconds within the file.
         end: seconds within the file from which on no frame is used; None for the file's end.
         framing: which part of each picture fills the frame.
 
     Yields:
-        uint8 [H, W, 3], RGB, at least one, to the end; the first frame also stands for the time before it.
+        uint8 [H, W, 3], RGB, at least one; the first frame also stands for the time before it.
 
     Raises:
         BadDataError: the file is unreadable, has no video track, or ends before `start`.
@@ -165,12 +165,12 @@ def video_frames(
 
 
 def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Yield each frame, from the one shown at `start` or sooner, with the time until which it is shown."""
+    """Yield each frame from the one shown at `start`, with the time at which the next one is shown."""
     shown: av.VideoFrame | None = None
     until = 0.0
     for time, frame in _decoded(path, av.VideoFrame, start, 0.0):
         tick = float(frame.time_base or 0)
-        # A container rounds times to its tick (Matroska's is 1 ms), so a frame counts half a tick early.
+        # A container rounds times to its tick (1 ms in Matroska), so a frame counts as half a tick early.
         begin = time - min(tick / 2, 0.0005) - 1e-6
         if shown is not None:
             if end is not None and begin + 1e-6 >= end:
@@ -190,10 +190,10 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
             if seconds is not None and 0 < seconds <= start:
                 raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")
             zero = _zero(container)
-            # Small clips by the thousand: starting threads takes longer than decoding.
+            # For small clips, starting threads takes longer than decoding.
             track.codec_context.thread_count = 1
             if origin > 0:
-                # A source that cannot seek stays at its beginning: slower, but the same frames.
+                # A file that cannot be seeked in is read from its beginning: slower, with the same frames.
                 with suppress(av.FFmpegError):
                     container.seek(int((origin + zero) * av.time_base))
             frames = (
@@ -203,7 +203,7 @@ def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Ite
             )
             first = next(frames, None)
             if origin > 0 and (first is None or first[0] > start):
-                continue  # the seek went too far: once more, from the beginning
+                continue  # the seek went too far: start again from the beginning
             if first is not None:
                 yield first
                 yield from frames
@@ -237,7 +237,7 @@ def _length(container: InputContainer) -> float | None:
     begin = container.start_time or 0
     shift = min(begin, 0)
     if container.format.name.startswith("matroska") and container.duration > begin:
-        shift = -abs(begin)  # it says when it ends, where others say how long they last
+        shift = -abs(begin)  # it states its end, where others state their length
     return (container.duration + shift) / av.time_base
 
 
@@ -245,7 +245,7 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
     if frame.time is not None:
         return frame.time
     if frame.dts is None or not frame.time_base:
-        raise BadDataError(f"{path}: has frames without a time; put it into a container, say Matroska")
+        raise BadDataError(f"{path}: has frames without a time; put it into a container such as Matroska")
     return float(frame.dts * frame.time_base)
 
 
@@ -258,10 +258,10 @@ def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]
 def _resampled(
     path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
 ) -> list[NDArray[np.float32]]:
-    """Resample one frame, or the rest (None), to mono in [-1, 1]; a lossy codec may overshoot."""
+    """Resample one frame, or the rest (None), to mono in [-1, 1], which a lossy codec may exceed."""
     try:
         frames = resampler.resample(frame)
     except ValueError as error:
-        raise BadDataError(f"{path}: its audio changes its form on the way ({error})") from error
+        raise BadDataError(f"{path}: its audio changes its form midway ({error})") from error
     channels = (np.asarray(piece.to_ndarray(), np.float32) for piece in frames)
     return [np.asarray(np.clip(piece.mean(axis=0), -1, 1), np.float32) for piece in channels]

@@ -1,6 +1,6 @@
-"""The data format: a folder with `index.jsonl`, one example a line (DESIGN, "The data format").
+"""Read the data format: a folder with `index.jsonl`, one example a line.
 
-A media file may lie inside a shard, a tar in the same folder: `"video": "train-000000.tar#1536+482113"`.
+A media file may be inside a shard, a tar in the same folder: `"video": "train-000000.tar#1536+482113"`.
 """
 
 import sys
@@ -28,17 +28,17 @@ class Example:
 
     Attributes:
         id: unique within the dataset.
-        split: one of `SPLITS`: to pretrain on, to train on, to choose and calibrate by, to report.
+        split: one of `SPLITS`: for pretraining, for training, for selection and calibration, for reporting.
         labels: the names of its classes; may be empty in `pretrain` only.
-        video: the file whose video track to use, by itself or in a shard (`shards`); the same file may be
-            named by `audio`.
-        audio: the file whose audio track to use.
+        video: the file with the video track, by itself or in a shard (`shards`); it may be the same as
+            `audio`.
+        audio: the file with the audio track.
         image: a still picture, instead of a video.
         text: the caption.
         start: seconds within the media files at which the example begins; None for their beginning.
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.
-        group: what must not be split, such as a person or a recording; None for an example on its own.
+        group: a person or a recording, say, whose examples must be in one split; None for an example alone.
     """
 
     id: str
@@ -76,10 +76,10 @@ class Dataset:
     """The examples of one folder, in the order of its index.
 
     Attributes:
-        folder: where `index.jsonl` lies.
-        examples: the good lines.
-        skipped: "FILE:LINE: reason" of each bad line, when bad lines are skipped.
-        drawn: the split `calibrate` is not in the index, but was drawn from `train`.
+        folder: with `index.jsonl`.
+        examples: the valid lines.
+        skipped: "FILE:LINE: reason" of each bad line that was skipped.
+        drawn: whether the split `calibrate` was drawn from `train`, for the index has none.
     """
 
     folder: Path
@@ -88,14 +88,14 @@ class Dataset:
     drawn: bool = False
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """Return the examples of one of `SPLITS`, in order."""
+        """Return the examples of a split, one of `SPLITS`, in order."""
         return tuple(example for example in self.examples if example.split == name)
 
     @property
     def selection(self) -> tuple[Example, ...]:
-        """The labelled examples by which to choose models and schemes, never those of `eval`.
+        """The labelled examples for the selection of models and schemes, never those of `eval`.
 
-        They are those of `calibrate` or, where `train` was too small to draw it from, of `train`.
+        They are those of `calibrate` or, if `train` was too small to draw it from, those of `train`.
         """
         return self.split("calibrate") or self.split("train")
 
@@ -103,17 +103,15 @@ class Dataset:
 def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
     """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
 
-    Where the index has no split `calibrate`, it is drawn from `train` (`splits.draw`).
-
-    A last line that breaks off, as a power cut leaves it to who appends, is no example yet: it is left out,
-    and told in `Dataset.skipped`.
+    If the index has no split `calibrate`, it is drawn from `train` (`splits.draw`). A last line that breaks
+    off, as a power cut leaves it, is skipped and listed in `Dataset.skipped`.
 
     Args:
         folder: the dataset.
-        skip_bad: leave bad lines out and tell them in `Dataset.skipped`, instead of raising at the first.
+        skip_bad: skip bad lines and list them in `Dataset.skipped`, instead of raising at the first.
 
     Raises:
-        BadDataError: there is no index, no example, or a bad line ("FILE:LINE: reason").
+        BadDataError: the index is missing or has no example, or a line is bad ("FILE:LINE: reason").
     """
     folder = Path(folder)
     index = folder / "index.jsonl"

@@ -1,4 +1,4 @@
-"""Files that a dataset may name: inside its folder, wherever links lead."""
+"""Check the paths in a dataset: each must be a file inside its folder, after all links."""
 
 # An index may have millions of lines, and a Path costs several times what it asks of the system.
 # ruff: noqa: PTH118
@@ -11,22 +11,26 @@ from sensemble_sensors.errors import BadDataError
 
 
 class Root:
-    """A dataset's folder, and where the files in it really are; each folder and shard is looked up once."""
+    """A dataset's folder, which resolves the paths inside it; each folder and shard is looked up once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._real = os.path.join(os.path.realpath(folder), "")
         self._folders: dict[str, str] = {}
-        self._shards: dict[str, int] = {}  # those that are there, and their bytes
+        self._shards: dict[str, int] = {}  # the size of each, in bytes
         self._last = "", folder
 
     def file(self, name: str, relative: str) -> Path:
-        """Return the path of the file that the field `name` names, which is there and inside the folder.
+        """Return the path of an existing file inside the folder.
+
+        Args:
+            name: the field of the index, for the error.
+            relative: the path, relative to the folder.
 
         Raises:
-            BadDataError: it is not, or is no regular file; names the field.
+            BadDataError: it does not exist, is outside, or is not a regular file; names the field.
         """
-        known, path = self._last  # the video is often the audio, too
+        known, path = self._last  # audio and video are often the same file
         if known != relative:
             inside = shards.parse(relative)
             if inside is None:

@@ -19,15 +19,15 @@ from sensemble_sensors.spec import InputSpec
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How `clip` takes a window out of a longer example.
+    """How `clip` takes a window from a longer example.
 
     Attributes:
         stride: frames of the file from one sampled frame to the next (Table 6 of the paper: 32), so that the
-            window lasts (T - 1) strides, though never longer than the sound's; None: as far apart as the
-            spec's rate says, and the window lasts as long as the spec's.
+            window lasts (T - 1) strides, but no longer than the longest window of the specs; None for frames
+            at the spec's rate and a window of the spec's length.
         zoom: the least and the greatest `Framing.zoom`. The paper's short sides (Sec. 5) are
             (256 / 224, 320 / 224).
-        centred: whether the crop is the centre even where it would be drawn (App. E, ImageNet-Captions).
+        centred: take the centre crop even when crops are drawn (App. E, ImageNet-Captions).
     """
 
     stride: int | None = None
@@ -46,13 +46,13 @@ def clip(
     *,
     only: Collection[str] | None = None,
 ) -> dict[str, Media]:
-    """Decode one window of `example`, in which all modalities are of the same seconds.
+    """Decode one window of `example`; all modalities cover the same seconds.
 
-    With a stride, sound begins at the first sampled frame and ends at the last (App. E), whether the frames
-    are decoded or not.
+    With a stride, sound begins at the first sampled frame and ends at the last (App. E), even if the frames
+    are not decoded.
 
     Args:
-        example: what to decode; text, and modalities that it or `specs` lacks, are left out.
+        example: to decode; text, and modalities that it or `specs` lacks, are left out.
         specs: the inputs of all of the model's encoders, which the window depends on.
         sampling: how the window is taken.
         draw: draws the window's place, zoom and crop, as in training; None for the middle, the least zoom and
@@ -70,7 +70,7 @@ def clip(
     step = span = whole = 0.0
     if any(kind_of(m).files(example, m) for m in wanted):
         found = {path: probe(path) for path in example.files}
-        # Where one of two files ends sooner, the rest of the other has no counterpart.
+        # Where one of two files ends sooner, the rest of the other is not used.
         shortest = min(found, key=lambda path: found[path].seconds)
         over = found[shortest].seconds
         whole = min(over, math.inf if example.end is None else example.end) - (example.start or 0.0)
@@ -79,7 +79,7 @@ def clip(
         rates = {m: _rate(example, m, found) for m in specs}
         step, span = _steps(rates, specs, sampling)
     room = max(whole - span, 0.0)
-    # All is drawn in any case, so that an example's crop does not depend on which modalities are decoded.
+    # All numbers are always drawn, so that a crop does not depend on which modalities are decoded.
     place, zoom, down, right = (0.5, 0.0, 0.5, 0.5) if draw is None else draw.random(4)
     least, greatest = sampling.zoom
     if sampling.centred:
@@ -97,7 +97,7 @@ def _rate(example: Example, modality: str, found: Mapping[Path, Probe]) -> float
 def _steps(
     rates: Mapping[str, float], specs: Mapping[str, InputSpec], sampling: Sampling
 ) -> tuple[float, float]:
-    """Return the seconds from one sampled frame to the next (0: as the spec says), and those of a window."""
+    """Return the seconds from one sampled frame to the next (0 for the spec's rate) and of a window."""
     longest = max(spec.window for spec in specs.values())
     for modality, spec in specs.items():
         frames = kind_of(modality).strided(spec)
@@ -108,7 +108,7 @@ def _steps(
 
 
 def window(example: Example, spec: InputSpec) -> Media:
-    """Return what an encoder sees of `example`.
+    """Return the encoder's input for `example`.
 
     Args:
         example: has the spec's modality.
@@ -134,7 +134,7 @@ def _media(example: Example, spec: InputSpec, excerpt: Excerpt) -> Media:
 
 
 def check(example: Example) -> None:
-    """Open each file of `example` and decode its beginning.
+    """Check that each file of `example` opens and that its beginning can be decoded.
 
     Raises:
         BadDataError: a file is unreadable, has no such track, or lasts no time.
@@ -146,7 +146,7 @@ def check(example: Example) -> None:
 
 
 def duration(example: Example) -> float:
-    """Return how many seconds of media `example` has: to its `end`, or to that of its longer file if sooner.
+    """Return the seconds of media in `example`: to its `end`, or to that of its longest file if sooner.
 
     Raises:
         BadDataError: a file is unreadable.

@@ -17,7 +17,7 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
     """Return the window of `example` as the stream that devices would have given.
 
     Args:
-        example: what to play; modalities that `specs` lacks are left out.
+        example: to play; modalities that `specs` lacks are left out.
         specs: the input of each encoder.
         origin: when the example begins.
 

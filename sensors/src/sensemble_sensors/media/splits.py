@@ -1,4 +1,4 @@
-"""Splits and groups: what belongs together lies in one split; `calibrate` is drawn where there is none."""
+"""Splits and groups: a group is in one split only; `calibrate` is drawn from `train` where it is missing."""
 
 import zlib
 from collections import Counter
@@ -15,22 +15,22 @@ _Key = tuple[bool, str]  # whether it is a group, and its name; or the id of an 
 SPLITS = ("pretrain", "train", "calibrate", "eval")
 LEAST = 20
 """Examples of `train` below which it is too small to draw `calibrate` from."""
-_SHARE = 10  # one in so many examples of `train` is drawn
-_SPARED = 4  # no label and no modality loses more than one in so many of its examples
+_SHARE = 10  # one example of `train` in this many is drawn
+_SPARED = 4  # no label and no modality loses more than one of its examples in this many
 
 
 class Groups:
     """The split that holds the labelled examples of each group.
 
-    An unlabelled example may be of any group, for it gives away no label. A labelled one of `pretrain` counts
-    as one of `train`: both are trained on.
+    An unlabelled example may be of any group, for it gives away no label. A labelled example of `pretrain`
+    counts as one of `train`: both are trained on.
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, str]] = {}  # the split, and where it was met first
+        self._held: dict[str, tuple[str, str]] = {}  # the split, and the place of its first example
 
     def add(self, group: str, split: str, where: str) -> None:
-        """Note that a labelled example at `where` is of a group.
+        """Add a labelled example at `where` to a group.
 
         Raises:
             BadDataError: another split holds that group.
@@ -45,18 +45,18 @@ class Groups:
 
 
 def draw(examples: Sequence["Example"]) -> frozenset[str]:
-    """Choose examples of `train` to make the split `calibrate` of: a tenth, in whole groups.
+    """Choose a tenth of the examples of `train`, in whole groups, for the split `calibrate`.
 
-    Which ones is a function of the names of the groups (of an example without one, its id), whatever order
-    they come in. Each label and each modality is met if there is room for it, and loses a quarter of its
-    examples at most. A group with labelled examples in `pretrain` stays with these.
+    The choice depends on the names of the groups (or the ids of examples without one), not on their order.
+    Each label and each modality is drawn if there is room, and loses a quarter of its examples at most. A
+    group with labelled examples in `pretrain` is not drawn.
 
     Args:
         examples: of all splits.
 
     Returns:
-        The ids of the examples; none where `calibrate` is there already, `train` has fewer than `LEAST`, or
-        fewer than two groups can be spared.
+        The ids of the examples; none if `calibrate` exists already, `train` has fewer than `LEAST`, or fewer
+        than two groups can be drawn.
     """
     train = [example for example in examples if example.split == "train"]
     if len(train) < LEAST or any(example.split == "calibrate" for example in examples):
@@ -78,7 +78,7 @@ def draw(examples: Sequence["Example"]) -> frozenset[str]:
         few = key not in taken and len(drawn) + len(members[key]) <= len(train) // _SHARE
         return few and all(met[t] + n <= counts[t] // _SPARED for t, n in traits[key].items())
 
-    # One of each, then whatever there is room for, which is of no trait.
+    # One of each trait, then whatever there is room for.
     for trait, candidates in (*((trait, having[trait]) for trait in rarest), ("", order)):
         for key in candidates:
             if met[trait]:
@@ -91,7 +91,7 @@ def draw(examples: Sequence["Example"]) -> frozenset[str]:
 
 
 def _free(train: Sequence["Example"], bound: Collection[str | None]) -> dict[_Key, list["Example"]]:
-    """Return the examples of `train` by group, an example without one by itself, but for `bound` groups."""
+    """Return the examples of `train` by group, without the `bound` groups; one without a group is alone."""
     members: dict[_Key, list[Example]] = {}
     for example in train:
         if example.group is None:

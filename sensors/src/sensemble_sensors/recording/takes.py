@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from sensemble_sensors.durable import create, create_folder, lock, mend
+from sensemble_sensors.durable import create, create_folder, lock, repair
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import Fields
@@ -59,7 +59,7 @@ def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
 def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
     """Repair a file of the recording and return its lines, each with its number."""
     found = []
-    for i, text in enumerate(mend(path), start=1):
+    for i, text in enumerate(repair(path), start=1):
         try:
             line = Fields(text)
             found.append((line, number(line)))
