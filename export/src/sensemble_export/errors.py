@@ -4,7 +4,7 @@ from sensemble_sensors.errors import SensembleError
 
 
 class ExportError(SensembleError):
-    """Base of every error that this distribution raises; its text is one line with the remedy."""
+    """Base of every error that this distribution raises; its message is one line with the remedy."""
 
 
 class CalibrationMissingError(ExportError):

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
-    """Return labelled and unlabelled examples with `modality`: some runs have it in pretraining alone.
+    """Return labelled and unlabelled examples with `modality`: some runs have it only in pretraining.
 
     Raises:
         CalibrationMissingError: there is none.

@@ -222,7 +222,7 @@ def _exceeded(option: Option, budget: Mapping[str, float]) -> list[str]:
 
 
 def _shortfall(found: Sequence[Option], budget: Mapping[str, float], limit: str) -> str:
-    """Say how close any combination comes to a limit, of those that meet the others if there are any."""
+    """Describe how close any combination comes to a limit, of those that meet the others if there are any."""
     rest = {other: most for other, most in budget.items() if other != limit}
     inside = [option for option in found if not _exceeded(option, rest)]
     least = min(option.costs()[limit] for option in inside or found)

@@ -1,26 +1,26 @@
-"""What can go wrong between a bundle, a session and its records."""
+"""Errors of the runtime; each message is one line with the remedy."""
 
 from sensemble_sensors.errors import SensembleError
 
 
 class SensembleRuntimeError(SensembleError):
-    """Base of every error that this distribution raises; its text is one line with the remedy."""
+    """Base of every error that this distribution raises; its message is one line with the remedy."""
 
 
 class SubsetError(SensembleRuntimeError):
-    """A set of modalities is not written as sorted names joined with `+`, such as `audio+video`."""
+    """A set of modalities is not written as names joined with `+`, such as `audio+video`."""
 
 
 class BundleError(SensembleRuntimeError):
-    """Base of what makes a bundle unusable; names the bundle's file and, in its manifest, the field."""
+    """Base of errors that make a bundle unusable; names the file and, in the manifest, the field."""
 
 
 class BundleCorruptError(BundleError):
-    """A file of the bundle is missing, truncated, altered or not what its manifest says."""
+    """A file of the bundle is missing, truncated, altered, or contradicts the manifest."""
 
 
 class BundleIncompatibleError(BundleError):
-    """A sound bundle that this version cannot run: another schema version, or no executor for it here."""
+    """This installation cannot run the bundle: it has another schema version, or no executor here runs it."""
 
 
 class BundlePathError(BundleError):
@@ -28,15 +28,15 @@ class BundlePathError(BundleError):
 
 
 class BundleChangedError(BundleError):
-    """The folder is no longer what it was when the bundle was opened, so nothing more is loaded from it."""
+    """The folder has changed since the bundle was opened, so nothing more is loaded from it."""
 
 
 class BundleUntrustedError(BundleError):
-    """The manifest is not signed by the key that is trusted."""
+    """The trusted key did not sign the manifest."""
 
 
 class KeyFileError(SensembleRuntimeError):
-    """A file holds no Ed25519 key in PEM."""
+    """A file does not hold an Ed25519 key in PEM."""
 
 
 class EncoderError(SensembleRuntimeError):

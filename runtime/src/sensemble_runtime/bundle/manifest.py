@@ -20,7 +20,7 @@ Scheme = Literal[
     "palette-6bit",
     "palette-4bit",
 ]
-"""How an encoder is quantized.
+"""The quantization of an encoder.
 
 `int8-dynamic`: int8 weights, and int8 activations whose ranges are computed for each window.
 `int8-static`: the same, with ranges from calibration. `int8-weights`: int8 weights, float activations.

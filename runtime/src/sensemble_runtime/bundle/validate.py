@@ -19,7 +19,7 @@ _LABELS = 100_000
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
-_HEADER = 1 << 16  # bytes of a head beside its numbers
+_HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
 def path_problems(manifest: Manifest) -> Iterator[str]:
