@@ -35,20 +35,9 @@ ALLOWED = {
         "sound servers replace a microphone that is gone",
     ),
     "sensors/src/sensemble_sensors/devices/discovery.py": (2, "lists the devices of this machine by name"),
-    "train/src/sensemble_train/data/clip_dataset.py": (3, "to be moved to the kinds"),
-    "train/src/sensemble_train/data/clips.py": (1, "to be moved to the kinds"),
     "train/src/sensemble_train/digits/build.py": (3, "makes a dataset of these three modalities"),
-    "train/src/sensemble_train/models/clip_weights.py": (1, "to be moved to the kinds"),
-    "train/src/sensemble_train/models/encoders.py": (3, "to be moved to the kinds"),
-    "train/src/sensemble_train/models/infer_spec.py": (3, "to be moved to the kinds"),
-    "train/src/sensemble_train/models/model.py": (1, "to be moved to the kinds"),
-    "train/src/sensemble_train/models/presets.py": (16, "to be moved to the kinds"),
-    "train/src/sensemble_train/objectives/mae.py": (1, "to be moved to the kinds"),
-    "train/src/sensemble_train/prepare/inspection.py": (10, "to be moved to the kinds"),
-    "train/src/sensemble_train/prepare/shard.py": (1, "to be moved to the kinds"),
-    "train/src/sensemble_train/recipe/examples.py": (4, "to be moved to the kinds"),
-    "train/src/sensemble_train/recipe/initialization.py": (10, "to be moved to the kinds"),
-    "train/src/sensemble_train/training/augment.py": (7, "to be moved to the kinds"),
+    "train/src/sensemble_train/prepare/inspection.py": (10, "reads published datasets of film and sound"),
+    "train/src/sensemble_train/prepare/shard.py": (1, "names the files of film and sound"),
 }
 
 

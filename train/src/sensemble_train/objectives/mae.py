@@ -49,10 +49,6 @@ class MAEConfig:
         bounded(self, section, repeats=one, width=one, depth=one, heads=one)
         divisible(self, section, "width", self.heads, 4)
 
-    def share(self, kind: str) -> float:
-        """Return the share of tokens to mask in a modality of `kind`."""
-        return {"waveform": self.audio, "frames": self.video, "text": self.text}[kind]
-
 
 class MAE(MeanLoss):
     """The reconstruction loss of masked tokens, averaged over modalities.
@@ -119,7 +115,7 @@ class MAE(MeanLoss):
     def _kept(self, modality: str) -> int:
         """Return the number of unmasked tokens: at least one, and not all of several."""
         count = math.prod(self._encoder(modality).grid)
-        share = self.config.share(self.model.description.specs[modality].kind)
+        share: float = getattr(self.config, modality)
         return max(1, min(round(count * (1 - share)), count - 1))
 
     def _there(self, modality: str, batch: Clips) -> Tensor:
