@@ -1,37 +1,37 @@
-"""What a run came to."""
+"""The summary that `run` prints at its end."""
 
 import re
 import tracemalloc
 
 import numpy as np
 import pytest
-from sensemble_apps.live.run_summary import Tally
+from sensemble_apps.live.run_summary import RunSummary
 from sensemble_apps.live.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
 
 
 def test_counts_that_begin_anew_when_a_sensor_comes_back_add_up() -> None:
-    tally = Tally(("one",), virtual=True)
+    summary = RunSummary(("one",), virtual=True)
     for dropped in ({"audio": 2}, {"audio": 5}, {"video": 1}, {"audio": 6}, {"audio": 1}):
         probabilities = np.ones(1, np.float32)
         said = Prediction(
             0.0, ("audio",), {}, probabilities, probabilities, {"audio": 0.1}, dropped, dropped, dropped
         )
-        tally.add(Predicted(0.0, said, None))
-    assert "5 windows encoded, 13 dropped for newer ones" in tally.lines
-    assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in tally.lines
-    assert "samples that were lost, for nobody read them in time: 12 of audio, 1 of video" in tally.lines
+        summary.add(Predicted(0.0, said, None))
+    assert "5 windows encoded, 13 dropped for newer ones" in summary.lines
+    assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in summary.lines
+    assert "samples lost because they were read too late: 12 of audio, 1 of video" in summary.lines
 
 
 def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
-    tally = Tally(("one",), virtual=False)
+    summary = RunSummary(("one",), virtual=False)
     rng = np.random.default_rng(0)
     one = np.ones(1, np.float32)
 
     def add(count: int) -> list[float]:
         ages = rng.lognormal(-4, 1, count).tolist()
         for age in ages:
-            tally.add(
+            summary.add(
                 Predicted(
                     0.0, Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {}), None
                 )
@@ -44,9 +44,9 @@ def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
     growth, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert growth < 50_000
-    tally = Tally(("one",), virtual=False)
+    summary = RunSummary(("one",), virtual=False)
     ages = add(5000)
-    found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", tally.lines[0])
+    found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", summary.lines[0])
     assert found is not None
     assert [float(ms) / 1e3 for ms in found.groups()] == pytest.approx(
         np.percentile(ages, (50, 99)), rel=0.02

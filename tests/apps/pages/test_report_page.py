@@ -67,7 +67,7 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -
     page = Page(report.render(of_run, MADE)).text
     assert f"measured with {shown.encoders}." in page
     assert shown.encoders.endswith("s encoders for executorch-xnnpack (int8-static)")
-    assert "Live float int8-static lost" in page
+    assert "Live float int8-static points lost" in page
     text = of_run.manifest.modalities["text"]
     found = text.artifacts["executorch-xnnpack"]
     mixed = replace(text, artifacts={"executorch-xnnpack": replace(found, scheme="fp32"), "onnx": found})

@@ -1,4 +1,4 @@
-"""`sensemble export verify`: the parity of a bundle's artifacts, measured on this machine."""
+"""`sensemble export verify`: measure the parity of a bundle's artifacts on this machine."""
 
 from rich.console import Console
 from rich.table import Table
@@ -7,11 +7,11 @@ from sensemble_export.verification import Verified, verify
 
 from sensemble_apps.arguments import ExportVerify
 
-_WIDTH = 110  # columns that the table takes; a pipe has no width of its own
+_WIDTH = 110  # of the table; a pipe has no width of its own
 
 
 def main(arguments: ExportVerify) -> None:
-    """Print what was measured, and keep in the manifest what no machine had measured before.
+    """Print the measurements, and add those to the manifest that no machine had made before.
 
     Raises:
         BundleError, ExportError: the bundle cannot be used.
@@ -23,7 +23,7 @@ def main(arguments: ExportVerify) -> None:
     try:
         for found in verify(arguments.bundle, arguments.trust):
             table.add_row(found.modality, found.target, found.artifact.scheme, *_cells(found))
-    except ParityFailedError:  # raised after the last one
+    except ParityFailedError:  # raised after the last artifact
         _print(table)
         raise
     _print(table)

@@ -23,7 +23,7 @@ from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.live import real_time, virtual_time
 from sensemble_apps.live.device_factory import finders, plug, returning
 from sensemble_apps.live.plug_schedule import come_and_go, steady
-from sensemble_apps.live.run_summary import Tally
+from sensemble_apps.live.run_summary import RunSummary
 from sensemble_apps.live.sources import sensors
 from sensemble_apps.live.view_events import Predicted, Stream, ViewEvent
 from sensemble_apps.live.views import JsonView, LineView, View
@@ -40,7 +40,7 @@ def main(arguments: Run) -> None:
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     labels = bundle.manifest.labels
-    tally, without = (Tally(labels, virtual=arguments.fast) for _ in range(2))
+    summary, without = (RunSummary(labels, virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream again, on a bundle of its own, to see what the duty costs.
     again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
@@ -49,7 +49,7 @@ def main(arguments: Run) -> None:
         # Closing the generator closes its session, also when the limit ends it early.
         with closing(play(arguments, bundle)) as events, _view(arguments, bundle) as view:
             for event in _limited(events, arguments.limit):
-                tally.add(event)  # first, so that all that was shown is counted whenever it is stopped
+                summary.add(event)  # first, so that all that was shown is counted whenever it is stopped
                 view.show(event)
                 if other is not None:
                     without.add(next(other))
@@ -58,7 +58,7 @@ def main(arguments: Run) -> None:
             raise Ended(*stop.args) from None
         raise
     finally:
-        for line in (*tally.lines, *([tally.cost(without)] if compared else ())):
+        for line in (*summary.lines, *([summary.cost(without)] if compared else ())):
             remark(line)
 
 

@@ -1,4 +1,4 @@
-"""What a run came to: how old its predictions were, what was dropped and saved, and how right it was."""
+"""The summary of a run: the age of its predictions, dropped and saved windows, right predictions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from sensemble_apps.live.view_events import Predicted, ViewEvent
 
 
 class _Total:
-    """Adds up counts by modality that begin anew whenever the modality comes back."""
+    """Adds up counts by modality that restart at 0 whenever the modality comes back."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -23,10 +23,10 @@ class _Total:
 
 
 class _Histogram:
-    """Counts numbers in bins 2 % wide: percentiles are within 1 %, and a month takes no more than a day."""
+    """Counts numbers in bins 2 % wide: percentiles are within 1 %, and memory does not grow."""
 
     _BIN = log(1.02)
-    _LEAST = 1e-5  # what is smaller counts as this
+    _LEAST = 1e-5  # smaller numbers count as this
 
     def __init__(self) -> None:
         self._bins: Counter[int] = Counter()
@@ -38,7 +38,7 @@ class _Histogram:
         self._bins[round(log(max(number, self._LEAST)) / self._BIN)] += 1
 
     def percentile(self, share: float) -> float:
-        """Return the number that `share` per cent of all do not exceed; there must be some."""
+        """Return the number that `share` per cent of the numbers do not exceed; there must be numbers."""
         left = share / 100 * self._bins.total()
         for number in sorted(self._bins):
             left -= self._bins[number]
@@ -47,12 +47,12 @@ class _Histogram:
         return exp(number * self._BIN)
 
 
-class Tally:
-    """Counts what a stream tells.
+class RunSummary:
+    """Sums up the predictions of a stream.
 
     Args:
         labels: of the bundle.
-        virtual: the stream's time is made up, so it says nothing about ages.
+        virtual: whether the stream's time is virtual, so that ages mean nothing.
     """
 
     def __init__(self, labels: Sequence[str], *, virtual: bool) -> None:
@@ -83,7 +83,7 @@ class Tally:
 
     @property
     def lines(self) -> list[str]:
-        """What there is to say, a line each."""
+        """The lines to print."""
         lines = []
         if self._ages and not self._virtual:
             median, late = (1e3 * self._ages.percentile(share) for share in (50, 99))
@@ -92,15 +92,15 @@ class Tally:
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
         if lost := ", ".join(f"{n} of {m}" for m, n in sorted(self._lost.counts.items()) if n):
-            lines.append(f"samples that were lost, for nobody read them in time: {lost}")
+            lines.append(f"samples lost because they were read too late: {lost}")
         if self._skipped.counts:
             lines.append(f"the duty saved {self._saved}")
         if self._labelled:
             lines.append(f"right in {self._right} of {self._labelled} labelled predictions")
         return lines
 
-    def cost(self, other: "Tally") -> str:
-        """Return what the duty cost, `other` being the same stream without it."""
+    def cost(self, other: "RunSummary") -> str:
+        """Return the cost of duty in right predictions; `other` summed up the same stream without it."""
         theirs = other._right  # noqa: SLF001 - another of its kind
         return f"without the duty, {theirs} would have been right: it cost {theirs - self._right}"
 

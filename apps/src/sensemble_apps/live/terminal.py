@@ -1,4 +1,4 @@
-"""The live picture in a terminal: sensors and their state, the live set, the top classes, latencies."""
+"""The view in a terminal: sensors with their states, the live set, latencies, the most probable classes."""
 
 from collections import deque
 from itertools import accumulate
@@ -18,22 +18,22 @@ from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, Vi
 from sensemble_apps.live.views import change_line
 
 _TOP = 5
-_CHANGES = 100  # the newest, of which those are shown that there is room for
-_FEWEST = 4  # lines for changes, before reasons beside the sensors get more than a line
-_NUMBERS = ("age", "encoded in", "dropped")  # the first are kept longest where the terminal is narrow
-_NAMES = 34  # columns that the sensors and their states need beside them
+_CHANGES = 100  # the newest, of which as many are shown as there is room for
+_FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
+_NUMBERS = ("age", "encoded in", "dropped")  # in a narrow terminal, the last are left out first
+_NAMES = 34  # width of the columns for sensors and states
 
 
 class TerminalView:
-    """Redraws itself with each prediction and change; a context manager."""
+    """Redraws the screen with each prediction and change; a context manager."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.manifest.labels
         self._modalities = bundle.modalities
-        # By modality and name; what concerns a modality as a whole has no name.
+        # By modality and name of the sensor; the state of a modality as a whole has an empty name.
         self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
-        self._active: dict[str, str] = {}  # by modality, which of several sensors
-        self._latencies: dict[str, float] = {}  # by modality, the last: no prediction need have them all
+        self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
+        self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
         self._changes: deque[str] = deque(maxlen=_CHANGES)
         self._predicted: Predicted | None = None
         self._live: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class TerminalView:
         self._screen.stop()
 
     def show(self, event: ViewEvent) -> None:
-        """Draw the picture anew with `event` in it."""
+        """Redraw the screen with `event`."""
         if isinstance(event, Change):
             if event.active:
                 self._active[event.modality] = event.name
@@ -76,7 +76,7 @@ class TerminalView:
         return Group(above, self._newest(max(room, 1)))
 
     def _newest(self, room: int) -> Text:
-        """Return the changes that fit into so many lines, and of the first of them no more than fits."""
+        """Return the newest changes that fill `room` lines; the oldest of them may be cut."""
         console = self._screen.console
         lines: list[Text] = []
         for change in reversed(self._changes):
@@ -86,7 +86,7 @@ class TerminalView:
         return Text("\n").join(lines[-room:])
 
     def _sensors(self, *, whole: bool) -> Table:
-        """Return the sensors and their states, of which `whole` ones take the lines that they need."""
+        """Return the table of sensors; with `whole`, states take as many lines as they need, else one."""
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_NUMBERS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _NUMBERS)
@@ -98,7 +98,7 @@ class TerminalView:
                 title = f"{mark} {sensor_title(m, name)}"
                 table.add_row(_cell(title, style), _cell(state, whole=whole), *self._numbers(m))
                 continue
-            # Several sensors feed one encoder: what is measured is of the modality, what happens of each.
+            # Of several sensors, the numbers belong to the modality, and each sensor has its own state.
             states = dict(self._states[m])
             table.add_row(
                 _cell(f"{mark} {sensor_title(m)}", style),
@@ -113,31 +113,34 @@ class TerminalView:
 
     @property
     def _room(self) -> int:
-        """How many of the numbers fit beside the sensors and their states."""
+        """The number of numeric columns that fit beside sensors and states."""
         ends = accumulate(len(title) + 1 for title in _NUMBERS)
         return sum(_NAMES + end <= self._screen.console.width for end in ends)
 
     def _numbers(self, modality: str) -> tuple[str, ...]:
-        """Return how old what is live was at the last prediction, how long it last took, what was dropped."""
+        """Return a modality's age at the last prediction, its last encoding time, and its dropped windows."""
         if self._predicted is None:
             return ()
-        said = self._predicted.prediction
+        prediction = self._predicted.prediction
         live = modality in self._live
         numbers = (
-            f"{said.ages[modality]:.1f} s" if live and modality in said.ages else "",
+            f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
-            str(said.dropped.get(modality, 0)),
+            str(prediction.dropped.get(modality, 0)),
         )
         return numbers[: self._room]
 
     def _classes(self) -> Table:
-        table = Table(box=None, pad_edge=False, show_header=False)
+        table = Table(box=None, pad_edge=False, header_style="dim")
         if self._predicted is None or not self._live:
             nothing = "waiting for a first window" if self._predicted is None else "nothing is live"
-            table.add_row(Text(nothing, style="dim"))
+            table.add_column(nothing)
             return table
         bar = min(30, self._screen.console.width // 2)
         probabilities, example = self._predicted.prediction.probabilities, self._predicted.example
+        truth = f"true: {', '.join(example.labels)}" if example and example.labels else ""
+        for title in ("class", "probability", truth):
+            table.add_column(title, no_wrap=True)
         for index in np.argsort(-probabilities, kind="stable")[:_TOP]:
             share = float(probabilities[index])
             label = self._labels[index]

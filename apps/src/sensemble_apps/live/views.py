@@ -1,4 +1,4 @@
-"""Ways to show a running bundle: JSON for scripts, lines for pipes and logs, a live picture for terminals."""
+"""Views of a running bundle: JSON for scripts, lines for pipes and logs; `terminal` has the third."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -50,9 +50,9 @@ def change_as_json(change: Change) -> dict[str, Any]:
 
 
 class JsonView:
-    """One JSON object a prediction, one when nothing is live and, with `changes`, one a change of a sensor.
+    """Prints a JSON object per prediction, one when nothing is live and, with `changes`, one per change.
 
-    Changes go to standard error, too, as lines for whoever looks on.
+    Changes also go to standard error, as lines.
     """
 
     def __init__(self, labels: Sequence[str], *, changes: bool) -> None:
@@ -72,7 +72,7 @@ class JsonView:
 
 
 class LineView:
-    """One line a prediction or change on standard output, and one when nothing is live."""
+    """Prints a line per prediction and change, and one when nothing is live."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
@@ -93,12 +93,12 @@ def change_line(change: Change) -> str:
 
 
 def nothing_line(gone: LiveSetChange) -> str:
-    """Return as a line that nothing is live, so that what was said last no longer holds."""
+    """Return the line for an empty live set, which means that the last prediction no longer holds."""
     return f"{gone.time:8.2f} s  ---- nothing is live"
 
 
 def prediction_line(predicted: Predicted, labels: Sequence[str]) -> str:
-    """Return a prediction as a line: when, from what, what and how sure, and whether that was right."""
+    """Return a prediction as a line: time, live set, label, confidence, encoding time, and any truth."""
     prediction, example = predicted.prediction, predicted.example
     top = int(np.argmax(prediction.probabilities))
     truth = (

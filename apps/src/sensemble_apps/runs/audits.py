@@ -1,4 +1,4 @@
-"""What a run's record says of the bundle that is there: its audits on the run's own data, and on other."""
+"""The audits of a run's bundle in its record: those on the run's own data, and on other data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, EVALUATED
 
 @dataclass(frozen=True)
 class Audits:
-    """What a run's record says of the bundle that is there.
+    """The audits of a run's bundle.
 
     Attributes:
-        scores: (score, examples) by subset, of the last complete audit of what the run was evaluated on.
-        others: what else the bundle was audited on, in words; its scores compare with none of the run's.
+        scores: (score, examples) by subset, of the last complete audit on the run's evaluation data.
+        others: other data that the bundle was audited on, in words; its scores do not compare.
     """
 
     scores: dict[str, tuple[float, int]]
@@ -26,7 +26,7 @@ class Audits:
 
 
 def audits(run: Path) -> Audits:
-    """Return what the run's record says of its bundle; nothing where there is no record or no bundle.
+    """Return the audits of the run's bundle; without a record or a bundle, there are none.
 
     Raises:
         BundleError, RecordError: the bundle's manifest or the record cannot be used.

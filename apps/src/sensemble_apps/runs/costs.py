@@ -1,4 +1,4 @@
-"""What a bundle costs: the size, latency, memory and parity of each artifact, and the accuracy it loses."""
+"""The costs of a bundle: size, latency, memory and parity of each artifact, and the accuracy lost."""
 
 from rich.console import Console
 from rich.table import Table
@@ -8,18 +8,18 @@ from sensemble_runtime.bundle.manifest import Manifest, Provenance
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import abbreviation, percent
 
-_NOTABLE = 0.5  # points of accuracy on some set of sensors that are worth a warning
+_NOTABLE = 0.5  # points of accuracy lost on some set of sensors, above which there is a warning
 _NONE = percent(None)
 
 
 def show_costs(manifest: Manifest, measured: str) -> None:
-    """Print a table for each target, and what it loses on the set of sensors that loses most.
+    """Print a table for each target, and its largest loss of accuracy on any set of sensors.
 
-    On standard error there is a warning where that is more than half a point.
+    A loss of more than half a point is a warning on standard error.
 
     Args:
-        manifest: a bundle's.
-        measured: what accuracy was measured on, in words.
+        manifest: the bundle's.
+        measured: the data that accuracy was measured on, in words.
     """
     console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(
@@ -40,7 +40,7 @@ def show_costs(manifest: Manifest, measured: str) -> None:
 
 
 def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
-    """Return by how many points accuracy falls where it falls most, and on which set; never below 0."""
+    """Return the largest loss of accuracy in points, at least 0, and its set; None if it was not measured."""
     scores = made.accuracy_quantized.get(target, {})
     drops = {subset: 100 * (made.accuracy[subset] - score) for subset, score in scores.items()}
     if not drops:
@@ -58,7 +58,7 @@ def _table(manifest: Manifest, target: str) -> Table:
     for modality, entry in manifest.modalities.items():
         if (artifact := entry.artifacts.get(target)) is None:
             continue
-        compared = next(iter(entry.artifacts)) == target  # the float size is of the first target's form
+        compared = next(iter(entry.artifacts)) == target  # the float size is in the first target's form
         whole = manifest.provenance.float_bytes.get(modality) if compared else None
         table.add_row(
             modality,

@@ -20,11 +20,11 @@ _REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote
 def read_matrices(path: Path) -> dict[str, Matrix]:
     """Read `{"methods": {name: {M_T: {M_E: score}}}}` and check every set and score in it.
 
-    Scores stay on the file's own scale: fractions, or per cent as the paper prints them.
+    Scores stay on the file's scale: fractions, or per cent as the paper prints them.
 
     Raises:
-        InputError: there is no such file, or it is not JSON.
-        MatrixError: it is not of that form; names the file, the method and the set.
+        InputError: the file is missing, or is not JSON.
+        MatrixError: it is malformed; names the file, the method and the set.
     """
     methods = _methods(path)
     for method, matrix in methods.items():
@@ -37,9 +37,9 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
 
 
 def read_unfinished(path: Path) -> dict[str, Matrix]:
-    """Read a matrix that may have gaps: an M_T or a score that is missing or null, a method without any.
+    """Read a matrix that may have gaps: a missing or null M_T or score, or a method without any.
 
-    What is there is checked as `read_matrices` does; what is not is left out.
+    Gaps are left out; the rest is checked as by `read_matrices`.
 
     Raises:
         InputError, MatrixError: as `read_matrices`.
@@ -48,7 +48,7 @@ def read_unfinished(path: Path) -> dict[str, Matrix]:
 
 
 def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
-    """Return the matrices with scores in [0, 1]; with any score over 1, they are taken to be in per cent.
+    """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent.
 
     Raises:
         MatrixError: a score is below 0 or over 100.
@@ -65,7 +65,7 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
 
 
 def most_robust(path: Path, method: str) -> Subset:
-    """Return the M_T with which `method` is most robust (R_best, Eq. 5), of those that `path` holds.
+    """Return the M_T in `path` with which `method` is most robust (R_best, Eq. 5).
 
     Raises:
         InputError, MatrixError: as `read_matrices`, or the file does not have that method.
@@ -78,7 +78,7 @@ def most_robust(path: Path, method: str) -> Subset:
 
 
 def _methods(path: Path) -> dict[str, Any]:
-    """Return what `path` holds by method, not yet checked."""
+    """Return the unchecked matrices in `path` by method."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -92,7 +92,7 @@ def _methods(path: Path) -> dict[str, Any]:
 
 
 def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold
-    """Leave out what is null or empty, and check the rest row by row."""
+    """Leave out null and empty values, and check the rest row by row."""
     if not isinstance(matrix, dict) or not all(isinstance(row, dict | None) for row in matrix.values()):
         raise MatrixError(f"{where}: not of the form {{M_T: {{M_E: score}}}}")
     rows = {
@@ -110,7 +110,7 @@ def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON 
 
 
 def _check_writing(matrix: Matrix) -> None:
-    """Refuse what the metrics would read but the format does not allow: other modalities, unsorted sets."""
+    """Refuse unknown modalities and unsorted sets, which the metrics would accept but the format forbids."""
     for key in (key for train, row in matrix.items() for key in (train, *row)):
         subset = subsets.parse(key)
         if unknown := set(subset) - set(MODALITIES):

@@ -1,10 +1,10 @@
-"""Where things lie in a run folder (README.md, "The run folder")."""
+"""The paths in a run folder (README.md, "The run folder")."""
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
 MODELS = "models"
 MATRIX = "matrix.json"
-SELECTION = "matrix.calibrate.json"  # of the split calibrate, by which M_T is chosen
+SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by it
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"

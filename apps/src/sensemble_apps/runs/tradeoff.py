@@ -1,4 +1,4 @@
-"""What a search found: the trade-off between size, latency and accuracy, as a table and as a drawing."""
+"""The trade-off that a search found between size, latency and accuracy, as a table and a drawing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,27 +15,27 @@ from sensemble_apps.console.wording import abbreviation, percent
 
 _SHOWN = 20
 _CAPTION = (
-    "on calibrate; worst: the set that is worst off; drop: points, on the set that loses most; "
-    "*: some layers float"
+    "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most; "
+    "*: some layers stay float"
 )
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sensemble", "font.size": 10}
 
 
 def show(target: str, found: Sequence[Option], budget: Mapping[str, float], drawing: Path) -> None:
-    """Print the combinations that no other beats, with the chosen one marked, and draw all of them.
+    """Print the combinations that no other beats, mark the chosen one, and draw all combinations.
 
     Args:
-        target: what they are for.
+        target: their executor.
         found: all combinations.
         budget: the limits.
-        drawing: where the SVG goes.
+        drawing: the SVG file to write.
 
     Raises:
         InputError: the drawing cannot be written.
     """
     try:
         chosen = best(found, dict(budget))
-    except BudgetError:  # which the caller words, after the table that shows it
+    except BudgetError:  # the caller reports it after this table, which shows it
         chosen = None
     console = Console()
     console.print(_table(target, found, chosen))
@@ -45,7 +45,7 @@ def show(target: str, found: Sequence[Option], budget: Mapping[str, float], draw
 
 
 def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table:
-    table = Table(title=f"{target}: what no other combination beats", title_justify="left", box=None)
+    table = Table(title=f"{target}: combinations that no other beats", title_justify="left", box=None)
     table.caption, table.caption_justify = _CAPTION, "left"
     modalities = [job.modality for job in found[0].jobs]
     for column in ("", *modalities):
@@ -98,7 +98,7 @@ def draw(target: str, found: Sequence[Option], chosen: Option | None, path: Path
             axes.grid(color="#e3e6e8", linewidth=0.7)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        figure.axes[0].set_ylabel("accuracy of the worst set of sensors, %")
+        figure.axes[0].set_ylabel("accuracy with the worst set of sensors, %")
         figure.axes[1].legend(frameon=False)
-        figure.suptitle(f"{target}: what each choice of schemes costs")
+        figure.suptitle(f"{target}: the cost of each combination of schemes")
         figure.savefig(path, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))

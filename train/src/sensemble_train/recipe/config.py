@@ -106,7 +106,9 @@ def read_config(path: Path) -> Config:
     """
     try:
         config: Config = decode(Config, document(path.read_text("utf-8")))
-    except (OSError, DecodeError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
+    except DecodeError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return config
 
