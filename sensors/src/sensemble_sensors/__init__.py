@@ -1,4 +1,4 @@
-"""Sensors that come and go: cameras, microphones, captions and replays, with the data format they share."""
+"""Cameras, microphones, captions, replays and recordings, and the data format that they share."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         SensorsError,
         SensorUnavailableError,
     )
+    from sensemble_sensors.health.health import Health
     from sensemble_sensors.isolation.isolated import Isolated
     from sensemble_sensors.isolation.worker_process import Limits
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+    from sensemble_sensors.media.decoding import Sampling, clip, window
     from sensemble_sensors.recording.reader import Recorded
     from sensemble_sensors.recording.replay import MediaReplay, Replay
     from sensemble_sensors.recording.writer import Recording
@@ -36,6 +38,7 @@ __all__ = [
     "Dataset",
     "Device",
     "Example",
+    "Health",
     "InputSpec",
     "Isolated",
     "Limits",
@@ -47,6 +50,7 @@ __all__ = [
     "Replay",
     "Sample",
     "SampleError",
+    "Sampling",
     "SensembleError",
     "Sensor",
     "SensorEndedError",
@@ -56,8 +60,10 @@ __all__ = [
     "Thresholds",
     "Watcher",
     "cameras",
+    "clip",
     "microphones",
     "read_dataset",
+    "window",
 ]
 
 _MODULES = {
@@ -67,6 +73,7 @@ _MODULES = {
     "Dataset": "media.dataset",
     "Device": "devices.discovery",
     "Example": "media.dataset",
+    "Health": "health.health",
     "InputSpec": "spec",
     "Isolated": "isolation.isolated",
     "Limits": "isolation.worker_process",
@@ -78,6 +85,7 @@ _MODULES = {
     "Replay": "recording.replay",
     "Sample": "sensor",
     "SampleError": "errors",
+    "Sampling": "media.decoding",
     "SensembleError": "errors",
     "Sensor": "sensor",
     "SensorEndedError": "errors",
@@ -87,8 +95,10 @@ _MODULES = {
     "Thresholds": "thresholds",
     "Watcher": "devices.watcher",
     "cameras": "devices.discovery",
+    "clip": "media.decoding",
     "microphones": "devices.discovery",
     "read_dataset": "media.dataset",
+    "window": "media.decoding",
 }
 """The module of each public name, imported when the name is first used (PEP 562)."""
 

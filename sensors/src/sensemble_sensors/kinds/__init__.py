@@ -5,5 +5,5 @@ the field in a dataset and its decoding, the track in a recording, the slot in s
 checks. All that differs between sound, pictures and text is here; no other room compares a modality's name
 with a constant. A new kind is a class here and its name in `spec.MODALITIES`.
 
-Doors: `registry` (find the kind of a modality), `kind` (what a kind supplies), `windows`.
+Doors: `registry` (the kind of a modality), `kind` (what a kind supplies), `interfaces`, `windows`.
 """

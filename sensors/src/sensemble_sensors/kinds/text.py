@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
-from sensemble_sensors.kinds.kind import START, Excerpt, Kind, Source, described
+from sensemble_sensors.kinds.interfaces import START, Excerpt, Source
+from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, Windows
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample

@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
-from sensemble_sensors.kinds.kind import (
+from sensemble_sensors.kinds.interfaces import (
     START,
     Checks,
     Converter,
     Excerpt,
-    Kind,
     Source,
     Symptom,
     TrackReader,
     TrackWriter,
-    described,
 )
+from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, Windows
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec

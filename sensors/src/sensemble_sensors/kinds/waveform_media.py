@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.containers import first_track, opened
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.kind import Converter
+from sensemble_sensors.kinds.interfaces import Converter
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Sample
 

@@ -9,7 +9,7 @@ from heapq import merge
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.kind import TrackReader
+from sensemble_sensors.kinds.interfaces import TrackReader
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
 from sensemble_sensors.media.dataset import Example

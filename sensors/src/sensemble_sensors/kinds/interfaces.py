@@ -1,0 +1,111 @@
+"""The objects that a kind's methods take and return."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from sensemble_sensors.codecs.framing import COVER, Framing
+from sensemble_sensors.lines import Fields
+from sensemble_sensors.sensor import Media, Sample
+
+
+class Source(Protocol):
+    """The part of a dataset example that a kind reads."""
+
+    @property
+    def start(self) -> float | None:
+        """Seconds within its files at which the example begins; None for their beginning."""
+
+    @property
+    def end(self) -> float | None:
+        """Seconds within its files at which the example ends; None for their end."""
+
+    def given(self, field: str) -> Path | str | None:
+        """Return the value of a field of the dataset: a file or a text; None where it is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The part of an example that a window is decoded from.
+
+    Attributes:
+        at: seconds from the example's start to the window's.
+        span: seconds of sound at most; infinite for the spec's window.
+        step: seconds from one frame to the next; 0 for the spec's rate.
+        framing: which part of each picture fills a frame.
+    """
+
+    at: float = 0.0
+    span: float = math.inf
+    step: float = 0.0
+    framing: Framing = COVER
+
+
+START = Excerpt()
+"""The spec's window at the beginning of the example."""
+
+
+class Symptom(NamedTuple):
+    """A condition of a sensor's stream as of one sample.
+
+    Attributes:
+        finding: how it is reported.
+        holds: whether the condition holds.
+        seconds: how long it must hold to be a fault; 0: at once.
+        clears: whether the first sample for which it does not hold clears the fault.
+    """
+
+    finding: str
+    holds: bool
+    seconds: float = 0.0
+    clears: bool = False
+
+
+class Checks:
+    """The health checks of one open sensor that depend on its kind; of captions there is none."""
+
+    def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:  # noqa: ARG002
+        """Yield the symptoms of a sample; `last` is the one before it, None after a cut."""
+        yield from ()
+
+    def count(self, sample: Sample) -> int:
+        """Return how much of the spec's rate a sample stands for, lost ones included."""
+        return 1 + sample.lost
+
+    def rate(self, rates: Sequence[float]) -> Symptom | None:  # noqa: ARG002
+        """Judge the rates (Hz) measured by the samples' times and by their arrival; None: any will do."""
+        return None
+
+
+class TrackWriter(Protocol):
+    """The track of one modality in a media file that is being written.
+
+    Attributes:
+        begin: when its first sample begins, in seconds.
+    """
+
+    begin: float
+
+    def write(self, start: float) -> None:
+        """Encode all samples into the file, whose beginning is `start`."""
+
+
+class TrackReader(Protocol):
+    """The samples of one modality of a recorded segment, in order."""
+
+    def take(self, line: Fields) -> Media | str | None:
+        """Return the data of the sample that `line` describes; None where the file holds no more."""
+
+
+class Converter:
+    """Brings recorded samples to the form of a spec; by default they have it already."""
+
+    def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
+        """Yield a sample of `form` (`Kind.form`) in the spec's, after the rest of what came before a cut."""
+        yield sample
+
+    def rest(self) -> Iterator[Sample]:
+        """Yield the samples that wait for more of their stream."""
+        yield from ()
