@@ -11,7 +11,7 @@ from sensemble_runtime.prediction import Prediction
 
 
 def test_counts_that_begin_anew_when_a_sensor_comes_back_add_up() -> None:
-    summary = RunSummary(("one",), virtual=True)
+    summary = RunSummary(virtual=True)
     for dropped in ({"audio": 2}, {"audio": 5}, {"video": 1}, {"audio": 6}, {"audio": 1}):
         probabilities = np.ones(1, np.float32)
         said = Prediction(
@@ -24,7 +24,7 @@ def test_counts_that_begin_anew_when_a_sensor_comes_back_add_up() -> None:
 
 
 def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
-    summary = RunSummary(("one",), virtual=False)
+    summary = RunSummary(virtual=False)
     rng = np.random.default_rng(0)
     one = np.ones(1, np.float32)
 
@@ -44,7 +44,7 @@ def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
     growth, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert growth < 50_000
-    summary = RunSummary(("one",), virtual=False)
+    summary = RunSummary(virtual=False)
     ages = add(5000)
     found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", summary.lines[0])
     assert found is not None

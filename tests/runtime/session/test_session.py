@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import sensor_thread, session
 
 from tests.runtime.puppets import Log, Puppet, Session, wait_for
@@ -160,3 +162,27 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
     assert unexpected == []
     assert running.live == ()
     assert threading.active_count() == before
+
+
+def test_a_prediction_names_its_most_probable_class(bundle: Bundle) -> None:
+    captions = Puppet("text")
+    with Session(bundle) as running:
+        running.attach(captions)
+        captions.say()
+        prediction = next(iter(running))
+    assert prediction.label == bundle.manifest.labels[int(prediction.probabilities.argmax())]
+    assert prediction.confidence == prediction.probabilities.max()
+
+
+def test_the_stream_has_predictions_and_events_in_order(bundle: Bundle) -> None:
+    captions = Puppet("text")
+    with Session(bundle) as running:
+        stream = running.stream()
+        running.attach(captions)
+        captions.say()
+        first = [next(stream) for _ in range(3)]
+        running.detach("text")
+        first += [next(stream) for _ in range(2)]
+    kinds = [item.kind if isinstance(item, SensorEvent) else type(item) for item in first]
+    assert kinds == ["attached", LiveSetEvent, Prediction, "detached", LiveSetEvent]
+    assert list(stream) == []

@@ -39,8 +39,7 @@ def main(arguments: Run) -> None:
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
-    labels = bundle.manifest.labels
-    summary, without = (RunSummary(labels, virtual=arguments.fast) for _ in range(2))
+    summary, without = (RunSummary(virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream again, on a bundle of its own, to see what the duty costs.
     again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
@@ -157,11 +156,10 @@ def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEve
 
 
 def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
-    labels = bundle.manifest.labels
     if arguments.json:
-        return nullcontext(JsonView(labels, changes=not arguments.fast))
+        return nullcontext(JsonView(changes=not arguments.fast))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
         from sensemble_apps.live.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle)
-    return nullcontext(LineView(labels))
+    return nullcontext(LineView())

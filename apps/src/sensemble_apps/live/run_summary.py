@@ -1,7 +1,6 @@
 """The summary of a run: the age of its predictions, dropped and saved windows, right predictions."""
 
 from collections import Counter
-from collections.abc import Sequence
 from math import exp, log
 
 from sensemble_apps.live.view_events import Predicted, ViewEvent
@@ -51,12 +50,10 @@ class RunSummary:
     """Sums up the predictions of a stream.
 
     Args:
-        labels: of the bundle.
         virtual: whether the stream's time is virtual, so that ages mean nothing.
     """
 
-    def __init__(self, labels: Sequence[str], *, virtual: bool) -> None:
-        self._labels = labels
+    def __init__(self, *, virtual: bool) -> None:
         self._virtual = virtual
         self._ages = _Histogram()
         self._encoded: Counter[str] = Counter()
@@ -79,7 +76,7 @@ class RunSummary:
         self._lost.add(prediction.lost)
         if event.example is not None and event.example.labels:
             self._labelled += 1
-            self._right += self._labels[int(prediction.probabilities.argmax())] in event.example.labels
+            self._right += prediction.label in event.example.labels
 
     @property
     def lines(self) -> list[str]:

@@ -1,9 +1,7 @@
 """Views of a running bundle: JSON for scripts, lines for pipes and logs; `terminal` has the third."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from sensemble_runtime import subsets
 
 from sensemble_apps.console.output import remark, say, say_json
@@ -18,17 +16,16 @@ class View(Protocol):
         """Show a sensor's change, a prediction or the live set."""
 
 
-def as_json(predicted: Predicted, labels: Sequence[str]) -> dict[str, Any]:
+def as_json(predicted: Predicted) -> dict[str, Any]:
     """Return a prediction as the JSON object that README.md describes."""
     prediction, example = predicted.prediction, predicted.example
-    top = int(np.argmax(prediction.probabilities))
     return {
         "time": round(predicted.time, 6),
         "live": list(prediction.live),
         "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
-        "label": labels[top],
-        "confidence": float(prediction.probabilities[top]),
-        "probabilities": dict(zip(labels, map(float, prediction.probabilities), strict=True)),
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True)),
         "example": example.id if example else None,
         "labels": list(example.labels) if example else None,
         "latencies": {m: round(latency, 6) for m, latency in prediction.latencies.items()},
@@ -55,8 +52,7 @@ class JsonView:
     Changes also go to standard error, as lines.
     """
 
-    def __init__(self, labels: Sequence[str], *, changes: bool) -> None:
-        self._labels = labels
+    def __init__(self, *, changes: bool) -> None:
         self._changes = changes
 
     def show(self, event: ViewEvent) -> None:
@@ -66,7 +62,7 @@ class JsonView:
             if self._changes:
                 say_json(change_as_json(event))
         elif isinstance(event, Predicted):
-            say_json(as_json(event, self._labels))
+            say_json(as_json(event))
         elif not event.live:
             say_json({"time": round(event.time, 6), "live": []})
 
@@ -74,15 +70,12 @@ class JsonView:
 class LineView:
     """Prints a line per prediction and change, and one when nothing is live."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = labels
-
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
         if isinstance(event, Change):
             say(change_line(event))
         elif isinstance(event, Predicted):
-            say(prediction_line(event, self._labels))
+            say(prediction_line(event))
         elif not event.live:
             say(nothing_line(event))
 
@@ -97,19 +90,18 @@ def nothing_line(gone: LiveSetChange) -> str:
     return f"{gone.time:8.2f} s  ---- nothing is live"
 
 
-def prediction_line(predicted: Predicted, labels: Sequence[str]) -> str:
+def prediction_line(predicted: Predicted) -> str:
     """Return a prediction as a line: time, live set, label, confidence, encoding time, and any truth."""
     prediction, example = predicted.prediction, predicted.example
-    top = int(np.argmax(prediction.probabilities))
     truth = (
         ""
         if example is None or not example.labels
         else "  right"
-        if labels[top] in example.labels
+        if prediction.label in example.labels
         else f"  is {', '.join(example.labels)}"
     )
     milliseconds = 1e3 * sum(prediction.latencies.values())
     return (
-        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {labels[top]:<12} "
-        f"{prediction.probabilities[top]:4.0%}  {milliseconds:5.1f} ms{truth}"
+        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {prediction.label:<12} "
+        f"{prediction.confidence:4.0%}  {milliseconds:5.1f} ms{truth}"
     )
