@@ -35,8 +35,8 @@ class Talk:
 class Telling(Records):
     committed = 0
 
-    def add_news(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
-        super().add_news(run, news, labels)
+    def add_items(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+        super().add_items(run, news, labels)
         made = sum(isinstance(item, Prediction) for item in news)
         if made:
             self.committed += made

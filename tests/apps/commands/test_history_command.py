@@ -30,7 +30,7 @@ def test_a_session_is_told_by_live_set_and_sensor(
         lost = SensorEvent(
             began + 3, "microphone desk", "audio", "lost", "microphone desk: gives no more sound"
         )
-        records.add_news(run, [*predictions, *lives, lost], bundle.manifest.labels)
+        records.add_items(run, [*predictions, *lives, lost], bundle.manifest.labels)
     (told,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
     assert (told["kind"], told["ended"]) == ("session", None)
     assert told["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}

@@ -45,7 +45,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     before = time.time()
     run = records.begin("session", bundle)
     now = time.monotonic()
-    records.add_news(run, [prediction(now), prediction(now + 1)], LABELS)
+    records.add_items(run, [prediction(now), prediction(now + 1)], LABELS)
     found = read_predictions(path, run)
     assert [p.time for p in found] == [now, now + 1]
     first = found[0]
@@ -100,7 +100,7 @@ run = records.begin("session", Bundle.open(Path(sys.argv[1])))
 i = 0
 while True:
     made = Prediction(float(i), ("audio",), {}, np.ones(3, np.float32), np.ones(8, np.float32), {}, {})
-    records.add_news(run, [made], ("zero", "one", "two"))
+    records.add_items(run, [made], ("zero", "one", "two"))
     print(i, flush=True)
     i += 1
 """

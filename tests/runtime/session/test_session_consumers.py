@@ -86,8 +86,8 @@ def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
 def test_a_consumer_cannot_alter_the_record(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, add = threading.Event(), Records.add_news
-    monkeypatch.setattr(Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    go_on, add = threading.Event(), Records.add_items
+    monkeypatch.setattr(Records, "add_items", lambda *news: (go_on.wait(20), add(*news)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
         running.attach(captions)
@@ -217,8 +217,8 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "WAITING", 4)
-    go_on, add = threading.Event(), background.Records.add_news
-    monkeypatch.setattr(background.Records, "add_news", lambda *news: (go_on.wait(20), add(*news)))
+    go_on, add = threading.Event(), background.Records.add_items
+    monkeypatch.setattr(background.Records, "add_items", lambda *news: (go_on.wait(20), add(*news)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
         running.subscribe(log)

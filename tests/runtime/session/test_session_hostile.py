@@ -157,8 +157,8 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
 ) -> None:
     monkeypatch.setattr(background, "LAST", 0.2)
     before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
-    add = Records.add_news
-    monkeypatch.setattr(Records, "add_news", lambda *news: (busy.set(), go.wait(20), add(*news)))
+    add = Records.add_items
+    monkeypatch.setattr(Records, "add_items", lambda *news: (busy.set(), go.wait(20), add(*news)))
     running = Session(bundle, record=tmp_path / "record.sqlite")
     running.attach(Puppet("text"))
     assert busy.wait(20)

@@ -128,7 +128,7 @@ class Records:
         with reported(self._path), self._db:
             self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), run))
 
-    def add_news(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+    def add_items(self, run: int, items: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
         """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
         offset = time.time() - time.monotonic()
         predictions = [
@@ -141,11 +141,11 @@ class Records:
                 _pack(p.probabilities),
                 *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
             )
-            for p in news
+            for p in items
             if isinstance(p, Prediction)
         ]
         events = [
-            (run, offset + e.time, e.time, *fields_of(e)) for e in news if not isinstance(e, Prediction)
+            (run, offset + e.time, e.time, *fields_of(e)) for e in items if not isinstance(e, Prediction)
         ]
         with reported(self._path), self._db:
             self._db.executemany(
