@@ -10,35 +10,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAMES = {"audio", "text", "video"}
+NAMES = {"audio", "text", "video", "waveform", "frames"}  # of the modalities and of the kinds
 
 # The table of names, and the rooms of the classes of the kinds, which may name what is theirs.
-KINDS = ("sensors/src/sensemble_sensors/kinds/", "sensors/src/sensemble_sensors/spec.py")
+KINDS = (
+    "apps/src/sensemble_apps/console/kinds.py",
+    "sensors/src/sensemble_sensors/kinds/",
+    "sensors/src/sensemble_sensors/spec.py",
+    "train/src/sensemble_train/models/kinds/",
+)
 
-# Modules that may name a modality, with the number of places and the reason. Lower a number when you can;
-# remove a line when it is 0. Nothing may be added and no number may grow without a reason as good as these.
+# Modules that may name a modality or a kind, with the number of places and the reason. This list only shrinks.
 ALLOWED = {
-    "apps/src/sensemble_apps/commands/record.py": (3, "to be moved to the kinds"),
-    "apps/src/sensemble_apps/console/wording.py": (9, "to be moved to the kinds"),
-    "apps/src/sensemble_apps/live/capture.py": (2, "to be moved to the kinds"),
-    "apps/src/sensemble_apps/live/capture_summary.py": (12, "to be moved to the kinds"),
-    "apps/src/sensemble_apps/live/device_factory.py": (
-        4,
-        "makes the devices of this machine by name",
-    ),
-    "apps/src/sensemble_apps/pages/contact_sheet.py": (6, "to be moved to the kinds"),
-    "export/src/sensemble_export/bundle.py": (1, "to be moved to the kinds"),
-    "export/src/sensemble_export/readme.py": (6, "to be moved to the kinds"),
-    "export/src/sensemble_export/targets.py": (1, "to be moved to the kinds"),
-    "runtime/src/sensemble_runtime/session/hotplug.py": (
-        1,
-        "sound servers replace a microphone that is gone",
-    ),
-    "sensors/src/sensemble_sensors/devices/discovery.py": (2, "lists the devices of this machine by name"),
+    "apps/src/sensemble_apps/commands/record.py": (3, "a recording's form where no bundle has one"),
+    "apps/src/sensemble_apps/live/device_factory.py": (4, "the devices that a watcher finds here"),
+    "apps/src/sensemble_apps/pages/contact_sheet.py": (4, "draws pictures and sound"),
+    "export/src/sensemble_export/targets.py": (1, "a log-mel needs more precision than Core ML's default"),
+    "runtime/src/sensemble_runtime/session/hotplug.py": (1, "a sound server replaces a removed microphone"),
+    "sensors/src/sensemble_sensors/devices/discovery.py": (2, "the devices that can be listed here"),
     "train/src/sensemble_train/digits/build.py": (3, "makes a dataset of these three modalities"),
     "train/src/sensemble_train/prepare/inspection.py": (10, "reads published datasets of film and sound"),
     "train/src/sensemble_train/prepare/shard.py": (1, "names the files of film and sound"),
 }
+MOST = 29
 
 
 def sources() -> list[Path]:
@@ -46,7 +40,7 @@ def sources() -> list[Path]:
 
 
 def _names(node: ast.expr | None) -> Iterator[ast.Constant]:
-    """Yield the modalities' names that an expression is, or that a literal collection holds."""
+    """Yield the names that an expression is, or that a literal collection holds."""
     match node:
         case ast.Constant(value=str(name)) if name in NAMES:
             yield node
@@ -86,9 +80,10 @@ def test_the_check_sees_every_way_to_compare() -> None:
         'd["text"]',
         'd.get("audio", 0)',
         'match m:\n    case "video": pass',
+        'kind == "waveform"',
     ]
-    assert [len(compared(ast.parse(code))) for code in seen] == [1, 1, 2, 1, 1, 1, 1]
-    unseen = ['Sample("audio", wave)', 'modality = "video"', 'kind == "waveform"', 'd["texts"]']
+    assert [len(compared(ast.parse(code))) for code in seen] == [1, 1, 2, 1, 1, 1, 1, 1]
+    unseen = ['Sample("audio", wave)', 'modality = "video"', "Waveform()", 'd["texts"]']
     assert not any(compared(ast.parse(code)) for code in unseen)
 
 
@@ -104,5 +99,6 @@ def test_modalities_are_compared_by_their_kinds_alone(path: Path) -> None:
     assert len(lines) == most, f"{name} has {len(lines)} places left: lower its number in ALLOWED"
 
 
-def test_the_list_names_files_that_exist() -> None:
+def test_the_list_names_files_that_exist_and_does_not_grow() -> None:
     assert {name for name in ALLOWED if not (ROOT / name).is_file()} == set()
+    assert sum(number for number, _ in ALLOWED.values()) <= MOST
