@@ -20,7 +20,7 @@ KINDS = (
     "train/src/sensemble_train/models/kinds/",
 )
 
-# Modules that may name a modality or a kind, with the number of places and the reason. This list only shrinks.
+# Modules that may name a modality or a kind, with how many places and why. This list only shrinks.
 ALLOWED = {
     "apps/src/sensemble_apps/commands/record.py": (3, "a recording's form where no bundle has one"),
     "apps/src/sensemble_apps/live/device_factory.py": (4, "the devices that a watcher finds here"),
