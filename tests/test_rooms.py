@@ -1,5 +1,8 @@
-"""The tree stays readable: short modules and small rooms."""
+"""The tree stays readable: short modules, and small rooms that say what they are for and name their doors."""
 
+import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(ROOT.glob("*/src/sensemble_*"))
 MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 ROOMS = sorted({path.parent for path in MODULES} - set(PACKAGES))
+LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+PROTECTED = {name for contract in LINTER["contracts"] for name in contract.get("protected_modules", ())}
 
 
 def name(path: Path) -> str:
@@ -25,3 +30,14 @@ def test_a_module_has_at_most_300_lines(path: Path) -> None:
 def test_a_room_has_at_most_12_modules(room: Path) -> None:
     modules = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
     assert len(modules) <= 12, modules
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.parent in PACKAGES], ids=name)
+def test_a_room_names_its_doors_and_the_contracts_protect_the_rest(room: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    subject, _, doors = docstring.rpartition("\n\nDoors: ")
+    assert subject
+    inside = {path.stem for path in room.iterdir() if path.suffix == ".py" or path in ROOMS} - {"__init__"}
+    named = {door.partition(".")[0] for door in re.findall(r"`([\w.]+)`", doors)} & inside
+    own = {module for module in inside if {f"{name(room)}.{module}", f"{name(room)}.*"} & PROTECTED}
+    assert (named & own, inside - named - own) == (set(), set())

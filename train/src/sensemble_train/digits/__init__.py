@@ -2,5 +2,5 @@
 
 It is built offline from a seed, in the project's data format. This room needs no torch.
 
-Door: `build`.
+Doors: `build`.
 """
