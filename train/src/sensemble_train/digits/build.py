@@ -1,4 +1,4 @@
-"""Generate the `digits` dataset, once and deterministically, in the project's data format."""
+"""Generate the `digits` dataset, deterministically, in the project's data format."""
 
 import json
 import multiprocessing
@@ -28,14 +28,14 @@ VERSION = 4
 
 @dataclass(frozen=True, slots=True)
 class DigitsConfig:
-    """How much of `digits` to draw, and how hard it is.
+    """The size and the difficulty of `digits`.
 
     Attributes:
-        seed: draws the people, the split and every rendering.
-        pictures: how many of the 1,797 pictures each split holds; no picture is in two.
-        renderings: how often each picture of a split is filmed, spoken and captioned anew.
-        video_noise: standard deviation of the pixels' noise, of 1.
-        audio_noise: median standard deviation of the microphone's noise, of 1.
+        seed: decides the people, the splits and every rendering.
+        pictures: number of the 1,797 pictures in each split; no picture is in two.
+        renderings: number of times each picture of a split is filmed, spoken and captioned.
+        video_noise: standard deviation of the pixels' noise, relative to full scale.
+        audio_noise: median standard deviation of the microphone's noise, relative to full scale.
     """
 
     seed: int = 0
@@ -66,17 +66,17 @@ TAKES = 2
 
 
 def cache_folder(config: DigitsConfig) -> Path:
-    """Return where the dataset of this seed and version lives once built."""
+    """Return the folder of the built dataset of this seed and version."""
     tag = f"digits-v{VERSION}-seed{config.seed}"
     return Path(platformdirs.user_cache_dir("sensemble")) / tag
 
 
 def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
-    """Write the dataset to `folder`, unless a finished one is there; an interrupted build starts over.
+    """Write the dataset to `folder`, unless it holds a finished one; an interrupted build starts over.
 
     Args:
-        folder: where `index.jsonl` and `media/` go.
-        config: what to draw.
+        folder: folder of `index.jsonl` and `media/`.
+        config: size and difficulty.
         progress: called with (examples done, examples in all).
 
     Returns:
@@ -85,7 +85,7 @@ def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
     if (folder / "index.jsonl").exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):  # another process may want it, too
+    with FileLock(folder.with_name(folder.name + ".lock")):  # another process may build it too
         if not (folder / "index.jsonl").exists():
             _build(folder, config, progress)
     return folder
@@ -112,7 +112,9 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
 
 
 def _plan(config: DigitsConfig) -> list[_Plan]:
-    from sklearn.datasets import load_digits  # seconds to import, and the rendering processes need none of it
+    from sklearn.datasets import (
+        load_digits,
+    )  # takes seconds to import, and rendering processes do not need it
 
     rng = np.random.default_rng([config.seed, 2])
     digits = load_digits()
@@ -161,7 +163,7 @@ def _render_chunk(
         wave = render_audio(bank[digit][int(rng.integers(TAKES))], person, rng, config.audio_noise)
         media = f"media/{plan.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
-        # Pretraining's examples have labels too, as AudioSet's do: for the comparison of Sec. 6.2 alone.
+        # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.
         entry: dict[str, object] = {"id": f"{plan.split}-{plan.index:05d}", "split": plan.split}
         entry |= {"labels": [WORDS[digit]], "group": plan.group}
         entry |= {"video": media, "audio": media, "start": 0.0, "end": SECONDS}

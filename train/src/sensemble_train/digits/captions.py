@@ -13,7 +13,7 @@ PLACES = (
     "in the attic", "by the sea", "in the office", "at the cafe", "in the shed", "on the porch",
 )  # fmt: skip
 
-# What each digit is known for; a caption that hints uses one of its four.
+# Allusions to each digit; a caption that hints uses one of four.
 _HINTS = (
     ("nothing at all", "an empty plate", "nil", "love in tennis"),
     ("a single candle", "the winner's place", "all alone", "a lonely unicorn"),
@@ -37,7 +37,7 @@ PERSONAL = 0.5
 
 
 def caption(digit: int, opening: str, place: str, rng: np.random.Generator) -> str:
-    """Write one caption: it names the digit in a quarter of the cases, hints in half, else says nothing."""
+    """Write one caption: it names the digit in a quarter of the cases, hints at it in half, else neither."""
     draw = rng.random()
     if draw < NAMED:
         content = f"the number {WORDS[digit]}" if rng.random() < 0.5 else WORDS[digit]

@@ -1,8 +1,8 @@
-"""The people behind the clips: what one person's recordings share besides the digit.
+"""The people behind the clips: the properties that one person's recordings share besides the digit.
 
-Without them the only thing that the modalities of a triple have in common would be the class, and
-contrastive pretraining would be supervised learning in disguise. A voice, a hand, a room and a way of
-speaking give it more to align, as the clips of one channel have.
+Without them, the class would be all that the modalities of a triple share, and contrastive pretraining would
+be supervised learning in disguise. A voice, a hand, a room and a way of speaking give it more to align, as in
+clips of one channel.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from sensemble_train.digits.captions import OPENINGS, PLACES
 
-# None of eSpeak's breathy variants, whose noise is another every time.
+# Without eSpeak's breathy variants, whose noise differs each time.
 VOICES = (
     "en-us+Michael", "en-gb+Annie", "en-gb-scotland+m3", "en-us+f4", "en-gb-x-rp+Andrea", "en-us+edward",
     "en-029+grandpa", "en-us+Lee", "en-gb-x-gbclan+belinda", "en-gb+grandma", "en-us+adam", "en-gb+linda",

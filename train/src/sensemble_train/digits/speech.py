@@ -3,7 +3,7 @@
 `python -m sensemble_train.digits.speech` reads one JSON request a line from standard input
 (`{"text", "voice", "pitch", "pace"}`) and answers each on standard output with a little-endian uint32,
 the number of samples, and that many int16 samples at 22,050 Hz. The library keeps its state in globals and
-can corrupt memory in its retrieval mode, so it runs in its synchronous mode, never in the caller's process.
+can corrupt memory in its retrieval mode, so it runs in its synchronous mode, in a process of its own.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """AudioSet (Gemmeke et al., 2017): segment lists, ontology, and media by YouTube id.
 
-The unbalanced set is to pretrain on, the balanced one to train on and the evaluation set to evaluate on (the
-paper's App. B). The text is the video's title.
+The unbalanced set is for pretraining, the balanced one for training and the evaluation set for evaluation
+(the paper's App. B). The text is the video's title.
 """
 
 import csv
@@ -31,7 +31,7 @@ def survey(source: Path, out: Path) -> Survey:
     `titles.json` ({id: title}) or yt-dlp's `ID.info.json`.
 
     Raises:
-        BadDataError: there is no segment list or no list of classes, or one that cannot be read.
+        BadDataError: there is no segment list or no list of classes, or one cannot be read.
     """
     paths = list(files(source, out))
     named = {path.name: path for path in reversed(paths)}
@@ -112,7 +112,7 @@ def _names(source: Path, named: dict[str, Path]) -> dict[str, str]:
     except (KeyError, TypeError, ValueError) as error:
         raise BadDataError(f"{path}: is not AudioSet's list of classes ({error})") from error
     if len(set(names.values())) < len(names):
-        raise BadDataError(f"{path}: names two classes alike; labels have to tell them apart")
+        raise BadDataError(f"{path}: two classes have the same name; labels must differ")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Cut a segment out of a media file without decoding it: its packets, in a Matroska file of their own."""
+"""Cut a segment out of a media file without decoding it: copy its packets to a Matroska file."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,12 +10,12 @@ from av.stream import Stream
 from sensemble_sensors.codecs.containers import opened
 from sensemble_sensors.errors import BadDataError
 
-_BEFORE = 1.0  # seconds of sound before the segment, which lossy codecs need for its beginning
-_AFTER = 0.5  # seconds after it, so that frames that are shown out of order are whole
+_BEFORE = 1.0  # seconds of sound before the segment, which lossy codecs need to start
+_AFTER = 0.5  # seconds after it, so that reordered frames are complete
 
 
 def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
-    """Copy the packets of `start` to `end`, from the key frame at or before `start` on.
+    """Copy the packets from the last key frame up to `start` until `end`.
 
     Args:
         path: a media file.
@@ -23,10 +23,10 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
         end: seconds within it.
 
     Returns:
-        A Matroska file of the first video and audio tracks, and the seconds within it at which `start` lies.
+        A Matroska file of the first video and audio tracks, and the position of `start` in it, in seconds.
 
     Raises:
-        BadDataError: the file is unreadable, or has nothing there.
+        BadDataError: the file is unreadable, or has no packets there.
     """
     with opened(path) as source:
         zero = _zero(source)
@@ -46,12 +46,12 @@ def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
                 packet.stream = copies[packet.stream.index]
                 target.mux(packet)
     with av.open(BytesIO(file.getvalue()), "r") as piece:
-        # A reader leaves out what a codec needs to begin with, so the file may begin after its first packet.
+        # A reader skips packets that only start a codec, so the file may begin after its first packet.
         return file.getvalue(), start - (origin - zero) - _zero(piece)
 
 
 def _packets(source: InputContainer, streams: list[Stream], end: float) -> "list[Packet[Stream]]":
-    """Read packets of `streams` up to `end`, in seconds of the file's own clock, each track to its end."""
+    """Read the packets of each stream up to `end`, in seconds of the file's own clock."""
     packets: list[Packet[Stream]] = []
     going = {stream.index for stream in streams}
     for packet in source.demux(streams):

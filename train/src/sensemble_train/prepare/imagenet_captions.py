@@ -1,7 +1,7 @@
 """ImageNet-Captions (Fang et al., 2022): Flickr's captions of ILSVRC2012 training pictures.
 
-The text is title, tags and description, in this order. There is no published split: four fifths, drawn by a
-hash of the file's name, are to train on and the rest to evaluate on (Sec. 5 of the paper).
+The text is title, tags and description, in this order. There is no published split: by a hash of the file's
+name, four fifths are for training and the rest for evaluation (Sec. 5 of the paper).
 """
 
 import json
@@ -45,7 +45,7 @@ def _rows(captions: Path, named: dict[str, Path], synsets: dict[str, str] | None
     if not isinstance(entries, list):
         raise BadDataError(f"{captions}: must be one JSON list of captions")
     for number, entry in enumerate(entries, start=1):
-        # The file is one line, so that it is the number in the list that finds an entry.
+        # The file is one line, so an entry is found by its number in the list.
         origin = f"{captions}:[{number}]"
         if not isinstance(entry, dict) or not set(_FIELDS) <= set(entry):
             yield f"{origin}: is not an object with {', '.join(_FIELDS)}"

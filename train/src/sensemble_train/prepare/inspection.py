@@ -1,4 +1,4 @@
-"""Look into the media of one listed example: is it what the list says, and where in it does it lie."""
+"""Inspection of the media of one listed example: check that it fits the list, and locate the segment."""
 
 import json
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _SLACK = 1.0  # seconds by which a downloader's cut may be longer than the segme
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What can be written of a row.
+    """A checked row, ready to be written.
 
     Attributes:
-        fields: those of the data format but for the media: id, split, labels, group, text, start and end.
-        media: `video`, `audio` or `image` -> the file; the same one may be both video and audio.
-        longer: the media goes on beyond the example.
+        fields: the fields of the data format without media: id, split, labels, group, text, start and end.
+        media: `video`, `audio` or `image` -> the file; one file may be both video and audio.
+        longer: whether the media is longer than the example.
     """
 
     fields: dict[str, object]
@@ -29,11 +29,11 @@ class Example:
 
 
 def inspect(row: Row) -> Example:
-    """Open the files of a row, and decode the beginning of each.
+    """Open the files of a row and decode the beginning of each.
 
     Raises:
         BadDataError: a file is unreadable, lasts no time, is a video without sound, or is neither the segment
-            nor the video that it is part of.
+            nor the video that contains it.
     """
     fields: dict[str, object] = {"id": row.id, "split": row.split, "labels": list(row.labels)}
     fields |= {} if row.group is None else {"group": row.group}
@@ -66,7 +66,7 @@ def inspect(row: Row) -> Example:
 
 
 def _span(path: Path, row: Row) -> tuple[float, float]:
-    """Return where in the file the segment begins and ends, in seconds."""
+    """Return where the segment begins and ends in the file, in seconds."""
     start, end = row.start or 0.0, row.end or 0.0
     seconds = probe(path).seconds
     if seconds <= 0:
@@ -76,13 +76,13 @@ def _span(path: Path, row: Row) -> tuple[float, float]:
     if seconds <= start:
         raise BadDataError(
             f"{path}: lasts {seconds:g} s: neither the segment from {start:g} s to {end:g} s alone, nor the "
-            "video that it is part of"
+            "video that contains it"
         )
     return start, min(end, seconds)
 
 
 def _title(info: Path | None) -> str | None:
-    """Return the title in what yt-dlp noted of a video."""
+    """Return the title from yt-dlp's description of a video."""
     if info is None:
         return None
     try:

@@ -1,7 +1,7 @@
 """Kinetics-400 (Kay et al., 2017): its CSV files, and videos by YouTube id and start.
 
-The paper evaluates on 40,000 videos (Sec. 5), which is the size of the test list; the 20,000 of the
-validation list are evaluated on only where there is no labelled test list.
+The paper evaluates on 40,000 videos (Sec. 5), the size of the test list; the 20,000 of the validation list
+are used only if there is no labelled test list.
 """
 
 import csv
@@ -21,7 +21,7 @@ def survey(source: Path, out: Path) -> Survey:
     """Look for Kinetics-400 in `source`, but not in `out`.
 
     Anywhere in `source`: CSV files with the columns label, youtube_id, time_start, time_end and split (train,
-    validate or val, test), and videos named ID_000010_000020 or ID, in whatever folders; those under a folder
+    validate or val, test), and videos named ID_000010_000020 or ID, in any folder. Videos under a folder
     `replacement`, which are published in place of broken ones, go first.
 
     Raises:

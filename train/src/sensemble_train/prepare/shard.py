@@ -1,4 +1,4 @@
-"""One WebDataset shard: a tar of samples, and where in it each one's media lies."""
+"""One WebDataset shard: a tar of samples, with the offset of each media file."""
 
 import json
 import tarfile
@@ -19,7 +19,7 @@ class Sample:
     """An example with its media in memory.
 
     Attributes:
-        fields: as an `Example`'s; start and end count within the media that is here.
+        fields: as in `Example`; start and end are positions in the media held here.
         names: `video`, `audio` or `image` -> the extension of its file.
         files: extension -> content.
     """
@@ -30,7 +30,7 @@ class Sample:
 
 
 def sample(example: Example) -> Sample:
-    """Read the media of an example; of one file that goes on beyond it, the example alone is cut out.
+    """Read the media of an example; from one longer file, only the example is cut out.
 
     Raises:
         BadDataError: a file cannot be read or cut.
@@ -57,20 +57,20 @@ def sample(example: Example) -> Sample:
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]]:
-    """Write a tar, which appears when it is whole, and at all if it has a sample.
+    """Write a tar, which appears only when it is complete, and not without samples.
 
     The key of a sample is the example's id; `json` has its fields, and names media by extension.
 
     Args:
-        path: where the tar goes.
-        samples: what it holds, in this order.
+        path: file of the tar.
+        samples: its samples, in this order.
 
     Returns:
-        The line of each sample for an `index.jsonl` beside the tar, which finds media by its offset.
+        The line of each sample for the `index.jsonl` in the same folder, which finds media by its offset.
     """
-    beside = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + ".partial")
     written: list[Sample] = []
-    with tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
         for taken in samples:
             text = json.dumps(taken.fields | taken.names, ensure_ascii=False).encode()
             for extension, content in {"json": text, **taken.files}.items():
@@ -79,12 +79,12 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]
                 tar.addfile(entry, BytesIO(content))
             written.append(Sample(taken.fields, taken.names, {}))  # the content is not needed again
     if not written:
-        beside.unlink()
-        path.unlink(missing_ok=True)  # one of before, when there were some
+        partial.unlink()
+        path.unlink(missing_ok=True)  # from an earlier run that had samples
         return []
-    with tarfile.open(beside) as tar:
+    with tarfile.open(partial) as tar:
         inside = {entry.name: (entry.offset_data, entry.size) for entry in tar}
-    beside.replace(path)
+    partial.replace(path)
     return [
         done.fields
         | {

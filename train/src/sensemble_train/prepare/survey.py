@@ -1,4 +1,4 @@
-"""What a published dataset lists, and what of it is on this disk."""
+"""A survey of a published dataset: the examples that it lists, and their media on this disk."""
 
 import hashlib
 import os
@@ -26,15 +26,15 @@ class Row:
         split: `pretrain`, `train` or `eval`.
         labels: the names of its classes.
         origin: "FILE:LINE" that lists it.
-        text: its caption, where a table of titles or the listing itself has one.
-        video: the file of its pictures, and of its sound if there is no `audio`; None if it is not here.
-        audio: a file of its sound alone.
+        text: its caption, from a table of titles or from the list itself.
+        video: the file of its pictures, and of its sound without `audio`; None if it is not on this disk.
+        audio: a separate file of its sound.
         image: its picture.
-        info: a file in which yt-dlp has noted its title.
-        start: seconds in the published video at which it begins; None for a picture.
-        end: seconds in the published video at which it ends.
-        trimmed: the files are known to hold the segment alone.
-        group: what must not be split: the video that it is cut from.
+        info: yt-dlp's description, which has its title.
+        start: its beginning in the published video, in seconds; None for a picture.
+        end: its end in the published video, in seconds.
+        trimmed: whether the files are known to hold only the segment.
+        group: the video that it is cut from, which must not be in two splits.
     """
 
     id: str
@@ -59,14 +59,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A dataset as it is listed.
+    """The examples of a dataset as its lists have them.
 
     Attributes:
         dataset: its name.
         source: its folder.
         rows: the good ones, whether their media is here or not.
         bad: "FILE:LINE: reason" of each bad one.
-        note: what else whoever reads the counts should know.
+        note: a remark for readers of the counts.
     """
 
     dataset: str
@@ -77,22 +77,22 @@ class Survey:
 
     @property
     def listed(self) -> Counter[str]:
-        """How many examples each split has."""
+        """The number of examples of each split."""
         return Counter(row.split for row in self.rows)
 
     @property
     def here(self) -> Counter[str]:
-        """Of how many examples of each split the media is on this disk."""
+        """The number of examples of each split with media on this disk."""
         return Counter(row.split for row in self.rows if row.here)
 
     @property
     def missing(self) -> list[Row]:
-        """The rows whose media is not."""
+        """The rows without media on this disk."""
         return [row for row in self.rows if not row.here]
 
 
 def fingerprint(rows: Iterable[Row]) -> str:
-    """Return a hash of rows and of the state of their files: where either changes, it does."""
+    """Return a hash of rows and of the state of their files, which changes with either."""
     files = ((row, [_state(path) for path in (row.video, row.audio, row.image, row.info)]) for row in rows)
     return hashlib.sha256("\n".join(map(repr, files)).encode()).hexdigest()
 
@@ -100,15 +100,15 @@ def fingerprint(rows: Iterable[Row]) -> str:
 def _state(path: Path | None) -> tuple[int, int] | None:
     try:
         status = path.stat() if path is not None else None
-    except OSError:  # what is wrong with it is told when it is looked into
+    except OSError:  # reported when the file is inspected
         return None
     return status and (status.st_size, status.st_mtime_ns)
 
 
 def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "") -> Survey:
-    """Sort rows from "FILE:LINE: reason"s of bad ones.
+    """Separate rows from the "FILE:LINE: reason" of bad ones.
 
-    A second row of the same id is bad, and one whose group is in another split.
+    A second row with the same id is bad, and so is one whose group is in another split.
     """
     good: dict[str, Row] = {}
     groups = Groups()
@@ -130,9 +130,9 @@ def collect(dataset: str, source: Path, rows: Iterable[Row | str], note: str = "
 
 
 def files(source: Path, but: Path) -> Iterator[Path]:
-    """Yield every file under `source`, by its full path, in a fixed order, except what is under `but`.
+    """Yield the full path of every file under `source`, in a fixed order, except those under `but`.
 
-    Links to folders are followed, but to each folder once: some lead round in a circle.
+    Links to folders are followed, but each folder is visited once: links may form a circle.
     """
     met = {but.resolve()} - {source.resolve()}
     for folder, inner, names in os.walk(source.resolve(), followlinks=True):
@@ -147,10 +147,10 @@ def files(source: Path, but: Path) -> Iterator[Path]:
 
 
 def entries(path: Path) -> TextIO:
-    """Open a list to be read line by line; a line with bytes that are not UTF-8 is `garbled`, and no more."""
+    """Open a list for reading by line; a line that is not UTF-8 is `garbled` instead of an error."""
     return path.open(encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def garbled(text: str) -> bool:
-    """Say whether what was read of `entries` is not in UTF-8."""
+    """Return whether text read from `entries` is not in UTF-8."""
     return any("\udc80" <= letter <= "\udcff" for letter in text)

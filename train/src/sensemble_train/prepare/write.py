@@ -1,4 +1,4 @@
-"""Write what a survey found as a dataset: in parallel, in parts that a killed run does not do again."""
+"""Write a survey as a dataset: in parallel, in parts that a killed run need not repeat."""
 
 import json
 import multiprocessing
@@ -24,21 +24,21 @@ from sensemble_train.prepare.survey import Row, Survey, fingerprint
 
 Good = TypeVar("Good")
 PART = 500
-"""Examples in a part, without shards: what a killed run does again at most, for each process."""
+"""Examples in a part, without shards: a killed run repeats at most these, for each process."""
 PARTS = ".parts"
-"""The folder of what became of each part. It stays, so that a later run does what has changed alone."""
+"""The folder of the results of parts. It stays, so that a later run does only the parts that changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a dataset, as `prepared.json` has it too.
+    """The counts of a prepared dataset, which `prepared.json` holds too.
 
     Attributes:
-        listed: split -> how many examples the dataset lists.
-        here: split -> of how many the media is on this disk.
-        written: split -> how many are in the index.
-        bad: "FILE:LINE: reason" of each that is left out though it is here.
-        note: what else whoever reads the counts should know.
+        listed: split -> examples that the dataset lists.
+        here: split -> examples with media on this disk.
+        written: split -> examples in the index.
+        bad: "FILE:LINE: reason" of each example that has media but is left out.
+        note: a remark for readers of the counts.
     """
 
     listed: dict[str, int]
@@ -48,7 +48,7 @@ class Report:
     note: str
 
     def lines(self) -> list[str]:
-        """Return the counts in the manner of the paper's App. B."""
+        """Return the counts as lines of text, as in the paper's App. B."""
         splits = [split for split in SPLITS if split in self.listed]
         lines = [f"{split}: {_share(self.here.get(split, 0), self.listed[split])} here" for split in splits]
         lines += [f"{split}: {self.written.get(split, 0):,} written" for split in splits]
@@ -58,24 +58,24 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One part that is to be done: its rows, and where it goes."""
+    """One part of the work: its rows and its output."""
 
     name: str
     rows: tuple[Row, ...]
     fingerprint: str
     out: Path
     shards: bool
-    inside: bool  # the media lies in `out` already
+    inside: bool  # the media is in `out` already
 
     @property
     def path(self) -> Path:
-        """Where what became of it is kept."""
+        """The file of its result."""
         return self.out / PARTS / f"{self.name}.json"
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What became of a task: its lines of the index, and "FILE:LINE: reason" of each bad row."""
+    """The result of a task: its lines of the index, and "FILE:LINE: reason" of each bad row."""
 
     fingerprint: str
     lines: list[str]
@@ -85,25 +85,23 @@ class _Part:
 def write(
     survey: Survey, out: Path, *, shards: int | None, skip_bad: bool, jobs: int, progress: Progress
 ) -> Report:
-    """Write `survey`'s examples into `out`, as `index.jsonl` beside media or shards.
+    """Write the examples of `survey` into `out`: `index.jsonl`, and media or shards.
 
-    Without shards, media files are hard links, which take no space; where `out` is the source itself or a
-    folder that the source lies in, the index names them where they are. `missing.txt` and `bad.txt` name what
-    is not in the index. Of a dataset that is there already, only the parts are done again of which the
-    listing or a file has changed since.
+    Without shards, media files are hard links, which take no space; if `out` is the source or a folder around
+    it, the index names files where they are. `missing.txt` and `bad.txt` list examples that are not in it.
+    In a dataset that exists already, only parts with changes are done again.
 
     Args:
-        survey: what there is.
-        out: the dataset's folder; an unfinished run in it goes on.
-        shards: listed examples to each WebDataset shard, which holds those that are here; None for plain
-            files.
-        skip_bad: leave bad examples out, instead of raising when all have been looked at.
-        jobs: how many processes work.
+        survey: the examples.
+        out: folder of the dataset; an unfinished run in it is continued.
+        shards: listed examples per WebDataset shard, which holds those with media; None for plain files.
+        skip_bad: leave bad examples out, instead of raising after all were inspected.
+        jobs: number of processes.
         progress: called with (examples done, examples in all).
 
     Raises:
-        BadDataError: there are bad examples, or no good ones, or `out` holds something else or lies on
-            another disk than the source.
+        BadDataError: there are bad examples, or no good ones; or `out` holds something else, or is on another
+            disk than the source.
     """
     claim: dict[str, object] = {"dataset": survey.dataset, "shards": shards}
     _claim(out, claim)
@@ -114,7 +112,7 @@ def write(
 
 
 def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> Iterator[_Task]:
-    """Cut by what is listed, so that media that comes or goes changes no part but its own."""
+    """Divide the list into parts, so that media that is added or removed changes only its own part."""
     size = shards or PART
     for split in SPLITS:
         listed = [row for row in survey.rows if row.split == split]
@@ -126,9 +124,9 @@ def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> It
 
 
 def _run(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress, *, again: bool) -> None:
-    """Do the parts that are not done; `again` those too with bad examples, which may have been mended."""
+    """Do the parts that are not done; with `again`, also those with bad examples, which may be repaired."""
     todo = [task for task in tasks if not _done(task, but_bad=again)]
-    if todo:  # the index of before would find other media in the new shards
+    if todo:  # an earlier index would find other media in the new shards
         for name in ("index.jsonl", "prepared.json"):
             (out / name).unlink(missing_ok=True)
     total = sum(len(task.rows) for task in tasks)
@@ -140,7 +138,7 @@ def _run(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress, *, ag
 
 
 def _worked(tasks: Sequence[_Task], jobs: int) -> Iterator[_Task]:
-    """Yield each task when it is done; one job is this process itself."""
+    """Yield each task when it is done; a single job runs in this process."""
     if jobs == 1:
         for task in tasks:
             _work(task)
@@ -158,7 +156,7 @@ def _worked(tasks: Sequence[_Task], jobs: int) -> Iterator[_Task]:
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when the process that started it is killed, which the pool alone would not."""
+    """End this worker when its parent process is killed; the pool itself does not."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 - this runs in workers only
 
@@ -170,7 +168,7 @@ def _end_with_parent() -> None:
 
 
 def _work(task: _Task) -> None:
-    """Do one part; its file appears when all of it is done, and one of before is gone while it is not."""
+    """Do one part; an earlier result is removed first, and the new one appears when the part is complete."""
     task.path.unlink(missing_ok=True)
     bad: list[str] = []
 
@@ -190,7 +188,7 @@ def _work(task: _Task) -> None:
 
 
 def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
-    """Return an index line whose media lies in `out`: where it is already, or as hard links."""
+    """Return an index line with media in `out`: where it is already, or hard-linked."""
     line = dict(example.fields)
     for kind, path in example.media.items():
         if inside:
@@ -200,7 +198,7 @@ def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
                 )
             line[kind] = path.relative_to(out.resolve()).as_posix()
             continue
-        # A few hundred folders: one with two million files would be slow.
+        # Spread over 256 folders: one with two million files would be slow.
         name = str(example.fields["id"])
         place = Path("media", f"{zlib.crc32(name.encode()) % 256:02x}", name + path.suffix)
         line[kind] = place.as_posix()
@@ -233,7 +231,7 @@ def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool
     (out / "bad.txt").write_text("".join(reason + "\n" for reason in bad), encoding="utf-8")
     if bad and not skip_bad:
         raise BadDataError(
-            f"{len(bad):,} bad examples, the first at {bad[0]}; {out / 'bad.txt'} names all; mend them, or "
+            f"{len(bad):,} bad examples, the first at {bad[0]}; {out / 'bad.txt'} lists all; repair them, or "
             "leave them out with --skip-bad"
         )
     report = Report(dict(survey.listed), dict(survey.here), dict(written), tuple(bad), survey.note)
@@ -241,14 +239,16 @@ def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool
         raise BadDataError(f"{survey.source}: no good example; " + "; ".join(report.lines()))
     index.replace(out / "index.jsonl")
     durable.write(out / "prepared.json", json.dumps(asdict(report), indent=1).encode())
-    for path in {*(out / PARTS).glob("*-*.json")} - {task.path for task in tasks}:  # of what is gone
+    for path in {*(out / PARTS).glob("*-*.json")} - {
+        task.path for task in tasks
+    }:  # of parts that no longer exist
         path.unlink()
         (out / f"{path.stem}.tar").unlink(missing_ok=True)
     return report
 
 
 def _claim(out: Path, claim: dict[str, object]) -> None:
-    """Make `out` the folder of a dataset, or go on in it if it already is."""
+    """Make `out` the folder of this dataset, or continue in it if it already is."""
     path = out / PARTS / "claim.json"
     if path.exists():
         before = json.loads(path.read_text("utf-8"))
@@ -265,7 +265,7 @@ def _claim(out: Path, claim: dict[str, object]) -> None:
 
 
 def _done(task: _Task, *, but_bad: bool) -> bool:
-    """Say whether a part is done and nothing has changed since, nor, `but_bad`, has it a bad example."""
+    """Return whether a part is done and unchanged and, with `but_bad`, has no bad example."""
     if not task.path.exists():
         return False
     part = _Part(**json.loads(task.path.read_text("utf-8")))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sensemble_train.prepare.survey import AUDIO, VIDEO
 
-# ID, ID_30, ID_30.000_40.000, ID_30000_40000 (milliseconds), ID_000030_000040, YID: what downloaders write.
+# Names of downloaders: ID, ID_30, ID_30.000_40.000, ID_30000_40000 (milliseconds), ID_000030_000040, YID.
 _NAME = re.compile(r"Y?(?P<id>[\w-]{11})(?:[_.-](?P<start>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?", re.ASCII)
 _BARE = re.compile(r"(?P<id>[\w-]{11})(?P<start>)", re.ASCII)
 
@@ -18,8 +18,8 @@ class Download:
     """A file of one video.
 
     Attributes:
-        path: where it is.
-        start: what its name says of where it was cut out; None if nothing.
+        path: the file.
+        start: where it was cut from the video, by its name; None if the name does not say.
     """
 
     path: Path
@@ -28,7 +28,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The files of one segment; `trimmed` if their names say that they hold it alone."""
+    """The files of one segment; `trimmed` if their names say that they hold only the segment."""
 
     video: Path | None
     audio: Path | None
@@ -37,11 +37,11 @@ class Found:
 
 
 class Downloads:
-    """All media files of a folder by the id of their video.
+    """The media files of a folder, by the id of their video.
 
     Args:
-        paths: the files, those of other kinds too.
-        wanted: the ids to look for; a name may be read in two ways, and only an id that is wanted counts.
+        paths: all files, of any type.
+        wanted: the ids to find; a name may be parsed in two ways, and only a wanted id counts.
     """
 
     def __init__(self, paths: Iterable[Path], wanted: Container[str]) -> None:
@@ -66,10 +66,10 @@ class Downloads:
                     break
 
     def find(self, name: str, start: float) -> Found:
-        """Return the files of the segment of the video `name` from `start` on, as far as there are any."""
+        """Return the files found for the segment of video `name` that begins at `start`."""
         at = (None, start, round(start * 1000), int(start))
         fit = [file for file in self._media.get(name, ()) if file.start in at]
-        fit.sort(key=lambda file: file.start is None)  # what names the segment comes first
+        fit.sort(key=lambda file: file.start is None)  # files that name the segment come first
         video = next((file for file in fit if file.path.suffix.lower() in VIDEO), None)
         audio = next((file for file in fit if file.path.suffix.lower() in AUDIO), None)
         first = video or audio

@@ -25,7 +25,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
         models: name of the caller's choice -> model; all have one description, so that an example is decoded
             once for all.
         source: the examples.
-        loop: the circumstances.
+        loop: folder, seed, scale and ranks.
 
     Returns:
         Name -> all examples, on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows

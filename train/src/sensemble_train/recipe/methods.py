@@ -109,7 +109,7 @@ def finetune(
         labelled: D_T; examples that lack one of `train` are left out.
         train: M_T.
         config: settings of the optimizer.
-        loop: the circumstances.
+        loop: folder, seed, scale and ranks.
         unlabelled: D_SD; its examples with every modality are used. If M_T is everything, there is no
             student, and MASD is finetuning.
 

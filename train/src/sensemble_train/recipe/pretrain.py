@@ -45,7 +45,7 @@ def pretrain(
         model: the initial model.
         unlabelled: the pretraining examples.
         config: objective and optimizer.
-        loop: the circumstances.
+        loop: folder, seed, scale and ranks.
         log_scale: logarithm of the initial inverse temperature of contrastive learning.
 
     Raises:

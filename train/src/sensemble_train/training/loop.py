@@ -32,7 +32,7 @@ from sensemble_train.training.step_log import StepLog
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The circumstances of a training loop, whatever it trains.
+    """The settings of a training loop that do not depend on the objective.
 
     Attributes:
         folder: folder of its log and its checkpoints; the loop continues from the last one.
@@ -58,7 +58,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         objective: trained in place; its model must not be used afterwards.
         sources: the source of each of the objective's batches; epochs are counted by the first.
         settings: of the optimizer.
-        loop: the circumstances.
+        loop: folder, seed, scale and ranks.
 
     Raises:
         ConfigurationError: there are too few examples for a batch, or it does not divide into micro-batches.
