@@ -36,7 +36,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
     "--modalities smell: name some of audio text video": lambda: Config("", modalities=("smell",)),
     "--modalities : name some of": lambda: Config("", modalities=()),
-    "--held-out 0 to take it from the other dataset": lambda: Config("", distill_data="x", held_out=0.2),
+    "--held-out 0 to draw it from the other dataset": lambda: Config("", distill_data="x", held_out=0.2),
 }
 
 

@@ -285,7 +285,7 @@ def test_what_is_distilled_on_may_come_from_another_dataset(
     assert all(found[method]["video"] == matrix[method]["video"] for method in same)
     ours, theirs = (read_losses(folder / "models" / "masd" / "video") for folder in (tmp_path / "run", out))
     assert ours != theirs
-    with pytest.raises(ConfigurationError, match="--held-out 0 to take it from the other dataset"):
+    with pytest.raises(ConfigurationError, match="--held-out 0 to draw it from the other dataset"):
         recipe.run(replace(other, held_out=0.2), tmp_path / "both", quiet)
     write_index(tmp_path, [line for line in lines if len(line) == 4])
     with pytest.raises(ConfigurationError, match="0 unlabelled examples have all of audio\\+text\\+video"):
