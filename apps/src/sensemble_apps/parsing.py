@@ -21,7 +21,8 @@ from sensemble_apps.errors import InputError
 _DESCRIPTION = (
     "Train with every sensor you have; deploy on whichever ones are live. `--version` prints the version."
 )
-_RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"  # fills the lines between the parts of an error of tyro
+_FRAME, _RULE = "│╰╯ ", "─-╯ "  # the characters that tyro draws the box of an error with
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def parse(argv: Sequence[str]) -> tuple[str, Common]:
@@ -114,19 +115,19 @@ def _reason(box: str, argv: Sequence[str]) -> str:
     The error is a box: its title in the frame, then parts with a rule between them, the last of which points
     to the help. A form that is not known is shown as it is, on one line.
     """
-    title, *rows = box.splitlines() or [""]
+    title, *rows = _COLOUR.sub("", box).splitlines() or [""]
     parts: list[list[str]] = [[]]
-    for row in (row.strip("│╰╯\n").removeprefix(" ").rstrip() for row in rows):
-        if row and not row.strip(_RULE + " "):
-            parts.append([])
-        elif row:
+    for row in (row[2:].rstrip(_FRAME) for row in rows):  # each begins with a frame or, in ASCII, with spaces
+        if row.strip(_RULE):
             parts[-1].append(row)
-    said = " ".join(row.strip() for row in parts[0])
-    if "Required options" in title:
-        names = [row.strip() for row in parts[0] if re.match(r" {4}\S", row)]
+        elif row and parts[-1]:
+            parts.append([])
+    said, help_text = " ".join(row.strip() for row in parts[0]), [row for part in parts[1:] for row in part]
+    names = [row.strip() for row in parts[0] if re.match(r" {4}\S", row)]
+    if "Required options" in title and names:
         return f"{words(names)}: not given"
     if "Unrecognized options" in title:
-        similar = [row.split()[0] for row in parts[1] if re.match(r" {4}-", row)]
+        similar = [row.split()[0] for row in help_text if re.match(r" {4}-", row)]
         unknown = said.removeprefix("Unrecognized options:").strip().replace(",", "")
         what = "no such option" if unknown.startswith("-") else "one argument too many"
         return f"{unknown}: {what}" + (f"; perhaps {similar[0]}" if similar else "")
@@ -136,7 +137,7 @@ def _reason(box: str, argv: Sequence[str]) -> str:
         return f"{found[1]}: no such choice; there are {found[2].replace(chr(39), '')}"
     if found := re.match(r"Error parsing ([^:]+):", said):
         option = found[1]
-        usage = next((row.strip() for row in parts[1][1:] if row.startswith(f"    {option}")), option)
+        usage = next((row.strip() for row in help_text if row.startswith(f"    {option}")), option)
         return f"{option} {_value(option, argv)}: not a value that it takes; give {usage}"
     return said
 

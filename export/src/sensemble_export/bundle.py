@@ -14,6 +14,7 @@ from sensemble_runtime.bundle.head import save_head
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
@@ -136,7 +137,7 @@ def write_bundle(store: ArtifactStore, jobs: Sequence[Job], out: Path, origin: O
 def _write(store: ArtifactStore, jobs: Sequence[Job], out: Path, origin: Origin) -> Manifest:
     bundle, windows = store.folder / "bundle", store.folder / "held_out"
     bundle.mkdir()
-    windows.mkdir()
+    windows.mkdir(durable.PRIVATE_FOLDER)  # what sensors saw and heard
     entries = {
         m: ModalityEntry(
             store.model.description.specs[m],
@@ -232,7 +233,8 @@ def _describe(
             "embeddings": from_numpy(store.expected[modality][:ENCLOSED]),
         }
         path = f"{modality}.safetensors"
-        (aside / path).write_bytes(save({key: rows.contiguous() for key, rows in enclosed.items()}))
+        content = save({key: rows.contiguous() for key, rows in enclosed.items()})
+        durable.write(aside / path, content, private=True)
         held_out[modality] = _file(aside, path)
     return Manifest(
         manifests.SCHEMA,

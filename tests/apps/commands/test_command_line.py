@@ -87,3 +87,23 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
     assert refusal("live", "--help").startswith("sensemble: live: no such command; there are demo, data, ")
     line = refusal("data", "look", "--help")
     assert line == "sensemble: data look: no such command; there are build, prepare and show"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("", "name a command first: demo, data, "),
+        ("data", "name a command first: data build, prepare, show; see `sensemble data --help`"),
+        ("run", "FOLDER: not given; see `sensemble run --help`"),
+        ("audit bundle", "--data FOLDER: not given; see `sensemble audit --help`"),
+        ("run bundle --cammera 0", "--cammera 0: no such option; perhaps --camera; see "),
+        ("run bundle other", "other: one argument too many; see "),
+        ("run bundle --limit", "--limit: needs a value; see "),
+        ("run bundle --limit many", "--limit many: not a value that it takes; give --limit N; see "),
+        ("run bundle --budget=much", "--budget much: not a value that it takes; give --budget SHARE; see "),
+        ("data prepare pets here there", "pets: no such choice; there are audioset, kinetics, "),
+        ("train matrix nosuch.json", "train matrix nosuch.json: there is no such file; name an experiment "),
+    ],
+)
+def test_a_wrong_argument_is_one_line_with_the_remedy(command: str, reason: str, refusal: Refusal) -> None:
+    assert refusal(*command.split()).startswith(f"sensemble: {reason}")

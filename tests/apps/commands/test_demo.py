@@ -31,6 +31,11 @@ def test_it_leaves_a_bundle_that_opens_and_says_where_it_is_from(demo: DemoRun) 
     assert (made.method, made.train_modalities, made.dataset) == ("masd+wiseft", ("video",), "colours")
 
 
+def test_held_out_windows_are_this_users_alone(demo: DemoRun) -> None:
+    folder = demo.folder / "bundle.held_out"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (folder, *folder.iterdir()))
+
+
 def test_it_audits_every_set(demo: DemoRun) -> None:
     (run,) = read_runs(demo.folder / "audit.sqlite")
     assert run.ended is not None

@@ -45,6 +45,16 @@ def test_a_link_still_leads_where_it_did(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text() == "whole"
 
 
+def test_a_page_that_may_show_persons_is_this_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with writing(tmp_path / "sheet.html", private=True) as partial:
+            partial.write_text("whole")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "sheet.html").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_device_is_not_replaced_by_a_page(tmp_path: Path, refusal: Refusal) -> None:
     matrix = write_matrix(tmp_path / "matrix.json", matrices())
     assert refusal("report", "--matrix", matrix, "--out", "/dev/null") == (
