@@ -1,4 +1,4 @@
-"""What a session reports while it runs: changes of its sensors, encoders, record and live set."""
+"""The events of a session: changes of its sensors, encoders, record and live set."""
 
 from dataclasses import dataclass
 from typing import Literal

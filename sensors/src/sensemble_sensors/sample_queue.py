@@ -3,10 +3,11 @@
 from collections import deque
 from dataclasses import replace
 from threading import Condition
+from typing import Protocol, runtime_checkable
 
 from sensemble_sensors.errors import SensorsError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, Sensor
 
 
 class SampleQueue:
@@ -72,3 +73,15 @@ class SampleQueue:
             if self._end is not None:
                 raise self._end
             return None
+
+
+@runtime_checkable
+class Driven(Sensor, Protocol):
+    """A sensor whose own thread waits for the driver, so that `read` returns even if the driver hangs."""
+
+    @property
+    def answered(self) -> float:
+        """When the driver last answered, on the clock of `time.monotonic`; the present while it owes none."""
+
+    def capture_into(self, queue: SampleQueue) -> None:
+        """Put samples, from the next `open` on, into `queue`; `read` takes from it, too."""

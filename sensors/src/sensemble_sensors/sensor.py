@@ -1,7 +1,7 @@
 """The `Sensor` protocol, which cameras, microphones, captions and replays implement, and its samples."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,12 +62,3 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Release the device; a closed sensor may be reopened. Closing twice is allowed."""
-
-
-@runtime_checkable
-class Driven(Sensor, Protocol):
-    """A sensor whose own thread waits for the driver, so that `read` returns even if the driver hangs."""
-
-    @property
-    def answered(self) -> float:
-        """When the driver last answered, on the clock of `time.monotonic`; the present while it owes none."""

@@ -4,11 +4,14 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.isolation import worker
 from sensemble_sensors.isolation.ring import Ring
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -162,6 +165,8 @@ def test_a_slot_that_repeats_is_refused() -> None:
 HAMMER = """
 import mmap, sys
 import numpy as np
+from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.isolation import worker
 from sensemble_sensors.isolation.ring import Ring
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -198,3 +203,29 @@ def test_a_putter_that_hammers_tears_nothing() -> None:
     assert times[-1] == 4999
     assert len(times) > 10
     assert len(times) + lost == 5000
+
+
+def test_a_thread_that_captures_writes_into_the_ring_and_a_flood_is_counted() -> None:
+    memory = mmap.mmap(-1, Ring.size(VIDEO))
+    reading, writing = os.pipe()
+    queue, reader = worker._RingQueue(Ring(memory, VIDEO), writing), Ring(memory, VIDEO)
+    picture = np.zeros(VIDEO.shape[2:], np.uint8)
+    queue.put(Sample("video", picture, 0.0))
+    first = reader.get()
+    assert first is not None
+    assert (first.time, first.cut, first.lost) == (0.0, True, 0)
+    for i in range(1, 200):
+        queue.put(Sample("video", picture, float(i)))
+    assert len(os.read(reading, 1 << 16)) < 200, "a flood wakes nobody"
+    time.sleep(0.1)
+    queue.put(Sample("video", picture, 200.0))
+    found = []
+    while (sample := reader.get()) is not None:
+        found.append(sample)
+    assert (found[-1].time, found[-1].cut) == (200.0, False)
+    assert len(found) + sum(sample.lost for sample in found) == 200
+    queue.end(SensorEndedError("over"))
+    with pytest.raises(SensorEndedError, match="over"):
+        queue.get(1.0)
+    for descriptor in (reading, writing):
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What a view is shown of a running bundle, whether it runs in real time or in virtual time."""
+"""The events that a view shows of a running bundle, in real time or in virtual time."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace

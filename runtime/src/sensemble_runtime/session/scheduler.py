@@ -1,4 +1,4 @@
-"""Which encoders run, and when: each on its own hop, all of them within a budget.
+"""The turns of the encoders: each on its own hop, all of them within a budget.
 
 It has no thread and no clock: times are given, so equal input gives equal decisions.
 """
@@ -18,7 +18,7 @@ from sensemble_runtime.session.change_gate import Duty
 MEASURED = (
     5  # latencies of which the median is a modality's cost: neither a first run nor a hiccup is overload
 )
-CALMER = 0.8  # a stretched hop shrinks once this share of the budget would do, so that it does not flutter
+CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
 
 
 class PolicyError(SensembleRuntimeError):
@@ -31,15 +31,15 @@ class Policy:
 
     Attributes:
         threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is
-            loaded can set it. 0: one for each performance core, or a single one if all encoders are
-            quick (`Bundle`).
+            loaded can set it. 0: one per performance core, or a single one if all encoders are fast
+            (`Bundle`).
         budget: the share of the time for which the session may be encoding, in (0, 1].
-        priority: the weight of a modality, 1 if absent: under overload each gets a share of the budget in
-            proportion to it, and what one does not need the others get (weighted max-min fairness).
-        skew: windows that are pooled together end within so many seconds. A caption has no window: it holds
-            for its time to live.
-        align: seconds that a complete window waits for those of the others that are due, to be pooled with
-            them.
+        priority: the weight of a modality, 1 if absent. Under overload each gets a share of the budget in
+            proportion to its weight; what one does not need, the others get (weighted max-min fairness).
+        skew: seconds within which windows end that are pooled together. A caption has no window: it holds for
+            its time to live.
+        align: seconds that a complete window waits for other modalities' windows that are due, to be pooled
+            with them.
         duty: when to reuse an embedding instead of encoding; None: never.
 
     Raises:
@@ -69,9 +69,9 @@ class Policy:
 class Scheduler:
     """Decides which of the complete windows are encoded now.
 
-    While the encoders need less than the budget, all of them are, as they complete. Otherwise those that need
-    more than their share start no sooner than their cost divided by it after they last did: their hop is
-    stretched. The newest window is taken then, and those in between are dropped, so nothing queues up.
+    While the encoders need less than the budget, each window is encoded as it completes. Otherwise, an
+    encoder that needs more than its share waits between two starts for its cost divided by its share: its hop
+    is stretched. Then the newest window is taken, and those in between are dropped, so no queue grows.
     """
 
     def __init__(self, policy: Policy, specs: Mapping[str, InputSpec]) -> None:
@@ -80,8 +80,8 @@ class Scheduler:
         self._latencies: dict[str, deque[float]] = {}
         self._costs: dict[str, float] = {}  # the median of enough latencies
         self._began: dict[str, float] = {}  # when it was last encoded
-        self._gaps: dict[str, float] = {}  # how long after the time before
-        self._stretch: dict[str, int] = {}  # as it was last told
+        self._gaps: dict[str, float] = {}  # how long after the time before that
+        self._stretch: dict[str, int] = {}  # as it was last reported
 
     def due(self, ready: Iterable[str], attached: Collection[str], now: float) -> tuple[str, ...]:
         """Return which of `ready` to encode now, sorted."""
@@ -95,7 +95,7 @@ class Scheduler:
         return max(0.0, min(turns) - now) if ready else None
 
     def spent(self, modality: str, began: float, seconds: float) -> None:
-        """Note that encoding `modality` took `seconds` from `began` on."""
+        """Note that encoding `modality` began at `began` and took `seconds`."""
         self._gaps[modality] = began - self._began.get(modality, -math.inf)
         self._began[modality] = began
         latencies = self._latencies.setdefault(modality, deque(maxlen=MEASURED))
@@ -104,7 +104,7 @@ class Scheduler:
             self._costs[modality] = median(latencies)
 
     def changes(self, attached: Collection[str], now: float) -> list[HopEvent]:
-        """Return which hops have become longer or shorter since this was last asked."""
+        """Return an event for each hop that has changed since the last call."""
         intervals, tighter = (self._intervals(attached, now, share) for share in (1.0, CALMER))
         events = []
         for modality in attached:
@@ -121,15 +121,15 @@ class Scheduler:
         return events
 
     def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:
-        """Return how many seconds must pass between two starts of each encoder that exceeds its share.
+        """Return the seconds between two starts of each encoder that exceeds its share.
 
-        `share`: of the budget, that there is for all.
+        `share`: of the budget, for all encoders together.
         """
         budget = share * self._policy.budget
         costs = {m: self._costs[m] for m in attached if m in self._costs}
         demands = {}
         for modality, cost in costs.items():
-            # A caption comes when it comes: the time between the last two, or since, stands for its hop.
+            # Captions have no hop: the time between the last two, or since the last, stands for it.
             since = max(now - self._began[modality], self._gaps[modality])
             hop = self._specs[modality].hop or max(since, cost)
             demands[modality] = cost / hop
@@ -142,7 +142,7 @@ class Scheduler:
 def fair_shares(
     demands: Mapping[str, float], weights: Mapping[str, float], budget: float
 ) -> dict[str, float]:
-    """Divide a budget by weighted max-min fairness: nobody gets more than it demands, nor is starved."""
+    """Divide a budget by weighted max-min fairness: none gets more than it demands, and none starves."""
     shares: dict[str, float] = {}
     left, weight = budget, sum(weights.get(name, 1.0) for name in demands)
     for name in sorted(demands, key=lambda name: (demands[name] / weights.get(name, 1.0), name)):

@@ -76,6 +76,7 @@ class Camera:
         self.name = name or f"camera {without_credentials(str(source))}"
         self._given = source
         self._queue: SampleQueue | None = None
+        self._given_queue: SampleQueue | None = None
         self._stop = Event()
         self._wait = _Wait()
         self._thread = Thread()
@@ -91,6 +92,10 @@ class Camera:
         """When the driver last answered; see `Driven`."""
         since = self._wait.since
         return monotonic() if since is None else since
+
+    def capture_into(self, queue: SampleQueue) -> None:
+        """Put pictures, from the next `open` on, into `queue`; see `Driven`."""
+        self._given_queue = queue
 
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start capturing.
@@ -124,7 +129,7 @@ class Camera:
         else:
             timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
             shots = _captured(capture, spec, self.name, self._wait, timed=timed)
-        self._stop, self._queue = Event(), SampleQueue(1)
+        self._stop, self._queue = Event(), self._given_queue or SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
             target=_capture,

@@ -13,20 +13,22 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, NoReturn
 
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.ring import Ring
-from sensemble_sensors.sensor import Driven, Sensor
+from sensemble_sensors.sample_queue import Driven, SampleQueue
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
 FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
+BURST = 0.25  # seconds of them that may come at once from a thread that captures
 GRACE = 2.0  # seconds that a worker has to end by itself
 _LONGEST = 2000  # characters of a reason, for a person to read
 
@@ -36,6 +38,7 @@ _KINDS: dict[type[BaseException], str] = {
     SensorEndedError: "ended",
 }
 _STDIN = 0
+_SENDING = Lock()  # of the pipe, which two threads may write to
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,13 @@ def _run(job: Job, stop: Event) -> None:
         sys.path[:] = job.path
         module, _, name = job.sensor_class.partition(":")
         sensor: Sensor = getattr(import_module(module), name)(*job.arguments)
+        driven = sensor if isinstance(sensor, Driven) else None
+        if driven is not None:
+            driven.capture_into(_RingQueue(ring, job.pipe))
         sensor.open(spec)
         try:
             _send(job.pipe, {"kind": "opened", "reason": ""})
             armed = due = 0.0
-            driven = sensor if isinstance(sensor, Driven) else None
             while not stop.is_set():
                 now = monotonic()
                 ring.set_heartbeat(driven.answered if driven else now)
@@ -107,6 +112,27 @@ def _run(job: Job, stop: Event) -> None:
         finally:
             sensor.close()
             faulthandler.cancel_dump_traceback_later()
+
+
+class _RingQueue(SampleQueue):
+    """Puts each sample into the ring from the thread that captures it; `get` only waits for the end."""
+
+    def __init__(self, ring: Ring, pipe: int) -> None:
+        super().__init__(1)
+        self._ring, self._pipe = ring, pipe
+        self._ahead = 0.0  # until when the samples so far would have lasted at the rate of a flood
+
+    def put(self, sample: Sample) -> None:
+        """Put a sample into the ring and wake the reader; what floods is dropped and counted."""
+        now = monotonic()
+        self._ahead = max(self._ahead, now) + 1 / FLOOD
+        if self._ahead - now > BURST:
+            self._ahead -= 1 / FLOOD
+            self._lost += 1 + sample.lost
+            return
+        self._ring.put(replace(sample, cut=sample.cut or self._cut, lost=sample.lost + self._lost))
+        self._cut, self._lost = False, 0
+        _send(self._pipe, None)
 
 
 def _measure(sensor: Sensor, resident: int) -> None:
@@ -134,8 +160,9 @@ def _watch(stop: Event) -> None:
 def _send(pipe: int, message: dict[str, str] | None) -> None:
     """Write a message, or only wake the reader (None), which a full pipe has done already."""
     try:
-        os.set_blocking(pipe, message is not None)
-        os.write(pipe, (json.dumps(message) if message else "").encode() + b"\n")
+        with _SENDING:
+            os.set_blocking(pipe, message is not None)
+            os.write(pipe, (json.dumps(message) if message else "").encode() + b"\n")
     except BlockingIOError:
         pass
     except BrokenPipeError:
