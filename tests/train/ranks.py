@@ -1,4 +1,4 @@
-"""What `test_trainer.py` starts in processes of their own: a few steps of a tiny model, on one rank or more.
+"""A few steps of a tiny model, on one rank or more, for `test_loop.py`, which starts it as a process.
 
     python -m torch.distributed.run --nproc-per-node 2 -m tests.train.ranks '[{"folder": ...}, ...]'
     python -m tests.train.ranks '[{"folder": ...}]' 7

@@ -161,7 +161,7 @@ def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path
         next(source.load([[0]], torch.device("cpu"), workers=1, step=0))
     text = str(caught.value)
     assert text.startswith("index.jsonl:1 ('0'): video: ")
-    assert text.endswith("; mend it, or delete its line")
+    assert text.endswith("; repair it, or delete its line")
     assert "\n" not in text
 
 

@@ -86,7 +86,7 @@ def test_too_little_to_distil_on_is_refused() -> None:
     half = replace(half, examples=(*half.examples, *dataset(train=0).examples))
     with pytest.raises(ConfigurationError, match=r"0 of the 4 examples held out have all of audio\+text"):
         choose(Config("data", held_out=0.4), half)
-    with pytest.raises(ConfigurationError, match="hold less out"):
+    with pytest.raises(ConfigurationError, match="hold out less"):
         wanted(Config("data", held_out=0.9), dataset())
 
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.subsets import subsets
-from sensemble_train.data.batching import Order
+from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import alone
 from sensemble_train.errors import CheckpointError, ConfigurationError
@@ -71,19 +71,19 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
 def test_ranks_share_the_batch_that_one_alone_would_take(
     examples: int, batch: int, seed: int, size: int, step: int
 ) -> None:
-    shares = [Order(examples, batch, seed, rank, size).rows(step) for rank in range(size)]
+    shares = [BatchOrder(examples, batch, seed, rank, size).rows(step) for rank in range(size)]
     rows = [row for share in shares for row in share]
     assert len(rows) == len(set(rows)) == min(batch, examples) // size * size
     if min(batch, examples) % size == 0:
-        assert rows == Order(examples, batch, seed).rows(step)
-    one = Order(examples, batch, seed)
+        assert rows == BatchOrder(examples, batch, seed).rows(step)
+    one = BatchOrder(examples, batch, seed)
     epoch = [row for k in range(examples // one.share) for row in one.rows(k)]
     assert len(set(epoch)) == len(epoch)
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="batches of 10 do not divide among 4 ranks"):
-        Order(100, 10, 0, 0, 4)
+        BatchOrder(100, 10, 0, 0, 4)
 
 
 def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def seeded(*parts: object) -> torch.Generator:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BatchOrder:
     """The batches of one rank: each epoch in a new order, without the incomplete batch at its end.
 
     The shares of all ranks make the same global batch for any number of ranks.

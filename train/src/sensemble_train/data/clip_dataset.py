@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
-from sensemble_train.data.packed_index import Packed
+from sensemble_train.data.packed_index import PackedIndex
 
 _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
 
@@ -36,7 +36,7 @@ class ClipDataset(Dataset[Clips]):
         labels: the class names; without labels, an example has no targets.
         task: `multi-class` or `multi-label`.
         seed: draws the windows and crops, with the step and the index.
-        sampling: how a window is taken out of an example.
+        sampling: how a window is cut from an example.
         skip_bad: log an example that cannot be decoded, instead of raising, and return the next good one in
             its place; in evaluation, a row in which nothing is present.
         only: the modalities to decode; None for all of `specs`.
@@ -47,7 +47,7 @@ class ClipDataset(Dataset[Clips]):
 
     def __init__(
         self,
-        examples: Packed,
+        examples: PackedIndex,
         specs: Mapping[str, InputSpec],
         tokenizer: Tokenizer | None,
         labels: Sequence[str],

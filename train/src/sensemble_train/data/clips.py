@@ -187,7 +187,9 @@ def bad(example: Example, error: BadDataError) -> BadDataError:
     files = {kind: getattr(example, kind) for kind in MEDIA}
     named = [kind for kind, path in files.items() if path is not None and str(error).startswith(f"{path}:")]
     reason = ": ".join([*named, str(error)])
-    return BadDataError(f"index.jsonl:{example.line} ({example.id!r}): {reason}; mend it, or delete its line")
+    return BadDataError(
+        f"index.jsonl:{example.line} ({example.id!r}): {reason}; repair it, or delete its line"
+    )
 
 
 def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:

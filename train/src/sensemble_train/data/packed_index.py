@@ -18,7 +18,7 @@ _FIELDS = tuple(field.name for field in fields(Example))
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedIndex:
     """A sequence of examples, kept as bytes and decoded each time one is read.
 
     Attributes:
@@ -53,13 +53,13 @@ class Packed:
         absent = np.zeros(len(self), np.bool_)
         return np.flatnonzero(np.all([self.present.get(m, absent) for m in modalities], axis=0))
 
-    def take(self, rows: NDArray[np.int64]) -> "Packed":
+    def take(self, rows: NDArray[np.int64]) -> "PackedIndex":
         """Return the examples at `rows`, [n]; they share the bytes."""
         present = {m: there[rows] for m, there in self.present.items()}
         return replace(self, begins=self.begins[rows], ends=self.ends[rows], present=present)
 
 
-def pack(examples: Iterable[Example]) -> Packed:
+def pack(examples: Iterable[Example]) -> PackedIndex:
     """Put examples into one block of memory; they may come from a generator, one at a time."""
     text, places = bytearray(), array("q", [0])
     there: dict[str, bytearray] = {}
@@ -77,4 +77,4 @@ def pack(examples: Iterable[Example]) -> Packed:
             labels.setdefault(label, example)
     ends = np.frombuffer(places, np.int64)
     present = {m: np.frombuffer(rows, np.bool_) for m, rows in there.items()}
-    return Packed(np.frombuffer(text, np.uint8), ends[:-1], ends[1:], present, labels)
+    return PackedIndex(np.frombuffer(text, np.uint8), ends[:-1], ends[1:], present, labels)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sensemble_runtime.subsets import name
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.errors import ConfigurationError
@@ -28,6 +28,6 @@ def check_unlabelled(dataset: Dataset) -> None:
     every = {m for example in dataset.examples for m in example.modalities}
     if len(having(unlabelled(dataset), every)) < 2:
         raise ConfigurationError(
-            f"{dataset.folder}: pretraining takes two examples that have all of {name(every)}; add some to "
-            "the split 'pretrain'"
+            f"{dataset.folder}: pretraining takes two examples that have all of "
+            f"{subset_name(every)}; add some to the split 'pretrain'"
         )

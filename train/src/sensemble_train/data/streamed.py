@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from sensemble_train.data.clip_dataset import Batches, ClipDataset, Key
 from sensemble_train.data.clips import Clips, targets
-from sensemble_train.data.packed_index import Packed
+from sensemble_train.data.packed_index import PackedIndex
 from sensemble_train.models.model import Description
 
 
@@ -31,7 +31,7 @@ class Streamed:
         only: the modalities to decode; None for all that the model has. The windows do not depend on it.
     """
 
-    examples: Packed
+    examples: PackedIndex
     description: Description
     tokenizer: Tokenizer | None
     sampling: Sampling

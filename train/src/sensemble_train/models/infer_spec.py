@@ -20,7 +20,7 @@ from sensemble_train.models.presets import PAPERS, SMALL, small, small_mae
 
 LONGEST = 8.0
 """Seconds of the longest window, as in the paper (Table 6)."""
-_LOOKED_AT = 64  # examples that sizes are taken from
+_SAMPLED = 64  # examples that sizes are inferred from
 
 Wanted = Literal["derived", "multi-class", "multi-label"]
 
@@ -86,7 +86,7 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     shape = replace(shape, seconds=shape.seconds or _window(dataset.examples))
     for modality in modalities_of(dataset):
         having = (example for example in dataset.examples if modality in example.modalities)
-        shape = KINDS[kind_name(modality)].fit(shape, list(islice(having, _LOOKED_AT)))
+        shape = KINDS[kind_name(modality)].fit(shape, list(islice(having, _SAMPLED)))
     return shape
 
 
@@ -96,6 +96,6 @@ def modalities_of(dataset: Dataset) -> list[str]:
 
 
 def _window(examples: Sequence[Example]) -> float:
-    timed = islice((e for e in examples if e.files), _LOOKED_AT)
+    timed = islice((e for e in examples if e.files), _SAMPLED)
     longest = max(measured(duration, timed), default=1.0)
     return min(LONGEST, max(0.5, math.ceil(2 * longest) / 2))

@@ -71,13 +71,13 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]
     partial = path.with_name(path.name + ".partial")
     written: list[Sample] = []
     with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for taken in samples:
-            text = json.dumps(taken.fields | taken.names, ensure_ascii=False).encode()
-            for extension, content in {"json": text, **taken.files}.items():
-                entry = tarfile.TarInfo(f"{taken.fields['id']}.{extension}")
+        for each in samples:
+            text = json.dumps(each.fields | each.names, ensure_ascii=False).encode()
+            for extension, content in {"json": text, **each.files}.items():
+                entry = tarfile.TarInfo(f"{each.fields['id']}.{extension}")
                 entry.size = len(content)
                 tar.addfile(entry, BytesIO(content))
-            written.append(Sample(taken.fields, taken.names, {}))  # the content is not needed again
+            written.append(Sample(each.fields, each.names, {}))  # the content is not needed again
     if not written:
         partial.unlink()
         path.unlink(missing_ok=True)  # from an earlier run that had samples

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sensemble_runtime.subsets import name
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.spec import MODALITIES
@@ -81,7 +81,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
         if complete < 2:
             raise ConfigurationError(
                 f"--held-out {config.held_out:g}: {complete} of the {count} examples held out have all of "
-                f"{name(every)}; distillation takes two, hold out more or add some"
+                f"{subset_name(every)}; distillation takes two, hold out more or add some"
             )
     return chosen
 
@@ -92,7 +92,7 @@ def _of_another_dataset(config: Config, every: set[str]) -> list[Example]:
     if len(complete) < 2:
         raise ConfigurationError(
             f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
-            f"{name(every)}; distillation takes two, choose another"
+            f"{subset_name(every)}; distillation takes two, choose another"
         )
     order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
     return [complete[row] for row in order[: config.distill].tolist()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sensemble_train.data.batching import Order
+from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import SHARE, bounded
 from sensemble_train.models.model import Head, Model
@@ -80,7 +80,7 @@ def linear_probe(
     clips = embedded.having(train)
     pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
     assert targets is not None  # noqa: S101 - labelled, by its name
-    steps, order = config.length(len(clips)), Order(len(clips), config.batch, seed)
+    steps, order = config.length(len(clips)), BatchOrder(len(clips), config.batch, seed)
     probed = copy.deepcopy(model)
     probed.head = head = Head(pooled.shape[1], len(model.description.labels))
     adamw = optimizer(head.parameters(), config)

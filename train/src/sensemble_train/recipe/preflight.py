@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sensemble_runtime.subsets import name, parse, subsets
+from sensemble_runtime.subsets import name as subset_name
+from sensemble_runtime.subsets import parse, subsets
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.splits import check_unlabelled, having
@@ -30,7 +31,8 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
     lacking = set(config.modalities) - {"all"} - every
     if lacking:
         raise ConfigurationError(
-            f"--modalities {' '.join(config.modalities)}: no example of {config.data} has {name(lacking)}"
+            f"--modalities {' '.join(config.modalities)}: no example of {config.data} has "
+            f"{subset_name(lacking)}"
         )
     if config.everything:
         _check_labels(dataset)
@@ -41,15 +43,15 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
     for each in wanted:
         if not set(each) <= there:
             raise ConfigurationError(
-                f"--train-modalities {name(each)}: the labelled examples of {config.data} have "
-                f"{name(there)}{_restriction(config)}; choose from these"
+                f"--train-modalities {subset_name(each)}: the labelled examples of {config.data} have "
+                f"{subset_name(there)}{_restriction(config)}; choose from these"
             )
         count = len(having(train, each))
         if count < 2:
-            less = " hold less out," if config.held_out else ""
+            less = " hold out less," if config.held_out else ""
             raise ConfigurationError(
-                f"--train-modalities {name(each)}: {count} labelled examples of {config.data} have all of "
-                f"these; add some,{less} or choose fewer modalities"
+                f"--train-modalities {subset_name(each)}: {count} labelled examples of {config.data} have "
+                f"all of these; add some,{less} or choose fewer modalities"
             )
     return wanted
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from sensemble_runtime.progress import Progress, Stages, no_progress
-from sensemble_runtime.subsets import name
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
@@ -105,7 +105,7 @@ class _Job:
             for train in wanted:
                 if self.world.agree(run_folder.scored(self.out, methods(self.config), [train])):
                     continue
-                with run_folder.claimed(self.out, name(train), self.world, wait=wait) as ours:
+                with run_folder.claimed(self.out, subset_name(train), self.world, wait=wait) as ours:
                     if ours:
                         trained = self._train_methods(model, embedded, sources, train)
                         for split in run_folder.SCORED:
@@ -120,7 +120,7 @@ class _Job:
         for method in methods(self.config):
             folder = run_folder.cell(self.out, method, train)
             if not self.world.agree(run_folder.finished(folder)):
-                loop = self._loop(f"{method} {name(train)}", folder)
+                loop = self._loop(f"{method} {subset_name(train)}", folder)
                 torch.manual_seed(loop.seed)  # random draws must not depend on which cells were there before
                 if method == "linear_probe":
                     trained = linear_probe(model, embedded, train, self.config.probe, loop.seed)
@@ -145,7 +145,7 @@ class _Job:
         """Score the methods without a score, decoding each example once for all, and write the matrix."""
         paths = {m: run_folder.scores(run_folder.cell(self.out, m, train), split) for m in models}
         rest = {m: model for m, model in models.items() if not self.world.agree(paths[m].exists())}
-        loop = self._loop(f"evaluate {name(train)} on {split}")
+        loop = self._loop(f"evaluate {subset_name(train)} on {split}")
         embedded = embed(rest, source, loop) if rest else {}
         if self.world.rank == 0:
             for method, clips in embedded.items():

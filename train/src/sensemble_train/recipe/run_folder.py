@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sensemble_runtime.subsets import name
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors import durable
 
 from sensemble_train.distributed import World
@@ -33,7 +33,7 @@ Matrix = dict[str, dict[str, dict[str, float]]]
 
 def cell(out: Path, method: str, train: Sequence[str]) -> Path:
     """Return the folder of one cell of the matrix."""
-    return out / "models" / method / name(train)
+    return out / "models" / method / subset_name(train)
 
 
 def finished(folder: Path) -> bool:
@@ -71,7 +71,9 @@ def collect(out: Path, methods: Sequence[str], split: str) -> Matrix:
 def scored(out: Path, methods: Sequence[str], trained: Sequence[Sequence[str]]) -> bool:
     """Return whether the matrices hold a row of every method for each of the sets `trained`."""
     found = [read_matrix(out, split) if matrix(out, split).exists() else {} for split in SCORED]
-    return all(name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained)
+    return all(
+        subset_name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained
+    )
 
 
 def matrix(out: Path, split: str) -> Path:

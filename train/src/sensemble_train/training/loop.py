@@ -16,7 +16,7 @@ from sensemble_runtime.progress import Progress, no_progress
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-from sensemble_train.data.batching import Order, seeded
+from sensemble_train.data.batching import BatchOrder, seeded
 from sensemble_train.data.clips import Source, features
 from sensemble_train.distributed import World, alone, as_float
 from sensemble_train.errors import ConfigurationError, DivergedError
@@ -68,7 +68,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     world, scale = loop.world, loop.scale
     steps = settings.length(len(sources[0]))
     orders = [
-        Order(len(source), settings.batch, loop.seed + place, world.rank, world.size)
+        BatchOrder(len(source), settings.batch, loop.seed + place, world.rank, world.size)
         for place, source in enumerate(sources)
     ]
     model = objective.model

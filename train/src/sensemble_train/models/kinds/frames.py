@@ -102,7 +102,7 @@ class FramesEncoder(PatchEncoder):
 def color_jitter(clips: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
     """Change the colours of clips, alike in all frames of each.
 
-    The numbers of App. E are taken to be torchvision's, where brightness is a factor.
+    The numbers of App. E are read as torchvision's, where brightness is a factor.
 
     Args:
         clips: uint8 [B, T, H, W, 3].
