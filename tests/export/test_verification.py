@@ -107,7 +107,7 @@ def test_core_ml_runs_the_package_in_an_executorch_program(
             return measure(artifact, target, windows)
         described = ct.utils.load_spec(str(artifact)).description
         assert described.metadata.userDefined["dtype"] in {"int64", "uint8"}
-        assert summarize(artifact).takes.keys() == {"window"}
+        assert summarize(artifact).inputs.keys() == {"window"}
         return Measurement(load_file(windows)["embeddings"].numpy(), 1.5, 60.0)
 
     monkeypatch.setattr(verifying, "measure", run)
@@ -147,9 +147,9 @@ def package(exported: Export, modality: str) -> PackageSummary:
 
 def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: Export) -> None:
     text, video = package(exported, "text"), package(exported, "video")
-    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
-    assert video.takes == {"window": ("float32", SPECS["video"].shape)}
-    assert text.gives == video.gives == {"embedding": ("float32", (1, 128))}
+    assert text.inputs == {"window": ("int32", SPECS["text"].shape)}
+    assert video.inputs == {"window": ("float32", SPECS["video"].shape)}
+    assert text.outputs == video.outputs == {"embedding": ("float32", (1, 128))}
     assert set(text.weights) == {"palette-6bit"}
     assert video.weights["float16"] == pytest.approx(2 * 128 * 512, rel=0.01)  # what stays float, and biases
     assert video.weights["int8"] > 65_000
@@ -161,9 +161,9 @@ def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) ->
     takes, gives, scheme = ("int32", (1, 8)), ("float32", (1, 128)), "palette-6bit"
     assert list(problems(found, takes, gives, scheme)) == []
     for bad, says in (
-        ((("int64", (1, 8)), gives, scheme), "it takes"),
-        ((("int32", (1, 9)), gives, scheme), "it takes"),
-        ((takes, ("float32", (1, 64)), scheme), "it gives"),
+        ((("int64", (1, 8)), gives, scheme), "its input is"),
+        ((("int32", (1, 9)), gives, scheme), "its input is"),
+        ((takes, ("float32", (1, 64)), scheme), "its output is"),
         ((takes, gives, "int8-weights"), "its weights are"),
         ((takes, gives, "fp16"), "its weights are"),
     ):
@@ -185,8 +185,8 @@ def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> 
     text = summarize_program(
         exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path
     )
-    assert text.takes == {"window": ("int32", SPECS["text"].shape)}
-    assert text.gives == {"embedding": ("float16", (1, 128))}
+    assert text.inputs == {"window": ("int32", SPECS["text"].shape)}
+    assert text.outputs == {"embedding": ("float16", (1, 128))}
     assert set(text.weights) == {"float16"}
     assert "float32" not in text.computes
 
@@ -198,7 +198,7 @@ def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
     job = Job("audio", "coreml", "fp16")
     build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
     found = summarize(tmp_path / job.file)
-    assert found.takes == {"window": ("float32", SPECS["audio"].shape)}
+    assert found.inputs == {"window": ("float32", SPECS["audio"].shape)}
     front = sum(buffer.numel() for buffer in encoder.log_mel.buffers())
     assert 0.25 * front < found.weights["float32"] <= front
     assert "float32" not in found.computes  # where no logarithm follows

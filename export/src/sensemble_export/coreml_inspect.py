@@ -21,8 +21,8 @@ class PackageSummary:
     """The contents of a Core ML package.
 
     Attributes:
-        takes: dtype and shape of each input, by name.
-        gives: dtype and shape of each output, by name.
+        inputs: dtype and shape of each input, by name.
+        outputs: dtype and shape of each output, by name.
         system: the opset, such as `CoreML7` (iOS 17).
         computes: the number of operations by the dtype of their result, without constants, casts and the
             operations that lead to a logarithm.
@@ -31,8 +31,8 @@ class PackageSummary:
         weight_bytes: the size of the weight file.
     """
 
-    takes: dict[str, tuple[str, tuple[int, ...]]]
-    gives: dict[str, tuple[str, tuple[int, ...]]]
+    inputs: dict[str, tuple[str, tuple[int, ...]]]
+    outputs: dict[str, tuple[str, tuple[int, ...]]]
     system: str
     computes: Counter[str]
     weights: Counter[str]
@@ -52,8 +52,8 @@ def summarize(package: Path) -> PackageSummary:
             count = math.prod(d.constant.size for d in tensor.dimensions)
             if count >= COREML_LEAST:
                 weights[_storage(operation)] += count
-        elif operation.type == "log" or towards_log.intersection(given.name for given in operation.outputs):
-            towards_log.update(taken.name for bound in operation.inputs.values() for taken in bound.arguments)
+        elif operation.type == "log" or towards_log.intersection(result.name for result in operation.outputs):
+            towards_log.update(value.name for bound in operation.inputs.values() for value in bound.arguments)
         elif operation.type != "cast":
             computes[_dtype(tensor)] += 1
     return PackageSummary(
@@ -73,8 +73,8 @@ def summarize_program(program: Path) -> PackageSummary:
     """
     with TemporaryDirectory() as folder:
         found = summarize(_unpack(program, Path(folder)))
-    (given,) = found.gives.values()
-    return replace(found, gives={"embedding": given})
+    (output,) = found.outputs.values()
+    return replace(found, outputs={"embedding": output})
 
 
 def extract(program: Path, folder: Path, dtype: str) -> Path:
@@ -105,8 +105,8 @@ def specification(package: Path) -> Path:
 
 def problems(
     found: PackageSummary,
-    takes: tuple[str, tuple[int, ...]],
-    gives: tuple[str, tuple[int, ...]],
+    window: tuple[str, tuple[int, ...]],
+    embedding: tuple[str, tuple[int, ...]],
     scheme: str,
     *,
     mixed: bool = False,
@@ -115,15 +115,15 @@ def problems(
 
     Args:
         found: its contents.
-        takes: the expected dtype and shape of its input.
-        gives: the expected dtype and shape of its output.
+        window: the expected dtype and shape of its input.
+        embedding: the expected dtype and shape of its output.
         scheme: the expected quantization; small layers may stay float.
         mixed: whether other layers stay float too, perhaps most of the weights.
     """
-    if found.takes != {"window": takes}:
-        yield f"it takes {found.takes}, not window {takes[0]} {list(takes[1])}"
-    if found.gives != {"embedding": gives}:
-        yield f"it gives {found.gives}, not embedding {gives[0]} {list(gives[1])}"
+    if found.inputs != {"window": window}:
+        yield f"its input is {found.inputs}, not window {window[0]} {list(window[1])}"
+    if found.outputs != {"embedding": embedding}:
+        yield f"its output is {found.outputs}, not embedding {embedding[0]} {list(embedding[1])}"
     if found.system != "CoreML7":
         yield f"it is for {found.system}, not CoreML7 (iOS 17)"
     main = {"fp32": "float32", "fp16": "float16", "int8-weights": "int8"}.get(scheme, scheme)

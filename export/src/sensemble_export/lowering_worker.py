@@ -66,19 +66,19 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     from sensemble_export.coreml_inspect import problems, summarize, summarize_program
     from sensemble_export.to_coreml import to_coreml, to_executorch
 
-    given, delegation = "float32", None
+    output, delegation = "float32", None
     if job.target == "executorch-coreml":
         delegation = to_executorch(encoder, windows, job.scheme, path)
         found = summarize_program(path)
         if job.scheme == "fp16":
-            given = "float16"  # ExecuTorch casts it
+            output = "float16"  # ExecuTorch casts it
     else:
         to_coreml(encoder, windows, job.scheme, job.kept, path)
         found = summarize(path)
-    takes = input_dtype(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
+    window = input_dtype(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
     with torch.no_grad():
         shape = tuple(encoder(windows[:1]).shape)
-    problem = next(problems(found, takes, (given, shape), job.scheme, mixed=bool(job.kept)), None)
+    problem = next(problems(found, window, (output, shape), job.scheme, mixed=bool(job.kept)), None)
     if problem is not None:
         raise MismatchError(problem)
     return delegation

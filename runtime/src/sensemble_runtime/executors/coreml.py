@@ -48,16 +48,16 @@ class CoreMLEncoder:
                 (package / _WEIGHTS).mkdir(parents=True, exist_ok=True)
                 self._model = coremltools.models.MLModel(str(package))
             described = self._model.get_spec().description
-            (taken,), (given,) = described.input, described.output
+            (window,), (embedding,) = described.input, described.output
             self.dtype = described.metadata.userDefined["dtype"]
-            self.shape = tuple(taken.type.multiArrayType.shape)
-            self.embedding = int(given.type.multiArrayType.shape[-1])
+            self.shape = tuple(window.type.multiArrayType.shape)
+            self.embedding = int(embedding.type.multiArrayType.shape[-1])
         except Exception as error:  # Core ML raises plain RuntimeError and Exception
             raise BundleIncompatibleError(
                 f"{path}: Core ML does not load it ({describe(error)}); export it again"
             ) from error
-        self._fed = np.int32 if self.dtype == "int64" else np.float32
-        self._path, self._input, self._output = path, taken.name, given.name
+        self._dtype = np.int32 if self.dtype == "int64" else np.float32
+        self._path, self._input, self._output = path, window.name, embedding.name
         self._running = threading.Lock()
 
     def __call__(self, window: Window) -> Embedding:
@@ -65,7 +65,7 @@ class CoreMLEncoder:
         check(window, self.dtype, self.shape, self._path)
         try:
             with self._running:
-                found = self._model.predict({self._input: window.astype(self._fed)})[self._output]
+                found = self._model.predict({self._input: window.astype(self._dtype)})[self._output]
         except Exception as error:
             raise EncoderError(f"{self._path}: {describe(error)}") from error
         return check_embedding(np.asarray(found, dtype=np.float32), self.embedding, self._path)

@@ -42,15 +42,15 @@ class OnnxEncoder:
             self._session = onnxruntime.InferenceSession(
                 contents[""], options, providers=["CPUExecutionProvider"]
             )
-            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
-            self.dtype, self.shape = _DTYPES[taken.type], tuple(taken.shape)
-            _, self.embedding = given.shape
+            (window,), (embedding,) = self._session.get_inputs(), self._session.get_outputs()
+            self.dtype, self.shape = _DTYPES[window.type], tuple(window.shape)
+            _, self.embedding = embedding.shape
         except Exception as error:  # ONNX Runtime's errors share no narrower base class
             raise BundleIncompatibleError(
                 f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({describe(error)}); "
                 "export it again"
             ) from error
-        self._path, self._input, self._running = path, taken.name, threading.Lock()
+        self._path, self._input, self._running = path, window.name, threading.Lock()
 
     def __call__(self, window: Window) -> Embedding:
         """Encode a window; see `Encoder`."""
