@@ -24,7 +24,7 @@ class Sample:
         data: audio: float32 [n], mono in [-1, 1] at the spec's rate; video: uint8 [H, W, 3], RGB of the
             spec's size; text: a caption.
         time: when the end of `data` was captured, in seconds on the clock of `time.monotonic`.
-        cut: the stream begins anew here; no window spans this sample and the one before it.
+        cut: the stream starts again here; no window spans this sample and the one before it.
         lost: how many samples just before it were dropped, because they were not read in time.
     """
 
@@ -43,7 +43,7 @@ class Sensor(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether it captures what happens now; otherwise a file is played, and only its clock is checked."""
+        """True if it captures what happens now; otherwise it plays a file, and only its clock is checked."""
 
     def open(self, spec: InputSpec) -> None:
         """Start capturing samples in the form of `spec`.

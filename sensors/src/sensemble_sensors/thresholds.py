@@ -10,7 +10,7 @@ DRIFTS = 5.0  # seconds for which a stream must drift: a sound server's delay sw
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a sensor counts as unhealthy; an infinite threshold turns its check off.
+    """Limits beyond which a sensor counts as unhealthy; an infinite one turns its check off.
 
     Attributes:
         stalled: seconds without a sample from a camera or a microphone, after which it is reopened.

@@ -51,7 +51,7 @@ class _Capture(Protocol):
 
 @dataclass(slots=True)
 class _Wait:
-    """When the driver was last asked; None while it owes no answer."""
+    """The time at which the driver was last asked; None while it owes no answer."""
 
     since: float | None = None
 
@@ -83,13 +83,13 @@ class Camera:
 
     @property
     def live(self) -> bool:
-        """Whether it captures what happens now; a video file is played."""
+        """True if it captures what happens now; a video file is played."""
         source = _source(self._given)
         return not (isinstance(source, Path) and source.is_file())
 
     @property
     def answered(self) -> float:
-        """When the driver last answered; see `Driven`."""
+        """The time of the driver's last answer; see `Driven`."""
         since = self._wait.since
         return monotonic() if since is None else since
 

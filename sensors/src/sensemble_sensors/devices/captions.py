@@ -48,7 +48,7 @@ class Captions:
 
     @property
     def live(self) -> bool:
-        """Whether somebody writes the captions now; those of a file are played."""
+        """True if somebody writes the captions now; those of a file are played."""
         if str(self._source) == "-":
             with suppress(OSError):  # standard input was closed
                 return not stat.S_ISREG(os.fstat(_STDIN).st_mode)

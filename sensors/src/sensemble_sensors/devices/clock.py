@@ -1,4 +1,4 @@
-"""Tell the time of capture by a source's own clock, though its samples may arrive late."""
+"""Compute the time of capture by a source's own clock, though its samples may arrive late."""
 
 import math
 from collections import deque

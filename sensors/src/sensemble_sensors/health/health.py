@@ -14,7 +14,7 @@ _GRAIN = 1e-3  # of the time over which a rate is measured: two counts closer th
 
 
 class _Count(NamedTuple):
-    """How many samples came in `total` up to one, its own `time`, and its arrival."""
+    """The `total` number of samples up to one, its own `time`, and its arrival."""
 
     time: float
     arrival: float

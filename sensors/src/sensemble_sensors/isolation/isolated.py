@@ -46,7 +46,7 @@ class Isolated:
 
     @property
     def live(self) -> bool:
-        """Whether it captures what happens now; see `Sensor`."""
+        """True if it captures what happens now; see `Sensor`."""
         return self._twin.live
 
     @property

@@ -64,7 +64,7 @@ class Ring:
 
     @property
     def heartbeat(self) -> float:
-        """When the writer last showed that it is alive; 0 before the first time."""
+        """The time at which the writer last showed that it is alive; 0 before the first time."""
         (heartbeat,) = _HEARTBEAT.unpack_from(self._memory)
         return float(heartbeat)
 

@@ -40,17 +40,17 @@ class Windows(ABC):
 
     @property
     def due(self) -> float | None:
-        """When the next window will end if samples keep their pace; None where that is unknown."""
+        """The time at which the next window will end if samples keep their pace; None if unknown."""
         return None
 
     @property
     def end(self) -> float:
-        """When the newest complete window ends."""
+        """The time at which the newest complete window ends."""
         return self._saved.time if self._saved else self._end_time()
 
     @property
     def ready(self) -> bool:
-        """Whether a complete window was not taken yet."""
+        """True if a complete window was not taken yet."""
         return self._untaken > 0
 
     def push(self, sample: Sample) -> None:

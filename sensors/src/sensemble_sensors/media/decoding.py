@@ -19,7 +19,7 @@ from sensemble_sensors.spec import InputSpec
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How `clip` takes a window from a longer example.
+    """The way in which `clip` takes a window from a longer example.
 
     Attributes:
         stride: frames of the file from one sampled frame to the next (Table 6 of the paper: 32), so that the

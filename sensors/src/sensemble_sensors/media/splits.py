@@ -3,12 +3,9 @@
 import zlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sensemble_sensors.errors import BadDataError
-
-if TYPE_CHECKING:
-    from sensemble_sensors.media.dataset import Example
 
 _Key = tuple[bool, str]  # whether it is a group, and its name; or the id of an example without one
 
@@ -17,6 +14,21 @@ LEAST = 20
 """Examples of `train` below which it is too small to draw `calibrate` from."""
 _SHARE = 10  # one example of `train` in this many is drawn
 _SPARED = 4  # no label and no modality loses more than one of its examples in this many
+
+
+class _Member(Protocol):
+    """The part of an example that splits depend on; see `dataset.Example`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def modalities(self) -> tuple[str, ...]: ...
 
 
 class Groups:
@@ -44,7 +56,7 @@ class Groups:
             )
 
 
-def draw(examples: Sequence["Example"]) -> frozenset[str]:
+def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of the examples of `train`, in whole groups, for the split `calibrate`.
 
     The choice depends on the names of the groups (or the ids of examples without one), not on their order.
@@ -90,9 +102,9 @@ def draw(examples: Sequence["Example"]) -> frozenset[str]:
     return frozenset(drawn) if len(taken) > 1 else frozenset()
 
 
-def _free(train: Sequence["Example"], bound: Collection[str | None]) -> dict[_Key, list["Example"]]:
+def _free(train: Sequence[_Member], bound: Collection[str | None]) -> dict[_Key, list[_Member]]:
     """Return the examples of `train` by group, without the `bound` groups; one without a group is alone."""
-    members: dict[_Key, list[Example]] = {}
+    members: dict[_Key, list[_Member]] = {}
     for example in train:
         if example.group is None:
             members[False, example.id] = [example]
@@ -101,5 +113,5 @@ def _free(train: Sequence["Example"], bound: Collection[str | None]) -> dict[_Ke
     return members
 
 
-def _traits(example: "Example") -> tuple[str, ...]:
+def _traits(example: _Member) -> tuple[str, ...]:
     return (*(f"label {label}" for label in example.labels), *example.modalities)

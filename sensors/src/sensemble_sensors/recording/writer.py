@@ -224,9 +224,9 @@ class Recording:
         lines = [asdict(header), *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
-        heard = max((s.time for s in samples if s.modality in media), default=math.inf)
+        latest = max((s.time for s in samples if s.modality in media), default=math.inf)
         # The rest of a take is kept for replay; it is too short to be a labelled example.
-        rest = last and self.segments and heard < (number + 0.5) * self._seconds
+        rest = last and self.segments and latest < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example["group"] = f"take {self._take}"  # whose segments are too alike to be in two splits
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
