@@ -84,7 +84,7 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -
 def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
     one_set = Page(report.render(of_run, MADE)).text
     assert "One training set was trained of the 7 possible (video)" in one_set
-    assert "Missing at Test sensors it was trained on are gone P " + " ".join("\N{EN DASH}" * 5) in one_set
+    assert "Missing at Test sensors it was trained on are missing P " + " ".join("\N{EN DASH}" * 5) in one_set
     complete = replace(of_run, matrices=matrices())
     assert "training set was trained" not in Page(report.render(complete, MADE)).text
 

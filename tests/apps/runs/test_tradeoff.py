@@ -68,5 +68,5 @@ def test_the_drawing_has_a_point_for_each_combination_and_is_the_same_each_time(
 
 def test_a_drawing_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(InputError, match=r"drawn\.svg: cannot be written"):
+    with pytest.raises(InputError, match=r"drawn\.svg: cannot be used"):
         show("onnx", FOUND, {"drop": 1.0}, tmp_path / "run" / "drawn.svg")

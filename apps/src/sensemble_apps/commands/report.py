@@ -53,7 +53,7 @@ def write_page(source: Path, path: Path) -> Path:
 def _source(arguments: Report) -> Path:
     given = [path for path in (arguments.run, arguments.matrix) if path is not None]
     if len(given) != 1:
-        raise InputError("give either a run folder or --matrix FILE")
+        raise InputError("give a run folder or --matrix FILE, and not both")
     if arguments.run is not None and not arguments.run.is_dir():
         raise InputError(f"{arguments.run}: no such run folder; give a matrix as --matrix FILE")
     return given[0]

@@ -44,6 +44,7 @@ _ROOM = "make room on its disk, and try again"
 _REMEDIES = {
     errno.EACCES: _OTHER,
     errno.EDQUOT: _ROOM,
+    errno.EEXIST: "name another",
     errno.EISDIR: "name a file",
     errno.ELOOP: _OTHER,
     errno.ENAMETOOLONG: "name another",
