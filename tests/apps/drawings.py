@@ -46,7 +46,7 @@ class Drawing:
         return any(group.get("id") == key for group in self.root.iter(f"{SVG}g"))
 
     def hollow(self, key: str) -> bool:
-        """Whether a line is dashed and its markers are empty."""
+        """True if a line is dashed and its markers are empty."""
         _, group = self._find(key)
         dashed = "stroke-dasharray" in next(group.iter(f"{SVG}path")).attrib["style"]
         empty = all("fill-opacity: 0" in use.attrib["style"] for use in group.iter(f"{SVG}use"))

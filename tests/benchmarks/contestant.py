@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sensemble_runtime.executors import executor
-from sensemble_runtime.executors.executor import Embedding, Window
+from sensemble_runtime.executors.executor import Embedding, Input
 
 
 class Contestant:
@@ -56,7 +56,7 @@ class Contestant:
         return self._process.stdout.readline()
 
 
-def load(kind: str, artifact: Path, threads: int) -> Callable[[Window], Embedding]:
+def load(kind: str, artifact: Path, threads: int) -> Callable[[Input], Embedding]:
     """Load an encoder as a function from a window [1, ...] to an embedding [d], with what it imports."""
     if kind not in {"eager", "compile"}:
         return executor.load(artifact, kind, threads)
@@ -67,7 +67,7 @@ def load(kind: str, artifact: Path, threads: int) -> Callable[[Window], Embeddin
     forward = torch.compile(encoder) if kind == "compile" else encoder
 
     @torch.inference_mode()
-    def run(window: Window) -> Embedding:
+    def run(window: Input) -> Embedding:
         embedding: Embedding = forward(torch.from_numpy(window))[0].numpy()
         return embedding
 

@@ -15,7 +15,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate {
 
     /// - Parameters:
     ///   - found: is given windows, on a queue of the camera's own.
-    ///   - lost: is told why there are none for now, on any thread.
+    ///   - lost: is called with the reason why there are none for now, on any thread.
     init(spec: Spec, found: @escaping ([UInt8]) -> Void, lost: @escaping (String) -> Void) throws {
         self.spec = spec
         self.found = found
@@ -73,7 +73,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate {
         switch reason {
         case .videoDeviceNotAvailableInBackground: "not in the background"
         case .videoDeviceInUseByAnotherClient: "in use by another app"
-        case .videoDeviceNotAvailableWithMultipleForegroundApps: "not beside another app"
+        case .videoDeviceNotAvailableWithMultipleForegroundApps: "not next to another app"
         case .videoDeviceNotAvailableDueToSystemPressure: "the phone is too hot or too busy"
         default: "interrupted"
         }

@@ -15,7 +15,7 @@ final class Microphone {
 
     /// - Parameters:
     ///   - found: is given windows and when they ended, on the audio thread.
-    ///   - lost: is told why there are none for now.
+    ///   - lost: is called with the reason why there are none for now.
     init(spec: Spec, found: @escaping ([Float], Double) -> Void, lost: @escaping (String) -> Void) {
         self.spec = spec
         self.found = found
@@ -35,7 +35,7 @@ final class Microphone {
     }
 
     /// Listen from now on, with an engine of its own, for the old one may have the format of another device; if that
-    /// fails, tell it and try again in a second.
+    /// fails, report it and try again in a second.
     func start() {
         halt()
         do { try listen() } catch {

@@ -22,7 +22,7 @@ final class Session {
 
     /// - Parameters:
     ///   - encode: runs the encoder of a modality on a window.
-    ///   - changed: is told the prediction, if any, and what failed by modality.
+    ///   - changed: is called with the prediction, if any, and the failures by modality.
     init(
         live: LiveSet, clock: @escaping () -> Double,
         encode: @escaping (String, Window) async throws -> [Float],
@@ -51,11 +51,11 @@ final class Session {
         lostAt[modality] = clock()
         live.remove(modality)
         failures[modality] = reason
-        tell()
+        report()
     }
 
     /// Predict again: an embedding leaves the live set by age, even if nothing new comes.
-    func tell() { changed(live.predict(at: clock()), failures) }
+    func report() { changed(live.predict(at: clock()), failures) }
 
     private func step(_ modality: String, _ window: Window, _ time: Double) async {
         do {
@@ -68,6 +68,6 @@ final class Session {
             live.remove(modality)
             failures[modality] = error.localizedDescription
         }
-        tell()
+        report()
     }
 }

@@ -26,7 +26,7 @@ final class SessionModel {
             problems["bundle"] = error.localizedDescription
         }
         while !Task.isCancelled {
-            session?.tell()
+            session?.report()
             try? await Task.sleep(for: .seconds(1))
         }
         camera?.stop()

@@ -10,7 +10,7 @@ _COMMANDS = "sensemble_apps.commands"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command.
+    """A command.
 
     Attributes:
         arguments: the class that its arguments are parsed into; None where the module parses them itself,

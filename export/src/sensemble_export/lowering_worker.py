@@ -1,4 +1,4 @@
-"""One process of the lowering pool: `python -m sensemble_export.lowering_worker FOLDER PIPE JOB ...`.
+"""A process of the lowering pool: `python -m sensemble_export.lowering_worker FOLDER PIPE JOB ...`.
 
 Each JOB is a `Job` in JSON. The process reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, and
 writes `Job.file`. Into PIPE, the number of an open file, it writes one line of JSON per job: `{"job",

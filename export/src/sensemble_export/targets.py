@@ -90,7 +90,7 @@ def needs_ranges(scheme: Scheme) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One artifact to make.
+    """An artifact to make.
 
     Attributes:
         modality: the encoder's modality.

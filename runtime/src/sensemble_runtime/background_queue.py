@@ -54,7 +54,7 @@ class BackgroundQueue(Generic[T]):
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether the caller runs inside `work`, and so cannot wait for the thread."""
+        """True if the caller runs inside `work`, and so cannot wait for the thread."""
         return threading.current_thread() is self._thread
 
     def join(self, timeout: float | None = None) -> bool:

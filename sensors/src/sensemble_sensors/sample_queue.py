@@ -81,7 +81,7 @@ class Driven(Sensor, Protocol):
 
     @property
     def answered(self) -> float:
-        """When the driver last answered, on the clock of `time.monotonic`; the present while it owes none."""
+        """The time of the driver's last answer, on the clock of `time.monotonic`; now while it owes none."""
 
     def capture_into(self, queue: SampleQueue) -> None:
         """Put samples, from the next `open` on, into `queue`; `read` takes from it, too."""

@@ -41,7 +41,7 @@ ARTIFACTS = {
     "text": {"executorch-xnnpack": True, "executorch-coreml": True, "coreml": False},
     "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
 }
-"""Whether each artifact was proved to be like its float original."""
+"""True if each artifact was proved to be like its float original."""
 ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
 CORPUS = (
     "a person says the number seven",

@@ -38,7 +38,7 @@ def held() -> tuple[int, int, int, int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not yet reaped does not."""
+    """True if the process runs; one that has ended and was not yet reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -129,7 +129,7 @@ def numbered(spec: InputSpec, number: int) -> Sample:
 
 
 def is_whole(spec: InputSpec, sample: Sample) -> bool:
-    """Whether every part of it says the same; a torn one fails the test."""
+    """True if every part of it says the same; a torn one fails the test."""
     expected = numbered(spec, round(sample.time)).data
     np.testing.assert_array_equal(sample.data, expected)
     return True

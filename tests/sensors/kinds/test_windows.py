@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -32,7 +32,7 @@ def seen(window: Window | None) -> list[int]:
     return window.data[0, :, 0, 0, 0].tolist()
 
 
-def speak(ring: Windows, signal: np.ndarray, sizes: list[int]) -> list[Window]:
+def speak(ring: WindowRing, signal: np.ndarray, sizes: list[int]) -> list[Window]:
     """Push `signal` in chunks of `sizes` (the last takes the rest), taking what is ready after each."""
     found, at = [], 0
     for size in [*sizes, len(signal)]:

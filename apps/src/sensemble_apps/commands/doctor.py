@@ -27,7 +27,7 @@ from sensemble_apps.live.device_factory import finders, returning
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of the examination: `text` describes what was found, or how to get what is missing."""
+    """A result of the examination: `text` describes what was found, or how to get what is missing."""
 
     name: str
     found: bool
@@ -50,19 +50,19 @@ def main(arguments: Doctor) -> None:
         say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
     if arguments.watch:
         began = monotonic()
-        with Watcher([*finders(MODALITIES), *named], lambda news: say(_news(news, monotonic() - began))):
+        with Watcher([*finders(MODALITIES), *named], lambda event: say(_line(event, monotonic() - began))):
             try:
                 Event().wait()
             except KeyboardInterrupt as stop:
                 raise Ended(*stop.args) from None
 
 
-def _news(news: DeviceEvent, time: float) -> str:
-    match news:
+def _line(event: DeviceEvent, time: float) -> str:
+    match event:
         case SearchFailed(reason):
             return f"{time:8.2f} s  blind        {reason}"
         case Appeared(device) | Disappeared(device):
-            what = "appeared" if isinstance(news, Appeared) else "disappeared"
+            what = "appeared" if isinstance(event, Appeared) else "disappeared"
             key = without_credentials(device.key)
             return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {key}: {device.name}"
 

@@ -25,15 +25,15 @@ def main(arguments: Report) -> None:
         summaries = {method: asdict(robustness.summary(matrix)) for method, matrix in matrices.items()}
         say_json({"methods": summaries}, indent=2)
     else:
-        beside = source if source.is_dir() else Path()
-        say(str(write_page(source, arguments.out or beside / PAGE)))
+        folder = source if source.is_dir() else Path()
+        say(str(write_page(source, arguments.out or folder / PAGE)))
 
 
 def write_page(source: Path, path: Path) -> Path:
     """Write the page of `source` to `path`, and return `path`.
 
     A run with a bundle gets the report. A matrix, a run without a bundle, and a folder of runs, one per
-    pretraining, get the experiment's page, with its figures as files beside it.
+    pretraining, get the experiment's page, with its figures as files in the same folder.
 
     Raises:
         InputError, MatrixError, BundleError: `source` is malformed, or `path` cannot be written.

@@ -100,14 +100,14 @@ class Capture:
                 names = ", ".join(thread.name for thread in left)
                 remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
 
-    def found(self, news: DeviceEvent) -> None:
+    def found(self, event: DeviceEvent) -> None:
         """Retry a sensor whose device a watcher found again."""
-        if isinstance(news, SearchFailed):
-            remark(f"sensemble: {news.reason}")
-        elif isinstance(news, Appeared):
+        if isinstance(event, SearchFailed):
+            remark(f"sensemble: {event.reason}")
+        elif isinstance(event, Appeared):
             with self.changed:
                 for sensor in self._sensors:
-                    if sensor.modality == news.device.modality:
+                    if sensor.modality == event.device.modality:
                         self._set.retry(sensor.name)
 
     def _check_opened(self) -> None:

@@ -83,17 +83,17 @@ def devices(
 
 
 def _found(
-    session: Session, named: Mapping[str, str], hotplug: Hotplug | None, news: watcher.DeviceEvent
+    session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: watcher.DeviceEvent
 ) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
-    if isinstance(news, SearchFailed):
-        remark(f"sensemble: {news.reason}")
-    elif isinstance(news, Appeared) and news.device.modality in named.values():
+    if isinstance(event, SearchFailed):
+        remark(f"sensemble: {event.reason}")
+    elif isinstance(event, Appeared) and event.device.modality in named.values():
         for name, modality in named.items():
-            if modality == news.device.modality:
+            if modality == event.device.modality:
                 session.retry(name)
     elif hotplug is not None:
-        hotplug(news)
+        hotplug(event)
 
 
 def replay(

@@ -113,7 +113,7 @@ class TerminalView:
 
     @property
     def _room(self) -> int:
-        """The number of numeric columns that fit beside sensors and states."""
+        """The number of numeric columns that fit next to sensors and states."""
         ends = accumulate(len(title) + 1 for title in _NUMBERS)
         return sum(_NAMES + end <= self._screen.console.width for end in ends)
 

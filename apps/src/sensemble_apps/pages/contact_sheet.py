@@ -28,7 +28,7 @@ _LONGEST = 8.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One example on the page.
+    """An example on the page.
 
     Attributes:
         example: the example.

@@ -55,11 +55,11 @@ class Headline:
 
 
 def write(experiment: Experiment, page: Path) -> list[Path]:
-    """Write the page and, beside it, each figure as an SVG file; return the paths of all files.
+    """Write the page and each figure as an SVG file next to it; return the paths of all files.
 
     Args:
         experiment: the contents; it may be unfinished.
-        page: the HTML file; beside `page.html`, the figures are `page-figure-4.svg` and so on.
+        page: the HTML file; next to `page.html`, the figures are `page-figure-4.svg` and so on.
 
     Raises:
         MatrixError: there is no score at all.

@@ -15,7 +15,7 @@ from sensemble_apps.pages.tables import Pretraining
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: titled panels in rows (in Figure 5, one per pretraining), and their legend."""
+    """A figure: titled panels in rows (in Figure 5, one per pretraining), and their legend."""
 
     key: str
     rows: Sequence[Sequence[tuple[str, Panel]]]

@@ -19,7 +19,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One method's scores by |M_T ∩ M_E|.
+    """A method's scores by |M_T ∩ M_E|.
 
     Attributes:
         label: the method's title.
@@ -45,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """One method's points, one per M_T; `look` numbers its colour and marker."""
+    """A method's points, one per M_T; `look` numbers its colour and marker."""
 
     label: str
     look: int

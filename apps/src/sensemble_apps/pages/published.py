@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One row: mAP in per cent by the set of training and evaluation, such as `V` or `AV`."""
+    """A row: mAP in per cent by the set of training and evaluation, such as `V` or `AV`."""
 
     model: str
     source: str

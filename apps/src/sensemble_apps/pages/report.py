@@ -62,7 +62,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class MethodView:
-    """One method's numbers as the template shows them."""
+    """A method's numbers as the template shows them."""
 
     name: str
     title: str

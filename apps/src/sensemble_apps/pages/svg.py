@@ -48,7 +48,7 @@ _WIDTH, _HEIGHT = 3.6, 2.9  # inches: about a phone's width, so that a phone doe
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes, with a description for readers who cannot see it.
+    """A pair of axes, with a description for readers who cannot see it.
 
     Attributes:
         key: prefix of the SVG's element ids, unique in the page.

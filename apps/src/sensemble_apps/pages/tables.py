@@ -96,7 +96,7 @@ class Pretraining:
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One row of Table 1, over the finished training sets; without any, it has no summary."""
+    """A row of Table 1, over the finished training sets; without any, it has no summary."""
 
     method: str
     summary: Summary | None
@@ -105,7 +105,7 @@ class SummaryRow:
 
     @property
     def partial(self) -> bool:
-        """Whether training sets are unfinished, so that the row cannot be compared with others."""
+        """True if training sets are unfinished, so that the row cannot be compared with others."""
         return self.finished < self.of
 
     def values(self) -> list[float | None]:

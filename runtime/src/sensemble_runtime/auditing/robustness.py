@@ -29,7 +29,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One row of the paper's Table 1; `dataclasses.asdict` gives its JSON form.
+    """A row of the paper's Table 1; `dataclasses.asdict` gives its JSON form.
 
     Attributes:
         p_best: the best P(M_T) over all M_T (Eq. 5).

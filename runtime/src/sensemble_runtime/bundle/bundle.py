@@ -23,7 +23,7 @@ from sensemble_runtime.errors import (
     BundleIncompatibleError,
 )
 from sensemble_runtime.executors import executor
-from sensemble_runtime.executors.executor import Contents, Embedding, Encoder, Window
+from sensemble_runtime.executors.executor import Contents, Embedding, Encoder, Input
 
 if TYPE_CHECKING:  # loading the library is left to the first caption
     from sensemble_sensors.spec import InputSpec
@@ -93,7 +93,7 @@ class Bundle:
         head = _verify(path, contents)
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors)
 
-    def encode(self, modality: str, window: Window) -> Embedding:
+    def encode(self, modality: str, window: Input) -> Embedding:
         """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
 
         Raises:
@@ -175,7 +175,7 @@ class Bundle:
 
     @property
     def _quick(self) -> bool:
-        """Whether all encoders are quick: they may share a thread pool, which the first of them sizes."""
+        """True if all encoders are quick: they may share a thread pool, which the first of them sizes."""
         entries = self.manifest.modalities
         measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
         return all(latency is not None and latency < executor.QUICK for latency in measured)

@@ -59,7 +59,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One encoder in the format of one executor.
+    """An encoder in the format of one executor.
 
     Attributes:
         path: the file, or the folder of a Core ML package; relative to the bundle's folder, with `/`.
@@ -91,7 +91,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class ModalityEntry:
-    """One modality: its encoder's input, and the artifact for each target (`executorch-xnnpack`, ...)."""
+    """A modality: its encoder's input, and the artifact for each target (`executorch-xnnpack`, ...)."""
 
     spec: InputSpec
     artifacts: dict[str, Artifact]

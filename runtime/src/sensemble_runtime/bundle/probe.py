@@ -17,7 +17,7 @@ from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SensembleRuntimeError
-from sensemble_runtime.executors.executor import Window, describe
+from sensemble_runtime.executors.executor import Input, describe
 
 LIMIT = 60.0  # seconds for loading an encoder and encoding a few windows
 _WINDOWS = 4
@@ -86,7 +86,7 @@ def main(path: Path, modality: str) -> None:
     sys.stdout.write(f"{max(times)}\n")
 
 
-def _windows(bundle: Bundle, modality: str) -> Iterator[Window]:
+def _windows(bundle: Bundle, modality: str) -> Iterator[Input]:
     """Yield a window of zeros, then windows of noise, or a caption."""
     spec = bundle.specs[modality]
     yield np.zeros(spec.shape, spec.dtype)

@@ -11,7 +11,7 @@ from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
 from sensemble_runtime.executors.executor import (
     Contents,
     Embedding,
-    Window,
+    Input,
     check,
     check_embedding,
     describe,
@@ -60,7 +60,7 @@ class CoreMLEncoder:
         self._path, self._input, self._output = path, window.name, embedding.name
         self._running = threading.Lock()
 
-    def __call__(self, window: Window) -> Embedding:
+    def __call__(self, window: Input) -> Embedding:
         """Encode a window; see `Encoder`."""
         check(window, self.dtype, self.shape, self._path)
         try:

@@ -26,7 +26,7 @@ models, and low enough that no sum of products overflows float32, which would ma
 Contents = Mapping[str, bytes]
 """The files of an artifact by their paths in it, with `/`; a single file has the path ``."""
 
-Window = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
+Input = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
 
 
@@ -43,7 +43,7 @@ class Encoder(Protocol):
     shape: tuple[int, ...]
     embedding: int
 
-    def __call__(self, window: Window) -> Embedding:
+    def __call__(self, window: Input) -> Embedding:
         """Encode a window of exactly `dtype` and `shape` to float32 [d].
 
         Raises:
@@ -158,7 +158,7 @@ def write(contents: Contents, path: Path) -> None:
         file.write_bytes(data)
 
 
-def check(window: Window, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
+def check(window: Input, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
     """Check that a window has an encoder's `dtype` and `shape`: not every executor does.
 
     Raises:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
 from sensemble_runtime.executors import _native
-from sensemble_runtime.executors.executor import Contents, Embedding, Window, check, check_embedding, describe
+from sensemble_runtime.executors.executor import Contents, Embedding, Input, check, check_embedding, describe
 
 
 class NativeEncoder:
@@ -33,7 +33,7 @@ class NativeEncoder:
             ) from error
         self._path = path
 
-    def __call__(self, window: Window) -> Embedding:
+    def __call__(self, window: Input) -> Embedding:
         """Encode a window; see `Encoder`."""
         check(window, self.dtype, self.shape, self._path)
         try:

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
-from sensemble_runtime.executors.executor import Contents, Embedding, Window, check, check_embedding, describe
+from sensemble_runtime.executors.executor import Contents, Embedding, Input, check, check_embedding, describe
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": "float32",
@@ -52,7 +52,7 @@ class OnnxEncoder:
             ) from error
         self._path, self._input, self._running = path, window.name, threading.Lock()
 
-    def __call__(self, window: Window) -> Embedding:
+    def __call__(self, window: Input) -> Embedding:
         """Encode a window; see `Encoder`."""
         check(window, self.dtype, self.shape, self._path)
         try:

@@ -28,7 +28,7 @@ Amount = TypeVar("Amount", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One session or audit.
+    """A session or audit.
 
     Attributes:
         id: its number in the file.

@@ -15,7 +15,7 @@ from sensemble_runtime.executors.executor import Embedding
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """How much a window must differ from the one last encoded to be encoded itself.
+    """The least change that makes a window worth encoding: its difference from the one last encoded.
 
     Attributes:
         audio: dB by which the power of at least one band must differ.

@@ -30,13 +30,13 @@ class Hotplug:
             tuple[str, str], str
         ] = {}  # by modality and key, because a key may be a mere number
 
-    def __call__(self, news: DeviceEvent) -> None:
+    def __call__(self, event: DeviceEvent) -> None:
         """Attach the device that appeared, or try its sensor again; lose a microphone that disappeared."""
-        if isinstance(news, SearchFailed):
+        if isinstance(event, SearchFailed):
             return
-        device = news.device
+        device = event.device
         which = (device.modality, device.key)
-        if isinstance(news, Disappeared):
+        if isinstance(event, Disappeared):
             if which in self._names and device.modality == "audio":
                 self._session.lose(self._names[which], "was unplugged")
             return

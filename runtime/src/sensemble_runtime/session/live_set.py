@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.bundle.bundle import Bundle
@@ -30,7 +30,7 @@ class TakenWindow:
 
     modality: str
     window: Window
-    source: Windows
+    source: WindowRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Encoded:
     embedding: NDArray[np.float32]
     time: float
     latency: float
-    source: Windows
+    source: WindowRing
     skipped: bool = False
 
 
@@ -67,7 +67,7 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._windows: dict[str, Windows] = {}
+        self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
 
     @property

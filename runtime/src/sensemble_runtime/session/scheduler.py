@@ -27,7 +27,7 @@ class PolicyError(SensembleRuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a session spends the processor.
+    """The rules by which a session spends the processor.
 
     Attributes:
         threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is

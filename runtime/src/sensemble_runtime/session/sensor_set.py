@@ -31,7 +31,7 @@ class Sink(Protocol):
 
     @property
     def stopped(self) -> bool:
-        """Whether no more samples are wanted."""
+        """True if no more samples are wanted."""
 
     def load(self, modality: str) -> None:
         """Prepare for samples of `modality`; called without the lock, and may take its time."""
@@ -46,7 +46,7 @@ class Sink(Protocol):
         """
 
     def is_pending(self, modality: str) -> bool:
-        """Whether samples of `modality` are still being worked on."""
+        """True if samples of `modality` are still being worked on."""
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
         """Note that no active sensor of `modality` is left.
@@ -89,7 +89,7 @@ class SensorSet:
 
     @property
     def modalities(self) -> set[str]:
-        """Those of the attached sensors, without what is lost, cannot be opened or is unhealthy."""
+        """The modalities of the attached sensors that are neither lost, unavailable nor unhealthy."""
         working = (None, "attached", "recovered", "doubtful")
         return {t.modality for t in self._attached.values() if t.reported[0] in working}
 
@@ -171,7 +171,7 @@ class SensorSet:
 
     @property
     def stopped(self) -> bool:
-        """Whether all threads are to end."""
+        """True if all threads are to end."""
         return self._sink.stopped
 
     def opened(self, thread: SensorThread) -> None:
@@ -261,7 +261,7 @@ class SensorSet:
         return self._active.get(thread.modality) is thread and self._sink.is_pending(thread.modality)
 
     def _has_other(self, thread: SensorThread) -> bool:
-        """Whether another attached sensor is of the same modality."""
+        """True if another attached sensor is of the same modality."""
         others = (t for t in self._attached.values() if t is not thread and not t.stopped)
         return any(other.modality == thread.modality for other in others)
 

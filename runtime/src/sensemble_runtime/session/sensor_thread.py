@@ -30,7 +30,7 @@ class Owner(Protocol):
 
     @property
     def stopped(self) -> bool:
-        """Whether all its threads are to end."""
+        """True if all its threads are to end."""
 
     def opened(self, thread: "SensorThread") -> None:
         """Note that the sensor was opened."""
@@ -90,7 +90,7 @@ class SensorThread:
 
     @property
     def stopped(self) -> bool:
-        """Whether the thread is to end."""
+        """True if the thread is to end."""
         return self._stopped.is_set() or self._owner.stopped
 
     def stop(self) -> None:

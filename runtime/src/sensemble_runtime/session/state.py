@@ -21,11 +21,11 @@ Subscriber = BackgroundQueue[Prediction | Event]
 
 
 class SessionState:
-    """What sensors bring, what encoders make of it, and what consumers get.
+    """The state that the parts of a session share: samples, embeddings, predictions and events.
 
-    It is given to the parts of a session, and is the `Sink` of its sensors. All of it needs `changed` held,
-    but for `load`, `report`, `subscribe`, `wait_for_item` and `fail`. The lock is never held while a sensor
-    is read, a window is encoded or a record is written.
+    It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`,
+    `wait_for_item` and `fail`. The lock is never held while a sensor is read, a window is encoded or a record
+    is written.
 
     Args:
         bundle: an open bundle.
@@ -62,7 +62,7 @@ class SessionState:
 
     @property
     def stopped(self) -> bool:
-        """Whether the threads are to end."""
+        """True if the threads are to end."""
         return self.closed or self.error is not None
 
     # For sensors: see `Sink`.
@@ -91,7 +91,7 @@ class SessionState:
             self.changed.notify_all()
 
     def is_pending(self, modality: str) -> bool:
-        """Whether a window of `modality` is still to be encoded, or not yet in a prediction."""
+        """True if a window of `modality` is still to be encoded, or not yet in a prediction."""
         return modality in {*self.live_set.ready, *self.encoding, *self.encoded}
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:

@@ -21,7 +21,7 @@ _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One caption on one line, shown from `start` to `end`, in seconds."""
+    """A caption on one line, shown from `start` to `end`, in seconds."""
 
     start: float
     end: float

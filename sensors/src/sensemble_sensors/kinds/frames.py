@@ -22,7 +22,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import Kind, described
-from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import SETTLE, Thresholds
@@ -57,9 +57,9 @@ class Frames(Kind):
         if spec.shape[-1] != 3:
             yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
 
-    def windows(self, spec: InputSpec) -> Windows:
+    def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
-        return FramesWindows(spec)
+        return FramesRing(spec)
 
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return some of the pixels of each frame, float32 [T, h, w, 3] in [0, 1]."""
@@ -175,7 +175,7 @@ def _problem(data: object, shape: tuple[int, ...]) -> str:
     return f"{described(data)}, not uint8 {list(shape)}"
 
 
-class FramesWindows(Windows):
+class FramesRing(WindowRing):
     """Windows of T frames, those nearest to steps of 1/rate that end at the newest frame; one a hop.
 
     A camera may be faster or slower than `rate`, and its frames may jitter by half a step.
@@ -203,7 +203,7 @@ class FramesWindows(Windows):
 
     @property
     def due(self) -> float | None:
-        """See `Windows`."""
+        """See `WindowRing`."""
         if self._slot < 0:
             return None
         first = float(self._times[np.isfinite(self._times)].min())

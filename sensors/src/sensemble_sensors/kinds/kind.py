@@ -18,7 +18,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
     TrackWriter,
 )
-from sensemble_sensors.kinds.windows import Windows
+from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import DType, InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -102,7 +102,7 @@ class Kind(ABC):
             yield f"expected at most {_ELEMENTS} elements in a window or a hop, got {list(spec.shape)}"
 
     @abstractmethod
-    def windows(self, spec: InputSpec) -> Windows:
+    def windows(self, spec: InputSpec) -> WindowRing:
         """Return an empty ring that makes windows of samples."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.interfaces import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import Kind, described
-from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
@@ -36,9 +36,9 @@ class Text(Kind):
         if spec.shape[1] > _TOKENS:
             yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
 
-    def windows(self, spec: InputSpec) -> Windows:
+    def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
-        return TextWindows(spec)
+        return TextRing(spec)
 
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the caption."""
@@ -83,7 +83,7 @@ def _problem(data: object) -> str:
     return "" if isinstance(data, str) else f"{described(data)}, not a caption"
 
 
-class TextWindows(Windows):
+class TextRing(WindowRing):
     """Windows of one caption each."""
 
     def _seconds(self, sample: Sample) -> float:

@@ -20,7 +20,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import Kind, described
-from sensemble_sensors.kinds.windows import Window, Windows
+from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import SETTLE, Thresholds
@@ -49,9 +49,9 @@ class Waveform(Kind):
     slots = 64
     form_limits = (1_000_000,)
 
-    def windows(self, spec: InputSpec) -> Windows:
+    def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
-        return WaveformWindows(spec)
+        return WaveformRing(spec)
 
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the power of each band in dB of full scale, float32 [BANDS]."""
@@ -156,7 +156,7 @@ def _problem(data: object) -> str:
     return f"{described(data)}, not float32 [n]"
 
 
-class WaveformWindows(Windows):
+class WaveformRing(WindowRing):
     """Windows of S samples; the first ends S samples after a cut, the others a hop apart."""
 
     def __init__(self, spec: InputSpec) -> None:
@@ -181,7 +181,7 @@ class WaveformWindows(Windows):
 
     @property
     def due(self) -> float | None:
-        """See `Windows`."""
+        """See `WindowRing`."""
         if math.isinf(self._time):
             return None
         return self._time + (self._end + self._hop - self._count) / self._spec.rate

@@ -21,8 +21,8 @@ class Window:
     time: float
 
 
-class Windows(ABC):
-    """The windows of one modality, as its samples complete them. For one thread at a time.
+class WindowRing(ABC):
+    """A ring of one modality's samples, and the windows that they complete. For one thread at a time.
 
     Attributes:
         dropped: how many windows were never taken, because a newer one was complete.

@@ -24,7 +24,7 @@ _KNOWN = frozenset(FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One line of the index.
+    """A line of the index.
 
     Attributes:
         id: unique within the dataset.

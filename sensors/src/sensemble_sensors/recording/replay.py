@@ -40,7 +40,7 @@ class Loss:
 
 
 class _Outlet:
-    """One sensor of a player; samples that come while it is unplugged are dropped, as with a device.
+    """A sensor of a player; samples that come while it is unplugged are dropped, as with a device.
 
     It is plugged in when the player hands it out, so that no sample is missed before it is opened.
     """

@@ -28,7 +28,7 @@ class Source(Protocol):
 
     @property
     def raw(self) -> bool:
-        """Whether `load` yields raw sensor tensors, instead of features from the encoders' front ends."""
+        """True if `load` yields raw sensor tensors, instead of features from the encoders' front ends."""
 
     @property
     def targets(self) -> Tensor | None:

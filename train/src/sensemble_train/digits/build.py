@@ -52,7 +52,7 @@ class DigitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One example before it is rendered."""
+    """An example before it is rendered."""
 
     index: int
     split: str

@@ -20,7 +20,7 @@ VOICES = (
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """One person, their room and their habits.
+    """A person, their room and their habits.
 
     Attributes:
         voice: eSpeak NG voice name, `locale+variant`.

@@ -50,7 +50,7 @@ class LogMel(nn.Module):
     two stages of Cooley and Tukey: down the columns, times the twiddle factors, along the rows. Only 17 of
     the 32 first-stage points are distinct, because the signal is real. The mel filters are bands, so each
     group of them reads only the bins that it covers. A first-stage matrix per column with the twiddle
-    factors would save a few sums but double the constants, which would be large beside an int8 encoder.
+    factors would save a few sums but double the constants, which is much for an int8 encoder.
     """
 
     columns: Tensor

@@ -45,7 +45,7 @@ class ModelConfig:
 
     @property
     def fitted(self) -> bool:
-        """Whether sizes that are 0 are taken from the data; otherwise all are the paper's or given."""
+        """True if sizes that are 0 are taken from the data; otherwise all are the paper's or given."""
         return self.name == "small"
 
     def __post_init__(self) -> None:

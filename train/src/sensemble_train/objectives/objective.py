@@ -12,7 +12,7 @@ from sensemble_train.distributed import accumulating
 from sensemble_train.models.model import Model
 
 Part = tuple[Clips, ...]
-"""One micro-batch of features from each source of examples."""
+"""A micro-batch of features from each source of examples."""
 
 
 class Objective(nn.Module, ABC):

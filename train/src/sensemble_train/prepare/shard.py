@@ -1,4 +1,4 @@
-"""One WebDataset shard: a tar of samples, with the offset of each media file."""
+"""A WebDataset shard: a tar of samples, with the offset of each media file."""
 
 import json
 import tarfile

@@ -19,7 +19,7 @@ AUDIO = frozenset((".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac"))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example that a dataset lists.
+    """An example that a dataset lists.
 
     Attributes:
         id: unique in the dataset; also its name in a shard, so it has no dot.
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def here(self) -> bool:
-        """Whether any of its media is on this disk."""
+        """True if any of its media is on this disk."""
         return any(path is not None for path in (self.video, self.audio, self.image))
 
 

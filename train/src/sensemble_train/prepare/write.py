@@ -58,7 +58,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One part of the work: its rows and its output."""
+    """A part of the work: its rows and its output."""
 
     name: str
     rows: tuple[Row, ...]

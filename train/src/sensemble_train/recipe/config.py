@@ -24,7 +24,7 @@ RANDOM = "random"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One run of the recipe; the defaults are those of `digits`.
+    """A run of the recipe; the defaults are those of `digits`.
 
     Attributes:
         data: a folder in the data format.
@@ -94,7 +94,7 @@ class Config:
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the initial weights of the encoders are random."""
+        """True if the initial weights of the encoders are random."""
         return self.initialize in {"", RANDOM}
 
 

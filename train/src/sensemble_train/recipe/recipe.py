@@ -71,7 +71,7 @@ def methods(config: Config) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One job's work on a run folder."""
+    """A job's work on a run folder."""
 
     config: Config
     out: Path

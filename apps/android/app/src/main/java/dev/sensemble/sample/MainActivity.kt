@@ -65,16 +65,16 @@ class MainActivity : ComponentActivity() {
     /**
      * ExecuTorch maps files, and an asset is not one: copy the bundle out of the package, once an installation.
      *
-     * An activity that was made anew waits for the one before it.
+     * An activity that was created again waits for the one before it.
      */
     private fun unpack(): File {
         val installed = packageManager.getPackageInfo(packageName, 0).lastUpdateTime
         val folder = File(filesDir, "bundle-$installed")
         if (folder.exists()) return folder
         filesDir.listFiles { file -> file.name.startsWith("bundle") }?.forEach { it.deleteRecursively() }
-        val beside = File(filesDir, "bundle.partial")
-        copy("bundle", beside)
-        if (!beside.renameTo(folder)) throw IOException("$folder: cannot be written")
+        val partial = File(filesDir, "bundle.partial")
+        copy("bundle", partial)
+        if (!partial.renameTo(folder)) throw IOException("$folder: cannot be written")
         return folder
     }
 

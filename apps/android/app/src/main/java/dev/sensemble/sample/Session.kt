@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit
  * fails takes its own modality away and nothing else.
  *
  * @param encode runs the encoder of a modality on a window (FloatArray, ByteArray or a caption).
- * @param changed is told, on the session's thread, the prediction or null, and what failed by modality.
+ * @param changed is called on the session's thread with the prediction or null, and the failures by modality.
  */
 class Session(
     private val live: LiveSet,
@@ -24,7 +24,7 @@ class Session(
 
     init {
         // An embedding leaves the live set by age, even if nothing new comes.
-        thread.scheduleWithFixedDelay({ tell() }, 1, 1, TimeUnit.SECONDS)
+        thread.scheduleWithFixedDelay({ report() }, 1, 1, TimeUnit.SECONDS)
     }
 
     /** Give a window of `modality` that ended at `time`; from any thread. */
@@ -38,7 +38,7 @@ class Session(
         thread.execute {
             live.remove(modality)
             failures[modality] = reason
-            tell()
+            report()
         }
     }
 
@@ -57,8 +57,8 @@ class Session(
             live.remove(modality)
             failures[modality] = error.message ?: error.javaClass.simpleName
         }
-        tell()
+        report()
     }
 
-    private fun tell() = changed(live.predict(clock()), HashMap(failures))
+    private fun report() = changed(live.predict(clock()), HashMap(failures))
 }
