@@ -1,4 +1,4 @@
-"""What the log of a training loop says of its loss."""
+"""The losses in the log of a training loop."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is installed is what is committed, on every Python, and so what a newcomer gets."""
+"""The installed packages are the committed ones, on every Python, and so those that a newcomer gets."""
 
 import tomllib
 from importlib.metadata import distributions

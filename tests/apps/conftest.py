@@ -55,7 +55,7 @@ def write_matrix(path: Path, methods: object) -> Path:
 
 @dataclass(frozen=True)
 class DemoRun:
-    """One run of `sensemble demo` on a tiny dataset: what it was given, what it left, what it printed."""
+    """A run of `sensemble demo` on a tiny dataset: its arguments, its files and its output."""
 
     arguments: tuple[str | Path, ...]
     data: Path

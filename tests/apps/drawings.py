@@ -1,4 +1,4 @@
-"""What a figure shows, read back from its SVG: marks in the units of the axes that they lie in."""
+"""Figures read back from their SVG: marks in the units of their axes."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Spot = tuple[float, float]
 
 
 class Drawing:
-    """One SVG, inline or a document."""
+    """An SVG, inline or a document."""
 
     @classmethod
     def all_in(cls, html: str) -> "list[Drawing]":

@@ -1,4 +1,4 @@
-"""One form of one encoder in a process of its own, for `targets.py`: it runs windows when it is told to.
+"""A form of an encoder in a process of its own, for `targets.py`: it runs windows on request.
 
     python contestant.py KIND ARTIFACT WINDOWS OUT THREADS
 

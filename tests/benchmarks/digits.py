@@ -1,4 +1,4 @@
-"""What MASD and WiSE-FT are worth on `digits`, after contrastive pretraining and after MAE: all seven M_T.
+"""The gain of MASD and WiSE-FT on `digits`, after contrastive pretraining and after MAE: all seven M_T.
 
     uv run python tests/benchmarks/digits.py OUT [--seeds 0 1 2] [--mae-seeds 0] [--read]
 

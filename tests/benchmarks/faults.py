@@ -65,7 +65,7 @@ HARMLESS = ("resize", "clock behind by an hour")  # to captions, whose age nobod
 
 @dataclass(frozen=True)
 class State:
-    """What a session holds: MB resident, threads, open files, worker processes and their MB resident."""
+    """Resources of a session: MB resident, threads, open files, worker processes and their MB resident."""
 
     memory: float
     threads: int
@@ -224,7 +224,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Others:
-    """What came of some modalities in a while: windows that came due, how many were lost, and the gap."""
+    """The windows of some modalities in a while: how many came due, how many were lost, and the gap."""
 
     due: int
     lost: int

@@ -1,4 +1,4 @@
-"""What a camera in a process of its own costs: `uv run python tests/benchmarks/isolated.py`.
+"""The cost of a camera in a process of its own: `uv run python tests/benchmarks/isolated.py`.
 
 Prints the memory (MB: resident, and the share that is its alone) and the threads of a worker with a network
 camera on the loopback, beside those of the process that started it.

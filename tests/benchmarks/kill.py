@@ -38,7 +38,7 @@ SPAN = 0.3  # seconds from when the writer begins
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one kill left: how many commits the writer had been told of, and how many are there."""
+    """The result of one kill: how many commits were reported to the writer, and how many are there."""
 
     committed: int
     kept: int

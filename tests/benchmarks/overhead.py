@@ -1,4 +1,4 @@
-"""What a session adds to the encoders' own time, and what a dead sensor costs the others.
+"""The time that a session adds to the encoders' own, and the cost of a dead sensor to the others.
 
 `uv run python tests/benchmarks/overhead.py BUNDLE` takes what `sensemble demo` or `sensemble export` made and
 prints

@@ -48,7 +48,7 @@ REPLUG = (1.0, 8.0)  # seconds for which a sensor in a process of its own is att
 
 @dataclass
 class Usage:
-    """What the process holds, over time."""
+    """The resources of the process, over time."""
 
     memory: list[int] = field(default_factory=list)  # kB, resident
     threads: list[int] = field(default_factory=list)

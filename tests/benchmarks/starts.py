@@ -35,7 +35,7 @@ LOOK = 0.05  # seconds between two looks at how far they are apart
 
 @dataclass
 class Start:
-    """What became of one start: what was told but `attached`, and the greatest distance in seconds."""
+    """The result of one start: the events other than `attached`, and the greatest distance in seconds."""
 
     told: list[str] = field(default_factory=list)
     apart: float = 0.0

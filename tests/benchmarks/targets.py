@@ -73,7 +73,7 @@ Setting = tuple[Model, dict[str, torch.Tensor], Clips]
 
 @dataclass(frozen=True)
 class Result:
-    """What one form of one encoder did; times in ms, memory in MB (10^6 bytes)."""
+    """The measurements of one form of one encoder; times in ms, memory in MB (10^6 bytes)."""
 
     bytes: int
     load: float

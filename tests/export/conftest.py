@@ -1,4 +1,4 @@
-"""One real export of a small model, shared by the tests: what is slow is done once."""
+"""A real export of a small model, shared by the tests because it is slow."""
 
 import shutil
 from collections.abc import Callable, Sequence

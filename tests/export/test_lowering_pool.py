@@ -1,4 +1,4 @@
-"""What becomes of the processes that lower encoders: what fails in one, and whom they outlive."""
+"""Tests of the processes that lower encoders: failures in one, and the death of their parent."""
 
 import resource
 import signal

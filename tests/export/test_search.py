@@ -21,7 +21,7 @@ from .conftest import ORIGIN, make_clips, make_model, windows
 
 
 def option(size: float, latency: float, drop: float) -> Option:
-    """One that costs this many MB, ms and points."""
+    """A candidate that costs this many MB, ms and points."""
     return Option((), round(size * 1e6), latency, drop, "audio", 0.9 - drop / 100)
 
 

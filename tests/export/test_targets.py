@@ -1,4 +1,4 @@
-"""Which schemes are chosen for what, and the one line that says what cannot be."""
+"""Tests of the choice of schemes, and of the one line that refuses an impossible one."""
 
 import pytest
 from sensemble_export.errors import SchemeError

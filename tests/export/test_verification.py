@@ -1,4 +1,4 @@
-"""Parity measured again with what stands beside a bundle, and a Core ML package read back."""
+"""Parity measured again with the held-out windows next to a bundle, and a Core ML package read back."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ BUILDER = Path(__file__).with_name("build_bundle.py")
 
 @pytest.fixture(scope="session")
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `build_bundle.py` leaves: `bundle/` and `reference.npz`. Read only; copy it to alter it.
+    """The output of `build_bundle.py`: `bundle/` and `reference.npz`. Read only; copy it to alter it.
 
     Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result
     for as long as what it is made from and with stays the same.

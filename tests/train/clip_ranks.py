@@ -1,4 +1,4 @@
-"""What `test_contrastive.py` starts on two ranks: our loss of the global batch beside open_clip's.
+"""The program that `test_contrastive.py` starts on two ranks: our loss of the global batch and open_clip's.
 
 python -m torch.distributed.run --nproc-per-node 2 -m tests.train.clip_ranks
 """

@@ -1,4 +1,4 @@
-"""One thread: these models are so small that a second one only waits for the first."""
+"""A single thread: these models are so small that a second one only waits for the first."""
 
 import torch
 

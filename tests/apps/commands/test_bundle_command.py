@@ -23,7 +23,7 @@ def pair(folder: Path, name: str) -> tuple[Path, Path]:
 
 @pytest.fixture
 def copied(demo: DemoRun, tmp_path: Path) -> Path:
-    """A copy of the demo's bundle, with its held-out windows beside it."""
+    """A copy of the demo's bundle, with its held-out windows next to it."""
     shutil.copytree(demo.folder / "bundle.held_out", tmp_path / "bundle.held_out")
     return Path(shutil.copytree(demo.folder / "bundle", tmp_path / "bundle"))
 

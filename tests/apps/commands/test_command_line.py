@@ -1,4 +1,4 @@
-"""What holds of every command: its name, how it begins and is stopped, and what it needs on a board."""
+"""Tests of every command: its name, its start and stop, and its needs on a board."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What an export takes of a split, and what it says of its costs."""
+"""Tests of an export: the examples it uses of a split, and the costs it reports."""
 
 import json
 import re

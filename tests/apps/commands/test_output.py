@@ -1,4 +1,4 @@
-"""What cannot be written, and what a write that failed leaves."""
+"""Tests of writing: paths that cannot be written, and what a failed write leaves."""
 
 import errno
 import os

@@ -34,7 +34,7 @@ KEYS = {
 
 
 def predictions(output: str) -> list[dict[str, Any]]:
-    """What JSON says, without what becomes of sensors and that nothing is live."""
+    """Return the predictions of JSON output, without events and without empty live sets."""
     return [said for said in map(json.loads, output.splitlines()) if said.get("live")]
 
 

@@ -1,4 +1,4 @@
-"""What a viewer sees when sensors die, or are several: in a terminal, in lines and in JSON."""
+"""Tests of the views when sensors die, or are several: in a terminal, in lines and in JSON."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
 
 
 def _picture(bundle: Path, width: int, *news: ViewEvent) -> list[str]:
-    """What a terminal so wide shows at last, a line each."""
+    """Return the last lines that a terminal of that width shows."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
     with TerminalView(Bundle.open(bundle)) as view:
@@ -158,7 +158,7 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
         assert len(shown) <= height
         assert max(map(len, shown)) <= 80
         assert "reason 29" in shown[-1], "the newest is at the foot"
-        # The state is a column of its own, beside the numbers.
+        # The state has a column of its own, next to the numbers.
         column = shown[0].index("state")
         state = " ".join(line[column : shown[0].index("age")].strip() for line in shown[:10])
         assert (f"lost: {why}" in state) == (height == 24)

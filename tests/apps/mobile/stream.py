@@ -1,4 +1,4 @@
-"""What three sensors give, pass by pass, and what the runtime predicts from it.
+"""The samples of three sensors, pass by pass, and the predictions that the runtime makes of them.
 
 An encoder here is the sine of eight numbers of its window, so that a wrong sample, frame or id shows.
 """
@@ -60,7 +60,7 @@ class Sines:
 
 
 def predictions(bundle: Sines) -> list[tuple[float, list[str], NDArray[np.float32]]]:
-    """When the runtime predicts what, and from which modalities."""
+    """Return the predictions of the runtime: their times, modalities and values."""
     live_set = LiveSet(cast("Bundle", bundle))
     found = []
     for modality, time, data in events():

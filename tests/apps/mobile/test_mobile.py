@@ -1,4 +1,4 @@
-"""The samples' own arithmetic, compiled here, beside the Python that it repeats.
+"""The arithmetic of the sample apps, compiled here and compared with the Python that it repeats.
 
 What needs no phone (tokenizer, windows, session, head, pictures) is compiled from `apps/android` and
 `apps/ios` and compared with `tokenizers`, the runtime, and OpenCV. It takes compilers that CI does not

@@ -1,4 +1,4 @@
-"""What a search found, as a table and as a drawing."""
+"""Tests of the trade-off of a search, as a table and as a drawing."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def option(scheme: str, size: float, latency: float, drop: float, *kept: str) -> Option:
-    """One that costs this many MB, ms and points, with audio in float."""
+    """A candidate that costs this many MB, ms and points, with audio in float."""
     jobs = (Job("audio", "onnx", "fp32"), Job("video", "onnx", scheme, kept))
     return Option(jobs, round(size * 1e6), latency, drop, "audio+video", 0.9 - drop / 100)
 

@@ -1,4 +1,4 @@
-"""What runs is what was verified, whatever becomes of the folder after a bundle was opened."""
+"""An open bundle runs the bytes that were verified, even if its folder changes afterwards."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def folder(bundle_folder: Path, tmp_path: Path) -> Path:
 
 
 def update(folder: Path) -> None:
-    """Rename a new folder into place, as a bundle is updated: with another encoder, vouched for anew."""
+    """Rename a new folder into place, as a bundle is updated: with another encoder and a new manifest."""
     new = Path(shutil.copytree(folder, folder.with_name("new")))
     old = (new / "audio" / "encoder.pte").read_bytes()
     changed = old[:-1] + bytes([old[-1] ^ 1])

@@ -1,4 +1,4 @@
-"""What is written reads back, and a manifest that is none is refused by name, whatever is wrong with it."""
+"""A manifest that is written reads back, and a malformed one is refused with the name of the field."""
 
 import copy
 import json

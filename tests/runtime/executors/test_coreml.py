@@ -39,7 +39,7 @@ def open_package(package: Path, **options: Any) -> CoreMLEncoder:  # noqa: ANN40
 
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[Predict]:
-    """What Core ML was fed; it computes the product in numpy, in the half precision of a package's output."""
+    """Keep the inputs of Core ML; compute the product in numpy, in the half precision of its output."""
     seen: list[Predict] = []
 
     def predict(_: object, given: Predict) -> Predict:

@@ -84,7 +84,7 @@ def test_the_first_program_sizes_the_pool(bundle_folder: Path, size: int) -> Non
 
 
 def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
-    """Wheel or editable, `_native` lies beside the `executorch` package whose libraries it was linked to."""
+    """Wheel or editable, `_native` lies next to the `executorch` package whose libraries it was linked to."""
     import sensemble_runtime.executors._native as native
 
     readelf = shutil.which("readelf")

@@ -1,4 +1,4 @@
-"""What counts as a change: not noise, nor a hum that goes on; but a step aside, a word, and a slow drift."""
+"""The change gate: noise and a steady hum are no change; a step aside, a word and a slow drift are."""
 
 from dataclasses import replace
 

@@ -43,7 +43,7 @@ def patient(bundle_folder: Path) -> Bundle:
 
 
 class Room:
-    """Where a session runs: somebody talks in it, for those who read the caption pipe, and listens to it."""
+    """A running session: tests write into its caption pipe and read its events."""
 
     def __init__(self, pipe: Path, log: Log, session: Session) -> None:
         self._pipe = pipe

@@ -1,4 +1,4 @@
-"""What is played rather than captured is never unhealthy, and is over when it has ended."""
+"""A sensor that is played rather than captured is never unhealthy, and is gone when it has ended."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ def spec(modality: str, hop: float) -> InputSpec:
 
 
 class Simulation:
-    """One encoding thread; windows complete every hop and are taken when the scheduler says so."""
+    """A single encoding thread; windows complete every hop and are encoded when the scheduler says so."""
 
     def __init__(self, policy: Policy, hops: Mapping[str, float]) -> None:
         self.scheduler = Scheduler(policy, {m: spec(m, hop) for m, hop in hops.items()})
@@ -72,7 +72,7 @@ def test_a_budget_is_kept_and_the_stretched_hops_are_told() -> None:
     assert stretched["video"].stretch == 5, "0.06 s for an eighth of the time: every 0.48 s"
     assert stretched["video"].hop == pytest.approx(0.5)
     assert stretched["audio"].stretch == 2
-    assert len(simulation.events) == 2, "told once, without fluttering"
+    assert len(simulation.events) == 2, "reported once, without fluttering"
 
 
 def test_the_overload_ends_and_that_is_told() -> None:

@@ -1,4 +1,4 @@
-"""Sensors whose clocks lie: it is told, nothing hangs, and the others go on."""
+"""Sensors whose clocks are wrong: it is reported, nothing hangs, and the others go on."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""What those get who read predictions, listen to events and keep a record, and what breaks."""
+"""Tests of the consumers of a session: readers of the stream, subscribers and records, and their failures."""
 
 import sqlite3
 import threading

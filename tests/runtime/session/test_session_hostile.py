@@ -19,7 +19,7 @@ from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
 
 
 class Panic(BaseException):
-    """What PyO3 makes of a panic in Rust: no `Exception`."""
+    """A stand-in for a panic in Rust, which PyO3 raises as no `Exception`."""
 
 
 FATAL = (SystemExit("3"), KeyboardInterrupt(), GeneratorExit(), Panic("index out of bounds"))

@@ -1,4 +1,4 @@
-"""What is pooled with what, and when it is encoded: real threads and real encoders."""
+"""Tests of the windows that are pooled together, and of when they are encoded: real threads and encoders."""
 
 import time
 import wave

@@ -1,4 +1,4 @@
-"""Twenty starts of a camera and a microphone on a busy machine, of which nothing is to be told.
+"""Twenty starts of a camera and a microphone on a busy machine, none of which reports a fault.
 
 `tests/benchmarks/starts.py` does it with a sound server, a network camera and a process for each sensor.
 """

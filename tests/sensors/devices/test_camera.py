@@ -293,7 +293,7 @@ def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Spec
     now = 0.0
 
     class Buffered:
-        """One that gives 40 pictures at once, holds 40 back for a second, and begins its time anew."""
+        """A driver that gives 40 pictures at once, holds 40 back for a second, and restarts its clock."""
 
         count = -1
 

@@ -1,4 +1,4 @@
-"""What a machine without some device or library says, and what a small process loads."""
+"""Tests of a machine without some device or library, and of the modules that a small process loads."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ ALIASES = ["sysdefault", "pulse", "default", "dmix", "samplerate_best", "surroun
 
 
 def lists(names: Sequence[str]) -> SimpleNamespace:
-    """What is used of the library to list devices; that of a machine with sound cards, which no test has."""
+    """A stand-in for the library that lists devices, on a machine with sound cards, which no test has."""
     found = [{"index": i, "name": name, "max_input_channels": 2} for i, name in enumerate(names)]
     return SimpleNamespace(query_devices=lambda: found)
 

@@ -1,4 +1,4 @@
-"""SubRip and WebVTT: what is written is read back, played in time, and a bad line is told."""
+"""SubRip and WebVTT: what is written is read back, played in time, and a bad line is reported."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -97,7 +97,7 @@ def test_whoever_is_well_is_never_called_unwell(
 
 
 def expect(told: list[tuple[float, tuple[str, ...]]], finding: str, within: tuple[float, float]) -> None:
-    """One spell: found within these seconds since the start, and nothing else."""
+    """Assert one spell of `finding`, which begins within these seconds since the start, and nothing else."""
     assert len(told) in (1, 2)
     assert told[0][1] == (finding,)
     assert within[0] <= told[0][0] <= within[1]
@@ -260,7 +260,7 @@ def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
     assert not health.must_reopen
     assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
     assert health.stalled
-    assert health.must_reopen, "there is nothing to lose by opening it anew"
+    assert health.must_reopen, "there is nothing to lose by reopening it"
 
 
 @pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])

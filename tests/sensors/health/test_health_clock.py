@@ -44,7 +44,7 @@ def test_a_time_that_no_clock_shows_is_the_clock_s_fault(
             told.append(health.check(replace(sample, time=time) if i == wrong_one else sample, now))
         assert told[: wrong_one - 1] == [()] * (wrong_one - 1)
         assert told[wrong_one - 1] == JUMPS
-        assert told[-1] == (), "and it is well again"
+        assert told[-1] == (), "and it has recovered"
 
 
 @pytest.mark.parametrize("limits", [DEFAULT, PLAYED], ids=["live", "played"])
@@ -76,7 +76,7 @@ def test_a_clock_that_jitters_is_well(spec: InputSpec, by: float) -> None:
 
 
 def delayed(delays: list[float], beside: float = 0.01, limits: Thresholds = DEFAULT) -> list[tuple[str, ...]]:
-    """What is found of sound that comes so late, 20 times a second, beside a camera."""
+    """Return the findings for sound that comes so late, 20 times a second, next to a camera."""
     health, told = Health(AUDIO, limits, START), []
     for (now, sample), delay in zip(given(AUDIO, 0.05, 0.05 * len(delays)), delays, strict=True):
         told.append(health.check(replace(sample, time=now - delay), now, beside) + health.doubts)
@@ -101,5 +101,5 @@ def test_a_drift_is_found_after_five_seconds_and_may_be_only_doubted() -> None:
     health = Health(AUDIO, limits, START)
     for (now, sample), delay in zip(given(AUDIO, 0.05, 40.0), [*delays, *[0.85] * 400], strict=True):
         assert health.check(replace(sample, time=now - delay), now, 0.01) == (), "it is kept"
-        assert not health.must_reopen, "and not opened anew"
+        assert not health.must_reopen, "and not reopened"
     assert health.doubts == drifts

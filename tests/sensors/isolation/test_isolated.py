@@ -31,7 +31,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def held() -> tuple[int, int, int, int]:
-    """What a process must not collect: mapped rings, processes of its own, open files and threads."""
+    """Count what a process must not collect: mapped rings, child processes, open files and threads."""
     rings = Path("/proc/self/maps").read_text().count("/memfd:sensemble")
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return rings, len(children), len(list(Path("/proc/self/fd").iterdir())), active_count()

@@ -1,4 +1,4 @@
-"""One window of sound and picture, aligned, out of a longer example; alone or inside a shard."""
+"""Tests of `clip`: an aligned window of sound and picture out of a longer example, in a file or a shard."""
 
 import tarfile
 import wave
@@ -37,7 +37,7 @@ def film(studio: Studio) -> Path:
 
 
 def times(sound: Media) -> tuple[float, float]:
-    """When a window of that sound begins and ends, in seconds."""
+    """Return the begin and end of a window of that sound, in seconds."""
     heard = np.flatnonzero(sound[0])
     return float(sound[0, heard[0]] * 10), float(sound[0, heard[-1]] * 10)
 

@@ -1,4 +1,4 @@
-"""The index is read strictly: every bad line is told with file, line and reason."""
+"""The index is read strictly: every bad line is reported with file, line and reason."""
 
 import json
 import os

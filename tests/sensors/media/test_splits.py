@@ -1,4 +1,4 @@
-"""What belongs together is in one split, and `calibrate` is drawn from `train`, never from `eval`."""
+"""Examples of one group are in one split, and `calibrate` is drawn from `train`, never from `eval`."""
 
 import json
 from collections import Counter

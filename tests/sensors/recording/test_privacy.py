@@ -1,4 +1,4 @@
-"""What sensors saw and heard is its user's alone, whatever the umask."""
+"""Only the user can read the files that hold sensor data, whatever the umask."""
 
 import os
 import stat

@@ -28,7 +28,7 @@ ENDLESS = Path(__file__).parents[1].joinpath("record_endlessly.py")
 
 
 def take(begin: float, seconds: float, seed: int = 0) -> list[Sample]:
-    """What a jittery microphone, a camera and captions give soon after `begin`; the sound has one hole."""
+    """Samples of a jittery microphone, a camera and captions soon after `begin`; the sound has one hole."""
     begin += 5  # later than any recording takes to be opened
     rng = np.random.default_rng(seed)
     samples = []

@@ -1,4 +1,4 @@
-"""What a replay gives must be, put together again, what `window` gives."""
+"""The samples of a replay, joined, equal the windows that `window` decodes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

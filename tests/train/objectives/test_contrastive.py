@@ -1,4 +1,4 @@
-"""InfoNCE against open_clip's, against CLIP's loss written anew in numpy, and against its own definition."""
+"""InfoNCE against open_clip's, against CLIP's loss written again in numpy, and against its own definition."""
 
 import math
 import subprocess

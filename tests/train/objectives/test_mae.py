@@ -114,7 +114,7 @@ def test_shares_are_those_asked_for() -> None:
 
 
 def test_only_what_is_masked_is_asked_for() -> None:
-    """Where the decoder reads a mask, the loss reads its answer, and nowhere else."""
+    """The loss reads the decoder only at masked positions."""
     mae = tiny_mae()
     read, answered = [], []
     with torch.no_grad():

@@ -34,7 +34,7 @@ def test_a_file_that_was_mended_is_looked_at_again(tmp_path: Path) -> None:
 
 
 def times(folder: Path) -> dict[str, int]:
-    """When each file of a folder was written."""
+    """Return when each file of a folder was written."""
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 

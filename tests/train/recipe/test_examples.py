@@ -1,4 +1,4 @@
-"""Which examples are pretrained on, trained on and distilled on, and that there are enough of each."""
+"""Tests of the choice of examples for pretraining, training and distillation, and that there are enough."""
 
 from dataclasses import replace
 from pathlib import Path

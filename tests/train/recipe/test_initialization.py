@@ -1,4 +1,4 @@
-"""What a run begins with: the encoders of a saved model, if the configuration says truly what they are."""
+"""Tests of the initial encoders of a run: those of a saved model, if they are as the configuration says."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def same(a: Model, b: Model) -> bool:
 def test_encoders_of_masked_autoencoding_are_taken_as_such_only(
     shape: ModelConfig, dataset: Dataset, tmp_path: Path
 ) -> None:
-    """What begins with them would else be told as contrastive by its config.json."""
+    """Otherwise the config.json of a run that begins with them would call it contrastive."""
     folder = saved(dataset, Config("", model=shape, initialize=RANDOM, pretrain=MASKED), tmp_path)
     again = Config("", model=shape, initialize=folder, pretrain=MASKED)
     assert same(begun(dataset, again), load_model(tmp_path))

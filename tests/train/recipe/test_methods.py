@@ -129,7 +129,7 @@ def test_no_gradient_reaches_the_teachers_sensors(tmp_path: Path) -> None:
 
 
 def test_the_probe_reads_embeddings_that_hardly_differ_through_its_norm() -> None:
-    """What classes differ by is a hundredth of what all embeddings share, as in a masked autoencoder's."""
+    """The classes differ by a hundredth of what all embeddings share, as in a masked autoencoder's."""
     draw = torch.Generator().manual_seed(0)
     classes = torch.arange(60) % 3
     centres = torch.randn(3, 8, generator=draw)

@@ -183,7 +183,7 @@ def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path)
 def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
-    """One launch for all, for starting ranks takes longer than what they do."""
+    """A single launch for all tests, because starting ranks takes longer than their work."""
 
     def job(parallel: str, objective: str, micro_batch: int = 0, save_every: int = 0) -> dict[str, object]:
         scale = {"parallel": parallel, "micro_batch": micro_batch, "save_every": save_every}

@@ -1,4 +1,4 @@
-"""The paths in a run folder (README.md, "The run folder")."""
+"""The paths in a run folder (see "The run folder" in `apps/README.md`)."""
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
