@@ -131,7 +131,7 @@ def running_sound_server(folder: Path, kind: str = "pulseaudio") -> Iterator[Sou
 
 
 class NetworkCamera:
-    """An MJPEG camera on the loopback that gives 20 noisy pictures a second, until told to misbehave.
+    """An MJPEG camera on the loopback that gives 20 noisy pictures a second, until it is asked to misbehave.
 
     Attributes:
         act: "well", "stall" (in the middle of a picture), "freeze", "black", "resize", "slow" or "garbage".

@@ -25,7 +25,7 @@ from sensemble_runtime.executors.executor import Embedding, Input
 
 
 class Contestant:
-    """A process with one encoder in it, which encodes a window when told to and is still otherwise."""
+    """A process with one encoder in it, which encodes a window on request and is idle otherwise."""
 
     def __init__(self, kind: str, artifact: Path, windows: Path, threads: str) -> None:
         self.out = artifact.with_suffix(f".{kind}.safetensors")

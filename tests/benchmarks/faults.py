@@ -2,7 +2,7 @@
 
 What is measured is `sensemble run BUNDLE --camera URL --microphone desk.monitor --captions PIPE` itself, in
 this process. The parts are real: a microphone on a PulseAudio server, an MJPEG camera on the loopback, each
-in a process of its own, and captions from a pipe, in a thread. What no part does when told (native crashes,
+in a process of its own, and captions from a pipe, in a thread. What no part does on request (native crashes,
 wrong clocks, NaN) happens around the real sensor, in its process. A thread cannot be killed, so captions,
 which are read by Python alone, are not made to crash, hang or leak.
 
@@ -11,7 +11,7 @@ what the load of the machine takes is no fault's. `found` is from putting it in 
 `back` from taking it out to the modality being in the live set of a prediction. `lost` counts the windows of
 the other modalities that came due, by the times of their own samples and by the captions that were written,
 and were in no prediction, of all that came due; `gap` is the longest time without a prediction from one of
-them. Both say in brackets what they are without the fault. `others` is what was told of them. Memory of the
+them. Both say in brackets what they are without the fault. `others` is what they reported. Memory of the
 session's process, its threads, open files and worker processes, and the memory of those, are those before and
 after.
 """
@@ -46,7 +46,7 @@ from faulty import ORDERS, FaultyCamera, FaultyCaptions, FaultyMicrophone  # noq
 from parts import NetworkCamera, SoundServer, noise, running_sound_server  # noqa: E402
 
 PATIENCE = 90.0  # seconds after which what did not happen counts as never
-QUIET = 8.0  # seconds for which a fault that nothing is told of is left in
+QUIET = 8.0  # seconds for which a fault that nothing reports is left in
 SETTLE = 6.0  # seconds after a fault, so that what the last seconds are measured by is over
 SPEAK = 0.5  # seconds between two captions
 
@@ -97,7 +97,7 @@ def resident(pid: int) -> float:
 
 
 class Room:
-    """The three devices, `sensemble run` on them, and a log of what it told."""
+    """The three devices, `sensemble run` on them, and a log of what it reported."""
 
     def __init__(self, bundle: Bundle, folder: Path, server: SoundServer, camera: NetworkCamera) -> None:
         self.changes: list[Change] = []
@@ -265,7 +265,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
     del room.predictions[:-1], room.said[:]  # for the memory is measured, too
     before, heard = state(), len(room.changes)
 
-    def told(modalities: Collection[str] = (modality,)) -> list[str]:
+    def reported(modalities: Collection[str] = (modality,)) -> list[str]:
         # Who leaks is slow before it is ended for it, and would keep what it took.
         wrong = ("lost",) if fault == "leak" else ("lost", "unhealthy", "unavailable", "failed")
         found = [c for c in room.changes[heard:] if c.modality in modalities]
@@ -273,15 +273,15 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
 
     began = time.monotonic()
     room.put_in(modality, fault)
-    found = until(told, QUIET if fault in HARMLESS else PATIENCE)
+    found = until(reported, QUIET if fault in HARMLESS else PATIENCE)
     if found is not None:
         until(lambda: modality not in room.live, QUIET)
-    reason = told()[0].partition(": ")[2] if told() else ""
+    reason = reported()[0].partition(": ")[2] if reported() else ""
     room.take_out(modality, fault)
     back = until(lambda: room.live == everything)
     time.sleep(SETTLE)
     with_it, length = others(room, rest, began), time.monotonic() - began
-    beside = "; ".join(told(rest)) or "nothing"
+    beside = "; ".join(reported(rest)) or "nothing"
     after = state()
     began = time.monotonic()
     time.sleep(length)

@@ -3,7 +3,7 @@
 `uv run python tests/benchmarks/kill.py BUNDLE [--times 1000] [--jobs N]` kills a session that records
 predictions, and a recording, each so many times, at a random moment of its first 0.3 s, in which its files
 are made, too. After each kill, the file must be sound and open for going on, and hold all that its writer
-had been told was committed. The tests do the same a dozen times.
+had reported as committed. The tests do the same a dozen times.
 """
 
 import argparse
@@ -59,15 +59,15 @@ def kill_recording(seed: int) -> Outcome:
 
 
 def killed(command: list[str | Path], seed: int) -> int:
-    """Run until a random moment after it says 0; return the last number of commits that it told."""
+    """Run until a random moment after it says 0; return the last number of commits that it reported."""
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline()]
+        reported = [process.stdout.readline()]
         time.sleep(random.Random(seed).uniform(0, SPAN))  # noqa: S311 - not a secret
         process.send_signal(signal.SIGKILL)
-        told += process.stdout.read().splitlines(keepends=True)
-    assert told[0] == "0\n", f"{command[0]} did not begin"
-    return max(int(line) for line in told if line.endswith("\n"))
+        reported += process.stdout.read().splitlines(keepends=True)
+    assert reported[0] == "0\n", f"{command[0]} did not begin"
+    return max(int(line) for line in reported if line.endswith("\n"))
 
 
 def kept_predictions(record: Path) -> int:

@@ -2,7 +2,7 @@
 
 Starts a session with a microphone on a PulseAudio server and an MJPEG camera on the loopback, each in a
 process of its own, again and again, under three busy loops for each core. Nothing is wrong with either, so
-whatever is told of them but that they were attached is a false alarm; how far the sound was behind the
+whatever is reported of them but that they were attached is a false alarm; how far the sound was behind the
 pictures at most says how close it came to one.
 """
 
@@ -37,7 +37,7 @@ LOOK = 0.05  # seconds between two looks at how far they are apart
 class Start:
     """The result of one start: the events other than `attached`, and the greatest distance in seconds."""
 
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     apart: float = 0.0
     attached: int = 0
 
@@ -45,7 +45,7 @@ class Start:
         if isinstance(event, SensorEvent):
             self.attached += event.kind == "attached"
             if event.kind != "attached":
-                self.told.append(f"{event.modality} {event.kind}: {event.reason}")
+                self.reported.append(f"{event.modality} {event.kind}: {event.reason}")
 
 
 def start(bundle: Bundle, address: str, seconds: float) -> Start:
@@ -65,8 +65,8 @@ def start(bundle: Bundle, address: str, seconds: float) -> Start:
             sound, pictures = lags["audio"], lags["video"]
             if sound is not None and pictures is not None:
                 found.apart = max(found.apart, sound - pictures)
-        told = list(found.told)
-    return Start(told, found.apart, found.attached)  # without what closing tells
+        reported = list(found.reported)
+    return Start(reported, found.apart, found.attached)  # without what closing tells
 
 
 def spin() -> None:
@@ -94,11 +94,11 @@ def main() -> None:
         starts = []
         for i in range(arguments.starts):
             starts.append(start(bundle, camera.address, arguments.seconds))
-            told = "; ".join(starts[-1].told) or "nothing"
-            sys.stdout.write(f"{i + 1:4} {starts[-1].apart:6.3f} s apart, told {told}\n")
+            reported = "; ".join(starts[-1].reported) or "nothing"
+            sys.stdout.write(f"{i + 1:4} {starts[-1].apart:6.3f} s apart, reported {reported}\n")
             sys.stdout.flush()
-    alarms = Counter(reason for found in starts for reason in found.told)
-    false = sum(bool(found.told) for found in starts)
+    alarms = Counter(reason for found in starts for reason in found.reported)
+    false = sum(bool(found.reported) for found in starts)
     apart = max(found.apart for found in starts)
     sys.stdout.write(f"{false} of {len(starts)} starts with a false alarm; {apart:.2f} s apart at most\n")
     for reason, count in alarms.most_common():

@@ -80,20 +80,20 @@ class Owner:
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.failures: list[BaseException] = []
 
     def opened(self, _: SensorThread) -> None:
-        self.told.append("opened")
+        self.reported.append("opened")
 
     def gave(self, _: SensorThread, sample: Sample) -> None:
         self.samples.append(sample)
 
     def changed_health(self, _: SensorThread, __: Kind, reason: str) -> None:
-        self.told.append(reason)
+        self.reported.append(reason)
 
     def failed(self, thread: SensorThread, error: BaseException) -> None:
-        self.told.append(type(error).__name__)
+        self.reported.append(type(error).__name__)
         self.failures.append(error)
         if isinstance(error, SensorEndedError):
             thread.stop()

@@ -17,8 +17,8 @@ from sensemble_sensors.sensor import Sample
 
 def main(folder: Path) -> int:
     writer.LAG = 0.0
-    told = 0
-    tell(told)
+    reported = 0
+    tell(reported)
     try:
         with Recording(folder, {"audio": (16000,)}, seconds=0.02) as out:
             origin = out._origin
@@ -30,12 +30,12 @@ def main(folder: Path) -> int:
                 image = np.full((16, 16, 3), now % 256, np.uint8)
                 out.put(Sample("audio", wave, origin + now / 1e6, cut=True))
                 out.put(Sample("video", image, origin + now / 1e6))
-                while told < out.segments:
-                    told += 1
-                    tell(told)
+                while reported < out.segments:
+                    reported += 1
+                    tell(reported)
                 sleep(0.002)
     except RecordingError as error:
-        for number in range(told, out.segments):
+        for number in range(reported, out.segments):
             tell(number + 1)
         sys.stderr.write(f"{error}\n")
         return 1

@@ -31,13 +31,13 @@ def test_a_session_is_told_by_live_set_and_sensor(
             began + 3, "microphone desk", "audio", "lost", "microphone desk: gives no more sound"
         )
         records.add_items(run, [*predictions, *lives, lost], bundle.manifest.labels)
-    (told,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
-    assert (told["kind"], told["ended"]) == ("session", None)
-    assert told["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
-    assert (told["seconds"], told["gap"]) == pytest.approx((8, 4), abs=0.2)
-    audio, video = told["modalities"]["audio"], told["modalities"]["video"]
+    (reported,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
+    assert (reported["kind"], reported["ended"]) == ("session", None)
+    assert reported["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
+    assert (reported["seconds"], reported["gap"]) == pytest.approx((8, 4), abs=0.2)
+    audio, video = reported["modalities"]["audio"], reported["modalities"]["video"]
     assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.2)
-    assert [event["kind"] for event in told["events"]] == ["lost"]
+    assert [event["kind"] for event in reported["events"]] == ["lost"]
     assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.2)
     result = sensemble("history", record)
     assert result.returncode == 0
@@ -63,9 +63,9 @@ def test_a_real_run_and_an_audit_are_read_back(
     (audit,) = json.loads(sensemble("history", demo.folder / "audit.sqlite", "--json").stdout)["runs"]
     assert (audit["kind"], audit["predictions"], len(audit["scores"])) == ("audit", {}, 7)
     assert (audit["dataset"], audit["split"]) == ("colours", "eval")
-    told = sensemble("history", demo.folder / "audit.sqlite").stdout
-    assert "on colours, split eval" in told
-    assert "audio+text+video" in told
+    reported = sensemble("history", demo.folder / "audit.sqlite").stdout
+    assert "on colours, split eval" in reported
+    assert "audio+text+video" in reported
 
 
 def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, sensemble: Sensemble) -> None:

@@ -60,11 +60,11 @@ BAD: Mapping[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_matrix_is_refused_by_name(tmp_path: Path, case: str) -> None:
-    methods, told = BAD[case]
+    methods, reported = BAD[case]
     with pytest.raises(MatrixError) as refusal:
         read_matrices(write_matrix(tmp_path / "m.json", methods))
     assert "m.json" in str(refusal.value)
-    assert told in str(refusal.value)
+    assert reported in str(refusal.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"3", b'{"methods": 3}', b"\xff\xfe", b"[" * 100_000])
@@ -174,8 +174,8 @@ def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] =
 def test_runs_of_several_datasets_make_no_page(refusal: Refusal, tmp_path: Path) -> None:
     described(tmp_path / "one", {"data": "/data/audioset"})
     described(tmp_path / "other", {"data": "/data/kinetics"})
-    told = "one of audioset; other of kinetics); give one run, or a folder of the runs of one dataset"
-    assert told in refusal("report", tmp_path)
+    reported = "one of audioset; other of kinetics); give one run, or a folder of the runs of one dataset"
+    assert reported in refusal("report", tmp_path)
     shutil.rmtree(tmp_path / "other")
     described(tmp_path / "moved", {"data": "/elsewhere/audioset"})
     assert len(evidence.of_experiment(tmp_path).pretrainings) == 2
@@ -213,11 +213,11 @@ UNFINISHED: Mapping[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", UNFINISHED)
 def test_what_an_unfinished_matrix_may_not_be(tmp_path: Path, case: str) -> None:
-    methods, told = UNFINISHED[case]
+    methods, reported = UNFINISHED[case]
     with pytest.raises(MatrixError) as refusal:
         write_page(write_matrix(tmp_path / "m.json", methods), tmp_path / "page.html")
     assert "m.json" in str(refusal.value)
-    assert told in str(refusal.value)
+    assert reported in str(refusal.value)
     assert not (tmp_path / "page.html").exists()
 
 

@@ -186,13 +186,13 @@ def test_other_documents_are_refused(path: Path, text: str, message: str) -> Non
 def test_where_there_is_no_bundle_one_inside_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "none", tmp_path / "file", tmp_path):
-        told = f"{folder}: there is no bundle there; give the folder of one, with its manifest.json"
-        with pytest.raises(BundleCorruptError, match=f"^{re.escape(told)}$"):
+        reported = f"{folder}: there is no bundle there; give the folder of one, with its manifest.json"
+        with pytest.raises(BundleCorruptError, match=f"^{re.escape(reported)}$"):
             read_manifest(folder / "manifest.json")
     (tmp_path / "bundle").mkdir()
     write_manifest(MANIFEST, tmp_path / "bundle" / "manifest.json")
-    told = f"{tmp_path}: there is no bundle there; did you mean {tmp_path / 'bundle'}?"
-    with pytest.raises(BundleCorruptError, match=f"^{re.escape(told)}$"):
+    reported = f"{tmp_path}: there is no bundle there; did you mean {tmp_path / 'bundle'}?"
+    with pytest.raises(BundleCorruptError, match=f"^{re.escape(reported)}$"):
         read_manifest(tmp_path / "manifest.json")
 
 

@@ -43,7 +43,7 @@ def test_an_encoder_that_fails_is_told_and_the_others_run(folder: Path, built: P
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "reported"),
     [
         ("import os; os.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
         ("import time; time.sleep(60)", "did not return within 3 s"),
@@ -51,14 +51,14 @@ def test_an_encoder_that_fails_is_told_and_the_others_run(folder: Path, built: P
     ],
 )
 def test_a_crash_and_a_hang_are_contained(
-    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, told: str
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, reported: str
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys\nif 'sensemble_runtime.bundle.probe' in sys.orig_argv:\n    {act}\n", encoding="utf-8"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(probes, "LIMIT", 3.0)
-    assert {one.problem for one in probe(bundle_folder)} == {told}
+    assert {one.problem for one in probe(bundle_folder)} == {reported}
 
 
 def test_a_bundle_of_nobody_who_is_trusted_runs_nothing(

@@ -110,7 +110,7 @@ for entry in manifest.modalities.values():
         entry.artifacts[target] = dataclasses.replace(artifact, latency_ms=latency)
 write_manifest(manifest, folder / "manifest.json")
 bundle = Bundle.open(folder)
-bundle.threads = 3 if pool == "told" else 0
+bundle.threads = 3 if pool == "given" else 0
 before = len(list(Path("/proc/self/task").iterdir()))
 for modality in bundle.modalities:
     bundle.load(modality)
@@ -119,7 +119,7 @@ print(len(list(Path("/proc/self/task").iterdir())) - before)
 
 
 @pytest.mark.parametrize(
-    ("latency", "pool", "more"), [(1.0, "free", 0), (1.0, "told", 2), (9.0, "free", None)]
+    ("latency", "pool", "more"), [(1.0, "free", 0), (1.0, "given", 2), (9.0, "free", None)]
 )
 def test_quick_encoders_need_no_second_thread(
     bundle_folder: Path, tmp_path: Path, latency: float, pool: str, more: int | None

@@ -75,7 +75,7 @@ def test_weights_in_other_files_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
     (tmp_path / "work" / "bundle").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "work")  # where ONNX Runtime seeks them, if it is told nothing else
+    monkeypatch.chdir(tmp_path / "work")  # where ONNX Runtime seeks them, if nothing else is set
     Path(secret).write_bytes(WEIGHT.tobytes())
     outside = TensorProto(name="weight", data_type=TensorProto.FLOAT, dims=[4, 2])
     outside.data_location = TensorProto.EXTERNAL

@@ -146,10 +146,10 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     db.close()
     text = tmp_path / "notes.txt"
     text.write_text("not a database, but long enough to look like one " * 50)
-    for path, told in ((other, "another program's database"), (text, "is no record")):
+    for path, reported in ((other, "another program's database"), (text, "is no record")):
         before = path.read_bytes()
         for use in (Records, read_runs):
-            with pytest.raises(RecordError, match=rf"{path.name}: {told}; name another file$"):
+            with pytest.raises(RecordError, match=rf"{path.name}: {reported}; name another file$"):
                 use(path)
         assert path.read_bytes() == before
 

@@ -84,8 +84,8 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
         failing.clear()
         microphone.hear()
         assert next(predictions).live == ("audio", "text")
-    told = [(e.modality, e.reason) for e in log.events if isinstance(e, EncoderEvent)]
-    assert told == [("audio", "EncoderError: the delegate failed"), ("audio", "")]
+    reported = [(e.modality, e.reason) for e in log.events if isinstance(e, EncoderEvent)]
+    assert reported == [("audio", "EncoderError: the delegate failed"), ("audio", "")]
     assert log.of("audio") == ["attached"], "its sensor is well"
 
 

@@ -21,11 +21,11 @@ def test_a_kill_loses_no_committed_prediction(bundle_folder: Path, tmp_path: Pat
     command = [sys.executable, ENDLESS, bundle_folder, record]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(3 * attempt + 2)]  # it begins, and commits
+        reported = [process.stdout.readline() for _ in range(3 * attempt + 2)]  # it begins, and commits
         time.sleep(attempt * 0.0007)  # another moment within a commit each time
         process.send_signal(signal.SIGKILL)
-        told += process.stdout.read().splitlines(keepends=True)
-    committed = max(int(line) for line in told if line.endswith("\n"))
+        reported += process.stdout.read().splitlines(keepends=True)
+    committed = max(int(line) for line in reported if line.endswith("\n"))
     (run,) = read_runs(record)
     predictions = read_predictions(record, run.id)
     assert run.ended is None, "it is seen to have been interrupted"

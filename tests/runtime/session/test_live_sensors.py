@@ -66,7 +66,7 @@ class Room:
         """Talk on until it comes true."""
         end = time.monotonic() + 120
         while not condition():
-            assert time.monotonic() < end, told(self._log)
+            assert time.monotonic() < end, reported(self._log)
             self.say()
             time.sleep(0.1)
 
@@ -127,7 +127,7 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
 
             network_camera.act = "freeze"
             room.wait_for_live("audio", "text")
-            assert ("video", "unhealthy", "the picture is frozen") in told(events)
+            assert ("video", "unhealthy", "the picture is frozen") in reported(events)
             network_camera.act = "well"
             room.wait_for_live(*EVERYTHING)
 
@@ -153,8 +153,8 @@ def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
     player.terminate()
     player.wait(30)
     assert {e.name for e in events.events if isinstance(e, SensorEvent)} == {"audio", "captions", "video"}
-    assert all(kind != "failed" for _, kind, _ in told(events))
+    assert all(kind != "failed" for _, kind, _ in reported(events))
 
 
-def told(log: Log) -> list[tuple[str, str, str]]:
+def reported(log: Log) -> list[tuple[str, str, str]]:
     return [(e.name, e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent)]

@@ -46,20 +46,20 @@ def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list
     thread.thread.start()
     wait_for(lambda: any(isinstance(error, SensorEndedError) for error in owner.failures))
     thread.thread.join(60)
-    return owner.samples, owner.told
+    return owner.samples, owner.reported
 
 
 @pytest.mark.parametrize("isolated", [False, True])
 def test_a_film_may_stand_still_and_never_begins_again(still: Path, *, isolated: bool) -> None:
     sensor = Isolated(Camera, str(still)) if isolated else Camera(still)
-    given, told = read_to_its_end(sensor, VIDEO)
-    assert told == ["opened", "SensorEndedError"]
+    given, reported = read_to_its_end(sensor, VIDEO)
+    assert reported == ["opened", "SensorEndedError"]
     assert given[-1].time - given[0].time == pytest.approx(23 / 8, abs=1)
 
 
 def test_a_text_may_be_read_as_fast_as_it_goes(tmp_path: Path) -> None:
     path = tmp_path / "said.txt"
     path.write_text("".join(f"caption {i}\n" for i in range(200)))
-    given, told = read_to_its_end(Captions(path), TEXT)
-    assert told == ["opened", "SensorEndedError"]
+    given, reported = read_to_its_end(Captions(path), TEXT)
+    assert reported == ["opened", "SensorEndedError"]
     assert [sample.data for sample in given] == [f"caption {i}" for i in range(200)]

@@ -29,7 +29,7 @@ SoundServer = Any
 
 
 class Camera:
-    """Gives 20 pictures a second, of noise until it is told otherwise."""
+    """Gives 20 pictures a second, of noise until the test asks for others."""
 
     modality = "video"
     live = True

@@ -29,7 +29,7 @@ def speak(microphone: Puppet, at: float) -> None:
     microphone.acts.put(Sample("audio", noise, at))
 
 
-def told(log: Log, name: str) -> list[tuple[str, str]]:
+def reported(log: Log, name: str) -> list[tuple[str, str]]:
     return [(e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent) and e.name == name]
 
 
@@ -43,14 +43,14 @@ def test_a_time_that_no_clock_shows_is_told_and_the_session_goes_on_and_ends(
         running.subscribe(log)
         running.attach(microphone)
         speak(microphone, wrong)
-        wait_for(lambda: told(log, "audio")[-1:] == [("unhealthy", "its clock jumps")])
-        wait_for(lambda: told(log, "audio")[-1:] == [("recovered", "")])
+        wait_for(lambda: reported(log, "audio")[-1:] == [("unhealthy", "its clock jumps")])
+        wait_for(lambda: reported(log, "audio")[-1:] == [("recovered", "")])
         speak(microphone, time.monotonic())
         assert next(iter(running)).live == ("audio",)
         speak(microphone, wrong)
         microphone.acts.put(SensorEndedError("over"))
         list(running)
-    assert [kind for kind, _ in told(log, "audio")] == [
+    assert [kind for kind, _ in reported(log, "audio")] == [
         "attached",
         "unhealthy",
         "recovered",
@@ -71,7 +71,7 @@ def test_one_that_is_an_hour_ahead_is_told_and_shuts_nobody_out(
             running.attach(sensor)
         wait_for(lambda: len(log.events) >= 3)
         speak(microphone, time.monotonic() + 3600)
-        wait_for(lambda: ("unhealthy", "its clock jumps") in told(log, "audio"))
+        wait_for(lambda: ("unhealthy", "its clock jumps") in reported(log, "audio"))
         camera.see()
         captions.say()
         wait_for(lambda: running.live == ("text", "video"))
@@ -83,9 +83,9 @@ def test_what_is_played_an_hour_behind_is_told_and_kept(bundle: Bundle, log: Log
         running.subscribe(log)
         running.attach(film)
         began = time.monotonic()
-        while time.monotonic() - began < 20 and len(told(log, "video")) < 2:
+        while time.monotonic() - began < 20 and len(reported(log, "video")) < 2:
             picture = np.full((8, 8, 3), 9, np.uint8)
             film.acts.put(Sample("video", picture, time.monotonic() - 10))
             time.sleep(0.05)
-        assert told(log, "video")[:2] == [("attached", ""), ("doubtful", "it is more than 3 s late")]
+        assert reported(log, "video")[:2] == [("attached", ""), ("doubtful", "it is more than 3 s late")]
         assert "video" in running._state.live_set.modalities, "it is only doubted"

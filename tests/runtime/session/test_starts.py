@@ -103,6 +103,6 @@ def test_a_busy_machine_raises_no_false_alarm_in_twenty_starts(bundle: Bundle) -
             session.attach(Held(f"microphone {i}", 0.2 + 0.05 * i))
             session.attach(Seen(f"camera {i}"))
         time.sleep(SECONDS)
-        told = [[event for event in log.events if isinstance(event, SensorEvent)] for log in logs]
-    for events in told:
+        reported = [[event for event in log.events if isinstance(event, SensorEvent)] for log in logs]
+    for events in reported:
         assert [(e.kind, e.reason) for e in events] == [("attached", "")] * 2

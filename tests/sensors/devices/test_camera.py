@@ -113,7 +113,7 @@ def test_a_camera_file_that_leads_elsewhere_is_refused(
 
 
 class Stream:
-    """A network camera that sends one picture each time it is told to, and hangs in between."""
+    """A network camera that sends one picture on request, and hangs in between."""
 
     def __init__(self, picture: np.ndarray[Any, Any]) -> None:
         self.go, self.end = Event(), Event()
@@ -359,9 +359,9 @@ def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
         with subprocess.Popen([*sender, address + options, kind, "120", "180", "1.0"]) as pushing:
             output, _ = listener.communicate(timeout=120)
             pushing.terminate()
-    told = np.array([float(line) for line in output.split()])
-    assert len(told) == 240
-    begins = next(i for i in range(240) if np.median(told[i : i + 7]) > 0.8)
-    assert np.median(told[20:begins]) < 0.3
-    assert 0.8 < np.median(told[begins : begins + 40]) < 1.5
-    assert np.median(told[-20:]) < 0.3
+    reported = np.array([float(line) for line in output.split()])
+    assert len(reported) == 240
+    begins = next(i for i in range(240) if np.median(reported[i : i + 7]) > 0.8)
+    assert np.median(reported[20:begins]) < 0.3
+    assert 0.8 < np.median(reported[begins : begins + 40]) < 1.5
+    assert np.median(reported[-20:]) < 0.3

@@ -42,11 +42,11 @@ def test_a_missing_portaudio_is_told_with_its_remedy() -> None:
         "from sensemble_sensors.devices import discovery\n"
         "try: discovery.microphones()\nexcept errors.SensorUnavailableError as error: print(error)"
     )
-    told = run(script)
-    assert "PortAudio library not found" in told
-    assert "`apt-get install libportaudio2`" in told
-    assert "`brew install portaudio`" in told
-    assert told.count("\n") == 1
+    reported = run(script)
+    assert "PortAudio library not found" in reported
+    assert "`apt-get install libportaudio2`" in reported
+    assert "`brew install portaudio`" in reported
+    assert reported.count("\n") == 1
 
 
 def test_a_missing_opencv_is_told_with_its_remedy() -> None:
@@ -54,9 +54,9 @@ def test_a_missing_opencv_is_told_with_its_remedy() -> None:
         "import sys\nsys.modules['cv2'] = None\nfrom sensemble_sensors import errors, libraries\n"
         "try: libraries.opencv()\nexcept errors.SensorUnavailableError as error: print(error)"
     )
-    told = run(script)
-    assert "`apt-get install libgl1 libglib2.0-0`" in told
-    assert told.count("\n") == 1
+    reported = run(script)
+    assert "`apt-get install libgl1 libglib2.0-0`" in reported
+    assert reported.count("\n") == 1
 
 
 def test_cameras_have_numbers_and_names() -> None:

@@ -42,17 +42,17 @@ def test_buffers_that_come_late_do_not_make_the_clock_jump() -> None:
     )
     ends = 100.0 + 0.05 * np.arange(1, 401)
     times = ends + late + rng.uniform(0, 0.01, 400)
-    told = [clock.read(0.05 * i, t) for i, t in enumerate(times)]
-    assert told == sorted(told)
-    np.testing.assert_allclose(told, ends, atol=0.011)
+    reported = [clock.read(0.05 * i, t) for i, t in enumerate(times)]
+    assert reported == sorted(reported)
+    np.testing.assert_allclose(reported, ends, atol=0.011)
 
 
 def test_a_pause_of_the_device_is_found_in_the_times_after_it() -> None:
     clock = Clock(_STEADY)
     ends = [100.0 + 0.05 * i + (3.0 if i > 100 else 0.0) for i in range(200)]
-    told = [clock.read(0.05 * i, t) for i, t in enumerate(ends)]
-    assert told[100] == pytest.approx(ends[100])
-    assert told[-1] == pytest.approx(ends[-1])
+    reported = [clock.read(0.05 * i, t) for i, t in enumerate(ends)]
+    assert reported[100] == pytest.approx(ends[100])
+    assert reported[-1] == pytest.approx(ends[-1])
 
 
 @pytest.mark.devices

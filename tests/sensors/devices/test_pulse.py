@@ -92,9 +92,9 @@ def test_a_source_that_is_removed_is_lost_and_no_other_is_heard_in_its_place(
     desk = Isolated(Microphone, "desk.monitor") if isolated else Microphone("desk.monitor")
     with pytest.raises(
         SensorUnavailableError, match=r"desk.monitor: is not there; .*speaker.monitor"
-    ) as told:
+    ) as reported:
         desk.open(specs["audio"])
-    assert "Hz" not in str(told.value), "its rate has nothing to do with it"
+    assert "Hz" not in str(reported.value), "its rate has nothing to do with it"
     for _ in range(3):
         module = either_server.plug("desk")
         desk.open(specs["audio"])
@@ -114,9 +114,9 @@ def test_a_server_that_ends_takes_its_sources_with_it(either_server: SoundServer
     either_server.stop()
     assert read_until_lost(desk) < 10
     desk.close()
-    with pytest.raises(SensorUnavailableError, match=r"`sensemble doctor`") as told:
+    with pytest.raises(SensorUnavailableError, match=r"`sensemble doctor`") as reported:
         desk.open(specs["audio"])
-    assert "Hz" not in str(told.value)
+    assert "Hz" not in str(reported.value)
 
 
 @pytest.mark.devices

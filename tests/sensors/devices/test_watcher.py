@@ -71,8 +71,8 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
                 believed.add(item.device.key)
             elif isinstance(item, Disappeared):
                 believed.remove(item.device.key)
-        told = [item for item in news if isinstance(item, SearchFailed)]
-        assert len(told) == sum(seen is None and not was for seen, was in zip(look, blind, strict=True))
+        reported = [item for item in news if isinstance(item, SearchFailed)]
+        assert len(reported) == sum(seen is None and not was for seen, was in zip(look, blind, strict=True))
         blind = [seen is None for seen in look]
         truth = [old if seen is None else seen for old, seen in zip(truth, look, strict=True)]
         assert believed == {f"{i}{key}" for i in (0, 1) for key in truth[i]}
@@ -155,8 +155,8 @@ def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
     slow.chmod(0o700)
     monkeypatch.setattr(discovery.sys, "executable", str(slow))
-    told: list[DeviceEvent] = []
-    watcher = Watcher([fresh_microphones], told.append)
+    reported: list[DeviceEvent] = []
+    watcher = Watcher([fresh_microphones], reported.append)
     watcher.start()
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     pid = int((tmp_path / "pid").read_text())
@@ -166,7 +166,7 @@ def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     assert time.monotonic() - began < 5
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert told == []
+    assert reported == []
 
 
 def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
@@ -205,21 +205,21 @@ def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Sp
 
 
 def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
-    told: list[DeviceEvent] = []
+    reported: list[DeviceEvent] = []
     file = tmp_path / "said.txt"
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     address, lines = f"http://127.0.0.1:{port}/stream", f"tcp://127.0.0.1:{port}"
     finders = [network_camera(address), caption_source(lines), caption_source(str(file))]
-    with Watcher(finders, told.append, interval=0.01):
+    with Watcher(finders, reported.append, interval=0.01):
         file.touch()
-        wait_until(lambda: len(told) == 1)
+        wait_until(lambda: len(reported) == 1)
         with socket.create_server(("127.0.0.1", port)):
-            wait_until(lambda: len(told) == 3)
-        wait_until(lambda: len(told) == 5)
+            wait_until(lambda: len(reported) == 3)
+        wait_until(lambda: len(reported) == 5)
         file.unlink()
-        wait_until(lambda: len(told) == 6)
-    said = [(type(item), item.device.key) for item in told if not isinstance(item, SearchFailed)]
+        wait_until(lambda: len(reported) == 6)
+    said = [(type(item), item.device.key) for item in reported if not isinstance(item, SearchFailed)]
     kinds = {key: [kind for kind, of in said if of == key] for _, key in said}
     assert kinds == {key: [Appeared, Disappeared] for key in (str(file), address, lines)}
 

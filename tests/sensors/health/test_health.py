@@ -45,20 +45,22 @@ def findings(
     spec: InputSpec, samples: Iterator[Sample], late: float = 0.01, limits: Thresholds = LIMITS
 ) -> list[tuple[float, tuple[str, ...]]]:
     """(seconds since the start, what is wrong), when that changes; samples come `late` after their time."""
-    health, told = Health(spec, limits, START), [(0.0, ())]
+    health, reported = Health(spec, limits, START), [(0.0, ())]
     for sample in samples:
         now = sample.time + late
-        if (wrong := health.check(sample, now)) != told[-1][1]:
-            told.append((now - START, wrong))
-    return told[1:]
+        if (wrong := health.check(sample, now)) != reported[-1][1]:
+            reported.append((now - START, wrong))
+    return reported[1:]
 
 
 def test_what_is_suspected_counts_until_nothing_was_found_for_the_longest_threshold() -> None:
     health = Health(VIDEO, LIMITS, START, ("the picture is frozen",))
-    told = {i / 10: health.check(sample, sample.time) for i, sample in enumerate(pictures(80, late=0.0), 1)}
+    reported = {
+        i / 10: health.check(sample, sample.time) for i, sample in enumerate(pictures(80, late=0.0), 1)
+    }
     assert LIMITS.longest == 6.0
-    assert {wrong for at, wrong in told.items() if at < 6.0} == {("the picture is frozen",)}
-    assert {wrong for at, wrong in told.items() if at > 6.0} == {()}
+    assert {wrong for at, wrong in reported.items() if at < 6.0} == {("the picture is frozen",)}
+    assert {wrong for at, wrong in reported.items() if at > 6.0} == {()}
     assert not health.must_reopen
 
 
@@ -96,11 +98,11 @@ def test_whoever_is_well_is_never_called_unwell(
             assert health.check(None, sample.time + late + jitter[i] + 0.01) == ()
 
 
-def expect(told: list[tuple[float, tuple[str, ...]]], finding: str, within: tuple[float, float]) -> None:
+def expect(reported: list[tuple[float, tuple[str, ...]]], finding: str, within: tuple[float, float]) -> None:
     """Assert one spell of `finding`, which begins within these seconds since the start, and nothing else."""
-    assert len(told) in (1, 2)
-    assert told[0][1] == (finding,)
-    assert within[0] <= told[0][0] <= within[1]
+    assert len(reported) in (1, 2)
+    assert reported[0][1] == (finding,)
+    assert within[0] <= reported[0][0] <= within[1]
 
 
 def frozen(samples: Iterator[Sample], begin: float, end: float) -> Iterator[Sample]:
@@ -112,10 +114,10 @@ def frozen(samples: Iterator[Sample], begin: float, end: float) -> Iterator[Samp
 
 
 def test_a_frozen_picture_is_found_and_forgotten() -> None:
-    told = findings(VIDEO, frozen(pictures(100), 3.0, 7.0))
-    expect(told, "the picture is frozen", (4.8, 5.1))
-    assert told[1][1] == ()
-    assert 7.8 <= told[1][0] <= 8.2, "a second after it moved again"
+    reported = findings(VIDEO, frozen(pictures(100), 3.0, 7.0))
+    expect(reported, "the picture is frozen", (4.8, 5.1))
+    assert reported[1][1] == ()
+    assert 7.8 <= reported[1][0] <= 8.2, "a second after it moved again"
 
 
 def test_black_pictures_are_black_and_not_frozen() -> None:
@@ -141,13 +143,13 @@ def test_silence() -> None:
 def test_one_sample_disproves_silence_and_blackness_that_were_found_or_suspected(
     spec: InputSpec, stream: Iterator[Sample], dead: np.ndarray, wrong: str, seconds: float
 ) -> None:
-    health, told = Health(spec, LIMITS, START, (wrong,)), []
+    health, reported = Health(spec, LIMITS, START, (wrong,)), []
     for sample in stream:
         at = sample.time - START
         given = replace(sample, data=dead) if 10 <= at < 20 else sample
-        told.append((at, health.check(given, sample.time + 0.01)))
-    spell = [at for at, found in told if found]
-    assert {found for _, found in told} == {(), (wrong,)}
+        reported.append((at, health.check(given, sample.time + 0.01)))
+    spell = [at for at, found in reported if found]
+    assert {found for _, found in reported} == {(), (wrong,)}
     assert [spell[0], spell[-1]] == pytest.approx([10 + seconds, 20], abs=0.11)
 
 
@@ -168,15 +170,15 @@ def test_nan_is_found_at_once() -> None:
             wave[3] = math.nan if i == 20 else wave[3]
             yield replace(s, data=wave)
 
-    told = findings(AUDIO, broken())
-    assert [wrong for _, wrong in told] == [("the sound holds NaN or infinity",), ()]
-    assert told[0][0] == pytest.approx(21 * 0.05, abs=0.01)
+    reported = findings(AUDIO, broken())
+    assert [wrong for _, wrong in reported] == [("the sound holds NaN or infinity",), ()]
+    assert reported[0][0] == pytest.approx(21 * 0.05, abs=0.01)
 
 
 @pytest.mark.parametrize("rate", [8000, 14700, 17500, 44100])
 def test_a_wrong_rate_of_sound(rate: float) -> None:
-    told = findings(AUDIO, sound(round(20 * 10 * rate / 16000), rate=rate))
-    expect(told, "its rate is wrong, not 16000 Hz", (5.9, 6.3))
+    reported = findings(AUDIO, sound(round(20 * 10 * rate / 16000), rate=rate))
+    expect(reported, "its rate is wrong, not 16000 Hz", (5.9, 6.3))
 
 
 def test_a_delay_that_shrinks_is_no_wrong_rate() -> None:
@@ -219,13 +221,13 @@ def test_a_clock_that_jumps(by: float, forward: bool, spec: InputSpec) -> None:
 
 
 def test_one_that_falls_behind_the_other_drifts() -> None:
-    health, told = Health(VIDEO, LIMITS, START), []
+    health, reported = Health(VIDEO, LIMITS, START), []
     for i, s in enumerate(pictures(200)):
-        told.append(health.check(s, s.time + 0.01 + 0.005 * i, partner_lag=0.02))
-    first = next(i for i, wrong in enumerate(told) if wrong)
-    assert told[first] == ("it drifts, 0.5 s behind the sound",)
+        reported.append(health.check(s, s.time + 0.01 + 0.005 * i, partner_lag=0.02))
+    first = next(i for i, wrong in enumerate(reported) if wrong)
+    assert reported[first] == ("it drifts, 0.5 s behind the sound",)
     assert 10.0 + 5.0 <= 0.1 * first <= 10.0 + 6.0, "it is half a second behind after 10 s"
-    assert all(told[first:])
+    assert all(reported[first:])
 
 
 @pytest.mark.parametrize("pause", [0.7, 2.0, 5.0])
@@ -266,11 +268,11 @@ def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
 @pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])
 def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: bool) -> None:
     captions = (Sample("text", "one", START + (i + 1) / rate) for i in range(rate * seconds))
-    told = findings(TEXT, captions, late=0.0)
+    reported = findings(TEXT, captions, late=0.0)
     if floods:
-        expect(told, "it floods", (2.7, 3.0))
+        expect(reported, "it floods", (2.7, 3.0))
     else:
-        assert told == []
+        assert reported == []
 
 
 def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> None:

@@ -39,12 +39,12 @@ def test_a_time_that_no_clock_shows_is_the_clock_s_fault(
 ) -> None:
     for wrong_one in (1, 20):
         health = Health(spec, limits, START)
-        told = []
+        reported = []
         for i, (now, sample) in enumerate(given(spec, 0.1, 5.0), start=1):
-            told.append(health.check(replace(sample, time=time) if i == wrong_one else sample, now))
-        assert told[: wrong_one - 1] == [()] * (wrong_one - 1)
-        assert told[wrong_one - 1] == JUMPS
-        assert told[-1] == (), "and it has recovered"
+            reported.append(health.check(replace(sample, time=time) if i == wrong_one else sample, now))
+        assert reported[: wrong_one - 1] == [()] * (wrong_one - 1)
+        assert reported[wrong_one - 1] == JUMPS
+        assert reported[-1] == (), "and it has recovered"
 
 
 @pytest.mark.parametrize("limits", [DEFAULT, PLAYED], ids=["live", "played"])
@@ -77,10 +77,10 @@ def test_a_clock_that_jitters_is_well(spec: InputSpec, by: float) -> None:
 
 def delayed(delays: list[float], beside: float = 0.01, limits: Thresholds = DEFAULT) -> list[tuple[str, ...]]:
     """Return the findings for sound that comes so late, 20 times a second, next to a camera."""
-    health, told = Health(AUDIO, limits, START), []
+    health, reported = Health(AUDIO, limits, START), []
     for (now, sample), delay in zip(given(AUDIO, 0.05, 0.05 * len(delays)), delays, strict=True):
-        told.append(health.check(replace(sample, time=now - delay), now, beside) + health.doubts)
-    return told
+        reported.append(health.check(replace(sample, time=now - delay), now, beside) + health.doubts)
+    return reported
 
 
 def test_sound_that_is_late_from_the_beginning_or_for_a_while_drifts_from_nothing() -> None:
@@ -95,9 +95,9 @@ def test_a_drift_is_found_after_five_seconds_and_may_be_only_doubted() -> None:
     delays = [0.05] * 100 + [0.05 + min(0.01 * i, 0.8) for i in range(300)]
     drifts = ("it drifts, 0.5 s behind the picture",)
     for limits in (DEFAULT, replace(DEFAULT, doubted=frozenset({"drift"}))):
-        told = delayed(delays, limits=limits)
-        assert 100 + 50 + 100 <= told.index(drifts) <= 100 + 50 + 120
-        assert set(told) == {(), drifts}
+        reported = delayed(delays, limits=limits)
+        assert 100 + 50 + 100 <= reported.index(drifts) <= 100 + 50 + 120
+        assert set(reported) == {(), drifts}
     health = Health(AUDIO, limits, START)
     for (now, sample), delay in zip(given(AUDIO, 0.05, 40.0), [*delays, *[0.85] * 400], strict=True):
         assert health.check(replace(sample, time=now - delay), now, 0.01) == (), "it is kept"

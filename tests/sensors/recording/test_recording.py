@@ -193,9 +193,9 @@ def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
         recording.put(Sample("text", "one", monotonic(), lost=2))
         recording.put(Sample("text", "two", monotonic(), lost=3))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    told = [p.reason.split(": ") for p in recorded.events if p.kind == "dropped"]
-    assert {why for why, _ in told} == {"they came faster than they were read"}
-    assert sum(int(count.removesuffix(" samples are lost")) for _, count in told) == 5
+    reported = [p.reason.split(": ") for p in recorded.events if p.kind == "dropped"]
+    assert {why for why, _ in reported} == {"they came faster than they were read"}
+    assert sum(int(count.removesuffix(" samples are lost")) for _, count in reported) == 5
 
 
 def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
@@ -313,9 +313,9 @@ def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
             Sample("video", picture, begin - 4.0),
         )  # late, but not absurd
         out.put(Sample("audio", wave, begin + 1.0 - 1e-4, cut=True))
-    told = (tmp_path / "events.jsonl").read_text()
-    assert "its clock is behind: 2 samples are lost" in told
-    assert "its time is no number: 3 samples are lost" in told
+    reported = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is behind: 2 samples are lost" in reported
+    assert "its time is no number: 3 samples are lost" in reported
     heard = next(e for e in read_dataset(tmp_path).examples if e.audio is not None)
     spec = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
     assert np.mean(window(heard, spec) == np.float32(0.5)) > 0.99
@@ -387,9 +387,9 @@ def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
     with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1) as out:
         for _ in range(10):
             out.put(Sample("text", "one", monotonic() + 3600))
-    told = (tmp_path / "events.jsonl").read_text()
-    assert "its clock is ahead: 10 samples are lost" in told
-    assert "the disk" not in told
+    reported = (tmp_path / "events.jsonl").read_text()
+    assert "its clock is ahead: 10 samples are lost" in reported
+    assert "the disk" not in reported
 
 
 def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:

@@ -166,10 +166,10 @@ def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path
 
 
 def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(*_: object, **__: object) -> dict[str, object]:
+    def seed(*_: object, **__: object) -> dict[str, object]:
         return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
 
-    monkeypatch.setattr("sensemble_train.data.clip_dataset.clip", told)  # workers are forked, and inherit it
+    monkeypatch.setattr("sensemble_train.data.clip_dataset.clip", seed)  # workers are forked, and inherit it
     examples = pack(read_dataset(folder).split("train"))
     description = replace(tiny_model(labels=2).description, labels=LABELS)
     source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)

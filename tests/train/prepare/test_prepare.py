@@ -255,8 +255,8 @@ def test_what_is_no_such_dataset_is_refused_with_what_is_missing(tmp_path: Path)
         (kinetics.survey, "no CSV of training videos"),
         (imagenet_captions.survey, r"no imagenet_captions\.json"),
     ]
-    for survey, told in surveys:
-        with pytest.raises(BadDataError, match=told):
+    for survey, reported in surveys:
+        with pytest.raises(BadDataError, match=reported):
             survey(tmp_path, tmp_path / "out")
     (tmp_path / "eval_segments.csv").write_text("")
     with pytest.raises(BadDataError, match="neither class_labels_indices"):
