@@ -150,15 +150,15 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
     found = evidence.of_run(run)
     assert found.audited == own.audited
     text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
-    assert "also has audits of the bundle on clips, split eval; colours, split train, with which" in text
+    assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     assert "not audited" not in text
 
     record.unlink()
     measure(run / "bundle", clips, "eval", record)
     assert evidence.of_run(run).audited == {}
     text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
-    assert "not audited here on colours, split eval: its scores are those that export measured" in text
-    assert "also has audits of the bundle on clips, split eval, with which" in text
+    assert "not audited here on colours, split eval: its scores come from its manifest" in text
+    assert "also has audits of the bundle on clips, split eval, which do not" in text
 
 
 def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] = ("a", "b")) -> Path:
