@@ -24,6 +24,7 @@ from sensemble_runtime.errors import (
     BundlePathError,
 )
 from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.executor import Encoder
 
 FILES = ["head.safetensors", "tokenizer.json", "audio/encoder.pte", "text/encoder.pte", "video/encoder.pte"]
 
@@ -132,6 +133,21 @@ def test_encoders_load_on_first_use_and_again_after_unloading(bundle_folder: Pat
     bundle.settle()
     assert gone() is None
     assert bundle.encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
+
+
+def test_an_encoder_may_be_unloaded_while_it_is_loaded(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+
+    class Unloaded(dict[str, Encoder]):
+        """Loses what it gets at once, as when another thread unloads it at that very moment."""
+
+        def __setitem__(self, modality: str, encoder: Encoder) -> None:
+            super().__setitem__(modality, encoder)
+            bundle.unload(modality)
+
+    bundle._encoders = Unloaded()
+    assert bundle.load("video").embedding == 8
+    bundle.settle()
 
 
 def test_many_threads_share_a_bundle(bundle_folder: Path, reference: dict[str, np.ndarray]) -> None:
@@ -344,6 +360,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.executor import Encoder
 from sensemble_runtime.bundle.bundle import Bundle
 
 bundle = Bundle.open(Path(sys.argv[1]))

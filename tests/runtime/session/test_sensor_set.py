@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import ActiveSensorEvent, LiveSetEvent, SensorEvent
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session import sensor_set, sensor_thread
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import discovery
@@ -394,3 +394,24 @@ def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.
         wait_for(lambda: camera.pid is not None)
     assert camera.pid is None
     assert threading.active_count() == before
+
+
+def test_sensors_may_become_active_while_another_asks_for_the_lag_of_its_partner(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session(bundle, health=None) as running:
+        camera, captions = Puppet("video"), Puppet("text")
+        running.attach(camera)
+        camera.see()
+        wait_for(lambda: "video" in running._sensors._active)
+
+        def slow_kind_name(modality: str) -> str:
+            if threading.current_thread() is threading.main_thread():
+                captions.say()
+                time.sleep(0.3)  # long enough for the caption to arrive, were nothing in its way
+            return modality
+
+        running.attach(captions)
+        wait_for(lambda: ("attached", "") in running._sensors.reasons[1:])
+        monkeypatch.setattr(sensor_set, "kind_name", slow_kind_name)
+        assert running._sensors.lag_of_other("text") is None

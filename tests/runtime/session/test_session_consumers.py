@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import RecordError
+from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
 from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
@@ -299,3 +299,10 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     closer.join()
     (run,) = read_runs(path)
     assert read_predictions(path, run.id) == []
+
+
+def test_a_closed_session_takes_no_subscriber(bundle: Bundle, log: Log) -> None:
+    with Session(bundle) as running:
+        pass
+    with pytest.raises(SessionError, match="closed"):
+        running.subscribe(log)

@@ -117,9 +117,10 @@ class Bundle:
                 f"{self.path}: no encoder for {modality!r}; it has {', '.join(self.modalities)}"
             )
         with self._locks[modality]:
-            if modality not in self._encoders:
-                self._encoders[modality] = self._load(modality)
-            return self._encoders[modality]
+            encoder = self._encoders.get(modality)
+            if encoder is None:
+                encoder = self._encoders[modality] = self._load(modality)
+            return encoder  # not what the dictionary holds now: `unload` waits for no lock
 
     def unload(self, modality: str) -> None:
         """Release the encoder of `modality`; the next use loads it again. A call in progress ends first.

@@ -113,15 +113,21 @@ class Session:
 
         Returns:
             Its bounded queue, whose `dropped` counts what it was not called with because it was slow.
+
+        Raises:
+            SessionError: the session is closed.
         """
 
         def work(batch: list[Prediction | Event]) -> None:
             for item in batch:
                 callback(item)
 
-        subscriber = Subscriber("sensemble subscriber", WAITING, work, failed=self._state.fail)
-        self._subscribers.append(subscriber)
-        self._state.subscribe(subscriber)
+        with self._state.changed:
+            if self._state.stopped:  # nobody would end its thread
+                raise SessionError("subscribe: the session is closed; open another one")
+            subscriber = Subscriber("sensemble subscriber", WAITING, work, failed=self._state.fail)
+            self._subscribers.append(subscriber)
+            self._state.subscribe(subscriber)
         return subscriber
 
     @property
