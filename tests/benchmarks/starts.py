@@ -20,6 +20,7 @@ from time import monotonic
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.microphone import Microphone
@@ -41,11 +42,11 @@ class Start:
     apart: float = 0.0
     attached: int = 0
 
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, SensorEvent):
-            self.attached += event.kind == "attached"
-            if event.kind != "attached":
-                self.reported.append(f"{event.modality} {event.kind}: {event.reason}")
+    def __call__(self, item: Prediction | Event) -> None:
+        if isinstance(item, SensorEvent):
+            self.attached += item.kind == "attached"
+            if item.kind != "attached":
+                self.reported.append(f"{item.modality} {item.kind}: {item.reason}")
 
 
 def start(bundle: Bundle, address: str, seconds: float) -> Start:
@@ -66,7 +67,7 @@ def start(bundle: Bundle, address: str, seconds: float) -> Start:
             if sound is not None and pictures is not None:
                 found.apart = max(found.apart, sound - pictures)
         reported = list(found.reported)
-    return Start(reported, found.apart, found.attached)  # without what closing tells
+    return Start(reported, found.apart, found.attached)  # without what closing reports
 
 
 def spin() -> None:

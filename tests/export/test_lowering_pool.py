@@ -66,7 +66,7 @@ def test_the_worker_that_failed_has_the_last_word(folder: Path) -> None:
         lower_all(folder, [JOB, Job("audio", "onnx", "fp32")], lambda: None)
 
 
-def test_of_an_error_of_many_lines_the_first_is_told() -> None:
+def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
     assert _reason(RuntimeError("\nCould not guard\n\nThe following call raised: ...")) == {
         "error": "RuntimeError: Could not guard"
     }

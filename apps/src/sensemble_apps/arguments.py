@@ -132,7 +132,7 @@ class ExportVerify(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class Sources(Trusting):
-    """The sensors that `run` and `record` take; `record` takes one of each kind."""
+    """The sensors that `run` and `record` take; `record` takes one of each modality."""
 
     camera: Texts = ()
     """A camera's number, URL or video file."""
@@ -173,7 +173,7 @@ class Run(Sources):
     bundle: Positional[Folder]
     """A bundle folder."""
     watch: bool = False
-    """Attach every camera and microphone, now and when it is connected; a kind given by name is left out."""
+    """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     replay: OptionalFolder = None
     """A dataset whose examples are played one after another, or a recording, which is played as it was."""
     split: Annotated[str | None, optional("NAME")] = None
@@ -181,7 +181,7 @@ class Run(Sources):
     budget: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 1.0
     """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
     threads: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """The number of encoder threads; 0 for one per performance core."""
+    """ExecuTorch's threads; 0 for one per performance core, or a single one if all encoders are fast."""
     duty: bool = False
     """Skip windows that differ little from the last one encoded; print the savings and, in a fast replay, the
     cost in right predictions."""

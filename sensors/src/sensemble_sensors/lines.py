@@ -1,4 +1,4 @@
-"""Read JSON Lines files, whoever wrote them: lines are bounded, fields are checked."""
+"""Read JSON Lines files of any origin: lines are bounded, fields are checked."""
 
 import errno
 import json

@@ -96,4 +96,4 @@ def test_a_sound_bundle_is_checked_and_a_broken_one_refused(
     output, errors = capsys.readouterr()
     assert output.startswith("failed   audio    executorch-xnnpack")
     assert "InvalidProgram" in output
-    assert errors.endswith("audio failed; do not run it; tell its maker\n")
+    assert errors.endswith("audio failed; do not run it; report it to its maker\n")

@@ -136,7 +136,7 @@ def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refus
     assert line.endswith(f"not trained; `sensemble train --out {run} --train-modalities audio`")
 
 
-def test_what_is_verified_is_told_as_it_was_found() -> None:
+def test_what_is_verified_is_reported_as_it_was_found() -> None:
     artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
     parity = Parity(0.99, 0.1, 0.01, 5, agreement=0.8)
     assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [

@@ -15,7 +15,7 @@ from sensemble_runtime.record.writer import Records
 from tests.apps.conftest import DemoRun, Refusal, Sensemble
 
 
-def test_a_session_is_told_by_live_set_and_sensor(
+def test_a_session_is_summed_up_by_live_set_and_sensor(
     bundle_folder: Path, tmp_path: Path, sensemble: Sensemble
 ) -> None:
     record = tmp_path / "record.sqlite"

@@ -97,7 +97,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
 
 
-def test_what_is_frozen_is_left_out_and_told(tmp_path: Path) -> None:
+def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
 
     class Frozen:

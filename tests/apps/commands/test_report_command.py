@@ -99,7 +99,7 @@ def test_the_command_refuses_with_one_line(refusal: Refusal, tmp_path: Path) -> 
     assert "page.html" in refusal("report", "--matrix", good, "--out", good / "page.html")
 
 
-def test_the_page_goes_where_it_is_asked_and_its_figures_beside_it(
+def test_the_page_goes_where_it_is_asked_and_its_figures_next_to_it(
     sensemble: Sensemble, tmp_path: Path
 ) -> None:
     matrix = write_matrix(tmp_path / "matrix.json", matrices("video"))

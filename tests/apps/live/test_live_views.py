@@ -22,7 +22,7 @@ from sensemble_runtime.prediction import Prediction
 from tests.apps.conftest import COMMAND
 
 
-def test_when_nothing_is_live_any_more_a_script_is_told(bundle_folder: Path) -> None:
+def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None:
     with subprocess.Popen(
         [COMMAND, "run", bundle_folder, "--captions", "-", "--json"],
         stdin=subprocess.PIPE,
@@ -122,7 +122,7 @@ def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None
     assert "4.5 ms" in rows["camera"]
 
 
-def test_of_several_sensors_the_one_that_feeds_is_marked(bundle_folder: Path) -> None:
+def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> None:
     news = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
     news += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
     rows = _picture(bundle_folder, 80, *news, _said(1.0, audio=0.01))
@@ -166,7 +166,7 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
             assert len(shown) >= 22, "no line is left empty while there is something to say"
 
 
-def test_a_terminal_that_draws_nothing_anew_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("one person\n")
     screen, theirs = pty.openpty()
     with subprocess.Popen(

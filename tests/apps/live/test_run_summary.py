@@ -10,7 +10,7 @@ from sensemble_apps.live.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
 
 
-def test_counts_that_begin_anew_when_a_sensor_comes_back_add_up() -> None:
+def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
     summary = RunSummary(virtual=True)
     for dropped in ({"audio": 2}, {"audio": 5}, {"video": 1}, {"audio": 6}, {"audio": 1}):
         probabilities = np.ones(1, np.float32)

@@ -49,7 +49,7 @@ def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:
     assert "Plain finetuning" in text
 
 
-def test_it_shows_float_beside_int8_and_the_encoders(of_run: Evidence) -> None:
+def test_it_shows_float_next_to_int8_and_the_encoders(of_run: Evidence) -> None:
     text = Page(report.render(of_run, MADE)).text
     assert "65.0 64.5 0.5" in text  # video alone: 0.3 + 0.25 + 0.1
     for number in ("0.50 MB", "2.00 MB", "0.25", "4.2 ms", "9.5 ms", "41 MB", "0.9987", "64"):

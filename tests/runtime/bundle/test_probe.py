@@ -33,7 +33,7 @@ def test_every_encoder_of_a_sound_bundle_runs(bundle_folder: Path) -> None:
     assert all(one.latency_ms is not None and one.latency_ms > 0 for one in found)
 
 
-def test_an_encoder_that_fails_is_told_and_the_others_run(folder: Path, built: Path) -> None:
+def test_an_encoder_that_fails_is_reported_and_the_others_run(folder: Path, built: Path) -> None:
     replace_program(folder, (built / "nan" / "encoder.pte").read_bytes())
     audio, text, video = probe(folder)
     assert "gave an embedding with NaN" in audio.problem

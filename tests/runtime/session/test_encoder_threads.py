@@ -35,7 +35,7 @@ def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytes
         assert next(predictions).live == ("text", "video")
 
 
-def test_what_is_encoded_beside_each_other_and_ends_together_is_one_prediction(
+def test_what_is_encoded_in_parallel_and_ends_together_is_one_prediction(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slowed(bundle, monkeypatch, "video", 0.1)
@@ -50,7 +50,7 @@ def test_what_is_encoded_beside_each_other_and_ends_together_is_one_prediction(
         assert set(next(iter(running)).latencies) == {"audio", "video"}
 
 
-def test_an_encoder_that_fails_leaves_the_live_set_is_told_and_tried_again(
+def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder_threads, "RETRY", (0.01, 0.02))

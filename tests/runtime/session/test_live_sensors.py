@@ -96,7 +96,7 @@ def make(device: Device) -> Sensor:
 
 
 @pytest.mark.devices
-def test_whatever_fails_is_told_kept_out_and_comes_back_and_the_others_go_on(
+def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on(
     patient: Bundle,
     sound_server: SoundServer,
     network_camera: NetworkCamera,

@@ -269,7 +269,7 @@ print(sizes[1:])  # the first round also loads libraries
 """
 
 
-def test_when_the_suite_shrinks_its_encoders_memory_is_returned(bundle_folder: Path) -> None:
+def test_when_a_modality_leaves_its_encoders_memory_is_returned(bundle_folder: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", MEMORY, bundle_folder], capture_output=True, text=True, check=True
     )

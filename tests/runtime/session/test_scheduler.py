@@ -61,7 +61,7 @@ def test_with_time_enough_every_window_is_encoded_as_it_completes() -> None:
     assert simulation.events == []
 
 
-def test_a_budget_is_kept_and_the_stretched_hops_are_told() -> None:
+def test_a_budget_is_kept_and_the_stretched_hops_are_reported() -> None:
     simulation = Simulation(Policy(budget=0.25), {"audio": 0.1, "video": 0.1})
     simulation.run(10, {"audio": 0.02, "video": 0.06})
     since, busy = simulation.now, simulation.busy
@@ -75,7 +75,7 @@ def test_a_budget_is_kept_and_the_stretched_hops_are_told() -> None:
     assert len(simulation.events) == 2, "reported once, without fluttering"
 
 
-def test_the_overload_ends_and_that_is_told() -> None:
+def test_the_overload_ends_and_that_is_reported() -> None:
     simulation = Simulation(Policy(), {"audio": 0.1, "video": 0.1})
     simulation.run(10, {"audio": 0.01, "video": 0.3})
     assert [e.modality for e in simulation.events if e.stretch > 1][:1] == ["video"]

@@ -102,7 +102,7 @@ def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
     assert log.of("standby") == ["attached"]
 
 
-def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> None:
+def test_of_several_sensors_the_active_one_is_reported(bundle: Bundle, log: Log) -> None:
     desk, door = Puppet("audio", "desk"), Puppet("audio", "door")
 
     def fed() -> list[str]:
@@ -124,7 +124,7 @@ def test_of_several_sensors_it_is_told_which_feeds(bundle: Bundle, log: Log) -> 
         wait_for(lambda: fed() == ["desk", "door", "desk"])
 
 
-def test_why_nothing_is_live_is_told_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
+def test_why_nothing_is_live_is_reported_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
     with Session(bundle, health=None) as running:
         running.subscribe(log)
@@ -141,9 +141,7 @@ def test_why_nothing_is_live_is_told_before_that_it_is_not(bundle: Bundle, log: 
             log.events.clear()
 
 
-def test_one_that_stays_frozen_is_opened_anew(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_stays_frozen_is_reopened(bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     camera = Camera("camera")
     camera.frozen = True
@@ -160,7 +158,7 @@ def test_one_that_stays_frozen_is_opened_anew(
     ]
 
 
-def test_one_that_gives_nothing_is_opened_anew_and_live_at_its_first_window(
+def test_one_that_gives_nothing_is_reopened_and_live_at_its_first_window(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))

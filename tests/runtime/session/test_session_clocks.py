@@ -35,7 +35,7 @@ def reported(log: Log, name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e300, -1e300])
-def test_a_time_that_no_clock_shows_is_told_and_the_session_goes_on_and_ends(
+def test_a_time_that_no_clock_shows_is_reported_and_the_session_goes_on_and_ends(
     bundle: Bundle, log: Log, wrong: float, *, live: bool
 ) -> None:
     microphone = (Puppet if live else Played)("audio")
@@ -60,7 +60,7 @@ def test_a_time_that_no_clock_shows_is_told_and_the_session_goes_on_and_ends(
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_one_that_is_an_hour_ahead_is_told_and_shuts_nobody_out(
+def test_one_that_is_an_hour_ahead_is_reported_and_shuts_nobody_out(
     bundle: Bundle, log: Log, *, live: bool
 ) -> None:
     microphone, captions = (Puppet if live else Played)("audio"), Puppet("text")
@@ -77,7 +77,7 @@ def test_one_that_is_an_hour_ahead_is_told_and_shuts_nobody_out(
         wait_for(lambda: running.live == ("text", "video"))
 
 
-def test_what_is_played_an_hour_behind_is_told_and_kept(bundle: Bundle, log: Log) -> None:
+def test_what_is_played_an_hour_behind_is_reported_and_kept(bundle: Bundle, log: Log) -> None:
     film = Played("video")
     with session.Session(bundle) as running:
         running.subscribe(log)

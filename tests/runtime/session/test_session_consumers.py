@@ -53,7 +53,7 @@ def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.
         assert next(predictions).dropped == {"text": 9}
 
 
-def test_a_slow_consumer_gets_the_newest_and_is_told_what_it_missed(bundle: Bundle) -> None:
+def test_a_slow_consumer_gets_the_newest_and_the_count_of_what_it_missed(bundle: Bundle) -> None:
     captions = Puppet("text")
     with Session(bundle) as running:
         running.attach(captions)
@@ -105,7 +105,7 @@ def test_a_consumer_cannot_alter_the_record(
     assert 7 not in {*kept.ages.values(), *kept.latencies.values(), *kept.dropped.values()}
 
 
-def test_a_record_that_cannot_be_written_ends_nothing_and_is_told(
+def test_a_record_that_cannot_be_written_ends_nothing_and_is_reported(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
@@ -164,7 +164,7 @@ def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
-def test_a_record_that_is_removed_is_told_and_another_is_begun(
+def test_a_record_that_is_removed_is_reported_and_another_is_begun(
     bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaced: bool
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
@@ -192,7 +192,7 @@ def test_a_record_that_is_removed_is_told_and_another_is_begun(
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
 
 
-def test_what_gave_way_while_a_disk_was_full_is_told_in_the_record(
+def test_what_was_dropped_while_a_disk_was_full_is_counted_in_the_record(
     bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.05, 0.05))
@@ -237,7 +237,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     assert of_record(log)[-1].lost >= 20 - kept
 
 
-def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
+def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "WAITING", 4)
@@ -259,7 +259,7 @@ def test_a_slow_listener_delays_no_record_and_is_told_the_newest(
     assert heard[-1].kind == "detached"
 
 
-def test_an_events_listener_may_close_the_session_and_its_errors_surface(bundle: Bundle) -> None:
+def test_a_subscriber_may_close_the_session_and_its_errors_surface(bundle: Bundle) -> None:
     def close(event: Event) -> None:
         if isinstance(event, LiveSetEvent):
             running.close()

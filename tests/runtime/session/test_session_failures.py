@@ -151,7 +151,7 @@ def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
 
 
 @pytest.mark.usefixtures("soon")
-def test_the_newest_of_two_sensors_feeds_and_the_older_takes_over(bundle: Bundle, log: Log) -> None:
+def test_the_newest_of_two_sensors_is_active_and_the_older_takes_over(bundle: Bundle, log: Log) -> None:
     old, new = Puppet("text", "old"), Puppet("text", "new")
     with Session(bundle) as running:
         running.subscribe(log)

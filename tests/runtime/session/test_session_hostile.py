@@ -1,4 +1,4 @@
-"""Sensors, encoders and listeners that end their thread, or never return: nothing dies silently or hangs."""
+"""Sensors, encoders and subscribers that end their thread, or never return: nothing dies silently."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ class SpeechlessError(RuntimeError):
 
 @pytest.mark.usefixtures("soon", "no_thread_is_left")
 @pytest.mark.parametrize("error", [*FATAL, SpeechlessError()], ids=lambda error: type(error).__name__)
-def test_whatever_a_sensor_raises_is_told_and_it_is_tried_again(
+def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
     bundle: Bundle, log: Log, error: BaseException
 ) -> None:
     class Closing(Puppet):
@@ -59,7 +59,7 @@ def test_whatever_a_sensor_raises_is_told_and_it_is_tried_again(
 
 @pytest.mark.usefixtures("no_thread_is_left")
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
-def test_whatever_ends_an_encoder_is_told_and_it_is_tried_again(
+def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     monkeypatch.setattr(encoder_threads, "RETRY", (0.01, 0.02))
@@ -87,7 +87,7 @@ def test_whatever_ends_an_encoder_is_told_and_it_is_tried_again(
 
 @pytest.mark.usefixtures("no_thread_is_left")
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
-def test_whatever_a_listener_raises_is_the_sessions_error(bundle: Bundle, error: BaseException) -> None:
+def test_whatever_a_subscriber_raises_is_the_sessions_error(bundle: Bundle, error: BaseException) -> None:
     def listen(_: Event) -> None:
         raise error
 
@@ -100,7 +100,7 @@ def test_whatever_a_listener_raises_is_the_sessions_error(bundle: Bundle, error:
 
 
 @pytest.mark.usefixtures("no_thread_is_left")
-def test_what_breaks_the_recorder_is_the_sessions_error(
+def test_what_breaks_the_background_writer_is_the_sessions_error(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def close(records: Records) -> None:
@@ -136,7 +136,7 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     assert "text" not in bundle._encoders
 
 
-def test_a_listener_that_does_not_return_is_named_when_closing(
+def test_a_subscriber_that_does_not_return_is_named_when_closing(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)

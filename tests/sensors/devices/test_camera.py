@@ -71,7 +71,7 @@ def test_pictures_are_rgb_of_the_spec_s_size(studio: Studio, specs: Specs) -> No
     np.testing.assert_array_equal(sample.data, np.full((32, 32, 3), (250, 20, 30)))
 
 
-def test_what_cannot_be_opened_is_told_in_one_line_and_nothing_else(
+def test_what_cannot_be_opened_is_reported_in_one_line_and_nothing_else(
     studio: Studio, specs: Specs, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noise = studio.folder / "noise.mp4"
@@ -171,7 +171,7 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
     assert active_count() <= before + 1  # the server's own
 
 
-def test_an_isolated_camera_that_stalls_in_a_picture_can_be_opened_anew(
+def test_an_isolated_camera_that_stalls_in_a_picture_can_be_reopened(
     network_camera: NetworkCamera, specs: Specs
 ) -> None:
     camera = Isolated(Camera, network_camera.address)
@@ -238,7 +238,7 @@ def read_on(sensor: Sensor) -> None:
 
 
 @pytest.mark.parametrize("error", [TypeError, SystemExit])
-def test_whatever_stops_the_capturing_is_told_to_the_reader(error: type[BaseException]) -> None:
+def test_whatever_stops_the_capturing_is_raised_to_the_reader(error: type[BaseException]) -> None:
     class Capture:
         released = False
 

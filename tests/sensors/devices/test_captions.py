@@ -245,7 +245,7 @@ def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:
     assert process.returncode == 0
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path, specs: Specs) -> None:
+def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
     with pytest.raises(SensorUnavailableError, match=r"gone\.txt: cannot be opened \(No such file"):
         Captions(tmp_path / "gone.txt").open(specs["text"])
     with pytest.raises(SensorUnavailableError, match="gives text, not audio"):

@@ -34,7 +34,7 @@ def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
         assert run(script) == f"{loaded}\n"
 
 
-def test_a_missing_portaudio_is_told_with_its_remedy() -> None:
+def test_a_missing_portaudio_is_reported_with_its_remedy() -> None:
     # The real library, in a process where nothing finds PortAudio.
     script = (
         "import ctypes.util\nctypes.util.find_library = lambda name: None\n"
@@ -49,7 +49,7 @@ def test_a_missing_portaudio_is_told_with_its_remedy() -> None:
     assert reported.count("\n") == 1
 
 
-def test_a_missing_opencv_is_told_with_its_remedy() -> None:
+def test_a_missing_opencv_is_reported_with_its_remedy() -> None:
     script = (
         "import sys\nsys.modules['cv2'] = None\nfrom sensemble_sensors import errors, libraries\n"
         "try: libraries.opencv()\nexcept errors.SensorUnavailableError as error: print(error)"
@@ -142,7 +142,7 @@ def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
 
 
 @pytest.mark.devices
-def test_a_microphone_that_is_not_there_is_told(specs: Specs) -> None:
+def test_a_microphone_that_is_not_there_is_reported(specs: Specs) -> None:
     with pytest.raises(
         SensorUnavailableError, match=r"no such thing: is not there; `sensemble doctor` shows"
     ):

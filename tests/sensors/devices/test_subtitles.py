@@ -89,7 +89,7 @@ SRT = "1\n00:00:01,000 --> 00:00:02,000\na\n\n"
         ),
     ],
 )
-def test_a_bad_line_is_told_with_file_line_and_reason(
+def test_a_bad_line_is_reported_with_file_line_and_reason(
     tmp_path: Path, name: str, text: str, reason: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -98,7 +98,7 @@ def test_a_bad_line_is_told_with_file_line_and_reason(
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_bytes(b"1\n\xff")
     for name in ("a.srt", "gone.vtt"):
         with pytest.raises(BadDataError, match=rf"{name}: cannot be read as UTF-8 text"):

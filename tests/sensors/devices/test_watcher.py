@@ -50,7 +50,7 @@ def device(key: str) -> Device:
 
 
 @given(st.lists(st.lists(st.one_of(st.none(), st.sets(st.sampled_from("abcd"))), min_size=2, max_size=2)))
-def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[str] | None]]) -> None:
+def test_the_events_lead_from_the_devices_before_to_those_now(looks: list[list[set[str] | None]]) -> None:
     now: list[set[str] | None] = [set(), set()]
 
     def find(i: int) -> list[Device]:
@@ -78,7 +78,7 @@ def test_what_is_told_leads_from_what_was_there_to_what_is(looks: list[list[set[
         assert believed == {f"{i}{key}" for i in (0, 1) for key in truth[i]}
 
 
-def test_a_sound_card_that_is_in_use_and_the_default_beside_another_have_not_left(
+def test_a_sound_card_that_is_in_use_and_the_default_next_to_another_have_not_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discovery, "_CONTROLS", tmp_path)
@@ -169,7 +169,7 @@ def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     assert reported == []
 
 
-def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
+def test_a_list_that_cannot_be_read_is_reported_and_ends_no_watch() -> None:
     def garbled(_: Event) -> list[Device]:
         return list(json.loads("[{"))
 
@@ -177,7 +177,7 @@ def test_a_list_that_cannot_be_read_is_told_and_ends_no_watch() -> None:
     assert isinstance(news, SearchFailed)
 
 
-def test_whatever_ends_a_look_or_whoever_is_told_is_said() -> None:
+def test_errors_of_a_search_and_of_the_callback_are_reported() -> None:
     def leave(_: Event) -> list[Device]:
         raise SystemExit("no list")
 

@@ -87,7 +87,7 @@ def test_black_is_a_low_mean(picture: np.ndarray, level: float) -> None:
     st.floats(0, 0.4),
     st.integers(0, 1 << 30),
 )
-def test_whoever_is_well_is_never_called_unwell(
+def test_a_healthy_sensor_is_never_called_unhealthy(
     level: float, rate: float, frames: float, late: float, seed: int
 ) -> None:
     jitter = np.random.default_rng(seed).uniform(0, 0.05, 1000)
@@ -275,7 +275,7 @@ def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: boo
         assert reported == []
 
 
-def test_one_that_stays_unwell_is_hopeless_and_a_check_may_be_switched_off() -> None:
+def test_one_that_stays_unhealthy_must_be_reopened_and_a_check_may_be_switched_off() -> None:
     still = list(frozen(pictures(300), 0.0, 1e9))
     health, must_reopen = Health(VIDEO, LIMITS, START), []
     for s in still:

@@ -49,7 +49,7 @@ def test_a_time_that_no_clock_shows_is_the_clock_s_fault(
 
 @pytest.mark.parametrize("limits", [DEFAULT, PLAYED], ids=["live", "played"])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
-def test_an_hour_ahead_is_unwell_all_the_time_and_an_hour_behind_is_told(
+def test_an_hour_ahead_is_unhealthy_all_the_time_and_an_hour_behind_is_reported(
     spec: InputSpec, limits: Thresholds
 ) -> None:
     ahead, behind = Health(spec, limits, START), Health(spec, limits, START)

@@ -91,7 +91,7 @@ def test_what_is_held_shows_an_open_sensor(unruly: Make, specs: Specs) -> None:
     )
 
 
-def test_pictures_come_from_another_process_and_its_end_is_told(unruly: Make, specs: Specs) -> None:
+def test_pictures_come_from_another_process_and_its_end_is_reported(unruly: Make, specs: Specs) -> None:
     sensor = unruly("end")
     for _ in range(2):  # a closed sensor may be opened again
         sensor.open(specs["video"])
@@ -298,7 +298,7 @@ def test_a_worker_loads_no_torch() -> None:
     assert run.stdout == "[]\n"
 
 
-def test_what_no_process_can_be_told_is_refused_at_once(tmp_path: Path) -> None:
+def test_what_cannot_be_sent_to_a_process_is_refused_at_once(tmp_path: Path) -> None:
     class Own(Captions):
         pass
 

@@ -88,7 +88,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD)
-def test_a_bad_line_is_told_with_file_line_and_reason(tmp_path: Path, line: object, reason: str) -> None:
+def test_a_bad_line_is_reported_with_file_line_and_reason(tmp_path: Path, line: object, reason: str) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "folder").mkdir()
@@ -126,7 +126,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     assert read_dataset(linked).examples[0].image == linked / "b.png"
 
 
-def test_no_index_and_no_good_line_are_told(tmp_path: Path) -> None:
+def test_no_index_and_no_good_line_are_reported(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match=r"index\.jsonl: cannot be read \(No such file"):
         read_dataset(tmp_path)
     write(tmp_path, "")

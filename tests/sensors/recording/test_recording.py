@@ -137,7 +137,7 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
     assert {plug.take for plug in twos.events} == {2}
 
 
-def test_where_examples_are_left_out_everything_begins_anew(tmp_path: Path, specs: Specs) -> None:
+def test_where_examples_are_left_out_everything_restarts(tmp_path: Path, specs: Specs) -> None:
     given = take(monotonic(), 3.0)
     record(tmp_path, given, seconds=0.5)
     examples = read_dataset(tmp_path).examples
@@ -178,7 +178,7 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
     assert [s.data for s in (first, second) if s is not None] == ["one", "two"]
 
 
-def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Path) -> None:
+def test_what_came_before_the_first_sample_is_reported_at_the_beginning(tmp_path: Path) -> None:
     with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1) as out:
         out.event("captions", "text", "attached", "")
         sleep(0.3)
@@ -188,7 +188,7 @@ def test_what_came_before_the_first_sample_is_told_at_the_beginning(tmp_path: Pa
     assert [plug.time for plug in recorded.events if plug.kind == "attached"] == [0.0]
 
 
-def test_what_nobody_read_in_time_is_told(tmp_path: Path) -> None:
+def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:
     with Recording(tmp_path / "out", {"audio": (16000,)}) as recording:
         recording.put(Sample("text", "one", monotonic(), lost=2))
         recording.put(Sample("text", "two", monotonic(), lost=3))
@@ -229,7 +229,7 @@ def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothin
     assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
 
 
-def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = Recording(tmp_path / "a", {"audio": (RATE,)})
     recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
     with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):

@@ -151,7 +151,7 @@ def test_a_stopped_replay_ends_its_sensors_and_leaves_no_thread(studio: Studio, 
     Replay([], specs).close()  # never started
 
 
-def test_a_file_that_cannot_be_played_is_told_by_the_sensors_and_on_close(
+def test_a_file_that_cannot_be_played_is_reported_by_the_sensors_and_on_close(
     studio: Studio, specs: Specs
 ) -> None:
     example = studio.example(video=studio.folder / "gone.mkv")
@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_played_is_told_by_the_sensors_and_on_close(
         replay.close()
 
 
-def test_whatever_ends_a_player_is_told_by_the_sensors_and_on_close(
+def test_whatever_ends_a_player_is_reported_by_the_sensors_and_on_close(
     studio: Studio, specs: Specs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leave(*_: object) -> None:
@@ -182,7 +182,7 @@ def test_whatever_ends_a_player_is_told_by_the_sensors_and_on_close(
         replay.close()
 
 
-def test_what_is_not_played_is_told(studio: Studio, specs: Specs) -> None:
+def test_what_is_not_played_is_reported(studio: Studio, specs: Specs) -> None:
     replay = Replay([studio.example(text="a")], {"text": specs["text"]})
     with pytest.raises(SensorUnavailableError, match="replay: has no video; it plays text"):
         replay.sensor("video")
@@ -226,7 +226,7 @@ def test_a_sensor_opened_late_misses_nothing_of_what_was_played_since_it_was_han
     np.testing.assert_array_equal(frames, decode_video(path, 8, 6, (32, 32)))
 
 
-def test_a_media_file_without_a_track_for_the_specs_is_told(studio: Studio, specs: Specs) -> None:
+def test_a_media_file_without_a_track_for_the_specs_is_reported(studio: Studio, specs: Specs) -> None:
     path = studio.write("mute.mkv", studio.frames(2))
     assert MediaReplay(path, specs).modalities == ("video",)
     with pytest.raises(BadDataError, match=r"mute\.mkv: has no audio or text track to play"):
@@ -234,7 +234,7 @@ def test_a_media_file_without_a_track_for_the_specs_is_told(studio: Studio, spec
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.sampled_from(["audio", "video"]))
-def test_a_mailbox_keeps_the_newest_and_marks_holes_in_sound(
+def test_a_sample_queue_keeps_the_newest_and_marks_holes_in_sound(
     puts: list[bool], capacity: int, modality: str
 ) -> None:
     box = SampleQueue(capacity)

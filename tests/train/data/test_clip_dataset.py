@@ -68,7 +68,7 @@ def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path)
     assert not torch.equal(clips[5, 0].inputs["audio"], other[5, 0].inputs["audio"])
 
 
-def test_a_window_does_not_hang_on_what_is_decoded_beside_it(folder: Path) -> None:
+def test_a_window_does_not_depend_on_what_is_decoded_with_it(folder: Path) -> None:
     """As M_T = audio trains on what the evaluation of audio sees (App. E)."""
     examples = pack(read_dataset(folder).split("train")[:2])
     description = replace(tiny_model(labels=2).description, labels=LABELS)

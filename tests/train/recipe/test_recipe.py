@@ -292,7 +292,7 @@ def test_what_is_distilled_on_may_come_from_another_dataset(
         recipe.run(other, tmp_path / "few", quiet)
 
 
-def test_bad_examples_are_left_out_and_told_only_when_asked(
+def test_bad_examples_are_left_out_and_reported_only_when_asked(
     clips: tuple[Path, list[Line]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, lines = clips

@@ -1,4 +1,4 @@
-"""Record sensors, one of each kind: a sensor set whose samples and events go into a recording."""
+"""Record sensors, one of each modality: a sensor set whose samples and events go into a recording."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

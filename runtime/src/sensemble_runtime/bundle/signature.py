@@ -41,7 +41,7 @@ def check(data: bytes, manifest: Path, key: Path) -> None:
             signature = file.read(_LARGEST_KEY)
     except OSError as error:
         raise BundleUntrustedError(
-            f"{path}: cannot be read ({error}), so nobody vouches for the bundle; "
+            f"{path}: cannot be read ({error}), so the origin of the bundle is unknown; "
             "have its maker sign it (`sensemble bundle sign`)"
         ) from error
     try:

@@ -1,6 +1,6 @@
 """The core of a session: the attached modalities, their newest embeddings, and predictions from them.
 
-It has no thread, and no clock but for measuring latencies: the times of samples and of steps are given, so
+It has no thread, and uses a clock only to measure latencies: the times of samples and of steps are given, so
 equal input gives equal predictions, in real time, in a fast replay and in a test. Use it from one thread at
 a time; only `encode`, which touches nothing that two modalities share, may run in parallel with everything
 else, once per modality.

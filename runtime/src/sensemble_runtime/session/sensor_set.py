@@ -1,4 +1,4 @@
-"""The attached sensors: which of a modality is the active one, and what becomes of each."""
+"""The attached sensors: the active one of each modality, and how each comes and goes."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from sensemble_runtime.session.sensor_thread import SensorThread
 
 
 class Sink(Protocol):
-    """The place where a sensor set puts samples and events: the state of a session, or a recording.
+    """The receiver of a sensor set's samples and events: the state of a session, or a recording.
 
     Attributes:
         changed: the lock of the sensor set, too; notified whenever a sensor changes.
@@ -53,7 +53,7 @@ class Sink(Protocol):
 
         Args:
             modality: of the sensor.
-            ended: its source is over, so what it said last still holds; else it is taken back.
+            ended: its last embedding stays until it expires; otherwise it leaves at once.
             needed: another sensor of `modality` is attached.
         """
 
@@ -85,7 +85,7 @@ class SensorSet:
         self._giving: set[SensorThread] = set()  # have given a sample since they were opened
         self._active: dict[str, SensorThread] = {}  # by modality
         self._reported: dict[str, str] = {}  # by modality, the name of the active sensor as it was reported
-        self._mute: set[SensorThread] = set()  # whose first sample was waited for once, in vain
+        self._mute: set[SensorThread] = set()  # whose first sample is not waited for again
 
     @property
     def modalities(self) -> set[str]:
@@ -247,7 +247,7 @@ class SensorSet:
 
     @property
     def _silent(self) -> set[SensorThread]:
-        """The open sensors, but for captions, that have given nothing yet."""
+        """The open sensors, except captions, that have given no sample yet."""
         silent = set(self._attached.values()) - self._giving
         return {t for t in silent if t.reported[0] == "attached" and self._sink.specs[t.modality].hop > 0}
 
@@ -273,8 +273,8 @@ class SensorSet:
         if active:
             del self._active[modality]
         if modality not in self._active:
-            # What a source said last, before it was over, holds as long as if it had gone on; and a sensor
-            # that was never active takes back nothing.
+            # The last embedding of a source that has ended holds until it expires. So does everything when a
+            # sensor leaves that was never active.
             self._sink.remove(modality, ended=ended or not active, needed=self._has_other(thread))
 
     def _report_active(self, thread: SensorThread) -> None:

@@ -57,11 +57,11 @@ class SensorThread:
         spec: the form of its samples.
         health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
         previous: threads that may still use the same sensor; they are waited for.
-        owner: called, in this thread, with whatever happens.
+        owner: called, in this thread, when the sensor opens, gives samples, changes its health or fails.
 
     Attributes:
         reported: the kind and the reason of its last event; the same are not reported twice.
-        lag: seconds by which its samples are behind the clock; None where that is not known.
+        lag: seconds by which its samples are behind the clock; None if unknown.
         thread: not started; it ends after `stop`, when the sensor is closed.
     """
 
@@ -179,7 +179,7 @@ class SensorThread:
         if self._lost:
             raise SensorLostError(f"{self.name}: {self._lost}")
         if sample is not None and monotonic() - began > self._backoff.delay:
-            self._backoff.reset()  # one that works for a shorter time than the wait is no better yet
+            self._backoff.reset()  # a sensor that works for a shorter time has not recovered
         return sample
 
     def _pace(self) -> None:

@@ -38,7 +38,7 @@ class SessionState:
         live_set: the samples, windows and embeddings.
         encoding: by modality, when the window ends that is being encoded.
         encoded: by modality, what is encoded and not yet in a prediction.
-        queue: what the consumer has not got yet.
+        queue: the items that the consumer has not got yet.
         closed: whether the session is closed.
         error: what broke the session; None while nothing did.
     """
@@ -46,7 +46,7 @@ class SessionState:
     def __init__(self, bundle: Bundle, policy: Policy) -> None:
         lock = threading.RLock()
         self.changed = threading.Condition(lock)
-        # One for each, or all encoders would wake, and be in each other's way, with each window.
+        # One for each: a single condition would wake all encoders with each window.
         self.ready = {modality: threading.Condition(lock) for modality in bundle.modalities}
         self.specs: Mapping[str, InputSpec] = bundle.specs
         self.live_set = LiveSet(bundle, policy)
@@ -95,7 +95,7 @@ class SessionState:
         return modality in {*self.live_set.ready, *self.encoding, *self.encoded}
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
-        """Forget the samples of `modality`, and unless its source has `ended` what they said.
+        """Forget the samples of `modality` and, unless its source has `ended`, its embedding; see `Sink`.
 
         `needed`: another sensor needs its encoder.
         """
@@ -124,8 +124,8 @@ class SessionState:
         self._hand_over(prediction)
 
     def fail(self, error: BaseException) -> None:
-        """End the session with what no part of it expected; the consumer gets it."""
-        if not isinstance(error, Exception):  # it would end the consumer's thread without a word
+        """End the session with an error that no part of it handles; the consumer gets it."""
+        if not isinstance(error, Exception):  # raised as it is, it would silently end the consumer's thread
             error, cause = SessionError(f"{describe(error)}, out of a subscriber or an encoder"), error
             error.__cause__ = cause
         with self.changed:

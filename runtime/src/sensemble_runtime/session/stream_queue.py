@@ -6,8 +6,8 @@ from itertools import count
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 
-PREDICTIONS = 16  # that wait for a slow consumer: few, for an old one is of no use
-EVENTS = 1024  # that do: many, for each of them says something once
+PREDICTIONS = 16  # that wait for a slow consumer: few, because old ones are of no use
+EVENTS = 1024  # that wait: many, because no event is sent twice
 
 
 class StreamQueue:

@@ -1,4 +1,4 @@
-"""Open a media file, whoever made it: no other file is read, and no picture is too large."""
+"""Open a media file of any origin within bounds: no other file is read, and no picture is too large."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ OPTIONS = {
     # A few bytes may claim any size of a picture, and FFmpeg decodes one to find its form.
     "max_pixels": str(_PIXELS),
 }
-# Titles are not used, and many are not in UTF-8; PyAV 18 must be told to accept them, as 19 does.
+# Titles are not used, and many are not in UTF-8; PyAV 18 accepts them only if asked, 19 always.
 _PYAV = int(av.__version__.partition(".")[0])
 _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19 else {}
 

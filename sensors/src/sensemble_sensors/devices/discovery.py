@@ -176,7 +176,7 @@ def _listed_afresh(modality: str, stop: Event) -> list[Device]:
     command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", modality]
     until = monotonic() + _PATIENCE
     pipe = subprocess.PIPE
-    # A session of its own, for Ctrl-C is for who started it.
+    # A session of its own: Ctrl-C in the terminal must reach only the process that started this one.
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as helper:
         try:
             while True:

@@ -236,7 +236,7 @@ def _segment(example: Example, folder: Path) -> Segment:
 
 
 def _events(folder: Path) -> Iterator[RecordedEvent]:
-    """Yield the events of `events.jsonl`, but for a last line that a power cut has cut short."""
+    """Yield the events of `events.jsonl`, except a last line that a power cut has cut short."""
     path = Root(folder).file("events", EVENTS)
     for number, line in _lines(path):
         with _named(path, number):

@@ -16,7 +16,7 @@ from sensemble_train.field_checks import MORE, bounded
 from sensemble_train.models.transformer import Block
 
 _GRAPHS = 128
-"""Limit of compiled graphs of all blocks, who share one code: a few per shape, mask and gradient mode.
+"""Limit of compiled graphs of all blocks, which share their code: a few per shape, mask and gradient mode.
 
 Beyond torch's own limit of 8, blocks would run uncompiled without a warning. Beyond this one, training ends.
 """

@@ -22,4 +22,4 @@ def main(arguments: BundleCheck) -> None:
         if found.problem:
             failed.append(found.modality)
     if failed:
-        raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it; tell its maker")
+        raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it; report it to its maker")

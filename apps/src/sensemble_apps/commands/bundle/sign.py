@@ -1,4 +1,4 @@
-"""`sensemble bundle sign`: sign a bundle, so that `--trust` can tell it from others."""
+"""`sensemble bundle sign`: sign a bundle, so that `--trust` accepts it."""
 
 from sensemble_runtime.bundle import bundle
 
