@@ -1,6 +1,6 @@
 """Pin the newest version of every package that the project is built with, runs on and is tested with.
 
-`python tests/pin.py` resolves without the pins in `pyproject.toml` and writes them anew: names and versions,
+`python tests/pin.py` resolves without the pins in `pyproject.toml` and writes them again: names and versions,
 with a marker where a package has more than one version. They hold for every Python that the project admits.
 """
 

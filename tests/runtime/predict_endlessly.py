@@ -35,9 +35,9 @@ class Talk:
 class Telling(Records):
     committed = 0
 
-    def add_items(self, run: int, news: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
-        super().add_items(run, news, labels)
-        made = sum(isinstance(item, Prediction) for item in news)
+    def add_items(self, run: int, items: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+        super().add_items(run, items, labels)
+        made = sum(isinstance(item, Prediction) for item in items)
         if made:
             self.committed += made
             tell(self.committed)

@@ -46,7 +46,7 @@ class EncoderError(SensembleRuntimeError):
 
 
 class SessionError(SensembleRuntimeError):
-    """A session was asked for what it cannot do, or a sensor keeps it from closing."""
+    """A session cannot do as asked, or a sensor keeps it from closing."""
 
 
 class RecordError(SensembleRuntimeError):

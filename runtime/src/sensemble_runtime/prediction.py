@@ -1,4 +1,4 @@
-"""A prediction: what the live sensors show at one moment."""
+"""A prediction from the sensors that are live at one moment."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """The classes of what the live sensors show. Its arrays are read-only.
+    """The probabilities of the classes, from the sensors live at one moment. Its arrays are read-only.
 
     Attributes:
         time: when it was made, in seconds on the clock of the samples.

@@ -40,17 +40,17 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
     bundle = Bundle.open(bundle_folder)
     finders = returning((), [str(pipe)])
-    news = real_time.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
+    items = real_time.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
         writer.start()
-        assert next(item for item in news if isinstance(item, Predicted)).prediction.live == ("text",)
+        assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
         writer.join()
         pipe.unlink()
-        lost = next(item for item in news if isinstance(item, Change) and "lost" in item.event)
+        lost = next(item for item in items if isinstance(item, Change) and "lost" in item.event)
         assert "the pipe was removed" in lost.event
         os.mkfifo(pipe)
-    news.close()
+    items.close()
 
 
 def test_a_look_disturbs_nobody() -> None:
@@ -114,8 +114,8 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
 
         def close(self) -> None: ...
 
-    news = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Policy(), None)
-    assert next(item for item in news if isinstance(item, Predicted)).prediction.live == ("text",)
-    news.close()
+    items = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Policy(), None)
+    assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
+    items.close()
     over.set()
     assert "captions: did not stop" in capsys.readouterr().err

@@ -99,12 +99,12 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     assert max(map(len, rows)) <= 80
 
 
-def _picture(bundle: Path, width: int, *news: ViewEvent) -> list[str]:
+def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
     """Return the last lines that a terminal of that width shows."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
     with TerminalView(Bundle.open(bundle)) as view:
-        for item in news:
+        for item in items:
             view.show(item)
     rich.reconfigure()
     return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
@@ -116,23 +116,23 @@ def _said(time: float, **latencies: float) -> Predicted:
 
 
 def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
-    news = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
-    rows = {line.split()[1]: line for line in _picture(bundle_folder, 80, *news) if line[:1] == "●"}
+    items = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
+    rows = {line.split()[1]: line for line in _picture(bundle_folder, 80, *items) if line[:1] == "●"}
     assert "12.3 ms" in rows["microphone"]
     assert "4.5 ms" in rows["camera"]
 
 
 def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> None:
-    news = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
-    news += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
-    rows = _picture(bundle_folder, 80, *news, _said(1.0, audio=0.01))
+    items = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
+    items += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
+    rows = _picture(bundle_folder, 80, *items, _said(1.0, audio=0.01))
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms", "0"],
         ["desk", "attached"],
         ["●", "door", "attached"],
     ]
     assert "    0.10 s  ---- microphone door is the active sensor" in rows
-    rows = _picture(bundle_folder, 80, *news, LiveSetChange(1.0, ()))
+    rows = _picture(bundle_folder, 80, *items, LiveSetChange(1.0, ()))
     assert not any("●" in row for row in rows)
 
 
@@ -149,12 +149,12 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
-    news: list[ViewEvent] = [change(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
-    news.append(change(2.0, "video", "camera rtsp://door/", "lost", why))
-    news += [change(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
+    items: list[ViewEvent] = [change(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
+    items.append(change(2.0, "video", "camera rtsp://door/", "lost", why))
+    items += [change(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
     for height in (24, 12):
         monkeypatch.setenv("LINES", str(height))
-        shown = [line for line in _picture(bundle_folder, 80, *news) if not line.startswith("\x1b")]
+        shown = [line for line in _picture(bundle_folder, 80, *items) if not line.startswith("\x1b")]
         assert len(shown) <= height
         assert max(map(len, shown)) <= 80
         assert "reason 29" in shown[-1], "the newest is at the foot"

@@ -72,10 +72,10 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
         answer = Answer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32))
         records.add_answers(audit, [answer])
         run = records.begin("session", bundle)
-        news = [said(now - days * DAY) for days in (31, 29, 1)]
+        items = [said(now - days * DAY) for days in (31, 29, 1)]
         lives = [LiveSetEvent(now - days * DAY, live) for days, live in ((33, ()), (32, ("audio",)), (2, ()))]
         lost = SensorEvent(now - 31 * DAY, "desk", "audio", "lost", "desk: gives no more sound")
-        records.add_items(run, [*news, *lives, lost], LABELS)
+        records.add_items(run, [*items, *lives, lost], LABELS)
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
     assert [found.id for found in read_runs(path)] == [audit, run]

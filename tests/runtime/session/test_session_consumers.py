@@ -87,7 +87,7 @@ def test_a_consumer_cannot_alter_the_record(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, add = threading.Event(), Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *news: (go_on.wait(20), add(*news)))
+    monkeypatch.setattr(Records, "add_items", lambda *items: (go_on.wait(20), add(*items)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
         running.attach(captions)
@@ -218,7 +218,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
 ) -> None:
     monkeypatch.setattr(background, "WAITING", 4)
     go_on, add = threading.Event(), background.Records.add_items
-    monkeypatch.setattr(background.Records, "add_items", lambda *news: (go_on.wait(20), add(*news)))
+    monkeypatch.setattr(background.Records, "add_items", lambda *items: (go_on.wait(20), add(*items)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
         running.subscribe(log)

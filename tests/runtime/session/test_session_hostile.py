@@ -158,7 +158,7 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
     monkeypatch.setattr(background, "LAST", 0.2)
     before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
     add = Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *news: (busy.set(), go.wait(20), add(*news)))
+    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(20), add(*items)))
     running = Session(bundle, record=tmp_path / "record.sqlite")
     running.attach(Puppet("text"))
     assert busy.wait(20)

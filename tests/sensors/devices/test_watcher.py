@@ -64,14 +64,14 @@ def test_the_events_lead_from_the_devices_before_to_those_now(looks: list[list[s
     blind = [False, False]
     for look in looks:
         now[:] = look
-        news = watcher.search()
-        for item in news:
+        items = watcher.search()
+        for item in items:
             if isinstance(item, Appeared):
                 assert item.device.key not in believed
                 believed.add(item.device.key)
             elif isinstance(item, Disappeared):
                 believed.remove(item.device.key)
-        reported = [item for item in news if isinstance(item, SearchFailed)]
+        reported = [item for item in items if isinstance(item, SearchFailed)]
         assert len(reported) == sum(seen is None and not was for seen, was in zip(look, blind, strict=True))
         blind = [seen is None for seen in look]
         truth = [old if seen is None else seen for old, seen in zip(truth, look, strict=True)]
@@ -173,16 +173,16 @@ def test_a_list_that_cannot_be_read_is_reported_and_ends_no_watch() -> None:
     def garbled(_: Event) -> list[Device]:
         return list(json.loads("[{"))
 
-    (news,) = Watcher([garbled], lambda _: None).search()
-    assert isinstance(news, SearchFailed)
+    (items,) = Watcher([garbled], lambda _: None).search()
+    assert isinstance(items, SearchFailed)
 
 
 def test_errors_of_a_search_and_of_the_callback_are_reported() -> None:
     def leave(_: Event) -> list[Device]:
         raise SystemExit("no list")
 
-    def hear(news: object) -> None:
-        heard.append(news)
+    def hear(items: object) -> None:
+        heard.append(items)
         if len(heard) == 2:
             raise SystemExit("no listener")
 
@@ -232,9 +232,9 @@ def test_an_address_that_is_none_is_never_there(address: str) -> None:
 def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     # The real helper; its interpreter ends as Python does where PortAudio is missing.
     monkeypatch.setattr(discovery.sys, "executable", "/bin/false")
-    (news,) = Watcher([fresh_microphones], lambda _: None).search()
-    assert isinstance(news, SearchFailed)
-    assert news.reason
+    (items,) = Watcher([fresh_microphones], lambda _: None).search()
+    assert isinstance(items, SearchFailed)
+    assert items.reason
 
 
 @pytest.mark.devices

@@ -18,7 +18,7 @@ from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, Vi
 from sensemble_apps.live.views import change_line
 
 _TOP = 5
-_CHANGES = 100  # the newest, of which as many are shown as there is room for
+_CHANGES = 100  # the newest are kept; as many of them are shown as fit
 _FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
 _NUMBERS = ("age", "encoded in", "dropped")  # in a narrow terminal, the last are left out first
 _NAMES = 34  # width of the columns for sensors and states

@@ -10,7 +10,7 @@ from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, Vi
 
 
 class View(Protocol):
-    """Shows what a stream yields."""
+    """Shows the items of a stream."""
 
     def show(self, event: ViewEvent) -> None:
         """Show a sensor's change, a prediction or the live set."""

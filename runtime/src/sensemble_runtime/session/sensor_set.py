@@ -233,7 +233,7 @@ class SensorSet:
     def lag_of_other(self, modality: str) -> float | None:
         """Return the lag of the active sensor that one of `modality` must not drift from, or None."""
         partner = kind_of(modality).partner
-        with self._sink.changed:  # other threads change what is active
+        with self._sink.changed:  # other threads change the active sensor
             return next((t.lag for m, t in self._active.items() if kind_name(m) == partner), None)
 
     def _load(self, thread: SensorThread) -> None:

@@ -86,7 +86,7 @@ class SensorThread:
         self._backoff = Backoff(*RETRY)
         self._lost = ""  # why it is to be lost
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
-        self._suspected: tuple[str, ...] = ()  # what was wrong when it was last closed for it
+        self._suspected: tuple[str, ...] = ()  # the faults for which it was last closed
 
     @property
     def stopped(self) -> bool:
@@ -128,7 +128,7 @@ class SensorThread:
                 self._backoff.reset()
 
     def _use(self) -> None:
-        """Open, read and close the sensor once; whatever it raises is reported, and ends no thread."""
+        """Open, read and close the sensor once; all that it raises is reported, and ends no thread."""
         try:
             try:
                 self._read()

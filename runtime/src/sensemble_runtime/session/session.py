@@ -73,7 +73,7 @@ class Session:
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[Subscriber] = []
         self._left: list[SensorThread] = []  # that did not return when the session was closed
-        self._stuck: set[str] = set()  # what else did not
+        self._stuck: set[str] = set()  # encoders and subscribers that did not, either
         self._raised = False
         self._writer: BackgroundWriter | None = None
         if record is not None:

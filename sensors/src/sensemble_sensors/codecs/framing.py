@@ -28,7 +28,7 @@ class Framing:
 COVER = Framing()
 """The centre, as large as possible."""
 
-_LONGEST = 8  # times the frame: a longer picture is cropped first, for a thin one would cost a lot
+_LONGEST = 8  # times the frame: a longer picture is cropped first, because a thin one would cost a lot
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:

@@ -113,7 +113,7 @@ def portaudio_inputs() -> list[Device]:
     names = [str(device["name"]) for device in found]
     links = _links(_SOUND_CARDS)
     keys = [_microphone_key(name, links) for name in names]
-    # Keys must be unique; the number is the last resort, for it changes when anything is plugged in.
+    # Keys must be unique; the number is the last resort, because it changes when anything is plugged in.
     keys = [key if keys.count(key) == 1 else name for key, name in zip(keys, names, strict=True)]
     keys = [key if keys.count(key) == 1 else number for key, number in zip(keys, numbers, strict=True)]
     return [Device("audio", *fields) for fields in zip(numbers, names, keys, strict=True)]

@@ -71,7 +71,7 @@ def parse(listing: str) -> list[Source]:
     """Return the sources that `pactl list sources` wrote in English."""
     found = []
     for block in re.split(r"^Source #\d+\n", listing, flags=re.MULTILINE)[1:]:
-        # The first of a name counts, for a description may have several lines.
+        # The first of a name counts, because a description may have several lines.
         fields: dict[str, str] = dict(reversed(_FIELD.findall(block)))
         name = fields.get("Name", "")
         played = fields.get("Monitor of Sink", "n/a") != "n/a" and not any(n in block for n in _NULL_SINKS)

@@ -170,7 +170,7 @@ def _send(pipe: int, message: dict[str, str] | None) -> None:
 
 
 def _leave() -> NoReturn:
-    """End this process and its children, for the parent that would kill them may be dead."""
+    """End this process and its children: the parent that would kill them may be dead."""
     if os.getpgrp() == os.getpid():  # as `WorkerProcess` starts it; otherwise the group is a shell's
         os.killpg(0, signal.SIGKILL)
     os._exit(0)

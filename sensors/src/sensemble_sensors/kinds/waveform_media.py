@@ -50,7 +50,7 @@ class SoundWriter:
         for begin, wave in self._runs():
             piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
             piece.sample_rate, piece.time_base = self._rate, Fraction(1, self._rate)
-            # No earlier than the end of the run before it, for a clock may step back.
+            # No earlier than the end of the run before it, because a clock may step back.
             piece.pts = max(end, round((begin - start) * self._rate))
             end = piece.pts + len(wave)
             self._container.mux(self._track.encode(piece))

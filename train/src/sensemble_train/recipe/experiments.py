@@ -18,7 +18,7 @@ _CROPS = (256 / 224, 320 / 224)
 _LARGE = ScaleConfig(
     precision="bf16", compile=True, checkpoint_activations=True, micro_batch=64, workers=8, save_every=500
 )
-"""Our choice, for the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
+"""Our choice, because the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
 
 
 def digits(data: str) -> Config:
