@@ -413,3 +413,20 @@ def test_sensors_may_become_active_while_another_asks_for_the_lag_of_its_partner
         wait_for(lambda: ("attached", "") in running._sensors.reasons[1:])
         monkeypatch.setattr(sensor_set, "kind_name", slow_kind_name)
         assert running._sensors.lag_of_other("text") is None
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_sensor_whose_device_goes_while_it_opens_is_lost(bundle: Bundle, log: Log) -> None:
+    class Unplugged(Puppet):
+        """Its device goes while it is opened for the first time."""
+
+        def open(self, spec: InputSpec) -> None:
+            super().open(spec)
+            if self.opened == 1:
+                running.lose(self.name, "was unplugged")
+
+    with Session(bundle, health=None) as running:
+        running.subscribe(log)
+        running.attach(Unplugged("audio"))
+        wait_for(lambda: ("lost", "audio: was unplugged") in reasons(log, "audio"))
+        wait_for(lambda: reasons(log, "audio")[-1] == ("attached", ""))

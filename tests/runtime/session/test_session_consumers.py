@@ -306,3 +306,21 @@ def test_a_closed_session_takes_no_subscriber(bundle: Bundle, log: Log) -> None:
         pass
     with pytest.raises(SessionError, match="closed"):
         running.subscribe(log)
+
+
+def test_a_record_that_cannot_begin_is_closed(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Records] = []
+
+    def refuse(*_: object) -> int:
+        raise RecordError("the disk is full")
+
+    def close(records: Records) -> None:
+        closed.append(records)
+
+    monkeypatch.setattr(Records, "begin", refuse)
+    monkeypatch.setattr(Records, "close", close)
+    with pytest.raises(RecordError, match="full"):
+        Session(bundle, record=tmp_path / "record.sqlite")
+    assert len(closed) == 1

@@ -164,6 +164,10 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
     assert busy.wait(20)
     with pytest.raises(RecordError, match=r"record\.sqlite: its disk does not answer"):
         running.close()
+    monkeypatch.setattr(background, "LAST", 20.0)
+    began = time.monotonic()
+    running.close()
+    assert time.monotonic() - began < 10, "closing again does not wait for it again"
     go.set()
     wait_for(lambda: set(threading.enumerate()) == before)
 

@@ -51,8 +51,13 @@ class BackgroundWriter:
     ) -> None:
         self._bundle, self._path, self._retention, self._report = bundle, path, retention, report
         self._records = Records(path)
-        self._begin()
+        try:
+            self._begin()
+        except RecordError:
+            self._records.close()
+            raise
         self._complete = False
+        self._hangs = False  # whether the disk did not answer in time
         self._unwritten = 0  # predictions and events given up because the session was over
         self._reported = 0  # how many are lost, as the last event said
         self._trim_at = time.monotonic()  # when to check the bounds
@@ -64,13 +69,16 @@ class BackgroundWriter:
     def finish(self, *, complete: bool) -> RecordError | None:
         """Write the rest and close the file; `complete` marks the run as one that ended well.
 
+        Called again, it does not wait again for a disk that did not answer.
+
         Returns:
             An error to raise that says what could not be written; None if all was, or the record itself says
             what it lacks.
         """
         self._complete = complete
         self.queue.close()
-        if not self.queue.join(LAST):
+        if not self.queue.join(0.0 if self._hangs else LAST):
+            self._hangs = True
             return RecordError(f"{self._path}: its disk does not answer; the end of the record is lost")
         if self._reason:
             return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")

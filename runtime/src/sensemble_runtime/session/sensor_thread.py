@@ -140,8 +140,8 @@ class SensorThread:
             self._owner.failed(self, error)
 
     def _read(self) -> None:
+        self._lost = ""  # before it opens, which may take a while: its device may go meanwhile
         self.sensor.open(self._spec)
-        self._lost = ""
         began = monotonic()
         self._owner.opened(self)
         limits = self._thresholds if self._thresholds and self.sensor.live else PLAYED
