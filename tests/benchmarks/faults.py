@@ -202,8 +202,8 @@ class Room:
             microphone=("desk.monitor",),
             captions=(str(self._pipe),),
         )
-        with closing(run.play(command, self._bundle)) as news:
-            for item in news:
+        with closing(run.play(command, self._bundle)) as stream:
+            for item in stream:
                 if isinstance(item, Predicted):
                     self.predictions.append(item.prediction)
                 elif isinstance(item, Change):

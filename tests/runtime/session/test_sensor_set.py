@@ -321,8 +321,8 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
         running.subscribe(log)
         running.attach(Puppet("video"))
         hotplug = Hotplug(running, make)
-        for items in (Appeared(file), Disappeared(file), SearchFailed("no PortAudio")):
-            hotplug(items)
+        for event in (Appeared(file), Disappeared(file), SearchFailed("no PortAudio")):
+            hotplug(event)
         wait_for(lambda: log.of("said.txt") == ["attached"])
         made[0].acts.put(SensorLostError("gone"))
         wait_for(lambda: log.of("said.txt") == ["attached", "lost"])

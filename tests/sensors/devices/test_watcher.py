@@ -173,16 +173,16 @@ def test_a_list_that_cannot_be_read_is_reported_and_ends_no_watch() -> None:
     def garbled(_: Event) -> list[Device]:
         return list(json.loads("[{"))
 
-    (items,) = Watcher([garbled], lambda _: None).search()
-    assert isinstance(items, SearchFailed)
+    (event,) = Watcher([garbled], lambda _: None).search()
+    assert isinstance(event, SearchFailed)
 
 
 def test_errors_of_a_search_and_of_the_callback_are_reported() -> None:
     def leave(_: Event) -> list[Device]:
         raise SystemExit("no list")
 
-    def hear(items: object) -> None:
-        heard.append(items)
+    def hear(event: object) -> None:
+        heard.append(event)
         if len(heard) == 2:
             raise SystemExit("no listener")
 
@@ -232,9 +232,9 @@ def test_an_address_that_is_none_is_never_there(address: str) -> None:
 def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     # The real helper; its interpreter ends as Python does where PortAudio is missing.
     monkeypatch.setattr(discovery.sys, "executable", "/bin/false")
-    (items,) = Watcher([fresh_microphones], lambda _: None).search()
-    assert isinstance(items, SearchFailed)
-    assert items.reason
+    (event,) = Watcher([fresh_microphones], lambda _: None).search()
+    assert isinstance(event, SearchFailed)
+    assert event.reason
 
 
 @pytest.mark.devices
