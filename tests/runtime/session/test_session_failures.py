@@ -173,3 +173,20 @@ def test_the_newest_of_two_sensors_is_active_and_the_older_takes_over(bundle: Bu
         assert running.live == ()
         old.say("one")
         np.testing.assert_array_equal(next(predictions).pooled, first)
+
+
+def test_a_sensor_that_the_system_has_no_thread_for_is_not_attached(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    captions = Puppet("text")
+    with Session(bundle) as running:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                running.attach(captions)
+        assert running.attach(captions) == "text"
+        captions.say()
+        assert next(iter(running)).live == ("text",)

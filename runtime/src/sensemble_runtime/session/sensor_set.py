@@ -126,12 +126,12 @@ class SensorSet:
         previous = [thread.thread for thread in self._running if thread.sensor is sensor]
         spec = self._sink.specs[sensor.modality]
         thread = SensorThread(name, sensor, spec, self._health, previous, self)
+        thread.thread.start()  # first, for the system may have no thread for it; it waits for the lock
         self.over = False
         self._attached[name] = thread
         self._running.append(thread)
         if (active := self._active.get(thread.modality)) is not None:
             self._report_active(active)  # now that it is one of several
-        thread.thread.start()
         return name
 
     def detach(self, name: str) -> bool:
