@@ -313,7 +313,7 @@ def test_little_still_makes_a_page(tmp_path: Path, case: str) -> None:
 
 
 def test_without_a_score_there_is_no_page(tmp_path: Path) -> None:
-    with pytest.raises(MatrixError, match="no score is there yet"):
+    with pytest.raises(MatrixError, match="there is no score yet"):
         experiment.write(Experiment("none", "accuracy", {"c": {"masd": {}}}), tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
 
