@@ -101,7 +101,7 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
     over = threading.Event()
 
     class Stuck:
-        modality, name, real_time = "text", "captions", True
+        modality, name, live = "text", "captions", True
         said = False
 
         def open(self, spec: InputSpec) -> None: ...
