@@ -36,7 +36,7 @@ from tests.losses import read_losses
 from tests.train.ranks import STEPS, Job, train
 from tests.train.tiny import CLIP, MASKED, dark_and_bright, raw_inputs, tiny_model, write_index
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAVING = {"save_every": 2}
 
 
