@@ -93,7 +93,7 @@ def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
         [readelf, "-d", native.__file__], capture_output=True, text=True, check=True
     ).stdout
     paths = [line.split("[")[1].rstrip("]") for line in dynamic.splitlines() if "RUNPATH" in line]
-    assert paths == ["$ORIGIN/../executorch/lib"]
+    assert paths == ["$ORIGIN/../../executorch/lib"]
 
 
 QUICK = """
