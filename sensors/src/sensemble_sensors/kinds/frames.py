@@ -21,7 +21,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
     TrackWriter,
 )
-from sensemble_sensors.kinds.kind import Kind, described
+from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
@@ -38,7 +38,7 @@ OVERSAMPLING = 4
 _SMALL = (16, 16)  # pixels of a picture that is only decoded to see that it can be
 
 
-class Frames(Kind):
+class Frames(TrackKind):
     """Pictures: samples uint8 [H, W, 3], RGB of the spec's size; windows uint8 [1, T, H, W, 3].
 
     A change is the mean difference of pixels, as a fraction of full scale.

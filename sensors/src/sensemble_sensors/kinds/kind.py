@@ -1,4 +1,4 @@
-"""The base class of all kinds."""
+"""The base classes of all kinds."""
 
 import math
 from abc import ABC, abstractmethod
@@ -47,7 +47,6 @@ class Kind(ABC):
         tokenized: samples are texts, of which the tokenizer makes windows, and the dataset holds them; for
             other kinds the dataset names media files.
         partner: the kind whose stream this one must not drift from; empty for none.
-        track: FFmpeg's type of its track in a media file; empty where it has none.
         slots: how many samples wait in shared memory.
         form_limits: the largest value of each number of `form`.
     """
@@ -60,7 +59,6 @@ class Kind(ABC):
     continuous: ClassVar[bool] = False
     tokenized: ClassVar[bool] = False
     partner: ClassVar[str] = ""
-    track: ClassVar[str] = ""
     slots: ClassVar[int]
     form_limits: ClassVar[tuple[int, ...]] = ()
 
@@ -175,10 +173,6 @@ class Kind(ABC):
             BadDataError: it cannot be decoded.
         """
 
-    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
-        """Yield the track of a media file that begins at `origin`, as a device would have given it."""
-        raise NotImplementedError
-
     # A recording.
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:  # noqa: ARG002
@@ -197,12 +191,6 @@ class Kind(ABC):
     def describe(self, data: Media | str) -> dict[str, Any]:
         """Return the fields of a sample's line in a segment."""
 
-    def track_writer(
-        self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
-    ) -> TrackWriter:
-        """Add a lossless track for `samples`, in the order of their times, to a media file."""
-        raise NotImplementedError
-
     @abstractmethod
     def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
         """Return the reader of a segment's samples; `path` is the media file, None where there is none."""
@@ -210,6 +198,26 @@ class Kind(ABC):
     def converter(self, spec: InputSpec) -> Converter:  # noqa: ARG002
         """Return a converter of recorded samples to the form of `spec`."""
         return Converter()
+
+
+class TrackKind(Kind):
+    """A kind whose samples are a track of a media file.
+
+    Attributes:
+        track: FFmpeg's type of the track.
+    """
+
+    track: ClassVar[str]
+
+    @abstractmethod
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
+        """Yield the track of a media file that begins at `origin`, as a device would have given it."""
+
+    @abstractmethod
+    def track_writer(
+        self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
+    ) -> TrackWriter:
+        """Add a lossless track for `samples`, in the order of their times, to a media file."""
 
 
 def described(data: object) -> str:

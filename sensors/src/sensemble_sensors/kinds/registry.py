@@ -1,7 +1,7 @@
 """The kinds by name, and the kind of a modality."""
 
 from sensemble_sensors.kinds.frames import Frames
-from sensemble_sensors.kinds.kind import Kind
+from sensemble_sensors.kinds.kind import Kind, TrackKind
 from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
 from sensemble_sensors.spec import kind_name
@@ -16,3 +16,13 @@ def kind_of(modality: str) -> Kind:
         KeyError: there is no such modality.
     """
     return KINDS[kind_name(modality)]
+
+
+def track_kind_of(modality: str) -> TrackKind | None:
+    """Return the kind of `modality` if its samples are a track of a media file, otherwise None.
+
+    Raises:
+        KeyError: there is no such modality.
+    """
+    kind = kind_of(modality)
+    return kind if isinstance(kind, TrackKind) else None

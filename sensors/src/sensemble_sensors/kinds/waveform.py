@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
     TrackWriter,
 )
-from sensemble_sensors.kinds.kind import Kind, described
+from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
@@ -33,7 +33,7 @@ QUIET = -60.0  # dB below full scale, under which all sound is the same silence
 _SLOT = 0.1  # seconds of sound in a slot of shared memory; a longer sample is split
 
 
-class Waveform(Kind):
+class Waveform(TrackKind):
     """Sound: samples float32 [n], mono in [-1, 1] at the spec's rate; windows float32 [1, S].
 
     A change is the greatest difference of a band's power, in dB.

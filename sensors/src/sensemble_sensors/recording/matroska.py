@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import av
 
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.registry import track_kind_of
 from sensemble_sensors.recording.header import Form
 from sensemble_sensors.sensor import Sample
 
@@ -20,16 +20,14 @@ def encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
     Returns:
         The file, and the time of its beginning, which is that of the first sample.
     """
-    by_modality: dict[str, list[Sample]] = {}
-    for sample in samples:
-        if kind_of(sample.modality).track:
-            by_modality.setdefault(sample.modality, []).append(sample)
+    present = sorted({sample.modality for sample in samples})
+    kinds = {modality: kind for modality in present if (kind := track_kind_of(modality))}
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:
         # All tracks come before the first packet.
         tracks = [
-            kind_of(modality).track_writer(container, group, form[modality])
-            for modality, group in sorted(by_modality.items())
+            kind.track_writer(container, [s for s in samples if s.modality == modality], form[modality])
+            for modality, kind in kinds.items()
         ]
         start = min(track.begin for track in tracks)
         for track in tracks:

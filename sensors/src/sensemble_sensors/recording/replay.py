@@ -19,7 +19,7 @@ from sensemble_sensors.errors import (
     SensorsError,
     SensorUnavailableError,
 )
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.registry import kind_of, track_kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import samples, span
 from sensemble_sensors.sample_queue import SampleQueue
@@ -235,12 +235,14 @@ class MediaReplay(Player):
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
         path = Path(path)
         tracks = track_types(path)
-        super().__init__(path.name, {m: spec for m, spec in specs.items() if kind_of(m).track in tracks})
-        if not self.modalities:
+        kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(m)) and kind.track in tracks}
+        super().__init__(path.name, {m: specs[m] for m in kinds})
+        if not kinds:
             raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
         self._path = path
         self._specs = specs
+        self._kinds = kinds
 
     def _stream(self, origin: float) -> Iterator[Sample]:
-        streams = (kind_of(m).play(self._path, self._specs[m], origin) for m in self.modalities)
+        streams = (kind.play(self._path, self._specs[m], origin) for m, kind in self._kinds.items())
         return merge(*streams, key=lambda sample: sample.time)

@@ -23,7 +23,7 @@ from typing import Any, Self
 from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.registry import kind_of, track_kind_of
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording import matroska
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
@@ -209,7 +209,7 @@ class Recording:
     def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
         name = f"{self._number:06d}"
         last_of = {sample.modality: sample for sample in samples}
-        media = sorted(modality for modality in last_of if kind_of(modality).track)
+        media = sorted(modality for modality in last_of if track_kind_of(modality))
         folder = self._folder / SEGMENTS
         start, end = number * self._seconds, (number + 1) * self._seconds
         formed = {m: kind_of(m).form_of(s.data, self._form.get(m, ())) for m, s in last_of.items()}
