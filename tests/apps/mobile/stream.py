@@ -5,6 +5,7 @@ An encoder here is the sine of eight numbers of its window, so that a wrong samp
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -43,6 +44,7 @@ class Sines:
     def __init__(self, folder: Path, specs: dict[str, InputSpec], head: Head) -> None:
         self.specs = specs
         self.head = head
+        self.manifest = SimpleNamespace(labels=tuple(map(str, range(len(head.weight)))))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def load(self, modality: str) -> None:
