@@ -1,7 +1,8 @@
 """Run a bundle on whichever sensors are live: sessions, audits and their records."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
     from sensemble_runtime.auditing.audit import AuditResult, audit
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         SensorEvent,
     )
     from sensemble_runtime.prediction import Prediction
-    from sensemble_runtime.record.reader import read_predictions, read_runs
+    from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
     from sensemble_runtime.session.change_gate import Duty
     from sensemble_runtime.session.hotplug import Hotplug
     from sensemble_runtime.session.scheduler import Policy, PolicyError
@@ -70,6 +71,8 @@ __all__ = [
     "SessionError",
     "SubsetError",
     "audit",
+    "read_answers",
+    "read_events",
     "read_predictions",
     "read_runs",
     "summary",
@@ -106,20 +109,12 @@ _MODULES = {
     "SessionError": "errors",
     "SubsetError": "errors",
     "audit": "auditing.audit",
+    "read_answers": "record.reader",
+    "read_events": "record.reader",
     "read_predictions": "record.reader",
     "read_runs": "record.reader",
     "summary": "auditing.robustness",
 }
-"""The module of each public name, imported when the name is first used (PEP 562)."""
+"""The module of each public name."""
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value  # the next use needs no look-up
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = attach(__name__, _MODULES)

@@ -1,7 +1,8 @@
 """Cameras, microphones, captions, replays and recordings, and the data format that they share."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
     from sensemble_sensors.devices.camera import Camera
@@ -100,16 +101,6 @@ _MODULES = {
     "read_dataset": "media.dataset",
     "window": "media.decoding",
 }
-"""The module of each public name, imported when the name is first used (PEP 562)."""
+"""The module of each public name."""
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value  # the next use needs no look-up
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = attach(__name__, _MODULES)
