@@ -87,6 +87,11 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     drawn: bool = False
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that some example has, sorted."""
+        return tuple(sorted({m for example in self.examples for m in example.modalities}))
+
     def split(self, name: str) -> tuple[Example, ...]:
         """Return the examples of a split, one of `SPLITS`, in order."""
         return tuple(example for example in self.examples if example.split == name)

@@ -25,7 +25,7 @@ def check_unlabelled(dataset: Dataset) -> None:
     Raises:
         ConfigurationError: fewer than two unlabelled examples have all modalities.
     """
-    every = {m for example in dataset.examples for m in example.modalities}
+    every = dataset.modalities
     if len(having(unlabelled(dataset), every)) < 2:
         raise ConfigurationError(
             f"{dataset.folder}: pretraining takes two examples that have all of "

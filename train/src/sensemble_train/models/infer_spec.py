@@ -50,7 +50,7 @@ def describe(
             )
     labelled = tuple(example for example in dataset.examples if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
-    modalities = modalities_of(dataset)
+    modalities = dataset.modalities
     if len(modalities) < 2 or len(labels) < 2:
         raise ConfigurationError(
             f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; "
@@ -84,15 +84,10 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     where the media is larger than 48. Where there are images alone, a window has one frame.
     """
     shape = replace(shape, seconds=shape.seconds or _window(dataset.examples))
-    for modality in modalities_of(dataset):
+    for modality in dataset.modalities:
         having = (example for example in dataset.examples if modality in example.modalities)
         shape = KINDS[kind_name(modality)].fit(shape, list(islice(having, _SAMPLED)))
     return shape
-
-
-def modalities_of(dataset: Dataset) -> list[str]:
-    """Return the modalities that some example of `dataset` has, sorted."""
-    return sorted({m for example in dataset.examples for m in example.modalities})
 
 
 def _window(examples: Sequence[Example]) -> float:

@@ -69,7 +69,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
     }
     if config.everything:
         chosen["everything"] = labelled(dataset)
-    every = {m for example in dataset.examples for m in example.modalities}
+    every = dataset.modalities
     if config.distill_data:
         chosen["distill"] = _without_labels(_of_another_dataset(config, every))
     elif config.held_out:
@@ -86,7 +86,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
     return chosen
 
 
-def _of_another_dataset(config: Config, every: set[str]) -> list[Example]:
+def _of_another_dataset(config: Config, every: Sequence[str]) -> list[Example]:
     """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
     complete = having(unlabelled(read(config.distill_data, config)), every)
     if len(complete) < 2:

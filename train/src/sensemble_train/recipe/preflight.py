@@ -27,8 +27,7 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
             a set, or fewer than two unlabelled ones all modalities; or labels are unknown.
     """
     check_initialize(config)
-    every = {m for example in dataset.examples for m in example.modalities}
-    lacking = set(config.modalities) - {"all"} - every
+    lacking = set(config.modalities) - {"all", *dataset.modalities}
     if lacking:
         raise ConfigurationError(
             f"--modalities {' '.join(config.modalities)}: no example of {config.data} has "

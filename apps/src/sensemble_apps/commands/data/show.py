@@ -31,7 +31,7 @@ def main(arguments: DataShow) -> None:
     console = Console()
     sets = Counter((example.split, subsets.name(example.modalities)) for example in dataset.examples)
     console.print(_table("Modalities", sets))
-    every = {modality for example in dataset.examples for modality in example.modalities}
+    every = set(dataset.modalities)
     missing = Counter((e.split, m) for e in dataset.examples for m in every - set(e.modalities))
     if missing:
         console.print(_table("Missing", missing))
