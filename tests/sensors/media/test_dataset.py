@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.splits import SPLITS
 
 GOOD: dict[str, object] = {"id": "a", "split": "train", "labels": ["seven"], "text": "a seven"}
 
@@ -49,6 +50,22 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert dataset.split("train") == ()
 
 
+def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Path) -> None:
+    (tmp_path / "noise.wav").touch()
+    lines: list[dict[str, object]] = [GOOD, GOOD | {"id": "known", "background": False}]
+    for split in SPLITS:
+        background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
+        lines.append(background | ({"labels": []} if split == "eval" else {}))
+    dataset = read_dataset(write(tmp_path, *lines))
+    assert len(dataset.examples) == 6
+    assert [e.id for e in dataset.known] == [e.id for e in dataset.split("train")] == ["a", "known"]
+    for split in SPLITS:
+        (background,) = dataset.background(split)
+        assert (background.id, background.labels) == (f"noise {split}", ())
+    assert dataset.split("eval") == ()
+    assert dataset.modalities == ("text",), "what is only heard in the background is no modality"
+
+
 BAD = [
     ("{", "not JSON"),
     ("[1]", "not a JSON object"),
@@ -57,6 +74,9 @@ BAD = [
     (GOOD | {"id": 3}, "id: must be a string"),
     (GOOD | {"split": "test"}, "split: must be one of pretrain, train, calibrate, eval"),
     (GOOD | {"labels": []}, "labels: a train example needs at least one"),
+    (GOOD | {"background": True}, "labels: a background shows none of the classes"),
+    (GOOD | {"background": 1}, "background: must be true or false"),
+    (GOOD | {"background": False, "labels": []}, "labels: a train example needs at least one"),
     (GOOD | {"labels": "seven"}, "labels: must be a list of names"),
     (GOOD | {"labels": ["a", "a"]}, "labels: must be a list of names, each once"),
     (GOOD | {"labels": ["a", 7]}, "labels: must be a list of names"),

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -51,6 +52,25 @@ def test_what_is_unlabelled_or_trained_on_may_share_its_group(tmp_path: Path) ->
         {"split": "train"},
     ]
     assert len(read_dataset(write(tmp_path, lines)).examples) == 6
+
+
+def test_backgrounds_keep_to_the_split_of_their_group(tmp_path: Path) -> None:
+    background: dict[str, object] = {"labels": [], "background": True, "group": "anna"}
+    lines = [{"split": "pretrain"} | background, {"split": "train"} | background]
+    assert len(read_dataset(write(tmp_path, lines)).background("train")) == 1
+    with pytest.raises(BadDataError, match=r"index\.jsonl:3: group: 'anna' is in eval here and in train"):
+        read_dataset(write(tmp_path, [*lines, {"split": "eval", "group": "anna"}]))
+
+
+def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone() -> None:
+    known = [example(i) for i in range(100)]
+    noise = [replace(example(i, label=""), background=True) for i in range(100, 140)]
+    chosen = draw([*known, *noise])
+    assert len(chosen) == 14
+    assert {e.id for e in noise} & chosen
+    assert {e.id for e in known} & chosen
+    assert draw([*known[: LEAST - 1], *noise]) == frozenset()
+    assert draw([*known, *(replace(e, split="calibrate") for e in noise)]) < {e.id for e in known}
 
 
 def test_a_group_is_a_name(tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ class Card:
 
 def render(dataset: Dataset, made: datetime) -> str:
     """Return the page as HTML that loads nothing."""
-    splits = {split: list(_cards(dataset.split(split))) for split in SPLITS if dataset.split(split)}
-    counts = {split: len(dataset.split(split)) for split in splits}
+    listed = {split: dataset.split(split) for split in SPLITS}
+    listed |= {f"{split}, background": dataset.background(split) for split in SPLITS}
+    splits = {title: list(_cards(examples)) for title, examples in listed.items() if examples}
+    counts = {title: len(listed[title]) for title in splits}
     return page_template.template("sheet.html.j2").render(
         dataset=dataset, splits=splits, counts=counts, made=made
     )

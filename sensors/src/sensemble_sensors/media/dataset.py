@@ -18,7 +18,7 @@ from sensemble_sensors.spec import MODALITIES
 _FIELDS_OF = {modality: kind_of(modality).fields(modality) for modality in MODALITIES}
 MEDIA = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if not kind_of(m).tokenized)
 _TEXTS = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if kind_of(m).tokenized)
-FIELDS = ("id", "split", "labels", "group", *MEDIA, "start", "end", *_TEXTS)
+FIELDS = ("id", "split", "labels", "background", "group", *MEDIA, "start", "end", *_TEXTS)
 _KNOWN = frozenset(FIELDS)
 
 
@@ -29,7 +29,7 @@ class Example:
     Attributes:
         id: unique within the dataset.
         split: one of `SPLITS`: for pretraining, for training, for selection and calibration, for reporting.
-        labels: the names of its classes; may be empty in `pretrain` only.
+        labels: the names of its classes; empty only in `pretrain` and in a background.
         video: the file with the video track, by itself or in a shard (`shards`); it may be the same as
             `audio`.
         audio: the file with the audio track.
@@ -39,6 +39,8 @@ class Example:
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.
         group: a person or a recording, say, whose examples must be in one split; None for an example alone.
+        background: whether it is known to show none of the classes: silence, noise, other words, an empty
+            sheet. Models learn from it what is unfamiliar; it is never one of the examples to classify.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Example:
     end: float | None
     line: int
     group: str | None = None
+    background: bool = False
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -89,12 +92,21 @@ class Dataset:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that some example has, sorted."""
-        return tuple(sorted({m for example in self.examples for m in example.modalities}))
+        """The modalities that some example has, sorted; those of backgrounds alone do not count."""
+        return tuple(sorted({m for example in self.known for m in example.modalities}))
+
+    @property
+    def known(self) -> tuple[Example, ...]:
+        """The examples of all splits that may show a class: all but the backgrounds, in order."""
+        return tuple(example for example in self.examples if not example.background)
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """Return the examples of a split, one of `SPLITS`, in order."""
-        return tuple(example for example in self.examples if example.split == name)
+        """Return the examples of a split, one of `SPLITS`, without its backgrounds, in order."""
+        return tuple(example for example in self.known if example.split == name)
+
+    def background(self, name: str) -> tuple[Example, ...]:
+        """Return the backgrounds of a split, one of `SPLITS`, in order."""
+        return tuple(example for example in self.examples if example.background and example.split == name)
 
     @property
     def selection(self) -> tuple[Example, ...]:
@@ -157,7 +169,7 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
 def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:
     if example.id in examples:
         raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
-    if example.group is not None and example.labels:
+    if example.group is not None and (example.labels or example.background):
         groups.add(example.group, example.split, f"line {example.line}")
 
 
@@ -188,8 +200,11 @@ def _example(line: Fields, root: Root, number: int) -> Example:
         raise BadDataError("id: is missing")
     if split not in SPLITS:
         raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
-    if not labels and split != "pretrain":
-        raise BadDataError(f"labels: a {split} example needs at least one")
+    background = line.values.get("background") is not None and line.flag("background")
+    if background and labels:
+        raise BadDataError("labels: a background shows none of the classes; leave out the labels or the mark")
+    if not labels and not background and split != "pretrain":
+        raise BadDataError(f"labels: a {split} example needs at least one, unless it is a background")
     values: dict[str, Any] = {field: _file(line, field, root) for field in MEDIA}
     values |= {field: line.text(field) for field in _TEXTS}
     for fields in _FIELDS_OF.values():
@@ -209,5 +224,6 @@ def _example(line: Fields, root: Root, number: int) -> Example:
         end=end,
         line=number,
         group=group,
+        background=background,
         **values,
     )

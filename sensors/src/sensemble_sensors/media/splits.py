@@ -28,21 +28,23 @@ class _Member(Protocol):
     @property
     def group(self) -> str | None: ...
     @property
+    def background(self) -> bool: ...
+    @property
     def modalities(self) -> tuple[str, ...]: ...
 
 
 class Groups:
-    """The split that holds the labelled examples of each group.
+    """The split that holds the labelled examples and the backgrounds of each group.
 
-    An unlabelled example may be of any group, for it gives away no label. A labelled example of `pretrain`
-    counts as one of `train`: both are trained on.
+    An unlabelled example may be of any group, for it gives away no label. A labelled example or a background
+    of `pretrain` counts as one of `train`: both are trained on.
     """
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, str]] = {}  # the split, and the place of its first example
 
     def add(self, group: str, split: str, where: str) -> None:
-        """Add a labelled example at `where` to a group.
+        """Add a labelled example, or a background, at `where` to a group.
 
         Raises:
             BadDataError: another split holds that group.
@@ -60,20 +62,23 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of the examples of `train`, in whole groups, for the split `calibrate`.
 
     The choice depends on the names of the groups (or the ids of examples without one), not on their order.
-    Each label and each modality is drawn if there is room, and loses a quarter of its examples at most. A
-    group with labelled examples in `pretrain` is not drawn.
+    Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
+    examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn.
 
     Args:
         examples: of all splits.
 
     Returns:
         The ids of the examples; none if `calibrate` exists already, `train` has fewer than `LEAST`, or fewer
-        than two groups can be drawn.
+        than two groups can be drawn. Backgrounds alone make no split: they do not count here.
     """
     train = [example for example in examples if example.split == "train"]
-    if len(train) < LEAST or any(example.split == "calibrate" for example in examples):
+    known = [example for example in examples if not example.background]
+    small = sum(example.split == "train" for example in known) < LEAST
+    if small or any(example.split == "calibrate" for example in known):
         return frozenset()
-    members = _free(train, {e.group for e in examples if e.split == "pretrain" and e.labels})
+    bound = {e.group for e in examples if e.split == "pretrain" and (e.labels or e.background)}
+    members = _free(train, bound)
     order = sorted(members, key=lambda key: (zlib.crc32(key[1].encode(errors="backslashreplace")), key))
     traits = {key: Counter(trait for e in members[key] for trait in _traits(e)) for key in order}
     counts = Counter(trait for example in train for trait in _traits(example))
@@ -114,4 +119,6 @@ def _free(train: Sequence[_Member], bound: Collection[str | None]) -> dict[_Key,
 
 
 def _traits(example: _Member) -> tuple[str, ...]:
+    if example.background:
+        return ("background",)
     return (*(f"label {label}" for label in example.labels), *example.modalities)

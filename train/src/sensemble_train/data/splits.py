@@ -9,7 +9,10 @@ from sensemble_train.errors import ConfigurationError
 
 
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels."""
+    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels.
+
+    Backgrounds are not among them; objectives that want them take `Dataset.background`.
+    """
     return dataset.split("pretrain") or dataset.split("train")
 
 

@@ -48,7 +48,7 @@ def describe(
             raise ConfigurationError(
                 f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl"
             )
-    labelled = tuple(example for example in dataset.examples if example.split != "pretrain")
+    labelled = tuple(example for example in dataset.known if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
     modalities = dataset.modalities
     if len(modalities) < 2 or len(labels) < 2:
@@ -83,9 +83,9 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     The window is the longest clip among the first examples, at most 8 s. Frames are 32 pixels wide, or 64
     where the media is larger than 48. Where there are images alone, a window has one frame.
     """
-    shape = replace(shape, seconds=shape.seconds or _window(dataset.examples))
+    shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
     for modality in dataset.modalities:
-        having = (example for example in dataset.examples if modality in example.modalities)
+        having = (example for example in dataset.known if modality in example.modalities)
         shape = KINDS[kind_name(modality)].fit(shape, list(islice(having, _SAMPLED)))
     return shape
 

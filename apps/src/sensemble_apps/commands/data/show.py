@@ -90,7 +90,7 @@ def _bad_media(dataset: Dataset) -> Iterator[str]:
 
 
 def _labels(example: Example) -> tuple[str, ...]:
-    return example.labels or ("(none)",)
+    return example.labels or (("(background)",) if example.background else ("(none)",))
 
 
 def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
