@@ -177,8 +177,7 @@ class ArtifactStore:
             present[modality] = self.held_out.present[modality].numpy()
             row[present[modality]] = found
         predictions = self.head.probabilities(pool_subsets(stacked))
-        scores = score_subsets(predictions, present, targets, self.head.task)
-        return {subset: found.accuracy for subset, found in scores.items()}
+        return score_subsets(predictions, present, targets, self.head.task)
 
     def _prove(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
         path = self.folder / job.file

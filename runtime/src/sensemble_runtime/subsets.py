@@ -8,13 +8,30 @@ from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
 
+WIDE = 0.2
+"""The width of a score's interval above which its examples are too few to judge by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubsetScore:
-    """The score of a subset of modalities, in [0, 1], over the `n` examples that have all of them."""
+    """The score of a subset of modalities over the `n` examples that have all of them.
+
+    Attributes:
+        accuracy: accuracy or mean average precision, in [0, 1].
+        n: the number of examples.
+        low: the lower end of its 95 % confidence interval.
+        high: the upper end.
+    """
 
     accuracy: float
     n: int
+    low: float
+    high: float
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the examples are too few to say: the interval is wider than `WIDE`."""
+        return self.high - self.low > WIDE
 
 
 def subsets(modalities: Iterable[str]) -> list[Subset]:

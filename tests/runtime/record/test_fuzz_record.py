@@ -50,7 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (i + 0.5, i, *said)
             )
             db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
-        db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4)")
+        db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85)")
         db.execute("""INSERT INTO answers VALUES (2, 'a', 1, '["one"]', 'audio', 'two', ?)""", (chance,))
         db.commit()
     assert read_all(path) == 2

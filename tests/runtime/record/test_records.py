@@ -74,7 +74,9 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     run = records.begin("audit", bundle, "digits", "eval")
     answer = Answer("a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32))
     records.add_answers(run, [answer])
-    records.add_scores(run, {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)})
+    records.add_scores(
+        run, {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
+    )
     (found,) = read_answers(path, run)
     assert (found.example, found.line, found.truth, found.subset, found.label) == (
         ("a", 7, ("two",), "audio+text", "one")
@@ -83,7 +85,10 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     assert read_answers(path, other) == []
     recorded = {r.id: r for r in read_runs(path)}
     assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
-    assert recorded[run].scores == {"audio": SubsetScore(0.5, 4), "audio+text": SubsetScore(1.0, 2)}
+    assert recorded[run].scores == {
+        "audio": SubsetScore(0.5, 4, 0.15, 0.85),
+        "audio+text": SubsetScore(1.0, 2, 0.34, 1.0),
+    }
     assert recorded[other].scores == {}
 
 

@@ -6,7 +6,7 @@ subsets then cost one matrix product (`pooling.pool_subsets`).
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,7 +18,8 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.scores import METRICS, score_subsets
+from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
@@ -66,9 +67,9 @@ class AuditResult:
         return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", "n"}}, "p", "r", ...}`."""
+        """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", ...}}, "p", "r", ...}`."""
         return {
-            "subsets": {name: {"accuracy": s.accuracy, "n": s.n} for name, s in self.subsets.items()},
+            "subsets": {name: asdict(score) for name, score in self.subsets.items()},
             "unscored": list(self.unscored),
             "p": self.p,
             "r": self.r,
@@ -118,7 +119,8 @@ def audit(
             if records:
                 records.add_answers(run, _answers(bundle, chunk))
         task = bundle.manifest.task
-        scored = score_subsets(np.concatenate(probabilities, axis=1), present, truth, task)
+        groups = group_codes([example.group for example in examples])
+        scored = subset_scores(np.concatenate(probabilities, axis=1), present, truth, task, groups)
         if not scored:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")

@@ -95,7 +95,8 @@ def read_runs(path: Path | str) -> list[Run]:
     with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            score = SubsetScore(_number(row["accuracy"], 0, 1), _count(row["n"]))
+            accuracy, low, high = (_number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
+            score = SubsetScore(accuracy, _count(row["n"]), low, high)
             scores.setdefault(_count(row["run"]), {})[subsets.name(_live(row["subset"]))] = score
         return [
             Run(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 5
+SCHEMA = 6
 Kind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS scores (
     subset TEXT NOT NULL,
     accuracy REAL NOT NULL,
     n INTEGER NOT NULL,
+    low REAL NOT NULL,         -- the ends of the interval of accuracy
+    high REAL NOT NULL,
     PRIMARY KEY (run, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS answers (

@@ -164,9 +164,9 @@ class Records:
 
     def add_scores(self, run: int, scores: Mapping[str, SubsetScore]) -> None:
         """Add an audit's scores, by subset."""
-        rows = [(run, subset, score.accuracy, score.n) for subset, score in scores.items()]
+        rows = [(run, subset, s.accuracy, s.n, s.low, s.high) for subset, s in scores.items()]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""

@@ -95,5 +95,4 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     present = {m: embedded.present[m].numpy() for m in names}
     logits, targets = model.head.folded()(pooled).numpy(), embedded.targets.numpy()
-    scores = score_subsets(logits, present, targets, model.description.task)
-    return {subset: found.accuracy for subset, found in scores.items()}
+    return score_subsets(logits, present, targets, model.description.task)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+from scipy.stats import binomtest
+from sensemble_runtime.auditing.intervals import (
+    RESAMPLES,
+    average_precisions,
+    effective_size,
+    group_codes,
+    percentiles,
+    proportion,
+    resamples,
+    subset_scores,
+    wilson,
+)
+from sensemble_runtime.auditing.scores import score
+from sensemble_runtime.subsets import SubsetScore
+
+# A busy machine makes no test fail.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@untimed
+@given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_is_that_of_scipy(n: int, share: float, level: float) -> None:
+    successes = round(share * n)
+    expected = binomtest(successes, n).proportion_ci(level, method="wilson")
+    assert wilson(successes, n, level) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@untimed
+@given(st.floats(0.1, 1e6), st.floats(0, 1))
+def test_wilson_holds_its_estimate_at_any_size(n: float, share: float) -> None:
+    low, high = wilson(share * n, n)
+    assert 0 <= low <= share * n / n <= high <= 1
+    assert low < high
+
+
+@pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (0, 0), (1, float("inf")), (float("nan"), 3)])
+def test_no_proportion_is_refused(successes: float, n: float) -> None:
+    with pytest.raises(ValueError, match="is no proportion"):
+        wilson(successes, n)
+
+
+def test_an_example_without_a_group_is_alone() -> None:
+    assert group_codes(["a", None, "a", None, "b", "1"]).tolist() == [0, 1, 0, 2, 3, 4]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(1, 40))
+    correct = draw(nps.arrays(np.bool_, n))
+    return correct, draw(nps.arrays(np.int64, n, elements=st.integers(0, 5)))
+
+
+@untimed
+@given(answers())
+def test_the_effective_size_lies_between_the_groups_and_the_examples(
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> None:
+    correct, groups = drawn
+    sizes = np.unique(groups, return_counts=True)[1]
+    found = effective_size(correct, groups)
+    assert len(correct) ** 2 / (sizes**2).sum() - 1e-9 <= found <= len(correct) + 1e-9
+    low, high = proportion(correct, groups)
+    assert low <= correct.mean() <= high
+
+
+def test_what_groups_share_is_not_counted_twice() -> None:
+    groups = np.repeat(np.arange(20), 10)
+    alone = np.arange(200)
+    together = groups % 2 == 0  # a group is right or wrong as a whole
+    apart = np.arange(200) % 2 == 0  # half of each group is right
+    assert effective_size(together, groups) == pytest.approx(20)
+    assert proportion(together, groups) == pytest.approx(wilson(10, 20))
+    assert effective_size(apart, groups) == pytest.approx(200)
+    assert proportion(together, alone) == pytest.approx(wilson(100, 200))
+
+
+def test_all_right_shows_nothing_of_what_groups_share() -> None:
+    assert effective_size(np.ones(200, bool), np.repeat(np.arange(20), 10)) == 20
+    assert proportion(np.ones(13, bool), np.arange(13)) == pytest.approx((wilson(13, 13)[0], 1))
+
+
+def test_resamples_draw_whole_groups_and_the_same_again() -> None:
+    groups = np.array([4, 4, 9, 2, 9, 4])
+    (weights,) = resamples(groups)
+    assert weights.shape == (6, RESAMPLES)
+    assert (weights[0] == weights[1]).all()
+    assert (weights[2] == weights[4]).all()
+    assert (weights[[0, 2, 3]].sum(axis=0) == 3).all()
+    (again,) = resamples(groups)
+    assert (weights == again).all()
+
+
+coarse = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])  # ties are where average precisions differ
+
+
+@settings(untimed, max_examples=25)
+@given(st.data(), nps.array_shapes(min_dims=2, max_dims=2, max_side=9))
+def test_a_resample_scores_as_its_examples_do(data: st.DataObject, shape: tuple[int, int]) -> None:
+    probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))
+    labels = data.draw(nps.arrays(np.bool_, shape))
+    groups = data.draw(nps.arrays(np.int64, shape[0], elements=st.integers(0, 3)))
+    labels[0, 0] = True
+    found = average_precisions(probabilities, labels, groups)
+    (weights,) = resamples(groups)
+    for column in range(20):
+        rows = np.repeat(np.arange(shape[0]), weights[:, column])
+        if labels[rows].any():
+            assert found[column] == pytest.approx(score(probabilities[rows], labels[rows], "multi-label"))
+        else:
+            assert np.isnan(found[column])
+
+
+def test_perfect_rankings_of_a_few_are_not_certain() -> None:
+    assert percentiles(np.ones(RESAMPLES), 1.0, 13) == wilson(13, 13)
+    low, high = percentiles(np.linspace(0.4, 0.6, 1001), 0.7, 13)
+    assert (low, high) == (pytest.approx(0.405), 0.7)
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+def test_a_subset_is_scored_on_the_examples_that_have_all_of_it(task: str) -> None:
+    random = np.random.default_rng(0)
+    present = {m: random.random(60) < 0.7 for m in ("video", "audio")} | {"text": np.zeros(60, bool)}
+    predictions = random.random((7, 60, 3))
+    labels = random.integers(0, 3, 60) if task == "multi-class" else random.integers(0, 2, (60, 3))
+    groups = np.arange(60) // 3
+    found = subset_scores(predictions, present, labels, task, groups)  # type: ignore[arg-type]
+    assert list(found) == ["audio", "video", "audio+video"]
+    for name, row in {"audio": 0, "video": 2, "audio+video": 4}.items():
+        has = np.all([present[m] for m in name.split("+")], axis=0)
+        value = score(predictions[row][has], labels[has], task)  # type: ignore[arg-type]
+        assert (found[name].accuracy, found[name].n) == (value, has.sum())
+        assert found[name].low < value < found[name].high
+
+
+def test_too_few_examples_say_so() -> None:
+    assert SubsetScore(1.0, 13, *wilson(13, 13)).too_few
+    assert not SubsetScore(1.0, 400, *wilson(400, 400)).too_few
