@@ -186,3 +186,16 @@ def test_the_stream_has_predictions_and_events_in_order(bundle: Bundle) -> None:
     kinds = [item.kind if isinstance(item, SensorEvent) else type(item) for item in first]
     assert kinds == ["attached", LiveSetEvent, Prediction, "detached", LiveSetEvent]
     assert list(stream) == []
+
+
+def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle, log: Log) -> None:
+    with Session(bundle) as running:
+        leaving = running.subscribe(log)
+        staying: list[object] = []
+        running.subscribe(staying.append)
+        assert running.unsubscribe(leaving)
+        assert leaving.join(20)
+        running.attach(Puppet("text"))
+        wait_for(lambda: staying)
+        assert log.of("text") == []
+        assert not running.unsubscribe(leaving)

@@ -112,7 +112,8 @@ class Session:
         It may take its time, and call any method of the session. What it raises is raised by `stream`.
 
         Returns:
-            Its bounded queue, whose `dropped` counts what it was not called with because it was slow.
+            Its bounded queue, for `unsubscribe`; `dropped` counts what it was not called with because it was
+            slow.
 
         Raises:
             SessionError: the session is closed.
@@ -129,6 +130,16 @@ class Session:
             self._subscribers.append(subscriber)
             self._state.subscribe(subscriber)
         return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> bool:
+        """Call its callback no more, but for what waits already; False if it was not subscribed."""
+        with self._state.changed:
+            if subscriber not in self._subscribers:
+                return False
+            self._subscribers.remove(subscriber)
+            self._state.unsubscribe(subscriber)
+        subscriber.close()
+        return True
 
     @property
     def live(self) -> tuple[str, ...]:

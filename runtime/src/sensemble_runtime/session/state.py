@@ -24,8 +24,8 @@ class SessionState:
     """The state that the parts of a session share: samples, embeddings, predictions and events.
 
     It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`,
-    `wait_for_item` and `fail`. The lock is never held while a sensor is read, a window is encoded or a record
-    is written.
+    `unsubscribe`, `wait_for_item` and `fail`. The lock is never held while a sensor is read, a window is
+    encoded or a record is written.
 
     Args:
         bundle: an open bundle.
@@ -138,6 +138,11 @@ class SessionState:
         """Put every prediction and event from now on into a queue, too."""
         with self.changed:
             self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Put nothing more into a subscriber's queue."""
+        with self.changed:
+            self._subscribers.remove(subscriber)
 
     def wait_for_item(self, over: Callable[[], bool]) -> Prediction | Event | None:
         """Wait for the next prediction or event, and return it; None when it is `over`, and none is left."""
