@@ -20,7 +20,7 @@ OptionalFolder = Annotated[Path | None, optional("FOLDER")]
 OptionalFile = Annotated[Path | None, optional("FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
 """An option that may be repeated; each time, it takes one value."""
-REPEATABLE = ("--camera", "--microphone", "--captions", "--label")
+REPEATABLE = ("--camera", "--microphone", "--captions", "--label", "--condition")
 """The options that are `Texts`. Of any other option, a second value would silently replace the first."""
 
 
@@ -189,6 +189,9 @@ class Run(Sources):
     """Replay as fast as possible, with one prediction per example."""
     unplug: bool = False
     """Unplug sensors and plug them back during the replay."""
+    condition: Annotated[Texts, tyro.conf.arg(metavar="SENSOR=NAME:SEVERITY")] = ()
+    """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`. `sensemble audit
+    --conditions list` lists the conditions and their five severities."""
     examples: Annotated[int | None, optional("N")] = None
     """Play only the first N examples."""
     limit: Annotated[int | None, optional("N")] = None

@@ -20,10 +20,11 @@ class SensorEvent:
         time: when, in seconds on the clock of `time.monotonic`.
         name: the sensor's, as `Session.attach` returned it.
         modality: the sensor's.
-        kind: `attached`: it was opened. `unhealthy`: its samples cannot be true, and are not used until it
-            has `recovered`. `doubtful`: they may not be true, and are used all the same. `unavailable` (it
-            cannot be opened) and `lost` (it stopped working): it will be tried again. `ended` (its source is
-            over) and `failed` (no encoder can take its samples): it will not be. `detached`: on request.
+        kind: `attached`: it was opened; the reason names the conditions that it is under. `unhealthy`: its
+            samples cannot be true, and are not used until it has `recovered`. `doubtful`: they may not be
+            true, and are used all the same. `unavailable` (it cannot be opened) and `lost` (it stopped
+            working): it will be tried again. `ended` (its source is over) and `failed` (no encoder can take
+            its samples): it will not be. `detached`: on request.
         reason: one line of text; empty where the kind says all.
     """
 

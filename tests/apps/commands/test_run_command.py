@@ -63,6 +63,27 @@ def test_fast_replay_prints_one_json_object_an_example(
     assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
 
 
+def test_a_replay_under_a_condition_says_so_and_changes_its_modality_alone(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
+    conditions = ("--condition", "microphone=noise:5", "--condition", "text=late:5")
+    plain, degraded = (sensemble(*command, *options) for options in ((), conditions))
+    assert "condition: microphone under noise:5 (white noise, SNR 5 dB)\n" in degraded.stderr
+    before, after = (predictions(result.stdout) for result in (plain, degraded))
+    assert [s["example"] for s in after] == [s["example"] for s in before]
+    assert all(s.keys() == KEYS | {"conditions"} for s in after)
+    assert after[0]["conditions"][0] == {
+        "modality": "audio",
+        "condition": "noise",
+        "severity": 5,
+        "effect": "white noise, SNR 5 dB",
+    }
+    assert [s["probabilities"] for s in after] != [s["probabilities"] for s in before]
+    assert sum("text" not in s["live"] for s in after) >= 3, "late for its example, and gone before the next"
+    assert all({"audio", "video"} <= set(s["live"]) for s in after)
+
+
 def test_audit_prints_the_documented_json(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:

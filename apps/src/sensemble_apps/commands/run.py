@@ -12,11 +12,13 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Run
+from sensemble_apps.console.conditions import described, parse_applied
 from sensemble_apps.console.output import remark, say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
@@ -39,14 +41,20 @@ def main(arguments: Run) -> None:
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
+    conditions = parse_applied(arguments.condition, bundle.modalities)
+    for applied in conditions:
+        remark(f"condition: {described(applied)}")
     summary, without = (RunSummary(virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream again, on a bundle of its own, to see what the duty costs.
     again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
-    other = None if again is None else play(replace(arguments, duty=False), again)
+    other = None if again is None else play(replace(arguments, duty=False), again, conditions)
     try:
         # Closing the generator closes its session, also when the limit ends it early.
-        with closing(play(arguments, bundle)) as events, _view(arguments, bundle) as view:
+        with (
+            closing(play(arguments, bundle, conditions)) as events,
+            _view(arguments, bundle, conditions) as view,
+        ):
             for event in _limited(events, arguments.limit):
                 summary.add(event)  # first, so that all that was shown is counted whenever it is stopped
                 view.show(event)
@@ -89,8 +97,10 @@ def _check(arguments: Run) -> None:
             raise InputError(f"{name} {count}: give 1 or more")
 
 
-def play(arguments: Run, bundle: Bundle) -> Stream:
+def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> Stream:
     """Yield predictions of `bundle` from the sources that `arguments` name, and changes of the sensors.
+
+    The samples are degraded by `conditions`.
 
     Raises:
         InputError, BadDataError, SensorUnavailableError: an argument cannot be used.
@@ -106,6 +116,7 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
                 policy,
                 _record(arguments),
                 health=None if arguments.media is not None else DEFAULT,
+                conditions=conditions,
                 finders=[
                     *returning(arguments.camera, arguments.captions),
                     *(finders(unnamed) if arguments.watch else ()),
@@ -119,15 +130,15 @@ def play(arguments: Run, bundle: Bundle) -> Stream:
     if recorded:
         played = Recorded(arguments.replay, examples, bundle.specs)
         if arguments.fast:
-            yield from virtual_time.recording(bundle, played, policy)
+            yield from virtual_time.recording(bundle, played, policy, conditions)
         else:
-            yield from real_time.recording(bundle, played, policy, _record(arguments))
+            yield from real_time.recording(bundle, played, policy, _record(arguments), conditions)
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
-        yield from virtual_time.fast(bundle, examples, phases, policy)
+        yield from virtual_time.fast(bundle, examples, phases, policy, conditions)
     else:
-        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments))
+        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments), conditions)
 
 
 def _record(arguments: Run) -> real_time.RecordFile | None:
@@ -155,11 +166,11 @@ def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEve
             return
 
 
-def _view(arguments: Run, bundle: Bundle) -> AbstractContextManager[View]:
+def _view(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> AbstractContextManager[View]:
     if arguments.json:
-        return nullcontext(JsonView(changes=not arguments.fast))
+        return nullcontext(JsonView(changes=not arguments.fast, conditions=conditions))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
         from sensemble_apps.live.terminal import TerminalView  # only a terminal needs rich
 
-        return TerminalView(bundle)
+        return TerminalView(bundle, conditions)
     return nullcontext(LineView())

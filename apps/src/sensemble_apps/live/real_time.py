@@ -19,6 +19,7 @@ from sensemble_sensors.devices import watcher
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
@@ -47,6 +48,7 @@ def devices(
     record: RecordFile | None,
     *,
     health: Thresholds | None = DEFAULT,
+    conditions: Sequence[Applied] = (),
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
 ) -> Stream:
@@ -64,7 +66,9 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session = stack.enter_context(_session(bundle, policy, record, health, lasting=make is not None))
+        session = stack.enter_context(
+            _session(bundle, policy, record, health, conditions, lasting=make is not None)
+        )
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
@@ -102,6 +106,7 @@ def replay(
     phases: tuple[Phase, ...],
     policy: Policy,
     record: RecordFile | None,
+    conditions: Sequence[Applied] = (),
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -112,7 +117,7 @@ def replay(
     """
     length = span(bundle.specs) * len(examples)
     began = monotonic()
-    with _session(bundle, policy, record, health=None) as session:
+    with _session(bundle, policy, record, None, conditions) as session:
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
@@ -138,7 +143,13 @@ def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phas
             plugged[modality] = session.attach(player.sensor(modality))
 
 
-def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: RecordFile | None) -> Stream:
+def recording(
+    bundle: Bundle,
+    recorded: Recorded,
+    policy: Policy,
+    record: RecordFile | None,
+    conditions: Sequence[Applied] = (),
+) -> Stream:
     """Play a recording in real time, as the sensors gave it.
 
     Raises:
@@ -147,7 +158,7 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy, record: Record
         RecordError: the record cannot be opened or written.
     """
     player = RecordingReplay(recorded, bundle.specs)
-    with _session(bundle, policy, record, health=None) as session:
+    with _session(bundle, policy, record, None, conditions) as session:
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
@@ -171,6 +182,7 @@ def _session(
     policy: Policy,
     record: RecordFile | None,
     health: Thresholds | None,
+    conditions: Sequence[Applied],
     *,
     lasting: bool = False,
 ) -> Iterator[Session]:
@@ -181,6 +193,7 @@ def _session(
         record=record.path if record else None,
         retention=record.retention if record else None,
         health=health,
+        conditions=conditions,
         lasting=lasting,
     )
     try:

@@ -1,6 +1,7 @@
 """The view in a terminal: sensors with their states, the live set, latencies, the most probable classes."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import accumulate
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.kinds.conditions.condition import Applied
 
+from sensemble_apps.console.conditions import described
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
@@ -27,7 +30,8 @@ _NAMES = 34  # width of the columns for sensors and states
 class TerminalView:
     """Redraws the screen with each prediction and change; a context manager."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
+        self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities = bundle.modalities
         # By modality and name of the sensor; the state of a modality as a whole has an empty name.
@@ -69,7 +73,7 @@ class TerminalView:
     def _picture(self) -> RenderableType:
         console = self._screen.console
         for whole in (True, False):
-            above = Group(self._sensors(whole=whole), self._classes())
+            above = Group(self._sensors(whole=whole), *self._conditions, self._classes())
             room = console.height - 1 - len(console.render_lines(above, pad=False))
             if room >= _FEWEST:
                 break

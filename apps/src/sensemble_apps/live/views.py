@@ -1,8 +1,10 @@
 """Views of a running bundle: JSON for scripts, lines for pipes and logs; `terminal` has the third."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sensemble_runtime import subsets
+from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import sensor_title
@@ -49,11 +51,12 @@ def change_as_json(change: Change) -> dict[str, Any]:
 class JsonView:
     """Prints a JSON object per prediction, one when nothing is live and, with `changes`, one per change.
 
-    Changes also go to standard error, as lines.
+    Changes also go to standard error, as lines. With conditions, each prediction names them.
     """
 
-    def __init__(self, *, changes: bool) -> None:
+    def __init__(self, *, changes: bool, conditions: Sequence[Applied] = ()) -> None:
         self._changes = changes
+        self._conditions = {"conditions": [applied.to_json() for applied in conditions]} if conditions else {}
 
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
@@ -62,7 +65,7 @@ class JsonView:
             if self._changes:
                 say_json(change_as_json(event))
         elif isinstance(event, Predicted):
-            say_json(as_json(event))
+            say_json(as_json(event) | self._conditions)
         elif not event.live:
             say_json({"time": round(event.time, 6), "live": []})
 

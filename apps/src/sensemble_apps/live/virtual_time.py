@@ -6,8 +6,11 @@ from heapq import merge
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.media import example_stream
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.example_stream import samples, span
+from sensemble_sensors.media.degraded import degraded_stream
+from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
@@ -15,7 +18,13 @@ from sensemble_apps.live.plug_schedule import Phase, phase_at
 from sensemble_apps.live.view_events import Predicted, Stream, change
 
 
-def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...], policy: Policy) -> Stream:
+def fast(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    phases: tuple[Phase, ...],
+    policy: Policy,
+    conditions: Sequence[Applied] = (),
+) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
     Between two examples, time passes by the longest time to live, so nothing of one is live in the next.
@@ -25,6 +34,7 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...],
         BadDataError: a media file cannot be decoded.
     """
     live_set = LiveSet(bundle, policy)
+    degradations = {m: begin(conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
@@ -39,14 +49,18 @@ def fast(bundle: Bundle, examples: Sequence[Example], phases: tuple[Phase, ...],
                 live_set.add(modality)
                 yield change(origin, modality, "", "attached", "")
         specs = {m: bundle.specs[m] for m in plugged}
-        for sample in samples(example, specs, origin + length - span(specs)):
-            live_set.push(sample)
+        for sample in example_stream.samples(example, specs, origin + length - span(specs)):
+            degraded = degradations[sample.modality](sample)
+            if degraded.time <= origin + length:
+                live_set.push(degraded)
         prediction = live_set.step(origin + length)
         if prediction is not None:
             yield Predicted(prediction.time, prediction, example)
 
 
-def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
+def recording(
+    bundle: Bundle, recorded: Recorded, policy: Policy, conditions: Sequence[Applied] = ()
+) -> Stream:
     """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
 
     The same recording gives the same predictions; only their latencies depend on this machine.
@@ -55,7 +69,8 @@ def recording(bundle: Bundle, recorded: Recorded, policy: Policy) -> Stream:
         BadDataError: it cannot be read.
     """
     live_set = LiveSet(bundle, policy)
-    streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, recorded.samples(bundle.specs)]
+    samples = degraded_stream(recorded.samples(bundle.specs), conditions, bundle.specs)
+    streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, RecordedEvent):
             if item.modality in bundle.specs:

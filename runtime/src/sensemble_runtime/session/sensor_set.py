@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
 from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec, kind_name
@@ -71,15 +72,17 @@ class SensorSet:
     Args:
         sink: takes the samples and the events.
         health: when a sensor counts as unhealthy; None: never.
+        conditions: by which the samples are degraded, each those of its modality.
 
     Attributes:
         over: whether the last sensor has ended by itself.
     """
 
-    def __init__(self, sink: Sink, health: Thresholds | None) -> None:
+    def __init__(self, sink: Sink, health: Thresholds | None, conditions: Sequence[Applied] = ()) -> None:
         self.over = False
         self._sink = sink
         self._health = health
+        self._conditions = conditions
         self._attached: dict[str, SensorThread] = {}  # by name, in the order of attaching
         self._running: list[SensorThread] = []  # may still run
         self._giving: set[SensorThread] = set()  # have given a sample since they were opened
@@ -125,7 +128,8 @@ class SensorSet:
         self._running = [thread for thread in self._running if thread.thread.is_alive()]
         previous = [thread.thread for thread in self._running if thread.sensor is sensor]
         spec = self._sink.specs[sensor.modality]
-        thread = SensorThread(name, sensor, spec, self._health, previous, self)
+        conditions = [a for a in self._conditions if a.modality == sensor.modality]
+        thread = SensorThread(name, sensor, spec, self._health, conditions, previous, self)
         thread.thread.start()  # first, for the system may have no thread for it; it waits for the lock
         self.over = False
         self._attached[name] = thread
@@ -179,7 +183,8 @@ class SensorSet:
         self._load(thread)
         with self._sink.changed:
             if not thread.stopped:
-                self._report(thread, "attached", "")
+                under = ", ".join(map(str, thread.conditions))
+                self._report(thread, "attached", f"under {under}" if under else "")
 
     def gave(self, thread: SensorThread, sample: Sample) -> None:
         """Push a sample of the active sensor; one that gives its first sample may become it."""

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol
 
+from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.errors import SensorLostError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import PLAYED, Thresholds
@@ -56,6 +58,7 @@ class SensorThread:
         sensor: to be read.
         spec: the form of its samples.
         health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
+        conditions: by which its samples are degraded.
         previous: threads that may still use the same sensor; they are waited for.
         owner: called, in this thread, when the sensor opens, gives samples, changes its health or fails.
 
@@ -71,16 +74,19 @@ class SensorThread:
         sensor: Sensor,
         spec: InputSpec,
         health: Thresholds | None,
+        conditions: Sequence[Applied],
         previous: Sequence[threading.Thread],
         owner: Owner,
     ) -> None:
         self.name = name
         self.sensor = sensor
         self.modality = sensor.modality
+        self.conditions = conditions
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
         self.reported: tuple[Kind | None, str] = (None, "")
         self.lag: float | None = None
         self._spec, self._thresholds, self._previous, self._owner = spec, health, previous, owner
+        self._source = Conditioned(sensor, conditions) if conditions else sensor
         self._stopped = threading.Event()
         self._retry = threading.Event()  # ends the wait between two tries
         self._backoff = Backoff(*RETRY)
@@ -135,13 +141,13 @@ class SensorThread:
             except BaseException as error:  # noqa: BLE001
                 self._owner.failed(self, error)
             finally:
-                self.sensor.close()
+                self._source.close()
         except BaseException as error:  # noqa: BLE001
             self._owner.failed(self, error)
 
     def _read(self) -> None:
         self._lost = ""  # before it opens, which may take a while: its device may go meanwhile
-        self.sensor.open(self._spec)
+        self._source.open(self._spec)
         began = monotonic()
         self._owner.opened(self)
         limits = self._thresholds if self._thresholds and self.sensor.live else PLAYED
@@ -175,7 +181,7 @@ class SensorThread:
         return state
 
     def _next(self, began: float) -> Sample | None:
-        sample = self.sensor.read(READ)
+        sample = self._source.read(READ)
         if self._lost:
             raise SensorLostError(f"{self.name}: {self._lost}")
         if sample is not None and monotonic() - began > self._backoff.delay:

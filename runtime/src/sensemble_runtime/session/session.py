@@ -5,10 +5,11 @@ subscriber, and one keeps the record. They share a `SessionState`.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
@@ -48,6 +49,7 @@ class Session:
         retention: the bounds of that record; None for those of `Retention()`, 1 GB.
         health: when a sensor counts as unhealthy, so that its samples are not used; None: never, for what is
             played rather than captured.
+        conditions: degrade the samples of each sensor by those of its modality, to see what becomes of them.
         lasting: go on when the last sensor has ended, for others may come.
 
     Raises:
@@ -62,6 +64,7 @@ class Session:
         record: Path | str | None = None,
         retention: Retention | None = None,
         health: Thresholds | None = DEFAULT,
+        conditions: Sequence[Applied] = (),
         lasting: bool = False,
     ) -> None:
         policy = policy or Policy()
@@ -69,7 +72,7 @@ class Session:
         self._bundle = bundle
         self._lasting = lasting
         self._state = SessionState(bundle, policy)
-        self._sensors = SensorSet(self._state, health)
+        self._sensors = SensorSet(self._state, health, conditions)
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[Subscriber] = []
         self._left: list[SensorThread] = []  # that did not return when the session was closed

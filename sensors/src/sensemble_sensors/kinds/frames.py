@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.conditions.frames import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     START,
     Checks,
@@ -52,6 +53,7 @@ class Frames(TrackKind):
     track = "video"
     slots = 4
     form_limits = (1 << 13, 1 << 13)
+    conditions = CONDITIONS
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
         if spec.shape[-1] != 3:

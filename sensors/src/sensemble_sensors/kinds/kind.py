@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.interfaces import (
     START,
     Checks,
@@ -49,6 +50,7 @@ class Kind(ABC):
         partner: the kind whose stream this one must not drift from; empty for none.
         slots: how many samples wait in shared memory.
         form_limits: the largest value of each number of `form`.
+        conditions: the degradations of its samples that an audit knows and that a live sensor can be given.
     """
 
     name: ClassVar[str]
@@ -61,6 +63,7 @@ class Kind(ABC):
     partner: ClassVar[str] = ""
     slots: ClassVar[int]
     form_limits: ClassVar[tuple[int, ...]] = ()
+    conditions: ClassVar[tuple[Condition, ...]] = ()
 
     # Samples and windows.
 

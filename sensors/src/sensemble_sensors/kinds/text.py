@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.conditions.text import CONDITIONS
 from sensemble_sensors.kinds.interfaces import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
@@ -29,6 +30,7 @@ class Text(Kind):
     steady = False
     tokenized = True
     slots = 16
+    conditions = CONDITIONS
 
     def _time_problems(self, spec: InputSpec) -> Iterator[str]:
         if (spec.rate, spec.window, spec.hop) != (0, 0, 0):

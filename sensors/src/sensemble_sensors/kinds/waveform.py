@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     START,
     Checks,
@@ -48,6 +49,7 @@ class Waveform(TrackKind):
     track = "audio"
     slots = 64
     form_limits = (1_000_000,)
+    conditions = CONDITIONS
 
     def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""

@@ -2,6 +2,6 @@
 
 Training, the audit and the replay see examples through this room only, so they cannot disagree.
 
-Doors: `dataset` (read an index), `decoding` (windows of an example), `example_stream`, `splits`,
+Doors: `dataset` (read an index), `decoding` (windows of an example), `example_stream`, `degraded`, `splits`,
 `dataset_paths`.
 """

@@ -1,0 +1,84 @@
+"""Conditions on the command line and in words."""
+
+from collections.abc import Iterator, Sequence
+
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
+from sensemble_sensors.kinds.registry import kind_of
+
+from sensemble_apps.console import kinds
+from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.errors import InputError
+
+_LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
+
+
+def parse_applied(texts: Sequence[str], modalities: Sequence[str]) -> list[Applied]:
+    """Return the conditions that `run --condition` names, each as `microphone=quiet:3`.
+
+    A sensor is named by its modality or, for all of its kind, by its kind's word.
+
+    Raises:
+        InputError: a sensor, a condition or a severity does not exist, or is not given; lists what there is.
+    """
+    found = []
+    for text in texts:
+        if ":" not in text:
+            raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {text}:3")
+        found += _parse(text, modalities, "--condition")
+    return found
+
+
+def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
+    """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
+
+    A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
+
+    Raises:
+        InputError: as `parse_applied`.
+    """
+    if text == "all":
+        return [a for modality in modalities for a in _all(modality)]
+    return list(
+        dict.fromkeys(a for part in text.split(",") for a in _parse(part, modalities, "--conditions"))
+    )
+
+
+def described(applied: Applied) -> str:
+    """Return a condition in words: `microphone under quiet:3 (20 dB quieter)`."""
+    return f"{sensor_title(applied.modality)} under {applied}"
+
+
+def _all(modality: str) -> Iterator[Applied]:
+    for condition in kind_of(modality).conditions:
+        for severity in SEVERITIES:
+            yield Applied(modality, condition, severity)
+
+
+def _parse(text: str, modalities: Sequence[str], option: str) -> list[Applied]:
+    sensor, _, rest = text.partition("=")
+    name, _, severity = rest.partition(":")
+    meant = [m for m in modalities if sensor in (m, kinds.kind_of(m).sensor)]
+    if not meant:
+        known = ", ".join(f"{kinds.kind_of(m).sensor} or {m}" for m in modalities)
+        raise InputError(f"{option} {text}: the bundle has no sensor {sensor!r}; it has {known}")
+    if severity and severity not in map(str, SEVERITIES):
+        raise InputError(
+            f"{option} {text}: no severity {severity}; give {_LEAST} (slight) to {_MOST} (severe)"
+        )
+    return [
+        Applied(modality, condition, each)
+        for modality in meant
+        for condition in _named(name, modality, f"{option} {text}")
+        for each in ([int(severity)] if severity else SEVERITIES)
+    ]
+
+
+def _named(name: str, modality: str, where: str) -> tuple[Condition, ...]:
+    known = kind_of(modality).conditions
+    found = tuple(condition for condition in known if name in ("", condition.name))
+    if not found:
+        names = ", ".join(condition.name for condition in known)
+        raise InputError(
+            f"{where}: no condition {name!r} of {kinds.kind_of(modality).sensor}; there are {names}"
+        )
+    return found

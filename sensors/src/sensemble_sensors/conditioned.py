@@ -1,0 +1,68 @@
+"""A live sensor under conditions."""
+
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic, sleep
+
+from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+
+class Conditioned:
+    """A sensor whose samples are degraded before anything else sees them, health checks included.
+
+    Args:
+        sensor: any sensor.
+        applied: conditions of its modality, in the order in which they act.
+
+    """
+
+    def __init__(self, sensor: Sensor, applied: Sequence[Applied]) -> None:
+        self.modality = sensor.modality
+        self.name = sensor.name
+        self._sensor = sensor
+        self._applied = applied
+        self._held: deque[Sample] = deque()  # until their times
+
+    @property
+    def live(self) -> bool:
+        """True if it captures what happens now; see `Sensor`."""
+        return self._sensor.live
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the sensor, and begin a new degraded stream; see `Sensor`."""
+        self._sensor.open(spec)
+        self._degrade = begin(self._applied, spec)
+        self._held.clear()
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next degraded sample; see `Sensor`. One that comes late is held back until its time."""
+        deadline = monotonic() + timeout
+        while True:
+            if self._held and self._held[0].time <= monotonic():
+                return self._held.popleft()
+            until = min(deadline, self._held[0].time) if self._held else deadline
+            sample = self._next(max(0.0, until - monotonic()))
+            if sample is not None:
+                given = self._degrade(sample)
+                if given.time == sample.time:
+                    return given
+                self._held.append(given)
+            elif monotonic() >= deadline:
+                return None
+
+    def _next(self, timeout: float) -> Sample | None:
+        """Return the sensor's next sample; a sensor that has ended gives none until nothing is held back."""
+        try:
+            return self._sensor.read(timeout)
+        except SensorEndedError:
+            if not self._held:
+                raise
+            sleep(timeout)
+            return None
+
+    def close(self) -> None:
+        """Close the sensor."""
+        self._sensor.close()

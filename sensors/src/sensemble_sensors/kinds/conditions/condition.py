@@ -1,0 +1,76 @@
+"""The interface of a condition."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+SEVERITIES = (1, 2, 3, 4, 5)
+"""From slight to severe."""
+
+Degradation = Callable[[Sample], Sample]
+"""A degraded stream: called with each sample in order, it returns the sample that is given in its place.
+
+A returned sample may have a later time, until which it is held back.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A stated degradation of the samples of one kind.
+
+    Attributes:
+        name: one word.
+        phrase: the sensor under it, in words; `{}` stands for the sensor.
+        effect: what it does, in words; `{:g}` stands for the amount.
+        amounts: one for each of `SEVERITIES`, in the unit that `effect` names.
+        degradation: returns the degradation of a stream, of an amount, the form of the samples, and a
+            generator that draws all that is random.
+    """
+
+    name: str
+    phrase: str
+    effect: str
+    amounts: tuple[float, float, float, float, float]
+    degradation: Callable[[float, InputSpec, np.random.Generator], Degradation]
+
+    def described(self, severity: int) -> str:
+        """Return the effect with its amount: `20 dB quieter`."""
+        return self.effect.format(self.amounts[severity - 1])
+
+    def begin(self, severity: int, spec: InputSpec, seed: int = 0) -> Degradation:
+        """Return the degradation of a new stream; the same seed gives the same stream again."""
+        draw = np.random.default_rng([seed, severity, *self.name.encode()])
+        return self.degradation(self.amounts[severity - 1], spec, draw)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A condition of the sensors of one modality, at a severity of `SEVERITIES`."""
+
+    modality: str
+    condition: Condition
+    severity: int
+
+    def __str__(self) -> str:
+        return f"{self.condition.name}:{self.severity} ({self.condition.described(self.severity)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for `json.dumps`: `{"modality", "condition", "severity", "effect"}`."""
+        return {
+            "modality": self.modality,
+            "condition": self.condition.name,
+            "severity": self.severity,
+            "effect": self.condition.described(self.severity),
+        }
+
+
+def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degradation:
+    """Return the degradation of a new stream by all of `applied` that are of its modality, in order."""
+    of_it = [a.condition.begin(a.severity, spec, seed) for a in applied if a.modality == spec.modality]
+    return lambda sample: reduce(lambda given, degrade: degrade(given), of_it, sample)

@@ -1,0 +1,110 @@
+"""The conditions of pictures.
+
+Amounts in per cent are of full scale, of the picture's shorter side, of its area, or of all pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.libraries import opencv
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+Picture = NDArray[np.uint8]
+
+
+def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Multiply the values of all pixels by `amount`; what exceeds full scale is cut off."""
+    return _each(lambda picture: picture * np.float32(amount))
+
+
+def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Leave `amount` per cent of each channel's distance from its mean (ImageNet-C)."""
+
+    def flatten(picture: Picture) -> NDArray[np.floating]:
+        mean = picture.mean(axis=(0, 1), dtype=np.float32)
+        flat: NDArray[np.floating] = mean + np.float32(amount / 100) * (picture - mean)
+        return flat
+
+    return _each(flatten)
+
+
+def _blur(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Blur by a Gaussian whose standard deviation is `amount` per cent of the shorter side."""
+    sigma = amount / 100 * min(spec.shape[2:4])
+    return _each(lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma))
+
+
+def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Add Gaussian noise with a standard deviation of `amount` per cent of full scale (ImageNet-C)."""
+    scale = np.float32(2.55 * amount)
+    return _each(lambda picture: picture + scale * draw.standard_normal(picture.shape, dtype=np.float32))
+
+
+def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Cover `amount` per cent of the area by a grey square; it moves only at a cut."""
+    height, width = spec.shape[2:4]
+    share = np.sqrt(amount / 100)
+    tall, wide = round(share * height), round(share * width)
+    top = left = 0
+
+    def cover(sample: Sample) -> Sample:
+        nonlocal top, left
+        if sample.cut:
+            top, left = draw.integers(height - tall + 1), draw.integers(width - wide + 1)
+        picture = np.array(sample.data, np.uint8)
+        picture[top : top + tall, left : left + wide] = 128
+        return replace(sample, data=picture)
+
+    return cover
+
+
+def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Compress as JPEG of this quality, as network cameras do."""
+
+    def compress(picture: Picture) -> Picture:
+        cv2 = opencv()
+        bgr = np.ascontiguousarray(picture[..., ::-1])
+        _, packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, round(amount)])
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+
+    return _each(compress)
+
+
+def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Show the picture before again in place of `amount` per cent of all; never in place of the first."""
+    shown: list[Media | str] = []  # the picture before
+
+    def drop(sample: Sample) -> Sample:
+        lost = draw.random() < amount / 100
+        if not (lost and shown) or sample.cut:
+            shown[:] = [sample.data]
+        return replace(sample, data=shown[0])
+
+    return drop
+
+
+CONDITIONS = (
+    Condition("dark", "a {} in the dark", "pixels times {:g}", (0.7, 0.5, 0.35, 0.2, 0.1), _exposure),
+    Condition("bright", "a dazzled {}", "pixels times {:g}", (1.3, 1.6, 2, 3, 4), _exposure),
+    Condition("contrast", "a {} in fog", "{:g} % of the contrast", (40, 30, 20, 10, 5), _contrast),
+    Condition("blur", "a blurred {}", "sigma {:g} % of the side", (1, 2, 3, 4, 6), _blur),
+    Condition("noise", "a noisy {}", "noise of {:g} % of full scale", (8, 12, 18, 26, 38), _noise),
+    Condition("occlusion", "a covered {}", "{:g} % of the area covered", (10, 20, 30, 40, 60), _occlusion),
+    Condition("jpeg", "a {} on a slow line", "JPEG quality {:g}", (25, 18, 15, 10, 7), _jpeg),
+    Condition("dropped", "a {} that loses frames", "{:g} % of frames lost", (10, 25, 50, 75, 90), _dropped),
+)
+
+
+def _each(act: Callable[[Picture], NDArray[np.generic]]) -> Degradation:
+    """Return the degradation that replaces each picture, uint8 [H, W, C], by the rounded result of `act`."""
+
+    def degrade(sample: Sample) -> Sample:
+        picture = act(np.asarray(sample.data, np.uint8))
+        return replace(sample, data=np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+
+    return degrade

@@ -1,0 +1,59 @@
+"""The conditions of captions."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from string import ascii_lowercase
+
+import numpy as np
+
+from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+_LATE = 5.0  # seconds
+
+
+def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Leave out `amount` per cent of all words, but never the whole caption."""
+
+    def drop(caption: str) -> str:
+        words = caption.split()
+        chances = draw.random(len(words))
+        least = min(amount / 100, chances.max(initial=0))  # the luckiest word stays
+        return " ".join(word for word, chance in zip(words, chances, strict=True) if chance >= least)
+
+    return _each(drop)
+
+
+def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Mistype `amount` per cent of all letters: leave one out, double it, or hit another."""
+
+    def mistype(caption: str) -> str:
+        letters = list(caption)
+        for i, wrong in enumerate(draw.random(len(letters)) < amount / 100):
+            if wrong and letters[i].isalpha():
+                other = ascii_lowercase[draw.integers(len(ascii_lowercase))]
+                letters[i] = ("", 2 * letters[i], other)[draw.integers(3)]
+        return "".join(letters)
+
+    return _each(mistype)
+
+
+def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Hold `amount` per cent of all captions back for 5 s."""
+
+    def hold(sample: Sample) -> Sample:
+        return replace(sample, time=sample.time + _LATE) if draw.random() < amount / 100 else sample
+
+    return hold
+
+
+CONDITIONS = (
+    Condition("dropped", "{} that miss words", "{:g} % of the words missing", (10, 20, 30, 50, 70), _dropped),
+    Condition("misspelt", "misspelt {}", "{:g} % of the letters mistyped", (2, 5, 10, 20, 30), _misspelt),
+    Condition("late", "late {}", "{:g} % of them 5 s late", (10, 25, 50, 75, 90), _late),
+)
+
+
+def _each(act: Callable[[str], str]) -> Degradation:
+    return lambda sample: replace(sample, data=act(str(sample.data)))

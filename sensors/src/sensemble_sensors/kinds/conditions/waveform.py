@@ -1,0 +1,182 @@
+"""The conditions of sound.
+
+The level of a stream is the power of its loudest 0.05 s so far, which is forgotten by 3 dB in 5 s. An SNR is
+relative to it. So a condition knows nothing of the future, adds no delay, and is the same however the stream
+is cut into samples.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Wave = NDArray[np.float32]
+
+_BLOCK = 0.05  # seconds
+_HALF = 5.0  # seconds in which a level falls to half its power
+_SILENT = 1e-6  # power of full scale, -60 dB: less has no level
+_VOICES = 6
+_BEHIND = 1.0, 12.0  # seconds by which the voices of babble are behind
+_DIRECT = 0.5  # share of the power of reverberant sound that comes straight
+_LOW = 300.0  # Hz, the lower edge of the telephone band
+_FILTER = 0.025  # seconds that its filter lasts
+
+
+def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    return _loud(-amount, spec, draw)
+
+
+def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Amplify by `amount` dB; what exceeds full scale is cut off, as by a converter."""
+    gain = np.float32(_amplitude(amount))
+    return _each(lambda sample: gain * _wave(sample))
+
+
+def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Amplify the level to `amount` dB of full scale, whatever it is, and cut off what exceeds that."""
+    level = _Level(spec)
+    return _by_block(spec, lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave)
+
+
+def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Add white noise, `amount` dB below the level."""
+    level = _Level(spec)
+
+    def add(wave: Wave, _: bool) -> NDArray[np.floating]:
+        scale = _amplitude(-amount) * np.sqrt(level.before(wave))
+        return wave + np.float32(scale) * draw.standard_normal(len(wave), dtype=np.float32)
+
+    return _by_block(spec, add)
+
+
+def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Add voices, `amount` dB below the level: passages of the stream's own past."""
+    behind = np.round(spec.rate * draw.uniform(*_BEHIND, _VOICES)).astype(int)
+    past = np.zeros(behind.max(), np.float32)
+    level, babble_level = _Level(spec), _Level(spec)
+
+    def add(wave: Wave, _: bool) -> NDArray[np.floating]:
+        nonlocal past
+        begins = len(past) - behind
+        voices = np.stack([past[at : at + len(wave)] for at in begins]).sum(axis=0)
+        past = np.concatenate([past[len(wave) :], wave])
+        wanted, found = level.before(wave), babble_level.before(voices)
+        scale = _amplitude(-amount) * np.sqrt(wanted / found) if found else 0.0
+        return wave + np.float32(scale) * np.asarray(voices, np.float32)
+
+    return _by_block(spec, add)
+
+
+def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Add a tail of noise that falls by 60 dB in `amount` seconds (Polack's model of a room)."""
+    time = np.arange(1, round(amount * spec.rate)) / spec.rate
+    tail = draw.standard_normal(len(time)) * 10 ** (-3 * time / amount)
+    tail *= np.sqrt((1 - _DIRECT) / np.sum(tail**2))
+    return _filtered(np.concatenate([[np.sqrt(_DIRECT)], tail]))
+
+
+def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Leave what is between 300 Hz and `amount` Hz, by a filter of linear phase."""
+    half = round(_FILTER * spec.rate / 2)
+    time = np.arange(-half, half + 1) / spec.rate
+    taps = [2 * hertz / spec.rate * np.sinc(2 * hertz * time) for hertz in (min(amount, spec.rate / 2), _LOW)]
+    return _filtered((taps[0] - taps[1]) * np.hanning(len(time) + 2)[1:-1])
+
+
+def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Replace `amount` per cent of all blocks by silence."""
+    lost = False
+
+    def drop(wave: Wave, begins: bool) -> Wave:
+        nonlocal lost
+        lost = draw.random() < amount / 100 if begins else lost
+        return np.zeros_like(wave) if lost else wave
+
+    return _by_block(spec, drop)
+
+
+CONDITIONS = (
+    Condition("quiet", "a quiet {}", "{:g} dB quieter", (6, 12, 20, 30, 40), _quiet),
+    Condition("loud", "a loud {}", "{:g} dB louder, cut off at full scale", (6, 10, 15, 20, 30), _loud),
+    Condition("clipping", "a clipping {}", "driven to {:g} dB of full scale", (-6, 0, 6, 12, 18), _clipping),
+    Condition("noise", "a noisy {}", "white noise, SNR {:g} dB", (25, 20, 15, 10, 5), _noise),
+    Condition("babble", "a {} among voices", "six voices, SNR {:g} dB", (20, 15, 10, 5, 0), _babble),
+    Condition("reverb", "a {} in an echoing room", "RT60 {:g} s", (0.3, 0.5, 0.8, 1.2, 2), _reverb),
+    Condition("phone", "a {} on the phone", "300 to {:g} Hz", (7000, 5000, 3400, 2400, 1600), _phone),
+    Condition("dropped", "a {} that loses buffers", "{:g} % of buffers lost", (5, 10, 20, 35, 50), _dropped),
+)
+
+
+class _Level:
+    """The power of the loudest block of a stream so far."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._size = round(_BLOCK * spec.rate)
+        self._level = self._sum = 0.0
+        self._count = 0  # samples of the block that is not complete
+
+    def before(self, wave: Wave) -> float:
+        """Return the level before a part of a block, and measure that; 0 for silence."""
+        level = self._level
+        self._sum += float(np.dot(wave, wave))
+        self._count += len(wave)
+        if self._count == self._size:
+            power = self._sum / self._size
+            forgotten = self._level * 0.5 ** (_BLOCK / _HALF)
+            self._level = max(power, forgotten) if np.isfinite(power) else forgotten
+            self._sum, self._count = 0.0, 0
+        return level if level > _SILENT else 0.0
+
+
+def _amplitude(decibels: float) -> float:
+    return float(10 ** (decibels / 20))
+
+
+def _wave(sample: Sample) -> Wave:
+    return np.asarray(sample.data, np.float32)
+
+
+def _each(act: Callable[[Sample], NDArray[np.floating]]) -> Degradation:
+    """Return the degradation that replaces each sample's sound by that of `act`, cut off at full scale."""
+    return lambda sample: replace(sample, data=np.clip(act(sample), -1, 1).astype(np.float32))
+
+
+def _by_block(spec: InputSpec, act: Callable[[Wave, bool], NDArray[np.floating]]) -> Degradation:
+    """Return the degradation that calls `act` with parts of blocks, and whether a block begins there."""
+    size = round(_BLOCK * spec.rate)
+    count = 0  # samples since a block began
+
+    def parts(wave: Wave) -> Iterator[NDArray[np.floating]]:
+        nonlocal count
+        while len(wave):
+            part, wave = np.split(wave, [size - count])
+            yield act(part, count == 0)
+            count = (count + len(part)) % size
+
+    return _each(lambda sample: np.concatenate([_wave(sample)[:0], *parts(_wave(sample))]))
+
+
+def _filtered(response: NDArray[np.float64]) -> Degradation:
+    """Return the convolution with an impulse response; it begins again at each cut of the stream."""
+    tail = np.zeros(len(response) - 1)
+    spectra: dict[int, NDArray[np.complex128]] = {}  # of the response, by the length of a transform
+
+    def convolve(sample: Sample) -> NDArray[np.floating]:
+        nonlocal tail
+        wave = _wave(sample)
+        length = 1 << (len(wave) + len(tail) - 1).bit_length()  # a quick one to transform
+        if length not in spectra:
+            spectra.clear()  # samples of a stream are of one length, but for the last
+            spectra[length] = np.fft.rfft(response, length)
+        full = np.fft.irfft(np.fft.rfft(wave, length) * spectra[length], length)
+        if not sample.cut:
+            full[: len(tail)] += tail
+        tail = full[len(wave) : len(wave) + len(tail)]
+        return full[: len(wave)]
+
+    return _each(convolve)

@@ -1,0 +1,66 @@
+"""Conditions as the command line names them."""
+
+import pytest
+from sensemble_apps.console.conditions import described, parse_applied, parse_conditions
+from sensemble_apps.errors import InputError
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.kinds.registry import kind_of
+
+MODALITIES = ("audio", "text", "video")
+
+
+def shown(texts: list[str]) -> list[tuple[str, str, int]]:
+    return [(a.modality, a.condition.name, a.severity) for a in parse_applied(texts, MODALITIES)]
+
+
+def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
+    assert shown(["microphone=quiet:3", "video=dark:5"]) == [("audio", "quiet", 3), ("video", "dark", 5)]
+    assert shown(["captions=late:1"]) == shown(["text=late:1"])
+    assert parse_applied([], MODALITIES) == []
+    (one,) = parse_applied(["audio=noise:2"], MODALITIES)
+    assert described(one) == "microphone under noise:2 (white noise, SNR 20 dB)"
+    assert one.to_json() == {
+        "modality": "audio",
+        "condition": "noise",
+        "severity": 2,
+        "effect": "white noise, SNR 20 dB",
+    }
+
+
+def test_an_audit_takes_all_severities_or_all_conditions_of_a_sensor() -> None:
+    every = sum(len(kind_of(m).conditions) for m in MODALITIES) * len(SEVERITIES)
+    assert len(parse_conditions("all", MODALITIES)) == every
+    found = parse_conditions("microphone=quiet,camera=dark:3,camera=dark:3", MODALITIES)
+    assert [(a.modality, a.condition.name, a.severity) for a in found] == [
+        *(("audio", "quiet", severity) for severity in SEVERITIES),
+        ("video", "dark", 3),
+    ]
+    assert {a.modality for a in parse_conditions("captions", MODALITIES)} == {"text"}
+    assert parse_conditions("all", ("video",)) == parse_conditions("camera", ("video",))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "microphone=quiet",
+            "--condition microphone=quiet: add a severity of 1 to 5, such as microphone=quiet:3",
+        ),
+        (
+            "radar=quiet:3",
+            "--condition radar=quiet:3: the bundle has no sensor 'radar'; it has microphone or audio, captions or "
+            "text, camera or video",
+        ),
+        (
+            "captions=loud:3",
+            "--condition captions=loud:3: no condition 'loud' of captions; there are dropped, misspelt, late",
+        ),
+        ("audio=quiet:6", "--condition audio=quiet:6: give a severity of 1 (slight) to 5 (severe)"),
+        ("audio:3", "--condition audio:3: the bundle has no sensor 'audio:3'; it has "),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(text: str, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_applied([text], MODALITIES)
+    assert str(refused.value).startswith(says)
+    assert "\n" not in str(refused.value)

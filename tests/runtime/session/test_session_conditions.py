@@ -1,0 +1,41 @@
+"""A session whose sensors are under conditions: degraded before they are encoded, and said so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_events, read_runs
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.registry import kind_of
+
+from tests.runtime.puppets import Puppet, Session, wait_for
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_path: Path) -> None:
+    (quiet,) = (c for c in kind_of("audio").conditions if c.name == "quiet")
+    microphone, camera = Puppet("audio", "desk"), Puppet("video", "front")
+    record = tmp_path / "record.sqlite"
+    with Session(bundle, conditions=[Applied("audio", quiet, 3)], record=record) as running:
+        running.attach(microphone)
+        running.attach(camera)
+        wait_for(lambda: microphone.holders and camera.holders)
+        microphone.hear()
+        stream = list(zip(range(4), running.stream(), strict=False))
+        seen = [item for _, item in stream]
+        assert running.detach("desk"), "it keeps its name"
+    (prediction,) = (item for item in seen if isinstance(item, Prediction))
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, 1600)).astype(np.float32)
+    expected = bundle.head.probabilities(bundle.encode("audio", np.float32(0.1) * noise))
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
+    attached = {item.name: item.reason for item in seen if isinstance(item, SensorEvent)}
+    assert attached == {"desk": "under quiet:3 (20 dB quieter)", "front": ""}
+    (run,) = read_runs(record)
+    events = read_events(record, run.id)
+    assert ("desk", "attached", "under quiet:3 (20 dB quieter)") in [
+        (e.name, e.kind, e.reason) for e in events
+    ]

@@ -1,0 +1,264 @@
+"""Each condition does what its table states, on any stream, and the same again."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import signal
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition, begin
+from sensemble_sensors.kinds.registry import KINDS, kind_of
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import InputSpec
+
+RATE = 8000
+BLOCK = 400  # 0.05 s
+AUDIO = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
+VIDEO = InputSpec("video", "uint8", (1, 4, 40, 50, 3), 8, 0.5, 0.5, 2.0)
+TEXT = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0)
+SPECS = {spec.modality: spec for spec in (AUDIO, VIDEO, TEXT)}
+
+
+def condition(modality: str, name: str) -> Condition:
+    (found,) = (c for c in kind_of(modality).conditions if c.name == name)
+    return found
+
+
+def heard(name: str, severity: int, wave: NDArray[np.float32], *chunks: int) -> NDArray[np.float32]:
+    """Return a wave as it is heard under a condition, in chunks of these sizes; the last takes the rest."""
+    degrade = begin([Applied("audio", condition("audio", name), severity)], AUDIO)
+    pieces = np.split(wave, np.cumsum(chunks))
+    given = [degrade(Sample("audio", piece, 0.0, cut=i == 0)) for i, piece in enumerate(pieces)]
+    return np.concatenate([np.asarray(sample.data, np.float32) for sample in given])
+
+
+def speech(seconds: float, level: float = 0.1) -> NDArray[np.float32]:
+    """Return noise that swells and fades like syllables."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(3).standard_normal(len(time))
+    return (level * noise * np.sin(np.pi * 2 * time) ** 2).astype(np.float32)
+
+
+def seen(name: str, severity: int, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    degrade = begin([Applied("video", condition("video", name), severity)], VIDEO)
+    given = [degrade(Sample("video", p, i / 8, cut=i == 0)) for i, p in enumerate(pictures)]
+    return np.stack([np.asarray(sample.data, np.uint8) for sample in given])
+
+
+def read(name: str, severity: int, captions: list[str]) -> list[Sample]:
+    degrade = begin([Applied("text", condition("text", name), severity)], TEXT)
+    return [degrade(Sample("text", caption, float(i))) for i, caption in enumerate(captions)]
+
+
+def decibels(wave: NDArray[np.floating]) -> float:
+    return float(10 * np.log10(np.mean(np.square(wave, dtype=np.float64))))
+
+
+EVERY = [(m, c, s) for m in SPECS for c in kind_of(m).conditions for s in SEVERITIES]
+
+
+def test_every_kind_has_conditions_and_states_their_amounts() -> None:
+    for kind in KINDS.values():
+        assert len({c.name for c in kind.conditions}) == len(kind.conditions) >= 3
+        for one in kind.conditions:
+            assert len(one.amounts) == len(SEVERITIES) == 5
+            steps = np.diff(one.amounts)
+            assert (steps > 0).all() or (steps < 0).all(), "each severity is worse than the one before"
+            assert f"{one.amounts[2]:g}" in one.described(3)
+            assert one.phrase.format("sensor") != one.phrase
+
+
+@pytest.mark.parametrize(("modality", "one", "severity"), EVERY, ids=lambda v: getattr(v, "name", str(v)))
+def test_a_degraded_sample_has_the_form_of_the_sample_and_is_the_same_again(
+    modality: str, one: Condition, severity: int
+) -> None:
+    spec, rng = SPECS[modality], np.random.default_rng(0)
+    stream: list[Media | str]
+    if modality == "audio":
+        stream = [rng.uniform(-1, 1, n).astype(np.float32) for n in (800, 800, 0, 13, 1)]
+    elif modality == "video":
+        stream = [rng.integers(0, 256, VIDEO.shape[2:], dtype=np.uint8) for _ in range(3)]
+    else:
+        stream = ["a person says seven", "", "seven"]
+    samples = [Sample(modality, data, float(i), cut=i == 0) for i, data in enumerate(stream)]
+    kept = [np.array(data) for data in stream]
+    first, second = (list(map(one.begin(severity, spec, seed=5), samples)) for _ in range(2))
+    for before, after, again in zip(samples, first, second, strict=True):
+        assert (after.modality, after.cut) == (modality, before.cut)
+        assert np.array_equal(after.data, again.data)
+        assert after.time == again.time >= before.time
+        if isinstance(before.data, str):
+            assert isinstance(after.data, str)
+            assert bool(after.data.strip()) or len(before.data) < 8
+            continue
+        assert isinstance(after.data, np.ndarray)
+        assert (after.data.dtype, after.data.shape) == (before.data.dtype, before.data.shape)
+        if modality == "audio":
+            assert np.abs(after.data).max(initial=0) <= 1
+    assert all(np.array_equal(a, b) for a, b in zip(kept, stream, strict=True)), "the sensor's own stays"
+
+
+@pytest.mark.parametrize("one", kind_of("audio").conditions, ids=lambda c: c.name)
+@given(sizes=st.lists(st.integers(0, 900), max_size=12), severity=st.sampled_from(SEVERITIES))
+@settings(max_examples=15)
+def test_sound_is_degraded_alike_however_it_is_cut_into_samples(
+    one: Condition, sizes: list[int], severity: int
+) -> None:
+    wave = speech(1.5)
+    sizes = [size for i, size in enumerate(sizes) if sum(sizes[: i + 1]) < len(wave)]
+    whole, cut = heard(one.name, severity, wave), heard(one.name, severity, wave, *sizes)
+    np.testing.assert_allclose(cut, whole, atol=2e-6)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_sound_is_as_quiet_and_as_loud_as_stated(severity: int) -> None:
+    wave = speech(2, level=0.001)
+    for name, sign in (("quiet", -1), ("loud", 1)):
+        expected = sign * condition("audio", name).amounts[severity - 1]
+        assert decibels(heard(name, severity, wave)) - decibels(wave) == pytest.approx(expected, abs=0.01)
+    assert np.abs(heard("loud", severity, speech(2, level=0.9))).max() == 1, "cut off at full scale"
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("name", ["noise", "babble"])
+def test_noise_has_the_snr_stated_of_the_loudest_block(name: str, severity: int) -> None:
+    wave = speech(24, level=0.05)
+    added = heard(name, severity, wave) - wave
+    loudest = max(decibels(block) for block in wave.reshape(-1, BLOCK))
+    if name == "noise":
+        found = decibels(added[BLOCK * 20 :])
+    else:  # voices swell and fade too: their level is that of their loudest block
+        found = max(decibels(block) for block in added[15 * RATE :].reshape(-1, BLOCK))
+    assert loudest - found == pytest.approx(condition("audio", name).amounts[severity - 1], abs=1)
+
+
+def test_noise_follows_the_level_of_the_sound_and_silence_has_none() -> None:
+    assert not heard("noise", 5, np.zeros(RATE, np.float32)).any()
+    quiet, loud = (heard("noise", 3, speech(2, level)) - speech(2, level) for level in (0.01, 0.1))
+    assert decibels(loud) - decibels(quiet) == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("level", [0.003, 0.3])
+def test_sound_of_any_level_clips_more_with_each_severity(level: float) -> None:
+    waves = [heard("clipping", severity, speech(3, level))[RATE:] for severity in SEVERITIES]
+    shares = [float(np.mean(np.abs(wave) >= 1)) for wave in waves]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.05
+    assert shares[-1] > 0.3
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_a_room_echoes_for_as_long_as_stated(severity: int) -> None:
+    seconds = condition("audio", "reverb").amounts[severity - 1]
+    wave = np.zeros(3 * RATE, np.float32)
+    wave[0] = 1
+    response = heard("reverb", severity, wave).astype(np.float64)
+    assert np.sum(response**2) == pytest.approx(1, abs=1e-3), "as loud as without the room"
+    # Schroeder's backward integration, ISO 3382: the slope from -5 to -25 dB, times three.
+    left = np.cumsum(response[1:][::-1] ** 2)[::-1]
+    fall = 10 * np.log10(left / left[0])
+    time = 3 * (np.argmax(fall < -25) - np.argmax(fall < -5)) / RATE
+    assert time == pytest.approx(seconds, rel=0.15)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_a_telephone_leaves_its_band_alone(severity: int) -> None:
+    high = condition("audio", "phone").amounts[severity - 1]
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE).astype(np.float32)
+    hertz, before = signal.welch(wave, RATE, nperseg=1024)
+    _, after = signal.welch(heard("phone", severity, wave), RATE, nperseg=1024)
+    change = 10 * np.log10(after / before)
+    assert np.abs(change[(hertz > 500) & (hertz < min(high - 200, 3800))]).max() < 1
+    assert change[hertz < 100].max() < -15
+    if high < 3600:
+        assert change[hertz > high + 300].max() < -20
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_as_many_buffers_are_lost_as_stated_and_the_others_are_whole(severity: int) -> None:
+    wave = speech(60) + np.float32(0.01)
+    blocks = heard("dropped", severity, wave).reshape(-1, BLOCK)
+    lost = ~blocks.any(axis=1)
+    np.testing.assert_array_equal(blocks[~lost], wave.reshape(-1, BLOCK)[~lost])
+    stated = condition("audio", "dropped").amounts[severity - 1] / 100
+    assert lost.mean() == pytest.approx(stated, abs=3 * np.sqrt(stated / len(lost)))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> NDArray[np.uint8]:
+    rng = np.random.default_rng(1)
+    small = rng.integers(40, 90, (8, 8, 10, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(p, (50, 40), interpolation=cv2.INTER_NEAREST) for p in small])
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_pictures_are_degraded_by_what_is_stated(pictures: NDArray[np.uint8], severity: int) -> None:
+    def amount(name: str) -> float:
+        return condition("video", name).amounts[severity - 1]
+
+    for name in ("dark", "bright"):
+        expected = np.clip(np.rint(pictures * np.float32(amount(name))), 0, 255)
+        np.testing.assert_array_equal(seen(name, severity, pictures), expected)
+    flat = seen("contrast", severity, pictures).astype(float)
+    spread = flat.std(axis=(1, 2)) / pictures.std(axis=(1, 2))
+    np.testing.assert_allclose(spread, amount("contrast") / 100, atol=0.02)
+    np.testing.assert_allclose(flat.mean(axis=(1, 2)), pictures.mean(axis=(1, 2)), atol=0.5)
+    noise = seen("noise", severity, np.full_like(pictures, 128)) / 255 - 128 / 255
+    clipped = np.std(np.clip(np.random.default_rng(0).normal(0, amount("noise") / 100, 10**6), -0.5, 0.5))
+    assert noise.std() == pytest.approx(clipped, rel=0.02)
+    covered = (seen("occlusion", severity, pictures) == 128).all(axis=-1)
+    assert covered.mean() == pytest.approx(amount("occlusion") / 100, abs=0.01)
+    assert (covered == covered[0]).all(), "dirt stays where it is"
+    _, packed = cv2.imencode(".jpg", pictures[0][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(amount("jpeg"))])
+    decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(seen("jpeg", severity, pictures)[0], decoded)
+    point = np.zeros((1, 40, 50, 3), np.uint8)
+    point[0, 20, 25] = 255
+    spot = seen("blur", severity, point)[0, :, :, 0].astype(float)
+    if amount("blur") >= 2:  # of 40 pixels; less is hidden by rounding
+        radius = np.hypot(*(np.indices(spot.shape) - np.array([20, 25])[:, None, None]))
+        sigma = np.sqrt((spot * radius**2).sum() / spot.sum() / 2)
+        assert sigma == pytest.approx(0.4 * amount("blur"), rel=0.15)
+
+
+def test_a_lost_picture_is_replaced_by_the_one_before() -> None:
+    pictures = np.arange(2000, dtype=np.uint16).view(np.uint8).reshape(2000, 1, 2, 1).repeat(3, axis=3)
+    numbers = [seen("dropped", s, pictures)[:, 0, :, 0].copy().view(np.uint16).ravel() for s in SEVERITIES]
+    for severity, shown in zip(SEVERITIES, numbers, strict=True):
+        kept = shown == np.arange(2000)
+        stated = condition("video", "dropped").amounts[severity - 1] / 100
+        assert 1 - kept.mean() == pytest.approx(stated, abs=0.04)
+        np.testing.assert_array_equal(shown, np.maximum.accumulate(np.where(kept, np.arange(2000), 0)))
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_captions_are_degraded_by_what_is_stated(severity: int) -> None:
+    def share(name: str) -> float:
+        return condition("text", name).amounts[severity - 1] / 100
+
+    words = [f"w{i}" for i in range(2000)]
+    (left,) = read("dropped", severity, [" ".join(words)])
+    kept = str(left.data).split()
+    assert [word for word in words if word in set(kept)] == kept, "the rest is in order"
+    assert 1 - len(kept) / len(words) == pytest.approx(share("dropped"), abs=0.04)
+    assert all(sample.data for sample in read("dropped", severity, ["one two"] * 50)), "a word is left"
+    letters = "a" * 4000
+    (typed,) = read("misspelt", severity, [letters])
+    wrong = sum(letter != "a" for letter in str(typed.data))
+    assert wrong / len(letters) == pytest.approx(share("misspelt") / 3 * 25 / 26, abs=0.02)
+    times = np.array([sample.time - i for i, sample in enumerate(read("late", severity, ["x"] * 2000))])
+    assert set(times) == {0.0, 5.0}
+    assert np.mean(times > 0) == pytest.approx(share("late"), abs=0.04)
+
+
+def test_conditions_of_one_sensor_add_up_in_their_order() -> None:
+    wave, applied = (
+        speech(1),
+        [Applied("audio", condition("audio", n), s) for n, s in (("loud", 5), ("quiet", 5))],
+    )
+    both = begin([*applied, Applied("video", condition("video", "dark"), 1)], AUDIO)
+    first, second = (one.condition.begin(5, AUDIO) for one in applied)
+    sample = Sample("audio", wave, 1.0)
+    np.testing.assert_array_equal(both(sample).data, second(first(sample)).data)
+    assert begin([], AUDIO)(sample) is sample

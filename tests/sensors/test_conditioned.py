@@ -1,0 +1,101 @@
+"""A live sensor under conditions: its own samples, degraded, and late ones at their time."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.errors import SensorEndedError, SensorLostError
+from sensemble_sensors.kinds.conditions import text
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.recording.replay import Replay
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+Studio = Any
+Specs = Mapping[str, InputSpec]
+
+
+class Dictation:
+    """Captions, each on request."""
+
+    modality = "text"
+    name = "dictation"
+    live = True
+
+    def __init__(self) -> None:
+        self.queue = SampleQueue(10)
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.modality == self.modality
+
+    def read(self, timeout: float) -> Sample | None:
+        return self.queue.get(timeout)
+
+    def close(self) -> None:
+        self.queue.end(SensorLostError("dictation: is closed"))
+
+
+def applied(modality: str, name: str, severity: int) -> Applied:
+    (found,) = (c for c in kind_of(modality).conditions if c.name == name)
+    return Applied(modality, found, severity)
+
+
+def test_a_played_sensor_gives_what_the_condition_makes_of_its_samples(studio: Studio, specs: Specs) -> None:
+    path = studio.write("conditioned.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
+    replay = Replay([studio.example(audio=path)], {"audio": specs["audio"]})
+    sensor = Conditioned(replay.sensor("audio"), [applied("audio", "quiet", 3)])
+    assert (sensor.modality, sensor.name, sensor.live) == ("audio", "replay audio", False)
+    sensor.open(specs["audio"])
+    heard: list[np.ndarray[Any, Any]] = []
+    with replay, pytest.raises(SensorEndedError):
+        while True:
+            sample = sensor.read(5)
+            assert sample is not None
+            heard.append(np.asarray(sample.data))
+    sensor.close()
+    np.testing.assert_allclose(np.concatenate(heard), 0.1 * studio.tone(1, 16000)[0], atol=1e-4)
+
+
+def test_a_late_caption_waits_for_its_time_while_others_pass(
+    specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "_LATE", 0.3)
+    dictation = Dictation()
+    sensor = Conditioned(dictation, [applied("text", "late", 3)])
+    sensor.open(specs["text"])
+    began = monotonic() - 0.01
+    for i in range(8):
+        dictation.queue.put(Sample("text", str(i), began + i / 1000))
+    dictation.queue.end(SensorEndedError("dictation: has ended"))
+    seen: list[Sample] = []
+    with pytest.raises(SensorEndedError):  # only after the last that is held back
+        while True:
+            if (sample := sensor.read(0.05)) is not None:
+                seen.append(sample)
+                assert monotonic() >= sample.time
+    assert sorted(str(sample.data) for sample in seen) == [str(i) for i in range(8)]
+    delays = {round(sample.time - began - int(str(sample.data)) / 1000, 6) for sample in seen}
+    assert delays == {0.0, 0.3}
+    assert [sample.time for sample in seen] == sorted(sample.time for sample in seen)
+
+
+def test_read_waits_no_longer_than_asked_and_reopening_forgets_what_was_held(specs: Specs) -> None:
+    dictation = Dictation()
+    sensor = Conditioned(dictation, [applied("text", "late", SEVERITIES[-1])])
+    sensor.open(specs["text"])
+    for i in range(9):
+        dictation.queue.put(Sample("text", str(i), monotonic()))
+    began, found = monotonic(), []
+    while monotonic() - began < 0.3:
+        found.append(sensor.read(0.1))
+    assert 3 <= len(found) < 15, "each read returns in time"
+    sensor.open(specs["text"])
+    assert sensor.read(0.01) is None
+    sensor.close()
+    with pytest.raises(SensorLostError):
+        sensor.read(0.01)
