@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
+    from sensemble_sensors.conditioned import Conditioned
     from sensemble_sensors.devices.camera import Camera
     from sensemble_sensors.devices.captions import Captions
     from sensemble_sensors.devices.discovery import Device, cameras, microphones
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sensemble_sensors.health.health import Health
     from sensemble_sensors.isolation.isolated import Isolated
     from sensemble_sensors.isolation.worker_process import Limits
+    from sensemble_sensors.kinds.conditions.condition import Applied
+    from sensemble_sensors.kinds.registry import condition_of
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
     from sensemble_sensors.media.decoding import Sampling, clip, window
     from sensemble_sensors.recording.reader import Recorded
@@ -33,9 +36,11 @@ if TYPE_CHECKING:
     from sensemble_sensors.thresholds import Thresholds
 
 __all__ = [
+    "Applied",
     "BadDataError",
     "Camera",
     "Captions",
+    "Conditioned",
     "Dataset",
     "Device",
     "Example",
@@ -62,15 +67,18 @@ __all__ = [
     "Watcher",
     "cameras",
     "clip",
+    "condition_of",
     "microphones",
     "read_dataset",
     "window",
 ]
 
 _MODULES = {
+    "Applied": "kinds.conditions.condition",
     "BadDataError": "errors",
     "Camera": "devices.camera",
     "Captions": "devices.captions",
+    "Conditioned": "conditioned",
     "Dataset": "media.dataset",
     "Device": "devices.discovery",
     "Example": "media.dataset",
@@ -97,6 +105,7 @@ _MODULES = {
     "Watcher": "devices.watcher",
     "cameras": "devices.discovery",
     "clip": "media.decoding",
+    "condition_of": "kinds.registry",
     "microphones": "devices.discovery",
     "read_dataset": "media.dataset",
     "window": "media.decoding",

@@ -9,7 +9,7 @@ from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_events, read_runs
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.registry import condition_of
 
 from tests.runtime.puppets import Puppet, Session, wait_for
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_path: Path) -> None:
-    (quiet,) = (c for c in kind_of("audio").conditions if c.name == "quiet")
+    quiet = condition_of("audio", "quiet")
     microphone, camera = Puppet("audio", "desk"), Puppet("video", "front")
     record = tmp_path / "record.sqlite"
     with Session(bundle, conditions=[Applied("audio", quiet, 3)], record=record) as running:

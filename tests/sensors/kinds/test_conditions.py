@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition, begin
-from sensemble_sensors.kinds.registry import KINDS, kind_of
+from sensemble_sensors.kinds.registry import KINDS, condition_of, kind_of
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -20,14 +20,9 @@ TEXT = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0)
 SPECS = {spec.modality: spec for spec in (AUDIO, VIDEO, TEXT)}
 
 
-def condition(modality: str, name: str) -> Condition:
-    (found,) = (c for c in kind_of(modality).conditions if c.name == name)
-    return found
-
-
 def heard(name: str, severity: int, wave: NDArray[np.float32], *chunks: int) -> NDArray[np.float32]:
     """Return a wave as it is heard under a condition, in chunks of these sizes; the last takes the rest."""
-    degrade = begin([Applied("audio", condition("audio", name), severity)], AUDIO)
+    degrade = begin([Applied("audio", condition_of("audio", name), severity)], AUDIO)
     pieces = np.split(wave, np.cumsum(chunks))
     given = [degrade(Sample("audio", piece, 0.0, cut=i == 0)) for i, piece in enumerate(pieces)]
     return np.concatenate([np.asarray(sample.data, np.float32) for sample in given])
@@ -41,13 +36,13 @@ def speech(seconds: float, level: float = 0.1) -> NDArray[np.float32]:
 
 
 def seen(name: str, severity: int, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    degrade = begin([Applied("video", condition("video", name), severity)], VIDEO)
+    degrade = begin([Applied("video", condition_of("video", name), severity)], VIDEO)
     given = [degrade(Sample("video", p, i / 8, cut=i == 0)) for i, p in enumerate(pictures)]
     return np.stack([np.asarray(sample.data, np.uint8) for sample in given])
 
 
 def read(name: str, severity: int, captions: list[str]) -> list[Sample]:
-    degrade = begin([Applied("text", condition("text", name), severity)], TEXT)
+    degrade = begin([Applied("text", condition_of("text", name), severity)], TEXT)
     return [degrade(Sample("text", caption, float(i))) for i, caption in enumerate(captions)]
 
 
@@ -115,7 +110,7 @@ def test_sound_is_degraded_alike_however_it_is_cut_into_samples(
 def test_sound_is_as_quiet_and_as_loud_as_stated(severity: int) -> None:
     wave = speech(2, level=0.001)
     for name, sign in (("quiet", -1), ("loud", 1)):
-        expected = sign * condition("audio", name).amounts[severity - 1]
+        expected = sign * condition_of("audio", name).amounts[severity - 1]
         assert decibels(heard(name, severity, wave)) - decibels(wave) == pytest.approx(expected, abs=0.01)
     assert np.abs(heard("loud", severity, speech(2, level=0.9))).max() == 1, "cut off at full scale"
 
@@ -130,7 +125,7 @@ def test_noise_has_the_snr_stated_of_the_loudest_block(name: str, severity: int)
         found = decibels(added[BLOCK * 20 :])
     else:  # voices swell and fade too: their level is that of their loudest block
         found = max(decibels(block) for block in added[15 * RATE :].reshape(-1, BLOCK))
-    assert loudest - found == pytest.approx(condition("audio", name).amounts[severity - 1], abs=1)
+    assert loudest - found == pytest.approx(condition_of("audio", name).amounts[severity - 1], abs=1)
 
 
 def test_noise_follows_the_level_of_the_sound_and_silence_has_none() -> None:
@@ -150,7 +145,7 @@ def test_sound_of_any_level_clips_more_with_each_severity(level: float) -> None:
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_a_room_echoes_for_as_long_as_stated(severity: int) -> None:
-    seconds = condition("audio", "reverb").amounts[severity - 1]
+    seconds = condition_of("audio", "reverb").amounts[severity - 1]
     wave = np.zeros(3 * RATE, np.float32)
     wave[0] = 1
     response = heard("reverb", severity, wave).astype(np.float64)
@@ -164,7 +159,7 @@ def test_a_room_echoes_for_as_long_as_stated(severity: int) -> None:
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_a_telephone_leaves_its_band_alone(severity: int) -> None:
-    high = condition("audio", "phone").amounts[severity - 1]
+    high = condition_of("audio", "phone").amounts[severity - 1]
     wave = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE).astype(np.float32)
     hertz, before = signal.welch(wave, RATE, nperseg=1024)
     _, after = signal.welch(heard("phone", severity, wave), RATE, nperseg=1024)
@@ -181,7 +176,7 @@ def test_as_many_buffers_are_lost_as_stated_and_the_others_are_whole(severity: i
     blocks = heard("dropped", severity, wave).reshape(-1, BLOCK)
     lost = ~blocks.any(axis=1)
     np.testing.assert_array_equal(blocks[~lost], wave.reshape(-1, BLOCK)[~lost])
-    stated = condition("audio", "dropped").amounts[severity - 1] / 100
+    stated = condition_of("audio", "dropped").amounts[severity - 1] / 100
     assert lost.mean() == pytest.approx(stated, abs=3 * np.sqrt(stated / len(lost)))
 
 
@@ -195,7 +190,7 @@ def pictures() -> NDArray[np.uint8]:
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_pictures_are_degraded_by_what_is_stated(pictures: NDArray[np.uint8], severity: int) -> None:
     def amount(name: str) -> float:
-        return condition("video", name).amounts[severity - 1]
+        return condition_of("video", name).amounts[severity - 1]
 
     for name in ("dark", "bright"):
         expected = np.clip(np.rint(pictures * np.float32(amount(name))), 0, 255)
@@ -227,7 +222,7 @@ def test_a_lost_picture_is_replaced_by_the_one_before() -> None:
     numbers = [seen("dropped", s, pictures)[:, 0, :, 0].copy().view(np.uint16).ravel() for s in SEVERITIES]
     for severity, shown in zip(SEVERITIES, numbers, strict=True):
         kept = shown == np.arange(2000)
-        stated = condition("video", "dropped").amounts[severity - 1] / 100
+        stated = condition_of("video", "dropped").amounts[severity - 1] / 100
         assert 1 - kept.mean() == pytest.approx(stated, abs=0.04)
         np.testing.assert_array_equal(shown, np.maximum.accumulate(np.where(kept, np.arange(2000), 0)))
 
@@ -235,7 +230,7 @@ def test_a_lost_picture_is_replaced_by_the_one_before() -> None:
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_captions_are_degraded_by_what_is_stated(severity: int) -> None:
     def share(name: str) -> float:
-        return condition("text", name).amounts[severity - 1] / 100
+        return condition_of("text", name).amounts[severity - 1] / 100
 
     words = [f"w{i}" for i in range(2000)]
     (left,) = read("dropped", severity, [" ".join(words)])
@@ -255,9 +250,9 @@ def test_captions_are_degraded_by_what_is_stated(severity: int) -> None:
 def test_conditions_of_one_sensor_add_up_in_their_order() -> None:
     wave, applied = (
         speech(1),
-        [Applied("audio", condition("audio", n), s) for n, s in (("loud", 5), ("quiet", 5))],
+        [Applied("audio", condition_of("audio", n), s) for n, s in (("loud", 5), ("quiet", 5))],
     )
-    both = begin([*applied, Applied("video", condition("video", "dark"), 1)], AUDIO)
+    both = begin([*applied, Applied("video", condition_of("video", "dark"), 1)], AUDIO)
     first, second = (one.condition.begin(5, AUDIO) for one in applied)
     sample = Sample("audio", wave, 1.0)
     np.testing.assert_array_equal(both(sample).data, second(first(sample)).data)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, begin
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.registry import condition_of, kind_of
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_stream, degraded_window
 from sensemble_sensors.media.example_stream import samples
 from sensemble_sensors.sensor import Sample
@@ -17,12 +18,13 @@ Specs = Mapping[str, InputSpec]
 
 
 @pytest.fixture(scope="module")
-def example(studio: Studio) -> Any:
+def example(studio: Studio) -> Example:
     path = studio.write("degraded.mkv", studio.frames(8), studio.tone(1, 16000))
-    return studio.example(video=path, audio=path, text="a person says seven")
+    found: Example = studio.example(video=path, audio=path, text="a person says seven")
+    return found
 
 
-def test_without_a_condition_the_window_is_the_example_s(example: Any, specs: Specs) -> None:
+def test_without_a_condition_the_window_is_the_example_s(example: Example, specs: Specs) -> None:
     for modality, spec in specs.items():
         kind = kind_of(modality)
         found = degraded_window(kind.samples(example, spec, 7.0), spec, begin([], spec))
@@ -32,10 +34,10 @@ def test_without_a_condition_the_window_is_the_example_s(example: Any, specs: Sp
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("name", [c.name for c in kind_of("audio").conditions])
 def test_sound_in_chunks_through_the_ring_is_the_window_degraded_in_one_piece(
-    example: Any, specs: Specs, name: str, severity: int
+    example: Example, specs: Specs, name: str, severity: int
 ) -> None:
     spec, kind = specs["audio"], kind_of("audio")
-    (one,) = (c for c in kind.conditions if c.name == name)
+    one = condition_of("audio", name)
     through, direct = (one.begin(severity, spec) for _ in range(2))
     for _ in range(3):  # examples of one stream
         found = degraded_window(kind.samples(example, spec, 0.0), spec, through)
@@ -46,7 +48,7 @@ def test_sound_in_chunks_through_the_ring_is_the_window_degraded_in_one_piece(
 
 
 def test_a_late_caption_is_not_there_in_an_audit_and_comes_later_in_a_stream(specs: Specs) -> None:
-    (late,) = (c for c in kind_of("text").conditions if c.name == "late")
+    late = condition_of("text", "late")
     captions = [Sample("text", str(i), float(i)) for i in range(30)]
     applied = [Applied("text", late, 3)]
     one_by_one = begin(applied, specs["text"])
@@ -62,7 +64,7 @@ def test_a_late_caption_is_not_there_in_an_audit_and_comes_later_in_a_stream(spe
     assert all(sample.time - float(str(sample.data)) in (0, 5) for sample in stream)
 
 
-def test_a_stream_without_conditions_is_unchanged(example: Any, specs: Specs) -> None:
+def test_a_stream_without_conditions_is_unchanged(example: Example, specs: Specs) -> None:
     stream = samples(example, specs, 3.0)
     assert [id(sample) for sample in degraded_stream(stream, [], specs)] == [id(sample) for sample in stream]
     assert {sample.modality for sample in stream} == set(MODALITIES)

@@ -1,5 +1,6 @@
 """The kinds by name, and the kind of a modality."""
 
+from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.frames import Frames
 from sensemble_sensors.kinds.kind import Kind, TrackKind
 from sensemble_sensors.kinds.text import Text
@@ -16,6 +17,15 @@ def kind_of(modality: str) -> Kind:
         KeyError: there is no such modality.
     """
     return KINDS[kind_name(modality)]
+
+
+def condition_of(modality: str, name: str) -> Condition:
+    """Return the condition of this name that the sensors of `modality` have.
+
+    Raises:
+        KeyError: there is no such modality, or no such condition.
+    """
+    return {condition.name: condition for condition in kind_of(modality).conditions}[name]
 
 
 def track_kind_of(modality: str) -> TrackKind | None:
