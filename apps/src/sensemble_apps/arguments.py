@@ -190,8 +190,8 @@ class Run(Sources):
     unplug: bool = False
     """Unplug sensors and plug them back during the replay."""
     condition: Annotated[Texts, tyro.conf.arg(metavar="SENSOR=NAME:SEVERITY")] = ()
-    """Degrade a sensor by a stated amount of severity 1 to 5, such as `microphone=quiet:3`, `video=dark:5`; an
-    unknown name is answered by a list."""
+    """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`, of severity 1 to
+    5; an unknown name is answered by a list."""
     examples: Annotated[int | None, optional("N")] = None
     """Play only the first N examples."""
     limit: Annotated[int | None, optional("N")] = None
