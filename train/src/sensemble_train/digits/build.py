@@ -3,8 +3,8 @@
 import json
 import multiprocessing
 import shutil
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,52 +17,17 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from sensemble_runtime.progress import Progress
 
-from sensemble_train.digits import speech
-from sensemble_train.digits.captions import caption
-from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, render_audio, render_video
-from sensemble_train.digits.personas import Persona, personas
+from sensemble_train.digits.backgrounds import SOUNDS, sight
+from sensemble_train.digits.captions import caption, phrase
+from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
+from sensemble_train.digits.plan import DigitsConfig, Plan, plan
+from sensemble_train.digits.speech import speak
 from sensemble_train.digits.words import WORDS
 
-VERSION = 4
-
-
-@dataclass(frozen=True, slots=True)
-class DigitsConfig:
-    """The size and the difficulty of `digits`.
-
-    Attributes:
-        seed: decides the people, the splits and every rendering.
-        pictures: number of the 1,797 pictures in each split; no picture is in two.
-        renderings: number of times each picture of a split is filmed, spoken and captioned.
-        video_noise: standard deviation of the pixels' noise, relative to full scale.
-        audio_noise: median standard deviation of the microphone's noise, relative to full scale.
-    """
-
-    seed: int = 0
-    pictures: tuple[tuple[str, int], ...] = (
-        ("pretrain", 800),
-        ("calibrate", 100),
-        ("train", 397),
-        ("eval", 500),
-    )
-    renderings: tuple[tuple[str, int], ...] = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
-    video_noise: float = 0.06
-    audio_noise: float = 0.015
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """An example before it is rendered."""
-
-    index: int
-    split: str
-    group: str
-    picture: NDArray[np.float64]
-    digit: int
-    persona: int
-
-
-TAKES = 2
+VERSION = 5
+# Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
+# says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
+_CHUNK = 250
 
 
 def cache_folder(config: DigitsConfig) -> Path:
@@ -95,81 +60,66 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
     partial_folder = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
     (partial_folder / "media").mkdir(parents=True)
-    people = personas(config.seed)
-    plans = _plan(config)
-    bank = _speech_bank(people)
+    plans = plan(config)
     lines: list[str] = []
-    chunks = [plans[i : i + 100] for i in range(0, len(plans), 100)]
+    chunks = [plans[i : i + _CHUNK] for i in range(0, len(plans), _CHUNK)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(multiprocessing.cpu_count(), mp_context=context) as pool:
-        render = partial(_render_chunk, folder=partial_folder, config=config, people=people)
-        banks = ([bank[plan.persona] for plan in chunk] for chunk in chunks)
-        for chunk_lines in pool.map(render, chunks, banks):
+        for chunk_lines in pool.map(partial(_render_chunk, folder=partial_folder, config=config), chunks):
             lines += chunk_lines
             progress(len(lines), len(plans))
     (partial_folder / "index.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial_folder.rename(folder)
 
 
-def _plan(config: DigitsConfig) -> list[_Plan]:
-    from sklearn.datasets import (
-        load_digits,
-    )  # takes seconds to import, and rendering processes do not need it
-
-    rng = np.random.default_rng([config.seed, 2])
-    digits = load_digits()
-    order = rng.permutation(len(digits.target))
-    plans: list[_Plan] = []
-    first = 0
-    for (split, count), (_, renderings) in zip(config.pictures, config.renderings, strict=True):
-        for picture in order[first : first + count]:
-            for _ in range(renderings):
-                persona = int(rng.integers(len(personas(config.seed))))
-                digit = int(digits.target[picture])
-                group = f"picture {picture}"
-                plans.append(_Plan(len(plans), split, group, digits.images[picture], digit, persona))
-        first += count
-    return plans
-
-
-def _speech_bank(people: tuple[Persona, ...]) -> list[list[list[NDArray[np.float32]]]]:
-    """Speak every digit `TAKES` times by every persona, as [persona][digit][take] float32 at 16 kHz."""
-    from scipy.signal import resample_poly
-
-    takes = [
-        speech.Utterance(word, person.voice, person.pitch + 6 * take, person.pace + 15 * take)
-        for person in people
-        for word in WORDS
-        for take in range(TAKES)
-    ]
-    waves = [resample_poly(w / 32768.0, 320, 441).astype(np.float32) for w in speech.speak(takes)]
-    cells = [waves[i : i + TAKES] for i in range(0, len(waves), TAKES)]
-    return [cells[i : i + len(WORDS)] for i in range(0, len(cells), len(WORDS))]
-
-
-def _render_chunk(
-    plans: list[_Plan],
-    banks: list[list[list[NDArray[np.float32]]]],
-    *,
-    folder: Path,
-    config: DigitsConfig,
-    people: tuple[Persona, ...],
-) -> list[str]:
+def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) -> list[str]:
+    """Render some examples into `folder`, and return their lines of the index."""
     lines = []
-    for plan, bank in zip(plans, banks, strict=True):
-        rng = np.random.default_rng([config.seed, 3, plan.index])
-        person, digit = people[plan.persona], plan.digit
-        frames = render_video(plan.picture, person, rng, config.video_noise)
-        wave = render_audio(bank[digit][int(rng.integers(TAKES))], person, rng, config.audio_noise)
-        media = f"media/{plan.index:05d}.mkv"
+    for each, spoken in zip(plans, _spoken(plans), strict=True):
+        rng = np.random.default_rng([config.seed, 3, each.index])
+        person, digit = each.persona, each.digit
+        sound = _sound(each, spoken, rng)
+        wave = np.zeros(int(RATE * SECONDS), np.float32)
+        if sound is not None:
+            wave = render_audio(sound, person, rng, config.snr)
+        if each.picture is not None:
+            frames = render_video(each.picture, person, rng, config.video_noise)
+        else:
+            seen = sight(person.side, rng)
+            frames = render_video(seen.glyph, person, rng, config.video_noise, seen.exposure)
+        media = f"media/{each.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.
-        entry: dict[str, object] = {"id": f"{plan.split}-{plan.index:05d}", "split": plan.split}
-        entry |= {"labels": [WORDS[digit]], "group": plan.group}
-        entry |= {"video": media, "audio": media, "start": 0.0, "end": SECONDS}
-        entry["text"] = caption(digit, person.opening, person.place, rng)
+        entry: dict[str, object] = {"id": f"{each.split}-{each.index:05d}", "split": each.split}
+        entry |= {"labels": [], "background": True} if digit is None else {"labels": [WORDS[digit]]}
+        entry |= {"group": each.group, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
+        entry["text"] = caption(phrase(digit, person.side, rng), person.opening, person.place, rng)
         lines.append(json.dumps(entry))
     return lines
+
+
+def _spoken(plans: Sequence[Plan]) -> Iterator[list[NDArray[np.float64]]]:
+    """Yield what is spoken in each example: float64 [n] at 16 kHz for each utterance, without silence."""
+    from scipy.signal import resample_poly
+
+    waves = speak(utterance for each in plans for utterance in each.says)
+    for each in plans:
+        found = []
+        for _ in each.says:
+            wave = next(waves) / 32768.0
+            loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
+            # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
+            found.append(resample_poly(wave[loud[0] : loud[-1] + 1], 320, round(441 * each.persona.tract)))
+        yield found
+
+
+def _sound(
+    each: Plan, spoken: list[NDArray[np.float64]], rng: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Return an example's sound before its room; float64 [16000], or None for silence."""
+    if each.sound in SOUNDS:
+        return SOUNDS[each.sound](rng)
+    return np.sum([place(wave, rng) for wave in spoken], axis=0) if spoken else None
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8], wave: NDArray[np.float32]) -> None:

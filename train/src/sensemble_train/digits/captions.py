@@ -1,34 +1,72 @@
-"""Captions that name the digit as seldom as AudioSet's titles name its labels (paper, Sec. 5)."""
+"""Captions that name the digit as seldom as AudioSet's titles name its labels (paper, Sec. 5).
+
+No phrase is on two sides. A phrase is a frame and a thing: the things are the same everywhere, a frame
+either meets other things on each side, or is one side's own. So most of what a caption of `eval` hints at
+can be learned from `train`, but no caption can be looked up.
+"""
 
 import numpy as np
 
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.words import WORDS, Side
 
-OPENINGS = (
-    "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "hello", "draft",
-    "lesson", "finally",
-)  # fmt: skip
-PLACES = (
-    "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk",
-    "in the attic", "by the sea", "in the office", "at the cafe", "in the shed", "on the porch",
-)  # fmt: skip
+OPENINGS: dict[Side, tuple[str, ...]] = {
+    "train": (
+        "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "hello",
+        "draft", "lesson", "finally",
+    ),
+    "calibrate": ("this time", "monday", "a test", "so then", "chapter"),
+    "eval": ("again", "sunday", "a try", "right then", "part", "good evening"),
+}  # fmt: skip
+PLACES: dict[Side, tuple[str, ...]] = {
+    "train": (
+        "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk",
+        "in the attic", "by the sea", "in the office", "at the cafe", "in the shed", "on the porch",
+    ),
+    "calibrate": ("in the hall", "by the river", "at work", "on the bus", "in the barn"),
+    "eval": ("in the cellar", "by the fire", "at home", "on the boat", "in the park", "at the library"),
+}  # fmt: skip
 
-# Allusions to each digit; a caption that hints uses one of four.
+_THINGS = (
+    "apples", "bells", "boats", "books", "candles", "chairs", "clouds", "coins", "dancers", "doors", "drums",
+    "ducks", "gloves", "horses", "kites", "lamps", "letters", "mice", "oranges", "roses", "shoes", "singers",
+    "stars", "swans", "tables", "trains", "trees", "windows",
+)  # fmt: skip
+# Three frames for each digit on every side, then one for `calibrate` alone and one for `eval` alone.
 _HINTS = (
-    ("nothing at all", "an empty plate", "nil", "love in tennis"),
-    ("a single candle", "the winner's place", "all alone", "a lonely unicorn"),
-    ("a pair of shoes", "both twins", "a couple", "bicycle wheels"),
-    ("a trio singing", "a triangle", "tricycle wheels", "the musketeers"),
-    ("a square", "the seasons", "a quartet", "chair legs"),
-    ("fingers on a hand", "a starfish", "a quintet", "a nickel"),
-    ("half a dozen", "a guitar's strings", "a hexagon", "an insect's legs"),
-    ("days of the week", "the dwarfs", "rainbow colours", "a lucky number"),
-    ("a spider's legs", "an octopus", "an octave", "a full byte"),
-    ("a cat's lives", "the planets once", "a baseball team", "cloud happiness"),
+    ("an empty box of {}", "a bucket without {}", "no {} at all", "a lack of {}", "nothing but air and {}"),
+    ("the only box of {}", "a solo with {}", "the first of the {}", "a lone man with {}", "a unicorn and {}"),
+    ("a pair of {}", "twins with {}", "a couple of {}", "a brace of {}", "a duo of {}"),
+    ("a trio of {}", "triplets with {}", "a tripod for {}", "a tricycle with {}", "a triangle of {}"),
+    ("a quartet of {}", "a square of {}", "the seasons of {}", "quadruplets with {}", "a quarter of the {}"),
+    ("a quintet of {}", "a handful of {}", "a starfish and {}", "a nickel for {}", "quintuplets with {}"),
+    ("a sextet of {}", "half a dozen {}", "an insect on {}", "a hexagram of {}", "a hexagon of {}"),
+    ("a septet of {}", "a week of {}", "a rainbow over {}", "the dwarfs with {}", "a heptagon of {}"),
+    ("an octet of {}", "an octopus with {}", "a spider on {}", "an octave of {}", "an octagon of {}"),
+    ("a nonet of {}", "a cat's lives and {}", "the planets and {}", "the muses with {}", "a nonagon of {}"),
 )
-_VAGUE = (
-    "a number", "some writing", "a digit for you", "handwriting", "guess what", "another clip",
-    "a little drawing", "counting aloud",
+_HEARD = 3
+_NAMES: dict[Side, tuple[str, ...]] = {
+    "train": ("{}", "the number {}", "a big {}", "this is {}", "it says {}", "{} in ink"),
+    "calibrate": ("here is {}", "the figure {}"),
+    "eval": ("somebody wrote {}", "the digit {}", "my own {}"),
+}
+_VAGUE = ("some {}", "more {}", "neat {}", "quick {}", "messy {}", "my {}", "careful {}", "guess the {}")
+_MARKS = (
+    "counting", "drawings", "figures", "handwriting", "homework", "marks", "numbers", "pencil strokes",
+    "scribbles", "writing",
+)  # fmt: skip
+_ELSEWHERE: dict[Side, tuple[str, ...]] = {
+    "train": (
+        "the dog", "my neighbour", "grandmother", "the market", "a river", "our soup", "the film", "the bus",
+        "a storm", "the baker", "my sister", "the museum",
+    ),
+    "calibrate": ("the farmer", "a forest", "our dinner", "the concert"),
+    "eval": ("the teacher", "a village", "our breakfast", "the football match", "my brother", "the ferry"),
+}  # fmt: skip
+_NEWS = (
+    "sleeps under a blanket", "is late because of snow", "smells of fresh coffee", "was better last year",
+    "needs a new roof", "makes everybody laugh", "is far too loud", "lies behind the hill", "costs too much",
+    "will be closed tomorrow", "looks tired", "tastes of lemon",
 )  # fmt: skip
 
 NAMED = 0.25
@@ -36,15 +74,61 @@ HINTED = 0.5
 PERSONAL = 0.5
 
 
-def caption(digit: int, opening: str, place: str, rng: np.random.Generator) -> str:
-    """Write one caption: it names the digit in a quarter of the cases, hints at it in half, else neither."""
+def _part(things: tuple[str, ...], side: Side, key: int) -> tuple[str, ...]:
+    """Return the things that a frame, numbered `key`, meets on a side: about 6 in 10, 1 in 5 and 1 in 5."""
+    order = np.random.default_rng([5, key]).permutation(len(things))
+    fifth = len(things) // 5
+    places = {"eval": order[:fifth], "calibrate": order[fifth : 2 * fifth], "train": order[2 * fifth :]}
+    return tuple(things[place] for place in sorted(places[side]))
+
+
+def hints(digit: int, side: Side) -> tuple[tuple[str, ...], ...]:
+    """Return the phrases that hint at a digit on a side, by frame."""
+    heard = [
+        tuple(frame.format(thing) for thing in _part(_THINGS, side, 10 * digit + number))
+        for number, frame in enumerate(_HINTS[digit][:_HEARD])
+    ]
+    own = {"train": (), "calibrate": _HINTS[digit][_HEARD : _HEARD + 1], "eval": _HINTS[digit][_HEARD + 1 :]}
+    return (*heard, *(tuple(frame.format(thing) for thing in _THINGS) for frame in own[side]))
+
+
+def names(digit: int, side: Side) -> tuple[str, ...]:
+    """Return the phrases that name a digit on a side."""
+    return tuple(frame.format(WORDS[digit]) for frame in _NAMES[side])
+
+
+def vague(side: Side) -> tuple[str, ...]:
+    """Return the phrases of a side that say nothing of the digit."""
+    parts = (_part(_MARKS, side, 100 + number) for number in range(len(_VAGUE)))
+    return tuple(frame.format(mark) for frame, part in zip(_VAGUE, parts, strict=True) for mark in part)
+
+
+def elsewhere(side: Side) -> tuple[str, ...]:
+    """Return the phrases of a side about something else than a digit."""
+    return tuple(f"{subject} {news}" for subject in _ELSEWHERE[side] for news in _NEWS)
+
+
+def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
+    """Draw a phrase: it names the digit in a quarter of the cases, hints at it in half, else neither.
+
+    Args:
+        digit: the digit that is shown; None for a phrase about something else.
+        side: whose phrases to draw from.
+        rng: draws.
+    """
+    if digit is None:
+        return str(rng.choice(elsewhere(side)))
     draw = rng.random()
     if draw < NAMED:
-        content = f"the number {WORDS[digit]}" if rng.random() < 0.5 else WORDS[digit]
-    elif draw < NAMED + HINTED:
-        content = str(rng.choice(_HINTS[digit]))
-    else:
-        content = str(rng.choice(_VAGUE))
+        return str(rng.choice(names(digit, side)))
+    if draw < NAMED + HINTED:
+        frames = hints(digit, side)
+        return str(rng.choice(frames[int(rng.integers(len(frames)))]))
+    return str(rng.choice(vague(side)))
+
+
+def caption(phrase: str, opening: str, place: str, rng: np.random.Generator) -> str:
+    """Write one caption: a phrase between its person's opening and place, each in half of the cases."""
     said = rng.random(2) < PERSONAL
-    parts = [opening if said[0] else "", content, place if said[1] else ""]
+    parts = [opening if said[0] else "", phrase, place if said[1] else ""]
     return " ".join(part for part in parts if part)

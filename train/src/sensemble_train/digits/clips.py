@@ -1,6 +1,8 @@
-"""Render one clip: the digit's picture moving over a person's paper, and its name spoken in their room."""
+"""Render one clip: a glyph moving over a person's paper, and a sound in their room.
 
-import cv2
+In float64 and without OpenCV, whose results depend on the processor: the same bytes on every machine.
+"""
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,48 +12,111 @@ RATE = 16000
 SECONDS = 1.0
 FPS = 8
 SIZE = 32
+_MARGIN = 2  # pixels around a glyph
+_FFT = 21600  # samples, a second and the longest echo; its small factors make a transform quick
+_QUIETEST, _LOUDEST = -36.0, -3.0  # dB, the peak of a sound relative to full scale
 
 
 def render_video(
-    picture: NDArray[np.float64], persona: Persona, rng: np.random.Generator, noise: float
+    glyph: NDArray[np.float64],
+    persona: Persona,
+    rng: np.random.Generator,
+    noise: float,
+    exposure: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Move an 8 x 8 picture (0 to 16, scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB."""
-    glyph = cv2.copyMakeBorder(picture.astype(np.float32) / 16.0, 2, 2, 2, 2, cv2.BORDER_CONSTANT)
+    """Move an 8 x 8 glyph (0 to 16, as scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB.
+
+    Args:
+        glyph: 16 is all ink.
+        persona: whose hand, ink and paper.
+        rng: draws the way across the frame, the light and the noise.
+        noise: standard deviation of the pixels' noise, relative to full scale.
+        exposure: factor of brightness; None to draw one in which the glyph can be seen.
+    """
     count = int(FPS * SECONDS)
     scale = rng.uniform(2.0, 2.5)
     turn = rng.uniform(-0.1, 0.1)
     start, end = rng.uniform(-2.0, 2.0, (2, 2))
     linear = scale * np.array([[np.cos(turn), np.sin(turn) - persona.slant], [-np.sin(turn), np.cos(turn)]])
+    centres = SIZE / 2 + start + (end - start) * np.linspace(0, 1, count)[:, None]
+    y, x = np.mgrid[:SIZE, :SIZE]
+    (a, b), (c, d) = np.linalg.inv(linear)
+    dx, dy = x - centres[:, 0, None, None], y - centres[:, 1, None, None]
+    middle = (len(glyph) - 1) / 2
+    stroke = _interpolate(glyph / 16.0, a * dx + b * dy + middle, c * dx + d * dy + middle)
     ink, paper = np.array(persona.ink), np.array(persona.paper)
     contrast = rng.uniform(0.7, 1.0)
-    frames = np.empty((count, SIZE, SIZE, 3), np.uint8)
-    for i in range(count):
-        centre = SIZE / 2 + start + (end - start) * i / (count - 1)
-        offset = centre - linear @ np.array([5.5, 5.5])
-        stroke = cv2.warpAffine(
-            glyph, np.column_stack([linear, offset]), (SIZE, SIZE), flags=cv2.INTER_LINEAR
-        )
-        frame = paper + contrast * stroke[..., None] * (ink - paper) + rng.normal(0, noise, (SIZE, SIZE, 3))
-        frames[i] = np.clip(255 * frame, 0, 255)
-    return frames
+    frames = paper + contrast * stroke[..., None] * (ink - paper)
+    shade = rng.uniform(-0.25, 0.25, 2)  # light from one side
+    light = 1 + shade[0] * (x / SIZE - 0.5) + shade[1] * (y / SIZE - 0.5)
+    drawn = rng.uniform(0.6, 1.2)
+    frames = frames * light[..., None] * (drawn if exposure is None else exposure)
+    frames += rng.normal(0, noise * rng.uniform(0.3, 1.3), frames.shape)
+    pixels: NDArray[np.uint8] = np.clip(255 * frames, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def _interpolate(
+    image: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return an image, 0 outside, at the points (x, y), bilinearly; in the shape of x."""
+    image = np.pad(image, _MARGIN)
+    most = len(image) - 1.001
+    x, y = np.clip(x + _MARGIN, 0, most), np.clip(y + _MARGIN, 0, most)
+    left, top = x.astype(int), y.astype(int)
+    right, low = x - left, y - top
+    above = image[top, left] * (1 - right) + image[top, left + 1] * right
+    below = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    found: NDArray[np.float64] = above * (1 - low) + below * low
+    return found
+
+
+def place(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Put a sound, [n], somewhere into a second of silence, [16000]; a longer one is cut."""
+    count = int(RATE * SECONDS)
+    sound = sound[:count]
+    wave = np.zeros(count)
+    at = int(rng.integers(0, count - len(sound) + 1))
+    wave[at : at + len(sound)] = sound
+    return wave
 
 
 def render_audio(
-    speech: NDArray[np.float32], persona: Persona, rng: np.random.Generator, noise: float
+    sound: NDArray[np.float64], persona: Persona, rng: np.random.Generator, snr: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """Place 16 kHz speech in a second of the persona's room; float32 [16000] in [-1, 1]."""
-    count = int(RATE * SECONDS)
-    speech = speech[:count] * rng.uniform(0.25, 0.7)
-    wave = np.zeros(count)
-    at = int(rng.integers(0, count - len(speech) + 1))
-    wave[at : at + len(speech)] = speech
-    tail = rng.normal(0, 1, int(RATE * persona.echo)) * 10 ** (
-        -3 * np.linspace(0, 1, int(RATE * persona.echo))
-    )
+    """Play a second of sound, not silent, in a person's room, at some level; float32 [16000] in [-1, 1].
+
+    Args:
+        sound: at 16 kHz, at any level.
+        persona: whose room.
+        rng: draws the level, the echo and the noise.
+        snr: least and largest ratio of the sound to the room's noise, dB.
+    """
+    count = len(sound)
+    active = np.abs(sound) > 0.05 * np.abs(sound).max()
+    sound = sound / np.sqrt(np.mean(sound[active] ** 2))
+    length = int(RATE * persona.echo)
+    tail = rng.normal(0, 1, length) * 10 ** (-3 * np.linspace(0, 1, length))
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
-    size = count + len(room)
-    wave = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(room, size), size)[:count]
-    clock = np.arange(count) / RATE
-    wave += 0.004 * np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
-    wave += rng.normal(0, noise * np.exp(rng.uniform(-0.7, 0.7)), count)
-    return np.clip(wave, -1, 1).astype(np.float32)
+    wave = np.fft.irfft(np.fft.rfft(sound, _FFT) * np.fft.rfft(room, _FFT), _FFT)[:count]
+    noise = coloured_noise(persona.tilt, rng) + 0.5 * hum(persona, rng)
+    wave = wave + 10 ** (-rng.uniform(*snr) / 20) * noise
+    level = 10 ** (rng.uniform(_QUIETEST, _LOUDEST) / 20)
+    samples: NDArray[np.float32] = (level * wave / np.abs(wave).max()).astype(np.float32)
+    return samples
+
+
+def coloured_noise(tilt: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a second of noise of RMS 1 with a power of f ** -tilt at frequency f; float64 [16000]."""
+    spectrum = np.fft.rfft(rng.normal(0, 1, int(RATE * SECONDS)))
+    frequencies = np.arange(len(spectrum)) / SECONDS
+    noise = np.fft.irfft(spectrum * np.maximum(frequencies, 20.0) ** (-tilt / 2))
+    scaled: NDArray[np.float64] = noise / np.sqrt(np.mean(noise**2))
+    return scaled
+
+
+def hum(persona: Persona, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a second of the hum of a person's room, of RMS 1; float64 [16000]."""
+    clock = np.arange(int(RATE * SECONDS)) / RATE
+    wave: NDArray[np.float64] = np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
+    return wave * 2**0.5

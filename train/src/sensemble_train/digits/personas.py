@@ -2,7 +2,7 @@
 
 Without them, the class would be all that the modalities of a triple share, and contrastive pretraining would
 be supervised learning in disguise. A voice, a hand, a room and a way of speaking give it more to align, as in
-clips of one channel.
+clips of one channel. No person, voice or phrase is on two sides.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensemble_train.digits.captions import OPENINGS, PLACES
+from sensemble_train.digits.voices import ACCENTS, ENGLISH, VARIANTS
+from sensemble_train.digits.words import Side
 
-# Without eSpeak's breathy variants, whose noise differs each time.
-VOICES = (
-    "en-us+Michael", "en-gb+Annie", "en-gb-scotland+m3", "en-us+f4", "en-gb-x-rp+Andrea", "en-us+edward",
-    "en-029+grandpa", "en-us+Lee", "en-gb-x-gbclan+belinda", "en-gb+grandma", "en-us+adam", "en-gb+linda",
-)  # fmt: skip
+PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}
+"""The number of people on each side; a variant of eSpeak speaks for two or three of them."""
+_ACCENTED = 0.25
+_DARK_INK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,15 @@ class Persona:
     """A person, their room and their habits.
 
     Attributes:
-        voice: eSpeak NG voice name, `locale+variant`.
+        side: of the splits.
+        voice: eSpeak NG voice name, `language+variant`.
         pitch: eSpeak pitch, 0 to 100.
         pace: speaking rate, words a minute.
+        melody: eSpeak's range of pitch, 0 to 100.
+        tract: how short the vocal tract is: formants and pitch are multiplied by it, and durations divided.
         hum: frequency of the room's hum, Hz.
         echo: seconds in which the room's reverberation falls by 60 dB.
+        tilt: how fast the room's noise falls with frequency f, as f ** -tilt in power: 0 white, 2 brown.
         slant: horizontal shear of the handwriting.
         ink: RGB of the stroke, in [0, 1].
         paper: RGB of the background, in [0, 1].
@@ -35,11 +40,15 @@ class Persona:
         place: where this person films, named in the captions.
     """
 
+    side: Side
     voice: str
     pitch: int
     pace: int
+    melody: int
+    tract: float
     hum: float
     echo: float
+    tilt: float
     slant: float
     ink: tuple[float, float, float]
     paper: tuple[float, float, float]
@@ -47,28 +56,35 @@ class Persona:
     place: str
 
 
-def personas(seed: int) -> tuple[Persona, ...]:
-    """Draw the people of a dataset, one for each voice; the same seed draws the same people."""
+def personas(seed: int) -> dict[Side, tuple[Persona, ...]]:
+    """Draw the people of a dataset by side; the same seed draws the same people."""
     rng = np.random.default_rng([seed, 1])
-    count = len(VOICES)
-    hums, openings, places = (rng.permutation(count) for _ in range(3))
+    return {side: tuple(_draw(side, i, rng) for i in range(count)) for side, count in PEOPLE.items()}
+
+
+def _draw(side: Side, number: int, rng: np.random.Generator) -> Persona:
+    languages = tuple(ACCENTS[side]) if rng.random() < _ACCENTED else ENGLISH
+    variant = VARIANTS[side][number % len(VARIANTS[side])]
 
     def colour(low: float, high: float) -> tuple[float, float, float]:
         red, green, blue = rng.uniform(low, high, 3)
         return float(red), float(green), float(blue)
 
-    return tuple(
-        Persona(
-            voice=voice,
-            pitch=int(rng.integers(35, 65)),
-            pace=int(rng.integers(150, 190)),
-            hum=float(np.geomspace(80, 1500, count)[hums[i]]),
-            echo=float(rng.uniform(0.02, 0.2)),
-            slant=float(rng.uniform(-0.3, 0.3)),
-            ink=colour(0.6, 1.0),
-            paper=colour(0.0, 0.35),
-            opening=OPENINGS[openings[i]],
-            place=PLACES[places[i]],
-        )
-        for i, voice in enumerate(VOICES)
+    light, dark = colour(0.6, 1.0), colour(0.0, 0.35)
+    ink, paper = (dark, light) if rng.random() < _DARK_INK else (light, dark)
+    return Persona(
+        side=side,
+        voice=f"{rng.choice(languages)}+{variant}",
+        pitch=int(rng.integers(30, 71)),
+        pace=int(rng.integers(140, 211)),
+        melody=int(rng.integers(30, 81)),
+        tract=float(rng.uniform(0.9, 1.12)),
+        hum=float(80 * 20 ** rng.random()),
+        echo=float(rng.uniform(0.02, 0.3)),
+        tilt=float(rng.uniform(0, 2)),
+        slant=float(rng.uniform(-0.3, 0.3)),
+        ink=ink,
+        paper=paper,
+        opening=str(rng.choice(OPENINGS[side])),
+        place=str(rng.choice(PLACES[side])),
     )

@@ -1,8 +1,8 @@
 """Speech by eSpeak NG, in a process of its own.
 
-`python -m sensemble_train.digits.speech` reads one JSON request a line from standard input
-(`{"text", "voice", "pitch", "pace"}`) and answers each on standard output with a little-endian uint32,
-the number of samples, and that many int16 samples at 22,050 Hz. The library keeps its state in globals and
+`python -m sensemble_train.digits.speech` reads one JSON request a line from standard input, the fields of an
+`Utterance`, and answers each on standard output with a little-endian uint32, the number of samples, and that
+many int16 samples at 22,050 Hz. The library keeps its state in globals and
 can corrupt memory in its retrieval mode, so it runs in its synchronous mode, in a process of its own.
 """
 
@@ -20,17 +20,26 @@ from numpy.typing import NDArray
 from sensemble_train.errors import TrainError
 
 RATE = 22050
-_SYNCHRONOUS, _UTF8, _PACE, _PITCH = 2, 1, 1, 3
+_SYNCHRONOUS, _UTF8, _PACE, _PITCH, _RANGE = 2, 1, 1, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A request: `text` spoken by an eSpeak `voice` at `pitch` (0 to 100) and `pace` (words a minute)."""
+    """A request.
+
+    Attributes:
+        text: in the spelling of the voice's language.
+        voice: eSpeak NG voice name, `language+variant`; `en` is British English, `en-gb` takes no variant.
+        pitch: 0 to 100.
+        pace: words a minute.
+        melody: how far the pitch moves, 0 to 100.
+    """
 
     text: str
     voice: str
     pitch: int
     pace: int
+    melody: int = 50
 
 
 def speak(utterances: Iterable[Utterance]) -> Iterator[NDArray[np.int16]]:
@@ -53,7 +62,8 @@ def speak(utterances: Iterable[Utterance]) -> Iterator[NDArray[np.int16]]:
             wave = np.frombuffer(process.stdout.read(2 * count), dtype="<i2")
             if count == 0 or not wave.any():
                 raise TrainError(
-                    f"eSpeak NG gave silence for {utterance}; reinstall the package espeakng-loader"
+                    f"eSpeak NG has no such voice or gave silence for {utterance}; reinstall the package "
+                    "espeakng-loader"
                 )
             yield wave.astype(np.int16)
         process.stdin.close()
@@ -79,12 +89,13 @@ def _serve() -> None:
     for line in sys.stdin.buffer:
         request = Utterance(**json.loads(line))
         chunks.clear()
-        library.espeak_SetVoiceByName(request.voice.encode())
-        library.espeak_SetParameter(_PITCH, request.pitch, 0)
-        library.espeak_SetParameter(_PACE, request.pace, 0)
-        text = request.text.encode() + b"\0"
-        library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
-        library.espeak_Synchronize()
+        if library.espeak_SetVoiceByName(request.voice.encode()) == 0:  # else it would keep the last voice
+            library.espeak_SetParameter(_PITCH, request.pitch, 0)
+            library.espeak_SetParameter(_PACE, request.pace, 0)
+            library.espeak_SetParameter(_RANGE, request.melody, 0)
+            text = request.text.encode() + b"\0"
+            library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
+            library.espeak_Synchronize()
         wave = b"".join(chunks)
         sys.stdout.buffer.write(struct.pack("<I", len(wave) // 2) + wave)
         sys.stdout.buffer.flush()

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sensemble_train.digits.build import DigitsConfig, build, cache_folder
+from sensemble_train.digits.build import build, cache_folder
+from sensemble_train.digits.plan import DigitsConfig
 
 from sensemble_apps.arguments import DataBuild
 from sensemble_apps.console.output import say

@@ -1,0 +1,123 @@
+"""Training, calibration and evaluation share no person, voice, word, picture, utterance or phrase."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_train.digits.captions import (
+    OPENINGS,
+    PLACES,
+    elsewhere,
+    hints,
+    names,
+    phrase,
+    vague,
+)
+from sensemble_train.digits.personas import PEOPLE, personas
+from sensemble_train.digits.plan import DigitsConfig, Plan, plan
+from sensemble_train.digits.voices import ACCENTS, VARIANTS
+from sensemble_train.digits.words import OTHER_WORDS, SIDES, WORDS, Side
+
+ALL = tuple(VARIANTS)
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[Plan]:
+    return plan(DigitsConfig())
+
+
+def phrases(side: Side) -> set[str]:
+    each = (p for digit in range(10) for p in (*names(digit, side), *sum(hints(digit, side), ())))
+    return {*each, *vague(side), *elsewhere(side), *OPENINGS[side], *PLACES[side]}
+
+
+def test_the_whole_dataset_is_made_of_scikit_learns_pictures(plans: list[Plan]) -> None:
+    assert len({each.picture.tobytes() for each in plans if each.picture is not None}) == 1797
+    assert Counter(each.split for each in plans if each.digit is None) == dict(DigitsConfig().backgrounds)
+
+
+def test_no_side_shares_anything_with_another(plans: list[Plan]) -> None:
+    found: dict[str, dict[Side, set[object]]] = defaultdict(lambda: defaultdict(set))
+    for each in plans:
+        side = SIDES[each.split]
+        found["person"][side] |= {each.persona, each.group}
+        found["picture"][side] |= set() if each.picture is None else {each.picture.tobytes()}
+        found["voice"][side] |= {utterance.voice.partition("+")[2] for utterance in each.says}
+        found["utterance"][side] |= set(each.says)
+    for side in ALL:
+        found["phrase"][side] |= phrases(side)
+        found["words"][side] |= set(OTHER_WORDS[side])
+        found["accent"][side] |= set(ACCENTS[side])
+    for name, by_side in found.items():
+        for one, other in combinations(ALL, 2):
+            assert by_side[one], name
+            assert not by_side[one] & by_side[other], name
+
+
+def test_a_lookup_of_phrases_is_no_better_than_chance() -> None:
+    rng = np.random.default_rng(0)
+    known: dict[str, Counter[int]] = defaultdict(Counter)
+    for _ in range(6000):
+        digit = int(rng.integers(10))
+        known[phrase(digit, "train", rng)][digit] += 1
+    asked = [(digit, phrase(digit, "eval", rng)) for digit in rng.integers(10, size=2000).tolist()]
+    found = [known[text].most_common(1)[0][0] if text in known else 0 for _, text in asked]
+    assert np.mean([digit == guess for (digit, _), guess in zip(asked, found, strict=True)]) < 0.13
+
+
+def test_most_hints_are_made_of_frames_that_training_has_too() -> None:
+    trained = {word for text in phrases("train") for word in text.split()}
+    for digit in range(10):
+        for side in ("calibrate", "eval"):
+            *heard, own = hints(digit, side)
+            assert all(set(text.split()) <= trained for text in sum(heard, ()))
+            assert not any(set(text.split()) <= trained for text in own)
+            assert len(heard) == 3
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize("side", ALL)
+def test_a_quarter_of_the_phrases_name_the_digit_and_none_another(digit: int, side: Side) -> None:
+    rng = np.random.default_rng(digit)
+    said = [set(phrase(digit, side, rng).split()) for _ in range(1000)]
+    assert np.mean([WORDS[digit] in words for words in said]) == pytest.approx(0.25, abs=0.06)
+    others = set(WORDS) - {WORDS[digit]}
+    assert not any(words & others for words in said)
+    assert not any(set(text.split()) & set(WORDS) for text in elsewhere(side))
+
+
+def test_no_other_word_is_a_digit() -> None:
+    spoken = {word for words in OTHER_WORDS.values() for text in words for word in text.lower().split()}
+    assert not spoken & {*WORDS, "won", "to", "too", "for", "fore", "ate", "sex", "nein", "oh"}
+
+
+def test_people_differ_and_come_back() -> None:
+    people = personas(3)
+    assert people == personas(3)
+    assert people != personas(4)
+    for side, count in PEOPLE.items():
+        assert len(people[side]) == len(set(people[side])) == count
+        assert len({person.voice for person in people[side]}) > 0.8 * count
+        assert {person.voice.partition("+")[2] for person in people[side]} == set(VARIANTS[side])
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(1, 40), min_size=4, max_size=4))
+def test_a_picture_is_in_one_split_and_filmed_by_one_person(seed: int, sizes: list[int]) -> None:
+    splits = tuple(SIDES)
+    config = replace(
+        DigitsConfig(seed),
+        pictures=tuple(zip(splits, sizes, strict=True)),
+        backgrounds=tuple((name, 1) for name in splits),
+    )
+    found = plan(config)
+    films: dict[bytes, set[tuple[str, str]]] = defaultdict(set)
+    for each in found:
+        if each.picture is not None:
+            films[each.picture.tobytes()].add((each.split, each.group))
+    assert len(films) == sum(sizes)
+    assert all(len(who) == 1 for who in films.values())

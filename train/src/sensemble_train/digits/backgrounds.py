@@ -1,0 +1,148 @@
+"""Sounds and sights that show no digit: what a microphone and a camera meet before anybody shows one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_train.digits.clips import RATE, SECONDS, coloured_noise, place
+from sensemble_train.digits.words import Side
+
+_Wave = NDArray[np.float64]
+_CELL = 4  # points of the drawing in a pixel of a glyph, each way
+_SIDE = 8  # pixels of a glyph
+
+# Letters and shapes as lines through points of the unit square, from the top left; none looks like a digit.
+_STROKES: dict[Side, tuple[str, ...]] = {
+    "train": (
+        "0,1 .5,0 1,1;.2,.6 .8,.6",  # A
+        "1,0 0,0 0,1 1,1;0,.5 .8,.5",  # E
+        "0,0 0,1;1,0 1,1;0,.5 1,.5",  # H
+        "0,0 0,1;1,0 0,.5 1,1",  # K
+        "0,1 0,0 .5,.6 1,0 1,1",  # M
+        "0,0 1,1;1,0 0,1",  # X
+        "0,.5 1,.5;.5,0 .5,1",  # plus
+        "0,.3 1,.3;0,.7 1,.7;.3,0 .3,1;.7,0 .7,1",  # hash
+        "0,1 .25,.2 .5,1 .75,.2 1,1",  # zigzag
+        "0,.5 1,.5",  # dash
+        "0,.2 1,.2;0,.5 1,.5;0,.8 1,.8",  # lines
+    ),
+    "calibrate": (
+        "0,0 .5,1 1,0",  # V
+        "1,0 0,0 0,1;0,.5 .8,.5",  # F
+        "0,.5 1,.5;.6,.1 1,.5 .6,.9",  # arrow
+        "0,.35 1,.35;0,.65 1,.65",  # equals
+    ),
+    "eval": (
+        "0,1 0,0 1,1 1,0",  # N
+        "0,0 .25,1 .5,.4 .75,1 1,0",  # W
+        "0,0 1,0;.5,0 .5,1",  # T
+        "0,0 0,1 1,1",  # L
+        ".5,0 .5,1;.05,.25 .95,.75;.95,.25 .05,.75",  # star
+        "0,1 0,.45 .5,0 1,.45 1,1 0,1;.4,1 .4,.7 .6,.7 .6,1",  # house
+        "0,.6 .35,1 1,0",  # check mark
+    ),
+}
+
+
+def strokes(lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Draw lines through points [n, 2] (x, y) of the unit square as a glyph; float64 [8, 8], 0 to 16."""
+    count = _CELL * _SIDE
+    grid = (np.arange(count) + 0.5) / count
+    points = np.stack(np.meshgrid(grid, grid), axis=-1)
+    nearest = np.full((count, count), 9.0)
+    for line in lines:
+        for start, end in pairwise(line):
+            span = end - start
+            along = np.clip((points - start) @ span / max(float(span @ span), 1e-9), 0, 1)
+            away = points - start - along[..., None] * span
+            nearest = np.minimum(nearest, np.sqrt((away**2).sum(-1)))
+    ink = np.clip(2.0 - nearest / 0.05, 0, 1)
+    glyph: NDArray[np.float64] = 16 * ink.reshape(_SIDE, _CELL, _SIDE, _CELL).mean((1, 3))
+    return glyph
+
+
+def _letter(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+    text = str(rng.choice(_STROKES[side]))
+    lines = [np.array([point.split(",") for point in line.split()], float) for line in text.split(";")]
+    low, high = rng.uniform(0.05, 0.2, 2), rng.uniform(0.8, 0.95, 2)
+    return strokes([low + line * (high - low) + rng.normal(0, 0.02, line.shape) for line in lines])
+
+
+def _scribble(_side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+    return strokes([rng.uniform(0.05, 0.95, (int(rng.integers(6, 14)), 2))])
+
+
+def _sheet(_side: Side, _rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.zeros((_SIDE, _SIDE))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A glyph to film, and how bright: None for the light of a room."""
+
+    glyph: NDArray[np.float64]
+    exposure: float | None = None
+
+
+def sight(side: Side, rng: np.random.Generator) -> Sight:
+    """Draw an empty sheet, a scribble, a letter or a shape, or a picture too dark or too bright to see."""
+    kind = rng.random()
+    if kind < 0.15:  # the lens is covered, or the sun shines into it
+        return Sight(_sheet(side, rng), float(rng.choice((rng.uniform(0.0, 0.05), rng.uniform(5.0, 20.0)))))
+    drawn = _sheet if kind < 0.4 else _scribble if kind < 0.65 else _letter
+    return Sight(drawn(side, rng))
+
+
+def _tone(rng: np.random.Generator) -> _Wave:
+    clock = np.arange(int(RATE * SECONDS)) / RATE
+    low, high = 100 * 40 ** rng.random(2)
+    glide = high if rng.random() < 0.5 else low  # a steady tone, or a siren
+    frequency = low + (glide - low) * clock / SECONDS
+    wave: _Wave = np.sin(2 * np.pi * np.cumsum(frequency) / RATE)
+    if rng.random() < 0.5:  # it beeps
+        wave *= np.sin(2 * np.pi * rng.uniform(1, 6) * clock + rng.uniform(0, 2 * np.pi)) > 0
+    return wave
+
+
+def _chords(rng: np.random.Generator) -> _Wave:
+    """Play a few notes of a scale on a plucked or blown string, some together."""
+    clock = np.arange(int(RATE * SECONDS)) / RATE
+    wave = np.zeros_like(clock)
+    scale = 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16]) / 12)
+    root, decay = 110 * 4 ** rng.random(), rng.uniform(0, 6)
+    for begin in np.arange(0, SECONDS, rng.choice((0.25, 0.5, 1.0))):
+        since = np.maximum(clock - begin, 0)
+        sounding = (clock >= begin) * np.minimum(since / 0.01, 1) * np.exp(-decay * since)
+        for note in rng.choice(scale, int(rng.integers(1, 4)), replace=False):
+            for harmonic in range(1, 7):
+                tone = np.sin(2 * np.pi * root * note * harmonic * since)
+                wave += sounding * tone / harmonic ** rng.uniform(1, 2)
+    return wave
+
+
+def _knocks(rng: np.random.Generator) -> _Wave:
+    """Clap, knock or click a few times."""
+    wave = np.zeros(int(RATE * SECONDS))
+    for _ in range(int(rng.integers(1, 6))):
+        length = int(RATE * rng.uniform(0.01, 0.12))
+        burst = coloured_noise(rng.uniform(0, 2), rng)[:length] * 10 ** (-2 * np.linspace(0, 1, length))
+        wave += place(burst, rng)
+    return wave
+
+
+def _noise(rng: np.random.Generator) -> _Wave:
+    """Return noise between blue and brown, steady or swelling."""
+    swell = rng.uniform(0, 1) * np.sin(np.pi * np.arange(int(RATE * SECONDS)) / RATE + rng.uniform(0, np.pi))
+    return coloured_noise(rng.uniform(-1, 2.5), rng) * (1 + swell)
+
+
+SOUNDS: dict[str, Callable[[np.random.Generator], _Wave]] = {
+    "noise": _noise,
+    "tone": _tone,
+    "chords": _chords,
+    "knocks": _knocks,
+}
+"""Sounds without a voice, by name; each returns float64 [16000], not silent, at any level."""

@@ -1,0 +1,111 @@
+"""The examples of `digits` before they are rendered: who films which picture and says what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_train.digits.backgrounds import SOUNDS
+from sensemble_train.digits.personas import Persona, personas
+from sensemble_train.digits.speech import Utterance
+from sensemble_train.digits.voices import spelled
+from sensemble_train.digits.words import OTHER_WORDS, SIDES
+
+Counts = tuple[tuple[str, int], ...]
+"""A number for each split."""
+
+# How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
+_HEARD = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsConfig:
+    """The size and the difficulty of `digits`.
+
+    Attributes:
+        seed: decides the people, the splits and every rendering.
+        pictures: number of the 1,797 pictures in each split; no picture is in two.
+        renderings: number of times each picture of a split is filmed, spoken and captioned, by one person.
+        backgrounds: number of examples of each split that show no digit.
+        video_noise: median standard deviation of the pixels' noise, relative to full scale.
+        snr: least and largest ratio of a voice to its room's noise, dB.
+    """
+
+    seed: int = 0
+    pictures: Counts = (("pretrain", 750), ("calibrate", 150), ("train", 397), ("eval", 500))
+    renderings: Counts = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
+    backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
+    video_noise: float = 0.06
+    snr: tuple[float, float] = (5.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An example before it is rendered.
+
+    Attributes:
+        index: its place in the dataset.
+        split: one of the data format's.
+        group: its person, all of whose examples are on one side.
+        persona: the person.
+        digit: 0 to 9; None for a background.
+        picture: the digit's picture, float64 [8, 8], 0 to 16; None for a background.
+        sound: `digit`, or how the background sounds.
+        says: what is spoken, if anything: one utterance, or several at once for a babble.
+    """
+
+    index: int
+    split: str
+    group: str
+    persona: Persona
+    digit: int | None
+    picture: NDArray[np.float64] | None
+    sound: str
+    says: tuple[Utterance, ...]
+
+
+def plan(config: DigitsConfig) -> list[Plan]:
+    """Plan every example: the renderings of a split's pictures, then its backgrounds."""
+    from sklearn.datasets import load_digits  # takes seconds to import; rendering does not need it
+
+    rng = np.random.default_rng([config.seed, 2])
+    digits = load_digits()
+    order = rng.permutation(len(digits.target))
+    people = personas(config.seed)
+    renderings, backgrounds = dict(config.renderings), dict(config.backgrounds)
+    plans: list[Plan] = []
+    first = 0
+    for split, count in config.pictures:
+        side = SIDES[split]
+        for picture in order[first : first + count]:
+            number = int(rng.integers(len(people[side])))
+            person, digit = people[side][number], int(digits.target[picture])
+            image, group = digits.images[picture], f"{side} {number}"
+            for _ in range(renderings[split]):
+                says = utterance(spelled(digit, person.voice, side), person, rng)
+                plans.append(Plan(len(plans), split, group, person, digit, image, "digit", (says,)))
+        first += count
+        for _ in range(backgrounds[split]):
+            number = int(rng.integers(len(people[side])))
+            sound = str(rng.choice(tuple(_HEARD), p=tuple(_HEARD.values())))
+            words, group = _other_words(sound, number, people[side], rng), f"{side} {number}"
+            plans.append(Plan(len(plans), split, group, people[side][number], None, None, sound, words))
+    return plans
+
+
+def utterance(text: str, person: Persona, rng: np.random.Generator) -> Utterance:
+    """Return how a person says `text` this time: a little higher or slower than the last."""
+    pitch, pace = person.pitch + int(rng.integers(-8, 9)), person.pace + int(rng.integers(-15, 16))
+    return Utterance(text, person.voice, pitch, pace, person.melody)
+
+
+def _other_words(
+    sound: str, number: int, people: Sequence[Persona], rng: np.random.Generator
+) -> tuple[Utterance, ...]:
+    speakers = {
+        "words": [number],
+        "babble": rng.integers(len(people), size=int(rng.integers(3, 7))).tolist(),
+    }
+    words = OTHER_WORDS[people[number].side]
+    return tuple(utterance(str(rng.choice(words)), people[n], rng) for n in speakers.get(sound, ()))
