@@ -17,7 +17,7 @@ from onnxruntime.transformers.optimizer import optimize_model
 from sensemble_export import to_onnx
 from sensemble_export.rewrite import centred
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import LogMel
+from sensemble_train.models.frontend import Mel
 from sensemble_train.models.transformer import Attention
 from torch import Tensor, nn
 
@@ -76,7 +76,7 @@ def write(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path, *, op
     if scheme == "fp32":
         onnx.save(model, path)
         return
-    front = tuple(name for name, module in encoder.named_modules() if isinstance(module, LogMel))
+    front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Mel))
     weights = {constant.name for constant in model.graph.initializer}
     settings = {
         "per_channel": True,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_runtime.executors.executor import load
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 from torch import nn
@@ -72,6 +74,27 @@ CLIP = EncoderConfig(
     spread=False,
 )
 MASKED = replace(CLIP, embedding=32, activation="gelu", clip=False, project=False)
+RELATIVE = EncoderConfig(
+    width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8, tubelet=2, relative=True
+)
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "int8-static"])
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_a_relative_front_end_lowers_to_one_subgraph_and_stays_independent_of_the_level(
+    modality: str, scheme: Scheme, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    encoder = KINDS[SPECS[modality].kind].encoder(SPECS[modality], RELATIVE).eval()
+    rows = windows(modality, 8, seed=4)
+    job = Job(modality, "executorch-xnnpack", scheme)
+    division = build(encoder, rows, job, tmp_path / job.file)
+    assert division is not None
+    assert division.subgraphs == 1
+    weak = 0.01 * rows if modality == "audio" else rows // 2 + 40
+    run = load(tmp_path / job.file, job.target)
+    for row, faint in zip(rows[:3].split(1), weak[:3].split(1), strict=True):
+        assert np.dot(run(row.numpy()), run(faint.numpy())) > (0.999 if scheme == "fp32" else 0.98)
 
 
 @pytest.mark.parametrize("config", [CLIP, MASKED])

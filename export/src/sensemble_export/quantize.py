@@ -8,7 +8,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import LogMel
+from sensemble_train.models.frontend import LogMel, Mel
 from torch import Tensor, fx, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
@@ -17,7 +17,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from sensemble_export.rewrite import RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4, within
 
-_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (LogMel, RootMeanSquare))
+_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (Mel, LogMel, RootMeanSquare))
 
 
 def quantize(

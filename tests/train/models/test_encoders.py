@@ -22,7 +22,9 @@ from tests.train.tiny import CLIP, MASKED, PLAIN, SPECS, STEM, raw_inputs, tiny_
 MODALITIES = ("audio", "text", "video")
 
 
-@pytest.mark.parametrize("config", [PLAIN, STEM, replace(STEM, activation="relu"), CLIP, MASKED])
+@pytest.mark.parametrize(
+    "config", [PLAIN, STEM, replace(STEM, activation="relu", relative=True), CLIP, MASKED]
+)
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
     encoder = tiny_model(config).encoders[modality]
@@ -51,10 +53,25 @@ def test_audio_has_the_mean_and_half_the_deviation_that_audio_masked_autoencoder
     """Table 6's numbers as AST and Audio-MAE take them: less the mean, by twice the deviation."""
     audio = tiny_model().encoders["audio"]
     wave = raw_inputs(3)["audio"]
-    expected = (audio.log_mel(wave) + 4.2677393) / 9.1379948
+    expected = (audio.mel(wave) + 4.2677393) / 9.1379948
     front = audio.front(wave)
     assert front.shape == (3, 1, 8, 128)
     torch.testing.assert_close(front[:, 0], expected, atol=1e-5, rtol=0)
+
+
+def test_a_relative_encoder_hears_a_whisper_as_it_hears_a_shout_and_sees_in_the_dark() -> None:
+    model, fixed = tiny_model(replace(STEM, relative=True)), tiny_model(STEM)
+    raw = raw_inputs(4)
+    raw["video"] = raw["video"] // 2 + 60
+    changed = {"audio": 0.02 * raw["audio"], "video": raw["video"] // 2}
+    with torch.no_grad():
+        for modality, weak in changed.items():
+            alike, unlike = (
+                (each.encoders[modality](raw[modality]) * each.encoders[modality](weak)).sum(dim=1).min()
+                for each in (model, fixed)
+            )
+            assert alike > 0.999
+            assert unlike < alike - 0.001
 
 
 @settings(max_examples=20, deadline=None)

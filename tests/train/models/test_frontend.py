@@ -6,7 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_train.models.frontend import LogMel, VideoInput, frames_of
+from sensemble_train.models.frontend import FLOOR as RELATIVE_FLOOR
+from sensemble_train.models.frontend import LogMel, Mel, RelativeFrames, RelativeLog, VideoInput, frames_of
 from torch import Tensor
 from torchaudio.compliance import kaldi
 from torchvision.transforms.v2 import functional as vision
@@ -73,6 +74,56 @@ def test_log_mel_lets_gradients_through_and_adds_no_state() -> None:
     assert wave.grad is not None
     assert wave.grad.abs().sum() > 0
     assert LOG_MEL.state_dict() == {}
+
+
+def relative(wave: Tensor) -> Tensor:
+    return RelativeLog()(Mel()(wave)[:, None])
+
+
+@settings(max_examples=25, deadline=None)
+@given(decibels=st.floats(-50, 12), snr=st.floats(0, 40), seed=st.integers(0, 1000))
+def test_the_relative_log_mel_does_not_depend_on_the_level(decibels: float, snr: float, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    burst = torch.zeros(1, 8000)
+    burst[:, 2000:5000] = torch.sin(0.3 * torch.arange(3000.0)) + 0.3 * torch.randn(3000, generator=draw)
+    wave = 0.2 * burst + 0.2 * 10 ** (-snr / 20) * torch.randn(1, 8000, generator=draw)
+    gain = 10 ** (decibels / 20)
+    torch.testing.assert_close(relative(gain * wave), relative(wave), atol=0.01, rtol=0)
+
+
+def test_a_relative_log_mel_is_kaldis_less_the_logarithm_of_the_mean_energy() -> None:
+    wave = 0.1 * torch.randn(2, 1600, generator=torch.Generator().manual_seed(0))
+    energies = fbank(wave).double().exp()
+    mean = energies.mean(dim=(1, 2), keepdim=True)
+    expected = ((energies / mean + RELATIVE_FLOOR).log() + 2) / 2
+    torch.testing.assert_close(relative(wave)[:, 0], expected.float(), atol=2e-3, rtol=0)
+
+
+def test_silence_has_no_relative_level_and_is_not_amplified() -> None:
+    silent = relative(torch.zeros(1, 1600))
+    torch.testing.assert_close(silent, torch.full_like(silent, (math.log(RELATIVE_FLOOR) + 2) / 2))
+    faint = relative(1e-7 * torch.randn(1, 1600, generator=torch.Generator().manual_seed(0)))
+    assert (faint - silent).abs().max() < 0.1  # far below what 16 bits can hold
+
+
+@settings(max_examples=25, deadline=None)
+@given(gain=st.floats(0.4, 1.3), shift=st.floats(-20, 30), seed=st.integers(0, 1000))
+def test_relative_frames_do_not_depend_on_brightness_and_contrast(
+    gain: float, shift: float, seed: int
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    frames = torch.randint(60, 160, (2, 3, 16, 12, 3), generator=draw)
+    changed = (gain * frames + shift).round().clamp(0, 255)
+    expected, found = (RelativeFrames()(x.to(torch.uint8)) for x in (frames, changed))
+    assert expected.shape == (6, 3, 16, 12)
+    torch.testing.assert_close(found, expected, atol=0.06, rtol=0)  # bytes are rounded
+    window = expected.reshape(2, -1)
+    torch.testing.assert_close(window.mean(dim=1), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(window.std(dim=1), torch.ones(2), atol=0.01, rtol=0)
+    plain = torch.full((1, 2, 8, 8, 3), 90, dtype=torch.uint8)
+    assert not RelativeFrames()(plain).any()
+    plain[0, 0, 0, 0, 0] += 1
+    assert RelativeFrames()(plain).abs().max() < 1
 
 
 def test_video_input_equals_torchvision() -> None:

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
-from sensemble_train.models.kinds.frames import color_jitter
-from sensemble_train.models.kinds.waveform import spec_augment
+from sensemble_train.models.kinds.frames_augment import change_frames
+from sensemble_train.models.kinds.sound_augment import hide
 from sensemble_train.training.augment import augment, mixup
 
-from tests.train.tiny import SPECS
+from tests.train.tiny import PLAIN, tiny_model
 
-APP_E = 0.2, 0.1, 0.0, 0.025  # brightness, contrast, saturation, hue
+APP_E = replace(PAPER, mixup=0, time=0, bins=0)  # brightness, contrast, hue
 
 
 def batch_of(count: int) -> Clips:
@@ -75,7 +75,7 @@ def test_mixup_keeps_what_has_several_labels_or_none() -> None:
 def test_spec_augment_hides_one_span_of_each_axis() -> None:
     torch.manual_seed(0)
     log_mel = torch.ones(300, 1, 800, 128)
-    hidden = spec_augment(log_mel, PAPER.time, PAPER.bins)[:, 0] == 0
+    hidden = hide(log_mel, PAPER.time, PAPER.bins)[:, 0] == 0
     assert log_mel.all()
     spans = {"time": hidden.all(dim=2), "bins": hidden.all(dim=1)}
     assert torch.equal(hidden, spans["time"][:, :, None] | spans["bins"][:, None, :])
@@ -91,7 +91,7 @@ def test_spec_augment_hides_one_span_of_each_axis() -> None:
 def test_colour_jitter_is_the_same_in_all_frames_and_within_bounds() -> None:
     torch.manual_seed(0)
     grey = torch.full((200, 2, 4, 4, 3), 100, dtype=torch.uint8)
-    changed = color_jitter(grey, *APP_E)
+    changed = change_frames(grey, APP_E)
     assert changed.shape == grey.shape
     assert changed.dtype == torch.uint8
     assert torch.equal(changed[:, 0], changed[:, 1])
@@ -99,14 +99,14 @@ def test_colour_jitter_is_the_same_in_all_frames_and_within_bounds() -> None:
     assert 79 <= levels.min() < 85  # a factor of 0.8 to 1.2; contrast and hue change no grey
     assert 115 < levels.max() <= 121
     noise = torch.randint(0, 256, (4, 2, 8, 8, 3), dtype=torch.uint8)
-    assert not torch.equal(color_jitter(noise, *APP_E), noise)
+    assert not torch.equal(change_frames(noise, APP_E), noise)
 
 
 def test_the_global_seed_decides_all() -> None:
     clips, log_mel = torch.randint(0, 256, (3, 2, 40, 40, 3), dtype=torch.uint8), torch.randn(3, 1, 300, 128)
     for again in (
-        lambda: color_jitter(clips, *APP_E),
-        lambda: spec_augment(log_mel, 192, 48),
+        lambda: change_frames(clips, APP_E),
+        lambda: hide(log_mel, 192, 48),
         lambda: mixup(batch_of(9), 0.5, 10.0, classes=9).inputs["audio"],
     ):
         results = []
@@ -120,12 +120,13 @@ def test_the_global_seed_decides_all() -> None:
 def test_a_batch_changes_in_what_the_configuration_names() -> None:
     torch.manual_seed(0)
     batch = batch_of(9)
-    same = augment(batch, SPECS, AugmentConfig(), 9)
+    model = tiny_model(PLAIN, labels=9)
+    same = augment(batch, model, AugmentConfig())
     assert all(torch.equal(same.inputs[m], x) for m, x in batch.inputs.items())
     assert same.targets is batch.targets
-    changed = augment(batch, SPECS, PAPER, 9)
+    changed = augment(batch, model, PAPER)
     assert changed.targets is not None
     assert changed.targets.shape == (9, 9)
     assert {m for m, x in batch.inputs.items() if not torch.equal(changed.inputs[m], x)} == {"audio", "video"}
-    unlabelled = augment(replace(batch, targets=None), SPECS, AugmentConfig(mixup=1.0), 9)
+    unlabelled = augment(replace(batch, targets=None), model, AugmentConfig(mixup=1.0))
     assert all(torch.equal(unlabelled.inputs[m], x) for m, x in batch.inputs.items())

@@ -44,6 +44,8 @@ class EncoderConfig:
             always learned.
         project: whether a linear layer makes the embedding; without it, `embedding` equals `width`.
         spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
+        relative: whether the front end makes the embedding independent of the level of sound and of the
+            brightness and contrast of frames, instead of the fixed scales of Table 6.
     """
 
     width: int
@@ -60,6 +62,7 @@ class EncoderConfig:
     sinusoidal: bool = False
     project: bool = True
     spread: bool = True
+    relative: bool = False
 
 
 class Trunk(nn.Module):

@@ -1,5 +1,8 @@
 """Front ends inside the graph: raw audio to log-mel, raw video frames to normalized images.
 
+The paper's divide by fixed numbers (Table 6). The relative ones, of derived presets, divide by what the
+window itself has, so that neither the gain of a microphone nor the exposure of a camera matters.
+
 All operations fit one XNNPACK subgraph (products of constant matrices, slices, permutations), so that
 training, export and the device share this one definition.
 """
@@ -21,6 +24,11 @@ HOP = 160
 FRAME = 400
 """Samples of one frame: 25 ms."""
 
+SILENCE = torch.finfo(torch.float32).eps
+"""Mel energy that counts as silence: Kaldi's floor, about the rounding noise of 16-bit audio."""
+FLOOR = 1e-2
+"""Least energy of the relative log-mel, as a share of the window's mean energy."""
+
 _PREEMPHASIS = 0.97
 _FFT = 512
 _LOW, _HIGH = 20.0, RATE / 2
@@ -30,6 +38,8 @@ _TAPS = FRAME // _COLUMNS
 _STEP = HOP // _COLUMNS
 _HALF = _ROWS // 2 + 1  # distinct points in the DFT of 32 real samples
 _GROUP = 8  # mel filters that share one small matrix
+_RELATIVE_MEAN, _RELATIVE_STD = -2.0, 2.0  # of the relative log-mel of speech, about
+_PLAIN = 2.0  # levels of 255, below which a deviation is not enlarged to 1
 _AT_ONCE = 2  # recordings: intermediate results stay in a CPU's caches, and are not allocated each time
 
 
@@ -38,13 +48,13 @@ def frames_of(samples: int) -> int:
     return (samples - FRAME) // HOP + 1
 
 
-class LogMel(nn.Module):
-    """Kaldi-compatible log-mel energies of 16 kHz audio.
+class Mel(nn.Module):
+    """Kaldi-compatible mel energies of 16 kHz audio.
 
-    Equals `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000, use_energy=False,
-    window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in [-1, 1], unscaled: the
-    pipeline of the paper's mean and standard deviation (Table 6). As there, the mean of the recording is
-    subtracted first. Each frame's mean is removed anyway; this only keeps an offset from costing precision.
+    Their logarithms equal `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000,
+    use_energy=False, window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in
+    [-1, 1], unscaled. As there, the mean of the recording is subtracted first. Each frame's mean is removed
+    anyway; this only keeps an offset from costing precision.
 
     A frame of 512 points (400 and zeros) is laid out in 32 rows and 16 columns, and its DFT is taken in the
     two stages of Cooley and Tukey: down the columns, times the twiddle factors, along the rows. Only 17 of
@@ -76,7 +86,7 @@ class LogMel(nn.Module):
             self.register_buffer(f"mel{group}", filters[first:last].T.contiguous(), persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
-        """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], at least 0."""
         # In a graph, each part would be a copy; and a GPU is faster with all at once.
         if wave.device.type == "cpu" and not torch.compiler.is_compiling():
             return torch.cat([self._energies(few) for few in wave.split(_AT_ONCE)])
@@ -88,7 +98,7 @@ class LogMel(nn.Module):
             functional.linear(power[..., first:last], self.get_buffer(f"mel{group}"))
             for group, (first, last) in enumerate(self.spans)
         ]
-        return torch.cat(mels, dim=-1).clamp(min=torch.finfo(torch.float32).eps).log()
+        return torch.cat(mels, dim=-1)
 
     def _taps(self, wave: Tensor) -> Tensor:
         """Map [B, S] to [16, B * frames, 27], the factor of `columns`."""
@@ -123,6 +133,29 @@ class LogMel(nn.Module):
         return x.reshape(count, _COLUMNS * _HALF)
 
 
+class LogMel(Mel):
+    """Log-mel, the pipeline of the paper's mean and standard deviation (Table 6)."""
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        return super().forward(wave).clamp(min=SILENCE).log()
+
+
+class RelativeLog(nn.Module):
+    """The logarithm of mel energies relative to the mean over the window, whatever the recording's level.
+
+    A gain multiplies all energies and their mean alike. Energies far below the mean become `FLOOR`, and so
+    does a window of silence as a whole.
+    """
+
+    def forward(self, energies: Tensor) -> Tensor:
+        """Map mel energies [B, 1, frames, bins], at least 0, to the same shape, of about unit scale."""
+        mean = energies.mean(dim=(2, 3), keepdim=True) + SILENCE
+        # A difference of logarithms: XNNPACK has no quotient of a matrix and a number.
+        relative = (energies + FLOOR * mean).log() - mean.log()
+        return (relative - _RELATIVE_MEAN) * (1 / _RELATIVE_STD)
+
+
 class VideoInput(nn.Module):
     """Scaling, normalization and layout of frames."""
 
@@ -130,6 +163,24 @@ class VideoInput(nn.Module):
         """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]."""
         images = frames.flatten(0, 1).to(torch.float32).permute(0, 3, 1, 2)
         return images * (1 / (255 * VIDEO_STD)) - VIDEO_MEAN / VIDEO_STD
+
+
+class RelativeFrames(nn.Module):
+    """Layout of frames, normalized by the mean and the deviation of the window's own pixels.
+
+    A change of brightness or contrast shifts or scales all pixels alike, so it does not matter unless pixels
+    saturate. A plain picture stays plain: deviations of few levels of 255 are not enlarged to 1.
+    """
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]; a window has mean 0, deviation 1."""
+        batch, times, height, width, colours = frames.shape
+        # XNNPACK takes a mean over the last two of four dimensions only.
+        pixels = frames.to(torch.float32).view(batch, 1, times * height, width * colours)
+        pixels = pixels - pixels.mean(dim=(2, 3), keepdim=True)
+        variance = (pixels * pixels).mean(dim=(2, 3), keepdim=True)
+        pixels = pixels * torch.rsqrt(variance + _PLAIN**2)
+        return pixels.view(batch * times, height, width, colours).permute(0, 3, 1, 2)
 
 
 def _stages() -> dict[str, Tensor]:

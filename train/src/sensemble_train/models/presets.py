@@ -34,7 +34,8 @@ MAE_B16 = replace(VIT_B16, name="mae_b16")
 
 def small(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
     """Return encoders of about half a million weights with convolutional stems, for few clips."""
-    return _configs(replace(_plain(shape), activation="relu", stem=(32, 64), patch=32), specs, shape)
+    base = replace(_plain(shape), activation="relu", stem=(32, 64), patch=32, relative=True)
+    return _configs(base, specs, shape)
 
 
 def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
@@ -42,7 +43,8 @@ def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dic
 
     They are as deep as `small`, with as many tokens of a film, so that two cores train them in minutes too.
     """
-    return _configs(replace(_plain(shape), project=False, sinusoidal=True), specs, shape)
+    base = replace(_plain(shape), project=False, sinusoidal=True, relative=True)
+    return _configs(base, specs, shape)
 
 
 def vit_b16(

@@ -3,37 +3,36 @@
 Every function returns a new batch or tensor and draws from torch's global generator.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from sensemble_sensors.spec import InputSpec
 from torch import Tensor
 from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.model import Model
 
 
-def augment(batch: Clips, specs: Mapping[str, InputSpec], config: AugmentConfig, classes: int) -> Clips:
+def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     """Return a batch of features with all changes that `config` asks for.
 
     Crops are not among them: they are cut when a video is decoded (`Sampling.zoom`).
 
     Args:
         batch: features; mixed only if it has labels.
-        specs: the inputs of the encoders, of which each kind changes its own.
+        model: the model that reads them, of whose inputs each kind changes its own.
         config: the changes.
-        classes: number of classes.
     """
-    inputs = dict(batch.inputs)
+    described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
-        inputs[m] = KINDS[specs[m].kind].augment(inputs[m], config)
+        kind = KINDS[described.specs[m].kind]
+        inputs[m] = kind.augment(inputs[m], config, described.configs[m], model.tokenizer)
     changed = replace(batch, inputs=inputs)
     if not config.mixup or batch.targets is None:
         return changed
-    return mixup(changed, config.mixup, config.beta, classes)
+    return mixup(changed, config.mixup, config.beta, len(described.labels))
 
 
 def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:

@@ -72,7 +72,6 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         for place, source in enumerate(sources)
     ]
     model = objective.model
-    specs, classes = model.description.specs, len(model.description.labels)
     module = distribute(objective.train(), scale, world)
     learning = [p for p in module.parameters() if p.requires_grad]
     adamw = optimizer(learning, settings)
@@ -89,7 +88,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             waited = perf_counter() - began
             _reseed(loop, step, -1)
             batch = tuple(
-                augment(features(model, source, clips), specs, loop.augment, classes)
+                augment(features(model, source, clips), model, loop.augment)
                 for source, clips in zip(sources, loaded, strict=True)
             )
             rate = settings.rate(step, steps)

@@ -8,8 +8,8 @@ import torch
 from sensemble_sensors.codecs.tracks import frame_size
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
@@ -21,7 +21,8 @@ from sensemble_train.models.encoders import (
     flat,
     make_stem,
 )
-from sensemble_train.models.frontend import VideoInput
+from sensemble_train.models.frontend import RelativeFrames, VideoInput
+from sensemble_train.models.kinds.frames_augment import change_frames
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
 
@@ -60,10 +61,12 @@ class Frames(Kind):
         """See `Kind`."""
         return FramesEncoder(spec, config)
 
-    def augment(self, features: Tensor, config: AugmentConfig) -> Tensor:
-        """Jitter colours."""
-        changes = config.brightness, config.contrast, config.saturation, config.hue
-        return color_jitter(features, *changes) if any(changes) else features
+    def augment(
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
+    ) -> Tensor:
+        """Change light, colours and sharpness."""
+        del encoder, tokenizer  # frames are kept as bytes
+        return change_frames(features, config) if config.frames else features
 
 
 class FramesEncoder(PatchEncoder):
@@ -79,7 +82,7 @@ class FramesEncoder(PatchEncoder):
         if config.sinusoidal:
             raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
         self.grid = frames // self.tubelet, height // config.patch, width // config.patch
-        self.input = VideoInput()
+        self.input = RelativeFrames() if config.relative else VideoInput()
         self.stem = make_stem(3 * self.tubelet, config)
         times, *places = self.grid
         self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))
@@ -97,22 +100,6 @@ class FramesEncoder(PatchEncoder):
         tokens = flat(self.stem(self.images(features)))
         tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
         return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]
-
-
-def color_jitter(clips: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
-    """Change the colours of clips, alike in all frames of each.
-
-    The numbers of App. E are read as torchvision's, where brightness is a factor.
-
-    Args:
-        clips: uint8 [B, T, H, W, 3].
-        brightness: largest change of the brightness.
-        contrast: largest change of the contrast.
-        saturation: largest change of the saturation.
-        hue: largest change of the hue.
-    """
-    jitter = v2.ColorJitter(brightness, contrast, saturation, hue)
-    return torch.stack([jitter(clip.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for clip in clips])
 
 
 def _shorter_side(example: Example) -> int:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from sensemble_train.models.augment_config import AugmentConfig
@@ -44,8 +45,21 @@ class Kind(ABC):
             ConfigurationError: the configuration does not fit the spec.
         """
 
-    def augment(self, features: Tensor, config: AugmentConfig) -> Tensor:  # noqa: ARG002
-        """Return features [B, ...] changed at random; draws from torch's global generator."""
+    def augment(
+        self,
+        features: Tensor,
+        config: AugmentConfig,  # noqa: ARG002
+        encoder: EncoderConfig,  # noqa: ARG002
+        tokenizer: Tokenizer | None,  # noqa: ARG002
+    ) -> Tensor:
+        """Return features [B, ...] changed at random; draws from torch's global generator.
+
+        Args:
+            features: as the front end of an encoder of the configuration `encoder` gives them.
+            config: the changes.
+            encoder: says what the features are.
+            tokenizer: of captions.
+        """
         return features
 
 

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import torch
 from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import HIDE, Encoder, EncoderConfig, Trunk, positions
 from sensemble_train.models.kinds.kind import Kind
+from sensemble_train.models.kinds.text_augment import change_captions
 from sensemble_train.models.model_config import ModelConfig
 
 
@@ -34,6 +37,16 @@ class Text(Kind):
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "TextEncoder":
         """See `Kind`."""
         return TextEncoder(spec, config)
+
+    def augment(
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
+    ) -> Tensor:
+        """Drop and misspell words."""
+        del encoder
+        if not (config.drop or config.typos):
+            return features
+        assert tokenizer is not None  # noqa: S101 - a model with captions has one
+        return change_captions(features, config, tokenizer)
 
 
 class TextEncoder(Encoder):

@@ -1,9 +1,9 @@
 """Sound: log-mel spectrograms, cut into patches as images are."""
 
 from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import (
@@ -15,8 +15,9 @@ from sensemble_train.models.encoders import (
     make_stem,
     positions,
 )
-from sensemble_train.models.frontend import MEL_BINS, RATE, LogMel, frames_of
+from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel, RelativeLog, frames_of
 from sensemble_train.models.kinds.kind import Kind
+from sensemble_train.models.kinds.sound_augment import change_sound, hide
 from sensemble_train.models.model_config import ModelConfig
 
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
@@ -42,11 +43,18 @@ class Waveform(Kind):
         """See `Kind`."""
         return WaveformEncoder(spec, config)
 
-    def augment(self, features: Tensor, config: AugmentConfig) -> Tensor:
-        """Apply SpecAugment."""
-        if not (config.time or config.bins):
-            return features
-        return spec_augment(features, config.time, config.bins)
+    def augment(
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
+    ) -> Tensor:
+        """Change voices, rooms and noise, and hide spans."""
+        del tokenizer
+        if config.sound:
+            if encoder.relative:
+                features = change_sound(features, config)
+            else:
+                energies = change_sound((features * (2 * AUDIO_STD) + AUDIO_MEAN).exp(), config)
+                features = (energies.clamp(min=SILENCE).log() - AUDIO_MEAN) / (2 * AUDIO_STD)
+        return hide(features, config.time, config.bins)
 
 
 class WaveformEncoder(PatchEncoder):
@@ -58,29 +66,27 @@ class WaveformEncoder(PatchEncoder):
         self.patch = config.patch
         self.padding = -frames % config.patch
         self.grid = (frames + self.padding) // config.patch, MEL_BINS // config.patch
-        self.log_mel = LogMel()
+        self.relative = config.relative
+        self.mel = Mel() if config.relative else LogMel()
+        self.level = RelativeLog()
         self.stem = make_stem(1, config)
         self.position = positions(self.grid, config)
         self.start = ClassToken(config.width) if config.clip else nn.Identity()
         self.trunk = Trunk(config)
 
     def front(self, raw: Tensor) -> Tensor:
-        """Return the normalized log-mel, padded to whole patches: [B, 1, frames, 128]."""
-        image = (self.log_mel(raw) - AUDIO_MEAN) / (2 * AUDIO_STD)
-        return functional.pad(image.view(-1, 1, *image.shape[1:]), (0, 0, 0, self.padding))
+        """Return mel energies [B, 1, frames, 128] or, at Table 6's scale, the image of their logarithms."""
+        mel = self.mel(raw)
+        mel = mel.view(-1, 1, *mel.shape[1:])
+        return mel if self.relative else self._padded((mel - AUDIO_MEAN) / (2 * AUDIO_STD))
+
+    def images(self, features: Tensor) -> Tensor:
+        """Return the normalized log-mel, padded to whole patches: [B, 1, times, 128]."""
+        return self._padded(self.level(features)) if self.relative else features
 
     def tokens(self, features: Tensor) -> Tensor:
         """Cut log-mel images into patches."""
-        return self.start(flat(self.stem(features)) + self.position)  # type: ignore[no-any-return]
+        return self.start(flat(self.stem(self.images(features))) + self.position)  # type: ignore[no-any-return]
 
-
-def spec_augment(log_mel: Tensor, time: int, bins: int) -> Tensor:
-    """Hide one span of time and one of mel bins in each example (Park et al., 2019).
-
-    Args:
-        log_mel: normalized, float32 [B, 1, frames, bins]; hidden values become 0, the mean.
-        time: frames that the first span is shorter than.
-        bins: mel bins that the second span is shorter than.
-    """
-    hidden = TimeMasking(time, iid_masks=True)(log_mel.transpose(2, 3))
-    return FrequencyMasking(bins, iid_masks=True)(hidden).transpose(2, 3)  # type: ignore[no-any-return]
+    def _padded(self, image: Tensor) -> Tensor:
+        return functional.pad(image, (0, 0, 0, self.padding))

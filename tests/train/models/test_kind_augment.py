@@ -1,0 +1,163 @@
+"""Changes of sound, frames and captions against outside oracles, and their limits as properties."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.frontend import Mel
+from sensemble_train.models.kinds import frames_augment, sound_augment
+from sensemble_train.models.kinds.frames_augment import change_frames
+from sensemble_train.models.kinds.sound_augment import change_sound
+from sensemble_train.models.kinds.text_augment import change_captions, misspelt
+from sensemble_train.models.tokenizer import train_tokenizer
+from torch import Tensor
+from torchvision.transforms.v2 import functional as vision
+
+SOUND = AugmentConfig(voice=0.1, pace=0.2, shift=0.3, echo=0.5, tilt=6, band=0.5, babble=0.5, noise=0.5)
+FRAMES = AugmentConfig(
+    brightness=0.3, contrast=0.3, saturation=0.5, hue=0.1, rotation=10, blur=0.5, grain=10, occlusion=0.1
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), level=st.floats(1e-4, 1e4))
+def test_changes_of_sound_keep_energies_and_do_not_depend_on_the_level(seed: int, level: float) -> None:
+    energies = torch.rand(6, 1, 98, 128, generator=torch.Generator().manual_seed(seed)) ** 4
+    energies[0] = 0
+    found = []
+    for x in (energies, level * energies):
+        torch.manual_seed(seed)
+        found.append(change_sound(x, SOUND))
+    assert found[0].shape == energies.shape
+    assert found[0].isfinite().all()
+    assert (found[0] >= 0).all()
+    torch.testing.assert_close(found[1] / level, found[0], rtol=1e-3, atol=1e-6)
+
+
+def test_each_change_of_sound_is_of_its_share_and_size() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(400, 1, 98, 128)
+    for change in (sound_augment.add_noise, sound_augment.add_babble):
+        added = change(x, 0.25) - x
+        changed = added.flatten(1).any(dim=1)
+        assert changed.float().mean().item() == pytest.approx(0.25, abs=0.07)
+        ratio = added[changed].mean(dim=(1, 2, 3)) / x[changed].mean(dim=(1, 2, 3))
+        assert (ratio <= 1.001).all()
+        assert (ratio > 0.9e-3).all()
+    echo = sound_augment.reverberate(x, 0.5)
+    assert (echo >= x - 1e-5).all()
+    assert (echo.sum(dim=(1, 2, 3)) <= 1.501 * x.sum(dim=(1, 2, 3))).all()
+    passed = sound_augment.equalizer(x, 0.0, 1.0)
+    assert (passed[..., 40:85] > 0.9).all()  # a telephone passes the middle
+    assert (passed[..., -1] < 0.6).all()
+    decibels = 10 * sound_augment.equalizer(x, 6.0, 0.0).log10()
+    assert decibels[..., 0].std().item() == pytest.approx(6, rel=0.15)
+
+
+def test_a_stretched_mel_axis_moves_a_tone_and_a_shift_moves_a_click() -> None:
+    torch.manual_seed(0)
+    tone = torch.zeros(50, 1, 98, 128)
+    tone[:, :, :, 60] = 1
+    peaks = sound_augment.resample(tone, 0.1, 0.0, 0.0)[:, 0, 50].argmax(dim=1)
+    assert 3 < (peaks - 60).abs().max() < 15
+    assert len(peaks.unique()) > 5
+    click = torch.zeros(50, 1, 98, 128)
+    click[:, :, 49] = 1
+    moved = sound_augment.resample(click, 0.0, 0.0, 0.2)[:, 0, :, 64].argmax(dim=1) - 49
+    assert 5 < moved.abs().max() <= 10
+
+
+def test_noise_in_the_mel_domain_has_the_distribution_of_noise_in_the_wave() -> None:
+    torch.manual_seed(0)
+    real = Mel()(torch.randn(8, 16000))[:, :, 20]  # of one filter, over time
+    made = torch.empty(8, 98).exponential_()
+    spread = [float(x.std() / x.mean()) for x in (real, made)]
+    assert spread[0] == pytest.approx(spread[1], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("field", "oracle"),
+    [
+        ("brightness", vision.adjust_brightness),
+        ("contrast", vision.adjust_contrast),
+        ("saturation", vision.adjust_saturation),
+    ],
+)
+def test_colours_change_as_torchvision_changes_them(
+    field: str, oracle: Callable[[Tensor, float], Tensor]
+) -> None:
+    """One of the factors that could have been drawn gives torchvision's picture."""
+    torch.manual_seed(0)
+    clip = torch.randint(70, 180, (1, 1, 12, 10, 3), dtype=torch.uint8)
+    found = change_frames(clip, replace(AugmentConfig(), **{field: 0.3}))
+    picture = clip[0, 0].permute(2, 0, 1).float() / 255
+    errors = [
+        (255 * oracle(picture, factor) - found[0, 0].permute(2, 0, 1)).abs().max()
+        for factor in torch.arange(0.7, 1.3, 0.002).tolist()
+    ]
+    assert min(errors) < 1.5
+    assert max(errors) > 10
+
+
+def test_a_turned_frame_is_torchvisions() -> None:
+    torch.manual_seed(0)
+    clip = vision.gaussian_blur(255 * torch.rand(1, 3, 24, 24), 5)[None]
+    turned = frames_augment.rotate(clip, 20)
+    inside = (..., slice(6, 18), slice(6, 18))
+    angles = torch.arange(-20, 20, 0.05).tolist()
+    oracles = (vision.rotate(clip[0], angle, vision.InterpolationMode.BILINEAR) for angle in angles)
+    errors = [(oracle[inside] - turned[0][inside]).abs().max() for oracle in oracles]
+    assert min(errors) < 1
+    assert max(errors) > 10
+
+
+def test_frames_stay_bytes_and_change_alike_in_time() -> None:
+    torch.manual_seed(0)
+    clips = torch.randint(0, 256, (6, 1, 16, 12, 3), dtype=torch.uint8).expand(6, 3, 16, 12, 3)
+    changed = change_frames(clips, replace(FRAMES, grain=0))
+    assert changed.shape == clips.shape
+    assert changed.dtype == torch.uint8
+    assert torch.equal(changed[:, 0], changed[:, 2])
+    assert (changed != clips).flatten(1).any(dim=1).all()
+    plain = torch.full((4, 2, 8, 8, 3), 100, dtype=torch.uint8)
+    for alone in ({"blur": 1.0}, {"rotation": 90.0}, {"occlusion": 1.0}, {"contrast": 1.0}, {"hue": 0.5}):
+        found = change_frames(plain, replace(AugmentConfig(), **alone))
+        assert (found.int() - 100).abs().max() <= 1, alone  # no border, no patch, no tint
+    noisy = change_frames(plain.repeat(50, 1, 1, 1, 1), AugmentConfig(grain=20))
+    deviations = noisy.float().flatten(1).std(dim=1)
+    assert 0 <= deviations.min() < 3
+    assert 15 < deviations.max() < 23
+
+
+def test_captions_lose_and_misspell_words_but_never_all_of_them() -> None:
+    captions = ["the number seven in the kitchen", "seven", ""]
+    tokenizer = train_tokenizer(captions, 400)
+    ids = torch.cat([torch.from_numpy(tokenize(tokenizer, caption, 12)) for caption in captions])
+    assert torch.equal(change_captions(ids, AugmentConfig(), tokenizer), ids)
+    torch.manual_seed(0)
+    for _ in range(20):
+        changed = change_captions(ids, AugmentConfig(drop=0.9), tokenizer)
+        assert changed.dtype == torch.int64
+        said = tokenizer.decode_batch(changed.tolist())
+        assert set(said[0].split()) <= set(captions[0].split())
+        assert said[0].split()
+        assert said[1].strip() == "seven"
+        assert not changed[2].any()
+    typed = change_captions(ids, AugmentConfig(typos=1.0), tokenizer)
+    assert not torch.equal(typed[:2], ids[:2])
+    assert torch.equal(typed[2], ids[2])
+
+
+@given(word=st.text("abcxyz", min_size=1, max_size=8), how=st.floats(0, 0.999), where=st.floats(0, 0.999))
+def test_a_typing_error_changes_a_letter_or_two(word: str, how: float, where: float) -> None:
+    wrong = misspelt(word, how, where)
+    assert wrong
+    assert abs(len(wrong) - len(word)) <= 1
+    same = sum(a == b for a, b in zip(word, wrong, strict=False))
+    tail = sum(a == b for a, b in zip(reversed(word), reversed(wrong), strict=False))
+    assert same + tail >= len(word) - 2
