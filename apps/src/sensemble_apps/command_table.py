@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
+from sensemble_apps.serve_arguments import Serve
 
 _COMMANDS = "sensemble_apps.commands"
 
@@ -47,6 +48,7 @@ COMMANDS = {
     "bundle sign": Command(arguments.BundleSign, f"{_COMMANDS}.bundle.sign"),
     "record": Command(arguments.Record, f"{_COMMANDS}.record"),
     "run": Command(arguments.Run, f"{_COMMANDS}.run"),
+    "serve": Command(Serve, f"{_COMMANDS}.serve"),
     "audit": Command(arguments.Audit, f"{_COMMANDS}.audit"),
     "history": Command(arguments.History, f"{_COMMANDS}.history"),
     "report": Command(arguments.Report, f"{_COMMANDS}.report"),

@@ -25,6 +25,7 @@ class Prediction:
         lost: for each attached modality, how many samples were replaced by newer ones before they were read,
             since it was added.
         labels: the bundle's labels, in the order of `probabilities`.
+        embeddings: for each live modality, its embedding, float32 [d]: `pooled` is their mean.
     """
 
     time: float
@@ -37,9 +38,10 @@ class Prediction:
     skipped: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for array in (self.probabilities, self.pooled):
+        for array in (self.probabilities, self.pooled, *self.embeddings.values()):
             array.setflags(write=False)
 
     @property
@@ -61,4 +63,5 @@ class Prediction:
             dropped=self.dropped.copy(),
             skipped=self.skipped.copy(),
             lost=self.lost.copy(),
+            embeddings=self.embeddings.copy(),
         )

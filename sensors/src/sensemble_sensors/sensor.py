@@ -1,7 +1,7 @@
 """The `Sensor` protocol, which cameras, microphones, captions and replays implement, and its samples."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,3 +62,11 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Release the device; a closed sensor may be reopened. Closing twice is allowed."""
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """A sensor in a process of its own, or a wrapper around one."""
+
+    def kill(self) -> None:
+        """End its process at once, from any thread; the next read finds the sensor lost."""

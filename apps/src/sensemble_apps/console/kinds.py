@@ -1,9 +1,11 @@
-"""The words and the meter of each kind of modality: the one place in the apps that a new kind is added to."""
+"""The words, the meter and the preview of each kind of modality: where a new kind is added to the apps."""
 
 import math
 from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sensemble_sensors.spec import kind_name
 
@@ -112,9 +114,53 @@ class CaptionMeter(Meter):
         return str(self.count)
 
 
+Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
+"""From the newest samples, at least one, and the spec's rate, to what a page draws, as JSON holds it."""
+
+_POINTS = 96  # of a waveform's outline
+_WAVE = 1.0  # seconds of sound that are drawn
+_SIDE = 192  # pixels a side of a picture, at most
+_LONGEST = 200  # characters of a caption
+
+
+def wave_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
+    """Return the outline of the last second, pairs of least and greatest in [-100, 100], and the level in dB.
+
+    The level is that of the last tenth of a second, root mean square, of full scale; null if silent.
+    """
+    import numpy as np
+
+    wave = np.concatenate([np.asarray(sample.data, np.float32) for sample in samples])[-round(_WAVE * rate) :]
+    full = np.pad(wave, (max(0, round(_WAVE * rate) - len(wave)), 0))
+    parts = np.array_split(np.nan_to_num(full).clip(-1, 1) * 100, _POINTS)
+    last = full[-round(0.1 * rate) :]
+    power = float(np.mean(np.square(last, dtype=np.float64))) if len(last) else 0.0
+    level = round(10 * math.log10(power), 1) if 0 < power < math.inf else None
+    return {"wave": [[int(part.min()), int(part.max())] for part in parts if len(part)], "level": level}
+
+
+def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - a still
+    """Return the newest picture as a data URL, a JPEG of at most `_SIDE` pixels a side."""
+    import cv2
+    import numpy as np
+
+    picture = np.asarray(samples[-1].data, np.uint8)
+    scale = _SIDE / max(picture.shape[:2])
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 90))
+    return {"picture": "data:image/jpeg;base64," + b64encode(data.tobytes()).decode()}
+
+
+def caption_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - it has none
+    """Return the newest caption, cut to a line."""
+    text = " ".join(str(samples[-1].data).split())
+    return {"caption": text if len(text) <= _LONGEST else text[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The words that an app uses for a kind of modality, and its meter.
+    """The words that an app uses for a kind of modality, its meter and its preview.
 
     Attributes:
         sensor: its sensor, such as `microphone`.
@@ -122,6 +168,7 @@ class Kind:
         letter: its abbreviation in the names of sets, as in the paper's tables.
         weight: how much accuracy usually depends on it: a larger number for more.
         meter: the class that measures a recording's samples.
+        preview: draws the newest samples.
     """
 
     sensor: str
@@ -129,12 +176,13 @@ class Kind:
     letter: str
     weight: int
     meter: type[Meter]
+    preview: Preview
 
 
 KINDS = {
-    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter),
-    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter),
-    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter),
+    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter, wave_preview),
+    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter, picture_preview),
+    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter, caption_preview),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 

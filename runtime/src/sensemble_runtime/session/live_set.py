@@ -191,7 +191,8 @@ class LiveSet:
         live = self.live(now)
         if not fresh or not live:
             return None
-        pooled = pool({m: self._embeddings[m].embedding for m in live})
+        embeddings = {m: self._embeddings[m].embedding for m in live}
+        pooled = pool(embeddings)
         here = sorted(self._windows.items())
         return Prediction(
             time=now,
@@ -204,6 +205,7 @@ class LiveSet:
             skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
             lost={m: ring.lost for m, ring in here},
             labels=self._bundle.manifest.labels,
+            embeddings=embeddings,
         )
 
     def _encode(self, taken: TakenWindow) -> Encoded:

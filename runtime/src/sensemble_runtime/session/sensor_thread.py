@@ -8,9 +8,8 @@ from typing import Protocol
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.errors import SensorLostError
 from sensemble_sensors.health.health import Health
-from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import PLAYED, Thresholds
 
@@ -121,7 +120,7 @@ class SensorThread:
 
     def kill(self) -> None:
         """End the sensor's process, if it has one."""
-        if isinstance(self.sensor, Isolated):
+        if isinstance(self.sensor, Killable):
             self.sensor.kill()
 
     def _run(self) -> None:

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
+from itertools import chain, repeat
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -28,6 +30,7 @@ from sensemble_sensors.spec import InputSpec
 
 _WAITING = 32  # samples that wait for a slow reader
 _HANDING = 0.5  # seconds that a player waits for a caption to be used
+_KNOWN = 1 << 14  # of the examples that were played: whose origins are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +198,17 @@ class Replay(Player):
     Args:
         examples: what to play, in this order.
         specs: the input of each encoder; one sensor for each.
+        repeated: begin again after the last example, until it is closed.
     """
 
-    def __init__(self, examples: Sequence[Example], specs: Mapping[str, InputSpec]) -> None:
+    def __init__(
+        self, examples: Sequence[Example], specs: Mapping[str, InputSpec], *, repeated: bool = False
+    ) -> None:
         super().__init__("replay", specs)
         self._examples = examples
         self._specs = specs
-        self._origins: list[float] = []
+        self._repeated = repeated
+        self._played: deque[tuple[float, Example]] = deque(maxlen=_KNOWN)  # by origin
 
     def example_at(self, time: float) -> Example | None:
         """Return the example that a sample of this time belongs to; None before the first and after the last.
@@ -209,14 +216,16 @@ class Replay(Player):
         An example includes its last moment, at which its windows are complete.
         """
         time -= 1e-6  # a time computed from ages may be off by rounding
-        index = bisect_left(self._origins, time) - 1
-        if index < 0 or time > self._origins[index] + span(self._specs):
+        played = tuple(self._played)
+        index = bisect_left(played, time, key=lambda item: item[0]) - 1
+        if index < 0 or time > played[index][0] + span(self._specs):
             return None
-        return self._examples[index]
+        return played[index][1]
 
     def _stream(self, origin: float) -> Iterator[Sample]:
-        for example in self._examples:
-            self._origins.append(origin)
+        rounds = repeat(self._examples) if self._repeated else (self._examples,)
+        for example in chain.from_iterable(rounds):
+            self._played.append((origin, example))
             yield from samples(example, self._specs, origin)
             origin += span(self._specs)
 

@@ -1,0 +1,146 @@
+"""The page's files, and the REST interface with its events; `static/openapi.json` describes both."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from sensemble_sensors.errors import SensembleError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.serve import limits
+from sensemble_apps.serve.board import Board
+from sensemble_apps.serve.controls import Controls
+from sensemble_apps.serve.limits import Rate
+from sensemble_apps.serve.websocket import EVERY, Clients, hello
+
+STATIC = Path(__file__).with_name("static")
+_REQUESTS = 50.0  # a second, of all clients together
+_BEAT = 10.0  # seconds of quiet after which an event stream sends a comment, to see whether it is read
+
+
+class Api:
+    """The routes of a served session.
+
+    Args:
+        board: the state.
+        controls: the buttons.
+        clients: of the WebSocket.
+    """
+
+    def __init__(self, board: Board, controls: Controls, clients: Clients) -> None:
+        self._board, self._controls = board, controls
+        self._rate = Rate(_REQUESTS)
+        self.routes: list[BaseRoute] = [
+            WebSocketRoute("/socket", clients.serve),
+            Route("/api/state", self._bounded(self._state)),
+            Route("/api/stream", self._bounded(self._stream)),
+            Route("/api/sensors/{name}/unplug", self._bounded(self._unplug), methods=["POST"]),
+            Route("/api/sensors/{name}/plug", self._bounded(self._plug), methods=["POST"]),
+            Route("/api/label", self._bounded(self._label), methods=["POST"]),
+            Route("/api/record", self._bounded(self._record), methods=["POST"]),
+            Mount("/", StaticFiles(directory=STATIC, html=True)),
+        ]
+
+    def _bounded(
+        self, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler that bounds the rate, and words what the user cannot have."""
+
+        async def handle(request: Request) -> Response:
+            if not self._rate.allows():
+                return _refused("too many requests; wait a second", 429)
+            try:
+                return await answer(request)
+            except SensembleError as error:
+                return _refused(str(error), 500 if error.own else 400)
+
+        return handle
+
+    async def _state(self, _: Request) -> Response:
+        bundle = {key: value for key, value in hello(self._board).items() if key not in ("type", "every")}
+        return JSONResponse({"bundle": bundle, "state": self._board.snapshot()})
+
+    async def _stream(self, _: Request) -> Response:
+        if self._board.viewers >= limits.VIEWERS:
+            return _refused("too many viewers; close another one", 503)
+        return StreamingResponse(self._events(), media_type="text/event-stream")
+
+    async def _events(self) -> AsyncIterator[str]:
+        """Yield the state whenever it has changed, and each new entry of the timeline."""
+        board = self._board
+        board.viewers += 1
+        try:
+            entries = board.timeline()
+            number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
+            while True:
+                if board.version != seen:
+                    seen, sent = board.version, monotonic()
+                    for entry in board.timeline(number):
+                        number = entry["number"]
+                        yield _event(entry["kind"], entry)
+                    yield _event("state", board.snapshot())
+                elif monotonic() - sent > _BEAT:
+                    sent = monotonic()
+                    yield ": nothing new\n\n"
+                await asyncio.sleep(EVERY)
+        finally:
+            board.viewers -= 1
+
+    async def _unplug(self, request: Request) -> Response:
+        return await _done(self._controls.unplug, request.path_params["name"])
+
+    async def _plug(self, request: Request) -> Response:
+        return await _done(self._controls.plug, request.path_params["name"])
+
+    async def _label(self, request: Request) -> Response:
+        label = (await _body(request)).get("label")
+        if label is not None and not isinstance(label, str):
+            raise InputError("label: must be a text or null")
+        return await _done(self._controls.label, label)
+
+    async def _record(self, request: Request) -> Response:
+        on = (await _body(request)).get("on")
+        if not isinstance(on, bool):
+            raise InputError("on: must be true or false")
+        await asyncio.to_thread(self._controls.record, on=on)
+        return Response(status_code=204)
+
+
+async def _done(act: Callable[[Any], None], argument: str | None) -> Response:
+    await asyncio.to_thread(act, argument)
+    return Response(status_code=204)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """Return the object of JSON that a request brings.
+
+    Raises:
+        InputError: it is too long, or is none.
+    """
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > limits.BODY:
+            raise InputError(f"the body is longer than {limits.BODY} bytes")
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is not JSON ({error})") from error
+    if not isinstance(body, dict):
+        raise InputError("the body is not an object of JSON")
+    return body
+
+
+def _event(kind: str, data: Mapping[str, Any]) -> str:
+    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False, allow_nan=False)}\n\n"
+
+
+def _refused(reason: str, status: int) -> Response:
+    return JSONResponse({"reason": reason}, status)

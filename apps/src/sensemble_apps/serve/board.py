@@ -1,0 +1,277 @@
+"""The newest state of a session: kept by the thread that reads its stream, looked at by everybody else."""
+
+import os
+import resource
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from time import monotonic, process_time
+from typing import Any
+
+import numpy as np
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.media.dataset import Example
+
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.live.view_events import LiveSetChange, view_event
+from sensemble_apps.serve.lattice import opinions
+from sensemble_apps.serve.switchboard import Switchboard
+
+KEPT = 2000  # entries of the timeline
+_TOP = 5  # labels with their probabilities
+_FAULTS = ("unhealthy", "doubtful", "unavailable", "lost", "failed", "encoder failed", "record failed")
+_GONE = ("detached", "ended", "failed")
+_METER = 1.0  # seconds between two readings of the processor's time
+_FRESH = 0.05  # seconds for which viewers share a snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The state of a sensor since `time`: its last event, in words and by kind."""
+
+    words: str
+    kind: str
+    time: float
+
+
+class Board:
+    """What a session says, as of now. `add` is for the thread that reads the stream; the rest for any thread.
+
+    Nothing is computed until somebody looks.
+
+    Args:
+        bundle: of the session.
+        switchboard: its sensors.
+        example_at: returns the example that was played at a time of the session's clock, if that is known.
+
+    Attributes:
+        version: grows with each item of the stream, and with each change of the truth.
+        began: when the session began, on the clock of `time.monotonic`.
+        viewers: how many look at it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        switchboard: Switchboard,
+        example_at: Callable[[float], Example | None] | None = None,
+    ) -> None:
+        self.version = 0
+        self.began = monotonic()
+        self.viewers = 0
+        self.bundle = bundle
+        self.switchboard = switchboard
+        self._example_at = example_at
+        self._lock = Lock()
+        self._states: dict[str, _State] = {}
+        self._encoders: dict[str, str] = {}  # what is to be said of a modality as a whole
+        self._active: dict[str, str] = {}
+        self._live: tuple[str, ...] = ()
+        self._prediction: Prediction | None = None
+        self._latencies: dict[str, float] = {}
+        self._truth: str | None = None
+        self._played: tuple[str, ...] = ()  # labels of the example that is played
+        self._score: dict[str, Counter[str]] = {}
+        self._timeline: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._entries = 0
+        self._shown: tuple[Any, ...] = ()  # the last answer of the timeline
+        self._meter = _Meter()
+        self._snapshot: tuple[int, float, dict[str, Any]] = (
+            -1,
+            0.0,
+            {},
+        )  # of a version, and when it was made
+        self._previews: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    @property
+    def truth(self) -> str | None:
+        """The label that is true now, as somebody said; None while nobody does."""
+        return self._truth
+
+    def add(self, item: Prediction | Event) -> None:
+        """Take the next item of the stream."""
+        with self._lock:
+            if isinstance(item, Prediction):
+                self._predicted(item)
+            else:
+                self._changed(item)
+            self.version += 1
+
+    def say(self, truth: str | None) -> None:
+        """Note which label is true from now on; None for nothing."""
+        with self._lock:
+            self._truth = truth
+            self.version += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON holds it, without the timeline and without previews; leave it as it is."""
+        version, made, known = self._snapshot
+        if version == self.version and monotonic() - made < _FRESH:
+            return known
+        with self._lock:
+            prediction, live = self._prediction, self._live
+            states, active, encoders = dict(self._states), dict(self._active), dict(self._encoders)
+            score = {name: dict(counts) for name, counts in sorted(self._score.items())}
+            truth, played, version = self._truth, self._played, self.version
+            latencies, cpu = dict(self._latencies), self._meter.read()
+        now = monotonic()
+        answer = None if prediction is None or not live else self._answer(prediction)
+        snapshot = {
+            "version": version,
+            "time": round(now - self.began, 3),
+            "live": list(live),
+            "sensors": [
+                self._sensor(tap.name, tap.modality, states, active, encoders)
+                for tap in self.switchboard.taps
+            ],
+            "answer": answer,
+            "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
+            "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
+            "dropped": dict(prediction.dropped) if prediction else {},
+            "lost": dict(prediction.lost) if prediction else {},
+            "truth": truth,
+            "played": list(played),
+            "score": score,
+            "recorded": self.switchboard.segments,
+            "process": {"cpu": cpu, "memory": memory()},
+            "viewers": self.viewers,
+        }
+        self._snapshot = version, now, snapshot
+        return snapshot
+
+    def timeline(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the entries of the timeline whose `number` is above `after`, the oldest first."""
+        with self._lock:
+            return list(reversed(list(islice(reversed(self._timeline), max(0, self._entries - after)))))
+
+    def previews(self, known: Mapping[str, int]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Yield (name, count, preview) of each sensor whose newest sample is not the `known` count's."""
+        for tap in self.switchboard.taps:
+            samples = tuple(tap.newest)
+            number = tap.count
+            if not samples or number == known.get(tap.name):
+                continue
+            drawn, preview = self._previews.get(tap.name, (-1, {}))
+            if drawn != number:
+                preview = kind_of(tap.modality).preview(samples, self.bundle.specs[tap.modality].rate)
+                self._previews[tap.name] = number, preview
+            yield tap.name, number, preview
+
+    # With the lock held.
+
+    def _predicted(self, item: Prediction) -> None:
+        self._prediction = item
+        self._live = item.live
+        self._latencies |= item.latencies
+        if self._example_at is not None:
+            example = self._example_at(item.time - min(item.ages.values()))
+            self._played = example.labels if example else ()
+        truths = (self._truth,) if self._truth is not None else self._played
+        if truths:
+            counts = self._score.setdefault(subsets.name(item.live), Counter(right=0, unsure=0, n=0))
+            counts["n"] += 1
+            counts["right"] += item.label in truths
+        shown = (item.live, item.label)
+        if shown != self._shown:
+            self._shown = shown
+            answer = {"label": item.label, "confidence": round(item.confidence, 3)}
+            self._enter("answer", item.time, live=list(item.live), **answer)
+
+    def _changed(self, event: Event) -> None:
+        shown = view_event(event, self.began)
+        if isinstance(shown, LiveSetChange):
+            self._live = shown.live
+            if not shown.live:
+                self._shown = ()
+                self._enter("live", event.time, live=[])
+            return
+        if isinstance(event, SensorEvent):
+            self.switchboard.note(event.name, event.modality, event.kind, event.reason)
+        if shown.active:
+            self._active[shown.modality] = shown.name
+        elif shown.name:
+            self._states[shown.name] = _State(shown.event, shown.kind, shown.time)
+        elif shown.over:
+            self._encoders.pop(shown.modality, None)
+        elif shown.modality:
+            self._encoders[shown.modality] = shown.event
+        title = sensor_title(shown.modality, shown.name)
+        self._enter(
+            "event",
+            event.time,
+            modality=shown.modality,
+            name=shown.name,
+            what=shown.kind,
+            text=f"{title} {shown.event}",
+            fault=shown.kind in _FAULTS,
+        )
+
+    def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
+        self._entries += 1
+        self._timeline.append(
+            {"number": self._entries, "kind": kind, "time": round(time - self.began, 3), **fields}
+        )
+
+    # Without it.
+
+    def _sensor(
+        self,
+        name: str,
+        modality: str,
+        states: Mapping[str, _State],
+        active: Mapping[str, str],
+        encoders: Mapping[str, str],
+    ) -> dict[str, Any]:
+        state = states.get(name, _State("is being opened", "", 0.0))
+        return {
+            "name": name,
+            "modality": modality,
+            "kind": state.kind,
+            "state": state.words,
+            "encoder": encoders.get(modality, ""),
+            "since": round(state.time, 3),
+            "plugged": state.kind not in _GONE,
+            "fault": state.kind in _FAULTS,
+            "active": active.get(modality, name) == name,
+        }
+
+    def _answer(self, prediction: Prediction) -> dict[str, Any]:
+        best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]
+        return {
+            "label": prediction.label,
+            "confidence": round(prediction.confidence, 4),
+            "time": round(prediction.time - self.began, 3),
+            "age": round(min(prediction.ages.values()), 4),
+            "probabilities": {
+                prediction.labels[i]: round(float(prediction.probabilities[i]), 4) for i in best
+            },
+        }
+
+
+class _Meter:
+    """The share of one core that this process used lately."""
+
+    def __init__(self) -> None:
+        self._at, self._spent, self._share = monotonic(), process_time(), 0.0
+
+    def read(self) -> float:
+        now, spent = monotonic(), process_time()
+        if now - self._at >= _METER:
+            self._share = round((spent - self._spent) / (now - self._at), 3)
+            self._at, self._spent = now, spent
+        return self._share
+
+
+def memory() -> int:
+    """Return the bytes that this process holds in memory; where the system does not say, the most it held."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes

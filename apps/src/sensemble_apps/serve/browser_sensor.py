@@ -1,0 +1,120 @@
+"""A browser's camera, microphone or keyboard as a sensor: its samples come over the page's WebSocket."""
+
+import math
+import struct
+from collections import deque
+from time import monotonic
+
+import numpy as np
+from sensemble_sensors.errors import SampleError, SensorLostError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+HEADER = struct.Struct("<B3xId")
+"""Before each sample: which sensor of this client, the sample's number, and when its end was captured, in
+seconds on the browser's clock. The rest of the message is the sample's data as `Kind.pack` writes it."""
+
+_WAITING = 32  # samples that wait for the session
+_ROUNDS = 16  # exchanges of the clock that are remembered
+
+
+class ClockOffset:
+    """Seconds from a browser's clock to this process's, by exchanges of the time (RFC 5905, Sec. 8).
+
+    Of the last exchanges the quickest is believed, as in the clock filter there: what waited on its way is
+    late on one side, and the offset wrong by half of that at most.
+    """
+
+    def __init__(self) -> None:
+        self._rounds: deque[tuple[float, float]] = deque(maxlen=_ROUNDS)  # (round trip, offset)
+
+    @property
+    def value(self) -> float | None:
+        """The offset; None before the first exchange."""
+        return min(self._rounds)[1] if self._rounds else None
+
+    @property
+    def error(self) -> float | None:
+        """How wrong `value` may be, in seconds; None before the first exchange."""
+        return min(self._rounds)[0] / 2 if self._rounds else None
+
+    def add(self, sent: float, answered: float, received: float) -> None:
+        """Add an exchange: sent and received by the browser on its clock, answered here on `monotonic`'s.
+
+        Raises:
+            SampleError: a time is not finite, or it was received before it was sent.
+        """
+        if not all(map(math.isfinite, (sent, answered, received))) or received < sent:
+            raise SampleError("an exchange of the clock whose times no clock shows")
+        self._rounds.append((received - sent, answered - (sent + received) / 2))
+
+
+class BrowserSensor:
+    """A sensor whose samples a browser sends; one thread feeds it, another reads it, as every sensor is read.
+
+    It can be opened at any time. Samples that come while it is closed are dropped, as with a device.
+
+    Args:
+        spec: the form of its samples.
+        name: of the sensor.
+        clock: of its browser.
+    """
+
+    live = True
+
+    def __init__(self, spec: InputSpec, name: str, clock: ClockOffset) -> None:
+        self.modality = spec.modality
+        self.name = name
+        self._spec = spec
+        self._clock = clock
+        self._queue: SampleQueue | None = None  # None while closed
+        self._number: int | None = None  # of the last sample
+
+    def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - the browser was given the spec when it asked
+        """Take samples from now on."""
+        self._queue, self._number = SampleQueue(_WAITING), None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        if self._queue is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._queue.get(timeout)
+
+    def close(self) -> None:
+        """Take no more samples."""
+        self._queue = None
+
+    def hang_up(self) -> None:
+        """Note that the browser is gone; the sensor is lost once its samples are read."""
+        queue = self._queue
+        if queue is not None:
+            queue.end(SensorLostError(f"{self.name}: the browser is gone"))
+
+    def take(self, number: int, captured: float, data: memoryview) -> None:
+        """Take a sample of the browser; one before the first exchange of the clock is dropped.
+
+        Args:
+            number: counts the samples; those that the browser had to drop leave a gap.
+            captured: when its end was captured, in seconds on the browser's clock.
+            data: as `Kind.pack` makes it.
+
+        Raises:
+            SampleError: it is not of the spec's form.
+        """
+        kind, spec, offset, queue = kind_of(self.modality), self._spec, self._clock.value, self._queue
+        if len(data) > kind.slot_size(spec) or not math.isfinite(captured):
+            raise SampleError(f"{self.name}: {len(data)} bytes at {captured} s are no {kind.noun}")
+        try:
+            content = kind.unpack(np.frombuffer(data, np.uint8), spec)
+        except ValueError as error:
+            raise SampleError(f"{self.name}: {len(data)} bytes are no {kind.noun}") from error
+        if offset is None or queue is None:
+            return
+        lost = 0 if self._number is None else max(0, number - self._number - 1)
+        cut = self._number is None or (lost > 0 and kind.continuous)
+        self._number = number
+        # A clock that was exchanged better meanwhile may be ahead of the samples by its old error.
+        time = min(captured + offset, monotonic())
+        queue.put(Sample(self.modality, content, time, cut=cut, lost=lost))

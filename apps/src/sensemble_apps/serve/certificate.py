@@ -1,0 +1,119 @@
+"""TLS for a page that others reach, and its address as a QR code: browsers give cameras to nobody else."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from ipaddress import ip_address
+from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, gethostname, socket
+from tempfile import TemporaryDirectory
+
+import segno
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from sensemble_apps.errors import InputError
+
+_VALID = timedelta(days=90)
+_EARLIER = timedelta(hours=1)  # for a phone whose clock is behind
+
+
+def own_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """Return a context with the user's own certificate, a PEM file with its chain.
+
+    Raises:
+        InputError: the files hold no certificate with its key.
+    """
+    context = _context()
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{certificate}: cannot be used as a certificate ({error}); give PEM files, the chain as "
+            "--certificate and a key without a password as --key"
+        ) from error
+    return context
+
+
+def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate for host names and addresses; return a context with it, and its fingerprint.
+
+    Its key is never kept: it is on the disk, readable by this user alone, while it is loaded.
+
+    Returns:
+        The context, and the SHA-256 of the certificate as browsers show it: `AB:CD:...`.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sensemble serve")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _EARLIER)
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    context = _context()
+    with _written(certificate.public_bytes(serialization.Encoding.PEM), _pem(key)) as (chain, private):
+        context.load_cert_chain(chain, private)
+    return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def address_of_this_machine() -> str:
+    """Return the address by which others reach this machine; its name where no network says one."""
+    with socket(AF_INET, SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it asks the kernel for a route (RFC 5737)
+            return str(probe.getsockname()[0])
+        except OSError:
+            return gethostname()
+
+
+def qr_code(text: str) -> str:
+    """Return a QR code for a terminal."""
+    drawn = StringIO()
+    segno.make(text, error="l", micro=False).terminal(drawn, border=2, compact=True)
+    return drawn.getvalue()
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _no_password() -> bytes:
+    raise ValueError("its key has a password")
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@contextmanager
+def _written(chain: bytes, private: bytes) -> Iterator[tuple[Path, Path]]:
+    """Write both into files of a folder that is this user's alone, while the block runs: ssl takes paths."""
+    with TemporaryDirectory() as folder:
+        paths = Path(folder, "chain.pem"), Path(folder, "key.pem")
+        for path, data in zip(paths, (chain, private), strict=True):
+            path.touch(0o600)
+            path.write_bytes(data)
+        yield paths

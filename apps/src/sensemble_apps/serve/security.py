@@ -1,0 +1,177 @@
+"""Who may use the page: the address it is asked for by, the page that asks, and a token."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import gethostname
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+"""Sent with every response: nothing is loaded from elsewhere, framed, guessed, or kept."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def new_token() -> str:
+    """Return a token that nobody guesses, of 128 bits."""
+    return secrets.token_urlsafe(16)
+
+
+def own_names() -> frozenset[str]:
+    """Return the names by which a local network knows this machine."""
+    name = gethostname().lower()
+    return frozenset({name, f"{name}.local"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the page.
+
+    A page on the Internet can neither read this one nor press its buttons: its Origin is another. Nor can a
+    name that it lets point to this machine (DNS rebinding): of names, only those below are answered, and of
+    addresses the one that the connection came to.
+
+    Args:
+        secure: whether it is served by TLS.
+        token: what a client must show; None on loopback, where whoever asks runs here.
+        names: by which this machine may be asked for with a token, beside its addresses.
+    """
+
+    secure: bool = False
+    token: str | None = None
+    names: frozenset[str] = frozenset()
+
+    def refusal(self, scope: Scope, headers: Headers) -> str:
+        """Return why a request is refused before its token is looked at; empty if it is not."""
+        host = headers.get("host", "")
+        if not self._is_ours(host, scope):
+            return f"{host or 'no host'}: not an address of this page"
+        origin = headers.get("origin")
+        if origin is not None and origin != f"{'https' if self.secure else 'http'}://{host}":
+            return f"{origin}: another page's origin"
+        return ""
+
+    def admits(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether a request shows the token: in its cookie, as a bearer, or in its address."""
+        if self.token is None:
+            return True
+        name = cookie_name(scope)
+        cookies = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+        shown = [value for key, _, value in cookies if key == name]
+        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            shown.append(bearer.strip())
+        shown += _in_query(scope)
+        return any(hmac.compare_digest(value.encode(), self.token.encode()) for value in shown)
+
+    def _is_ours(self, host: str, scope: Scope) -> bool:
+        server = scope.get("server")
+        try:
+            parts = urlsplit(f"//{host}")
+            port = parts.port or (443 if self.secure else 80)
+        except ValueError:
+            return False
+        name = (parts.hostname or "").lower()
+        if server is None or parts.username is not None or port != server[1]:
+            return False
+        if name == "localhost":
+            return is_loopback(server[0])
+        try:
+            return ip_address(name) == _plain(server[0])
+        except ValueError:
+            return self.token is not None and name in self.names
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    """Return the address of a connection; one by IPv4 to a socket for both kinds is written as IPv6."""
+    found = ip_address(address)
+    return (found.ipv4_mapped if isinstance(found, IPv6Address) else None) or found
+
+
+class Guard:
+    """ASGI middleware that refuses whom `access` does not admit, and adds `HEADERS` to what is answered.
+
+    The token in the address of the page becomes a cookie, so that neither the address bar nor the history
+    keeps it.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or let it through."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal: Response | None = None
+        if reason := self._access.refusal(scope, headers):
+            refusal = PlainTextResponse(f"refused: {reason}\n", 403, HEADERS)
+        elif not self._access.admits(scope, headers):
+            refusal = PlainTextResponse(
+                "refused: open the address with the token that `sensemble serve` printed\n", 401, HEADERS
+            )
+        if scope["type"] == "websocket":
+            if refusal is not None:
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+                return
+            await self._app(scope, receive, send)
+            return
+        if refusal is None and self._access.token is not None and scope["path"] == "/" and _in_query(scope):
+            refusal = self._signed_in(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = [(key.lower().encode(), value.encode()) for key, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", ()), *given]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _signed_in(self, scope: Scope) -> Response:
+        response = RedirectResponse("/", 303, HEADERS)
+        response.set_cookie(
+            cookie_name(scope),
+            self._access.token or "",
+            secure=self._access.secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return response
+
+
+def cookie_name(scope: Scope) -> str:
+    """Return the cookie's name: cookies are shared by all ports of a machine."""
+    server = scope.get("server")
+    return f"sensemble_{server[1] if server else 0}"
+
+
+def _in_query(scope: Scope) -> list[str]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])

@@ -1,0 +1,119 @@
+// The sensors, each as a card: its newest samples, its health, what it says alone, and its buttons.
+
+import { button, draw, make, percent, say } from "./dom.js";
+
+/** @typedef {import("./types.js").Modality} Modality */
+/** @typedef {import("./types.js").Sensor} Sensor */
+/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").Preview} Preview */
+/** @typedef {import("./timeline.js").Past} Past */
+
+const FLOOR = -60; // dB of full scale at which the meter is empty
+const CALM = 1000; // milliseconds between two previews where less motion is wanted
+const motion = matchMedia("(prefers-reduced-motion: reduce)");
+
+/**
+ * The parts of a card that change.
+ * @typedef {{card: HTMLElement, picture: HTMLElement, state: HTMLElement, says: HTMLElement, plug: HTMLButtonElement}} Card
+ */
+
+export class Sensors {
+  /**
+   * @param {HTMLElement} place
+   * @param {(message: Record<string, unknown>) => void} send
+   */
+  constructor(place, send) {
+    this.place = place;
+    this.send = send;
+    /** @type {Map<string, Card>} */
+    this.cards = new Map();
+    /** The word for a sensor, by modality. @type {Map<string, string>} */
+    this.words = new Map();
+  }
+
+  /** @param {Modality[]} modalities */
+  know(modalities) {
+    this.words = new Map(modalities.map(({ modality, sensor }) => [modality, sensor]));
+    this.cards.clear();
+    this.place.replaceChildren();
+  }
+
+  /**
+   * @param {State} state
+   * @param {Past | null} past what is shown instead of the present
+   */
+  show(state, past) {
+    const names = new Set(state.sensors.map((sensor) => sensor.name));
+    for (const [name, { card }] of this.cards)
+      if (!names.has(name)) {
+        card.remove();
+        this.cards.delete(name);
+      }
+    if (!names.size) {
+      if (!this.place.children.length) this.place.append(make("p", { class: "hint" }, "No sensor is plugged in. Give one of this browser:"));
+    } else if (!this.cards.size) this.place.replaceChildren();
+    for (const sensor of state.sensors) this.showOne(sensor, state, past);
+  }
+
+  /** @param {Sensor} sensor @param {State} state @param {Past | null} past */
+  showOne(sensor, state, past) {
+    const parts = this.cards.get(sensor.name) ?? this.add(sensor);
+    const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
+    const words = past ? past.sensors.get(sensor.name) : sensor.state + (sensor.encoder ? `; its encoder ${sensor.encoder}` : "");
+    parts.card.classList.toggle("live", live);
+    parts.card.classList.toggle("fault", !past && sensor.fault);
+    say(parts.state, `${live ? "● live" : "○ not live"}: ${words ?? "not there yet"}`);
+    const said = past ? undefined : state.lattice.find((opinion) => opinion.subset === sensor.modality);
+    say(parts.says, live && said ? `alone says ${said.label}, ${percent(said.confidence)}` : "");
+    say(parts.plug, sensor.plugged ? "Unplug" : "Plug back");
+    parts.plug.dataset.act = sensor.plugged ? "unplug" : "plug";
+    parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${sensor.name}`);
+  }
+
+  /** @param {Sensor} sensor @returns {Card} */
+  add(sensor) {
+    const picture = make("div", { class: "preview" });
+    const state = make("p", { class: "state" });
+    const says = make("p", { class: "says" });
+    const plug = button("", () => this.send({ type: plug.dataset.act, sensor: sensor.name }));
+    const title = make("h3", {}, sensor.name);
+    const card = make("article", { class: `card ${sensor.modality}`, "aria-label": sensor.name }, picture, make("div", {}, title, state, says, make("p", { class: "buttons" }, plug)));
+    const parts = { card, picture, state, says, plug };
+    this.cards.set(sensor.name, parts);
+    this.place.append(card);
+    return parts;
+  }
+
+  /** @param {string} name @param {Preview} preview */
+  preview(name, preview) {
+    const place = this.cards.get(name)?.picture;
+    if (!place || (motion.matches && performance.now() < Number(place.dataset.until ?? 0))) return;
+    place.dataset.until = String(performance.now() + CALM);
+    if (preview.picture !== undefined) showPicture(place, preview.picture, name);
+    if (preview.wave !== undefined) showWave(place, preview.wave, preview.level ?? null);
+    if (preview.caption !== undefined) place.replaceChildren(make("q", {}, preview.caption));
+  }
+}
+
+/** @param {HTMLElement} place @param {string} url @param {string} name */
+function showPicture(place, url, name) {
+  const picture = place.querySelector("img") ?? place.appendChild(make("img", { alt: `What ${name} sees` }));
+  picture.setAttribute("src", url);
+}
+
+/** @param {HTMLElement} place @param {[number, number][]} wave @param {number | null} level */
+function showWave(place, wave, level) {
+  const upper = wave.map(([, high], index) => `${index},${-high}`);
+  const lower = wave.map(([low], index) => `${index},${-low + 1}`).reverse();
+  const shape = `M${upper.join("L")}L${lower.join("L")}Z`;
+  let path = place.querySelector("path");
+  if (!path) {
+    const size = { viewBox: `0 -100 ${wave.length - 1} 201`, preserveAspectRatio: "none", role: "img", "aria-label": "Outline of the last second of sound" };
+    place.append(draw("svg", size, draw("path", {})), make("meter", { min: 0, max: 1, "aria-label": "Level" }), make("output", {}));
+    path = /** @type {SVGPathElement} */ (place.querySelector("path"));
+  }
+  path.setAttribute("d", shape);
+  const meter = /** @type {HTMLMeterElement} */ (place.querySelector("meter"));
+  meter.value = level === null ? 0 : Math.max(0, 1 - level / FLOOR);
+  say(/** @type {Element} */ (place.querySelector("output")), level === null ? "silent" : `${Math.round(level)} dB`);
+}

@@ -1,0 +1,28 @@
+// The messages of the page's WebSocket, for the type checker; there is nothing to run here.
+
+/**
+ * @typedef {{modality: string, kind: string, sensor: string, shape: number[], rate: number, hop: number}} Modality
+ * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
+ * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
+ *   subsets: Subset[], every: number}} Hello
+ * @typedef {{name: string, modality: string, kind: string, state: string, encoder: string, since: number,
+ *   plugged: boolean, fault: boolean, active: boolean}} Sensor
+ * @typedef {{label: string, confidence: number, time: number, age: number,
+ *   probabilities: Record<string, number>}} Answer
+ * @typedef {{subset: string, label: string, confidence: number}} Opinion
+ * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[], label?: string,
+ *   confidence?: number, modality?: string, name?: string, what?: string, text?: string, fault?: boolean}} Entry
+ * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string}} Preview
+ * @typedef {{right: number, unsure: number, n: number}} Score
+ * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
+ *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
+ *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
+ *   score: Record<string, Score>, recorded: number | null, process: {cpu: number, memory: number},
+ *   viewers: number, timeline: Entry[], previews: Record<string, Preview>}} State
+ * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
+ * @typedef {{type: "clock", sent: number, answered: number}} Clock
+ * @typedef {{type: "refused", reason: string}} Refused
+ * @typedef {Hello | State | Giving | Clock | Refused} Message
+ */
+
+export {};

@@ -1,0 +1,208 @@
+"""The sensors of a served session: plugged in and out by hand, looked at, and recorded."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Killable, Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_apps.errors import InputError
+
+_KEPT = 24  # samples of a continuous kind that are kept to be drawn; of any other, one
+_SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
+
+
+class Tap:
+    """A sensor whose newest samples can be looked at; the session reads it like any other.
+
+    Args:
+        sensor: the sensor itself.
+        name: by which the session and the page know it.
+        took: called with each sample that the session reads.
+
+    Attributes:
+        newest: its newest samples, the last one last.
+        count: the number of samples so far.
+    """
+
+    def __init__(self, sensor: Sensor, name: str, took: Callable[["Tap", Sample], None]) -> None:
+        self.sensor = sensor
+        self.modality = sensor.modality
+        self.name = name
+        self.newest: deque[Sample] = deque(maxlen=_KEPT if kind_of(self.modality).continuous else 1)
+        self.count = 0
+        self._took = took
+
+    @property
+    def live(self) -> bool:
+        """See `Sensor`."""
+        return self.sensor.live
+
+    def open(self, spec: InputSpec) -> None:
+        """See `Sensor`."""
+        self.sensor.open(spec)
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample, and keep it."""
+        sample = self.sensor.read(timeout)
+        if sample is not None:
+            self.newest.append(sample)
+            self.count += 1
+            self._took(self, sample)
+        return sample
+
+    def close(self) -> None:
+        """See `Sensor`; nothing that it gave is shown any more."""
+        self.newest.clear()
+        self.sensor.close()
+
+    def kill(self) -> None:
+        """Kill the sensor's process, if it has one."""
+        if isinstance(self.sensor, Killable):
+            self.sensor.kill()
+
+
+class Switchboard:
+    """Attaches sensors to a session, and remembers those that were unplugged. Safe from any thread.
+
+    Args:
+        session: to attach to.
+        specs: the form of each modality's samples.
+    """
+
+    def __init__(self, session: Session, specs: dict[str, InputSpec]) -> None:
+        self._session = session
+        self._specs = specs
+        self._lock = Lock()
+        self._taps: dict[str, Tap] = {}
+        self._recording: Recording | None = None
+        self._recorded: dict[str, tuple[Tap, float]] = {}  # by modality, with the time of its last sample
+
+    @property
+    def taps(self) -> list[Tap]:
+        """The sensors, plugged in or not, in the order in which they came."""
+        with self._lock:
+            return list(self._taps.values())
+
+    def add(self, sensor: Sensor) -> str:
+        """Attach a new sensor; return its name on the page.
+
+        Raises:
+            SessionError: the session is closed, or the bundle has no such modality.
+        """
+        tap = self._tap(sensor)
+        try:
+            return self._session.attach(tap)
+        except SessionError:
+            self.remove(tap.name)
+            raise
+
+    def maker(self, make: Callable[[Device], Sensor]) -> Callable[[Device], Sensor]:
+        """Return `make` for a `Hotplug`: what it makes, and the session attaches, is on the page, too."""
+        return lambda device: self._tap(make(device))
+
+    def unplug(self, name: str) -> None:
+        """Detach a sensor, and keep it for `plug`.
+
+        Raises:
+            InputError: there is no such sensor.
+        """
+        self._find(name)
+        self._session.detach(name)
+
+    def plug(self, name: str) -> None:
+        """Attach an unplugged sensor again; nothing changes if it is attached.
+
+        Raises:
+            InputError: there is no such sensor.
+        """
+        tap = self._find(name)
+        if not self._session.retry(name):
+            self._session.attach(tap)
+
+    def remove(self, name: str) -> None:
+        """Detach a sensor and forget it; one that is not there is no error."""
+        self._session.detach(name)
+        with self._lock:
+            self._taps.pop(name, None)
+
+    # A recording.
+
+    @property
+    def segments(self) -> int | None:
+        """How many segments of the recording are on the disk; None while nothing is recorded."""
+        recording = self._recording
+        return None if recording is None else recording.segments
+
+    def record(self, folder: Path) -> None:
+        """Record what the sensors give, one of each modality, until `stop_recording`.
+
+        Raises:
+            RecordingError: the folder cannot be written, or holds something else.
+        """
+        with self._lock:
+            if self._recording is None:
+                form = {modality: kind_of(modality).form(spec) for modality, spec in self._specs.items()}
+                self._recording = Recording(folder, {m: numbers for m, numbers in form.items() if numbers})
+
+    def stop_recording(self) -> None:
+        """End the recording, if there is one, when its last segment is on the disk.
+
+        Raises:
+            RecordingError: the disk is full or cannot be written.
+        """
+        with self._lock:
+            recording, self._recording = self._recording, None
+            self._recorded.clear()
+        if recording is not None:
+            recording.close()
+
+    def note(self, name: str, modality: str, kind: str, reason: str) -> None:
+        """Add an event of a sensor to the recording, if there is one."""
+        recording = self._recording
+        if recording is not None:
+            recording.event(name, modality, kind, reason)
+
+    def _took(self, tap: Tap, sample: Sample) -> None:
+        """Record a sample, unless another sensor of its modality is recorded."""
+        recording = self._recording
+        if recording is None:
+            return
+        now = monotonic()
+        with self._lock:
+            before, last = self._recorded.get(tap.modality, (tap, now))
+            if before is not tap and now - last < _SILENT:
+                return
+            self._recorded[tap.modality] = tap, now
+        recording.put(sample if before is tap else replace(sample, cut=True))
+
+    def _tap(self, sensor: Sensor) -> Tap:
+        """Return a tap for a new sensor; it takes the place of one that was unplugged and has its name."""
+        if sensor.name in self._taps and not self._session.retry(sensor.name):
+            self.remove(sensor.name)
+        with self._lock:
+            name = _free(sensor.name, self._taps)
+            tap = self._taps[name] = Tap(sensor, name, self._took)
+            return tap
+
+    def _find(self, name: str) -> Tap:
+        with self._lock:
+            if name not in self._taps:
+                raise InputError(f"{name}: no such sensor; there are {', '.join(self._taps) or 'none'}")
+            return self._taps[name]
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return `name`, with a number if it is taken."""
+    names = (name if n == 1 else f"{name} ({n})" for n in count(1))
+    return next(free for free in names if free not in taken)

@@ -1,0 +1,37 @@
+"""The arguments of `sensemble serve`; as those of other commands, they import nothing heavy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Sources, optional
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(Sources):
+    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text.
+
+    Without sources, those of browsers are the only ones.
+    """
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    watch: bool = False
+    """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
+    replay: OptionalFolder = None
+    """A dataset whose examples are played again and again, or a recording, which is played once."""
+    split: Annotated[str | None, optional("NAME")] = None
+    """The split to play; by default, eval of a dataset, and all of a recording."""
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "localhost"
+    """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
+    port: Annotated[int, tyro.conf.arg(metavar="N")] = 8765
+    """The port; 0 for a free one."""
+    certificate: OptionalFile = None
+    """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
+    key: OptionalFile = None
+    """Its private key, if that is in a file of its own."""
+    recordings: Folder = Path("recordings")
+    """The folder that the page's button records into."""

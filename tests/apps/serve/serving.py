@@ -1,0 +1,175 @@
+"""A session with its live page, served in this process, and the clients that talk to it."""
+
+import json
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from sensemble_apps.serve.board import Board
+from sensemble_apps.serve.browser_sensor import HEADER
+from sensemble_apps.serve.controls import Controls
+from sensemble_apps.serve.security import Access
+from sensemble_apps.serve.server import Server, listen
+from sensemble_apps.serve.switchboard import Switchboard
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.recording.replay import Replay
+from sensemble_sensors.sensor import Media
+from websockets.sync.client import ClientConnection, connect
+
+PATIENCE = 60.0  # seconds; a busy machine is no failure
+
+
+@dataclass
+class Served:
+    """A page that is served.
+
+    Attributes:
+        predictions: the times of all predictions so far.
+    """
+
+    session: Session
+    board: Board
+    switchboard: Switchboard
+    port: int
+    secure: bool = False
+    predictions: list[float] = field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{self.port}"
+
+    def ask(
+        self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask over plain HTTP; give the status, the headers and the body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, data, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, dict(answer.headers), answer.read()
+        finally:
+            connection.close()
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.ask("/api/state")[2])["state"]
+        return state
+
+    @contextmanager
+    def viewer(self, **options: object) -> Iterator["Viewer"]:
+        """Open the page's WebSocket as a browser would."""
+        given: dict[str, Any] = {"additional_headers": {"Origin": self.origin}, **options}
+        address = f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}/socket"
+        with connect(address, max_size=None, close_timeout=1, compression=None, **given) as socket_:
+            yield Viewer(socket_)
+
+
+class Viewer:
+    """A client of the page's WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.socket = connection
+        self.hello = self.next("hello")
+
+    def send(self, **message: object) -> None:
+        self.socket.send(json.dumps(message))
+
+    def next(self, kind: str, true: Callable[[dict[str, Any]], Any] = lambda _: True) -> dict[str, Any]:
+        """Wait for a message of a kind for which something is true."""
+        until = monotonic() + PATIENCE
+        last = None
+        while monotonic() < until:
+            message: dict[str, Any] = json.loads(self.socket.recv(timeout=PATIENCE))
+            if message["type"] == kind and true(message):
+                return message
+            last = message if message["type"] == kind else last
+        raise AssertionError(last)
+
+    def give(self, modality: str) -> tuple[int, str]:
+        """Give a sensor, after an exchange of the clock; return its number and its name."""
+        sent = monotonic()
+        self.send(type="clock", sent=sent)
+        clock = self.next("clock")
+        self.send(type="clocked", sent=sent, answered=clock["answered"], received=monotonic())
+        self.send(type="give", modality=modality)
+        giving = self.next("giving")
+        return giving["id"], giving["sensor"]
+
+    def sample(self, sensor: int, number: int, data: bytes, captured: float | None = None) -> None:
+        time = monotonic() if captured is None else captured
+        self.socket.send(HEADER.pack(sensor, number, time) + data)
+
+
+def packed(bundle: Bundle, modality: str, data: Media | str) -> bytes:
+    """Return a sample as a browser sends it."""
+    return kind_of(modality).pack(data, bundle.specs[modality]).tobytes()
+
+
+def noise(bundle: Bundle, modality: str) -> Media:
+    """Return a sample of random sound, 0.1 s, or a random picture."""
+    spec, rng = bundle.specs[modality], np.random.default_rng()
+    if spec.dtype == "float32":
+        return rng.uniform(-0.5, 0.5, round(0.1 * spec.rate)).astype(np.float32)
+    return rng.integers(0, 256, spec.shape[2:]).astype(np.uint8)
+
+
+@contextmanager
+def serving(
+    bundle: Bundle,
+    examples: Sequence[Example] = (),
+    *,
+    access: Access | None = None,
+    tls: ssl.SSLContext | None = None,
+    recordings: Path = Path("recordings"),
+) -> Iterator[Served]:
+    """Serve a session on a free port of the loopback: a replay that never ends, or no sensors at first."""
+    access = access or Access()
+    player = Replay(examples, bundle.specs, repeated=True) if examples else None
+    with Session(bundle, lasting=True) as session:
+        switchboard = Switchboard(session, bundle.specs)
+        board = Board(bundle, switchboard, None if player is None else player.example_at)
+        served = Served(session, board, switchboard, 0, access.secure)
+
+        def follow() -> None:
+            for item in session.stream():
+                board.add(item)
+                if isinstance(item, Prediction):
+                    served.predictions.append(item.time)
+
+        thread = Thread(target=follow)
+        thread.start()
+        listening = listen("127.0.0.1", 0)
+        served.port = listening.getsockname()[1]
+        controls = Controls(board, switchboard, recordings)
+        try:
+            with Server(listening, access, board, switchboard, controls, tls):
+                if player is None:
+                    yield served
+                    return
+                for modality in player.modalities:
+                    switchboard.add(player.sensor(modality))
+                with player:
+                    yield served
+        finally:
+            switchboard.stop_recording()
+            session.close()
+            thread.join()
+
+
+def raw(port: int, data: bytes) -> socket.socket:
+    """Open a connection that has said no more than `data`."""
+    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    connection.sendall(data)
+    return connection

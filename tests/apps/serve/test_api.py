@@ -1,0 +1,126 @@
+"""The interface for programs, as its description says."""
+
+import json
+import re
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sensemble_apps.serve import api
+from sensemble_apps.serve.limits import Rate
+from starlette.routing import Route
+
+from .serving import PATIENCE, Served
+
+DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text())
+
+
+def test_every_route_is_described_and_every_description_has_its_route() -> None:
+    served: Any = None
+    routes = api.Api(served, served, type("Clients", (), {"serve": lambda: None})).routes  # type: ignore[arg-type]
+    found = {
+        (route.path, method.lower())
+        for route in routes
+        if isinstance(route, Route)
+        for method in (route.methods or ()) - {"HEAD"}
+    }
+    described = {(path, method) for path, methods in DESCRIPTION["paths"].items() for method in methods}
+    assert found == described
+
+
+def test_every_reference_of_the_description_has_its_target() -> None:
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DESCRIPTION)):
+        found = DESCRIPTION
+        for part in reference.split("/"):
+            found = found[part]
+
+
+def test_the_state_is_of_the_form_that_is_described(replayed: Served) -> None:
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: state["answer"])
+    answer = json.loads(replayed.ask("/api/state")[2])
+    types: dict[str, type | tuple[type, ...]] = {
+        "integer": int,
+        "number": (int, float),
+        "string": str,
+        "array": list,
+        "object": dict,
+        "null": type(None),
+    }
+    for key, name in ("bundle", "Bundle"), ("state", "State"):
+        schema = DESCRIPTION["components"]["schemas"][name]
+        assert set(answer[key]) == set(schema["required"]) == set(schema["properties"])
+        for field, form in schema["properties"].items():
+            allowed = form["type"] if isinstance(form["type"], list) else [form["type"]]
+            assert any(isinstance(answer[key][field], types[kind]) for kind in allowed), field
+
+
+def test_a_sensor_is_unplugged_and_plugged_back(replayed: Served) -> None:
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: "audio" in state["live"])
+        assert replayed.ask("/api/sensors/replay%20audio/unplug", "POST")[0] == 204
+        viewer.next("state", lambda state: "audio" not in state["live"])
+        assert replayed.ask("/api/sensors/replay%20audio/plug", "POST")[0] == 204
+        viewer.next("state", lambda state: "audio" in state["live"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/api/sensors/none/unplug", None, "none: no such sensor; there are"),
+        ("/api/label", {"label": "nothing"}, "nothing: no such label; there are"),
+        ("/api/label", {"label": 3}, "label: must be a text or null"),
+        ("/api/label", [], "the body is not an object of JSON"),
+        ("/api/label", b"{", "the body is not JSON"),
+        ("/api/label", b"[" * 60000, "the body is not JSON"),
+        ("/api/label", b"x" * 70000, "the body is longer than 65536 bytes"),
+        ("/api/record", {"on": "yes"}, "on: must be true or false"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_line(
+    replayed: Served, path: str, body: object, reason: str
+) -> None:
+    status, _, answer = replayed.ask(path, "POST", body)
+    assert status == 400
+    assert json.loads(answer)["reason"].startswith(reason)
+
+
+def test_what_is_not_there_and_a_file_outside_are_refused(replayed: Served) -> None:
+    assert replayed.ask("/api/label")[0] == 404
+    assert replayed.ask("/../server.py")[0] == 404
+    assert replayed.ask("/%2e%2e/server.py")[0] == 404
+
+
+def test_events_come_as_they_happen(replayed: Served) -> None:
+    connection = HTTPConnection("127.0.0.1", replayed.port, timeout=PATIENCE)
+    connection.request("GET", "/api/stream")
+    answer = connection.getresponse()
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    seen: dict[str, Any] = {}
+    unplugged = False
+    while not {"state", "event"} <= seen.keys():
+        line = answer.readline().decode().rstrip("\n")
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+            seen[kind] = json.loads(answer.readline().decode().removeprefix("data: "))
+        if "state" in seen and not unplugged:
+            unplugged = replayed.ask("/api/sensors/replay%20text/unplug", "POST")[0] == 204
+    connection.close()
+    replayed.ask("/api/sensors/replay%20text/plug", "POST")
+    assert seen["event"]["what"] == "detached"
+    assert "answer" in seen["state"]
+
+
+def test_too_many_requests_are_refused(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rate, "allows", lambda *_: False)
+    assert replayed.ask("/api/state")[0] == 429
+
+
+def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:
+    for path in Path(api.STATIC).iterdir():
+        text = path.read_text(encoding="utf-8")
+        addresses = set(re.findall(r"https?://[^\"'\s)]+", text)) - {"http://www.w3.org/2000/svg"}
+        assert addresses == set(), path.name
+        assert "innerHTML" not in text
+        assert "eval(" not in text

@@ -1,0 +1,171 @@
+"""Clients that send too much, too fast, nonsense or nothing: they are bounded, and the session goes on."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from time import monotonic, sleep
+
+import pytest
+from sensemble_apps.serve import limits
+from sensemble_runtime.bundle.bundle import Bundle
+from websockets.exceptions import ConnectionClosed
+
+from .serving import PATIENCE, Served, Viewer, packed, raw, serving
+
+
+@pytest.fixture(scope="module")
+def page(bundle: Bundle) -> Iterator[Served]:
+    with serving(bundle) as served:
+        yield served
+
+
+def closed(viewer: Viewer) -> tuple[int, str]:
+    """Wait until the server closes; give its code and reason."""
+    with pytest.raises(ConnectionClosed) as end:
+        deque(iter(viewer.socket.recv, None), maxlen=0)
+    assert end.value.rcvd is not None
+    return end.value.rcvd.code, end.value.rcvd.reason
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "no json",
+        "[]",
+        "7",
+        "{}",
+        '{"type": "no such message"}',
+        '{"type": ["give"]}',
+        "[" * 60000,
+        b"",
+        b"1234",
+        "x" * 65537,
+    ],
+    ids=repr,
+)
+def test_a_malformed_message_closes_its_connection_alone(page: Served, message: str | bytes) -> None:
+    with page.viewer() as other, page.viewer() as viewer:
+        viewer.socket.send(message)
+        code, reason = closed(viewer)
+        assert code == 1008
+        assert reason
+        assert other.next("state")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "unplug"},
+        {"type": "unplug", "sensor": 3},
+        {"type": "unplug", "sensor": "none"},
+        {"type": "give", "modality": "smell"},
+        {"type": "give", "modality": ["audio"]},
+        {"type": "stop", "id": "x"},
+        {"type": "stop", "id": 1e400},
+        {"type": "label", "label": 1},
+        {"type": "clock", "sent": "now"},
+        {"type": "clocked", "sent": 2, "answered": 1, "received": 1},
+        {"type": "clocked", "sent": 0, "answered": float("nan"), "received": 1},
+    ],
+    ids=json.dumps,
+)
+def test_a_message_that_asks_for_what_cannot_be_is_answered_in_a_line(
+    page: Served, message: dict[str, object]
+) -> None:
+    with page.viewer() as viewer:
+        viewer.send(**message)
+        assert "\n" not in viewer.next("refused")["reason"]
+        assert viewer.next("state")
+
+
+def test_a_message_that_is_too_large_is_not_read(page: Served) -> None:
+    with page.viewer() as viewer:
+        with suppress(ConnectionClosed):
+            viewer.socket.send(bytes(1 << 24))
+        assert closed(viewer)[0] == 1009
+
+
+def test_a_flood_is_closed_and_what_came_before_is_used(page: Served, bundle: Bundle) -> None:
+    with page.viewer() as viewer:
+        sensor, name = viewer.give("text")
+        data = packed(bundle, "text", "one")
+        with suppress(ConnectionClosed):
+            for number in range(20_000):
+                viewer.sample(sensor, number, data)
+        assert closed(viewer) == (1008, "too many samples")
+    with page.viewer() as other:
+        assert other.next("state", lambda state: name not in [sensor["name"] for sensor in state["sensors"]])
+
+
+def test_commands_are_bounded(page: Served) -> None:
+    with page.viewer() as viewer:
+        with suppress(ConnectionClosed):
+            for _ in range(5000):
+                viewer.send(type="label", label=None)
+        assert closed(viewer)[0] == 1008
+
+
+def test_viewers_are_bounded_and_one_that_leaves_makes_room(
+    page: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "VIEWERS", 2)
+    with page.viewer(), page.viewer():
+        with pytest.raises(ConnectionClosed) as late, page.viewer():
+            pass
+        assert late.value.rcvd is not None
+        assert late.value.rcvd.code == 1013
+        assert page.ask("/api/stream")[0] == 503
+    until = monotonic() + PATIENCE
+    while page.board.viewers and monotonic() < until:
+        sleep(0.02)
+    with page.viewer() as viewer:
+        assert viewer.next("state")
+
+
+def test_browsers_may_give_so_many_sensors(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GIVERS", 1)
+    with page.viewer() as viewer:
+        viewer.give("text")
+        viewer.send(type="give", modality="audio")
+        assert "sensors of browsers" in viewer.next("refused")["reason"]
+
+
+def test_idle_connections_keep_nobody_out(page: Served) -> None:
+    idle = [raw(page.port, b"") for _ in range(150)] + [raw(page.port, b"GET / HT") for _ in range(50)]
+    try:
+        assert page.ask("/api/state")[0] == 200
+        with page.viewer() as viewer:
+            assert viewer.next("state")
+        with suppress(ConnectionResetError):
+            assert not idle[0].recv(1)  # the oldest was closed for the newest
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_a_connection_that_asks_for_nothing_is_closed(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_SILENT", 0.1)
+    with raw(page.port, b"GET / HT") as connection, suppress(ConnectionResetError):
+        assert connection.recv(1) == b""
+
+
+def test_a_header_that_never_ends_is_refused(page: Served) -> None:
+    with (
+        suppress(ConnectionResetError),
+        raw(page.port, b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 17)) as connection,
+    ):
+        assert connection.recv(12) in (b"HTTP/1.1 400", b"")
+
+
+def test_a_rate_allows_a_burst_and_then_its_amount_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(limits, "monotonic", lambda: now[0])
+    rate = limits.Rate(10, burst=2)
+    assert [rate.allows() for _ in range(21)] == [True] * 20 + [False]
+    now[0] += 0.55
+    assert [rate.allows() for _ in range(6)] == [True] * 5 + [False]
+    now[0] += 1000
+    assert not rate.allows(21)
+    assert rate.allows(20)

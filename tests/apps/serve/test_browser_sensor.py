@@ -1,0 +1,160 @@
+"""A browser as a sensor: its clock, its samples, and what happens to the session when it leaves."""
+
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_apps.serve.browser_sensor import BrowserSensor, ClockOffset
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.errors import SampleError, SensorLostError
+from sensemble_sensors.spec import InputSpec
+
+from .serving import Served, Viewer, noise, packed
+
+SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
+PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
+TEXT = InputSpec("text", "int64", (1, 8), 0, 0, 0, 2.0)
+_DELAYS = st.floats(0.0, 1.0)
+
+
+@given(
+    st.floats(-1e6, 1e6), st.lists(st.tuples(st.floats(0, 1e4), _DELAYS, _DELAYS), min_size=1, max_size=40)
+)
+def test_the_offset_is_wrong_by_half_the_quickest_round_trip_at_most(
+    offset: float, rounds: list[tuple[float, float, float]]
+) -> None:
+    clock = ClockOffset()
+    for sent, there, back in rounds:
+        clock.add(sent, sent + there + offset, sent + there + back)
+    assert clock.value is not None
+    assert clock.error is not None
+    assert clock.error <= max(there + back for _, there, back in rounds[-16:]) / 2 + 1e-6
+    assert abs(clock.value - offset) <= clock.error + 1e-6
+
+
+@pytest.mark.parametrize("times", [(2.0, 1.0, 1.0), (float("nan"), 1.0, 1.0), (0.0, float("inf"), 1.0)])
+def test_an_exchange_that_no_clock_shows_is_refused(times: tuple[float, float, float]) -> None:
+    with pytest.raises(SampleError):
+        ClockOffset().add(*times)
+
+
+def opened(spec: InputSpec, offset: float = 0.0) -> BrowserSensor:
+    clock = ClockOffset()
+    clock.add(0.0, offset, 0.0)
+    sensor = BrowserSensor(spec, "phone", clock)
+    sensor.open(spec)
+    return sensor
+
+
+def test_a_sample_has_its_form_its_time_and_the_gap_before_it() -> None:
+    offset = monotonic() - 100
+    sensor = opened(SOUND, offset)
+    wave = np.linspace(-1, 1, 800).astype(np.float32)
+    for number in 0, 1, 4:
+        sensor.take(number, 90.0 + number, memoryview(wave.tobytes()))
+    samples = [sensor.read(0) for _ in range(3)]
+    assert [(sample.time, sample.cut, sample.lost) for sample in samples if sample] == [
+        (pytest.approx(offset + 90), True, 0),
+        (pytest.approx(offset + 91), False, 0),
+        (pytest.approx(offset + 94), True, 2),
+    ]
+    assert samples[0] is not None
+    np.testing.assert_array_equal(samples[0].data, wave)
+    assert sensor.read(0) is None
+
+
+def test_pictures_and_captions_have_theirs() -> None:
+    pixels = np.arange(72, dtype=np.uint8)
+    camera, text = opened(PICTURE), opened(TEXT)
+    camera.take(0, 0.0, memoryview(pixels.tobytes()))
+    camera.take(2, 0.1, memoryview(pixels.tobytes()))
+    text.take(0, 0.0, memoryview("f\xfcnf".encode()))
+    first, second, said = camera.read(0), camera.read(0), text.read(0)
+    assert first is not None
+    assert second is not None
+    assert said is not None
+    np.testing.assert_array_equal(first.data, pixels.reshape(4, 6, 3))
+    assert (second.cut, second.lost, said.data) == (False, 1, "f\xfcnf")
+
+
+@pytest.mark.parametrize(
+    ("spec", "data"),
+    [
+        (SOUND, b"123"),
+        (SOUND, bytes(4 * 1601)),
+        (PICTURE, bytes(71)),
+        (PICTURE, bytes(73)),
+        (TEXT, bytes(1 << 17)),
+    ],
+)
+def test_what_is_not_of_the_specs_form_is_refused(spec: InputSpec, data: bytes) -> None:
+    with pytest.raises(SampleError):
+        opened(spec).take(0, 0.0, memoryview(data))
+
+
+def test_a_time_ahead_of_the_clock_counts_as_now_and_none_before_an_exchange() -> None:
+    sensor = opened(TEXT, monotonic() + 50)
+    sensor.take(0, 0.0, memoryview(b"one"))
+    sample = sensor.read(0)
+    assert sample is not None
+    assert sample.time <= monotonic()
+    early = BrowserSensor(TEXT, "phone", ClockOffset())
+    early.open(TEXT)
+    early.take(0, 0.0, memoryview(b"one"))
+    assert early.read(0) is None
+
+
+def test_it_is_lost_when_the_browser_is_gone_or_it_is_closed() -> None:
+    sensor = opened(TEXT)
+    sensor.hang_up()
+    with pytest.raises(SensorLostError, match="the browser is gone"):
+        sensor.read(0)
+    sensor.close()
+    with pytest.raises(SensorLostError, match="is closed"):
+        sensor.read(0)
+    sensor.take(0, 0.0, memoryview(b"one"))  # on its way meanwhile
+
+
+def feed(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, seconds: float) -> None:
+    number, until = 0, monotonic() + seconds
+    while monotonic() < until:
+        viewer.sample(sensor, number, packed(bundle, modality, noise(bundle, modality)))
+        number += 1
+        sleep(0.1)
+
+
+def test_a_browsers_sensor_is_live_can_be_unplugged_and_leaves_with_its_page(
+    empty: Served, bundle: Bundle
+) -> None:
+    with empty.viewer() as watcher:
+        with empty.viewer() as giver:
+            sensor, name = giver.give("audio")
+            feed(giver, bundle, sensor, "audio", 2.0)
+            state = watcher.next("state", lambda state: state["live"] == ["audio"])
+            assert [sensor["name"] for sensor in state["sensors"]] == [name]
+            assert state["answer"]["age"] < 1.0
+            watcher.send(type="unplug", sensor=name)
+            watcher.next("state", lambda state: state["live"] == [])
+            watcher.send(type="plug", sensor=name)
+            feed(giver, bundle, sensor, "audio", 2.0)
+            watcher.next("state", lambda state: state["live"] == ["audio"])
+        gone = watcher.next("state", lambda state: state["live"] == [])
+        assert watcher.next("state", lambda state: not state["sensors"])
+    assert gone["answer"] is None
+
+
+def test_a_browsers_sensor_takes_over_from_one_of_the_machine_and_gives_it_back(
+    replayed: Served, bundle: Bundle
+) -> None:
+    with replayed.viewer() as viewer:
+        sensor, name = viewer.give("text")
+        viewer.sample(sensor, 0, packed(bundle, "text", "zero"))
+        state = viewer.next(
+            "state", lambda state: any(one["name"] == name and one["active"] for one in state["sensors"])
+        )
+        assert "text" in state["live"]
+        viewer.send(type="stop", id=sensor)
+        viewer.next("state", lambda state: name not in [one["name"] for one in state["sensors"]])
+        assert replayed.session.retry("replay text")

@@ -1,0 +1,156 @@
+"""What a viewer sees of a session, and what its buttons do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.recording.reader import is_recording
+
+from .serving import PATIENCE, Served, noise, packed, serving
+
+ALL = ["audio", "text", "video"]
+
+
+def test_the_state_has_the_sensors_the_answer_and_every_subset_of_the_live_set(
+    replayed: Served, bundle: Bundle
+) -> None:
+    with replayed.viewer() as viewer:
+        state = viewer.next("state", lambda state: state["live"] == ALL and state["answer"])
+        previews = viewer.next("state", lambda state: len(state["previews"]) > 0)["previews"]
+    assert viewer.hello["labels"] == list(bundle.manifest.labels)
+    assert [subset["subset"] for subset in viewer.hello["subsets"]] == [
+        subsets.name(subset) for subset in subsets.subsets(ALL)
+    ]
+    assert {sensor["modality"]: sensor["state"] for sensor in state["sensors"]} == dict.fromkeys(
+        ALL, "attached"
+    )
+    opinions = {opinion["subset"]: opinion for opinion in state["lattice"]}
+    assert set(opinions) == {subsets.name(subset) for subset in subsets.subsets(ALL)}
+    whole = opinions[subsets.name(ALL)]
+    assert (whole["label"], whole["confidence"]) == (state["answer"]["label"], state["answer"]["confidence"])
+    assert previews.keys() <= {f"replay {modality}" for modality in ALL}
+
+
+def test_an_unplugged_sensor_leaves_the_answer_and_comes_back_when_it_is_plugged(replayed: Served) -> None:
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: state["live"] == ALL)
+        viewer.send(type="unplug", sensor="replay video")
+        gone = viewer.next("state", lambda state: state["live"] == ["audio", "text"] and state["answer"])
+        sensor = next(sensor for sensor in gone["sensors"] if sensor["modality"] == "video")
+        assert (sensor["state"], sensor["plugged"]) == ("detached", False)
+        answered = gone["answer"]["time"]
+        viewer.next("state", lambda state: state["answer"] and state["answer"]["time"] > answered)
+        viewer.send(type="plug", sensor="replay video")
+        back = viewer.next("state", lambda state: state["live"] == ALL)
+    kinds = [entry["what"] for entry in replayed.board.timeline() if entry.get("name") == "replay video"]
+    assert kinds[-2:] == ["detached", "attached"]
+    assert all(sensor["plugged"] for sensor in back["sensors"])
+
+
+def test_answers_are_scored_by_live_set_against_the_example_or_what_somebody_says(replayed: Served) -> None:
+    with replayed.viewer() as viewer:
+        label = viewer.hello["labels"][0]
+        viewer.send(type="label", label=label)
+        said = viewer.next("state", lambda state: state["truth"] == label)
+        name = subsets.name(said["live"])
+        before = said["score"].get(name, {"n": 0})["n"]
+        after = viewer.next("state", lambda state: state["score"].get(name, {"n": 0})["n"] > before)
+        assert after["score"][name]["right"] <= after["score"][name]["n"]
+        viewer.send(type="label", label="no such label")
+        refused = viewer.next("refused")
+        viewer.send(type="label", label=None)
+        played = viewer.next("state", lambda state: state["truth"] is None and state["played"])
+    assert refused["reason"].startswith("no such label: no such label; there are ")
+    assert set(played["played"]) <= set(viewer.hello["labels"])
+
+
+def test_two_viewers_get_each_entry_of_the_timeline_once(replayed: Served) -> None:
+    numbers: list[list[int]] = []
+    for _ in range(2):
+        with replayed.viewer() as viewer:
+            states = [viewer.next("state") for _ in range(5)]
+        numbers.append([entry["number"] for state in states for entry in state["timeline"]])
+    for seen in numbers:
+        assert seen == list(range(1, len(seen) + 1))
+
+
+def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Sequence[Example]) -> None:
+    with serving(bundle, examples) as served, served.viewer(max_queue=1) as slow, served.viewer() as quick:
+        quick.next("state", lambda state: state["live"] == ALL)
+        count, until = len(served.predictions), monotonic() + PATIENCE
+        while len(served.predictions) < count + 4 and monotonic() < until:
+            sleep(0.05)  # nobody reads, until buffers are full
+        quick.next("state")
+        assert len(served.predictions) >= count + 4
+        assert (served.session.missed, served.session.missed_events) == (0, 0)
+        assert slow.next("state")
+
+
+def test_without_a_viewer_nothing_is_computed_and_memory_is_bounded(bundle: Bundle) -> None:
+    with serving(bundle) as served:
+        served.board.add(SensorEvent(monotonic(), "a", "audio", "attached", ""))
+        for number in range(3000):
+            served.board.add(SensorEvent(monotonic(), "a", "audio", "lost", str(number)))
+        entries = served.board.timeline()
+    assert len(entries) == 2000
+    assert [entry["number"] for entry in entries[-2:]] == [3000, 3001]
+    assert served.board._snapshot == (-1, 0.0, {})
+
+
+def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
+    with serving(bundle) as served, served.viewer() as viewer:
+        sensor, _ = viewer.give("text")
+        viewer.sample(sensor, 0, packed(bundle, "text", "one"))
+        viewer.next("state", lambda state: state["answer"] is not None)
+        viewer.next("state", lambda state: state["answer"] is None and state["live"] == [])
+        assert [entry["kind"] for entry in served.board.timeline()][-1] == "live"
+
+
+def test_a_recording_is_a_dataset_of_what_the_sensors_gave(
+    empty: Served, tmp_path: Path, bundle: Bundle
+) -> None:
+    folder = tmp_path / "recordings"
+    with empty.viewer() as viewer:
+        sensor, _ = viewer.give("video")
+        viewer.send(type="record", on=True)
+        viewer.next("state", lambda state: state["recorded"] is not None)
+        for number in range(15):
+            viewer.sample(sensor, number, packed(bundle, "video", noise(bundle, "video")))
+            sleep(0.1)
+        viewer.send(type="record", on=False)
+        viewer.next("state", lambda state: state["recorded"] is None)
+    assert is_recording(folder)
+    assert {example.given("video") is not None for example in read_dataset(folder).examples} == {True}
+
+
+def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
+    from sensemble_apps.serve.lattice import opinions
+
+    rng = np.random.default_rng(0)
+    size = bundle.manifest.embedding
+    embeddings = {m: rng.normal(size=size).astype(np.float32) for m in ("audio", "video")}
+    pooled = (embeddings["audio"] + embeddings["video"]) / 2
+    probabilities = bundle.head.probabilities(pooled)
+    prediction = Prediction(
+        0.0,
+        ("audio", "video"),
+        {},
+        probabilities,
+        pooled,
+        {},
+        {},
+        labels=bundle.manifest.labels,
+        embeddings=embeddings,
+    )
+    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
+    for name, embedding in ("audio", embeddings["audio"]), ("audio+video", pooled):
+        expected = bundle.head.probabilities(embedding)
+        assert said[name]["label"] == bundle.manifest.labels[int(expected.argmax())]
+        assert said[name]["confidence"] == pytest.approx(float(expected.max()), abs=1e-3)
