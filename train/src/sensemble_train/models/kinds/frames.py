@@ -9,7 +9,7 @@ from sensemble_sensors.codecs.tracks import frame_size
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
@@ -22,6 +22,7 @@ from sensemble_train.models.encoders import (
     make_stem,
 )
 from sensemble_train.models.frontend import RelativeFrames, VideoInput
+from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.frames_augment import change_frames
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
@@ -67,6 +68,12 @@ class Frames(Kind):
         """Change light, colours and sharpness."""
         del encoder, tokenizer  # frames are kept as bytes
         return change_frames(features, config) if config.frames else features
+
+    def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
+        """Return plain, shaded and noisy pictures."""
+        del encoder
+        _, times, height, width, _ = spec.shape
+        return pictures(count, times, height, width, draw)
 
 
 class FramesEncoder(PatchEncoder):

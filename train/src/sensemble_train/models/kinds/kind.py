@@ -9,7 +9,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Generator, Tensor
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import Encoder, EncoderConfig
@@ -61,6 +61,17 @@ class Kind(ABC):
             tokenizer: of captions.
         """
         return features
+
+    @abstractmethod
+    def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
+        """Return raw windows [count, ...] in the form of `spec` that show nothing: silence, blank pictures.
+
+        Args:
+            spec: the encoder's input.
+            encoder: its configuration, which has the vocabulary of captions.
+            count: number of windows.
+            draw: what they depend on.
+        """
 
 
 def measured(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 import torch
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import HIDE, Encoder, EncoderConfig, Trunk, positions
+from sensemble_train.models.kinds.backgrounds import captions
 from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.kinds.text_augment import change_captions
 from sensemble_train.models.model_config import ModelConfig
@@ -47,6 +48,10 @@ class Text(Kind):
             return features
         assert tokenizer is not None  # noqa: S101 - a model with captions has one
         return change_captions(features, config, tokenizer)
+
+    def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
+        """Return random tokens."""
+        return captions(count, spec.shape[1], encoder.vocabulary, draw)
 
 
 class TextEncoder(Encoder):

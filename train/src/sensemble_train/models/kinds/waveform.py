@@ -2,7 +2,7 @@
 
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.models.augment_config import AugmentConfig
@@ -16,6 +16,7 @@ from sensemble_train.models.encoders import (
     positions,
 )
 from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel, RelativeLog, frames_of
+from sensemble_train.models.kinds.backgrounds import sounds
 from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.kinds.sound_augment import change_sound, hide
 from sensemble_train.models.model_config import ModelConfig
@@ -55,6 +56,11 @@ class Waveform(Kind):
                 energies = change_sound((features * (2 * AUDIO_STD) + AUDIO_MEAN).exp(), config)
                 features = (energies.clamp(min=SILENCE).log() - AUDIO_MEAN) / (2 * AUDIO_STD)
         return hide(features, config.time, config.bins)
+
+    def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
+        """Return silence, noises and tones."""
+        del encoder
+        return sounds(count, spec.shape[1], spec.rate, draw)
 
 
 class WaveformEncoder(PatchEncoder):

@@ -1,0 +1,112 @@
+"""Familiarity: how much a window is like those that its encoder was trained on, linear in its embedding.
+
+score = w . e + b is the log-odds that a window is known rather than background, by a logistic regression on
+the embeddings of the model as it ships. It exists for every dataset, because each kind of modality generates
+backgrounds of its own; those of the dataset join them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.splits import unlabelled
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.model import Model
+from torch import Tensor
+
+from sensemble_export.examples import spread
+
+KNOWN = 1000
+"""The most known examples that familiarity is fitted to."""
+SYNTHETIC = 400
+"""Synthetic backgrounds of each modality."""
+PENALTY = 1e-3
+"""Weight of the squared length of w, next to the mean loss of an example."""
+_STEPS = 100
+_CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
+
+Embeddings = Mapping[str, NDArray[np.floating]]
+
+
+def fit(known: Embeddings, background: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit a logistic regression per modality, known against background, in which both weigh the same.
+
+    Args:
+        known: modality -> unit-length embeddings [N, d] of windows like those that the model was trained on.
+        background: modality -> unit-length embeddings [K, d] of windows that show none of the classes.
+
+    Returns:
+        `weight` float32 [n, d] and `bias` float32 [n], of the modalities in sorted order. A window is the
+        more familiar, the higher weight . embedding + bias.
+
+    Raises:
+        ValueError: the two have not the same modalities, or one has no embedding.
+    """
+    if known.keys() != background.keys():
+        raise ValueError(f"known embeddings of {sorted(known)}, backgrounds of {sorted(background)}")
+    rows = [_logistic(known[m], background[m]) for m in sorted(known)]
+    weight, bias = zip(*rows, strict=True)
+    return np.stack(weight).astype(np.float32), np.array(bias, np.float32)
+
+
+def _logistic(known: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Minimize the mean logistic loss of both sides and the penalty, by Newton's method."""
+    if not len(known) or not len(other):
+        raise ValueError(f"{len(known)} known and {len(other)} background embeddings; both are needed")
+    sides = np.concatenate([np.ones(len(known)), np.zeros(len(other))])
+    share = np.where(sides == 1, 0.5 / len(known), 0.5 / len(other))
+    x = np.concatenate([known, other]).astype(np.float64)
+    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    penalty = np.full(x.shape[1], 2 * PENALTY)
+    penalty[-1] = 0  # the bias is free
+    found = np.zeros(x.shape[1])
+
+    def loss(w: NDArray[np.float64]) -> float:
+        margin = np.where(sides == 1, 1, -1) * (x @ w)
+        return float(share @ np.logaddexp(0, -margin) + 0.5 * penalty @ w**2)
+
+    for _ in range(_STEPS):
+        probability = 0.5 * (1 + np.tanh(0.5 * (x @ found)))
+        gradient = x.T @ (share * (probability - sides)) + penalty * found
+        if np.abs(gradient).max() < _CLOSE:
+            break
+        curvature = share * probability * (1 - probability)
+        step = np.linalg.solve((x.T * curvature) @ x + np.diag(penalty + 1e-12), gradient)
+        size = 1.0
+        while loss(found - size * step) > loss(found) and size > 1e-6:
+            size /= 2
+        found = found - size * step
+    return found[:-1], float(found[-1])
+
+
+def known_examples(dataset: Dataset, modality: str) -> list[Example]:
+    """Return examples with `modality` that were trained on: labelled and unlabelled ones, evenly spaced."""
+    trained = dict.fromkeys((*dataset.split("train"), *unlabelled(dataset)))
+    return spread([example for example in trained if modality in example.modalities], KNOWN)
+
+
+def background_examples(dataset: Dataset, modality: str) -> list[Example]:
+    """Return the backgrounds of training with `modality`; those of `calibrate` and `eval` are held out."""
+    trained: Sequence[Example] = (*dataset.background("train"), *dataset.background("pretrain"))
+    return [example for example in trained if modality in example.modalities]
+
+
+def synthetic(model: Model, modality: str, count: int = SYNTHETIC) -> Tensor:
+    """Return raw windows [count, ...] that show nothing that is known, as the kind of `modality` makes them.
+
+    They are others than those that training sees, and the same each time.
+    """
+    spec, config = model.description.specs[modality], model.description.configs[modality]
+    draw = seeded("familiarity", modality)
+    return KINDS[spec.kind].backgrounds(spec, config, count, draw)
+
+
+@torch.no_grad()
+def embed(model: Model, modality: str, windows: Tensor) -> NDArray[np.float32]:
+    """Return the float embeddings [N, d] of raw windows [N, ...]."""
+    encoder = model.encoders[modality].eval()
+    found: NDArray[np.float32] = torch.cat([encoder(part) for part in windows.split(64)]).numpy()
+    return found
