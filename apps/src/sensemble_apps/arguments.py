@@ -217,6 +217,9 @@ class Audit(Trusting):
     """The split to score."""
     record: OptionalFile = None
     """Record the result in this SQLite file."""
+    conditions: Annotated[tuple[str, ...] | None, optional("[SENSOR[=NAME[:SEVERITY]] ...]")] = None
+    """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
+    by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
     duty: bool = False
     """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
     json: bool = False

@@ -34,6 +34,40 @@ class SubsetScore:
         return self.high - self.low > WIDE
 
 
+CLEAN = "clean"
+"""The condition of a `ConditionScore` where no sensor is degraded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionScore:
+    """The score of a subset of modalities while one of them is degraded.
+
+    Attributes:
+        modality: the degraded one; empty for `CLEAN`.
+        condition: the name of the degradation.
+        severity: 1 to 5; 0 for `CLEAN`.
+        effect: what it does, with its amount.
+        subset: the modalities, joined with `+`.
+        score: accuracy or mean average precision.
+        confidence: the mean confidence, in [0, 1], over the examples with an answer; 0 where there is none.
+        unsure: the share of the examples without a label.
+    """
+
+    modality: str
+    condition: str
+    severity: int
+    effect: str
+    subset: str
+    score: SubsetScore
+    confidence: float
+    unsure: float
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """The modality, the condition and the severity."""
+        return self.modality, self.condition, self.severity
+
+
 def subsets(modalities: Iterable[str]) -> list[Subset]:
     """Return the 2^n - 1 non-empty subsets of `modalities`, by size, then alphabetical."""
     names = sorted(set(modalities))

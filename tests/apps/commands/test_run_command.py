@@ -102,6 +102,32 @@ def test_audit_prints_the_documented_json(
     )
 
 
+def test_an_audit_under_conditions_scores_as_a_fast_replay_under_them(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    audit = ("audit", bundle_folder, "--data", dataset_folder)
+    result = sensemble(*audit, "--conditions", "microphone=noise:5,captions=late:5", "--json")
+    assert result.returncode == 0, result.stderr
+    found = {(s["condition"], s["subset"]): s for s in json.loads(result.stdout)["conditions"]}
+    assert len(found) == 7 + 4 + 4
+    replay = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
+    for condition in ("microphone=noise:5", "captions=late:5"):
+        said = predictions(sensemble(*replay, "--condition", condition).stdout)
+        everything = found[condition.partition("=")[2][:-2], "audio+text+video"]
+        right = [max(s["probabilities"], key=s["probabilities"].get) in s["labels"] for s in said]
+        assert everything["score"]["n"] == len(said) == 6
+        assert everything["score"]["accuracy"] == pytest.approx(fmean(right))
+        assert everything["confidence"] == pytest.approx(fmean(s["confidence"] for s in said), abs=1e-5)
+    table = sensemble(*audit, "--conditions", "microphone")
+    assert "microphone degraded: accuracy, %, mean of the severities (worst)" in table.stdout
+    assert "\nwith a" in table.stdout
+    unknown = sensemble(*audit, "--conditions", "radar=quiet")
+    assert unknown.returncode == 2
+    assert unknown.stderr.splitlines()[-1].endswith(
+        "it has microphone or audio, captions or text, camera or video"
+    )
+
+
 def test_limit_stops_after_as_many_predictions(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.record.reader import (
     read_answers,
+    read_conditions,
     read_events,
     read_moments,
     read_predictions,
@@ -51,6 +52,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
             db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
         db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85)")
+        degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1)
+        db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
         db.execute("""INSERT INTO answers VALUES (2, 'a', 1, '["one"]', 'audio', 'two', ?)""", (chance,))
         db.commit()
     assert read_all(path) == 2
@@ -66,6 +69,7 @@ def read_all(path: Path) -> int:
         assert all(math.isfinite(event.at) for event in read_events(path, min(number, 2**62)))
         assert all(live for _, live in read_moments(path, min(number, 2**62)))
         list(read_answers(path, min(number, 2**62)))
+        assert all(0 <= one.unsure <= 1 for one in read_conditions(path, min(number, 2**62)))
     return len(runs)
 
 
@@ -102,7 +106,7 @@ def altered(whole: Path) -> Iterator[sqlite3.Connection]:
 @given(seed=SEEDS)
 def test_values(whole: Path, altered: sqlite3.Connection, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 - no secret
-    table = chance.choice(("runs", "predictions", "events", "scores", "answers"))
+    table = chance.choice(("runs", "conditions", "predictions", "events", "scores", "answers"))
     column = chance.choice([row[1] for row in altered.execute(f"PRAGMA table_info({table})")])
     (old,) = altered.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
     update = f"UPDATE {table} SET {column} = ? WHERE rowid = (SELECT min(rowid) FROM {table})"  # noqa: S608

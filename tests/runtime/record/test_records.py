@@ -12,10 +12,10 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.reader import read_answers, read_predictions, read_runs
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_predictions, read_runs
 from sensemble_runtime.record.schema import SCHEMA
 from sensemble_runtime.record.writer import Answer, Records, fingerprint
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import ConditionScore, SubsetScore
 
 LABELS = ("zero", "one", "two")
 
@@ -77,6 +77,12 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     records.add_scores(
         run, {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
     )
+    degraded = ConditionScore(
+        "audio", "quiet", 3, "20 dB quieter", "audio+text", SubsetScore(0.5, 2, 0.1, 0.9), 0.7, 0.25
+    )
+    records.add_conditions(run, [degraded])
+    assert read_conditions(path, run) == [degraded]
+    assert read_conditions(path, other) == []
     (found,) = read_answers(path, run)
     assert (found.example, found.line, found.truth, found.subset, found.label) == (
         ("a", 7, ("two",), "audio+text", "one")

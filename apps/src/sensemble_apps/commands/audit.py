@@ -1,5 +1,6 @@
 """`sensemble audit`: score a bundle with every set of its sensors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,10 +12,12 @@ from sensemble_runtime.session.change_gate import Duty
 from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Audit
+from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
+from sensemble_apps.runs import condition_table
 
 
 def main(arguments: Audit) -> None:
@@ -24,12 +27,19 @@ def main(arguments: Audit) -> None:
         InputError, BundleError, BadDataError, RecordError: something given cannot be used.
     """
     data, split, trust = arguments.data, arguments.split, arguments.trust
-    result = measure(arguments.bundle, data, split, arguments.record, trust=trust)
+    result = measure(
+        arguments.bundle, data, split, arguments.record, trust=trust, conditions=arguments.conditions
+    )
     saving = measure(arguments.bundle, data, split, None, Duty(), trust) if arguments.duty else None
     if arguments.json:
         say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}), indent=2)
     else:
-        Console().print(_table(result, saving))
+        console = Console()
+        console.print(_table(result, saving))
+        if result.conditions:
+            console.print(*condition_table.tables(result.conditions, result.metric), sep="\n")
+            for line in condition_table.sentences(result.conditions, result.metric):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def measure(
@@ -39,8 +49,11 @@ def measure(
     record: Path | None,
     duty: Duty | None = None,
     trust: Path | None = None,
+    conditions: Sequence[str] | None = None,
 ) -> AuditResult:
     """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
+
+    It is also audited under `conditions`; none named means all.
 
     Raises:
         InputError, BundleError, BadDataError, RecordError: as `main`.
@@ -51,9 +64,18 @@ def measure(
     examples = read_dataset(data).split(split)
     if not examples:
         raise InputError(f"{data}: no example in split {split}; choose another --split")
+    applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.modalities)
     dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
     with progress("Auditing") as advance:
-        return audit.audit(opened, examples, record=record, dataset=dataset, progress=advance, duty=duty)
+        return audit.audit(
+            opened,
+            examples,
+            record=record,
+            dataset=dataset,
+            progress=advance,
+            duty=duty,
+            conditions=applied,
+        )
 
 
 def _table(result: AuditResult, saving: AuditResult | None) -> Table:

@@ -9,6 +9,7 @@ from sensemble_apps.console import kinds
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 
+ALL = "all"
 _LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
 
 
@@ -36,7 +37,7 @@ def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
     Raises:
         InputError: as `parse_applied`.
     """
-    if text == "all":
+    if text == ALL:
         return [a for modality in modalities for a in _all(modality)]
     return list(
         dict.fromkeys(a for part in text.split(",") for a in _parse(part, modalities, "--conditions"))

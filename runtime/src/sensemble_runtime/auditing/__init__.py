@@ -3,6 +3,6 @@
 Only measures of predictions belong here, and the audit that computes them. The room is not called `audit`,
 which is the name of its public function.
 
-Doors: `audit` (score a bundle), `scores` (accuracy, mean average precision), `intervals` (their confidence
-intervals), `robustness` (P, R, strata).
+Doors: `audit` (score a bundle), `conditions` (while a sensor is degraded), `scores` (accuracy, mean average
+precision), `intervals` (their confidence intervals), `robustness` (P, R, strata).
 """

@@ -4,7 +4,8 @@ Each modality is encoded once per example. Pooling is a mean, so the pooled repr
 subsets then cost one matrix product (`pooling.pool_subsets`).
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finished, scores_under
 from sensemble_runtime.auditing.intervals import group_codes, subset_scores
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -26,7 +29,7 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import Answer, Records
 from sensemble_runtime.session.change_gate import ChangeGate, Duty
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import ConditionScore, SubsetScore
 
 CHUNK = 32  # examples per commit, which an interrupted audit loses at most
 
@@ -42,6 +45,8 @@ class AuditResult:
         examples: the number of examples.
         bundle: the SHA-256 of the bundle's `manifest.json`.
         saved: with a duty, the number of encodings that it saved, by modality.
+        conditions: with conditions, first the scores of all subsets without any (`CLEAN`), then under each
+            condition those of the subsets with the degraded modality.
     """
 
     subsets: dict[str, SubsetScore]
@@ -50,6 +55,7 @@ class AuditResult:
     examples: int
     bundle: str
     saved: dict[str, int] = field(default_factory=dict)
+    conditions: tuple[ConditionScore, ...] = ()
 
     @property
     def p(self) -> float:
@@ -78,6 +84,7 @@ class AuditResult:
             "examples": self.examples,
             "bundle": self.bundle,
             **({"saved": self.saved} if self.saved else {}),
+            **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
         }
 
 
@@ -89,6 +96,7 @@ def audit(
     dataset: str | None = None,
     progress: Progress = no_progress,
     duty: Duty | None = None,
+    conditions: Sequence[Applied] = (),
 ) -> AuditResult:
     """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
 
@@ -98,8 +106,11 @@ def audit(
         record: a record file, to which the run is added with the examples' splits, the answers (as they
             come) and the scores.
         dataset: the name of the data, for the record.
-        progress: called with (examples done, examples in all) after each example.
+        progress: called with (examples done, examples in all) after each example; each condition is a round
+            of all examples more.
         duty: treat the examples as a stream, and do not encode a window that is like the one before.
+        conditions: degradations, each of which is audited by itself. With a record, those that an interrupted
+            audit of the same examples has finished are not measured again.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
@@ -108,13 +119,15 @@ def audit(
     """
     truth = _truth(bundle, examples)
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
-    probabilities = []
+    probabilities, embeddings = [], []
+    steps = len(examples) * (1 + len(conditions))
     gate = ChangeGate(duty) if duty else None
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        for chunk in _chunks(bundle, examples, progress, gate):
+        for chunk in _chunks(bundle, examples, lambda done: progress(done, steps), gate):
+            embeddings.append(chunk.embeddings)
             probabilities.append(chunk.probabilities)
             if records:
                 records.add_answers(run, _answers(bundle, chunk))
@@ -126,23 +139,35 @@ def audit(
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
         if records:
             records.add_scores(run, scored)
+        under: list[ConditionScore] = []
+        if conditions:
+            labelled = Labelled(examples, np.concatenate(embeddings, axis=1), present, truth, groups)
+            earlier = finished(Path(record), run) if record is not None else {}
+            for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, steps)):
+                under += scores
+                if records:
+                    records.add_conditions(run, scores)
+        if records:
             records.end(run)
     names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
     saved = gate.saved if gate else {}
-    return AuditResult(scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved)
+    return AuditResult(
+        scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved, tuple(under)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some examples, and the class probabilities [2^n - 1, B, C] for all subsets."""
+    """Some examples, their embeddings [n, B, d], and the probabilities [2^n - 1, B, C] for all subsets."""
 
     examples: Sequence[Example]
+    embeddings: NDArray[np.float32]
     probabilities: NDArray[np.float32]
 
 
 def _chunks(
-    bundle: Bundle, examples: Sequence[Example], progress: Progress, gate: ChangeGate | None
+    bundle: Bundle, examples: Sequence[Example], done: Callable[[int], None], gate: ChangeGate | None
 ) -> Iterator[_Chunk]:
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
@@ -151,8 +176,28 @@ def _chunks(
             for row, modality in enumerate(bundle.modalities):
                 if modality in example.modalities:
                     stacked[row, column] = _embed(bundle, example, modality, gate)
-            progress(start + column + 1, len(examples))
-        yield _Chunk(some, bundle.head.probabilities(pool_subsets(stacked)))
+            done(start + column + 1)
+        yield _Chunk(some, stacked, bundle.head.probabilities(pool_subsets(stacked)))
+
+
+def _under(
+    bundle: Bundle,
+    labelled: Labelled,
+    conditions: Sequence[Applied],
+    earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
+    done: Callable[[int], None],
+) -> Iterator[list[ConditionScore]]:
+    """Yield the scores without and then under each condition; `earlier` ones are not measured again."""
+    yield clean_scores(bundle, labelled)
+    count = itertools.count(len(labelled.examples) + 1)
+    for applied in conditions:
+        known = earlier.get((applied.modality, applied.condition.name, applied.severity))
+        if known is None:
+            yield scores_under(bundle, labelled, applied, lambda: done(next(count)))
+        else:
+            for _ in labelled.examples:
+                done(next(count))
+            yield known
 
 
 def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:

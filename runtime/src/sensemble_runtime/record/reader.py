@@ -16,7 +16,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.record.schema import Kind, reported, version
 from sensemble_runtime.record.writer import Answer
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import ConditionScore, SubsetScore
 
 _REMEDY = "give the file that a session or an audit recorded"
 _FAR = 1e11  # seconds, three thousand years
@@ -95,9 +95,7 @@ def read_runs(path: Path | str) -> list[Run]:
     with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            accuracy, low, high = (_number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
-            score = SubsetScore(accuracy, _count(row["n"]), low, high)
-            scores.setdefault(_count(row["run"]), {})[subsets.name(_live(row["subset"]))] = score
+            scores.setdefault(_count(row["run"]), {})[subsets.name(_live(row["subset"]))] = _score(row)
         return [
             Run(
                 id=_count(row["id"]),
@@ -180,6 +178,28 @@ def read_answers(path: Path | str, run: int) -> list[Answer]:
         ]
 
 
+def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
+    """Return the scores of an audit under conditions, in the order in which they were measured.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    with _reading(path) as db:
+        return [
+            ConditionScore(
+                modality=_text(row["modality"]),
+                condition=_text(row["condition"]),
+                severity=_count(row["severity"]),
+                effect=_text(row["effect"]),
+                subset=subsets.name(_live(row["subset"])),
+                score=_score(row),
+                confidence=_number(row["confidence"], 0, 1),
+                unsure=_number(row["unsure"], 0, 1),
+            )
+            for row in db.execute("SELECT * FROM conditions WHERE run = ? ORDER BY rowid", (run,))
+        ]
+
+
 def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
     """Yield the time, in seconds since 1970, and the live set of each prediction of a session.
 
@@ -233,6 +253,11 @@ def _number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ValueError(f"{value!r:.40} where a number from {least:g} to {most:g} is")
     return float(value)
+
+
+def _score(row: sqlite3.Row) -> SubsetScore:
+    accuracy, low, high = (_number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
+    return SubsetScore(accuracy, _count(row["n"]), low, high)
 
 
 def _moment(value: object) -> float:

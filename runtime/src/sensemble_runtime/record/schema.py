@@ -67,6 +67,21 @@ CREATE TABLE IF NOT EXISTS scores (
     high REAL NOT NULL,
     PRIMARY KEY (run, subset)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS conditions (
+    run INTEGER NOT NULL REFERENCES runs,
+    modality TEXT NOT NULL,    -- the degraded one; empty where none is
+    condition TEXT NOT NULL,
+    severity INTEGER NOT NULL, -- 1 to 5; 0 where no modality is degraded
+    effect TEXT NOT NULL,      -- in words, with the amount
+    subset TEXT NOT NULL,
+    accuracy REAL NOT NULL,
+    n INTEGER NOT NULL,
+    low REAL NOT NULL,
+    high REAL NOT NULL,
+    confidence REAL NOT NULL,
+    unsure REAL NOT NULL,      -- the share of the examples without a label
+    PRIMARY KEY (run, modality, condition, severity, subset)
+) STRICT;
 CREATE TABLE IF NOT EXISTS answers (
     run INTEGER NOT NULL REFERENCES runs,
     example TEXT NOT NULL,

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +28,7 @@ from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, Kind, reported, version
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import ConditionScore, SubsetScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +167,12 @@ class Records:
         rows = [(run, subset, s.accuracy, s.n, s.low, s.high) for subset, s in scores.items()]
         with reported(self._path), self._db:
             self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def add_conditions(self, run: int, scores: Iterable[ConditionScore]) -> None:
+        """Add an audit's scores under conditions."""
+        rows = [(run, *s.key, s.effect, s.subset, *astuple(s.score), s.confidence, s.unsure) for s in scores]
+        with reported(self._path), self._db:
+            self._db.executemany("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""

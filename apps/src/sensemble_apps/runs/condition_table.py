@@ -1,0 +1,112 @@
+"""An audit's scores under conditions: gathered by sensor, as tables and in sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset
+from sensemble_sensors.kinds.registry import condition_of
+
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.wording import percent
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of one subset under one condition, or without any.
+
+    Attributes:
+        condition: its name, or `CLEAN`.
+        scores: by severity, mild first; of `CLEAN` a single one.
+    """
+
+    condition: str
+    scores: Sequence[ConditionScore]
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the severities."""
+        return fmean(one.score.accuracy for one in self.scores)
+
+    @property
+    def unsure(self) -> float:
+        """The mean share of examples without a label."""
+        return fmean(one.unsure for one in self.scores)
+
+    @property
+    def worst(self) -> ConditionScore:
+        """The severity with the lowest score."""
+        return min(self.scores, key=lambda one: one.score.accuracy)
+
+
+Grid = Mapping[Subset, Sequence[Row]]
+"""The rows of one sensor by subset, smallest first; the first row of each is `CLEAN`."""
+
+
+def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
+    """Gather an audit's scores by degraded modality."""
+    found: dict[str, dict[Subset, dict[str, list[ConditionScore]]]] = {}
+    clean = {one.subset: one for one in scores if one.condition == CLEAN}
+    for one in scores:
+        if one.condition != CLEAN:
+            rows = found.setdefault(one.modality, {}).setdefault(subsets.parse(one.subset), {})
+            rows.setdefault(CLEAN, [clean[one.subset]])
+            rows.setdefault(one.condition, []).append(one)
+    return {
+        modality: {subset: [Row(name, some) for name, some in rows.items()] for subset, rows in grid.items()}
+        for modality, grid in found.items()
+    }
+
+
+def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[Table]:
+    """Yield a table for each degraded sensor: the mean over the severities, and the worst in brackets."""
+    for modality, grid in grids(scores).items():
+        title = f"{kind_of(modality).sensor} degraded: {metric}, %, mean of the severities (worst)"
+        table = Table(title=title, title_justify="left", box=None)
+        table.add_column("condition", no_wrap=True)
+        for subset in grid:
+            table.add_column(subsets.name(subset), justify="right", overflow="fold")
+        for rows in zip(*grid.values(), strict=True):
+            cells = [
+                percent(row.accuracy, 0)
+                + (f" ({percent(row.worst.score.accuracy, 0)})" if len(row.scores) > 1 else "")
+                for row in rows
+            ]
+            table.add_row(rows[0].condition, *cells, style="dim" if rows[0].condition == CLEAN else "")
+        yield table
+
+
+def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
+    """Yield the worst score, and of each sensor the worst condition, with all others and without one."""
+    degraded = [one for one in scores if one.condition != CLEAN]
+    worst = min(degraded, key=lambda one: one.score.accuracy)
+    yield (
+        f"worst: {worst.subset} under {kind_of(worst.modality).sensor} {worst.condition}:{worst.severity} "
+        f"({worst.effect}): {_right(worst.score.accuracy, worst.unsure, metric)}"
+    )
+    for modality, grid in grids(scores).items():
+        every = max(grid, key=len)
+        row = min(grid[every][1:], key=lambda row: row.accuracy)
+        phrase = condition_of(modality, row.condition).phrase.format(kind_of(modality).sensor)
+        yield f"with {phrase}: {_right(row.accuracy, row.unsure, metric)}"
+        without = [
+            (lost, other)
+            for lost in every
+            for other in grid.get(tuple(m for m in every if m != lost), ())
+            if other.condition == row.condition
+        ]
+        if without:
+            lost, other = min(without, key=lambda pair: pair[1].accuracy)
+            spoken = f"with {phrase} and no {kind_of(lost).sensor}"
+            yield f"{spoken}: {_right(other.accuracy, other.unsure, metric)}"
+
+
+def _right(accuracy: float, unsure: float, metric: str) -> str:
+    value = (
+        f"right {percent(accuracy, 0)} % of the time"
+        if metric == "accuracy"
+        else f"{metric} {percent(accuracy, 0)} %"
+    )
+    return f"{value}, unsure {percent(unsure, 0)} %"

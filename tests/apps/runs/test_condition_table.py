@@ -1,0 +1,80 @@
+"""Scores under conditions as tables and in sentences."""
+
+import io
+
+import pytest
+from rich.console import Console
+from sensemble_apps.runs.condition_table import grids, sentences, tables
+from sensemble_runtime import subsets
+from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
+from sensemble_sensors.kinds.registry import kind_of
+
+MODALITIES = ("audio", "text", "video")
+
+
+def score(modality: str, condition: str, severity: int, subset: str, accuracy: float) -> ConditionScore:
+    found = SubsetScore(accuracy, 100, accuracy - 0.05, accuracy + 0.05)
+    unsure = round((1 - accuracy) / 2, 6)
+    return ConditionScore(modality, condition, severity, f"by {severity}", subset, found, accuracy, unsure)
+
+
+@pytest.fixture
+def scores() -> list[ConditionScore]:
+    """More sensors are better; each severity costs two points, noise and darkness three."""
+    found = [score("", CLEAN, 0, subsets.name(s), 0.5 + 0.1 * len(s)) for s in subsets.subsets(MODALITIES)]
+    for modality in MODALITIES:
+        for condition in kind_of(modality).conditions:
+            step = 0.03 if condition.name in ("noise", "dark") else 0.02
+            for severity in (1, 2, 3, 4, 5):
+                for s in subsets.subsets(MODALITIES):
+                    if modality in s:
+                        value = round(0.5 + 0.1 * len(s) - step * severity - 0.01 * ("text" in s), 6)
+                        found.append(score(modality, condition.name, severity, subsets.name(s), value))
+    return found
+
+
+def test_scores_are_gathered_by_sensor_and_subset(scores: list[ConditionScore]) -> None:
+    found = grids(scores)
+    assert list(found) == list(MODALITIES)
+    for modality, grid in found.items():
+        assert list(grid) == [s for s in subsets.subsets(MODALITIES) if modality in s]
+        for rows in grid.values():
+            assert [row.condition for row in rows] == [CLEAN, *(c.name for c in kind_of(modality).conditions)]
+            assert [len(row.scores) for row in rows] == [1, *[5] * len(kind_of(modality).conditions)]
+    (quiet,) = (row for row in found["audio"]["audio",] if row.condition == "quiet")
+    assert quiet.accuracy == pytest.approx(0.6 - 0.06)
+    assert quiet.worst.severity == 5
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_table_shows_the_mean_and_the_worst_of_each_condition(
+    scores: list[ConditionScore], width: int
+) -> None:
+    out = io.StringIO()
+    for table in tables(scores, "accuracy"):
+        Console(file=out, width=width).print(table)
+    lines = out.getvalue().splitlines()
+    assert sum(line.strip().startswith("clean") for line in lines) == 3
+    assert ["noise", "51", "(45)", "60", "(54)", "61", "(55)", "70", "(64)"] in [
+        line.split() for line in lines
+    ]
+    assert max(map(len, lines)) <= width
+
+
+def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[ConditionScore]) -> None:
+    worst, *said = sentences(scores, "accuracy")
+    assert worst == ("worst: audio under microphone noise:5 (by 5): right 45 % of the time, unsure 28 %")
+    assert said[:2] == [
+        "with a noisy microphone: right 70 % of the time, unsure 15 %",
+        "with a noisy microphone and no camera: right 60 % of the time, unsure 20 %",
+    ]
+    assert said[2].startswith("with captions that miss words: right ")
+    assert len(said) == 6
+    assert list(sentences(scores, "mAP"))[1] == "with a noisy microphone: mAP 70 %, unsure 15 %"
+
+
+def test_a_bundle_of_one_sensor_has_no_other_to_lose() -> None:
+    found = [score("", CLEAN, 0, "audio", 0.7), score("audio", "quiet", 2, "audio", 0.5)]
+    assert len(list(sentences(found, "accuracy"))) == 2
+    (table,) = tables(found, "accuracy")
+    assert table.row_count == 2

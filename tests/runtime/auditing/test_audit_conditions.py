@@ -1,0 +1,154 @@
+"""The audit under conditions: what each score is of, what it costs, how it goes on after an interruption."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import AuditResult, audit
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_conditions, read_runs
+from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.subsets import CLEAN, ConditionScore
+from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.kinds.registry import condition_of
+from sensemble_sensors.media.dataset import Dataset
+from sensemble_sensors.media.example_stream import samples
+
+from tests.runtime.auditing.test_audit import LABELS, bundle, dataset
+
+__all__ = ["bundle", "dataset"]  # fixtures
+
+NOISE = Applied("audio", condition_of("audio", "noise"), 4)
+DARK = Applied("video", condition_of("video", "dark"), 5)
+LATE = Applied("text", condition_of("text", "late"), 3)
+
+
+def by_subset(result: AuditResult, applied: Applied) -> dict[str, ConditionScore]:
+    key = (applied.modality, applied.condition.name, applied.severity)
+    return {one.subset: one for one in result.conditions if one.key == key}
+
+
+def live(
+    bundle: Bundle, dataset: Dataset, subset: subsets.Subset, applied: Applied
+) -> list[tuple[str, Prediction | None]]:
+    """Return the truth and the prediction of each example that has the subset, from the core of a session."""
+    degrade, found = begin([applied], bundle.specs[applied.modality]), []
+    for example in dataset.examples:
+        live_set = LiveSet(bundle)
+        for modality in subset:
+            live_set.add(modality)
+        for sample in samples(example, {m: bundle.specs[m] for m in subset}, 0.0):
+            given = degrade(sample) if sample.modality == applied.modality else sample
+            if given.time <= 0.2 and set(subset) <= set(example.modalities):
+                live_set.push(given)
+        if set(subset) <= set(example.modalities):
+            found.append((example.labels[0], live_set.step(0.2)))
+    return found
+
+
+@pytest.mark.parametrize("applied", [NOISE, DARK, LATE], ids=str)
+def test_every_subset_scores_as_a_session_would_under_the_condition(
+    bundle: Bundle, dataset: Dataset, applied: Applied
+) -> None:
+    """Feed the samples of each example to the core of a session, degraded as one stream."""
+    found = by_subset(audit(bundle, dataset.examples, conditions=[applied]), applied)
+    assert set(found) == {
+        subsets.name(s) for s in subsets.subsets(bundle.modalities) if applied.modality in s
+    }
+    for name, one in found.items():
+        predictions = live(bundle, dataset, subsets.parse(name), applied)
+        answered = [p.probabilities for _, p in predictions if p is not None]
+        right = [p is not None and LABELS[int(p.probabilities.argmax())] == truth for truth, p in predictions]
+        assert one.score.n == len(predictions)
+        assert one.score.accuracy == pytest.approx(np.mean(right))
+        assert one.score.low <= one.score.accuracy <= one.score.high
+        assert one.confidence == pytest.approx(np.mean([p.max() for p in answered]), abs=1e-5)
+        assert one.unsure >= 1 - len(answered) / len(predictions)
+    if applied is LATE:
+        assert found["text"].unsure > 0.2
+        assert found["text"].effect == "50 % of them 5 s late"
+
+
+def test_the_clean_scores_are_those_of_the_audit(bundle: Bundle, dataset: Dataset) -> None:
+    found = audit(bundle, dataset.examples, conditions=[DARK])
+    clean = {one.subset: one for one in found.conditions if one.condition == CLEAN}
+    assert {name: one.score for name, one in clean.items()} == found.subsets
+    assert all((one.modality, one.severity, one.effect) == ("", 0, "") for one in clean.values())
+    shown = found.to_json()["conditions"]
+    assert len(shown) == 7 + 4
+    assert shown[-1]["condition"] == "dark"
+    assert set(shown[-1]["score"]) >= {"accuracy", "n", "low", "high"}
+    assert "conditions" not in audit(bundle, dataset.examples).to_json()
+
+
+def test_only_the_degraded_modality_is_encoded_again(
+    bundle: Bundle, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
+    audit(bundle, dataset.examples)
+    once = {m: calls.count(m) for m in bundle.modalities}
+    calls.clear()
+    seen: list[tuple[int, int]] = []
+    audit(
+        bundle,
+        dataset.examples,
+        conditions=[NOISE, replace(NOISE, severity=5), DARK],
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert {m: calls.count(m) for m in bundle.modalities} == {
+        "audio": 3 * once["audio"],
+        "text": once["text"],
+        "video": 2 * once["video"],
+    }
+    steps = 4 * len(dataset.examples)
+    assert seen == [(i, steps) for i in range(1, steps + 1)]
+
+
+def test_an_interrupted_audit_goes_on_and_gives_what_one_in_one_piece_gives(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, conditions, n = tmp_path / "audit.sqlite", [NOISE, DARK, LATE], len(dataset.examples)
+    whole = audit(bundle, dataset.examples, conditions=conditions)
+
+    def stop(done: int, _: int) -> None:
+        if done == 3 * n + 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions, progress=stop)
+    (interrupted,) = read_runs(path)
+    assert interrupted.ended is None
+    assert len(read_conditions(path, interrupted.id)) == 7 + 4 + 4
+
+    calls: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
+    # Other labels are other data: nothing of it holds.
+    other = [replace(e, labels=("two",)) for e in dataset.examples]
+    audit(bundle, other, record=path, dataset="d", conditions=[DARK])
+    assert calls.count("video") == 2 * sum("video" in e.modalities for e in other)
+    calls.clear()
+    resumed = audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions)
+    assert calls.count("audio") == sum("audio" in e.modalities for e in dataset.examples), "only as it is"
+    assert calls.count("text") > sum("text" in e.modalities for e in dataset.examples)
+    assert resumed.conditions == whole.conditions
+    last = read_runs(path)[-1]
+    assert last.ended is not None
+    assert tuple(read_conditions(path, last.id)) == whole.conditions
+
+
+def test_multi_label_scores_count_what_gives_no_answer_as_ranked_last(
+    bundle: Bundle, dataset: Dataset
+) -> None:
+    bundle.manifest = replace(bundle.manifest, task="multi-label")
+    bundle.head = replace(bundle.head, task="multi-label")
+    found = audit(bundle, dataset.examples, conditions=[LATE, NOISE])
+    late, noisy = by_subset(found, LATE), by_subset(found, NOISE)
+    assert late["text"].unsure > 0.2
+    for one in (*late.values(), *noisy.values()):
+        assert 0 <= one.score.low <= one.score.accuracy <= one.score.high <= 1
