@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -13,14 +12,13 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.errors import RecordError, SubsetError
-from sensemble_runtime.record.schema import Kind, reported, version
+from sensemble_runtime.errors import SubsetError
+from sensemble_runtime.record.opening import reading
+from sensemble_runtime.record.schema import Kind
 from sensemble_runtime.record.writer import Answer
 from sensemble_runtime.subsets import ConditionScore, SubsetScore
 
-_REMEDY = "give the file that a session or an audit recorded"
 _FAR = 1e11  # seconds, three thousand years
-_LARGEST = 1 << 24  # bytes of a value or a row
 
 Word = TypeVar("Word", bound=str)
 Amount = TypeVar("Amount", int, float)
@@ -92,7 +90,7 @@ def read_runs(path: Path | str) -> list[Run]:
     Raises:
         RecordError: there is no such file, it cannot be read, or it has another schema version.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
             scores.setdefault(_count(row["run"]), {})[subsets.name(_live(row["subset"]))] = _score(row)
@@ -119,7 +117,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
     Raises:
         RecordError: as `read_runs`.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         return [
             RecordedPrediction(
                 at=_moment(row["at"]),
@@ -143,7 +141,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     Raises:
         RecordError: as `read_runs`.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         return [
             RecordedEvent(
                 at=_moment(row["at"]),
@@ -164,7 +162,7 @@ def read_answers(path: Path | str, run: int) -> list[Answer]:
     Raises:
         RecordError: as `read_runs`.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         return [
             Answer(
                 example=_text(row["example"]),
@@ -184,7 +182,7 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
     Raises:
         RecordError: as `read_runs`.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         return [
             ConditionScore(
                 modality=_text(row["modality"]),
@@ -208,44 +206,15 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
     Raises:
         RecordError: as `read_runs`.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         query = "SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid"
         for row in db.execute(query, (run,)):
             yield _moment(row["at"]), _live(row["live"])
 
 
-@contextmanager
-def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
-    """Open a record; a `ValueError` that the block raises for a bad value becomes a `RecordError`."""
-    path = Path(path)
-    if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
-        raise RecordError(f"{path}: there is no such file, or none that may be read; {_REMEDY}")
-    try:
-        with (
-            reported(path),
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
-        ):
-            db.row_factory = sqlite3.Row
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
-            if version(db, path) == 0:
-                raise RecordError(f"{path}: empty; {_REMEDY}")
-            _check_plain(db)
-            yield db
-    except (ValueError, IndexError, RecursionError) as error:  # IndexError: a column is missing
-        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_REMEDY}") from error
-
-
-def _check_plain(db: sqlite3.Connection) -> None:
-    """Refuse views and triggers: reading a view may compute for ever."""
-    query = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
-    (others,) = db.execute(query).fetchone()
-    if others:
-        raise ValueError("views or triggers")
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `_reading` knows one error
+        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `reading` knows one error
     return value
 
 
