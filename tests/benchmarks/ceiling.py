@@ -1,0 +1,100 @@
+"""What each modality of `digits` can reach at best: a specialist, trained from scratch on all labels.
+
+    uv run python tests/benchmarks/ceiling.py [--data FOLDER] [--steps 1500] [--modalities audio text video]
+
+trains the ordinary encoder of each modality, alone, on the labels of `pretrain` and `train` together, and
+prints its accuracy on the splits `train` (which it has seen), `calibrate` and `eval`, with Wilson's interval.
+The labels of `pretrain` are for such comparisons alone: the recipe does not use them.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import torch
+from sensemble_apps.commands.data.build import digits
+from sensemble_apps.console.progress import stages
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.progress import Progress, no_progress
+from sensemble_train.data.clips import Source
+from sensemble_train.distributed import alone
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.task import Task
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.evaluate import embed, evaluate
+from sensemble_train.recipe.examples import choose, read
+from sensemble_train.recipe.experiments import EXPERIMENTS
+from sensemble_train.recipe.initialization import new_model
+from sensemble_train.recipe.methods import FinetuneConfig
+from sensemble_train.recipe.sources import make_sources
+from sensemble_train.training.loop import Loop, fit
+from torch import nn
+
+SCORED = ("train", "calibrate", "eval")
+
+
+class Specialist(Task):
+    """The task's loss from scratch: BatchNorm learns its statistics too, for there is no probe to keep."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Train every module."""
+        nn.Module.train(self, mode)
+        return self
+
+
+def specialist(
+    model: Model,
+    sources: Mapping[str, Source],
+    modality: str,
+    settings: FinetuneConfig,
+    config: Config,
+    progress: Progress,
+) -> dict[str, tuple[float, int]]:
+    """Train a model on one modality; return its accuracy on each split, and the number of examples."""
+    with tempfile.TemporaryDirectory() as folder:
+        loop = Loop(Path(folder), config.seed, augment=config.augment, progress=progress)
+        learned = [sources["everything"].having((modality,))]
+        trained = fit(Specialist(model, (modality,)), learned, settings, loop)
+        scored = {split: sources[split].having((modality,)) for split in SCORED}
+        quiet = replace(loop, progress=no_progress)
+        return {
+            split: (evaluate(trained, embed({"": trained}, source, quiet)[""])[modality], len(source))
+            for split, source in scored.items()
+        }
+
+
+def report(modality: str, scores: Mapping[str, tuple[float, int]]) -> None:
+    """Print the accuracy of one specialist on each split."""
+    for split, (accuracy, count) in scores.items():
+        low, high = (100 * bound for bound in wilson(accuracy * count, count))
+        print(f"{modality} on {split}: {100 * accuracy:.1f} ({low:.1f} to {high:.1f}), {count} examples")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--modalities", nargs="*", default=["audio", "text", "video"])
+    arguments = parser.parse_args()
+    config = EXPERIMENTS["digits"](str((arguments.data or digits(0)).resolve()))
+    settings = FinetuneConfig(steps=arguments.steps, batch=64, learning_rate=1e-3, warmup=100)
+    dataset = read(config.data, config)
+    chosen = choose(replace(config, everything=True), dataset)
+    uses = {use: chosen[use] for use in ("everything", *SCORED)}
+    model, _ = new_model(config, dataset, alone())
+    with stages() as advance:
+        uses["distill"] = uses["train"][:2]  # there is no D_SD here: this keeps one from being drawn
+        sources = make_sources(config, model, uses, partial(partial, advance))
+        for modality in arguments.modalities:
+            torch.manual_seed(config.seed)
+            model, _ = new_model(config, dataset, alone())
+            progress = partial(advance, modality)
+            report(modality, specialist(model, sources, modality, settings, config, progress))
+
+
+if __name__ == "__main__":
+    main()
