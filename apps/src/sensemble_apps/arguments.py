@@ -158,8 +158,10 @@ class Record(Sources):
     """A bundle whose form of samples is recorded; by default, 16 kHz sound and frames of 128 x 128 pixels."""
     label: Annotated[Texts, tyro.conf.arg(metavar="NAME")] = ()
     """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
+    background: bool = False
+    """Record a background: none of the classes is seen or heard, so models learn what is unfamiliar."""
     split: Annotated[str, tyro.conf.arg(metavar="NAME")] = "pretrain"
-    """The split of the examples: pretrain or, with a label, train, calibrate or eval."""
+    """The split of the examples: pretrain or, with a label or `--background`, any other."""
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
     """Seconds per example; if the command is killed, the last example is lost."""
     seconds: Annotated[float | None, optional("S")] = None

@@ -132,6 +132,7 @@ def test_show_counts_groups_and_says_what_makes_calibrate(
     ]
     lines[0] |= {"group": "anna"}
     lines[2] |= {"group": "anna"}
+    lines.append({"id": "noise", "split": "eval", "background": True, "text": "other words"})
     index = tmp_path / "index.jsonl"
     index.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert main(["data", "show", str(tmp_path)]) == 0
@@ -139,11 +140,12 @@ def test_show_counts_groups_and_says_what_makes_calibrate(
     assert "calibrate is not in the index: 4 of the 40 examples of train make it" in text
     counts = {}
     for name, *cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines()):
-        if len(cells) == 4 and cells[0].strip().isdigit():
-            counts[name.strip()] = [int(cell) for cell in cells]
-    assert counts["text"] == [0, 36, 4, 40]
+        if len(cells) >= 4 and cells[0].strip().isdigit():
+            counts[name.strip()] = [int(cell) for cell in cells[:4]]
+    assert counts["text"] == [0, 36, 4, 41]
+    assert counts["(background)"] == [0, 0, 0, 1]
     assert sum(counts["groups"]) == 1
-    assert sum(counts["examples without one"]) == 78
+    assert sum(counts["examples without one"]) == 79
     lines[1] |= {"group": "anna"}
     index.write_text("".join(json.dumps(line) + "\n" for line in lines))
     main(["data", "show", str(tmp_path)])

@@ -54,6 +54,7 @@ def main(arguments: Record) -> None:
         seconds=arguments.segment,
         split=arguments.split,
         labels=arguments.label,
+        background=arguments.background,
     )
     if manifest is not None:
         _remark_labels(arguments, manifest)

@@ -46,13 +46,15 @@ class Recording:
         seconds: length of a segment, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
+        background: whether the examples show none of the classes, and so have no labels.
 
     Attributes:
         segments: how many segments of this take are on the disk.
 
     Raises:
         RecordingError: the folder cannot be written, holds something else or a recording of another form, is
-            in use by another recording, the split needs labels, or a segment is too long.
+            in use by another recording, the split needs labels, a background has some, or a segment is too
+            long.
     """
 
     def __init__(
@@ -63,9 +65,14 @@ class Recording:
         seconds: float = 1.0,
         split: str = "pretrain",
         labels: Sequence[str] = (),
+        background: bool = False,
     ) -> None:
-        if split not in SPLITS or (split != "pretrain" and not labels):
-            raise RecordingError(f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label")
+        if background and labels:
+            raise RecordingError(f"labels {', '.join(labels)}: a background shows none of the classes")
+        if split not in SPLITS or not (split == "pretrain" or labels or background):
+            raise RecordingError(
+                f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label, or a background"
+            )
         if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
             raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
         if not 0 < seconds <= SPAN:
@@ -76,7 +83,9 @@ class Recording:
         self._folder = folder = Path(folder)
         self._form = form
         self._seconds = seconds
-        self._common = {"split": split, "labels": list(labels)}
+        self._common: dict[str, Any] = {"split": split, "labels": list(labels)}
+        if background:
+            self._common["background"] = True
         self._lock, self._number, self._take = prepare(folder, form)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.

@@ -5,7 +5,9 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -102,15 +104,17 @@ def _spoken(plans: Sequence[Plan]) -> Iterator[list[NDArray[np.float64]]]:
     """Yield what is spoken in each example: float64 [n] at 16 kHz for each utterance, without silence."""
     from scipy.signal import resample_poly
 
-    waves = speak(utterance for each in plans for utterance in each.says)
-    for each in plans:
-        found = []
-        for _ in each.says:
-            wave = next(waves) / 32768.0
-            loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
-            # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
-            found.append(resample_poly(wave[loud[0] : loud[-1] + 1], 320, round(441 * each.persona.tract)))
-        yield found
+    def resampled(wave: NDArray[np.int16], tract: float) -> NDArray[np.float64]:
+        heard = np.flatnonzero(np.abs(wave.astype(float)) > 0.01 * np.abs(wave.astype(float)).max())
+        # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
+        found: NDArray[np.float64] = resample_poly(
+            wave[heard[0] : heard[-1] + 1] / 32768.0, 320, round(441 * tract)
+        )
+        return found
+
+    with closing(speak(utterance for each in plans for utterance in each.says)) as waves:
+        for each in plans:
+            yield [resampled(wave, each.persona.tract) for wave in islice(waves, len(each.says))]
 
 
 def _sound(

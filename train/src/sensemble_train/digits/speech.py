@@ -11,7 +11,7 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ class Utterance:
     melody: int = 50
 
 
-def speak(utterances: Iterable[Utterance]) -> Iterator[NDArray[np.int16]]:
+def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
     """Synthesize each utterance, in order; int16 [n] at 22,050 Hz.
 
     Raises:
