@@ -16,7 +16,6 @@ class Conditioned:
     Args:
         sensor: any sensor.
         applied: conditions of its modality, in the order in which they act.
-
     """
 
     def __init__(self, sensor: Sensor, applied: Sequence[Applied]) -> None:
@@ -24,6 +23,7 @@ class Conditioned:
         self.name = sensor.name
         self._sensor = sensor
         self._applied = applied
+        self._spec: InputSpec | None = None  # None before it is opened
         self._held: deque[Sample] = deque()  # until their times
 
     @property
@@ -34,8 +34,15 @@ class Conditioned:
     def open(self, spec: InputSpec) -> None:
         """Open the sensor, and begin a new degraded stream; see `Sensor`."""
         self._sensor.open(spec)
+        self._spec = spec
         self._degrade = begin(self._applied, spec)
         self._held.clear()
+
+    def change(self, applied: Sequence[Applied]) -> None:
+        """Degrade by other conditions from the next sample on; safe from any thread."""
+        self._applied = applied
+        if self._spec is not None:
+            self._degrade = begin(applied, self._spec)
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next degraded sample; see `Sensor`. One that comes late is held back until its time."""

@@ -154,3 +154,26 @@ def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bund
         expected = bundle.head.probabilities(embedding)
         assert said[name]["label"] == bundle.manifest.labels[int(expected.argmax())]
         assert said[name]["confidence"] == pytest.approx(float(expected.max()), abs=1e-3)
+
+
+def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:
+    tap = next(tap for tap in replayed.switchboard.taps if tap.modality == "video")
+    with replayed.viewer() as viewer:
+        (video,) = (one for one in viewer.hello["modalities"] if one["modality"] == "video")
+        effects = {condition["name"]: condition["effects"] for condition in video["conditions"]}
+        viewer.send(type="condition", sensor=tap.name, condition="dark", severity=5)
+        state = viewer.next("state", lambda state: any(one["condition"] for one in state["sensors"]))
+        (applied,) = (one["condition"] for one in state["sensors"] if one["condition"])
+        viewer.next("state", lambda _: tap.newest and np.asarray(tap.newest[-1].data).mean() < 40)
+        viewer.send(type="condition", sensor=tap.name, condition=None, severity=1)
+        viewer.next("state", lambda state: not any(one["condition"] for one in state["sensors"]))
+        viewer.send(type="condition", sensor=tap.name, condition="fog", severity=1)
+        assert viewer.next("refused")["reason"].startswith(
+            "fog: no such condition of replay video; there are"
+        )
+    assert applied["effect"] == effects["dark"][4]
+    assert (
+        replayed.ask("/api/sensors/replay%20video/condition", "POST", {"condition": "dark", "severity": 9})[0]
+        == 400
+    )
+    assert replayed.ask("/api/sensors/replay%20video/condition", "POST", {"condition": None})[0] == 204

@@ -43,6 +43,7 @@ class Api:
             Route("/api/stream", self._bounded(self._stream)),
             Route("/api/sensors/{name}/unplug", self._bounded(self._unplug), methods=["POST"]),
             Route("/api/sensors/{name}/plug", self._bounded(self._plug), methods=["POST"]),
+            Route("/api/sensors/{name}/condition", self._bounded(self._condition), methods=["POST"]),
             Route("/api/label", self._bounded(self._label), methods=["POST"]),
             Route("/api/record", self._bounded(self._record), methods=["POST"]),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
@@ -98,6 +99,14 @@ class Api:
 
     async def _plug(self, request: Request) -> Response:
         return await _done(self._controls.plug, request.path_params["name"])
+
+    async def _condition(self, request: Request) -> Response:
+        body = await _body(request)
+        condition, severity = body.get("condition"), body.get("severity", 3)
+        if not isinstance(condition, str | None) or not isinstance(severity, int):
+            raise InputError("condition: must be a text or null, severity a whole number")
+        await asyncio.to_thread(self._controls.degrade, request.path_params["name"], condition, severity)
+        return Response(status_code=204)
 
     async def _label(self, request: Request) -> Response:
         label = (await _body(request)).get("label")

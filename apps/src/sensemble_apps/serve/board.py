@@ -22,7 +22,7 @@ from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import LiveSetChange, view_event
 from sensemble_apps.serve.lattice import opinions
-from sensemble_apps.serve.switchboard import Switchboard
+from sensemble_apps.serve.switchboard import Switchboard, Tap
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
@@ -110,6 +110,11 @@ class Board:
             self._truth = truth
             self.version += 1
 
+    def touch(self) -> None:
+        """Note that something changed that the stream does not say."""
+        with self._lock:
+            self.version += 1
+
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON holds it, without the timeline and without previews; leave it as it is."""
         version, made, known = self._snapshot
@@ -127,10 +132,7 @@ class Board:
             "version": version,
             "time": round(now - self.began, 3),
             "live": list(live),
-            "sensors": [
-                self._sensor(tap.name, tap.modality, states, active, encoders)
-                for tap in self.switchboard.taps
-            ],
+            "sensors": [self._sensor(tap, states, active, encoders) for tap in self.switchboard.taps],
             "answer": answer,
             "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
             "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
@@ -223,12 +225,12 @@ class Board:
 
     def _sensor(
         self,
-        name: str,
-        modality: str,
+        tap: Tap,
         states: Mapping[str, _State],
         active: Mapping[str, str],
         encoders: Mapping[str, str],
     ) -> dict[str, Any]:
+        name, modality = tap.name, tap.modality
         state = states.get(name, _State("is being opened", "", 0.0))
         return {
             "name": name,
@@ -240,6 +242,7 @@ class Board:
             "plugged": state.kind not in _GONE,
             "fault": state.kind in _FAULTS,
             "active": active.get(modality, name) == name,
+            "condition": None if tap.condition is None else tap.condition.to_json(),
         }
 
     def _answer(self, prediction: Prediction) -> dict[str, Any]:

@@ -27,6 +27,11 @@ class Controls:
         """Attach a sensor again; see `Switchboard.plug`."""
         self._switchboard.plug(sensor)
 
+    def degrade(self, sensor: str, condition: str | None, severity: int) -> None:
+        """Degrade a sensor; see `Switchboard.degrade`."""
+        self._switchboard.degrade(sensor, condition, severity)
+        self._board.touch()
+
     def label(self, label: str | None) -> None:
         """Say which label is true from now on, so that predictions are scored; None: nobody knows.
 

@@ -10,7 +10,9 @@ from time import monotonic
 
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Killable, Sample, Sensor
@@ -33,6 +35,7 @@ class Tap:
     Attributes:
         newest: its newest samples, the last one last.
         count: the number of samples so far.
+        condition: by which its samples are degraded; None for none.
     """
 
     def __init__(self, sensor: Sensor, name: str, took: Callable[["Tap", Sample], None]) -> None:
@@ -41,6 +44,8 @@ class Tap:
         self.name = name
         self.newest: deque[Sample] = deque(maxlen=_KEPT if kind_of(self.modality).continuous else 1)
         self.count = 0
+        self.condition: Applied | None = None
+        self._source = Conditioned(sensor, ())
         self._took = took
 
     @property
@@ -50,11 +55,11 @@ class Tap:
 
     def open(self, spec: InputSpec) -> None:
         """See `Sensor`."""
-        self.sensor.open(spec)
+        self._source.open(spec)
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample, and keep it."""
-        sample = self.sensor.read(timeout)
+        sample = self._source.read(timeout)
         if sample is not None:
             self.newest.append(sample)
             self.count += 1
@@ -64,7 +69,12 @@ class Tap:
     def close(self) -> None:
         """See `Sensor`; nothing that it gave is shown any more."""
         self.newest.clear()
-        self.sensor.close()
+        self._source.close()
+
+    def degrade(self, condition: Applied | None) -> None:
+        """Degrade its samples by a condition of its kind from now on; None: give them as they are."""
+        self.condition = condition
+        self._source.change(() if condition is None else (condition,))
 
     def kill(self) -> None:
         """Kill the sensor's process, if it has one."""
@@ -129,6 +139,22 @@ class Switchboard:
         tap = self._find(name)
         if not self._session.retry(name):
             self._session.attach(tap)
+
+    def degrade(self, name: str, condition: str | None, severity: int) -> None:
+        """Degrade a sensor's samples by a condition of its kind; None: give them as they are.
+
+        Raises:
+            InputError: there is no such sensor, condition or severity.
+        """
+        tap = self._find(name)
+        known = {one.name: one for one in kind_of(tap.modality).conditions}
+        if condition is not None and condition not in known:
+            raise InputError(f"{condition}: no such condition of {name}; there are {', '.join(known)}")
+        if severity not in SEVERITIES:
+            raise InputError(
+                f"severity {severity}: give {SEVERITIES[0]} (slight) to {SEVERITIES[-1]} (severe)"
+            )
+        tap.degrade(None if condition is None else Applied(tap.modality, known[condition], severity))
 
     def remove(self, name: str) -> None:
         """Detach a sensor and forget it; one that is not there is no error."""

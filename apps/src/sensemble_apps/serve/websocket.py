@@ -11,6 +11,7 @@ from typing import Any
 
 from sensemble_runtime.errors import SessionError
 from sensemble_sensors.errors import SampleError, SensembleError
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 from sensemble_sensors.kinds.registry import kind_of
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -79,6 +80,9 @@ class _Client:
         self._actions: dict[str, Action] = {
             "unplug": lambda given: clients.controls.unplug(_text(given, "sensor")),
             "plug": lambda given: clients.controls.plug(_text(given, "sensor")),
+            "condition": lambda given: clients.controls.degrade(
+                _text(given, "sensor"), _optional(given, "condition"), int(_number(given, "severity"))
+            ),
             "label": lambda given: clients.controls.label(_optional(given, "label")),
             "record": lambda given: clients.controls.record(on=given.get("on") is True),
             "give": self._give,
@@ -226,6 +230,10 @@ def hello(board: Board) -> dict[str, Any]:
             "shape": list(spec.shape),
             "rate": spec.rate,
             "hop": spec.hop,
+            "conditions": [
+                {"name": one.name, "effects": [one.described(severity) for severity in SEVERITIES]}
+                for one in kind_of(modality).conditions
+            ],
         }
         for modality, spec in bundle.specs.items()
     ]

@@ -14,7 +14,8 @@ const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
  * The parts of a card that change.
- * @typedef {{card: HTMLElement, picture: HTMLElement, state: HTMLElement, says: HTMLElement, plug: HTMLButtonElement}} Card
+ * @typedef {{card: HTMLElement, picture: HTMLElement, state: HTMLElement, says: HTMLElement, plug: HTMLButtonElement,
+ *   condition: HTMLSelectElement}} Card
  */
 
 export class Sensors {
@@ -27,13 +28,13 @@ export class Sensors {
     this.send = send;
     /** @type {Map<string, Card>} */
     this.cards = new Map();
-    /** The word for a sensor, by modality. @type {Map<string, string>} */
-    this.words = new Map();
+    /** By name. @type {Map<string, Modality>} */
+    this.modalities = new Map();
   }
 
   /** @param {Modality[]} modalities */
   know(modalities) {
-    this.words = new Map(modalities.map(({ modality, sensor }) => [modality, sensor]));
+    this.modalities = new Map(modalities.map((modality) => [modality.modality, modality]));
     this.cards.clear();
     this.place.replaceChildren();
   }
@@ -67,6 +68,9 @@ export class Sensors {
     say(parts.says, live && said ? `alone says ${said.label}, ${percent(said.confidence)}` : "");
     say(parts.plug, sensor.plugged ? "Unplug" : "Plug back");
     parts.plug.dataset.act = sensor.plugged ? "unplug" : "plug";
+    const condition = sensor.condition ? `${sensor.condition.condition}:${sensor.condition.severity}` : "";
+    if (document.activeElement !== parts.condition) parts.condition.value = condition;
+    parts.card.classList.toggle("degraded", condition !== "");
     parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${sensor.name}`);
   }
 
@@ -76,12 +80,32 @@ export class Sensors {
     const state = make("p", { class: "state" });
     const says = make("p", { class: "says" });
     const plug = button("", () => this.send({ type: plug.dataset.act, sensor: sensor.name }));
+    const condition = this.conditions(sensor);
     const title = make("h3", {}, sensor.name);
-    const card = make("article", { class: `card ${sensor.modality}`, "aria-label": sensor.name }, picture, make("div", {}, title, state, says, make("p", { class: "buttons" }, plug)));
-    const parts = { card, picture, state, says, plug };
+    const card = make("article", { class: `card ${sensor.modality}`, "aria-label": sensor.name }, picture, make("div", {}, title, state, says, make("p", { class: "buttons" }, plug, condition)));
+    const parts = { card, picture, state, says, plug, condition };
     this.cards.set(sensor.name, parts);
     this.place.append(card);
     return parts;
+  }
+
+  /**
+   * Make the list of conditions that a sensor may be given, each in five severities.
+   * @param {Sensor} sensor
+   * @returns {HTMLSelectElement}
+   */
+  conditions(sensor) {
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "as it is")));
+    for (const { name, effects } of this.modalities.get(sensor.modality)?.conditions ?? []) {
+      const group = make("optgroup", { label: name });
+      effects.forEach((effect, index) => group.append(make("option", { value: `${name}:${index + 1}` }, `${name} ${index + 1}: ${effect}`)));
+      list.append(group);
+    }
+    list.addEventListener("change", () => {
+      const [name, severity] = list.value.split(":");
+      this.send({ type: "condition", sensor: sensor.name, condition: name || null, severity: Number(severity ?? 1) });
+    });
+    return list;
   }
 
   /** @param {string} name @param {Preview} preview */

@@ -1,12 +1,14 @@
 // The messages of the page's WebSocket, for the type checker; there is nothing to run here.
 
 /**
- * @typedef {{modality: string, kind: string, sensor: string, shape: number[], rate: number, hop: number}} Modality
+ * @typedef {{modality: string, kind: string, sensor: string, shape: number[], rate: number, hop: number,
+ *   conditions: {name: string, effects: string[]}[]}} Modality
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
  *   subsets: Subset[], every: number}} Hello
  * @typedef {{name: string, modality: string, kind: string, state: string, encoder: string, since: number,
- *   plugged: boolean, fault: boolean, active: boolean}} Sensor
+ *   plugged: boolean, fault: boolean, active: boolean,
+ *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
  * @typedef {{label: string, confidence: number, time: number, age: number,
  *   probabilities: Record<string, number>}} Answer
  * @typedef {{subset: string, label: string, confidence: number}} Opinion

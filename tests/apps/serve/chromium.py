@@ -1,0 +1,58 @@
+"""Debian's Chromium with a camera and a microphone of files, driven through Playwright."""
+
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, Playwright
+
+from tests.apps.clips import CLASSES
+
+SIDE, FPS, RATE = 96, 15, 16000
+
+
+def film(path: Path, label: str) -> Path:
+    """Write two seconds of the picture of a class as Y4M, which a fake camera plays again and again."""
+    rng = np.random.default_rng(0)
+    frames = np.clip(rng.normal(CLASSES[label][0], 12, (2 * FPS, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{SIDE} H{SIDE} F{FPS}:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in frames:
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
+    return path
+
+
+def sound(path: Path, label: str) -> Path:
+    """Write two seconds of the sound of a class as a WAV file, which a fake microphone plays again."""
+    rng, times = np.random.default_rng(0), np.arange(2 * RATE) / RATE
+    heard = 0.4 * np.sin(2 * np.pi * CLASSES[label][1] * times) + rng.normal(0, 0.02, len(times))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.round(np.clip(heard, -1, 1) * 32767).astype(np.int16).tobytes())
+    return path
+
+
+@contextmanager
+def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
+    """Start a headless Chromium."""
+    flags = ["--no-sandbox", "--disable-gpu", *arguments]
+    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def devices(film: Path, sound: Path) -> tuple[str, ...]:
+    """Return the flags of a browser whose camera and microphone are files, and which asks nobody."""
+    return (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+        f"--use-file-for-fake-audio-capture={sound}",
+    )
