@@ -239,7 +239,7 @@ def hello(board: Board) -> dict[str, Any]:
     ]
     return {
         "type": "hello",
-        "bundle": bundle.path.resolve().name,
+        "bundle": "/".join(bundle.path.resolve().parts[-2:]),
         "fingerprint": bundle.fingerprint,
         "labels": list(bundle.manifest.labels),
         "modalities": modalities,

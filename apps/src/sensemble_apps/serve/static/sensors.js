@@ -71,6 +71,7 @@ export class Sensors {
     const condition = sensor.condition ? `${sensor.condition.condition}:${sensor.condition.severity}` : "";
     if (document.activeElement !== parts.condition) parts.condition.value = condition;
     parts.card.classList.toggle("degraded", condition !== "");
+    if (!sensor.plugged) parts.picture.replaceChildren();
     parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${sensor.name}`);
   }
 
