@@ -53,5 +53,9 @@ class RecordError(SensembleRuntimeError):
     """A record file cannot be opened, read or written."""
 
 
+class AdaptError(SensembleRuntimeError):
+    """What a device learned of its sensors cannot be used: of another bundle, damaged, or in use."""
+
+
 class MatrixError(SensembleRuntimeError):
     """A train x evaluation matrix is not a map of sets to maps of sets to scores."""

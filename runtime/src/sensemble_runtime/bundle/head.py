@@ -29,9 +29,13 @@ class Head:
     bias: Floats
     task: Task
 
+    def logits(self, pooled: Floats) -> Floats:
+        """Return logits float32 [..., C] of pooled representations float32 [..., d]."""
+        return pooled @ self.weight.T + self.bias
+
     def probabilities(self, pooled: Floats) -> Floats:
         """Return class probabilities float32 [..., C] of pooled representations float32 [..., d]."""
-        logits = pooled @ self.weight.T + self.bias
+        logits = self.logits(pooled)
         if self.task == "multi-class":
             # Shifting by the largest logit keeps the exponentials from overflowing.
             shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -1,0 +1,94 @@
+"""A made-up sensor that hears its classes otherwise than the head expects, and teachers good and bad."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_runtime.adapting.pupil import Change, Lesson, Pupil
+from sensemble_runtime.bundle.head import Head
+
+D, C = 24, 10
+Teacher = Callable[[NDArray[np.intp], np.random.Generator], NDArray[np.intp]]
+
+
+class World:
+    """Embeddings of a sensor whose classes lie half elsewhere, and all of it moved by a constant."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        expected, found = (self._directions() for _ in range(2))
+        self.means = 0.5 * (expected + found)
+        self.offset = self._directions()[0]
+        self.head = Head(
+            (expected - expected.mean(0)).astype(np.float32), np.zeros(C, np.float32), "multi-class"
+        )
+
+    def windows(self, truth: NDArray[np.intp]) -> NDArray[np.float32]:
+        noise = self.rng.normal(0, 0.9, (len(truth), D))
+        return (self.means[truth] + self.offset + noise).astype(np.float32)
+
+    def truth(self, n: int) -> NDArray[np.intp]:
+        return self.rng.integers(0, C, n)
+
+    def teach(
+        self, pupil: Pupil, teacher: Teacher, n: int, *, sure: bool = False, memory: int = 512
+    ) -> list[Change]:
+        """Let a teacher teach `n` windows; with `sure`, the pupil is sure of the truth in each of them."""
+        truth = self.truth(n)
+        said = teacher(truth, self.rng)
+        changes = []
+        for x, real, answer in zip(self.windows(truth), truth, said, strict=True):
+            lesson = Lesson(x, opinion(answer), sure=int(real) if sure else None)
+            changes.append(pupil.learn(lesson, memory))
+        return [change for change in changes if change is not None]
+
+    def accuracy(self, pupil: Pupil) -> tuple[float, float]:
+        """Return how often the shipped head is right, and what the session would use."""
+        truth = self.truth(2000)
+        x = self.windows(truth)
+        used = pupil.used or pupil.head
+        return tuple(float((who.logits(x).argmax(1) == truth).mean()) for who in (pupil.head, used))
+
+    def _directions(self) -> NDArray[np.float64]:
+        drawn = self.rng.normal(0, 1, (C, D))
+        return 3 * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def opinion(answer: int, confidence: float = 0.8) -> NDArray[np.float32]:
+    found = np.full(C, (1 - confidence) / (C - 1), np.float32)
+    found[answer] = confidence
+    return found
+
+
+def honest(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Right in 86.5 % of all windows."""
+    return np.where(rng.random(len(truth)) < 0.85, truth, rng.integers(0, C, len(truth)))
+
+
+def frozen(truth: NDArray[np.intp], _: np.random.Generator) -> NDArray[np.intp]:
+    return np.full(len(truth), 6)
+
+
+def flickering(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    return np.where(rng.random(len(truth)) < 0.9, 6, rng.integers(0, C, len(truth)))
+
+
+def elsewhere(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Sees another room."""
+    return rng.permutation(truth)
+
+
+def permuted(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    return (honest(truth, rng) + 1) % C
+
+
+def swapping(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Takes two classes for each other, always."""
+    said = honest(truth, rng)
+    return np.where(said == 0, 1, np.where(said == 1, 0, said))
+
+
+def drifting(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Becomes wrong about all classes, slowly."""
+    wrong = rng.random(len(truth)) < np.linspace(0, 1, len(truth))
+    return np.where(wrong, permuted(truth, rng), honest(truth, rng))
