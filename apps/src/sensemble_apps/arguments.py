@@ -278,6 +278,19 @@ class Report(Common):
 class Doctor(Common):
     """List what this machine has, and what to install for the rest."""
 
+    bundle: Annotated[Positional[Path | None], optional("BUNDLE")] = None
+    """A bundle folder, for `--hear`."""
+    hear: OptionalFolder = None
+    """Then play clips of this dataset on the loudspeaker, hear them on the microphone, and report whether the
+    bundle answers as in an audit of the same clips, and what is likely wrong."""
+    microphone: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "default"
+    """The microphone to hear with: its number or name."""
+    split: Annotated[str, tyro.conf.arg(metavar="NAME")] = "eval"
+    """The split of the clips."""
+    examples: Annotated[int, tyro.conf.arg(metavar="N")] = 20
+    """The number of clips to play."""
+    trust: Annotated[Path | None, optional("KEY")] = None
+    """Refuse a bundle that was not signed (`bundle sign`) with the private key to this public key (PEM)."""
     watch: bool = False
     """Then print cameras and microphones as they come and go, until Ctrl-C."""
     camera: Texts = ()

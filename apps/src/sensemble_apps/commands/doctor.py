@@ -38,7 +38,7 @@ def main(arguments: Doctor) -> None:
     """Print one line per finding and then, with `--watch`, one line per device that comes or goes.
 
     Raises:
-        InputError: a source is given that cannot be watched.
+        InputError: a source is given that cannot be watched, or `--hear` lacks something.
         Ended: Ctrl-C ended the watch.
     """
     named = returning(arguments.camera, arguments.captions)
@@ -46,8 +46,15 @@ def main(arguments: Doctor) -> None:
         raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
     if named and not arguments.watch:
         raise InputError("--camera and --captions: only for --watch; add it, or leave them out")
+    if (arguments.hear is None) != (arguments.bundle is None):
+        raise InputError("--hear needs a bundle and a dataset: `sensemble doctor BUNDLE --hear FOLDER`")
     for finding in examine():
-        say(f"{'ok' if finding.found else 'missing':<8} {finding.name:<12} {finding.text}")
+        _say(finding, "missing")
+    if arguments.hear is not None and arguments.bundle is not None:
+        from sensemble_apps.hearing.experiment import hear  # which needs a bundle's libraries
+
+        for name, well, text in hear(arguments, arguments.bundle, arguments.hear):
+            _say(Finding(name, well, text), "wrong")
     if arguments.watch:
         began = monotonic()
         with Watcher([*finders(MODALITIES), *named], lambda event: say(_line(event, monotonic() - began))):
@@ -55,6 +62,10 @@ def main(arguments: Doctor) -> None:
                 Event().wait()
             except KeyboardInterrupt as stop:
                 raise Ended(*stop.args) from None
+
+
+def _say(finding: Finding, otherwise: str) -> None:
+    say(f"{'ok' if finding.found else otherwise:<8} {finding.name:<12} {finding.text}")
 
 
 def _line(event: DeviceEvent, time: float) -> str:
