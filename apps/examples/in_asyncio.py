@@ -16,7 +16,7 @@ async def show(session: Session) -> None:
     """Print predictions and events, without blocking the event loop."""
     stream = session.stream()
     while (item := await asyncio.to_thread(next, stream, None)) is not None:
-        print(f"{item.label}: {item.confidence:.0%}" if isinstance(item, Prediction) else item)
+        print(f"{item.label or 'unsure'}: {item.confidence:.0%}" if isinstance(item, Prediction) else item)
 
 
 async def tick() -> None:

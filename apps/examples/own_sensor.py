@@ -39,4 +39,6 @@ if __name__ == "__main__":
     with Session(Bundle.open(sys.argv[1])) as session:
         session.attach(Gradient())
         for item in session.stream():  # predictions and events, in order
-            print(f"{item.label}: {item.confidence:.0%}" if isinstance(item, Prediction) else item)
+            print(
+                f"{item.label or 'unsure'}: {item.confidence:.0%}" if isinstance(item, Prediction) else item
+            )

@@ -5,13 +5,16 @@ from pathlib import Path
 from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
+    Calibration,
     FileEntry,
     Manifest,
     ModalityEntry,
     Parity,
     Provenance,
+    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.spec import InputSpec
 
 from .conftest import matrices, write_matrix
@@ -64,6 +67,8 @@ def manifest() -> Manifest:
             created="2026-11-24T12:00:00+00:00",
             tools={},
         ),
+        calibration=Calibration(0.1, {name: SubsetCalibration(1.5, 0.4, 200) for name in scores}, {}),
+        audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},
     )
 
 

@@ -47,6 +47,7 @@ class Export:
 
     model: Model
     held_out: Clips
+    calibrate: Clips
     out: Path
     manifest: Manifest
     divisions: dict[str, Delegation]
@@ -111,6 +112,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
         return divisions
 
     model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
+    calibrate = make_clips(36, seed=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(artifact_store, "lower_all", lower_and_keep)
         manifest = export_bundle(
@@ -119,7 +121,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
             ORIGIN,
             calibration={modality: windows(modality, 32, seed=2) for modality in SPECS},
             held_out=held_out,
+            groups=[str(index // 2) for index in range(len(held_out))],
+            calibrate=calibrate,
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
-    return Export(model, held_out, folder / "bundle", manifest, divisions, programs, steps)
+    return Export(model, held_out, calibrate, folder / "bundle", manifest, divisions, programs, steps)

@@ -94,6 +94,7 @@ def without_audio(bundle: Path, folder: Path) -> Path:
     raw = json.loads((copied / "manifest.json").read_text(encoding="utf-8"))
     del raw["modalities"]["audio"], raw["held_out"]["audio"]
     raw["provenance"]["accuracy"] = raw["provenance"]["accuracy_quantized"] = {}
+    raw["calibration"]["subsets"] = raw["audited"] = {}
     (copied / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     return copied
 

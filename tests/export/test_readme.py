@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS
+from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import load_head
 from sensemble_runtime.bundle.manifest import Manifest, ModalityEntry
 from sensemble_runtime.session.scheduler import Policy
@@ -193,3 +194,16 @@ def test_it_names_the_labels_in_order_and_where_the_bundle_came_from(manifest: M
     assert f"{len(manifest.labels)} classes ({manifest.task})" in opening
     assert f"one space of {manifest.embedding} dimensions" in opening
     assert f"{len(manifest.modalities)} encoders ({', '.join(sorted(manifest.modalities))})" in opening
+
+
+def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
+    section = sections(readme(manifest))["Pool and classify"]
+    rows = {row[0]: row[1:] for row in cells(section)[2:]}
+    assert list(rows) == [subsets.name(subset) for subset in subsets.subsets(manifest.modalities)]
+    for name, (temperature, threshold, examples, score) in rows.items():
+        fitted, audited = manifest.calibration.subsets[name], manifest.audited[name]
+        assert float(temperature) == pytest.approx(fitted.temperature, abs=5e-4)
+        assert float(threshold) == pytest.approx(fitted.threshold, rel=5e-3)
+        assert int(examples) == fitted.examples
+        assert score.startswith(f"{100 * audited.accuracy:.1f} % (")
+        assert section.count(f'"{name}"') == 2, "in Kotlin and in Swift"

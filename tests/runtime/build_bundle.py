@@ -19,9 +19,20 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from executorch.exir import to_edge_transform_and_lower
+from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import SCHEMA, Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.bundle.manifest import (
+    SCHEMA,
+    Artifact,
+    Calibration,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    Provenance,
+    SubsetCalibration,
+)
 from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
@@ -163,7 +174,21 @@ def main(out: Path) -> None:
         tools={},
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
-    manifest = Manifest(SCHEMA, modalities, D, LABELS, "multi-class", head, words, {}, provenance)
+    names = map(subsets.name, subsets.subsets(SPECS))
+    fitted = {name: SubsetCalibration(1 + i / 4, 0.9, 100) for i, name in enumerate(names)}
+    manifest = Manifest(
+        SCHEMA,
+        modalities,
+        D,
+        LABELS,
+        "multi-class",
+        head,
+        words,
+        held_out={},
+        provenance=provenance,
+        calibration=Calibration(0.1, fitted, {}),
+        audited={"audio+video": SubsetScore(0.75, 8, 0.41, 0.93)},
+    )
     write_manifest(manifest, folder / "manifest.json")
 
 

@@ -8,13 +8,16 @@ from typing import Any
 from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
+    Calibration,
     FileEntry,
     Manifest,
     ModalityEntry,
     Parity,
     Provenance,
+    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.spec import InputSpec
 
 HASH = "0123456789abcdef" * 4
@@ -82,6 +85,15 @@ MANIFEST = Manifest(
         created="2026-01-01T00:00:00+00:00",
         tools={"torch": "2.13.0"},
     ),
+    calibration=Calibration(
+        alpha=0.1,
+        subsets={
+            "audio": SubsetCalibration(temperature=1.5, threshold=0.25, examples=200),
+            "text": SubsetCalibration(temperature=1.0, threshold=0.0, examples=4),
+        },
+        familiar={"audio": -1.5, "text": 0.0},
+    ),
+    audited={"audio": SubsetScore(0.5, 100, 0.4, 0.6)},
 )
 
 

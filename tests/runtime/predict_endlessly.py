@@ -35,8 +35,8 @@ class Talk:
 class Telling(Records):
     committed = 0
 
-    def add_items(self, run: int, items: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
-        super().add_items(run, items, labels)
+    def add_items(self, run: int, items: Sequence[Prediction | Event]) -> None:
+        super().add_items(run, items)
         made = sum(isinstance(item, Prediction) for item in items)
         if made:
             self.committed += made

@@ -1,10 +1,11 @@
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
-/// What is known now: the modalities that count, and the probability of each label.
+/// What is known now: the modalities that count, the probability of each label, and which come into question.
 struct Prediction {
     let live: [String]
     let probabilities: [Float]
+    let candidates: [Int]
 }
 
 /// The newest embedding of each modality, for as long as it is fresh.
@@ -12,10 +13,12 @@ struct LiveSet {
     private var entries: [String: (embedding: [Float], time: Double)] = [:]
     private let specs: [String: Spec]
     private let head: Head
+    private let calibration: [String: Calibration]
 
-    init(specs: [String: Spec], head: Head) {
+    init(specs: [String: Spec], head: Head, calibration: [String: Calibration]) {
         self.specs = specs
         self.head = head
+        self.calibration = calibration
     }
 
     /// Keep the embedding of a window that ended at `time` (s).
@@ -34,7 +37,10 @@ struct LiveSet {
         let pooled = (0..<size).map { i in
             live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
         }
-        return Prediction(live: live, probabilities: head.probabilities(pooled))
+        let fitted = calibration[live.joined(separator: "+")] ?? Calibration(temperature: 1, threshold: 0)
+        let probabilities = head.probabilities(pooled, temperature: fitted.temperature)
+        let candidates = head.candidates(probabilities, threshold: fitted.threshold)
+        return Prediction(live: live, probabilities: probabilities, candidates: candidates)
     }
 
     private func live(at now: Double) -> [String] {

@@ -9,6 +9,12 @@ struct Spec: Decodable {
     let ttl: Double
 }
 
+/// Of one live set: the divisor of its logits, and the share of probability from which a class is a candidate.
+struct Calibration: Decodable {
+    let temperature: Double
+    let threshold: Double
+}
+
 struct BundleError: LocalizedError {
     let errorDescription: String?
     init(_ text: String) { errorDescription = text }
@@ -27,11 +33,13 @@ struct ModelBundle {
             let artifacts: [String: Artifact]
         }
         struct File: Decodable { let path: String }
+        struct Fitted: Decodable { let subsets: [String: Calibration] }
         let modalities: [String: Entry]
         let labels: [String]
         let task: String
         let head: File
         let tokenizer: File?
+        let calibration: Fitted
     }
 
     struct Program {
@@ -47,6 +55,7 @@ struct ModelBundle {
     let programs: [String: Program]
     let labels: [String]
     let head: Head
+    let calibration: [String: Calibration]
     let tokenizer: Tokenizer?
 
     init(folder: URL) throws {
@@ -66,6 +75,7 @@ struct ModelBundle {
             throw BundleError("It has no artifact for \(ModelBundle.targets.joined(separator: ", "))")
         }
         labels = manifest.labels
+        calibration = manifest.calibration.subsets
         let weights = try Data(contentsOf: folder.appendingPathComponent(manifest.head.path))
         head = try Head(safetensors: weights, multiClass: manifest.task == "multi-class")
         tokenizer = try manifest.tokenizer.map {
@@ -74,7 +84,7 @@ struct ModelBundle {
     }
 }
 
-/// The classifier: `weight x pooled + bias`, then softmax (multi-class) or a sigmoid for each class.
+/// The classifier: `(weight x pooled + bias) / temperature`, then softmax or, multi-label, a sigmoid for each class.
 struct Head {
     private struct Entry: Decodable {
         let dtype: String
@@ -102,16 +112,22 @@ struct Head {
         self.multiClass = multiClass
     }
 
-    func probabilities(_ pooled: [Float]) -> [Float] {
+    func probabilities(_ pooled: [Float], temperature: Double) -> [Float] {
         let logits = bias.indices.map { row in
             pooled.indices.reduce(Double(bias[row])) {
                 $0 + Double(weight[row * pooled.count + $1]) * Double(pooled[$1])
-            }
+            } / temperature
         }
         if !multiClass { return logits.map { Float(1 / (1 + exp(-$0))) } }
         let top = logits.max() ?? 0
         let shares = logits.map { exp($0 - top) }
         let whole = shares.reduce(0, +)
         return shares.map { Float($0 / whole) }
+    }
+
+    /// The indices of the classes that come into question: one, if the prediction is sure.
+    func candidates(_ probabilities: [Float], threshold: Double) -> [Int] {
+        let least = multiClass ? threshold * Double(probabilities.max() ?? 0) : threshold
+        return probabilities.indices.filter { Double(probabilities[$0]) >= least }
     }
 }

@@ -42,7 +42,7 @@ final class SessionModel {
         takesCaptions = bundle.specs["text"] != nil
         let encoders = Encoders(bundle: bundle)
         session = Session(
-            live: LiveSet(specs: bundle.specs, head: bundle.head), clock: now,
+            live: LiveSet(specs: bundle.specs, head: bundle.head, calibration: bundle.calibration), clock: now,
             encode: { try await encoders.encode($0, $1) },
             changed: { [weak self] in
                 self?.prediction = $0

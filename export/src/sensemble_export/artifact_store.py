@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from sensemble_runtime.auditing.scores import score_subsets
 from sensemble_runtime.bundle.head import Head
@@ -154,6 +155,42 @@ class ArtifactStore:
             self.made[job] = self._prove(job, made.delegation)
             steps.step()
 
+    def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
+        """Return of each modality the first of `jobs`, made already, that runs here; others are left out."""
+        found: dict[str, Job] = {}
+        for job in jobs:
+            if self.made[job].measured is not None:
+                found.setdefault(job.modality, job)
+        return found
+
+    def encode(
+        self, clips: Clips, jobs: Iterable[Job], progress: Progress = no_progress
+    ) -> dict[str, Floats]:
+        """Return the embeddings of other examples, float32 [n, d], of each modality that some of them have.
+
+        Args:
+            clips: the examples, raw.
+            jobs: the artifacts that encode them, by `running`; of other modalities, the float encoder does.
+            progress: called with (modalities done, modalities in all).
+
+        Raises:
+            CalibrationMissingError: windows do not fit an encoder's input.
+            MeasurementError: an artifact does not run in the runtime.
+        """
+        running, embeddings = self.running(jobs), {}
+        having = [m for m in self.model.modalities if m in clips.inputs and clips.present[m].any()]
+        steps = _Steps(len(having), progress)
+        for modality in having:
+            rows, job = _held(self.model, modality, clips), running.get(modality)
+            if job is None:
+                embeddings[modality] = _embed(self.model, modality, rows)
+            else:
+                path = self.folder / f"encoded.{modality}.safetensors"
+                save_file({"windows": rows.contiguous()}, path)
+                embeddings[modality] = measure(self.folder / job.file, job.target, path).embeddings
+            steps.step()
+        return embeddings
+
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
         for modality in sorted(modalities):
@@ -171,13 +208,26 @@ class ArtifactStore:
         """
         if self.held_out.targets is None:
             return {}
-        present, targets = {}, self.held_out.targets.numpy()
-        stacked = np.zeros((len(embeddings), len(self.held_out), self.head.weight.shape[1]), dtype=np.float32)
-        for row, (modality, found) in zip(stacked, sorted(embeddings.items()), strict=True):
-            present[modality] = self.held_out.present[modality].numpy()
-            row[present[modality]] = found
-        predictions = self.head.probabilities(pool_subsets(stacked))
-        return score_subsets(predictions, present, targets, self.head.task)
+        logits, present = self.logits(embeddings, self.held_out)
+        return score_subsets(logits, present, self.held_out.targets.numpy(), self.head.task)
+
+    def logits(
+        self, embeddings: Mapping[str, Floats], clips: Clips
+    ) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
+        """Return the head's logits of every subset of the embedded modalities, and who has each modality.
+
+        Args:
+            embeddings: modality -> the embeddings of its windows in `clips`, float32 [n, d].
+            clips: the N examples.
+
+        Returns:
+            float32 [2^m - 1, N, C], in the order of `pooling.pool_subsets`, and modality -> bool [N].
+        """
+        present = {modality: clips.present[modality].numpy() for modality in sorted(embeddings)}
+        stacked = np.zeros((len(embeddings), len(clips), self.head.weight.shape[1]), dtype=np.float32)
+        for row, modality in zip(stacked, present, strict=True):
+            row[present[modality]] = embeddings[modality]
+        return self.head.logits(pool_subsets(stacked)), present
 
     def _prove(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
         path = self.folder / job.file

@@ -11,9 +11,17 @@ from pathlib import Path
 from safetensors.torch import save
 from sensemble_runtime.bundle import manifest as manifests
 from sensemble_runtime.bundle.head import save_head
-from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry, Provenance
+from sensemble_runtime.bundle.manifest import (
+    Artifact,
+    Calibration,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    Provenance,
+)
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_train.data.clips import Clips
@@ -22,6 +30,7 @@ from torch import Tensor, from_numpy
 
 from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
+from sensemble_export.calibration import fit_calibration, score_shipped
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.partition_report import write_lowering
@@ -55,6 +64,8 @@ def export_bundle(
     *,
     calibration: Mapping[str, Tensor],
     held_out: Clips,
+    groups: Sequence[str | None] | None = None,
+    calibrate: Clips | None = None,
     jobs: Sequence[Job] = (),
     progress: Progress = no_progress,
 ) -> Manifest:
@@ -72,6 +83,9 @@ def export_bundle(
             few dozen are enough.
         held_out: raw windows of the evaluation split, on which parity and latency are measured and, if it has
             targets, the accuracy of every subset, float and quantized.
+        groups: the group of each held-out example, for the intervals of accuracy; None: each stands alone.
+        calibrate: raw windows and targets of the split calibrate, on which temperatures and thresholds are
+            fitted; None: they are not, and every prediction is unsure.
         jobs: the artifacts to make, from `targets.plan`; by default, those for `executorch-xnnpack`.
         progress: called with (steps done, steps in all), from other threads too.
 
@@ -90,7 +104,7 @@ def export_bundle(
     jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
         store.make((*jobs, *float_jobs(jobs)), progress)
-        return write_bundle(store, jobs, out, origin)
+        return write_bundle(store, jobs, out, origin, groups=groups, calibrate=calibrate)
 
 
 @contextmanager
@@ -118,23 +132,41 @@ def float_jobs(jobs: Sequence[Job]) -> list[Job]:
     return [Job(job.modality, target, TARGETS[target].schemes[0]) for job in jobs if job.target == target]
 
 
-def write_bundle(store: ArtifactStore, jobs: Sequence[Job], out: Path, origin: Origin) -> Manifest:
+def write_bundle(
+    store: ArtifactStore,
+    jobs: Sequence[Job],
+    out: Path,
+    origin: Origin,
+    *,
+    groups: Sequence[str | None] | None = None,
+    calibrate: Clips | None = None,
+) -> Manifest:
     """Write the artifacts of `jobs`, which `store` has made, into the bundle `out`.
 
     The manifest reports what was measured on the store's held-out examples, so these should be of eval.
+    `groups` and `calibrate` are those of `export_bundle`.
 
     Raises:
-        ParityFailedError: as `export_bundle`.
+        ParityFailedError, MeasurementError, CalibrationMissingError: as `export_bundle`.
         ExportError: `out` cannot be written.
     """
     for job in dict.fromkeys((*jobs, *float_jobs(jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
+    calibration = fit_calibration(store, jobs, calibrate)
+    audited = score_shipped(store, jobs, groups)
     with disk_errors(out):
-        return _write(store, jobs, out, origin)
+        return _write(store, jobs, out, _provenance(store, jobs, origin), calibration, audited)
 
 
-def _write(store: ArtifactStore, jobs: Sequence[Job], out: Path, origin: Origin) -> Manifest:
+def _write(
+    store: ArtifactStore,
+    jobs: Sequence[Job],
+    out: Path,
+    provenance: Provenance,
+    calibration: Calibration,
+    audited: dict[str, SubsetScore],
+) -> Manifest:
     bundle, windows = store.folder / "bundle", store.folder / "held_out"
     bundle.mkdir()
     windows.mkdir(durable.PRIVATE_FOLDER)  # what sensors saw and heard
@@ -145,7 +177,7 @@ def _write(store: ArtifactStore, jobs: Sequence[Job], out: Path, origin: Origin)
         )
         for m in store.model.modalities
     }
-    contents = _describe(store, bundle, windows, entries, _provenance(store, jobs, origin))
+    contents = _describe(store, bundle, windows, entries, provenance, calibration, audited)
     write_manifest(contents, bundle / manifests.FILE_NAME)
     divided = {entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs}
     write_lowering(
@@ -220,6 +252,8 @@ def _describe(
     aside: Path,
     entries: dict[str, ModalityEntry],
     provenance: Provenance,
+    calibration: Calibration,
+    audited: dict[str, SubsetScore],
 ) -> Manifest:
     """Write the head, the tokenizer and the held-out windows; return the manifest of the whole."""
     model, tokenizer, held_out = store.model, None, {}
@@ -246,6 +280,8 @@ def _describe(
         tokenizer,
         held_out,
         provenance,
+        calibration,
+        audited,
     )
 
 

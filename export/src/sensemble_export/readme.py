@@ -6,6 +6,7 @@ windows, tokenizes, pools and classifies. Each kind of modality has a template o
 
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.subsets import name, subsets
 
 from sensemble_export import snippets
 from sensemble_export.targets import input_dtype
@@ -26,5 +27,6 @@ def readme(manifest: Manifest) -> str:
             input_dtype=input_dtype,
             encoder_code=snippets.encoder,
             classifier_code=snippets.classifier,
+            subsets=[name(subset) for subset in subsets(manifest.modalities)],
         )
     )

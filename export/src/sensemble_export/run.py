@@ -17,7 +17,13 @@ from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.bundle import Origin, export_bundle, float_jobs, staged_store, write_bundle
 from sensemble_export.errors import RunFolderError
-from sensemble_export.examples import EVALUATED, calibration_examples, held_out_examples, searched_examples
+from sensemble_export.examples import (
+    EVALUATED,
+    calibrate_examples,
+    calibration_examples,
+    held_out_examples,
+    searched_examples,
+)
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 
@@ -87,6 +93,13 @@ def export_run(
         for m, examples in calibrating.items()
     }
     held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
+    groups = [example.group for example in measured]
+    labelled = calibrate_examples(dataset)
+    calibrate = (
+        _decode(model, model.modalities, labelled, partial(progress, "decode calibrate"))
+        if labelled
+        else None
+    )
     bundle, trade_offs = run / "bundle", list[TradeOff]()
     if budget is None:
         manifest = export_bundle(
@@ -95,15 +108,17 @@ def export_run(
             origin,
             calibration=calibration,
             held_out=held_out,
+            groups=groups,
+            calibrate=calibrate,
             jobs=jobs,
             progress=partial(progress, "export"),
         )
     else:
-        chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode calibrate"))
+        chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode the search's"))
         with staged_store(model, bundle, calibration, chosen_by) as store:
             chosen = _search(store, targets, budget, progress, trade_offs)
             store.measure_on(held_out, (*chosen, *float_jobs(chosen)), partial(progress, "measure"))
-            manifest = write_bundle(store, chosen, bundle, origin)
+            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, calibrate=calibrate)
     return RunExport(bundle, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 

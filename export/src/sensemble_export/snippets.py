@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_export.targets import input_dtype
@@ -57,10 +57,16 @@ def encoder(target: str, modality: str, path: str, spec: InputSpec) -> Iterator[
         )
 
 
-def classifier(path: str, size: int, task: Task) -> Iterator[str]:
-    """Yield a block for each language that reads the head at `path` and classifies embeddings of `size`."""
+def classifier(manifest: Manifest) -> Iterator[str]:
+    """Yield a block for each language that reads the head, and classifies the embeddings of a live set."""
     for name in ("classifier.kt", "classifier.swift"):
-        yield _block(name, path=path, size=size, task=task)
+        yield _block(
+            name,
+            path=manifest.head.path,
+            size=manifest.embedding,
+            task=manifest.task,
+            calibration=manifest.calibration,
+        )
 
 
 def _block(template: str, **values: object) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         RecordEvent,
         SensorEvent,
     )
-    from sensemble_runtime.prediction import Prediction
+    from sensemble_runtime.prediction import Opinion, Prediction
     from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
     from sensemble_runtime.session.change_gate import Duty
     from sensemble_runtime.session.hotplug import Hotplug
@@ -59,6 +59,7 @@ __all__ = [
     "KeyFileError",
     "LiveSetEvent",
     "MatrixError",
+    "Opinion",
     "Policy",
     "PolicyError",
     "Prediction",
@@ -97,6 +98,7 @@ _MODULES = {
     "KeyFileError": "errors",
     "LiveSetEvent": "events",
     "MatrixError": "errors",
+    "Opinion": "prediction",
     "Policy": "session.scheduler",
     "PolicyError": "session.scheduler",
     "Prediction": "prediction",

@@ -1,4 +1,4 @@
-"""A prediction from the sensors that are live at one moment."""
+"""Predictions and opinions: the probabilities of the classes, and which of them come into question."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -6,9 +6,67 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_runtime.subsets import SubsetScore
+
+
+class Verdict:
+    """What follows from probabilities: the candidates, and the label if there is a single one."""
+
+    __slots__ = ()
+
+    probabilities: NDArray[np.float32]
+    least: float
+    labels: tuple[str, ...]
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The prediction set: the labels that come into question, the most probable first.
+
+        At least 1 - alpha of such sets hold the truth, under the conditions that `bundle.calibration` states.
+        Every label is a candidate where nothing is known about that; in a multi-label task there may be none.
+        """
+        chosen = np.flatnonzero(self.probabilities >= self.least)
+        order = np.argsort(-self.probabilities[chosen], kind="stable")
+        return tuple(self.labels[index] for index in chosen[order])
+
+    @property
+    def sure(self) -> bool:
+        """True if there is a single candidate, and evidence for that: `least` is above 0."""
+        return self.least > 0 and int(np.count_nonzero(self.probabilities >= self.least)) == 1
+
+    @property
+    def label(self) -> str | None:
+        """The single candidate; None if unsure."""
+        return self.best if self.sure else None
+
+    @property
+    def best(self) -> str:
+        """The most probable label, sure or not."""
+        return self.labels[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """The calibrated probability of `best`, in [0, 1]: about so often it is right."""
+        return float(self.probabilities.max())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
+class Opinion(Verdict):
+    """What one modality says alone, calibrated as a live set of its own. Its array is read-only.
+
+    Attributes:
+        probabilities: float32 [C], in the order of the bundle's labels.
+        least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
+        labels: the bundle's labels.
+    """
+
+    probabilities: NDArray[np.float32]
+    least: float
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction(Verdict):
     """The probabilities of the classes, from the sensors live at one moment. Its arrays are read-only.
 
     Attributes:
@@ -16,7 +74,7 @@ class Prediction:
         live: the live set, sorted.
         ages: for each live modality, seconds from the end of its window to `time`; `time - min(ages)` is thus
             the last moment that the prediction knows of.
-        probabilities: float32 [C], in the order of the bundle's labels.
+        probabilities: float32 [C], calibrated for this live set, in the order of the bundle's labels.
         pooled: the pooled representation (Eq. 7), float32 [d].
         latencies: for each modality encoded for it, seconds that encoding took, with tokenization.
         dropped: for each attached modality, how many windows were dropped for newer ones since it was added.
@@ -26,6 +84,11 @@ class Prediction:
             since it was added.
         labels: the bundle's labels, in the order of `probabilities`.
         embeddings: for each live modality, its embedding, float32 [d]: `pooled` is their mean.
+        least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
+        opinions: what each live modality says alone.
+        audited: how right the bundle was with this live set when it was exported, on the split eval; None
+            where that was not measured.
+        unfamiliar: the modalities whose windows are unlike those that the encoder was trained on, sorted.
     """
 
     time: float
@@ -39,20 +102,14 @@ class Prediction:
     lost: dict[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    least: float = 0.0
+    opinions: dict[str, Opinion] = field(default_factory=dict)
+    audited: SubsetScore | None = None
+    unfamiliar: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled, *self.embeddings.values()):
             array.setflags(write=False)
-
-    @property
-    def label(self) -> str:
-        """The most probable label."""
-        return self.labels[int(self.probabilities.argmax())]
-
-    @property
-    def confidence(self) -> float:
-        """The probability of `label`, in [0, 1]."""
-        return float(self.probabilities.max())
 
     def copy(self) -> Self:
         """Return an equal prediction with dicts of its own; the arrays, being read-only, are shared."""
@@ -64,4 +121,5 @@ class Prediction:
             skipped=self.skipped.copy(),
             lost=self.lost.copy(),
             embeddings=self.embeddings.copy(),
+            opinions=self.opinions.copy(),
         )

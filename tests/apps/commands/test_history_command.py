@@ -25,12 +25,15 @@ def test_a_session_is_summed_up_by_live_set_and_sensor(
         run = records.begin("session", bundle)
         began = time.monotonic()
         said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
-        predictions = [Prediction(began + at, live, {}, one, one, {}, {}) for at, live in said]
+        predictions = [
+            Prediction(began + at, live, {}, one, one, {}, {}, labels=bundle.manifest.labels)
+            for at, live in said
+        ]
         lives = [LiveSetEvent(began + at, live) for at, live in said]
         lost = SensorEvent(
             began + 3, "microphone desk", "audio", "lost", "microphone desk: gives no more sound"
         )
-        records.add_items(run, [*predictions, *lives, lost], bundle.manifest.labels)
+        records.add_items(run, [*predictions, *lives, lost])
     (reported,) = json.loads(sensemble("history", record, "--json").stdout)["runs"]
     assert (reported["kind"], reported["ended"]) == ("session", None)
     assert reported["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}

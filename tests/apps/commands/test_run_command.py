@@ -23,6 +23,10 @@ KEYS = {
     "ages",
     "label",
     "confidence",
+    "candidates",
+    "opinions",
+    "audited",
+    "unfamiliar",
     "probabilities",
     "example",
     "labels",
@@ -48,14 +52,19 @@ def test_fast_replay_prints_one_json_object_an_example(
     assert [s["example"] for s in said] == [f"eval-{c}-{i}" for i in (0, 1) for c in ("zero", "one", "two")]
     for s in said:
         assert s.keys() == KEYS
-        assert s["label"] == max(s["probabilities"], key=s["probabilities"].__getitem__)
-        assert s["confidence"] == s["probabilities"][s["label"]]
+        best = max(s["probabilities"], key=s["probabilities"].__getitem__)
+        assert s["confidence"] == s["probabilities"][best]
+        assert s["candidates"][0] == best
+        assert s["label"] == (best if len(s["candidates"]) == 1 else None)
+        assert s["opinions"].keys() == set(s["live"])
+        assert (s["audited"] is not None) == (s["live"] == ["audio", "video"])
         assert sum(s["probabilities"].values()) == pytest.approx(1)
         assert s["labels"] == [s["example"].split("-")[1]]
         assert set(s["ages"]) == set(s["latencies"]) == set(s["live"])
     everything = ["audio", "text", "video"]
     expected = [everything, everything, ["audio", "text"], ["text"], ["text", "video"], everything]
     assert [s["live"] for s in said] == expected
+    assert {s["label"] is None for s in said} == {True, False}, "the bundle is sure of some of them"
     again = [json.loads(line) for line in second.stdout.splitlines()]
     assert [{**s, "latencies": 0} for s in again] == [{**s, "latencies": 0} for s in said]
     assert "camera detached" in first.stderr

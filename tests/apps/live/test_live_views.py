@@ -13,11 +13,13 @@ from threading import Timer
 import numpy as np
 import pytest
 import rich
+from sensemble_apps.console.wording import answer
 from sensemble_apps.live.terminal import TerminalView
 from sensemble_apps.live.view_events import LiveSetChange, Predicted, ViewEvent, change
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.subsets import SubsetScore
 
 from tests.apps.conftest import COMMAND
 
@@ -112,7 +114,9 @@ def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
 
 def _said(time: float, **latencies: float) -> Predicted:
     ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
-    return Predicted(time, Prediction(time, ("audio", "video"), ages, chances, chances, latencies, {}), None)
+    live, labels = ("audio", "video"), ("zero", "one", "two")
+    made = Prediction(time, live, ages, chances, chances, latencies, {}, labels=labels)
+    return Predicted(time, made, None)
 
 
 def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
@@ -203,3 +207,33 @@ def _read(screen: int, until: Callable[[str], bool]) -> str:
         except OSError:  # whoever wrote has closed it
             break
     return text.decode(errors="replace")
+
+
+def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder: Path) -> None:
+    labels, live = ("zero", "one", "two"), ("audio", "video")
+    chances = np.array([0.125, 0.25, 0.625], np.float32)
+    opinions = {"audio": Opinion(chances, 0.25, labels), "video": Opinion(chances, 0.5, labels)}
+    made = Prediction(
+        1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, opinions=opinions,
+        audited=SubsetScore(0.75, 40, 0.6, 0.86),
+    )  # fmt: skip
+    shown = "\n".join(_picture(bundle_folder, 100, Predicted(1.0, made, None)))
+    assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
+    assert "two? 62%" in shown
+    assert "two 62%" in shown
+
+
+@pytest.mark.parametrize(
+    ("least", "written"),
+    [
+        (0.5, "a"),
+        (0.2, "unsure: a or b"),
+        (0.1, "unsure: a, b or c"),
+        (0.05, "unsure: a, b or 2 others"),
+        (0.0, "unsure: any class"),
+        (0.9, "unsure: no class stands out"),
+    ],
+)
+def test_an_answer_is_written_in_few_words(least: float, written: str) -> None:
+    chances = np.array([0.5, 0.2, 0.125, 0.0625, 0.03125], np.float32)
+    assert answer(Opinion(chances, least, tuple("abcde"))) == written

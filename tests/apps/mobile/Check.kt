@@ -38,7 +38,7 @@ private class Stream(private val bundle: Bundle) {
     @Volatile private var time = 0.0
     private var encoded = false // and not told yet; the session tells every second, too
     private val told = SynchronousQueue<JSONObject>()
-    private val session = Session(LiveSet(bundle.specs, bundle.head), { time }, ::encode, ::changed)
+    private val session = Session(LiveSet(bundle.specs, bundle.head, bundle.calibration), { time }, ::encode, ::changed)
     private var audio = AudioWindows(bundle.specs.getValue("audio"))
     private var video = VideoWindows(bundle.specs.getValue("video"))
 
@@ -89,6 +89,7 @@ private class Stream(private val bundle: Bundle) {
         told.put(
             JSONObject().put("time", time).put("live", JSONArray(found?.live.orEmpty()))
                 .put("probabilities", JSONArray(probabilities))
+                .put("candidates", JSONArray(found?.candidates.orEmpty()))
         )
     }
 }

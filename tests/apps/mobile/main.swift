@@ -18,6 +18,7 @@ struct Found: Encodable {
     let time: Double
     let live: [String]
     let probabilities: [Float]
+    let candidates: [Int]
 }
 
 struct Answer: Encodable {
@@ -39,7 +40,8 @@ final class Stream {
     private var audio: AudioWindows
     private var video: VideoWindows
     private lazy var session = Session(
-        live: LiveSet(specs: bundle.specs, head: bundle.head), clock: { self.time }, encode: encode, changed: changed)
+        live: LiveSet(specs: bundle.specs, head: bundle.head, calibration: bundle.calibration),
+        clock: { self.time }, encode: encode, changed: changed)
 
     init(_ bundle: ModelBundle) {
         self.bundle = bundle
@@ -95,7 +97,10 @@ final class Stream {
         failures.merge(failed) { $1 }
         guard encoded > 0 else { return }  // a loss
         encoded = 0
-        predictions.append(Found(time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? []))
+        predictions.append(
+            Found(
+                time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? [],
+                candidates: found?.candidates ?? []))
     }
 }
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -41,10 +43,13 @@ def events() -> list[Event]:
 class Sines:
     """A bundle whose encoders take no time."""
 
-    def __init__(self, folder: Path, specs: dict[str, InputSpec], head: Head) -> None:
+    def __init__(
+        self, folder: Path, specs: dict[str, InputSpec], head: Head, calibration: Calibration
+    ) -> None:
         self.specs = specs
         self.head = head
-        self.manifest = SimpleNamespace(labels=tuple(map(str, range(len(head.weight)))))
+        labels = tuple(map(str, range(len(head.weight))))
+        self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={})
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def load(self, modality: str) -> None:
@@ -61,8 +66,8 @@ class Sines:
         return np.sin(numbers[np.arange(8) * len(numbers) // 8], dtype=np.float64).astype(np.float32)
 
 
-def predictions(bundle: Sines) -> list[tuple[float, list[str], NDArray[np.float32]]]:
-    """Return the predictions of the runtime: their times, modalities and values."""
+def predictions(bundle: Sines) -> list[Prediction]:
+    """Return the predictions of the runtime."""
     live_set = LiveSet(cast("Bundle", bundle))
     found = []
     for modality, time, data in events():
@@ -77,5 +82,5 @@ def predictions(bundle: Sines) -> list[tuple[float, list[str], NDArray[np.float3
             given = np.full(bundle.specs["video"].shape[2:], data[0], np.uint8)
         live_set.push(Sample(modality, given, time))  # type: ignore[arg-type]
         if (made := live_set.step(time)) is not None:
-            found.append((made.time, list(made.live), made.probabilities))
+            found.append(made)
     return found

@@ -9,13 +9,15 @@ reported as skipped.
 import json
 import random
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_export.snippets import classifier
+from sensemble_runtime.bundle.calibration import least_probability
 from sensemble_runtime.bundle.head import Head, load_head, save_head
+from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.pooling import pool
 from sensemble_sensors.codecs.framing import fit
@@ -25,6 +27,7 @@ from tokenizers import Tokenizer
 
 from tests.apps.mobile.compilers import kotlin, swift
 from tests.apps.mobile.stream import Sines, events, predictions
+from tests.runtime.manifests import MANIFEST
 
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
@@ -42,6 +45,17 @@ ARTIFACTS = {
     "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
 }
 """True if each artifact was proved to be like its float original."""
+CALIBRATION = Calibration(
+    0.1,
+    {
+        "audio": SubsetCalibration(0.5, 0.6, 100),
+        "video": SubsetCalibration(2.0, 0.8, 100),
+        "audio+video": SubsetCalibration(1.5, 0.5, 100),
+        "audio+text+video": SubsetCalibration(0.25, 0.3, 100),
+    },
+    familiar={},
+)
+"""Not of every set: the rest is uncalibrated."""
 ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
 CORPUS = (
     "a person says the number seven",
@@ -81,6 +95,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         "task": request.param,
         "head": {"path": "head.safetensors"},
         "tokenizer": {"path": "tokenizer.json"},
+        "calibration": asdict(CALIBRATION),
     }
     picture = source.integers(0, 256, (37, 61, 3))
     cases = {
@@ -135,13 +150,15 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
 
-    expected = predictions(Sines(folder, SPECS, head_of(folder)))
-    sets = {"+".join(live) for _, live, _ in expected}
+    expected = predictions(Sines(folder, SPECS, head_of(folder), CALIBRATION))
+    sets = {"+".join(made.live) for made in expected}
     assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
-    assert [found["live"] for found in answer["predictions"]] == [live for _, live, _ in expected]
-    for found, (time, _, probabilities) in zip(answer["predictions"], expected, strict=True):
-        assert found["time"] == time
-        np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
+    assert {made.sure for made in expected} == {True, False}
+    for found, made in zip(answer["predictions"], expected, strict=True):
+        assert found["time"] == made.time
+        np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)
+        assert {str(index) for index in found["candidates"]} == set(made.candidates)
     assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
     if language == "swift":
         assert answer["targets"] == ON_IOS
@@ -158,20 +175,28 @@ def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) ->
     head = head_of(folder)
     embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
     rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
-    blocks = classifier("head.safetensors", 8, head.task)
+    calibration = replace(MANIFEST.calibration, subsets={"audio+text": SubsetCalibration(1.5, 0.5, 100)})
+    manifest = replace(MANIFEST, task=head.task, calibration=calibration)
+    blocks = classifier(manifest)
     code = next(block for block in blocks if block.startswith(f"```{language}\n"))
     code = code.removeprefix(f"```{language}\n").removesuffix("```")
     if language == "kotlin":
-        live = ", ".join("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
+        floats = ("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
+        live = ", ".join(f'"{m}" to {row}' for m, row in zip(embeddings, floats, strict=True))
         imports, rest = code.split("\n\n", 1)
         source = folder / "Read.kt"
         program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
-        source.write_text(f"{program}fun main() = println(classify(listOf({live})))\n")
+        source.write_text(f"{program}fun main() = println(classify(mapOf({live})).toList())\n")
         command = kotlin([source], "ReadKt", folder)
     else:
         source = folder / "main.swift"
-        live = ", ".join(f"[{row}]" for row in rows)
+        live = ", ".join(f'"{m}": [{row}]' for m, row in zip(embeddings, rows, strict=True))
         program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
-        source.write_text(f"{program}print(classify([{live}]))\n")
+        source.write_text(
+            f"{program}let (chances, chosen) = classify([{live}])\nprint([chances, chosen.map(Float.init)])\n"
+        )
         command = swift([source], folder)
-    np.testing.assert_allclose(json.loads(run(command)), head.probabilities(pool(embeddings)), atol=1e-5)
+    chances, chosen = json.loads(run(command))
+    expected = head.probabilities(pool(embeddings), 1.5)
+    np.testing.assert_allclose(chances, expected, atol=1e-5)
+    assert chosen == np.flatnonzero(expected >= least_probability(expected, 0.5, head.task)).tolist()

@@ -66,7 +66,8 @@ def test_every_subset_scores_as_a_session_would_under_the_condition(
         assert one.score.accuracy == pytest.approx(np.mean(right))
         assert one.score.low <= one.score.accuracy <= one.score.high
         assert one.confidence == pytest.approx(np.mean([p.max() for p in answered]), abs=1e-5)
-        assert one.unsure >= 1 - len(answered) / len(predictions)
+        sure = sum(p is not None and p.sure for _, p in predictions)
+        assert one.unsure == pytest.approx(1 - sure / len(predictions))
     if applied is LATE:
         assert found["text"].unsure > 0.2
         assert found["text"].effect == "50 % of them 5 s late"

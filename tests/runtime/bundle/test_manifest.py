@@ -51,6 +51,9 @@ VAST = {
     "hop": 1,
     "ttl": 2,
 }
+FITTED = ("calibration", "subsets", "audio")
+ENTRY = {"temperature": 1, "threshold": 0.5, "examples": 9}
+SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
 MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
 
 
@@ -152,6 +155,32 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             set_to("provenance", "accuracy", "audio", value=50.0),
             "provenance.accuracy.audio: expected a fraction",
         ),
+        (
+            set_to("calibration", "alpha", value=1),
+            "calibration.alpha: expected a share between 0 and 1, got 1.0",
+        ),
+        (
+            set_to(*FITTED, "temperature", value=0),
+            "subsets.audio.temperature: expected 0.001 to 1000, got 0.0",
+        ),
+        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.001 to 1000, got -2.5"),
+        (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a fraction in .0, 1., got 1.5"),
+        (set_to(*FITTED, "examples", value=-1), "calibration.subsets.audio.examples: expected 0 or more"),
+        (
+            set_to("calibration", "subsets", "video", value=ENTRY),
+            "calibration.subsets.video: not a sorted set",
+        ),
+        (
+            set_to("calibration", "familiar", "video", value=0),
+            "calibration.familiar.video: expected a threshold",
+        ),
+        (
+            set_to("calibration", "familiar", value={"text": 1}),
+            "calibration.familiar.audio: expected a thres",
+        ),
+        (set_to("audited", "video", value=SCORE), "audited.video: not a sorted set of audio, text"),
+        (set_to("audited", "audio", value=SCORE | {"low": 0.6}), "audited.audio: expected 0 <= low <="),
+        (set_to("audited", "audio", value=SCORE | {"accuracy": 2}), "audited.audio: expected 0 <= low <="),
     ],
 )
 def test_a_bad_field_is_named(path: Path, alter: Callable[[Any], None], message: str) -> None:

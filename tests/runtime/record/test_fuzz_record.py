@@ -45,10 +45,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "INSERT INTO runs VALUES (1, 'session', ?, NULL, ?, ?, ?, NULL, NULL)", (time.time(), *run)
         )
         db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, ?, ?, ?, 'data', 'eval')", run)
-        said = ("audio+video", "two", chance, '{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
+        opinion = '{"audio": {"label": "two", "confidence": 0.75, "sure": true}}'
+        said = ("audio+video", "two", chance, 0.5, opinion, '["text"]')
+        said += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
         for i in range(5):
             db.execute(
-                "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (i + 0.5, i, *said)
+                "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (i + 0.5, i, *said),
             )
             db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
         db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85)")
@@ -66,6 +69,8 @@ def read_all(path: Path) -> int:
     for number in {1, 2, *(run.id for run in runs[:5])}:
         for prediction in read_predictions(path, min(number, 2**62)):
             assert math.isfinite(prediction.at + prediction.time + sum(prediction.ages.values()))
+            assert set(prediction.candidates) <= set(prediction.labels) >= {prediction.best}
+            assert all(0 <= opinion.confidence <= 1 for opinion in prediction.opinions.values())
         assert all(math.isfinite(event.at) for event in read_events(path, min(number, 2**62)))
         assert all(live for _, live in read_moments(path, min(number, 2**62)))
         list(read_answers(path, min(number, 2**62)))

@@ -5,14 +5,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.reader import read_answers, read_conditions, read_predictions, read_runs
+from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.record.reader import (
+    RecordedOpinion,
+    read_answers,
+    read_conditions,
+    read_predictions,
+    read_runs,
+)
 from sensemble_runtime.record.schema import SCHEMA
 from sensemble_runtime.record.writer import Answer, Records, fingerprint
 from sensemble_runtime.subsets import ConditionScore, SubsetScore
@@ -31,6 +38,13 @@ def prediction(when: float) -> Prediction:
         dropped={"audio": 3, "video": 0},
         skipped={"audio": 2, "video": 1},
         lost={"audio": 4, "video": 0},
+        labels=LABELS,
+        least=0.5,
+        opinions={
+            "audio": Opinion(np.array([0.5, 0.375, 0.125], np.float32), 0.25, LABELS),
+            "video": Opinion(np.array([0.0, 1.0, 0.0], np.float32), 0.5, LABELS),
+        },
+        unfamiliar=("text",),
     )
 
 
@@ -45,12 +59,21 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     before = time.time()
     run = records.begin("session", bundle)
     now = time.monotonic()
-    records.add_items(run, [prediction(now), prediction(now + 1)], LABELS)
+    records.add_items(run, [prediction(now), replace(prediction(now + 1), least=0.1)])
     found = read_predictions(path, run)
     assert [p.time for p in found] == [now, now + 1]
     first = found[0]
     assert first.live == ("audio", "video")
-    assert first.label == "one"
+    assert [(p.label, p.best, p.candidates) for p in found] == [
+        ("one", "one", ("one",)),
+        (None, "one", ("one", "zero", "two")),
+    ]
+    assert first.confidence == 0.625
+    assert first.opinions == {
+        "audio": RecordedOpinion("zero", 0.5, sure=False),
+        "video": RecordedOpinion("one", 1.0, sure=True),
+    }
+    assert first.unfamiliar == ("text",)
     assert first.probabilities.tolist() == [0.25, 0.625, 0.125]
     assert (first.ages, first.latencies) == ({"audio": 0.25, "video": 0.125}, {"audio": 0.01})
     assert first.dropped == {"audio": 3, "video": 0}
@@ -110,8 +133,9 @@ records = Records(Path(sys.argv[2]))
 run = records.begin("session", Bundle.open(Path(sys.argv[1])))
 i = 0
 while True:
-    made = Prediction(float(i), ("audio",), {}, np.ones(3, np.float32), np.ones(8, np.float32), {}, {})
-    records.add_items(run, [made], ("zero", "one", "two"))
+    ones = np.ones(3, np.float32)
+    made = Prediction(float(i), ("audio",), {}, ones, ones, {}, {}, labels=("zero", "one", "two"))
+    records.add_items(run, [made])
     print(i, flush=True)
     i += 1
 """

@@ -32,7 +32,9 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def said(when: float) -> Prediction:
     one = np.ones(3, np.float32)
-    return Prediction(when, ("audio",), {"audio": 0.1}, one, one, {"audio": 0.01}, {"audio": 0})
+    return Prediction(
+        when, ("audio",), {"audio": 0.1}, one, one, {"audio": 0.01}, {"audio": 0}, labels=LABELS
+    )
 
 
 def trim(records: Records, retention: Retention, run: int) -> int:
@@ -47,7 +49,7 @@ def trim(records: Records, retention: Retention, run: int) -> int:
 def test_a_record_is_its_users_alone(bundle: Bundle, tmp_path: Path) -> None:
     with Records(tmp_path / "record.sqlite") as records:
         run = records.begin("session", bundle)
-        records.add_items(run, [said(1.0)], LABELS)
+        records.add_items(run, [said(1.0)])
         made = sorted(tmp_path.iterdir())
         assert [path.name for path in made] == ["record.sqlite", "record.sqlite-shm", "record.sqlite-wal"]
         assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
@@ -67,7 +69,7 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
     now = time.monotonic()
     with Records(path) as records:
         old = records.begin("session", bundle)
-        records.add_items(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))], LABELS)
+        records.add_items(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))])
         audit = records.begin("audit", bundle, "digits", "eval")
         answer = Answer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32))
         records.add_answers(audit, [answer])
@@ -75,7 +77,7 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
         items = [said(now - days * DAY) for days in (31, 29, 1)]
         lives = [LiveSetEvent(now - days * DAY, live) for days, live in ((33, ()), (32, ("audio",)), (2, ()))]
         lost = SensorEvent(now - 31 * DAY, "desk", "audio", "lost", "desk: gives no more sound")
-        records.add_items(run, [*items, *lives, lost], LABELS)
+        records.add_items(run, [*items, *lives, lost])
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
     assert [found.id for found in read_runs(path)] == [audit, run]
@@ -97,7 +99,7 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
     with Records(path) as records:
         run = records.begin("session", bundle)
         for i in range(60):
-            records.add_items(run, [said(1000.0 * i + j) for j in range(500)], LABELS)
+            records.add_items(run, [said(1000.0 * i + j) for j in range(500)])
             trim(records, bounds, run)
             sizes.append(path.stat().st_size)
     assert sizes[10] < 2e6
@@ -114,7 +116,7 @@ def test_a_session_trims_what_earlier_ones_recorded(bundle: Bundle, tmp_path: Pa
     path = tmp_path / "record.sqlite"
     with Records(path) as records:
         old = records.begin("session", bundle)
-        records.add_items(old, [said(time.monotonic() - 2 * DAY)], LABELS)
+        records.add_items(old, [said(time.monotonic() - 2 * DAY)])
         records.end(old)
     with Session(bundle, record=path, retention=Retention(seconds=DAY)) as session:
         puppet = Puppet("text")

@@ -1,11 +1,13 @@
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.errors import BundleError
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
@@ -59,7 +61,10 @@ def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> N
         }
     )
     np.testing.assert_array_equal(prediction.pooled, expected)
-    np.testing.assert_array_equal(prediction.probabilities, bundle.head.probabilities(expected))
+    calibrated = bundle.head.probabilities(
+        expected, bundle.manifest.calibration.subsets["audio+text+video"].temperature
+    )
+    np.testing.assert_allclose(prediction.probabilities, calibrated, rtol=1e-5)
     assert live_set.step(1.3) is None, "nothing new"
 
 
@@ -247,6 +252,7 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
 
 MEMORY = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from sensemble_runtime.bundle.bundle import Bundle
 
@@ -287,3 +293,40 @@ def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
     for array in (prediction.probabilities, prediction.pooled):
         with pytest.raises(ValueError, match="read-only"):
             array.sort()
+
+
+def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: Bundle) -> None:
+    live_set = all_three(bundle)
+    for sample in [audio(1.0), *frames(1.0)]:
+        live_set.push(sample)
+    both = live_set.step(1.0)
+    assert both is not None
+    assert both.audited == bundle.manifest.audited["audio+video"]
+    assert list(both.opinions) == ["audio", "video"]
+    alone = {"audio": audio(1.0), "video": frames(1.0)}
+    for modality, opinion in both.opinions.items():
+        fitted = bundle.manifest.calibration.subsets[modality]
+        data = [np.asarray(s.data) for s in ([alone["audio"]] if modality == "audio" else frames(1.0))]
+        window = data[0][None] if modality == "audio" else np.stack(data)[None]
+        expected = bundle.head.probabilities(bundle.encode(modality, window), fitted.temperature)
+        np.testing.assert_allclose(opinion.probabilities, expected, rtol=1e-5)
+        assert opinion.least == pytest.approx(fitted.threshold * expected.max())
+    live_set.push(Sample("text", "one", 9.0))
+    single = live_set.step(9.0)
+    assert single is not None
+    assert single.live == ("text",)
+    assert single.audited is None, "nobody has measured it"
+    assert single.opinions["text"].probabilities is single.probabilities or np.array_equal(
+        single.opinions["text"].probabilities, single.probabilities
+    )
+    assert single.opinions["text"].candidates == single.candidates
+
+
+def test_a_set_that_was_not_calibrated_is_never_sure(bundle: Bundle) -> None:
+    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, {}, {}), audited={})
+    live_set = all_three(bundle)
+    live_set.push(audio(1.0))
+    found = live_set.step(1.0)
+    assert found is not None
+    assert (found.label, set(found.candidates)) == (None, set(bundle.manifest.labels))
+    np.testing.assert_allclose(found.probabilities, bundle.head.probabilities(found.pooled), rtol=1e-6)

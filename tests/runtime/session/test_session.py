@@ -170,7 +170,7 @@ def test_a_prediction_names_its_most_probable_class(bundle: Bundle) -> None:
         running.attach(captions)
         captions.say()
         prediction = next(iter(running))
-    assert prediction.label == bundle.manifest.labels[int(prediction.probabilities.argmax())]
+    assert prediction.best == bundle.manifest.labels[int(prediction.probabilities.argmax())]
     assert prediction.confidence == prediction.probabilities.max()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sensemble_export.calibration import describe_calibration
 from sensemble_export.partition_report import FILE_NAME, describe_lowering
 from sensemble_export.run import export_run
 from sensemble_export.search import BudgetError, TradeOff, parse_budget
@@ -62,7 +63,7 @@ def export(
         raise
     _show_trade_offs(run, done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
-    for line in describe_lowering(done.bundle / FILE_NAME):
+    for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)
 
 

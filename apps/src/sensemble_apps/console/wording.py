@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.prediction import Verdict
+from sensemble_runtime.subsets import Subset, SubsetScore
 from sensemble_sensors.spec import MODALITIES
 
 from sensemble_apps.console.kinds import KINDS, kind_of
@@ -16,6 +17,7 @@ _METHODS = {
     "finetune_everything": "Finetune on all labels",
 }
 _PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
+_NAMED = 3  # candidates, at most
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
@@ -70,6 +72,26 @@ def in_order(methods: Iterable[str]) -> list[str]:
 def data_title(dataset: str | None, split: str | None) -> str:
     """Write the data of an audit, as its record names it; either part may not be recorded."""
     return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
+
+
+def answer(verdict: Verdict) -> str:
+    """Write the label of a prediction or an opinion, or what it is unsure between: `unsure: two or seven`."""
+    if verdict.label is not None:
+        return verdict.label
+    candidates = verdict.candidates
+    if not candidates:
+        return "unsure: no class stands out"
+    if len(candidates) == len(verdict.labels) > _NAMED:
+        return "unsure: any class"
+    named = list(candidates if len(candidates) <= _NAMED else candidates[: _NAMED - 1])
+    others = len(candidates) - len(named)
+    *rest, last = [*named, f"{others} others"] if others else named
+    return f"unsure: {', '.join(rest)} or {last}" if rest else f"unsure: {last}"
+
+
+def audited(score: SubsetScore) -> str:
+    """Write what an audit says of a live set: `scores 92% on 500 examples (89 to 94%)`."""
+    return f"scores {score.accuracy:.0%} on {score.n} examples ({100 * score.low:.0f} to {score.high:.0%})"
 
 
 def percent(score: float | None, digits: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""The summary of a run: the age of its predictions, dropped and saved windows, right predictions."""
+"""The summary of a run: the age of its predictions, dropped and saved windows, right and unsure ones."""
 
 from collections import Counter
 from math import exp, log
@@ -62,6 +62,7 @@ class RunSummary:
         self._lost = _Total()
         self._labelled = 0
         self._right = 0
+        self._unsure = 0
 
     def add(self, event: ViewEvent) -> None:
         """Count a prediction."""
@@ -77,6 +78,7 @@ class RunSummary:
         if event.example is not None and event.example.labels:
             self._labelled += 1
             self._right += prediction.label in event.example.labels
+            self._unsure += not prediction.sure
 
     @property
     def lines(self) -> list[str]:
@@ -93,7 +95,11 @@ class RunSummary:
         if self._skipped.counts:
             lines.append(f"the duty saved {self._saved}")
         if self._labelled:
-            lines.append(f"right in {self._right} of {self._labelled} labelled predictions")
+            wrong = self._labelled - self._right - self._unsure
+            lines.append(
+                f"right in {self._right} of {self._labelled} labelled predictions, "
+                f"unsure in {self._unsure}, wrong in {wrong}"
+            )
         return lines
 
     def cost(self, other: "RunSummary") -> str:

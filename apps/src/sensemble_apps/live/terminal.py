@@ -12,18 +12,20 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.conditions import described
-from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.console.wording import answer, audited, sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
 
 _TOP = 5
 _CHANGES = 100  # the newest are kept; as many of them are shown as fit
 _FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
-_NUMBERS = ("age", "encoded in", "dropped")  # in a narrow terminal, the last are left out first
+_COLUMNS = ("alone", "age", "encoded in", "dropped")  # in a narrow terminal, the last are left out first
+_WIDTHS = (16, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
 
 
@@ -73,7 +75,7 @@ class TerminalView:
     def _picture(self) -> RenderableType:
         console = self._screen.console
         for whole in (True, False):
-            above = Group(self._sensors(whole=whole), *self._conditions, self._classes())
+            above = Group(self._sensors(whole=whole), *self._conditions, self._answer(), self._classes())
             room = console.height - 1 - len(console.render_lines(above, pad=False))
             if room >= _FEWEST:
                 break
@@ -92,8 +94,8 @@ class TerminalView:
     def _sensors(self, *, whole: bool) -> Table:
         """Return the table of sensors; with `whole`, states take as many lines as they need, else one."""
         table = Table(box=None, pad_edge=False)
-        for title in ("sensor", "state", *_NUMBERS[: self._room]):
-            table.add_column(title, style="default", header_style="dim", no_wrap=title in _NUMBERS)
+        for title in ("sensor", "state", *_COLUMNS[: self._room]):
+            table.add_column(title, style="default", header_style="dim", no_wrap=title in _COLUMNS)
         for m in self._modalities:
             live = m in self._live
             mark, style = ("●", "green") if live else ("○", "dim")
@@ -117,28 +119,38 @@ class TerminalView:
 
     @property
     def _room(self) -> int:
-        """The number of numeric columns that fit next to sensors and states."""
-        ends = accumulate(len(title) + 1 for title in _NUMBERS)
+        """The number of columns that fit next to sensors and states."""
+        ends = accumulate(width + 1 for width in _WIDTHS)
         return sum(_NAMES + end <= self._screen.console.width for end in ends)
 
     def _numbers(self, modality: str) -> tuple[str, ...]:
-        """Return a modality's age at the last prediction, its last encoding time, and its dropped windows."""
+        """Return what a modality says alone, its age, its last encoding time, and its dropped windows."""
         if self._predicted is None:
             return ()
         prediction = self._predicted.prediction
         live = modality in self._live
+        opinion = prediction.opinions.get(modality) if live else None
         numbers = (
+            f"{opinion.best}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
             str(prediction.dropped.get(modality, 0)),
         )
         return numbers[: self._room]
 
+    def _answer(self) -> Text:
+        """Return the label or the candidates, and how right the live set is according to its audit."""
+        if self._predicted is None or not self._live:
+            return Text("waiting for a first window" if self._predicted is None else "nothing is live", "dim")
+        prediction = self._predicted.prediction
+        text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
+        if prediction.audited is not None:
+            text.append(f"  {subsets.name(prediction.live)}: {audited(prediction.audited)}", "dim")
+        return text
+
     def _classes(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
         if self._predicted is None or not self._live:
-            nothing = "waiting for a first window" if self._predicted is None else "nothing is live"
-            table.add_column(nothing)
             return table
         bar = min(30, self._screen.console.width // 2)
         probabilities, example = self._predicted.prediction.probabilities, self._predicted.example

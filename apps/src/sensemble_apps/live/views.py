@@ -1,13 +1,14 @@
 """Views of a running bundle: JSON for scripts, lines for pipes and logs; `terminal` has the third."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from sensemble_runtime import subsets
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.console.wording import answer, sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 
@@ -27,6 +28,13 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
         "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
         "label": prediction.label,
         "confidence": prediction.confidence,
+        "candidates": list(prediction.candidates),
+        "opinions": {
+            m: {"label": o.label, "confidence": o.confidence, "candidates": list(o.candidates)}
+            for m, o in prediction.opinions.items()
+        },
+        "audited": asdict(prediction.audited) if prediction.audited else None,
+        "unfamiliar": list(prediction.unfamiliar),
         "probabilities": dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True)),
         "example": example.id if example else None,
         "labels": list(example.labels) if example else None,
@@ -105,6 +113,6 @@ def prediction_line(predicted: Predicted) -> str:
     )
     milliseconds = 1e3 * sum(prediction.latencies.values())
     return (
-        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {prediction.label:<12} "
+        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {answer(prediction):<12} "
         f"{prediction.confidence:4.0%}  {milliseconds:5.1f} ms{truth}"
     )

@@ -19,6 +19,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import LiveSetChange, view_event
 from sensemble_apps.serve.lattice import opinions
@@ -180,10 +181,11 @@ class Board:
             counts = self._score.setdefault(subsets.name(item.live), Counter(right=0, unsure=0, n=0))
             counts["n"] += 1
             counts["right"] += item.label in truths
-        shown = (item.live, item.label)
+            counts["unsure"] += not item.sure
+        shown = (item.live, in_words(item))
         if shown != self._shown:
             self._shown = shown
-            answer = {"label": item.label, "confidence": round(item.confidence, 3)}
+            answer = {"label": shown[1], "confidence": round(item.confidence, 3)}
             self._enter("answer", item.time, live=list(item.live), **answer)
 
     def _changed(self, event: Event) -> None:
@@ -248,7 +250,7 @@ class Board:
     def _answer(self, prediction: Prediction) -> dict[str, Any]:
         best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]
         return {
-            "label": prediction.label,
+            "label": in_words(prediction),
             "confidence": round(prediction.confidence, 4),
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),

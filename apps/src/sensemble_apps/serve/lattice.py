@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import least_probability, of_subset
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.prediction import Opinion, Prediction
+
+from sensemble_apps.console.wording import answer
 
 
 def audited(bundle: Bundle) -> list[dict[str, Any]]:
     """Return every subset of the bundle's modalities with its audited accuracy, null where there is none."""
-    scores = next(iter(bundle.manifest.provenance.accuracy_quantized.values()), {})
+    scores = {name: score.accuracy for name, score in bundle.manifest.audited.items()}
     return [
         {
             "subset": subsets.name(subset),
@@ -23,16 +26,15 @@ def audited(bundle: Bundle) -> list[dict[str, Any]]:
 
 
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
-    """Return what each subset of a prediction's live set would say alone."""
-    live = prediction.live
+    """Return what each subset of a prediction's live set would say alone, unsure or not, in words."""
+    live, head = prediction.live, bundle.head
     pooled = pool_subsets(np.stack([prediction.embeddings[modality] for modality in live]))
-    probabilities = bundle.head.probabilities(pooled)
-    best = probabilities.argmax(axis=-1)
-    return [
-        {"subset": subsets.name(subset), "label": prediction.labels[index], "confidence": _share(row[index])}
-        for subset, row, index in zip(subsets.subsets(live), probabilities, best, strict=True)
-    ]
-
-
-def _share(probability: float) -> float:
-    return round(float(probability), 4)
+    said = []
+    for subset, row in zip(subsets.subsets(live), pooled, strict=True):
+        fitted = of_subset(bundle.manifest.calibration, subset)
+        probabilities = head.probabilities(row, fitted.temperature)
+        least = least_probability(probabilities, fitted.threshold, head.task)
+        opinion = Opinion(probabilities, least, prediction.labels)
+        confidence = round(opinion.confidence, 4)
+        said.append({"subset": subsets.name(subset), "label": answer(opinion), "confidence": confidence})
+    return said

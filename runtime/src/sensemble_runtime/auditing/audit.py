@@ -24,6 +24,7 @@ from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finish
 from sensemble_runtime.auditing.intervals import group_codes, subset_scores
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import temperatures
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
@@ -119,7 +120,7 @@ def audit(
     """
     truth = _truth(bundle, examples)
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
-    probabilities, embeddings = [], []
+    logits, embeddings = [], []
     steps = len(examples) * (1 + len(conditions))
     gate = ChangeGate(duty) if duty else None
     split = "+".join(sorted({example.split for example in examples}))
@@ -128,12 +129,12 @@ def audit(
         run = records.begin("audit", bundle, dataset, split) if records else 0
         for chunk in _chunks(bundle, examples, lambda done: progress(done, steps), gate):
             embeddings.append(chunk.embeddings)
-            probabilities.append(chunk.probabilities)
+            logits.append(chunk.logits)
             if records:
                 records.add_answers(run, _answers(bundle, chunk))
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
-        scored = subset_scores(np.concatenate(probabilities, axis=1), present, truth, task, groups)
+        scored = subset_scores(np.concatenate(logits, axis=1), present, truth, task, groups)
         if not scored:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
@@ -159,11 +160,11 @@ def audit(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some examples, their embeddings [n, B, d], and the probabilities [2^n - 1, B, C] for all subsets."""
+    """Some examples, their embeddings [n, B, d], and the logits [2^n - 1, B, C] for all subsets."""
 
     examples: Sequence[Example]
     embeddings: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
 
 
 def _chunks(
@@ -177,7 +178,7 @@ def _chunks(
                 if modality in example.modalities:
                     stacked[row, column] = _embed(bundle, example, modality, gate)
             done(start + column + 1)
-        yield _Chunk(some, stacked, bundle.head.probabilities(pool_subsets(stacked)))
+        yield _Chunk(some, stacked, bundle.head.logits(pool_subsets(stacked)))
 
 
 def _under(
@@ -233,8 +234,9 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
 
 def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
     labels, sets = bundle.manifest.labels, subsets.subsets(bundle.modalities)
+    probabilities = bundle.head.calibrated(chunk.logits, temperatures(bundle.manifest))
     for column, example in enumerate(chunk.examples):
-        for subset, found in zip(sets, chunk.probabilities[:, column], strict=True):
+        for subset, found in zip(sets, probabilities[:, column], strict=True):
             if set(subset) <= set(example.modalities):
                 label = labels[int(found.argmax())]
                 yield Answer(example.id, example.line, example.labels, subsets.name(subset), label, found)

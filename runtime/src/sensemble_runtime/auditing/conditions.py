@@ -19,6 +19,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import average_precisions, percentiles, proportion
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import are_sure, of_subset, temperatures
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
@@ -48,7 +49,7 @@ class Labelled:
 def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     """Return the scores of all subsets without any degradation."""
     answered = np.ones(len(labelled.examples), bool)
-    found = _probabilities(bundle, labelled.embeddings)
+    found = _predictions(bundle, labelled.embeddings)
     return [
         _score(bundle, labelled, ("", CLEAN, 0), "", subset, predicted, answered)
         for subset, predicted in found.items()
@@ -86,14 +87,15 @@ def scores_under(
                 tensor = bundle.tokenize(data) if isinstance(data, str) else data
                 embeddings[row, column] = bundle.encode(modality, tensor)
         done()
-    found = _probabilities(bundle, embeddings)
+    found = _predictions(bundle, embeddings)
     scores = []
     for subset, predicted in found.items():
         if modality not in subset or not _has(labelled, subset).any():
             continue
         rest = tuple(m for m in subset if m != modality)
         if rest:
-            predicted[~there] = found[rest][~there]
+            predicted.probabilities[~there] = found[rest].probabilities[~there]
+            predicted.sure[~there] = found[rest].sure[~there]
         answered = there if not rest else np.ones_like(there)
         key = (modality, applied.condition.name, applied.severity)
         effect = applied.condition.described(applied.severity)
@@ -137,10 +139,22 @@ def _has(labelled: Labelled, subset: Subset) -> NDArray[np.bool_]:
     return np.asarray(np.all([labelled.present[m] for m in subset], axis=0))
 
 
-def _probabilities(bundle: Bundle, embeddings: Floats) -> dict[Subset, Floats]:
-    """Return float32 [N, C] by subset, of embeddings float32 [n, N, d]."""
-    found = bundle.head.probabilities(pool_subsets(embeddings))
-    return dict(zip(subsets.subsets(bundle.modalities), found, strict=True))
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """The calibrated probabilities, float32 [N, C], of a subset, and whether each is sure, bool [N]."""
+
+    probabilities: Floats
+    sure: NDArray[np.bool_]
+
+
+def _predictions(bundle: Bundle, embeddings: Floats) -> dict[Subset, _Predicted]:
+    """Return the predictions of each subset, of embeddings float32 [n, N, d]."""
+    found = bundle.head.probabilities(pool_subsets(embeddings), temperatures(bundle.manifest))
+    predicted = {}
+    for subset, probabilities in zip(subsets.subsets(bundle.modalities), found, strict=True):
+        threshold = of_subset(bundle.manifest.calibration, subset).threshold
+        predicted[subset] = _Predicted(probabilities, are_sure(probabilities, threshold, bundle.head.task))
+    return predicted
 
 
 def _score(
@@ -149,12 +163,13 @@ def _score(
     key: tuple[str, str, int],
     effect: str,
     subset: Subset,
-    predicted: Floats,
+    predicted: _Predicted,
     answered: NDArray[np.bool_],
 ) -> ConditionScore:
-    """Score predictions [N, C] on the examples that have the subset; not `answered` ones are wrong."""
+    """Score predictions on the examples that have the subset; not `answered` ones are wrong, and unsure."""
     has = _has(labelled, subset)
-    truth, groups, found, known = labelled.truth[has], labelled.groups[has], predicted[has], answered[has]
+    truth, groups, known = labelled.truth[has], labelled.groups[has], answered[has]
+    found, sure = predicted.probabilities[has], predicted.sure[has]
     if bundle.manifest.task == "multi-class":
         right = (found.argmax(axis=1) == truth) & known
         value = float(right.mean())
@@ -166,5 +181,5 @@ def _score(
         low, high = percentiles(drawn, value, len(np.unique(groups)))
     confidence = float(found[known].max(axis=1).mean()) if known.any() else 0.0
     scored = SubsetScore(value, int(has.sum()), low, high)
-    unsure = 1 - float(known.mean())
+    unsure = 1 - float((known & sure).mean())
     return ConditionScore(*key, effect, subsets.name(subset), scored, confidence, unsure)

@@ -3,6 +3,7 @@
 Only what reads, checks and writes a bundle's folder belongs here. Running its artifacts is for `executors`.
 
 Doors: `bundle` (open and use a bundle), `manifest` (its contents), `manifest_file` (read and write
-`manifest.json`), `files` (read one verified file), `head`, `tokenize` (for training and export), `probe`,
+`manifest.json`), `files` (read one verified file), `head`, `calibration` (what probabilities are worth),
+`tokenize` (for training and export), `probe`,
 `signature`, `strict_json`.
 """

@@ -239,6 +239,12 @@ def _verify(folder: Path, contents: Manifest) -> Head:
             f"{path}: weight is {list(head.weight.shape)}, the labels and embedding of the manifest make it "
             f"{list(expected)}; export the bundle again"
         )
+    scored = 0 if head.familiarity is None else len(head.familiarity.bias)
+    if scored != len(contents.calibration.familiar):
+        raise BundleCorruptError(
+            f"{path}: scores the familiarity of {scored} modalities, the manifest has "
+            f"{len(contents.calibration.familiar)} thresholds; export the bundle again"
+        )
     return head
 
 

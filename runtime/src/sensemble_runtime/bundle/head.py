@@ -1,6 +1,6 @@
 """The head: a linear classifier of the pooled representation, and its file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,24 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
+_FAMILIAR = ("familiar_weight", "familiar_bias")
+
+
+@dataclass(frozen=True, slots=True)
+class Familiarity:
+    """A score of how much a window is like those that its encoder was trained on, higher for more.
+
+    Attributes:
+        weight: float32 [n, d], by modality, sorted.
+        bias: float32 [n].
+    """
+
+    weight: Floats
+    bias: Floats
+
+    def score(self, row: int, embedding: Floats) -> float:
+        """Return the score of an embedding, float32 [d], of the modality in that row."""
+        return float(self.weight[row] @ embedding + self.bias[row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +41,38 @@ class Head:
         weight: float32 [C, d].
         bias: float32 [C].
         task: `multi-class` (softmax) or `multi-label` (one sigmoid per class).
+        familiarity: scores windows by their embeddings; None if the bundle has none.
     """
 
     weight: Floats
     bias: Floats
     task: Task
+    familiarity: Familiarity | None = None
 
     def logits(self, pooled: Floats) -> Floats:
         """Return logits float32 [..., C] of pooled representations float32 [..., d]."""
         return pooled @ self.weight.T + self.bias
 
-    def probabilities(self, pooled: Floats) -> Floats:
-        """Return class probabilities float32 [..., C] of pooled representations float32 [..., d]."""
-        logits = self.logits(pooled)
-        if self.task == "multi-class":
-            # Shifting by the largest logit keeps the exponentials from overflowing.
-            shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float32)
-        # A sigmoid by tanh, which saturates where an exponential would overflow.
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), dtype=np.float32)
+    def probabilities(self, pooled: Floats, temperature: float | Floats = 1.0) -> Floats:
+        """Return class probabilities float32 [..., C] of pooled representations float32 [..., d].
+
+        The logits are divided by the temperature (Guo et al., 2017), above 0; it broadcasts to [..., C].
+        """
+        return self.calibrated(self.logits(pooled), temperature)
+
+    def calibrated(self, logits: Floats, temperature: float | Floats) -> Floats:
+        """Return class probabilities float32 [..., C] of logits, as `probabilities` does."""
+        return np.asarray(probabilities(logits / np.float32(temperature), self.task), dtype=np.float32)
+
+
+def probabilities(logits: NDArray[np.floating], task: Task) -> NDArray[np.floating]:
+    """Return the softmax (multi-class) or the sigmoids (multi-label) of logits [..., C], of their dtype."""
+    if task == "multi-class":
+        # Shifting by the largest logit keeps the exponentials from overflowing.
+        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+    small = np.exp(-np.abs(logits))  # does not overflow, and keeps small probabilities exact
+    return np.asarray(np.where(logits < 0, small, 1) / (1 + small))
 
 
 def load_head(data: bytes, task: Task, path: Path) -> Head:
@@ -49,7 +80,8 @@ def load_head(data: bytes, task: Task, path: Path) -> Head:
 
     Raises:
         BundleCorruptError: they are not safetensors, the tensors are not `weight` float32 [C, d] and `bias`
-            float32 [C], or an element is NaN or exceeds `executor.LARGEST`.
+            float32 [C], perhaps with `familiar_weight` float32 [n, d] and `familiar_bias` float32 [n], or an
+            element is NaN or exceeds `executor.LARGEST`.
     """
     try:
         tensors = load(data)
@@ -62,19 +94,32 @@ def load_head(data: bytes, task: Task, path: Path) -> Head:
         raise BundleCorruptError(f"{path}: not a safetensors file ({error})") from error
     forms = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
     match forms:
-        case {"weight": ("float32", (classes, _)), "bias": ("float32", (rows,))} if (
-            len(forms) == 2 and classes == rows
+        case {"weight": ("float32", (classes, size)), "bias": ("float32", (rows,)), **more} if (
+            classes == rows
         ):
             for name, tensor in tensors.items():
                 if not np.all(np.abs(tensor) <= LARGEST):
                     raise BundleCorruptError(
                         f"{path}: {name} holds NaN, infinity or absurd numbers; train the model again"
                     )
-            return Head(tensors["weight"], tensors["bias"], task)
-    raise BundleCorruptError(f"{path}: expected weight float32 [C, d] and bias float32 [C], got {forms}")
+            head = Head(tensors["weight"], tensors["bias"], task)
+            match more:
+                case {"familiar_weight": ("float32", (n, width)), "familiar_bias": ("float32", (m,))} if len(
+                    more
+                ) == 2 and (n, width) == (m, size):
+                    return replace(head, familiarity=Familiarity(*(tensors[name] for name in _FAMILIAR)))
+            if not more:
+                return head
+    raise BundleCorruptError(
+        f"{path}: expected weight float32 [C, d] and bias float32 [C], with or without familiar_weight "
+        f"float32 [n, d] and familiar_bias float32 [n], got {forms}"
+    )
 
 
 def save_head(head: Head, path: Path) -> None:
-    """Write `weight` and `bias` as safetensors; the manifest holds the task."""
-    tensors = {"weight": np.ascontiguousarray(head.weight), "bias": np.ascontiguousarray(head.bias)}
-    path.write_bytes(save(tensors))  # save_file would leave a file that only its owner can read
+    """Write the head's tensors as safetensors, `load_head` names them; the manifest holds the task."""
+    tensors = {"weight": head.weight, "bias": head.bias}
+    if head.familiarity is not None:
+        tensors |= dict(zip(_FAMILIAR, (head.familiarity.weight, head.familiarity.bias), strict=True))
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    path.write_bytes(content)  # save_file would leave a file that only its owner can read

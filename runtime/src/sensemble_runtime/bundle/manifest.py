@@ -6,7 +6,9 @@ from typing import Literal
 
 from sensemble_sensors.spec import InputSpec
 
-SCHEMA = 3
+from sensemble_runtime.subsets import SubsetScore
+
+SCHEMA = 4
 FILE_NAME = "manifest.json"
 
 Task = Literal["multi-class", "multi-label"]
@@ -125,6 +127,38 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class SubsetCalibration:
+    """The calibration of one subset of modalities; see `bundle.calibration`.
+
+    Attributes:
+        temperature: divides the logits, from 0.001 to 1000; 1 where there were too few examples to fit it.
+        threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest
+            one (multi-class), or at least this (multi-label). 0: every class is one, for too few examples.
+        examples: the number of examples of `calibrate` with all modalities of the subset.
+    """
+
+    temperature: float
+    threshold: float
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the split `calibrate` says about a bundle's probabilities.
+
+    Attributes:
+        alpha: the share of candidate sets that may lack the truth, in (0, 1).
+        subsets: by subset; one without examples is absent, and every class is a candidate there.
+        familiar: by modality, the score of familiarity (`head.Familiarity`) below which a window is unlike
+            those that the encoder was trained on; empty if the head has no such scores.
+    """
+
+    alpha: float
+    subsets: dict[str, SubsetCalibration]
+    familiar: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The whole `manifest.json`.
 
@@ -140,6 +174,9 @@ class Manifest:
             recorded windows (`windows` [N, ...]) and their float embeddings (`embeddings` float32 [N, d]),
             with which any machine can measure parity. The folder need not ship with the bundle.
         provenance: the origin of the model.
+        calibration: a temperature and a threshold for each subset.
+        audited: the score of this bundle on the split eval, by subset: its accuracy, or its mean average
+            precision in a multi-label task. Of the first target that the exporting machine could run.
     """
 
     schema: int
@@ -151,6 +188,8 @@ class Manifest:
     tokenizer: FileEntry | None
     held_out: dict[str, FileEntry]
     provenance: Provenance
+    calibration: Calibration
+    audited: dict[str, SubsetScore]
 
     def files(self) -> Iterator[tuple[str, FileEntry]]:
         """Yield every file that the bundle must hold, with its field in the manifest."""

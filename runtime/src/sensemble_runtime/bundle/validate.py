@@ -1,7 +1,7 @@
 """Checks of a manifest beyond its types: portable paths, consistent specs, and limits on sizes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import MODALITIES, InputSpec
@@ -19,6 +19,7 @@ _LABELS = 100_000
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
+_TEMPERATURES = (1e-3, 1e3)
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
@@ -50,6 +51,7 @@ def problems(manifest: Manifest) -> Iterator[str]:
     yield from _tokenizer_problems(manifest)
     yield from _file_problems(manifest)
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
+    yield from _calibration_problems(manifest)
 
 
 def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
@@ -66,7 +68,8 @@ def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
 
 
 def _file_problems(manifest: Manifest) -> Iterator[str]:
-    head = 4 * len(manifest.labels) * (manifest.embedding + 1) + _HEADER
+    rows = len(manifest.labels) + len(manifest.calibration.familiar)
+    head = 4 * rows * (manifest.embedding + 1) + _HEADER
     most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
     for field, file in _files(manifest):
         if not 1 <= file.bytes <= most.get(field, _FILE):
@@ -95,11 +98,38 @@ def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
 def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:
     if not set(provenance.train_modalities) <= modalities:
         yield "provenance.train_modalities: names a modality that has no encoder here"
-    known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
     tables = {f"accuracy_quantized.{t}": scores for t, scores in provenance.accuracy_quantized.items()}
     for name, scores in {"accuracy": provenance.accuracy, **tables}.items():
+        yield from _subset_problems(f"provenance.{name}", scores, modalities)
         for subset, score in scores.items():
-            if subset not in known:
-                yield f"provenance.{name}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
             if not 0 <= score <= 1:
                 yield f"provenance.{name}.{subset}: expected a fraction in [0, 1], got {score}"
+
+
+def _calibration_problems(manifest: Manifest) -> Iterator[str]:
+    calibration, modalities = manifest.calibration, set(manifest.modalities)
+    least, most = _TEMPERATURES
+    if not 0 < calibration.alpha < 1:
+        yield f"calibration.alpha: expected a share between 0 and 1, got {calibration.alpha}"
+    yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
+    for subset, found in calibration.subsets.items():
+        field = f"calibration.subsets.{subset}"
+        if not least <= found.temperature <= most:
+            yield f"{field}.temperature: expected {least:g} to {most:g}, got {found.temperature}"
+        if not 0 <= found.threshold <= 1:
+            yield f"{field}.threshold: expected a fraction in [0, 1], got {found.threshold}"
+        if found.examples < 0:
+            yield f"{field}.examples: expected 0 or more, got {found.examples}"
+    for modality in calibration.familiar.keys() ^ (modalities if calibration.familiar else set()):
+        yield f"calibration.familiar.{modality}: expected a threshold for each modality, or none at all"
+    yield from _subset_problems("audited", manifest.audited, modalities)
+    for subset, score in manifest.audited.items():
+        if not 0 <= score.low <= score.accuracy <= score.high <= 1 or score.n < 1:
+            yield f"audited.{subset}: expected 0 <= low <= accuracy <= high <= 1 and n >= 1, got {score}"
+
+
+def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> Iterator[str]:
+    known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
+    for subset in named:
+        if subset not in known:
+            yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"

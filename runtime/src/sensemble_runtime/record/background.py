@@ -117,7 +117,7 @@ class BackgroundWriter:
             else:
                 self._records.check()
             self._trim()
-            self._records.add_items(self._run, batch, self._bundle.manifest.labels)
+            self._records.add_items(self._run, batch)
         except RecordError as error:
             if not self._reason:
                 self._report(RecordEvent(time.monotonic(), str(error), self._lost))

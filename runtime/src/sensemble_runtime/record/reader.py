@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.errors import SubsetError
+from sensemble_runtime.prediction import Verdict
 from sensemble_runtime.record.opening import reading
 from sensemble_runtime.record.schema import Kind
 from sensemble_runtime.record.writer import Answer
@@ -21,7 +22,7 @@ from sensemble_runtime.subsets import ConditionScore, SubsetScore
 _FAR = 1e11  # seconds, three thousand years
 
 Word = TypeVar("Word", bound=str)
-Amount = TypeVar("Amount", int, float)
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,27 @@ class Run:
     scores: dict[str, SubsetScore]
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedOpinion:
+    """A recorded `Opinion`: its most probable label, its confidence in [0, 1], and whether it was sure."""
+
+    label: str
+    confidence: float
+    sure: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class RecordedPrediction:
-    """A recorded `Prediction`: `at` is in seconds since 1970, `label` is the most probable class."""
+class RecordedPrediction(Verdict):
+    """A recorded `Prediction`, with its label, candidates and confidence; `at` is in seconds since 1970."""
 
     at: float
     time: float
     live: tuple[str, ...]
-    label: str
     probabilities: NDArray[np.float32]
+    least: float
+    labels: tuple[str, ...]
+    opinions: dict[str, RecordedOpinion]
+    unfamiliar: tuple[str, ...]
     ages: dict[str, float]
     latencies: dict[str, float]
     dropped: dict[str, int]
@@ -118,13 +131,18 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
         RecordError: as `read_runs`.
     """
     with reading(path) as db:
+        found = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
+        labels = _names(found["labels"]) if found else ()
         return [
             RecordedPrediction(
                 at=_moment(row["at"]),
                 time=_number(row["time"]),
                 live=_live(row["live"]),
-                label=_text(row["label"]),
-                probabilities=_unpack(row["probabilities"]),
+                probabilities=_unpack(row["probabilities"], len(labels)),
+                least=_number(row["least"], 0, 1),
+                labels=labels,
+                opinions=_by_modality(row["opinions"], _opinion),
+                unfamiliar=_names(row["unfamiliar"]),
                 ages=_by_modality(row["ages"], _number),
                 latencies=_by_modality(row["latencies"], _number),
                 dropped=_by_modality(row["dropped"], _count),
@@ -253,9 +271,10 @@ def _live(value: object) -> tuple[str, ...]:
         raise ValueError(str(error)) from error
 
 
-def _unpack(blob: object) -> NDArray[np.float32]:
-    if not isinstance(blob, bytes):
-        raise ValueError(f"{blob!r:.40} where probabilities are")  # noqa: TRY004 - as above
+def _unpack(blob: object, count: int | None = None) -> NDArray[np.float32]:
+    """Return probabilities, one or more, or as many as `count`."""
+    if not isinstance(blob, bytes) or not blob or (count is not None and len(blob) != 4 * count):
+        raise ValueError(f"{blob!r:.40} where probabilities are")
     return np.frombuffer(blob, dtype="<f4").astype(np.float32)
 
 
@@ -266,7 +285,14 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(_text, names))
 
 
-def _by_modality(value: object, read: Callable[[object], Amount]) -> dict[str, Amount]:
+def _opinion(value: object) -> RecordedOpinion:
+    match value:
+        case {"label": str(label), "confidence": confidence, "sure": bool(sure)}:
+            return RecordedOpinion(label, _number(confidence, 0, 1), sure)
+    raise ValueError(f"{value!r:.40} where an opinion is")
+
+
+def _by_modality(value: object, read: Callable[[object], Entry]) -> dict[str, Entry]:
     entries = json.loads(_text(value))
     if not isinstance(entries, dict):
         raise ValueError(f"{entries!r:.40} where an object is")  # noqa: TRY004 - as above

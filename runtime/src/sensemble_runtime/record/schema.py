@@ -37,8 +37,11 @@ CREATE TABLE IF NOT EXISTS predictions (
     at REAL NOT NULL,          -- seconds since 1970
     time REAL NOT NULL,        -- seconds on the clock of the samples
     live TEXT NOT NULL,
-    label TEXT NOT NULL,       -- the most probable class
+    label TEXT,                -- the single candidate; NULL if unsure
     probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
+    least REAL NOT NULL,       -- the least probability of a candidate; 0 where every class is one
+    opinions TEXT NOT NULL,    -- JSON: by modality, its label, its confidence, whether it is sure
+    unfamiliar TEXT NOT NULL,  -- JSON list of modalities
     ages TEXT NOT NULL,        -- JSON
     latencies TEXT NOT NULL,   -- JSON
     dropped TEXT NOT NULL,     -- JSON

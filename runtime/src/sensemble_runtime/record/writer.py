@@ -25,7 +25,7 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_data
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, fields_of
-from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, Kind, reported, version
 from sensemble_runtime.subsets import ConditionScore, SubsetScore
@@ -128,7 +128,7 @@ class Records:
         with reported(self._path), self._db:
             self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), run))
 
-    def add_items(self, run: int, items: Sequence[Prediction | Event], labels: tuple[str, ...]) -> None:
+    def add_items(self, run: int, items: Sequence[Prediction | Event]) -> None:
         """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
         offset = time.time() - time.monotonic()
         predictions = [
@@ -137,8 +137,11 @@ class Records:
                 offset + p.time,
                 p.time,
                 "+".join(p.live),
-                labels[int(p.probabilities.argmax())],
+                p.label,
                 _pack(p.probabilities),
+                p.least,
+                json.dumps({m: _opinion(opinion) for m, opinion in p.opinions.items()}),
+                json.dumps(p.unfamiliar),
                 *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
             )
             for p in items
@@ -149,7 +152,7 @@ class Records:
         ]
         with reported(self._path), self._db:
             self._db.executemany(
-                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
+                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
             )
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", events)
 
@@ -192,6 +195,10 @@ class Records:
 def fingerprint(bundle: Path) -> str:
     """Return the SHA-256 of the `manifest.json` of the bundle in a folder, in hex."""
     return hashlib.sha256(read_data(bundle / FILE_NAME)).hexdigest()
+
+
+def _opinion(opinion: Opinion) -> dict[str, object]:
+    return {"label": opinion.best, "confidence": round(opinion.confidence, 6), "sure": opinion.sure}
 
 
 def _pack(probabilities: NDArray[np.float32]) -> bytes:

@@ -18,6 +18,7 @@ from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import Rule
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
@@ -67,6 +68,7 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
+        self._rules: dict[tuple[str, ...], Rule] = {}
         self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
 
@@ -193,19 +195,26 @@ class LiveSet:
             return None
         embeddings = {m: self._embeddings[m].embedding for m in live}
         pooled = pool(embeddings)
+        rule = self._rules.get(live)
+        if rule is None:
+            rule = self._rules[live] = Rule.of(self._bundle.manifest, live)
+        whole, *alone = rule.judge(self._bundle.head, pooled, list(embeddings.values()))
         here = sorted(self._windows.items())
         return Prediction(
             time=now,
             live=live,
             ages={m: now - self._embeddings[m].time for m in live},
-            probabilities=self._bundle.head.probabilities(pooled),
+            probabilities=whole.probabilities,
             pooled=pooled,
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: ring.dropped for m, ring in here},
             skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
             lost={m: ring.lost for m, ring in here},
-            labels=self._bundle.manifest.labels,
             embeddings=embeddings,
+            labels=whole.labels,
+            least=whole.least,
+            opinions=dict(zip(live, alone or [whole], strict=True)),
+            audited=rule.audited,
         )
 
     def _encode(self, taken: TakenWindow) -> Encoded:

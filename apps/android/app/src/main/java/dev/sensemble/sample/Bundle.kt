@@ -15,12 +15,19 @@ class Spec(json: JSONObject) {
     val ttl: Double = json.getDouble("ttl")
 }
 
+/** Of one live set: the divisor of its logits, and the share of probability from which a class is a candidate. */
+class Calibration(json: JSONObject) {
+    val temperature: Double = json.getDouble("temperature")
+    val threshold: Double = json.getDouble("threshold")
+}
+
 /** A bundle that `sensemble export` wrote: what its encoders take, where their programs lie, and the classifier. */
 class Bundle(val folder: File) {
     val specs: Map<String, Spec>
     val programs: Map<String, File>
     val labels: List<String>
     val head: Head
+    val calibration: Map<String, Calibration>
     val tokenizer: Tokenizer?
 
     init {
@@ -42,6 +49,8 @@ class Bundle(val folder: File) {
         labels = (0 until names.length()).map { names.getString(it) }
         val head = File(folder, manifest.getJSONObject("head").getString("path"))
         this.head = Head(head.readBytes(), manifest.getString("task") == "multi-class")
+        val fitted = manifest.getJSONObject("calibration").getJSONObject("subsets")
+        calibration = fitted.keys().asSequence().associateWith { Calibration(fitted.getJSONObject(it)) }
         tokenizer = manifest.optJSONObject("tokenizer")?.let {
             Tokenizer(JSONObject(File(folder, it.getString("path")).readText()))
         }
@@ -52,7 +61,7 @@ class Bundle(val folder: File) {
     }
 }
 
-/** The classifier: `weight x pooled + bias`, then softmax (multi-class) or a sigmoid for each class. */
+/** The classifier: `(weight x pooled + bias) / temperature`, then softmax or, multi-label, a sigmoid for each class. */
 class Head(safetensors: ByteArray, private val multiClass: Boolean) {
     private val weight: FloatArray
     private val bias: FloatArray
@@ -72,16 +81,22 @@ class Head(safetensors: ByteArray, private val multiClass: Boolean) {
         bias = tensor("bias")
     }
 
-    fun probabilities(pooled: FloatArray): FloatArray {
+    fun probabilities(pooled: FloatArray, temperature: Double): FloatArray {
         val logits = DoubleArray(bias.size) { row ->
             var sum = bias[row].toDouble()
             for (i in pooled.indices) sum += weight[row * pooled.size + i].toDouble() * pooled[i]
-            sum
+            sum / temperature
         }
         if (!multiClass) return FloatArray(logits.size) { (1 / (1 + exp(-logits[it]))).toFloat() }
         var top = Double.NEGATIVE_INFINITY
         for (logit in logits) top = maxOf(top, logit)
         val shares = logits.map { exp(it - top) }
         return FloatArray(logits.size) { (shares[it] / shares.sum()).toFloat() }
+    }
+
+    /** The indices of the classes that come into question: one, if the prediction is sure. */
+    fun candidates(probabilities: FloatArray, threshold: Double): List<Int> {
+        val least = if (multiClass) threshold * probabilities.max() else threshold
+        return probabilities.indices.filter { probabilities[it] >= least }
     }
 }

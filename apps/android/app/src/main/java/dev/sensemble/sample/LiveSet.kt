@@ -3,11 +3,15 @@ package dev.sensemble.sample
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
 
-/** What is known now: the modalities that count, and the probability of each label. */
-class Prediction(val live: List<String>, val probabilities: FloatArray)
+/** What is known now: the modalities that count, the probability of each label, and which come into question. */
+class Prediction(val live: List<String>, val probabilities: FloatArray, val candidates: List<Int>)
 
 /** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
-class LiveSet(private val specs: Map<String, Spec>, private val head: Head) {
+class LiveSet(
+    private val specs: Map<String, Spec>,
+    private val head: Head,
+    private val calibration: Map<String, Calibration>
+) {
     private class Entry(val embedding: FloatArray, val time: Double)
 
     private val entries = HashMap<String, Entry>()
@@ -31,7 +35,9 @@ class LiveSet(private val specs: Map<String, Spec>, private val head: Head) {
             for (member in members) sum += member[i]
             sum / members.size
         }
-        return Prediction(live, head.probabilities(pooled))
+        val fitted = calibration[live.joinToString("+")]
+        val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0)
+        return Prediction(live, probabilities, head.candidates(probabilities, fitted?.threshold ?: 0.0))
     }
 
     private fun live(now: Double): List<String> {

@@ -102,7 +102,7 @@ class MainActivity : ComponentActivity() {
         pending = null
         val encoders = Encoders(bundle).also { this.encoders = it }
         val session = Session(
-            LiveSet(bundle.specs, bundle.head),
+            LiveSet(bundle.specs, bundle.head, bundle.calibration),
             clock = ::now,
             encode = { modality, window ->
                 when (modality) {
@@ -139,7 +139,9 @@ class MainActivity : ComponentActivity() {
         val missing = failures.map { "${it.key}: ${it.value}" }
         val names = found?.live.orEmpty().joinToString(" + ").ifEmpty { getString(R.string.nothing_live) }
         live.text = (listOf(names) + missing).joinToString("\n")
-        prediction.text = found?.probabilities?.withIndex()?.sortedByDescending { it.value }?.take(3)
-            ?.joinToString("\n") { "${bundle.labels[it.index]}  ${"%.0f".format(100 * it.value)} %" }.orEmpty()
+        val best = found?.probabilities?.withIndex()?.sortedByDescending { it.value }?.take(3).orEmpty()
+        val rows = best.map { "${bundle.labels[it.index]}  ${"%.0f".format(100 * it.value)} %" }
+        val unsure = found != null && found.candidates.size != 1
+        prediction.text = (if (unsure) listOf(getString(R.string.unsure)) + rows else rows).joinToString("\n")
     }
 }

@@ -1,0 +1,96 @@
+"""Calibration: how much a bundle's probabilities are worth, by subset of modalities.
+
+An export fits both numbers of a subset on the split `calibrate` (`auditing.calibration`); at run time they
+are plain arithmetic. The temperature divides the logits, so that a confidence of 70 % is right about 70 % of
+the time; the most probable class stays the same. The threshold says which classes are candidates, by split
+conformal prediction with one group for each live set.
+
+**The guarantee.** Let an example be drawn as those of `calibrate` were, and let the live set not depend on
+its content. Then its candidates hold the truth (multi-label: every true label) with a probability of at least
+1 - alpha, for each live set by itself, over the draw of `calibrate` and of the example. It says nothing about
+one class or one input, nor about data of another kind: another room, other voices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, SubsetCalibration, Task
+from sensemble_runtime.prediction import Opinion
+from sensemble_runtime.subsets import Subset, SubsetScore
+
+Floats = NDArray[np.float32]
+
+UNCALIBRATED = SubsetCalibration(temperature=1.0, threshold=0.0, examples=0)
+"""Of a subset without examples: probabilities as the head gives them, and every class is a candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The constants with which a live set is judged, made once for each live set.
+
+    Attributes:
+        temperatures: float32 [1 + n, 1]: of the live set, and of each of its n modalities alone; [1, 1] where
+            there is one modality, whose opinion is the prediction.
+        thresholds: of the same.
+        audited: the score of the live set, if it was measured.
+        labels: the classes.
+    """
+
+    temperatures: NDArray[np.float32]
+    thresholds: tuple[float, ...]
+    audited: SubsetScore | None
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest, live: Subset) -> "Rule":
+        """Return the rule of a live set, sorted."""
+        sets = [live, *((m,) for m in live)] if len(live) > 1 else [live]
+        found = [of_subset(manifest.calibration, subset) for subset in sets]
+        temperatures = np.array([[entry.temperature] for entry in found], dtype=np.float32)
+        thresholds = tuple(entry.threshold for entry in found)
+        return cls(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
+
+    def judge(self, head: Head, pooled: Floats, embeddings: Sequence[Floats]) -> list[Opinion]:
+        """Return the opinion of the live set, then that of each of its modalities alone.
+
+        Args:
+            head: the bundle's.
+            pooled: the pooled representation, float32 [d].
+            embeddings: those of the live set, float32 [d] each, in its order.
+        """
+        rows = np.stack([pooled, *embeddings]) if len(embeddings) > 1 else pooled[np.newaxis]
+        probabilities = head.probabilities(rows, self.temperatures)
+        probabilities.setflags(write=False)
+        return [
+            Opinion(row, least_probability(row, threshold, head.task), self.labels)
+            for row, threshold in zip(probabilities, self.thresholds, strict=True)
+        ]
+
+
+def of_subset(calibration: Calibration, subset: Subset) -> SubsetCalibration:
+    """Return the calibration of a set of modalities."""
+    return calibration.subsets.get(subsets.name(subset), UNCALIBRATED)
+
+
+def are_sure(probabilities: Floats, threshold: float, task: Task) -> NDArray[np.bool_]:
+    """Return whether each of the predictions [N, C] has a single candidate, bool [N]."""
+    top = probabilities.max(axis=1, keepdims=True)
+    candidates = probabilities >= (threshold * top if task == "multi-class" else threshold)
+    return np.asarray((candidates.sum(axis=1) == 1) & (threshold > 0))
+
+
+def temperatures(manifest: Manifest) -> Floats:
+    """Return the temperature of every subset, float32 [2^n - 1, 1, 1], in the order of `subsets.subsets`."""
+    sets = subsets.subsets(manifest.modalities)
+    found = [of_subset(manifest.calibration, subset).temperature for subset in sets]
+    return np.array(found, dtype=np.float32)[:, np.newaxis, np.newaxis]
+
+
+def least_probability(probabilities: NDArray[np.float32], threshold: float, task: Task) -> float:
+    """Return the least probability of a candidate, in [0, 1], among probabilities [C]."""
+    return threshold * float(probabilities.max()) if task == "multi-class" else threshold

@@ -1,0 +1,62 @@
+"""A bundle is calibrated with the artifacts that ship, and says where it is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sensemble_export.calibration import describe_calibration
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.calibration import LEAST, calibrate
+from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
+from sensemble_runtime.pooling import pool_subsets
+from sensemble_train.data.clips import Clips
+
+from .conftest import Export
+
+
+def logits_of(bundle: Bundle, clips: Clips) -> np.ndarray:
+    """The logits of all subsets, by the runtime itself, window by window."""
+    stacked = np.zeros((len(bundle.modalities), len(clips), bundle.manifest.embedding), np.float32)
+    for rows, modality in zip(stacked, bundle.modalities, strict=True):
+        for index in clips.present[modality].nonzero().flatten().tolist():
+            rows[index] = bundle.encode(modality, clips.inputs[modality][index : index + 1].numpy())
+    return bundle.head.logits(pool_subsets(stacked))
+
+
+def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Export) -> None:
+    bundle = Bundle.open(exported.out)
+    clips = exported.calibrate
+    present = {m: clips.present[m].numpy() for m in bundle.modalities}
+    expected = calibrate(logits_of(bundle, clips), present, clips.targets.numpy(), "multi-class")
+    found = bundle.manifest.calibration
+    assert found.alpha == 0.1
+    assert (
+        list(found.subsets) == list(expected) == [subsets.name(s) for s in subsets.subsets(bundle.modalities)]
+    )
+    for name, entry in found.subsets.items():
+        assert entry.examples == expected[name].examples == (27 if "text" in name else 36)
+        assert (entry.temperature == 1.0) == (entry.examples < LEAST)
+        assert entry.temperature == pytest.approx(expected[name].temperature, rel=0.01)
+        assert entry.threshold == pytest.approx(expected[name].threshold, rel=0.01)
+    held_out = exported.held_out
+    scores = subset_scores(
+        logits_of(bundle, held_out),
+        {m: held_out.present[m].numpy() for m in bundle.modalities},
+        held_out.targets.numpy(),
+        "multi-class",
+        group_codes([str(index // 2) for index in range(len(held_out))]),
+    )
+    assert bundle.manifest.audited == scores
+
+
+def test_it_says_what_is_not_calibrated(exported: Export) -> None:
+    whole, few = describe_calibration(exported.manifest)
+    assert "up to 36 examples" in whole
+    assert few.startswith("not calibrated, for fewer than 30 examples of calibrate have them: text (27), ")
+    bare = replace(exported.manifest, calibration=Calibration(0.1, {}, {}))
+    (line,) = describe_calibration(bare)
+    assert "every prediction is unsure" in line
+    many = {name: SubsetCalibration(1.2, 0.5, 50) for name in exported.manifest.calibration.subsets}
+    assert len(list(describe_calibration(replace(bare, calibration=Calibration(0.1, many, {}))))) == 1

@@ -1,0 +1,208 @@
+"""Temperatures, thresholds and calibration errors, against scipy, torchmetrics and the theory."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, softmax
+from scipy.stats import beta, betabinom
+from sensemble_runtime.auditing.calibration import (
+    LEAST,
+    calibrate,
+    calibration_error,
+    fit_temperature,
+    quantile,
+    share,
+    shortfalls,
+)
+from sensemble_runtime.bundle.calibration import least_probability
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import SubsetCalibration, Task
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+ALPHA = 0.1
+CLASSES = 10
+
+
+def drawn(
+    n: int, *, sharpness: float = 3.0, seed: int = 0, clues: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [n, 10] of a classifier, `sharpness` times as large as they should be, and the truth."""
+    random = np.random.default_rng(seed)
+    honest = clues * random.normal(size=(n, CLASSES))
+    truth = (honest + random.gumbel(size=honest.shape)).argmax(axis=1)  # drawn from softmax(honest)
+    return (sharpness * honest).astype(np.float32), truth
+
+
+def loss(temperature: float, logits: np.ndarray, truth: np.ndarray) -> float:
+    """The cross-entropy with the pseudo-example that the fit adds."""
+    n = len(truth)
+    target = (n * np.eye(CLASSES)[truth] + 1 / CLASSES) / (n + 1)
+    return -float((target * log_softmax(logits.astype(np.float64) / temperature, axis=1)).mean())
+
+
+@pytest.mark.parametrize("sharpness", [0.05, 1.0, 3.0, 40.0])
+def test_the_temperature_is_the_one_that_scipy_finds(sharpness: float) -> None:
+    logits, truth = drawn(400, sharpness=sharpness, clues=3)
+    found = fit_temperature(logits, truth, "multi-class")
+    best = minimize_scalar(
+        lambda log: loss(math.exp(log), logits, truth),
+        bounds=(-7, 7),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    assert found == pytest.approx(math.exp(best.x), rel=1e-4)
+    assert found == pytest.approx(sharpness, rel=0.15), "and that undoes what was done to the logits"
+
+
+@pytest.mark.parametrize(
+    ("truth_is", "within"), [("best", (1e-3, 1.0)), ("worst", (999, 1001))], ids=["all right", "all wrong"]
+)
+def test_a_temperature_stays_finite(truth_is: str, within: tuple[float, float]) -> None:
+    logits, _ = drawn(100)
+    truth = logits.argmax(axis=1) if truth_is == "best" else logits.argmin(axis=1)
+    assert within[0] < fit_temperature(logits, truth, "multi-class") < within[1]
+
+
+def test_few_examples_get_no_temperature_and_very_few_no_threshold() -> None:
+    logits, truth = drawn(LEAST - 1)
+    assert fit_temperature(logits, truth, "multi-class") == 1.0
+    for n, known in ((8, False), (9, True)):  # ceil((n + 1) 0.9) <= n from n = 9 on
+        (entry,) = calibrate(
+            logits[None, :n], {"audio": np.ones(n, bool)}, truth[:n], "multi-class", ALPHA
+        ).values()
+        assert (entry.temperature, entry.examples) == (1.0, n)
+        assert (entry.threshold > 0) == known
+
+
+def test_each_subset_is_fitted_on_the_examples_that_have_it() -> None:
+    logits, truth = drawn(300)
+    present = {"audio": np.arange(300) < 100, "video": np.arange(300) >= 60}
+    many = np.stack([logits, 2 * logits, 4 * logits])
+    found = calibrate(many, present, truth, "multi-class")
+    assert {name: entry.examples for name, entry in found.items()} == {
+        "audio": 100,
+        "video": 240,
+        "audio+video": 40,
+    }
+    assert found["video"].temperature == fit_temperature(2 * logits[60:], truth[60:], "multi-class")
+    none = {"audio": np.zeros(300, bool), "video": np.ones(300, bool)}
+    assert list(calibrate(many, none, truth, "multi-class")) == ["video"]
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 100), st.integers(9, 60))
+def test_candidates_are_the_same_at_every_temperature(
+    task: Task, seed: int, temperature: float, n: int
+) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(n, 4)).astype(np.float32)
+    labels = (
+        random.integers(4, size=n)
+        if task == "multi-class"
+        else np.eye(4, dtype=int)[random.integers(4, size=n)]
+    )
+    limit = quantile(shortfalls(logits, labels, task), ALPHA)
+    new = random.normal(size=4).astype(np.float32)
+    head = Head(np.eye(4, dtype=np.float32), np.zeros(4, np.float32), task)
+    sets = []
+    for heat in (1.0, temperature):
+        probabilities = head.probabilities(new, heat)
+        least = least_probability(probabilities, share(limit / heat, task), task)
+        sets.append(set(np.flatnonzero(probabilities >= least)))
+    reached = new.max() - max(limit, 0.0) if task == "multi-class" else -limit
+    if np.abs(new - reached).min() > 1e-3:  # rounding decides nearer ones
+        assert sets[0] == sets[1] == set(np.flatnonzero(new >= reached))
+
+
+@pytest.mark.parametrize("clues", [1.0, 2.0, 6.0], ids=["right 30 %", "right 60 %", "right 90 %"])
+def test_coverage_lies_in_the_band_of_the_theory(clues: float) -> None:
+    """Over 200 random splits: temperature and threshold on one half, coverage on the other."""
+    pool, n, splits = 3000, 200, 200
+    logits, truth = drawn(pool, seed=1, clues=clues)
+    random = np.random.default_rng(2)
+    coverage, exact, ranks = [], [], math.ceil((n + 1) * (1 - ALPHA))
+    for _ in range(splits):
+        order = random.permutation(pool)
+        fitted, new = order[:n], order[n:]
+        (entry,) = calibrate(
+            logits[None, fitted], {"audio": np.ones(n, bool)}, truth[fitted], "multi-class", ALPHA
+        ).values()
+        head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), "multi-class")
+        probabilities = head.probabilities(logits[new], entry.temperature)
+        candidates = probabilities >= entry.threshold * probabilities.max(axis=1, keepdims=True)
+        coverage.append(candidates[np.arange(len(new)), truth[new]].mean())
+        scores = shortfalls(logits, truth, "multi-class")
+        exact.append((scores[new] <= quantile(scores[fitted], ALPHA)).mean())
+    # The coverage of m new examples is beta-binomial; the mean of 200 of them is nearly normal.
+    law = betabinom(pool - n, ranks, n + 1 - ranks)
+    mean, spread = law.mean() / (pool - n), law.std() / (pool - n)
+    assert abs(np.mean(exact) - mean) < 4 * spread / math.sqrt(splits)
+    low, high = (law.ppf(q) / (pool - n) for q in (0.025, 0.975))
+    inside = np.mean([low <= found <= high for found in exact])
+    assert inside > 0.9, "95 % of splits are expected in this band"
+    assert np.mean(coverage) >= mean - 4 * spread / math.sqrt(splits), "sets never cover less"
+    accuracy = (logits.argmax(axis=1) == truth).mean()
+    assert np.mean(coverage) <= max(accuracy, mean) + 4 * spread / math.sqrt(splits)
+    assert beta(ranks, n + 1 - ranks).mean() == pytest.approx(mean)
+
+
+def test_multi_label_sets_hold_every_true_label_as_often_as_promised() -> None:
+    pool, n, splits = 2000, 100, 200
+    random = np.random.default_rng(3)
+    logits = 2 * random.normal(size=(pool, 6)).astype(np.float32)
+    labels = (random.uniform(size=(pool, 6)) < expit(logits)).astype(int)
+    logits, labels = logits[labels.any(axis=1)], labels[labels.any(axis=1)]
+    coverage = []
+    for _ in range(splits):
+        order = random.permutation(len(logits))
+        fitted, new = order[:n], order[n:]
+        (entry,) = calibrate(
+            logits[None, fitted], {"audio": np.ones(n, bool)}, labels[fitted], "multi-label", ALPHA
+        ).values()
+        candidates = expit(logits[new] / entry.temperature) >= entry.threshold
+        coverage.append((candidates | (labels[new] == 0)).all(axis=1).mean())
+    rank = math.ceil((n + 1) * (1 - ALPHA))
+    assert np.mean(coverage) == pytest.approx(rank / (n + 1), abs=0.01)
+
+
+def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:
+    random = np.random.default_rng(4)
+    honest = 2 * random.normal(size=(2000, 6))
+    labels = (random.uniform(size=honest.shape) < expit(honest)).astype(int)
+    assert fit_temperature(5 * honest, labels, "multi-label") == pytest.approx(5, rel=0.1)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.floats(0.01, 0.99))
+def test_the_quantile_is_the_score_of_that_rank(scores: list[float], alpha: float) -> None:
+    rank = math.ceil(round((len(scores) + 1) * (1 - alpha), 9))
+    expected = math.inf if rank > len(scores) else sorted(scores)[rank - 1]
+    assert quantile(np.array(scores), alpha) == expected
+
+
+@pytest.mark.parametrize("n", [1, 7, 500])
+def test_the_calibration_error_is_that_of_torchmetrics(n: int) -> None:
+    logits, truth = drawn(n)
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    expected = multiclass_calibration_error(
+        torch.from_numpy(probabilities), torch.from_numpy(truth), num_classes=CLASSES, n_bins=15, norm="l1"
+    )
+    confidences, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    assert calibration_error(confidences, right) == pytest.approx(float(expected), abs=1e-6)
+    assert calibration_error(np.ones(3), np.ones(3, bool)) == 0
+
+
+def test_calibration_mends_the_calibration_error() -> None:
+    (before, truth), (new, answers) = drawn(2000, seed=5), drawn(4000, seed=6)
+    temperature = fit_temperature(before, truth, "multi-class")
+    errors = []
+    for heat in (1.0, temperature):
+        probabilities = softmax(new / heat, axis=1)
+        errors.append(calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == answers))
+    assert errors[0] > 0.2
+    assert errors[1] < 0.03
+    assert SubsetCalibration(temperature, 0.0, 2000).temperature == temperature
