@@ -176,7 +176,7 @@ class RelativeFrames(nn.Module):
         """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]; a window has mean 0, deviation 1."""
         batch, times, height, width, colours = frames.shape
         # XNNPACK takes a mean over the last two of four dimensions only.
-        pixels = frames.to(torch.float32).view(batch, 1, times * height, width * colours)
+        pixels = frames.to(torch.float32).reshape(batch, 1, times * height, width * colours)
         pixels = pixels - pixels.mean(dim=(2, 3), keepdim=True)
         variance = (pixels * pixels).mean(dim=(2, 3), keepdim=True)
         pixels = pixels * torch.rsqrt(variance + _PLAIN**2)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
 from sensemble_train.models.model import Model
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.objective import Objective, Part
 
 MAX_SCALE = 100.0
@@ -31,19 +32,29 @@ class Contrastive(Objective):
     Args:
         model: its encoders are trained in place.
         log_scale: logarithm of the initial inverse temperature.
+        backgrounds: examples that show nothing to learn about, encoded beside every batch; None for none.
     """
 
-    def __init__(self, model: Model, log_scale: float = LOG_SCALE) -> None:
+    def __init__(
+        self, model: Model, log_scale: float = LOG_SCALE, backgrounds: Backgrounds | None = None
+    ) -> None:
         super().__init__(model)
+        self.backgrounds = backgrounds
         model.head.requires_grad_(requires_grad=False)
         # One element: FSDP takes no scalars.
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
 
-    def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the embeddings, modality -> float32 [B, d], and the logarithm of the inverse temperature."""
+    def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return embeddings, modality -> float32 [B, d], the log of the scale, and the backgrounds' loss."""
         (batch,) = batches
-        embeddings = {m: self._embed(m, batch) for m in self.model.modalities}
-        return embeddings, self.log_scale * 1.0
+        if self.backgrounds is None:
+            embeddings = {m: self._embed(m, batch) for m in self.model.modalities}
+            return embeddings, self.log_scale * 1.0, self.log_scale.sum() * 0.0
+        joined = self.backgrounds.join(batch)
+        both = {m: self._embed(m, joined) for m in self.model.modalities}
+        embeddings = {m: x[: len(batch)] for m, x in both.items()}
+        strange: Tensor = self.backgrounds(both, joined.present, len(batch))
+        return embeddings, self.log_scale * 1.0, strange
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
         """Add the gradient of the global batch's loss, and return the loss; see `Objective`."""
@@ -51,8 +62,8 @@ class Contrastive(Objective):
         present = {m: torch.cat([batch.present[m] for batch in batches]) for m in self.model.modalities}
         if len(batches) == 1:
             reseed(0)
-            embeddings, log_scale = call(batches[0])
-            loss = global_loss(embeddings, log_scale, present)
+            embeddings, log_scale, strange = call(batches[0])
+            loss: Tensor = global_loss(embeddings, log_scale, present) + strange
             loss.backward()
             return loss.detach()
         pieces = []
@@ -60,7 +71,7 @@ class Contrastive(Objective):
             reseed(number)
             with torch.no_grad():
                 pieces.append(call(batch))
-        whole = {m: torch.cat([e[m] for e, _ in pieces]).requires_grad_() for m in present}
+        whole = {m: torch.cat([e[m] for e, _, _ in pieces]).requires_grad_() for m in present}
         log_scale = pieces[0][1].detach().requires_grad_()
         loss = global_loss(whole, log_scale, present)
         loss.backward()
@@ -68,12 +79,13 @@ class Contrastive(Objective):
         for number, batch in enumerate(batches):
             reseed(number)
             with accumulating(call, last=number == len(batches) - 1):
-                embeddings, scale = call(batch)
+                embeddings, scale, strange = call(batch)
                 gradients = [_gradient(whole[m])[number * size :][:size] for m in embeddings]
                 torch.autograd.backward(
-                    [*embeddings.values(), scale], [*gradients, _gradient(log_scale) / len(batches)]
+                    [*embeddings.values(), scale, strange],
+                    [*gradients, _gradient(log_scale) / len(batches), strange.new_tensor(1 / len(batches))],
                 )
-        return loss.detach()
+        return loss.detach() + torch.stack([piece[2] for piece in pieces]).mean()
 
     @torch.no_grad()
     def after_step(self) -> None:

@@ -58,6 +58,7 @@ def audioset_contrastive(data: str) -> Config:
             warmup=1000,
             weight_decay=0.05,
             decay_vectors=False,
+            background=0.0,
         ),
         probe=ProbeConfig(
             steps=0, epochs=360, batch=256, learning_rate=1e-2, warmup=200, decay_vectors=False

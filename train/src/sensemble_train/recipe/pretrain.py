@@ -7,11 +7,14 @@ from typing import Literal
 import torch
 from torch import nn
 
-from sensemble_train.data.clips import Source
+from sensemble_train.data.clips import Clips, Source
+from sensemble_train.field_checks import MORE, bounded
 from sensemble_train.models.model import Model
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.recipe.evaluate import batches, load_features
+from sensemble_train.training.augment import augment
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 
@@ -23,10 +26,12 @@ class PretrainConfig(Optimization):
     Attributes:
         objective: contrastive learning, or masked autoencoding, which needs encoders of a certain shape.
         mae: masks and decoder of masked autoencoding.
+        background: weight of the loss that keeps backgrounds apart, in contrastive learning; 0 for none.
     """
 
     objective: Literal["contrastive", "mae"] = "contrastive"
     mae: MAEConfig = field(default_factory=MAEConfig)
+    background: float = 0.5
 
     steps: int = 240
     batch: int = 100
@@ -35,9 +40,18 @@ class PretrainConfig(Optimization):
 
     section = "pretrain."
 
+    def __post_init__(self) -> None:
+        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
+        bounded(self, self.section, background=(0, MORE))
+
 
 def pretrain(
-    model: Model, unlabelled: Source, config: PretrainConfig, loop: Loop, log_scale: float = LOG_SCALE
+    model: Model,
+    unlabelled: Source,
+    config: PretrainConfig,
+    loop: Loop,
+    log_scale: float = LOG_SCALE,
+    background: Clips | None = None,
 ) -> Model:
     """Return a copy of `model` with pretrained encoders.
 
@@ -47,6 +61,7 @@ def pretrain(
         config: objective and optimizer.
         loop: folder, seed, scale and ranks.
         log_scale: logarithm of the initial inverse temperature of contrastive learning.
+        background: features of windows that show none of the classes, for contrastive learning.
 
     Raises:
         ConfigurationError: the model's shape does not suit masked autoencoding; or as `fit`.
@@ -54,7 +69,13 @@ def pretrain(
     """
     start = copy.deepcopy(model)
     if config.objective == "contrastive":
-        return fit(Contrastive(start, log_scale), [unlabelled], config, loop)
+        strange = None
+        if background is not None and config.background:
+            torch.manual_seed(loop.seed)
+            changed = augment(background, model, loop.augment)
+            size = model.head.linear.in_features
+            strange = Backgrounds(changed, model.modalities, size, config.background)
+        return fit(Contrastive(start, log_scale, strange), [unlabelled], config, loop)
     return with_statistics(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
 
 

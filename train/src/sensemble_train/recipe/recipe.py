@@ -27,7 +27,7 @@ from sensemble_train.recipe.methods import METHODS, finetune, linear_probe, wise
 from sensemble_train.recipe.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
-from sensemble_train.recipe.sources import make_sources
+from sensemble_train.recipe.sources import backgrounds, make_sources
 from sensemble_train.training.loop import Loop
 
 
@@ -58,8 +58,10 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
         if not world.agree(run_folder.scored(out, methods(config), wanted)):
             job = _Job(config, out, world, progress)
             model, log_scale, sources = job.prepare(dataset, chosen)
+            background = backgrounds(config, model, dataset, job.report)
             del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
-            job.train(job.pretrain(model, sources["pretrain"], log_scale), sources, wanted)
+            pretrained = job.pretrain(model, sources["pretrain"], log_scale, background)
+            job.train(pretrained, sources, wanted)
         world.barrier()
         return read_matrix(out)
 
@@ -84,17 +86,17 @@ class _Job:
         """Return the untrained model, the log of its inverse temperature, and the sources of examples."""
         torch.manual_seed(self.config.seed)
         model, log_scale = new_model(self.config, dataset, self.world)
-        return model, log_scale, make_sources(self.config, model, chosen, self._report)
+        return model, log_scale, make_sources(self.config, model, chosen, self.report)
 
-    def pretrain(self, model: Model, unlabelled: Source, log_scale: float) -> Model:
+    def pretrain(self, model: Model, unlabelled: Source, log_scale: float, background: Clips | None) -> Model:
         """Return the pretrained model of the run folder, trained first if it is not there yet."""
         folder = self.out / "pretrained"
         with run_folder.claimed(self.out, "pretrained", self.world, wait=True):
             if not self.world.agree(run_folder.finished(folder)):
                 loop = self._loop("pretrain", folder)
-                run_folder.save(
-                    pretrain(model, unlabelled, self.config.pretrain, loop, log_scale), folder, self.world
-                )
+                settings = self.config.pretrain
+                pretrained = pretrain(model, unlabelled, settings, loop, log_scale, background)
+                run_folder.save(pretrained, folder, self.world)
         return load_model(folder)
 
     def train(self, model: Model, sources: Mapping[str, Source], wanted: Sequence[tuple[str, ...]]) -> None:
@@ -156,9 +158,9 @@ class _Job:
 
     def _loop(self, stage: str, folder: Path | None = None) -> Loop:
         seed = seeded(self.config.seed, stage).initial_seed()
-        config, report = self.config, self._report(stage)
+        config, report = self.config, self.report(stage)
         return Loop(folder or self.out, seed, config.scale, self.world, config.augment, report)
 
-    def _report(self, stage: str) -> Progress:
+    def report(self, stage: str) -> Progress:
         """Return the progress of one stage: that of the run on rank 0, and none elsewhere."""
         return partial(self.progress, stage) if self.world.rank == 0 else no_progress

@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from sensemble_runtime.progress import Progress
-from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import LOG, Clips, Source, decode
 from sensemble_train.data.packed_index import pack
 from sensemble_train.data.streamed import Streamed
+from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
 
 _AT_ONCE = 200  # examples that pass the front ends together
+_SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
 
 
 def make_sources(
@@ -40,6 +42,34 @@ def make_sources(
     return sources
 
 
+def backgrounds(
+    config: Config, model: Model, dataset: Dataset, report: Callable[[str], Progress]
+) -> Clips | None:
+    """Return features of windows that show none of the classes, or None if pretraining does not use them.
+
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
+    """
+    settings, described = config.pretrain, model.description
+    if not settings.background or settings.objective != "contrastive":
+        return None
+    draw = seeded(config.seed, "backgrounds")
+    raw = {
+        m: KINDS[spec.kind].backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
+        for m, spec in described.specs.items()
+    }
+    there = torch.ones(_SYNTHETIC, dtype=torch.bool)
+    made = Clips(model.front(raw), dict.fromkeys(raw, there), None)
+    own = (*dataset.background("pretrain"), *dataset.background("train"))
+    if not own:
+        return made
+    decoded = _decode(config, model, "background", own, report)
+    return Clips(
+        {m: torch.cat([x, decoded.inputs[m]]) for m, x in made.inputs.items()},
+        {m: torch.cat([rows, decoded.present[m]]) for m, rows in made.present.items()},
+        None,
+    )
+
+
 def _stream(
     config: Config,
     model: Model,
@@ -60,7 +90,7 @@ def _decode(
     use: str,
     examples: Sequence[Example],
     report: Callable[[str], Progress],
-) -> Source:
+) -> Clips:
     description = model.description
     raw = decode(
         examples,

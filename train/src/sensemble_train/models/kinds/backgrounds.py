@@ -62,7 +62,7 @@ def pictures(count: int, times: int, height: int, width: int, draw: Generator) -
         * (torch.arange(count) % 4 > 0).view(-1, 1, 1, 1, 1)
     )
     noise = torch.randn(count, times, height, width, 3, generator=draw)
-    return (still + grain * noise).clamp(0, 255).to(torch.uint8)
+    return (still + grain * noise).clamp(0, 255).to(torch.uint8).contiguous()
 
 
 def captions(count: int, length: int, vocabulary: int, draw: Generator) -> Tensor:

@@ -1,0 +1,79 @@
+"""Backgrounds beside the batches of pretraining: the loss, and that embeddings then tell them apart."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.objectives.backgrounds import Backgrounds
+from sensemble_train.objectives.contrastive import Contrastive
+from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.training.loop import Loop
+from sklearn.metrics import log_loss
+from torch.nn import functional
+
+from tests.train.recipe.test_learning import scenes
+from tests.train.tiny import SPECS, STEM, tiny_model
+
+
+def made(count: int, seed: int) -> Clips:
+    """Synthetic backgrounds of a tiny model's modalities, as features."""
+    model, draw = tiny_model(STEM), torch.Generator().manual_seed(seed)
+    raw = {m: KINDS[spec.kind].backgrounds(spec, STEM, count, draw) for m, spec in SPECS.items()}
+    there = torch.ones(count, dtype=torch.bool)
+    return Clips(model.front(raw), dict.fromkeys(raw, there), None)
+
+
+@settings(max_examples=20, deadline=None)
+@given(known=st.integers(1, 6), other=st.integers(1, 6), seed=st.integers(0, 99))
+def test_the_loss_is_the_log_loss_of_the_rows_that_are_there(known: int, other: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    module = Backgrounds(made(4, 0), ("audio",), 8, 2.0)
+    rows = functional.normalize(torch.randn(known + other, 8), dim=1)
+    present = torch.rand(known + other) < 0.7
+    loss = module({"audio": rows}, {"audio": present}, known)
+    score = (10 * module.score["audio"](rows)).sigmoid().flatten().detach().double().numpy()
+    sides = [range(known), range(known, known + other)]
+    expected = sum(
+        log_loss([side == 0] * len(there), score[there], labels=[False, True])
+        for side, all_rows in enumerate(sides)
+        if (there := [row for row in all_rows if present[row]])
+    )
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_backgrounds_are_drawn_beside_each_micro_batch_and_reach_every_encoder() -> None:
+    model = tiny_model(STEM)
+    strange = Backgrounds(made(40, 0), model.modalities, 8, 1.0)
+    objective = Contrastive(model, backgrounds=strange).train()
+    batch = scenes(tiny_model(STEM), 8, seed=0)
+    joined = strange.join(batch)
+    assert len(joined) == 10
+    assert all(torch.equal(joined.inputs[m][:8], x) for m, x in batch.inputs.items())
+    halves = [(batch.take(rows),) for rows in torch.arange(8).chunk(2)]
+    for parts in ([(batch,)], halves):
+        objective.zero_grad()
+        loss = objective.backward(objective, parts, torch.manual_seed)
+        assert loss.isfinite()
+        for name, parameter in objective.named_parameters():
+            if "head" not in name:
+                assert parameter.grad is not None, name
+                assert parameter.grad.isfinite().all(), name
+        assert strange.score["audio"].weight.grad.abs().sum() > 0
+
+
+def test_pretraining_beside_backgrounds_tells_them_apart(tmp_path: Path) -> None:
+    model = tiny_model(STEM)
+    known, held_out, strange, others = scenes(model, 120, 0), scenes(model, 40, 1), made(120, 0), made(40, 1)
+    config = PretrainConfig(steps=25, batch=40, warmup=3, learning_rate=3e-3)
+    gaps = []
+    for background in (None, strange):
+        name = "without" if background is None else "with"
+        trained = pretrain(model, known, config, Loop(tmp_path / name, 0), background=background)
+        with torch.no_grad():
+            sides = [trained.embed(clips.inputs) for clips in (held_out, others)]
+        gaps.append(min(float((sides[0][m].mean(0) - sides[1][m].mean(0)).norm()) for m in SPECS))
+    assert gaps[1] > 1.2 * gaps[0]

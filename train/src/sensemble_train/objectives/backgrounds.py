@@ -1,0 +1,61 @@
+"""Backgrounds beside the examples of pretraining, so that an embedding shows how familiar its window is."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.data.clips import Clips
+
+_SHARE = 0.25  # backgrounds beside a batch, relative to its examples
+_SHARPNESS = 10.0  # of the score: unit-length embeddings differ by little, and weights change slowly
+
+
+class Backgrounds(nn.Module):
+    """A logistic loss of known windows against backgrounds, by a score that is linear in the embedding.
+
+    Without it, encoders have no reason to keep silence or noise apart from what they know. The score is
+    thrown away after training; export fits its own to the model that ships (`sensemble_export.familiarity`).
+    It is an outlier exposure (Hendrycks et al., 2019) that needs no labels.
+
+    Args:
+        clips: features of windows that show none of the classes, of which some are drawn for each batch.
+        modalities: the modalities to score.
+        size: size d of an embedding.
+        weight: weight of the loss.
+    """
+
+    def __init__(self, clips: Clips, modalities: tuple[str, ...], size: int, weight: float) -> None:
+        super().__init__()
+        self.clips, self.weight = clips, weight
+        self.score = nn.ModuleDict({m: nn.Linear(size, 1) for m in modalities})
+
+    def join(self, batch: Clips) -> Clips:
+        """Return a batch with backgrounds drawn from torch's global generator behind it."""
+        count = max(2, round(_SHARE * len(batch)))
+        device = next(iter(batch.inputs.values())).device
+        drawn = self.clips.take(torch.randint(len(self.clips), (count,))).to(device)
+        inputs, present = (
+            {m: torch.cat([ours[m], theirs[m]]) for m in ours}
+            for ours, theirs in ((batch.inputs, drawn.inputs), (batch.present, drawn.present))
+        )
+        return Clips(inputs, present, None)
+
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], known: int) -> Tensor:
+        """Return the weighted loss, a scalar: the mean over modalities and both sides.
+
+        Args:
+            embeddings: modality -> unit-length embeddings [B, d]; the first `known` rows are known.
+            present: modality -> bool [B]; other rows do not count.
+            known: number of known examples.
+        """
+        losses = []
+        for m, score in self.score.items():
+            logits = _SHARPNESS * score(embeddings[m]).flatten()
+            for rows, sign in ((slice(None, known), 1), (slice(known, None), -1)):
+                there = present[m][rows]
+                loss = functional.softplus(-sign * logits[rows])
+                losses.append(torch.where(there, loss, 0.0).sum() / there.sum().clamp(min=1))
+        mean: Tensor = torch.stack(losses).mean()
+        return self.weight * mean
