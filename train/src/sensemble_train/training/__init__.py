@@ -2,5 +2,5 @@
 
 The loop takes any objective and any sources; it knows nothing of datasets, methods or run folders.
 
-Doors: `loop`, `optim`, `scale`.
+Doors: `loop`, `optim`, `scale`, `augment`.
 """
