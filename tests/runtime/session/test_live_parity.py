@@ -1,0 +1,263 @@
+"""Live parity: clips through a real sound server and a network camera score as in the audit of the same clips.
+
+A hundred clips of each modality are played to four microphones and four cameras at a time. The first live
+prediction whose window lies within a clip, by what the sensor itself gave, is the answer to it.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import wave
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import signal
+from sensemble_runtime.auditing.audit import audit
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Head, save_head
+from sensemble_runtime.bundle.manifest import FileEntry
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_runtime.events import Event as SessionEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_answers
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+SoundServer = Any
+
+LABELS = ("zero", "one", "two")
+CLIPS, AT_ONCE = 100, 4
+RATE, SECONDS, GAP = 16000, 0.4, 0.1  # of a clip of sound, and of the silence after it
+SHOWN = 0.5  # seconds for which a picture is shown
+WINDOW = 0.1  # seconds of sound that the encoder hears
+
+
+def sound(draw: np.random.Generator, label: int) -> NDArray[np.float32]:
+    """Return a tone of its class in noise, which hides some."""
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    tone = np.sin(2 * np.pi * (300, 900, 2700)[label] * time + draw.uniform(0, 6))
+    noise = draw.standard_normal(len(time)) * draw.uniform(0.05, 0.8)
+    return (0.25 * (tone + noise)).clip(-1, 1).astype(np.float32)
+
+
+def picture(draw: np.random.Generator, label: int) -> NDArray[np.uint8]:
+    """Return a picture of the colour of its class, more or less, RGB."""
+    colour = np.eye(3)[label] * 60 + 90 + draw.normal(0, 20, 3)
+    return (colour + draw.normal(0, 10, (64, 64, 3))).clip(0, 255).astype(np.uint8)
+
+
+def write(path: Path, sound: NDArray[np.float32]) -> Path:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes((sound * 32767).astype(np.int16).tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset: a hundred labelled clips of sound and picture to evaluate, and as many to fit a head on."""
+    folder, draw, lines = tmp_path_factory.mktemp("clips"), np.random.default_rng(0), []
+    for i in range(2 * CLIPS):
+        label = i % 3
+        write(folder / f"{i}.wav", sound(draw, label))
+        cv2.imwrite(str(folder / f"{i}.png"), picture(draw, label)[..., ::-1])
+        fields = {"id": f"{i}", "split": "eval" if i < CLIPS else "train", "labels": [LABELS[label]]}
+        lines.append(json.dumps(fields | {"audio": f"{i}.wav", "image": f"{i}.png"}))
+    (folder / "index.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(bundle_folder: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The small bundle with a head that tells these classes apart, by least squares on its embeddings."""
+    folder = shutil.copytree(bundle_folder, tmp_path_factory.mktemp("fitted") / "bundle")
+    bundle, examples = Bundle.open(folder), read_dataset(clips).split("train")
+    inputs, targets = [], []
+    for modality in ("audio", "video"):
+        for example in examples:
+            window = kind_of(modality).window(example, bundle.specs[modality])
+            assert not isinstance(window, str)
+            inputs.append(np.append(bundle.encode(modality, window), 1.0))
+            targets.append(10 * np.eye(3)[LABELS.index(example.labels[0])])
+    solved, *_ = np.linalg.lstsq(np.array(inputs), np.array(targets), rcond=None)
+    head = Head(solved[:-1].T.astype(np.float32), solved[-1].astype(np.float32), "multi-class")
+    save_head(head, folder / "head.safetensors")
+    data = (folder / "head.safetensors").read_bytes()
+    entry = FileEntry("head.safetensors", len(data), hashlib.sha256(data).hexdigest())
+    write_manifest(replace(read_manifest(folder / "manifest.json"), head=entry), folder / "manifest.json")
+    return Bundle.open(folder)
+
+
+class Tap:
+    """A sensor that keeps the samples of another one as it gives them."""
+
+    def __init__(self, sensor: Sensor) -> None:
+        self.modality, self.name, self.live = sensor.modality, sensor.name, sensor.live
+        self.samples: list[Sample] = []
+        self._sensor = sensor
+
+    def open(self, spec: InputSpec) -> None:
+        self._sensor.open(spec)
+
+    def read(self, timeout: float) -> Sample | None:
+        sample = self._sensor.read(timeout)
+        if sample is not None:
+            self.samples.append(sample)
+        return sample
+
+    def close(self) -> None:
+        self._sensor.close()
+
+
+def answers(folder: Path, sensor: Tap, play: Callable[[], None]) -> list[tuple[float, str]]:
+    """Return the end of each window and the most probable class, from a session while `play` plays to it."""
+    found: list[tuple[float, str]] = []
+
+    def note(item: Prediction | SessionEvent) -> None:
+        if isinstance(item, Prediction):
+            end = item.time - item.ages[sensor.modality]
+            found.append((end, LABELS[int(item.probabilities.argmax())]))
+
+    with Session(Bundle.open(folder), health=None) as session:
+        session.subscribe(note)
+        session.attach(sensor)
+        began = monotonic()
+        while not sensor.samples and monotonic() - began < 30:
+            sleep(0.01)
+        play()
+        sleep(0.5)  # for what is on its way
+    return found
+
+
+def heard(folder: Path, server: SoundServer, examples: Sequence[Example], place: Path) -> dict[str, str]:
+    """Play the sound of examples to a microphone of a sound server; return the answer to each."""
+    server.plug(place.name)
+    specs = InputSpec("audio", "float32", (1, round(SECONDS * RATE)), RATE, SECONDS, SECONDS, 1.0)
+    clips = [np.asarray(kind_of("audio").window(e, specs), np.float32)[0] for e in examples]
+    silence = np.zeros(round(GAP * RATE), np.float32)
+    track = write(place.with_suffix(".wav"), np.concatenate([piece for c in clips for piece in (silence, c)]))
+    sensor = Tap(Microphone(f"{place.name}.monitor"))
+    found = answers(folder, sensor, lambda: assert_played(server.play(track, place.name)))
+    waves = [np.asarray(sample.data, np.float32) for sample in sensor.samples]
+    stream, ends = np.concatenate(waves), np.cumsum([len(wave) for wave in waves])
+    given: dict[str, str] = {}
+    for example, clip in zip(examples, clips, strict=True):
+        likeness = signal.correlate(stream, clip, "valid")
+        at = int(likeness.argmax())
+        if likeness[at] < 0.9 * np.dot(clip, clip):
+            continue  # a busy machine lost some of it
+        chunk = int(np.searchsorted(ends, at, side="right"))
+        begin = sensor.samples[chunk].time - (ends[chunk] - at) / RATE
+        inside = [(end, label) for end, label in found if begin + WINDOW <= end <= begin + SECONDS]
+        if inside:
+            given[example.id] = min(inside)[1]
+    return given
+
+
+def assert_played(player: subprocess.Popen[bytes]) -> None:
+    assert player.wait(60) == 0
+
+
+@contextmanager
+def gallery(pictures: Sequence[bytes]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Serve pictures as a network camera; yield its address, and a function that shows them one by one."""
+    shown, over = [0], Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            with suppress(OSError):  # whoever looked has gone
+                while not over.wait(0.04):
+                    data = pictures[shown[0]]
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                    self.wfile.write(head.encode() + data + b"\r\n")
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    def show() -> None:
+        for i in range(len(pictures)):
+            shown[0] = i
+            sleep(SHOWN)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/stream.mjpg", show
+        finally:
+            over.set()
+            server.shutdown()
+
+
+def seen(folder: Path, spec: InputSpec, examples: Sequence[Example]) -> dict[str, str]:
+    """Show the pictures of examples to a network camera; return the answer to each."""
+    files = [cv2.imread(str(example.image)) for example in examples]
+    packed = [cv2.imencode(".jpg", image)[1].tobytes() for image in files]
+    windows = [np.asarray(kind_of("video").window(example, spec), float)[0, 0] for example in examples]
+    with gallery(packed) as (address, show):
+        sensor = Tap(Camera(address))
+        found = answers(folder, sensor, show)
+    times = np.array([sample.time for sample in sensor.samples])
+    numbers = np.array(
+        [np.argmin([np.abs(sample.data - w).mean() for w in windows]) for sample in sensor.samples]
+    )
+    given: dict[str, str] = {}
+    for end, label in found:
+        of_window = set(numbers[(times > end - spec.window - 0.05) & (times <= end + 1e-6)])
+        if len(of_window) == 1:  # else it was taken while the picture changed
+            given.setdefault(examples[of_window.pop()].id, label)
+    return given
+
+
+@pytest.mark.devices
+def test_clips_that_are_heard_and_seen_score_as_in_the_audit(
+    sound_server: SoundServer, fitted: Bundle, clips: Path, tmp_path: Path
+) -> None:
+    examples = read_dataset(clips).split("eval")
+    parts = [examples[i::AT_ONCE] for i in range(AT_ONCE)]
+    with ThreadPoolExecutor(2 * AT_ONCE) as pool:
+        sounds = [
+            pool.submit(heard, fitted.path, sound_server, part, tmp_path / f"desk{i}")
+            for i, part in enumerate(parts)
+        ]
+        pictures = [pool.submit(seen, fitted.path, fitted.specs["video"], part) for part in parts]
+        live = {
+            "audio": {k: v for future in sounds for k, v in future.result().items()},
+            "video": {k: v for future in pictures for k, v in future.result().items()},
+        }
+    audit(fitted, examples, record=tmp_path / "audit.sqlite")
+    recorded = read_answers(tmp_path / "audit.sqlite", 1)
+    for modality, given in live.items():
+        same = {a.example: a for a in recorded if a.subset == modality and a.example in given}
+        n = len(same)
+        right = sum(a.label in a.truth for a in same.values())
+        right_live = sum(given[name] in a.truth for name, a in same.items())
+        agreement = sum(given[name] == a.label for name, a in same.items()) / n
+        assert n >= 0.9 * CLIPS, "a busy machine loses some"
+        assert 0.5 < right / n < 0.98, "neither chance nor too easy, or it shows nothing"
+        low, high = wilson(right, n)
+        assert low <= right_live / n <= high
+        assert agreement > 0.75
