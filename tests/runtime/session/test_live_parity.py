@@ -1,4 +1,4 @@
-"""Live parity: clips through a real sound server and a network camera score as in the audit of the same clips.
+"""Live parity: clips through a sound server and a network camera score as in the audit of the same clips.
 
 A hundred clips of each modality are played to four microphones and four cameras at a time. The first live
 prediction whose window lies within a clip, by what the sensor itself gave, is the answer to it.
