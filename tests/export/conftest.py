@@ -9,6 +9,8 @@ import pytest
 import torch
 from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
+from sensemble_export.calibration import FittedOn
+from sensemble_export.familiarity import synthetic
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.manifest import Manifest
@@ -122,7 +124,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
             calibration={modality: windows(modality, 32, seed=2) for modality in SPECS},
             held_out=held_out,
             groups=[str(index // 2) for index in range(len(held_out))],
-            calibrate=calibrate,
+            fitted_on=FittedOn(
+                calibrate,
+                known={modality: windows(modality, 40, seed=4) for modality in SPECS},
+                background={modality: synthetic(model, modality, 40) for modality in SPECS},
+            ),
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )

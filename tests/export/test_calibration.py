@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sensemble_export.calibration import describe_calibration
+from sensemble_export.calibration import NEVER, _least_familiar, describe_calibration
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import LEAST, calibrate
 from sensemble_runtime.auditing.intervals import group_codes, subset_scores
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_train.data.clips import Clips
@@ -49,6 +50,30 @@ def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Ex
         group_codes([str(index // 2) for index in range(len(held_out))]),
     )
     assert bundle.manifest.audited == scores
+
+
+def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:
+    bundle, clips = Bundle.open(exported.out), exported.calibrate
+    scores, thresholds = bundle.head.familiarity, bundle.manifest.calibration.familiar
+    assert scores is not None
+    assert list(thresholds) == list(bundle.modalities)
+    for row, (modality, threshold) in enumerate(thresholds.items()):
+        held_out = clips.inputs[modality][clips.present[modality]]
+        found = [scores.score(row, bundle.encode(modality, window[None].numpy())) for window in held_out]
+        # Of n windows, floor(0.05 (n + 1)) lie below the threshold that the next one misses in 5 %.
+        below = int(0.05 * (len(found) + 1)) - 1
+        assert threshold == pytest.approx(sorted(found)[below], abs=0.02 * np.ptp(found))
+        strange = bundle.encode(
+            modality, np.zeros(bundle.specs[modality].shape, bundle.specs[modality].dtype)
+        )
+        assert np.isfinite(scores.score(row, strange))
+
+
+def test_too_few_held_out_windows_make_nothing_unfamiliar() -> None:
+    scores = Familiarity(np.ones((1, 2), np.float32), np.zeros(1, np.float32))
+    known = np.random.default_rng(0).normal(size=(19, 2)).astype(np.float32)
+    assert _least_familiar(scores, 0, known[:18]) == _least_familiar(scores, 0, None) == NEVER
+    assert _least_familiar(scores, 0, known) == pytest.approx(float(known.sum(axis=1).min()))
 
 
 def test_it_says_what_is_not_calibrated(exported: Export) -> None:

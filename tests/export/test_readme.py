@@ -196,6 +196,15 @@ def test_it_names_the_labels_in_order_and_where_the_bundle_came_from(manifest: M
     assert f"{len(manifest.modalities)} encoders ({', '.join(sorted(manifest.modalities))})" in opening
 
 
+def test_it_says_when_a_window_is_unfamiliar(manifest: Manifest) -> None:
+    section = sections(readme(manifest))["Pool and classify"]
+    assert f"`familiar_weight` float32 [3, {manifest.embedding}]" in section
+    for modality, threshold in manifest.calibration.familiar.items():
+        assert f"{modality} {threshold}" in section
+    bare = replace(manifest, calibration=replace(manifest.calibration, familiar={}))
+    assert "familiar" not in readme(bare)
+
+
 def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
     section = sections(readme(manifest))["Pool and classify"]
     rows = {row[0]: row[1:] for row in cells(section)[2:]}

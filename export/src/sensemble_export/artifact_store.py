@@ -1,6 +1,6 @@
 """The artifact store: a working folder in which each artifact of a model is made and measured once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,33 +163,38 @@ class ArtifactStore:
                 found.setdefault(job.modality, job)
         return found
 
-    def encode(
-        self, clips: Clips, jobs: Iterable[Job], progress: Progress = no_progress
-    ) -> dict[str, Floats]:
+    def encode(self, clips: Clips, jobs: Sequence[Job]) -> dict[str, Floats]:
         """Return the embeddings of other examples, float32 [n, d], of each modality that some of them have.
 
         Args:
             clips: the examples, raw.
-            jobs: the artifacts that encode them, by `running`; of other modalities, the float encoder does.
-            progress: called with (modalities done, modalities in all).
+            jobs: as `embed` takes them.
 
         Raises:
-            CalibrationMissingError: windows do not fit an encoder's input.
-            MeasurementError: an artifact does not run in the runtime.
+            CalibrationMissingError, MeasurementError: as `embed`.
         """
-        running, embeddings = self.running(jobs), {}
         having = [m for m in self.model.modalities if m in clips.inputs and clips.present[m].any()]
-        steps = _Steps(len(having), progress)
-        for modality in having:
-            rows, job = _held(self.model, modality, clips), running.get(modality)
-            if job is None:
-                embeddings[modality] = _embed(self.model, modality, rows)
-            else:
-                path = self.folder / f"encoded.{modality}.safetensors"
-                save_file({"windows": rows.contiguous()}, path)
-                embeddings[modality] = measure(self.folder / job.file, job.target, path).embeddings
-            steps.step()
-        return embeddings
+        return {m: self.embed(m, clips.inputs[m][clips.present[m]], jobs) for m in having}
+
+    def embed(self, modality: str, windows: Tensor, jobs: Iterable[Job]) -> Floats:
+        """Return the embeddings, float32 [n, d], of raw windows [n, ...].
+
+        Args:
+            modality: of the windows.
+            windows: as its spec describes them.
+            jobs: the artifacts, of which `running` chooses one; if none runs here, the float encoder does it.
+
+        Raises:
+            CalibrationMissingError: the windows do not fit the encoder's input.
+            MeasurementError: the artifact does not run in the runtime.
+        """
+        _check(self.model, modality, "further", windows)
+        job = self.running(jobs).get(modality)
+        if job is None:
+            return _embed(self.model, modality, windows)
+        path = self.folder / f"encoded.{modality}.safetensors"
+        save_file({"windows": windows.contiguous()}, path)
+        return measure(self.folder / job.file, job.target, path).embeddings
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""

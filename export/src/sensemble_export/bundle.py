@@ -1,5 +1,6 @@
 """Write a bundle: make, measure and check every artifact, and only then move the folder into place."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,7 +31,7 @@ from torch import Tensor, from_numpy
 
 from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
-from sensemble_export.calibration import fit_calibration, score_shipped
+from sensemble_export.calibration import NOTHING, FittedOn, fit_calibration, score_shipped
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.partition_report import write_lowering
@@ -65,7 +66,7 @@ def export_bundle(
     calibration: Mapping[str, Tensor],
     held_out: Clips,
     groups: Sequence[str | None] | None = None,
-    calibrate: Clips | None = None,
+    fitted_on: FittedOn = NOTHING,
     jobs: Sequence[Job] = (),
     progress: Progress = no_progress,
 ) -> Manifest:
@@ -84,8 +85,8 @@ def export_bundle(
         held_out: raw windows of the evaluation split, on which parity and latency are measured and, if it has
             targets, the accuracy of every subset, float and quantized.
         groups: the group of each held-out example, for the intervals of accuracy; None: each stands alone.
-        calibrate: raw windows and targets of the split calibrate, on which temperatures and thresholds are
-            fitted; None: they are not, and every prediction is unsure.
+        fitted_on: what temperatures, thresholds and scores of familiarity are fitted on; without it, every
+            prediction is unsure.
         jobs: the artifacts to make, from `targets.plan`; by default, those for `executorch-xnnpack`.
         progress: called with (steps done, steps in all), from other threads too.
 
@@ -104,7 +105,7 @@ def export_bundle(
     jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
         store.make((*jobs, *float_jobs(jobs)), progress)
-        return write_bundle(store, jobs, out, origin, groups=groups, calibrate=calibrate)
+        return write_bundle(store, jobs, out, origin, groups=groups, fitted_on=fitted_on)
 
 
 @contextmanager
@@ -139,12 +140,12 @@ def write_bundle(
     origin: Origin,
     *,
     groups: Sequence[str | None] | None = None,
-    calibrate: Clips | None = None,
+    fitted_on: FittedOn = NOTHING,
 ) -> Manifest:
     """Write the artifacts of `jobs`, which `store` has made, into the bundle `out`.
 
     The manifest reports what was measured on the store's held-out examples, so these should be of eval.
-    `groups` and `calibrate` are those of `export_bundle`.
+    The other arguments are those of `export_bundle`.
 
     Raises:
         ParityFailedError, MeasurementError, CalibrationMissingError: as `export_bundle`.
@@ -153,7 +154,8 @@ def write_bundle(
     for job in dict.fromkeys((*jobs, *float_jobs(jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
-    calibration = fit_calibration(store, jobs, calibrate)
+    calibration, scores = fit_calibration(store, jobs, fitted_on)
+    store.head = dataclasses.replace(store.head, familiarity=scores)
     audited = score_shipped(store, jobs, groups)
     with disk_errors(out):
         return _write(store, jobs, out, _provenance(store, jobs, origin), calibration, audited)

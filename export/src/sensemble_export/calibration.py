@@ -1,41 +1,88 @@
 """The calibration of a bundle, fitted with the artifacts that ship, and their scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate
+from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate, quantile
 from sensemble_runtime.auditing.intervals import group_codes, subset_scores
-from sensemble_runtime.bundle.manifest import Calibration, Manifest
-from sensemble_runtime.progress import Progress, no_progress
+from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, SubsetCalibration
 from sensemble_runtime.subsets import SubsetScore
 from sensemble_train.data.clips import Clips
+from torch import Tensor
 
+from sensemble_export import familiarity
 from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
+
+STRANGE = 0.05
+"""The share of known windows that count as unfamiliar; only a run of them takes a modality out."""
+NEVER = -1e12
+"""A threshold below every score, where too few known windows were held out to set one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedOn:
+    """The examples that calibration is fitted on, none of them of eval.
+
+    Attributes:
+        calibrate: raw windows and targets of the split calibrate, which the model was not trained on; None:
+            temperatures stay 1, and every class is always a candidate.
+        known: modality -> raw windows that the model was trained on, of every modality; empty: there are no
+            scores of familiarity.
+        background: modality -> raw windows that show none of the classes, as `familiarity.synthetic` makes.
+    """
+
+    calibrate: Clips | None = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+    background: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+NOTHING = FittedOn()
 
 
 def fit_calibration(
-    store: ArtifactStore, jobs: Sequence[Job], clips: Clips | None, progress: Progress = no_progress
-) -> Calibration:
-    """Fit a temperature and a threshold for each subset.
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
+) -> tuple[Calibration, Familiarity | None]:
+    """Fit a temperature and a threshold for each subset, and how familiar each modality's windows are.
 
     Args:
         store: has made the artifacts of `jobs`.
         jobs: what ships; of several artifacts of a modality, the first that runs here is fitted on, and where
             none does, the float encoder.
-        clips: labelled examples that the model was not trained on, but not of eval; None where there are
-            none, so that every class is always a candidate.
-        progress: called with (modalities done, modalities in all).
+        data: the examples.
 
     Raises:
         CalibrationMissingError: windows do not fit an encoder's input.
         MeasurementError: an artifact does not run in the runtime.
     """
-    if clips is None or clips.targets is None or not len(clips):
-        return Calibration(ALPHA, {}, {})
-    embeddings = store.encode(clips, jobs, progress)
-    logits, present = store.logits(embeddings, clips)
-    return Calibration(ALPHA, calibrate(logits, present, clips.targets.numpy(), store.head.task), {})
+    embeddings, subset = dict[str, Floats](), dict[str, SubsetCalibration]()
+    clips = data.calibrate
+    if clips is not None and clips.targets is not None and len(clips):
+        embeddings = store.encode(clips, jobs)
+        logits, present = store.logits(embeddings, clips)
+        subset = calibrate(logits, present, clips.targets.numpy(), store.head.task)
+    if not data.known:
+        return Calibration(ALPHA, subset, {}), None
+    sides = (
+        {m: store.embed(m, windows[m], jobs) for m in windows} for windows in (data.known, data.background)
+    )
+    scores = Familiarity(*familiarity.fit(*sides))
+    thresholds = {
+        modality: _least_familiar(scores, row, embeddings.get(modality))
+        for row, modality in enumerate(sorted(data.known))
+    }
+    return Calibration(ALPHA, subset, thresholds), scores
+
+
+def _least_familiar(scores: Familiarity, row: int, embeddings: Floats | None) -> float:
+    """Return the score that all but `STRANGE` of new known windows reach; NEVER for too few examples."""
+    if embeddings is None:
+        return NEVER
+    found = -quantile(-(embeddings @ scores.weight[row] + scores.bias[row]), STRANGE)
+    return max(found, NEVER)
 
 
 def score_shipped(

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import name
-from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.models.model import Model, load_model
+from torch import Tensor
 
 from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.bundle import Origin, export_bundle, float_jobs, staged_store, write_bundle
+from sensemble_export.calibration import FittedOn
 from sensemble_export.errors import RunFolderError
 from sensemble_export.examples import (
     EVALUATED,
@@ -24,6 +27,7 @@ from sensemble_export.examples import (
     held_out_examples,
     searched_examples,
 )
+from sensemble_export.familiarity import background_examples, known_examples, synthetic
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 
@@ -94,12 +98,7 @@ def export_run(
     }
     held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
     groups = [example.group for example in measured]
-    labelled = calibrate_examples(dataset)
-    calibrate = (
-        _decode(model, model.modalities, labelled, partial(progress, "decode calibrate"))
-        if labelled
-        else None
-    )
+    fitted_on = _fitted_on(model, dataset, progress)
     bundle, trade_offs = run / "bundle", list[TradeOff]()
     if budget is None:
         manifest = export_bundle(
@@ -109,7 +108,7 @@ def export_run(
             calibration=calibration,
             held_out=held_out,
             groups=groups,
-            calibrate=calibrate,
+            fitted_on=fitted_on,
             jobs=jobs,
             progress=partial(progress, "export"),
         )
@@ -118,8 +117,23 @@ def export_run(
         with staged_store(model, bundle, calibration, chosen_by) as store:
             chosen = _search(store, targets, budget, progress, trade_offs)
             store.measure_on(held_out, (*chosen, *float_jobs(chosen)), partial(progress, "measure"))
-            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, calibrate=calibrate)
+            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
     return RunExport(bundle, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
+
+
+def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
+    """Return the examples to calibrate on, with backgrounds of the dataset and synthetic ones."""
+    labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
+    calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
+    known, background = dict[str, Tensor](), dict[str, Tensor]()
+    for modality in model.modalities:
+        stage = partial(progress, f"decode {modality}, familiar and not")
+        others = background_examples(dataset, modality)
+        seen = known_examples(dataset, modality)
+        rows = _decode(model, [modality], [*seen, *others], stage).inputs[modality]
+        known[modality] = rows[: len(seen)]
+        background[modality] = torch.cat([rows[len(seen) :], synthetic(model, modality)])
+    return FittedOn(calibrate, known, background)
 
 
 def _search(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         LiveSetEvent,
         RecordEvent,
         SensorEvent,
+        UnfamiliarEvent,
     )
     from sensemble_runtime.prediction import Opinion, Prediction
     from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
@@ -71,6 +72,7 @@ __all__ = [
     "Session",
     "SessionError",
     "SubsetError",
+    "UnfamiliarEvent",
     "audit",
     "read_answers",
     "read_events",
@@ -110,6 +112,7 @@ _MODULES = {
     "Session": "session.session",
     "SessionError": "errors",
     "SubsetError": "errors",
+    "UnfamiliarEvent": "events",
     "audit": "auditing.audit",
     "read_answers": "record.reader",
     "read_events": "record.reader",

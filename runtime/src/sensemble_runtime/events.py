@@ -12,6 +12,9 @@ Kind = Literal[
 ]
 
 
+_UNFAMILIAR = "it is unlike what the encoder was trained on"
+
+
 @dataclass(frozen=True, slots=True)
 class SensorEvent:
     """A sensor changed its state.
@@ -103,30 +106,54 @@ class RecordEvent:
     lost: int
 
 
-Event = SensorEvent | ActiveSensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent
+@dataclass(frozen=True, slots=True)
+class UnfamiliarEvent:
+    """The windows of a modality are unlike those that its encoder was trained on; or they no longer are.
+
+    Unless `Policy.unfamiliar` is `pool`, the modality leaves the live set meanwhile.
+
+    Attributes:
+        time: when, in seconds on the clock of `time.monotonic`.
+        modality: which.
+        over: whether a familiar window came, or its sensor left.
+    """
+
+    time: float
+    modality: str
+    over: bool
+
+
+Event = (
+    SensorEvent | ActiveSensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent | UnfamiliarEvent
+)
 
 
 def fields_of(event: Event) -> tuple[str, str, str, str]:
     """Return an event as a record stores it: the sensor's name, the modality, the kind, the reason.
 
     The kinds are those of `SensorEvent`, `active`, `live` (the reason is the live set), `hop`, `encoder
-    failed`, `encoder works again`, `record failed` and `recorded`.
+    failed`, `encoder works again`, `record failed`, `recorded`, `unfamiliar` and `familiar again`.
     """
+    fields: tuple[str, str, str, str]
     match event:
         case SensorEvent():
-            return event.name, event.modality, event.kind, event.reason
+            fields = event.name, event.modality, event.kind, event.reason
         case ActiveSensorEvent():
-            return event.name, event.modality, "active", ""
+            fields = event.name, event.modality, "active", ""
         case LiveSetEvent():
-            return "", "", "live", "+".join(event.live)
+            fields = "", "", "live", "+".join(event.live)
         case HopEvent():
-            return "", event.modality, "hop", f"{event.hop:g} s, {event.stretch} times the bundle's"
+            fields = "", event.modality, "hop", f"{event.hop:g} s, {event.stretch} times the bundle's"
         case EncoderEvent():
             kind = "encoder failed" if event.reason else "encoder works again"
-            return "", event.modality, kind, event.reason
+            fields = "", event.modality, kind, event.reason
         case RecordEvent():
             kind = "record failed" if event.reason else "recorded"
-            return "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
+            fields = "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
+        case UnfamiliarEvent():
+            kind, reason = ("familiar again", "") if event.over else ("unfamiliar", _UNFAMILIAR)
+            fields = "", event.modality, kind, reason
+    return fields
 
 
 def explain(error: BaseException) -> tuple[Kind, str]:

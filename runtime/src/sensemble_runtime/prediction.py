@@ -85,10 +85,14 @@ class Prediction(Verdict):
         labels: the bundle's labels, in the order of `probabilities`.
         embeddings: for each live modality, its embedding, float32 [d]: `pooled` is their mean.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
-        opinions: what each live modality says alone.
+        opinions: what each live modality says alone, and each that is unfamiliar.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
-        unfamiliar: the modalities whose windows are unlike those that the encoder was trained on, sorted.
+        unfamiliar: the modalities whose windows have been unlike those that the encoder was trained on for a
+            while, sorted. Unless `Policy.unfamiliar` is `pool`, they are not in the live set, or they are all
+            of it, and the prediction is unsure.
+        levels: how loud or bright the windows are, by modality: RMS in dB of full scale of waveforms,
+            brightness from 0 to 1 of frames; none of captions.
     """
 
     time: float
@@ -106,6 +110,7 @@ class Prediction(Verdict):
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
     unfamiliar: tuple[str, ...] = ()
+    levels: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled, *self.embeddings.values()):
@@ -122,4 +127,5 @@ class Prediction(Verdict):
             lost=self.lost.copy(),
             embeddings=self.embeddings.copy(),
             opinions=self.opinions.copy(),
+            levels=self.levels.copy(),
         )

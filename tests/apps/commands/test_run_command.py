@@ -27,6 +27,7 @@ KEYS = {
     "opinions",
     "audited",
     "unfamiliar",
+    "levels",
     "probabilities",
     "example",
     "labels",

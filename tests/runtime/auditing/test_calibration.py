@@ -1,19 +1,17 @@
-"""Temperatures, thresholds and calibration errors, against scipy, torchmetrics and the theory."""
+"""Temperatures and conformal thresholds, against scipy and the theory."""
 
 import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_softmax
 from scipy.stats import beta, betabinom
 from sensemble_runtime.auditing.calibration import (
     LEAST,
     calibrate,
-    calibration_error,
     fit_temperature,
     quantile,
     share,
@@ -21,8 +19,7 @@ from sensemble_runtime.auditing.calibration import (
 )
 from sensemble_runtime.bundle.calibration import least_probability
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.bundle.manifest import SubsetCalibration, Task
-from torchmetrics.functional.classification import multiclass_calibration_error
+from sensemble_runtime.bundle.manifest import Task
 
 ALPHA = 0.1
 CLASSES = 10
@@ -182,27 +179,3 @@ def test_the_quantile_is_the_score_of_that_rank(scores: list[float], alpha: floa
     rank = math.ceil(round((len(scores) + 1) * (1 - alpha), 9))
     expected = math.inf if rank > len(scores) else sorted(scores)[rank - 1]
     assert quantile(np.array(scores), alpha) == expected
-
-
-@pytest.mark.parametrize("n", [1, 7, 500])
-def test_the_calibration_error_is_that_of_torchmetrics(n: int) -> None:
-    logits, truth = drawn(n)
-    probabilities = softmax(logits.astype(np.float64), axis=1)
-    expected = multiclass_calibration_error(
-        torch.from_numpy(probabilities), torch.from_numpy(truth), num_classes=CLASSES, n_bins=15, norm="l1"
-    )
-    confidences, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    assert calibration_error(confidences, right) == pytest.approx(float(expected), abs=1e-6)
-    assert calibration_error(np.ones(3), np.ones(3, bool)) == 0
-
-
-def test_calibration_mends_the_calibration_error() -> None:
-    (before, truth), (new, answers) = drawn(2000, seed=5), drawn(4000, seed=6)
-    temperature = fit_temperature(before, truth, "multi-class")
-    errors = []
-    for heat in (1.0, temperature):
-        probabilities = softmax(new / heat, axis=1)
-        errors.append(calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == answers))
-    assert errors[0] > 0.2
-    assert errors[1] < 0.03
-    assert SubsetCalibration(temperature, 0.0, 2000).temperature == temperature

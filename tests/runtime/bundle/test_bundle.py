@@ -332,6 +332,14 @@ def test_a_head_of_another_size_is_refused(folder: Path, tmp_path: Path) -> None
         Bundle.open(folder)
 
 
+def test_thresholds_without_scores_of_familiarity_are_refused(folder: Path) -> None:
+    raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    raw["calibration"]["familiar"] = dict.fromkeys(("audio", "text", "video"), 0.5)
+    (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(BundleCorruptError, match=r"head.safetensors: scores the familiarity of 0 modalities"):
+        Bundle.open(folder)
+
+
 def test_an_encoder_of_another_input_is_refused_when_it_loads(folder: Path) -> None:
     replace_file(folder, "video/encoder.pte", (folder / "audio" / "encoder.pte").read_bytes())
     bundle = Bundle.open(folder)

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 from scipy.special import expit, softmax
-from sensemble_runtime.bundle.head import Head, load_head, save_head
+from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
+GOOD = {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32)}
 floats = st.floats(-1e4, 1e4, width=32)
 
 
@@ -44,6 +45,17 @@ def test_a_saved_head_reads_back(tmp_path: Path) -> None:
     assert head.task == "multi-label"
 
 
+def test_scores_of_familiarity_are_saved_with_the_head(tmp_path: Path) -> None:
+    path, generator = tmp_path / "head.safetensors", np.random.default_rng(0)
+    weight = generator.normal(size=(3, 2)).astype(np.float32)
+    scores = Familiarity(generator.normal(size=(2, 2)).astype(np.float32), np.array([1, 2], np.float32))
+    save_head(Head(weight, np.ones(3, np.float32), "multi-class", scores), path)
+    found = load_head(path.read_bytes(), "multi-class", path).familiarity
+    assert found is not None
+    one = np.array([0.6, 0.8], np.float32)
+    assert found.score(1, one) == pytest.approx(float(scores.weight[1] @ one) + 2)
+
+
 @pytest.mark.parametrize(
     "tensors",
     [
@@ -52,6 +64,9 @@ def test_a_saved_head_reads_back(tmp_path: Path) -> None:
         {"weight": np.zeros((3, 2), np.float64), "bias": np.zeros(3, np.float32)},
         {"weight": np.zeros((3, 2, 1), np.float32), "bias": np.zeros(3, np.float32)},
         {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32), "more": np.zeros(1)},
+        {**GOOD, "familiar_weight": np.zeros((1, 2), np.float32)},
+        {**GOOD, "familiar_weight": np.zeros((1, 3), np.float32), "familiar_bias": np.zeros(1, np.float32)},
+        {**GOOD, "familiar_weight": np.zeros((1, 2), np.float32), "familiar_bias": np.zeros(2, np.float32)},
     ],
 )
 def test_other_tensors_are_refused(tensors: dict[str, np.ndarray]) -> None:

@@ -169,6 +169,7 @@ class Kind:
         weight: how much accuracy usually depends on it: a larger number for more.
         meter: the class that measures a recording's samples.
         preview: draws the newest samples.
+        level: writes the level of a window as its kind measures it (`Prediction.levels`).
     """
 
     sensor: str
@@ -177,12 +178,30 @@ class Kind:
     weight: int
     meter: type[Meter]
     preview: Preview
+    level: Callable[[float], str]
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def _loudness(level: float) -> str:
+    """Write an RMS in dB of full scale: `▅ -20 dB`."""
+    return f"{_bar(1 + level / 60)} {level:.0f} dB"
+
+
+def _brightness(level: float) -> str:
+    """Write a brightness from 0 to 1: `▄ 45 %`."""
+    return f"{_bar(level)} {100 * level:.0f} %"
+
+
+def _bar(share: float) -> str:
+    return _BARS[max(0, min(len(_BARS) - 1, int(share * len(_BARS))))]
 
 
 KINDS = {
-    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter, wave_preview),
-    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter, picture_preview),
-    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter, caption_preview),
+    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter, wave_preview, _loudness),
+    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter, picture_preview, _brightness),
+    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter, caption_preview, str),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 

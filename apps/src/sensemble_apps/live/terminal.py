@@ -17,6 +17,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.conditions import described
+from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
@@ -24,8 +25,14 @@ from sensemble_apps.live.views import change_line
 _TOP = 5
 _CHANGES = 100  # the newest are kept; as many of them are shown as fit
 _FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
-_COLUMNS = ("alone", "age", "encoded in", "dropped")  # in a narrow terminal, the last are left out first
-_WIDTHS = (16, 6, 10, 7)
+_COLUMNS = (
+    "alone",
+    "level",
+    "age",
+    "encoded in",
+    "dropped",
+)  # in a narrow terminal, the last are left out first
+_WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
 
 
@@ -129,9 +136,10 @@ class TerminalView:
             return ()
         prediction = self._predicted.prediction
         live = modality in self._live
-        opinion = prediction.opinions.get(modality) if live else None
+        opinion = prediction.opinions.get(modality) if live or modality in prediction.unfamiliar else None
         numbers = (
             f"{opinion.best}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
+            kind_of(modality).level(prediction.levels[modality]) if modality in prediction.levels else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
             str(prediction.dropped.get(modality, 0)),

@@ -15,7 +15,7 @@ from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Predicted, Stream, change
+from sensemble_apps.live.view_events import Predicted, Stream, change, view_event
 
 
 def fast(
@@ -27,7 +27,8 @@ def fast(
 ) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
-    Between two examples, time passes by the longest time to live, so nothing of one is live in the next.
+    Between two examples, time passes by the longest time to live, so nothing of one is live in the next. One
+    window of each modality is encoded: none is ever unfamiliar for long enough to leave the live set.
     The same input gives the same predictions; only their latencies depend on this machine.
 
     Raises:
@@ -83,5 +84,7 @@ def recording(
         live_set.add(item.modality)
         live_set.push(item)
         prediction = live_set.step(item.time)
+        for event in live_set.changes(item.time):
+            yield view_event(event, 0.0)
         if prediction is not None:
             yield Predicted(prediction.time, prediction, recorded.example_at(item.time))

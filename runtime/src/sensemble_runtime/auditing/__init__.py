@@ -4,6 +4,6 @@ Only measures of predictions belong here, and the audit that computes them. The 
 which is the name of its public function.
 
 Doors: `audit` (score a bundle), `conditions` (while a sensor is degraded), `scores` (accuracy, mean average
-precision), `intervals` (their confidence intervals), `calibration` (temperatures, thresholds, calibration
-error), `robustness` (P, R, strata).
+precision), `intervals` (their confidence intervals), `calibration` (fitting temperatures and
+thresholds), `reliability` (what confidence is worth), `robustness` (P, R, strata).
 """

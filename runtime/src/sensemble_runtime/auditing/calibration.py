@@ -1,4 +1,4 @@
-"""Calibration statistics: temperatures and thresholds of subsets, and how far confidence is from accuracy.
+"""Calibration statistics: temperatures and conformal thresholds of subsets.
 
 Temperature and threshold are fitted on the same examples, which is sound here: the score of an example, the
 logit by which its truth falls short of the best class, scales with the temperature as the threshold does. The
@@ -24,7 +24,6 @@ LEAST = 30
 """Examples below which no temperature is fitted."""
 _RANGE = (1e-3, 1e3)  # of temperatures
 _HALVINGS = 60  # of that range, on a logarithmic scale: to less than a float's precision
-_BINS = 15
 _TINY = 1e-30  # a threshold below which float32 probabilities lose their digits: every class is a candidate
 
 
@@ -118,18 +117,3 @@ def share(limit: float, task: Task) -> float:
         math.exp(-max(limit, 0.0)) if task == "multi-class" else float(probabilities(np.array(-limit), task))
     )
     return least if least > _TINY else 0.0
-
-
-def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error in [0, 1]: the mean gap between confidence and accuracy.
-
-    The mean over 15 bins of equal width, weighted by the examples in them (Naeini et al., 2015; Guo et al.,
-    2017).
-
-    Args:
-        confidences: floating [N] in [0, 1], N > 0.
-        right: bool [N], whether each prediction was right.
-    """
-    bins = np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=confidences - right, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(confidences))

@@ -34,8 +34,8 @@ class Rule:
     """The constants with which a live set is judged, made once for each live set.
 
     Attributes:
-        temperatures: float32 [1 + n, 1]: of the live set, and of each of its n modalities alone; [1, 1] where
-            there is one modality, whose opinion is the prediction.
+        temperatures: float32 [1 + n, 1]: of the live set, and of n modalities alone; [1, 1] where there is
+            one modality, whose opinion is the prediction.
         thresholds: of the same.
         audited: the score of the live set, if it was measured.
         labels: the classes.
@@ -47,21 +47,22 @@ class Rule:
     labels: tuple[str, ...]
 
     @classmethod
-    def of(cls, manifest: Manifest, live: Subset) -> "Rule":
-        """Return the rule of a live set, sorted."""
-        sets = [live, *((m,) for m in live)] if len(live) > 1 else [live]
+    def of(cls, manifest: Manifest, live: Subset, aside: Subset = ()) -> "Rule":
+        """Return the rule of a live set, sorted, and of modalities that are not in it but have an opinion."""
+        alone = (*live, *aside)
+        sets = [live, *((m,) for m in alone)] if len(alone) > 1 else [live]
         found = [of_subset(manifest.calibration, subset) for subset in sets]
         temperatures = np.array([[entry.temperature] for entry in found], dtype=np.float32)
         thresholds = tuple(entry.threshold for entry in found)
         return cls(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
 
     def judge(self, head: Head, pooled: Floats, embeddings: Sequence[Floats]) -> list[Opinion]:
-        """Return the opinion of the live set, then that of each of its modalities alone.
+        """Return the opinion of the live set, then that of each modality alone, if there are several.
 
         Args:
             head: the bundle's.
             pooled: the pooled representation, float32 [d].
-            embeddings: those of the live set, float32 [d] each, in its order.
+            embeddings: those of the n modalities, float32 [d] each.
         """
         rows = np.stack([pooled, *embeddings]) if len(embeddings) > 1 else pooled[np.newaxis]
         probabilities = head.probabilities(rows, self.temperatures)
@@ -77,11 +78,16 @@ def of_subset(calibration: Calibration, subset: Subset) -> SubsetCalibration:
     return calibration.subsets.get(subsets.name(subset), UNCALIBRATED)
 
 
-def are_sure(probabilities: Floats, threshold: float, task: Task) -> NDArray[np.bool_]:
-    """Return whether each of the predictions [N, C] has a single candidate, bool [N]."""
+def are_candidates(probabilities: NDArray[np.floating], threshold: float, task: Task) -> NDArray[np.bool_]:
+    """Return whether each class of each prediction [N, C] is a candidate, bool [N, C]."""
     top = probabilities.max(axis=1, keepdims=True)
-    candidates = probabilities >= (threshold * top if task == "multi-class" else threshold)
-    return np.asarray((candidates.sum(axis=1) == 1) & (threshold > 0))
+    return np.asarray(probabilities >= (threshold * top if task == "multi-class" else threshold))
+
+
+def are_sure(probabilities: NDArray[np.floating], threshold: float, task: Task) -> NDArray[np.bool_]:
+    """Return whether each of the predictions [N, C] has a single candidate, and evidence for it, bool [N]."""
+    single = are_candidates(probabilities, threshold, task).sum(axis=1) == 1
+    return np.asarray(single & (threshold > 0))
 
 
 def temperatures(manifest: Manifest) -> Floats:

@@ -19,9 +19,11 @@ from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.calibration import Rule
+from sensemble_runtime.events import UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
+from sensemble_runtime.session.familiarity import Familiarity
 from sensemble_runtime.session.scheduler import Policy
 
 
@@ -45,6 +47,7 @@ class Encoded:
         latency: seconds that encoding took.
         source: the ring that the window came from.
         skipped: the embedding is that of an earlier, similar window.
+        level: how loud or bright the window is, as its kind measures it; None if it has no such level.
     """
 
     modality: str
@@ -53,6 +56,7 @@ class Encoded:
     latency: float
     source: WindowRing
     skipped: bool = False
+    level: float | None = None
 
 
 class LiveSet:
@@ -60,7 +64,7 @@ class LiveSet:
 
     Args:
         bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
-        policy: its `skew` and `duty` are used here.
+        policy: its `skew`, `duty` and `unfamiliar` are used here.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
@@ -68,7 +72,8 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._rules: dict[tuple[str, ...], Rule] = {}
+        self._rules: dict[tuple[tuple[str, ...], tuple[str, ...]], Rule] = {}
+        self._familiarity = Familiarity(bundle, self._policy.unfamiliar_after)
         self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
 
@@ -99,6 +104,7 @@ class LiveSet:
     def remove(self, modality: str, *, keep: bool = False) -> None:
         """Take `modality` out of the live set at once and forget its samples; see `end` for `keep`."""
         self._embeddings.pop(modality, None)
+        self._familiarity.forget(modality)
         self.end(modality, keep=keep)
 
     def end(self, modality: str, *, keep: bool = False) -> None:
@@ -139,9 +145,25 @@ class LiveSet:
     def live(self, now: float) -> tuple[str, ...]:
         """Return the live set at `now`, sorted.
 
-        A modality is live while its embedding is not older than its time to live, and its window ends within
-        the skew of the newest one.
+        A modality is live while its embedding is not older than its time to live, its window ends within the
+        skew of the newest one, and it is not unfamiliar, unless all others are too, or the policy pools them.
         """
+        return self._divided(now)[0]
+
+    def changes(self, now: float) -> list[UnfamiliarEvent]:
+        """Return an event for each modality that became unfamiliar, or familiar, since the last call."""
+        return self._familiarity.changes(now)
+
+    def _divided(self, now: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the live set, and the modalities that are unfamiliar, in it or not."""
+        near = self._near(now)
+        unfamiliar = self._familiarity.unfamiliar(near, now)
+        if not unfamiliar or self._policy.unfamiliar == "pool":
+            return near, unfamiliar
+        return tuple(m for m in near if m not in unfamiliar) or near, unfamiliar
+
+    def _near(self, now: float) -> tuple[str, ...]:
+        """Return the modalities that are fresh and within the skew, sorted."""
         fresh = self._fresh(now)
         ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
         oldest = max(ends.values(), default=0.0) - self._policy.skew
@@ -190,15 +212,20 @@ class LiveSet:
         self._embeddings |= fresh
         for modality, found in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + found.skipped
-        live = self.live(now)
+            self._familiarity.note(modality, found.embedding, found.time)
+        live, unfamiliar = self._divided(now)
         if not fresh or not live:
             return None
         embeddings = {m: self._embeddings[m].embedding for m in live}
         pooled = pool(embeddings)
-        rule = self._rules.get(live)
+        aside = tuple(m for m in unfamiliar if m not in live)
+        heard = (*live, *aside)
+        rule = self._rules.get((live, aside))
         if rule is None:
-            rule = self._rules[live] = Rule.of(self._bundle.manifest, live)
-        whole, *alone = rule.judge(self._bundle.head, pooled, list(embeddings.values()))
+            rule = self._rules[live, aside] = Rule.of(self._bundle.manifest, live, aside)
+        whole, *alone = rule.judge(self._bundle.head, pooled, [self._embeddings[m].embedding for m in heard])
+        # Nothing that is live is like what was trained on: whatever the classifier says is no evidence.
+        groundless = unfamiliar == live and self._policy.unfamiliar == "leave"
         here = sorted(self._windows.items())
         return Prediction(
             time=now,
@@ -212,25 +239,30 @@ class LiveSet:
             lost={m: ring.lost for m, ring in here},
             embeddings=embeddings,
             labels=whole.labels,
-            least=whole.least,
-            opinions=dict(zip(live, alone or [whole], strict=True)),
+            least=0.0 if groundless else whole.least,
+            opinions=dict(zip(heard, alone or [whole], strict=True)),
             audited=rule.audited,
+            unfamiliar=unfamiliar,
+            levels={m: level for m in heard if (level := self._embeddings[m].level) is not None},
         )
 
     def _encode(self, taken: TakenWindow) -> Encoded:
         began = time.perf_counter()
         data = taken.window.data
+        level = kind_of(taken.modality).level(data)
         if self._gate:
             known = self._gate.unchanged(taken.modality, data)
             if known is not None:
                 latency = time.perf_counter() - began
-                return Encoded(taken.modality, known, taken.window.time, latency, taken.source, skipped=True)
+                return Encoded(
+                    taken.modality, known, taken.window.time, latency, taken.source, skipped=True, level=level
+                )
         tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
         embedding = self._bundle.encode(taken.modality, tensor)
         if self._gate:
             self._gate.keep(taken.modality, data, embedding)
         latency = time.perf_counter() - began
-        return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source)
+        return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source, level=level)
 
     def _is_current(self, encoded: Encoded) -> bool:
         if encoded.modality not in self._windows:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Literal, get_args
 
 from sensemble_sensors.spec import InputSpec
 
@@ -19,6 +20,9 @@ MEASURED = (
     5  # latencies of which the median is a modality's cost: neither a first run nor a hiccup is overload
 )
 CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
+
+
+Unfamiliar = Literal["leave", "pool"]
 
 
 class PolicyError(SensembleRuntimeError):
@@ -41,6 +45,10 @@ class Policy:
         align: seconds that a complete window waits for other modalities' windows that are due, to be pooled
             with them.
         duty: when to reuse an embedding instead of encoding; None: never.
+        unfamiliar: `leave`: a modality whose windows have been unlike those of training for a while leaves
+            the live set; if there is no other, all are pooled and the prediction is unsure. `pool`: it is
+            reported, and pooled all the same.
+        unfamiliar_after: seconds of such windows, without a familiar one in between, until that happens.
 
     Raises:
         PolicyError: a field is out of its range.
@@ -52,6 +60,8 @@ class Policy:
     skew: float = 2.0
     align: float = 0.01
     duty: Duty | None = None
+    unfamiliar: Unfamiliar = "leave"
+    unfamiliar_after: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 < self.budget <= 1:
@@ -64,6 +74,10 @@ class Policy:
             raise PolicyError(f"skew {self.skew}: give seconds, 0 or more")
         if not 0 <= self.align < math.inf:
             raise PolicyError(f"align {self.align}: give seconds, 0 or more, but not infinitely many")
+        if self.unfamiliar not in get_args(Unfamiliar):
+            raise PolicyError(f"unfamiliar {self.unfamiliar}: give {' or '.join(get_args(Unfamiliar))}")
+        if not self.unfamiliar_after >= 0:
+            raise PolicyError(f"unfamiliar_after {self.unfamiliar_after}: give seconds, 0 or more")
 
 
 class Scheduler:

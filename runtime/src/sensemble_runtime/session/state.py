@@ -112,8 +112,10 @@ class SessionState:
     # For encoders.
 
     def note_live_set(self) -> None:
-        """Report the live set if it has changed."""
+        """Report the live set if it has changed, and what became unfamiliar, or familiar again."""
         now = time.monotonic()
+        for event in self.live_set.changes(now):
+            self.report(event)
         live = self.live_set.live(now)
         if live != self._live:
             self._live = live

@@ -63,6 +63,10 @@ class Frames(TrackKind):
         """See `Kind`."""
         return FramesRing(spec)
 
+    def level(self, data: Media | str) -> float | None:
+        """Return the mean brightness of some of a window's pixels, in [0, 1]."""
+        return float(np.asarray(self.sketch(data)).mean())
+
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return some of the pixels of each frame, float32 [T, h, w, 3] in [0, 1]."""
         frames = np.asarray(data, np.uint8)[0]

@@ -106,6 +106,10 @@ class Kind(ABC):
     def windows(self, spec: InputSpec) -> WindowRing:
         """Return an empty ring that makes windows of samples."""
 
+    def level(self, data: Media | str) -> float | None:  # noqa: ARG002
+        """Return how loud or bright a window is; None of what has no such level."""
+        return None
+
     @abstractmethod
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the part of a window that is compared to find a change; small and quick to compute."""

@@ -55,6 +55,12 @@ class Waveform(TrackKind):
         """See `Kind`."""
         return WaveformRing(spec)
 
+    def level(self, data: Media | str) -> float | None:
+        """Return the root mean square of a window in dB of full scale, `QUIET` at least."""
+        wave = np.asarray(data, np.float32).ravel()
+        power = float(wave @ wave) / len(wave)
+        return max(10 * math.log10(power), QUIET) if power > 0 else QUIET
+
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the power of each band in dB of full scale, float32 [BANDS]."""
         wave = np.asarray(data, np.float32)[0]

@@ -1,0 +1,166 @@
+"""A sensor that gives nothing like what its encoder was trained on: reported, and out of the pooled mean."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.events import UnfamiliarEvent, fields_of
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.session.scheduler import Policy, PolicyError
+from sensemble_sensors.sensor import Sample
+from sklearn.linear_model import LogisticRegression
+
+from tests.runtime.puppets import Log, Puppet, Session, wait_for
+
+WINDOW = 1600
+BLACK = np.zeros((8, 8, 3), np.uint8)
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, WINDOW).astype(np.float32)
+
+
+def hum(seed: int) -> np.ndarray:
+    """A background that the microphone was never trained on."""
+    level = np.random.default_rng(seed).uniform(0.0, 0.01)
+    return np.full(WINDOW, level, np.float32)
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+def score(known: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """A logistic regression of known against background embeddings, and the least score of the known."""
+    fitted = LogisticRegression(C=1e4, max_iter=10_000).fit(
+        np.concatenate([known, background]), [1] * len(known) + [0] * len(background)
+    )
+    weight, bias = fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])
+    assert (known @ weight + bias).min() > (background @ weight + bias).max(), "they can be told apart"
+    return weight, bias, float((known @ weight + bias).min()) - 1e-3
+
+
+@pytest.fixture
+def bundle(bundle_folder: Path) -> Bundle:
+    """The tiny bundle, whose microphone knows noise and whose camera knows coloured pictures."""
+    opened = Bundle.open(bundle_folder)
+    audio = [[opened.encode("audio", wave(i)[None]) for i in range(40)] for wave in (noise, hum)]
+    frames = [np.stack([picture(i), picture(i + 50)])[None] for i in range(40)]
+    dark = [np.full_like(frames[0], shade) for shade in range(6)]
+    video = [[opened.encode("video", window) for window in windows] for windows in (frames, dark)]
+    weights, biases, thresholds = zip(
+        score(*map(np.stack, audio)),
+        (np.zeros(8, np.float32), 0.0, -1.0),  # captions are all familiar
+        score(*map(np.stack, video)),
+        strict=True,
+    )
+    opened.head = replace(
+        opened.head, familiarity=Familiarity(np.stack(weights), np.array(biases, np.float32))
+    )
+    familiar = dict(zip(opened.modalities, thresholds, strict=True))
+    calibration = replace(opened.manifest.calibration, familiar=familiar)
+    opened.manifest = replace(opened.manifest, calibration=calibration)
+    return opened
+
+
+class Scene:
+    """A live set in which a microphone and a camera give a window each, every tenth of a second."""
+
+    def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
+        self.live_set = LiveSet(bundle, policy)
+        self.events: list[UnfamiliarEvent] = []
+        self.now = 1.0
+        for modality in ("audio", "video"):
+            self.live_set.add(modality)
+
+    def show(self, seconds: float, *, known_sound: bool = True, known_picture: bool = True) -> Prediction:
+        """Play so long, and return the last prediction."""
+        for step in range(round(10 * seconds)):
+            self.now = round(self.now + 0.1, 1)
+            self.live_set.push(Sample("audio", noise(step % 40) if known_sound else hum(step % 40), self.now))
+            for offset in (0.1, 0.0):
+                seen = picture(step % 40 + (0 if offset else 50)) if known_picture else BLACK
+                self.live_set.push(Sample("video", seen, self.now - offset))
+            made = self.live_set.step(self.now)
+            self.events += self.live_set.changes(self.now)
+        assert made is not None
+        return made
+
+
+def test_an_unfamiliar_microphone_leaves_the_pooled_mean_and_comes_back(bundle: Bundle) -> None:
+    scene = Scene(bundle)
+    assert scene.show(1.0).unfamiliar == ()
+    assert scene.show(1.9, known_sound=False).live == ("audio", "video"), "for less than 2 s"
+    silent = scene.show(0.5, known_sound=False)
+    assert (silent.live, silent.unfamiliar) == (("video",), ("audio",))
+    assert list(silent.opinions) == ["video", "audio"], "it still has an opinion"
+    np.testing.assert_array_equal(silent.opinions["video"].probabilities, silent.probabilities)
+    assert scene.live_set.live(scene.now) == ("video",)
+    assert silent.levels["audio"] < -40
+    back = scene.show(0.1)
+    assert (back.live, back.unfamiliar) == (("audio", "video"), ())
+    assert [(event.modality, event.over) for event in scene.events] == [("audio", False), ("audio", True)]
+    assert [fields_of(event)[2] for event in scene.events] == ["unfamiliar", "familiar again"]
+    assert scene.events[0].time == pytest.approx(4.1, abs=0.11)
+
+
+def test_one_familiar_window_starts_the_count_again(bundle: Bundle) -> None:
+    scene = Scene(bundle)
+    for _ in range(3):
+        scene.show(1.5, known_sound=False)
+        assert scene.show(0.1).live == ("audio", "video")
+    assert scene.events == []
+
+
+def test_windows_far_apart_are_not_one_run(bundle: Bundle) -> None:
+    scene = Scene(bundle)
+    for _ in range(5):  # as in a fast replay, where each example stands alone
+        assert scene.show(0.1, known_sound=False).live == ("audio", "video")
+        scene.now += 5
+
+
+def test_where_everything_is_unfamiliar_all_is_pooled_and_nothing_is_sure(bundle: Bundle) -> None:
+    made = Scene(bundle).show(3.0, known_sound=False, known_picture=False)
+    assert made.live == made.unfamiliar == ("audio", "video")
+    assert (made.label, set(made.candidates)) == (None, set(bundle.manifest.labels))
+
+
+def test_a_policy_may_pool_what_is_unfamiliar(bundle: Bundle) -> None:
+    scene = Scene(bundle, Policy(unfamiliar="pool", unfamiliar_after=0.5))
+    made = scene.show(1.0, known_sound=False, known_picture=False)
+    assert made.live == made.unfamiliar == ("audio", "video")
+    assert made.least > 0, "what the classifier says counts"
+    assert len(scene.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"), [({"unfamiliar": "drop"}, "leave or pool"), ({"unfamiliar_after": -1}, "0 or more")]
+)
+def test_another_policy_is_refused(policy: dict[str, object], says: str) -> None:
+    with pytest.raises(PolicyError, match=says):
+        Policy(**policy)  # type: ignore[arg-type]
+
+
+def test_a_bundle_without_scores_knows_nothing_unfamiliar(bundle_folder: Path) -> None:
+    made = Scene(Bundle.open(bundle_folder)).show(3.0, known_sound=False, known_picture=False)
+    assert (made.live, made.unfamiliar) == (("audio", "video"), ())
+
+
+def test_a_session_reports_it_and_that_the_sensor_left(bundle: Bundle, log: Log) -> None:
+    microphone = Puppet("audio")
+    with Session(bundle, policy=Policy(unfamiliar_after=0.2)) as session:
+        session.subscribe(log)
+        name = session.attach(microphone)
+
+        def hear() -> bool:
+            microphone.acts.put(Sample("audio", hum(1), time.monotonic()))
+            return any(isinstance(event, UnfamiliarEvent) for event in log.events)
+
+        wait_for(hear)
+        session.detach(name)
+        wait_for(lambda: [e.over for e in log.events if isinstance(e, UnfamiliarEvent)] == [False, True])
