@@ -15,9 +15,10 @@ import pytest
 import rich
 from sensemble_apps.console.wording import answer
 from sensemble_apps.live.terminal import TerminalView
-from sensemble_apps.live.view_events import LiveSetChange, Predicted, ViewEvent, change
+from sensemble_apps.live.view_events import LiveSetChange, Predicted, ViewEvent, change, view_event
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import UnfamiliarEvent
 from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.subsets import SubsetScore
 
@@ -131,7 +132,7 @@ def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> Non
     items += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
     rows = _picture(bundle_folder, 80, *items, _said(1.0, audio=0.01))
     assert [row.split() for row in rows[1:4]] == [
-        ["●", "microphone", "0.2", "s", "10.0", "ms", "0"],
+        ["●", "microphone", "0.2", "s", "10.0", "ms"],
         ["desk", "attached"],
         ["●", "door", "attached"],
     ]
@@ -142,7 +143,12 @@ def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> Non
 
 def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
     plugged = change(0.0, "audio", "desk", "attached", "")
-    for width, titles in ((80, "age encoded in dropped"), (56, "age encoded in"), (40, "age"), (30, "")):
+    for width, titles in (
+        (90, "alone level age encoded in dropped"),
+        (80, "alone level age encoded in"),
+        (56, "alone"),
+        (30, ""),
+    ):
         head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
         assert head.split() == ["sensor", "state", *titles.split()]
         assert microphone.startswith("● microphone desk")
@@ -164,7 +170,7 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
         assert "reason 29" in shown[-1], "the newest is at the foot"
         # The state has a column of its own, next to the numbers.
         column = shown[0].index("state")
-        state = " ".join(line[column : shown[0].index("age")].strip() for line in shown[:10])
+        state = " ".join(line[column : shown[0].index("alone")].strip() for line in shown[:10])
         assert (f"lost: {why}" in state) == (height == 24)
         if height == 24:
             assert len(shown) >= 22, "no line is left empty while there is something to say"
@@ -215,12 +221,31 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
     opinions = {"audio": Opinion(chances, 0.25, labels), "video": Opinion(chances, 0.5, labels)}
     made = Prediction(
         1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, opinions=opinions,
-        audited=SubsetScore(0.75, 40, 0.6, 0.86),
+        audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
     shown = "\n".join(_picture(bundle_folder, 100, Predicted(1.0, made, None)))
     assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
     assert "two? 62%" in shown
     assert "two 62%" in shown
+    assert "▆ -20 dB" in shown
+    assert "▄ 45 %" in shown
+
+
+def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> None:
+    labels, chances = ("zero", "one", "two"), np.array([0.125, 0.25, 0.625], np.float32)
+    opinion = Opinion(chances, 0.5, labels)
+    made = Prediction(
+        1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, least=0.5,
+        opinions={"audio": opinion, "video": opinion}, unfamiliar=("audio",),
+    )  # fmt: skip
+    reported = view_event(UnfamiliarEvent(1.0, "audio", over=False), 0.0)
+    shown = _picture(bundle_folder, 140, reported, Predicted(1.0, made, None))
+    (row,) = (line for line in shown if line.startswith("○ microphone"))
+    assert "unfamiliar: it is unlike what the encoder was trained on" in row
+    assert "two 62%" in row, "it still has an opinion"
+    again = view_event(UnfamiliarEvent(2.0, "audio", over=True), 0.0)
+    (row,) = (line for line in _picture(bundle_folder, 140, reported, again) if "microphone" in line[:14])
+    assert "unfamiliar" not in row
 
 
 @pytest.mark.parametrize(

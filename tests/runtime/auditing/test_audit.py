@@ -10,6 +10,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import CHUNK, audit
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.record.reader import read_answers, read_runs
 from sensemble_sensors.errors import BadDataError
@@ -194,3 +195,43 @@ def test_nothing_to_audit_is_refused(bundle: Bundle, dataset: Dataset) -> None:
     bare = dataclasses.replace(dataset.examples[1], audio=None, image=None, text=None)
     with pytest.raises(BadDataError, match="audio, text, video"):
         audit(bundle, [bare])
+
+
+def test_it_says_what_confidence_and_sure_answers_are_worth(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    found = audit(bundle, dataset.examples, record=path)
+    assert found.reliability.keys() == found.subsets.keys()
+    assert found.unfamiliar == {}, "the bundle has no scores of familiarity"
+    answers = read_answers(path, read_runs(path)[0].id)
+    for name, one in found.reliability.items():
+        mine = [a for a in answers if a.subset == name]
+        threshold = bundle.manifest.calibration.subsets[name].threshold
+        assert one.confidence == pytest.approx(np.mean([a.probabilities.max() for a in mine]), abs=1e-6)
+        sure = [(a.probabilities >= threshold * a.probabilities.max()).sum() == 1 for a in mine]
+        assert one.unsure == pytest.approx(1 - np.mean(sure))
+    assert json.loads(json.dumps(found.to_json()))["reliability"]["audio"].keys() == {
+        "confidence",
+        "unsure",
+        "sure_right",
+        "covered",
+        "calibration_error",
+        "uncalibrated_error",
+    }
+
+
+def test_unfamiliar_windows_are_counted_and_pooled(bundle: Bundle, dataset: Dataset) -> None:
+    plain = audit(bundle, dataset.examples)
+    embeddings = [
+        bundle.encode("audio", window(e, bundle.specs["audio"])) for e in dataset.examples if e.audio
+    ]
+    scores = Familiarity(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32))
+    bundle.head = dataclasses.replace(bundle.head, familiarity=scores)
+    middle = float(np.median([e[0] for e in embeddings]))
+    familiar = {"audio": middle, "text": -1e12, "video": 1e12}
+    calibration = dataclasses.replace(bundle.manifest.calibration, familiar=familiar)
+    bundle.manifest = dataclasses.replace(bundle.manifest, calibration=calibration)
+    found = audit(bundle, dataset.examples)
+    assert found.unfamiliar == {"audio": pytest.approx(0.5, abs=0.06), "text": 0, "video": 1}
+    assert found.subsets == plain.subsets

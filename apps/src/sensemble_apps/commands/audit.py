@@ -17,7 +17,7 @@ from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs import condition_table
+from sensemble_apps.runs import condition_table, reliability_table
 
 
 def main(arguments: Audit) -> None:
@@ -36,6 +36,7 @@ def main(arguments: Audit) -> None:
     else:
         console = Console()
         console.print(_table(result, saving))
+        console.print(reliability_table.table(result))
         if result.conditions:
             console.print(*condition_table.tables(result.conditions, result.metric), sep="\n")
             for line in condition_table.sentences(result.conditions, result.metric):

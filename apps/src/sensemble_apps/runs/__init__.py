@@ -2,5 +2,5 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audits`, `condition_table`, `costs`, `matrices`, `run_folder`, `tradeoff`.
+Doors: `audits`, `condition_table`, `costs`, `matrices`, `reliability_table`, `run_folder`, `tradeoff`.
 """

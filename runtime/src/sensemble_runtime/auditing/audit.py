@@ -22,6 +22,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finished, scores_under
 from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.auditing.reliability import Reliability, reliabilities, unfamiliar_shares
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.calibration import temperatures
@@ -48,6 +49,9 @@ class AuditResult:
         saved: with a duty, the number of encodings that it saved, by modality.
         conditions: with conditions, first the scores of all subsets without any (`CLEAN`), then under each
             condition those of the subsets with the degraded modality.
+        reliability: by subset, how much confidence, sure answers and candidates are worth.
+        unfamiliar: by modality, the share of windows that are unlike those of training, if the bundle scores
+            that. They are pooled all the same: a single one takes no modality out of a live set.
     """
 
     subsets: dict[str, SubsetScore]
@@ -57,6 +61,8 @@ class AuditResult:
     bundle: str
     saved: dict[str, int] = field(default_factory=dict)
     conditions: tuple[ConditionScore, ...] = ()
+    reliability: dict[str, Reliability] = field(default_factory=dict)
+    unfamiliar: dict[str, float] = field(default_factory=dict)
 
     @property
     def p(self) -> float:
@@ -84,6 +90,8 @@ class AuditResult:
             "metric": self.metric,
             "examples": self.examples,
             "bundle": self.bundle,
+            "reliability": {name: asdict(found) for name, found in self.reliability.items()},
+            "unfamiliar": self.unfamiliar,
             **({"saved": self.saved} if self.saved else {}),
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
         }
@@ -134,7 +142,8 @@ def audit(
                 records.add_answers(run, _answers(bundle, chunk))
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
-        scored = subset_scores(np.concatenate(logits, axis=1), present, truth, task, groups)
+        every = np.concatenate(logits, axis=1)
+        scored = subset_scores(every, present, truth, task, groups)
         if not scored:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
@@ -153,8 +162,17 @@ def audit(
     names = map(subsets.name, subsets.subsets(bundle.modalities))
     unscored = tuple(name for name in names if name not in scored)
     saved = gate.saved if gate else {}
+    calibration = bundle.manifest.calibration
     return AuditResult(
-        scored, unscored, METRICS[task], len(examples), bundle.fingerprint, saved, tuple(under)
+        scored,
+        unscored,
+        METRICS[task],
+        len(examples),
+        bundle.fingerprint,
+        saved,
+        tuple(under),
+        reliabilities(every, present, truth, task, calibration),
+        unfamiliar_shares(bundle.head, calibration, np.concatenate(embeddings, axis=1), present),
     )
 
 

@@ -23,7 +23,7 @@ ALPHA = 0.1
 LEAST = 30
 """Examples below which no temperature is fitted."""
 _RANGE = (1e-3, 1e3)  # of temperatures
-_HALVINGS = 60  # of that range, on a logarithmic scale: to less than a float's precision
+_HALVINGS = 40  # of that range, on a logarithmic scale: to a part in 10^11
 _TINY = 1e-30  # a threshold below which float32 probabilities lose their digits: every class is a candidate
 
 

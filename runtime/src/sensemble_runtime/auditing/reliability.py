@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.calibration import are_candidates, are_sure, of_subset
-from sensemble_runtime.bundle.head import probabilities
+from sensemble_runtime.bundle.head import Head, probabilities
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
 
 _BINS = 15
@@ -79,6 +79,29 @@ def reliability(
         calibration_error=calibration_error(calibrated.max(axis=1), right),
         uncalibrated_error=calibration_error(probabilities(logits, task).max(axis=1), right),
     )
+
+
+def unfamiliar_shares(
+    head: Head,
+    calibration: Calibration,
+    embeddings: NDArray[np.float32],
+    present: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, float]:
+    """Return the share of windows below the threshold of familiarity, by modality; none without scores.
+
+    Args:
+        head: the bundle's.
+        calibration: the bundle's.
+        embeddings: float32 [n, N, d], of the modalities of `present`, sorted.
+        present: modality -> bool [N], whether each example has it.
+    """
+    scores, shares = head.familiarity, dict[str, float]()
+    for row, modality in enumerate(sorted(present) if scores is not None else ()):
+        assert scores is not None  # noqa: S101 - or there would be no row
+        found = embeddings[row][present[modality]] @ scores.weight[row] + scores.bias[row]
+        if len(found):
+            shares[modality] = float((found < calibration.familiar[modality]).mean())
+    return shares
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
