@@ -62,6 +62,8 @@ class Demo(Train):
 
     fast: bool = False
     """Replay as fast as possible instead of in real time."""
+    serve: bool = False
+    """Then open the live page on the replay, until Ctrl-C."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,11 @@ from sensemble_apps.errors import Ended, NotInstalledError
 from sensemble_apps.parsing import parse
 from sensemble_apps.signals import on_stop
 
-_EXTRA = ("sensemble_export", "sensemble_train", "torch")  # packages that a board does without
+_EXTRAS = {
+    "train": ("sensemble_export", "sensemble_train", "torch"),
+    "serve": ("paho", "segno", "starlette", "uvicorn", "websockets"),
+}
+"""The packages of each extra, which a board may do without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,9 +77,12 @@ class _Stop:
 def _missing_package(error: Exception) -> NotInstalledError | None:
     """Return the error to show where a command needs a package that was not installed with it."""
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if name not in _EXTRA:
-        return None
-    return NotInstalledError(f"needs {name}, which is not installed; `pip install 'sensemble-apps[train]'`")
+    for extra, packages in _EXTRAS.items():
+        if name in packages:
+            return NotInstalledError(
+                f"needs {name}, which is not installed; `pip install 'sensemble-apps[{extra}]'`"
+            )
+    return None
 
 
 def _line(error: Exception) -> str:

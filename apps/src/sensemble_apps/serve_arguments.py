@@ -33,5 +33,7 @@ class Serve(Sources):
     """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
     key: OptionalFile = None
     """Its private key, if that is in a file of its own."""
+    mqtt: Annotated[str | None, optional("URL")] = None
+    """Publish answers and events to an MQTT broker, mqtt://[USER:PASSWORD@]HOST[:PORT]; mqtts for TLS."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""

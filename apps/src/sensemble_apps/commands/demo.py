@@ -72,6 +72,10 @@ def main(arguments: Demo) -> None:
         page = write_page(out, out / PAGE)
     _summarize(console, out)
     console.print(f"\nDone in {_took(began)}. The report: {page}", style="bold")
+    if arguments.serve:
+        _sensemble("serve", out / BUNDLE, "--replay", data)
+    else:
+        console.print(f"Open the live page: sensemble serve {out / BUNDLE} --replay {data}")
 
 
 @contextmanager

@@ -48,6 +48,10 @@ def main(arguments: Serve) -> None:
         controls = Controls(board, switchboard, arguments.recordings)
         port = listening.getsockname()[1]
         access, tls, lines = _access(arguments, port)
+        if arguments.mqtt is not None:
+            from sensemble_apps.serve.mqtt import Publisher
+
+            stack.enter_context(Publisher(arguments.mqtt, board))
         stack.enter_context(Server(listening, access, board, switchboard, controls, tls))
         for line in lines:
             say(line)

@@ -1,0 +1,95 @@
+"""Film the live page on a replay whose camera is unplugged, plugged back and darkened, for README.md.
+
+    uv run python docs/animate_page.py BUNDLE CLIPS docs/page.webp
+
+needs Debian's chromium, at /usr/bin/chromium.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from time import monotonic, sleep
+
+from PIL import Image
+from playwright.sync_api import Page, ViewportSize, sync_playwright
+
+SIZE = ViewportSize(width=1000, height=1010)
+WIDTH = 800  # pixels of the film
+STEP = 0.25  # seconds between two pictures
+QUALITY = 55
+LENGTH = 16.0  # seconds
+CUES = {
+    3.0: ("unplug", None),
+    7.0: ("plug", None),
+    9.5: ("condition", "dark"),
+    13.0: ("condition", None),
+}
+"""What happens to the camera, by the time in seconds."""
+
+
+@contextmanager
+def served(bundle: Path, clips: Path) -> Iterator[str]:
+    """Serve the replay while the block runs; yield its address."""
+    command = [sys.executable, "-m", "sensemble_apps", "serve", bundle, "--replay", clips, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        found = re.search(r"http://\S+", process.stdout.readline() if process.stdout else "")
+        if found is None:
+            raise SystemExit("the page is not served")
+        try:
+            yield found[0]
+        finally:
+            process.terminate()
+
+
+def main(bundle: Path, clips: Path, out: Path) -> None:
+    """Film, and write the animation."""
+    with served(bundle, clips) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page.goto(address)
+        page.get_by_text("from audio, text, video").wait_for()
+        pictures = list(filmed(page))
+        browser.close()
+    first, *rest = pictures
+    first.save(
+        out,
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 * STEP),
+        loop=0,
+        quality=QUALITY,
+        method=2,
+    )
+    sys.stdout.write(f"{out}: {len(pictures)} pictures, {out.stat().st_size / 1e6:.2f} MB\n")
+
+
+def filmed(page: Page) -> Iterator[Image.Image]:
+    """Yield a picture each step, while the cues are followed."""
+    cues = sorted(CUES.items())
+    began = monotonic()
+    for number in range(round(LENGTH / STEP)):
+        sleep(max(0.0, began + number * STEP - monotonic()))
+        if cues and number * STEP >= cues[0][0]:
+            act(page, *cues.pop(0)[1])
+        picture = Image.open(BytesIO(page.screenshot(type="png")))
+        height = round(WIDTH * picture.height / picture.width)
+        yield picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+
+
+def act(page: Page, what: str, condition: str | None) -> None:
+    """Do to the camera what a person would."""
+    if what == "condition":
+        value = "" if condition is None else f"{condition}:5"
+        page.get_by_label("Condition of replay video").select_option(value)
+        page.locator("main").focus()
+    else:
+        name = "Unplug replay video" if what == "unplug" else "Plug back replay video"
+        page.get_by_role("button", name=name, exact=True).click()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]))
