@@ -25,7 +25,7 @@ class Serve(Sources):
     """A dataset whose examples are played again and again, or a recording, which is played once."""
     split: Annotated[str | None, optional("NAME")] = None
     """The split to play; by default, eval of a dataset, and all of a recording."""
-    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "localhost"
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
     """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
     port: Annotated[int, tyro.conf.arg(metavar="N")] = 8765
     """The port; 0 for a free one."""

@@ -35,10 +35,10 @@ def running(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str
 def test_a_replay_is_served_on_loopback_until_ctrl_c(bundle_folder: Path, dataset_folder: Path) -> None:
     with running(bundle_folder, "--replay", dataset_folder) as (process, address):
         port = int(re.findall(r":(\d+)/", address)[0])
-        connection = HTTPConnection("localhost", port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/api/state")
         answer = json.loads(connection.getresponse().read())
-    assert address == f"http://localhost:{port}/"
+    assert address == f"http://127.0.0.1:{port}/"
     assert {sensor["modality"] for sensor in answer["state"]["sensors"]} == {"audio", "text", "video"}
     assert process.returncode == 130
 

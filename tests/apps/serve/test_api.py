@@ -20,7 +20,7 @@ def test_every_route_is_described_and_every_description_has_its_route() -> None:
     served: Any = None
     routes = api.Api(served, served, type("Clients", (), {"serve": lambda: None})).routes  # type: ignore[arg-type]
     found = {
-        (route.path, method.lower())
+        (route.path.replace(":path", ""), method.lower())
         for route in routes
         if isinstance(route, Route)
         for method in (route.methods or ()) - {"HEAD"}

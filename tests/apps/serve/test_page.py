@@ -153,7 +153,8 @@ def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bund
     for name, embedding in ("audio", embeddings["audio"]), ("audio+video", pooled):
         fitted = bundle.manifest.calibration.subsets[name]
         expected = bundle.head.probabilities(embedding, fitted.temperature)
-        assert bundle.manifest.labels[int(expected.argmax())] in said[name]["label"]
+        assert said[name]["best"] == bundle.manifest.labels[int(expected.argmax())]
+        assert said[name]["label"] in (None, said[name]["best"])
         assert said[name]["confidence"] == pytest.approx(float(expected.max()), abs=1e-3)
 
 

@@ -41,9 +41,9 @@ class Api:
             WebSocketRoute("/socket", clients.serve),
             Route("/api/state", self._bounded(self._state)),
             Route("/api/stream", self._bounded(self._stream)),
-            Route("/api/sensors/{name}/unplug", self._bounded(self._unplug), methods=["POST"]),
-            Route("/api/sensors/{name}/plug", self._bounded(self._plug), methods=["POST"]),
-            Route("/api/sensors/{name}/condition", self._bounded(self._condition), methods=["POST"]),
+            Route("/api/sensors/{name:path}/unplug", self._bounded(self._unplug), methods=["POST"]),
+            Route("/api/sensors/{name:path}/plug", self._bounded(self._plug), methods=["POST"]),
+            Route("/api/sensors/{name:path}/condition", self._bounded(self._condition), methods=["POST"]),
             Route("/api/label", self._bounded(self._label), methods=["POST"]),
             Route("/api/record", self._bounded(self._record), methods=["POST"]),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
@@ -134,10 +134,14 @@ async def _body(request: Request) -> dict[str, Any]:
         InputError: it is too long, or is none.
     """
     data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > limits.BODY:
-            raise InputError(f"the body is longer than {limits.BODY} bytes")
+    try:
+        async with asyncio.timeout(limits.SILENT):
+            async for part in request.stream():
+                data += part
+                if len(data) > limits.BODY:
+                    raise InputError(f"the body is longer than {limits.BODY} bytes")
+    except TimeoutError as error:
+        raise InputError(f"the body did not come within {limits.SILENT:g} s") from error
     try:
         body = json.loads(data)
     except (ValueError, RecursionError) as error:

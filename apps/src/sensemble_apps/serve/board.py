@@ -22,7 +22,7 @@ from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import LiveSetChange, view_event
-from sensemble_apps.serve.lattice import opinions
+from sensemble_apps.serve.lattice import opinions, verdict
 from sensemble_apps.serve.switchboard import Switchboard, Tap
 
 KEPT = 2000  # entries of the timeline
@@ -185,8 +185,8 @@ class Board:
         shown = (item.live, in_words(item))
         if shown != self._shown:
             self._shown = shown
-            answer = {"label": shown[1], "confidence": round(item.confidence, 3)}
-            self._enter("answer", item.time, live=list(item.live), **answer)
+            said = {"label": item.label, "words": shown[1], "confidence": round(item.confidence, 3)}
+            self._enter("answer", item.time, live=list(item.live), **said)
 
     def _changed(self, event: Event) -> None:
         shown = view_event(event, self.began)
@@ -250,8 +250,8 @@ class Board:
     def _answer(self, prediction: Prediction) -> dict[str, Any]:
         best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]
         return {
-            "label": in_words(prediction),
-            "confidence": round(prediction.confidence, 4),
+            **verdict(prediction),
+            "unfamiliar": list(prediction.unfamiliar),
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),
             "probabilities": {

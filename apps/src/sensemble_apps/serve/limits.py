@@ -2,7 +2,7 @@
 
 import asyncio
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,7 +14,7 @@ BYTES = 16e6  # a second, of a client
 BURST = 2.0  # seconds of any of these that may come at once
 BODY = 1 << 16  # bytes of a request, and of a message in text
 
-_SILENT = 5.0  # seconds within which a connection must have asked for something
+SILENT = 5.0  # seconds within which a connection must have asked for something
 _IDLE = 64  # connections that have not asked for anything yet; the oldest is closed for another
 
 
@@ -45,7 +45,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; close the one that has been silent for longest if there are too many."""
         super().connection_made(transport)
-        self._waiting[self] = self.loop.call_later(_SILENT, self.give_up)
+        self._waiting[self] = self.loop.call_later(SILENT, self.give_up)
         if len(self._waiting) > _IDLE:
             next(iter(self._waiting)).give_up()
 
@@ -69,6 +69,16 @@ class BoundedProtocol(H11Protocol):
         timer = self._waiting.pop(self, None)
         if timer is not None:
             timer.cancel()
+
+
+class BoundedLoop(asyncio.SelectorEventLoop):
+    """An event loop on which a client must have agreed on TLS within `SILENT`, not within a minute."""
+
+    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:  # noqa: ANN401 - as its base
+        """See `asyncio`."""
+        if options.get("ssl") is not None:
+            options["ssl_handshake_timeout"] = SILENT
+        return await super().create_server(*arguments, **options)
 
 
 def bounded_protocol() -> type[BoundedProtocol]:

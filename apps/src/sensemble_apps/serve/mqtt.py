@@ -27,9 +27,9 @@ class Publisher:
     """Publishes a board's answer and the events of its sensors to a broker, while the block runs.
 
     Below `sensemble/NAME`, the folders' names of the bundle: `answer`, whenever it changes and retained, is
-    `{"label", "confidence", "live"}`, the first two null while nothing is live; `event` is an entry of the
-    timeline; `available` is `online` or, also where this process was killed, `offline`. A broker that is away
-    is tried again; what happens meanwhile is not sent later.
+    `{"label", "best", "confidence", "live"}`: no label if unsure, and none of the first three while nothing
+    is live. `event` is an entry of the timeline; `available` is `online` or, also where this process was
+    killed, `offline`. A broker that is away is tried again; what happens meanwhile is not sent later.
 
     Args:
         url: `mqtt://[USER:PASSWORD@]HOST[:PORT]`; `mqtts` for TLS.
@@ -94,9 +94,10 @@ class Publisher:
     def _publish_answer(self) -> None:
         """Publish the answer if it is another than before; of confidences, whole per cents count."""
         state = self._board.snapshot()
-        said = state["answer"] or {"label": None, "confidence": None}
-        confidence = None if said["confidence"] is None else round(said["confidence"], 2)
-        answer = {"label": said["label"], "confidence": confidence, "live": state["live"]}
+        said = state["answer"] or {"label": None, "best": None, "confidence": None}
+        answer = {key: said[key] for key in ("label", "best", "confidence")} | {"live": state["live"]}
+        if said["confidence"] is not None:
+            answer["confidence"] = round(said["confidence"], 2)
         if answer != self._answer:
             self._answer = answer
             self._publish("answer", json.dumps(answer, ensure_ascii=False), retain=True)
@@ -137,7 +138,7 @@ class Publisher:
             "name": "Answer",
             "unique_id": f"sensemble_{self._name}_answer",
             "state_topic": f"{self._topic}/answer",
-            "value_template": "{{ value_json.label }}",
+            "value_template": "{{ value_json.label or 'unsure' }}",
             "json_attributes_topic": f"{self._topic}/answer",
             "availability_topic": f"{self._topic}/available",
             "device": {"identifiers": [f"sensemble_{self._name}"], "name": f"Sensemble {self._name}"},

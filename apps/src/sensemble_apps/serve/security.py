@@ -162,7 +162,7 @@ class Guard:
             self._access.token or "",
             secure=self._access.secure,
             httponly=True,
-            samesite="strict",
+            samesite="lax",  # else a link in a message would lead to a page that lacks it
         )
         return response
 

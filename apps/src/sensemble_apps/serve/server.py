@@ -17,7 +17,7 @@ from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.browser_sensor import HEADER
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.limits import bounded_protocol
+from sensemble_apps.serve.limits import BoundedLoop, bounded_protocol
 from sensemble_apps.serve.security import Access, Guard
 from sensemble_apps.serve.switchboard import Switchboard
 from sensemble_apps.serve.websocket import Clients
@@ -74,6 +74,7 @@ class Server:
         config = uvicorn.Config(
             app,
             http=bounded_protocol(),
+            loop=f"{BoundedLoop.__module__}:{BoundedLoop.__name__}",
             ws_max_size=max(*slots, limits.BODY) + HEADER.size,
             ws_ping_interval=_PING,
             ws_ping_timeout=_PING,

@@ -28,7 +28,7 @@ export class Lattice {
   /** @param {Subset} subset @returns {HTMLElement} */
   cell(subset) {
     const says = make("span", { class: "says" }, "–");
-    const range = subset.low !== undefined && subset.high !== undefined ? ` (${Math.round(100 * subset.low)}–${Math.round(100 * subset.high)})` : "";
+    const range = subset.low !== undefined && subset.high !== undefined ? ` (${Math.round(100 * subset.low)} to ${Math.round(100 * subset.high)})` : "";
     const accuracy = subset.accuracy === null ? "not audited" : `right ${percent(subset.accuracy)}${range}`;
     const bar = make("meter", { min: 0, max: 1, value: subset.accuracy ?? 0, "aria-hidden": "true" });
     const cell = make("li", {}, make("strong", {}, subset.modalities.join(" + ")), says, make("span", { class: "audited" }, accuracy), bar);
@@ -50,7 +50,8 @@ export class Lattice {
       if (current) cell.setAttribute("aria-current", "true");
       else cell.removeAttribute("aria-current");
       cell.classList.toggle("within", subset.split("+").every((modality) => live.includes(modality)));
-      say(says, opinion ? `${opinion.label} ${percent(opinion.confidence)}` : "–");
+      cell.classList.toggle("unsure", opinion?.label === null);
+      say(says, opinion ? `${opinion.label ?? `unsure, ${opinion.best}?`} ${percent(opinion.confidence)}` : "–");
     }
   }
 }

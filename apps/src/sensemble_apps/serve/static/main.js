@@ -104,11 +104,11 @@ function show() {
   document.body.classList.toggle("past", past !== null);
   say(byId("moment"), past ? `as it was at ${past.when}` : "");
   if (past) {
-    answer(past.label, past.confidence, past.live, {});
+    answer(past.words, past.label === null, past.confidence, past.live, {});
     lattice.show(past.live, []);
   } else {
     const now = state.answer;
-    answer(now?.label, now?.confidence ?? 0, state.live, now?.probabilities ?? {});
+    answer(now?.words, now?.label === null, now?.confidence ?? 0, state.live, now?.probabilities ?? {});
     lattice.show(state.live, state.lattice);
   }
   sensors.show(state, past);
@@ -117,16 +117,18 @@ function show() {
 }
 
 /**
- * @param {string | undefined} label undefined where nothing is said
+ * @param {string | undefined} words undefined where nothing is said
+ * @param {boolean} unsure
  * @param {number} confidence
  * @param {string[]} live
  * @param {Record<string, number>} probabilities
  */
-function answer(label, confidence, live, probabilities) {
+function answer(words, unsure, confidence, live, probabilities) {
   const nothing = live.length ? "waiting for a first window" : "nothing is live";
-  say(byId("label"), label ?? nothing);
-  byId("answer").classList.toggle("nothing", label === undefined);
-  say(byId("evidence"), label === undefined ? "" : `${percent(confidence)} confident, from ${live.join(", ")}`);
+  say(byId("label"), words ?? nothing);
+  byId("answer").classList.toggle("nothing", words === undefined);
+  byId("answer").classList.toggle("unsure", unsure);
+  say(byId("evidence"), words === undefined ? "" : `${percent(confidence)} confident, from ${live.join(", ")}`);
   const list = byId("classes");
   const classes = Object.entries(probabilities);
   while (list.children.length > classes.length) list.lastElementChild?.remove();
@@ -151,9 +153,9 @@ function truth(now) {
   table.hidden = rows.length === 0;
   const body = /** @type {HTMLElement} */ (table.querySelector("tbody"));
   while (body.children.length > rows.length) body.lastElementChild?.remove();
-  rows.forEach(([live, { right, n }], index) => {
-    const row = body.children[index] ?? body.appendChild(make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td")));
-    [live.replaceAll("+", " + "), String(right), String(n), percent(right / n)].forEach((text, cell) => say(row.children[cell], text));
+  rows.forEach(([live, { right, unsure, n }], index) => {
+    const row = body.children[index] ?? body.appendChild(make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td"), make("td")));
+    [live.replaceAll("+", " + "), String(right), String(unsure), String(n), percent(right / n)].forEach((text, cell) => say(row.children[cell], text));
   });
 }
 

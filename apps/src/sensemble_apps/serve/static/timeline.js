@@ -5,7 +5,8 @@ import { byId, clock, draw, make, say } from "./dom.js";
 /** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {import("./types.js").State} State */
 /**
- * @typedef {{when: string, time: number, live: string[], label: string | undefined, confidence: number,
+ * @typedef {{when: string, time: number, live: string[], words: string | undefined, label: string | null | undefined,
+ *   confidence: number,
  *   sensors: Map<string, string>}} Past
  */
 
@@ -79,12 +80,16 @@ export class Timeline {
     const time = this.moment;
     if (time === null) return null;
     /** @type {Past} */
-    const past = { when: clock(time), time, live: [], label: undefined, confidence: 0, sensors: new Map() };
+    const past = { when: clock(time), time, live: [], words: undefined, label: undefined, confidence: 0, sensors: new Map() };
     for (const entry of this.entries) {
       if (entry.time > time) break;
       if (entry.live) past.live = entry.live;
-      if (entry.kind === "answer") [past.label, past.confidence] = [entry.label, entry.confidence ?? 0];
-      if (entry.kind === "live") past.label = undefined;
+      if (entry.kind === "answer") {
+        past.words = entry.words;
+        past.label = entry.label;
+        past.confidence = entry.confidence ?? 0;
+      }
+      if (entry.kind === "live") past.words = past.label = undefined;
       if (entry.kind === "event" && entry.name && entry.what !== "active") past.sensors.set(entry.name, entry.text ?? "");
     }
     return past;
@@ -121,8 +126,9 @@ export class Timeline {
     for (const entry of this.entries) {
       if (entry.time < begin) continue;
       if (entry.kind === "answer" && x(entry.time) > free) {
-        strip.append(draw("text", { class: "answer", x: x(entry.time), y: foot + 13 }, entry.label ?? ""));
-        free = x(entry.time) + LETTER * (entry.label ?? "").length + LETTER;
+        const label = entry.label ?? "unsure";
+        strip.append(draw("text", { class: entry.label === null ? "unsure" : "answer", x: x(entry.time), y: foot + 13 }, label));
+        free = x(entry.time) + LETTER * (label.length + 1);
       }
       const lane = this.modalities.indexOf(entry.modality ?? "");
       if (entry.fault && lane >= 0) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 3.5 }, draw("title", {}, entry.text ?? "")));

@@ -9,10 +9,12 @@
  * @typedef {{name: string, modality: string, kind: string, state: string, encoder: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
- * @typedef {{label: string, confidence: number, time: number, age: number,
- *   probabilities: Record<string, number>}} Answer
- * @typedef {{subset: string, label: string, confidence: number}} Opinion
- * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[], label?: string,
+ * @typedef {{label: string | null, best: string, confidence: number, words: string, candidates: string[],
+ *   among: number}} Verdict what is said: without a label it is unsure
+ * @typedef {Verdict & {time: number, age: number, unfamiliar: string[], probabilities: Record<string, number>}} Answer
+ * @typedef {Verdict & {subset: string}} Opinion
+ * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
+ *   label?: string | null, words?: string,
  *   confidence?: number, modality?: string, name?: string, what?: string, text?: string, fault?: boolean}} Entry
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string}} Preview
  * @typedef {{right: number, unsure: number, n: number}} Score
