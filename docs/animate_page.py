@@ -17,8 +17,8 @@ from time import monotonic, sleep
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-SIZE = ViewportSize(width=1000, height=1010)
-WIDTH = 800  # pixels of the film
+SIZE = ViewportSize(width=1440, height=1080)
+WIDTH = 960  # pixels of the film
 STEP = 0.25  # seconds between two pictures
 QUALITY = 55
 LENGTH = 16.0  # seconds
@@ -34,7 +34,17 @@ CUES = {
 @contextmanager
 def served(bundle: Path, clips: Path) -> Iterator[str]:
     """Serve the replay while the block runs; yield its address."""
-    command = [sys.executable, "-m", "sensemble_apps", "serve", bundle, "--replay", clips, "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "sensemble_apps",
+        "serve",
+        str(bundle),
+        "--replay",
+        str(clips),
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         found = re.search(r"http://\S+", process.stdout.readline() if process.stdout else "")
         if found is None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
+from sensemble_apps.bundle_arguments import BundleCheck, BundleSign
 from sensemble_apps.serve_arguments import Serve
 
 _COMMANDS = "sensemble_apps.commands"
@@ -44,8 +45,8 @@ COMMANDS = {
         "measures how close its encoders are to their originals on this machine.",
     ),
     "export verify": Command(arguments.ExportVerify, f"{_COMMANDS}.export_verify"),
-    "bundle check": Command(arguments.BundleCheck, f"{_COMMANDS}.bundle.check"),
-    "bundle sign": Command(arguments.BundleSign, f"{_COMMANDS}.bundle.sign"),
+    "bundle check": Command(BundleCheck, f"{_COMMANDS}.bundle.check"),
+    "bundle sign": Command(BundleSign, f"{_COMMANDS}.bundle.sign"),
     "record": Command(arguments.Record, f"{_COMMANDS}.record"),
     "run": Command(arguments.Run, f"{_COMMANDS}.run"),
     "serve": Command(Serve, f"{_COMMANDS}.serve"),

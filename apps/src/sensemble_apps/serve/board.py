@@ -27,7 +27,16 @@ from sensemble_apps.serve.switchboard import Switchboard, Tap
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
-_FAULTS = ("unhealthy", "doubtful", "unavailable", "lost", "failed", "encoder failed", "record failed")
+_FAULTS = (
+    "unhealthy",
+    "doubtful",
+    "unavailable",
+    "lost",
+    "failed",
+    "encoder failed",
+    "record failed",
+    "unfamiliar",
+)
 _GONE = ("detached", "ended", "failed")
 _METER = 1.0  # seconds between two readings of the processor's time
 _FRESH = 0.05  # seconds for which viewers share a snapshot
@@ -72,7 +81,7 @@ class Board:
         self._example_at = example_at
         self._lock = Lock()
         self._states: dict[str, _State] = {}
-        self._encoders: dict[str, str] = {}  # what is to be said of a modality as a whole
+        self._notes: dict[str, str] = {}  # what is to be said of a modality as a whole
         self._active: dict[str, str] = {}
         self._live: tuple[str, ...] = ()
         self._prediction: Prediction | None = None
@@ -123,7 +132,7 @@ class Board:
             return known
         with self._lock:
             prediction, live = self._prediction, self._live
-            states, active, encoders = dict(self._states), dict(self._active), dict(self._encoders)
+            states, active, notes = dict(self._states), dict(self._active), dict(self._notes)
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
             latencies, cpu = dict(self._latencies), self._meter.read()
@@ -133,7 +142,7 @@ class Board:
             "version": version,
             "time": round(now - self.began, 3),
             "live": list(live),
-            "sensors": [self._sensor(tap, states, active, encoders) for tap in self.switchboard.taps],
+            "sensors": [self._sensor(tap, states, active, notes) for tap in self.switchboard.taps],
             "answer": answer,
             "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
             "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
@@ -203,9 +212,9 @@ class Board:
         elif shown.name:
             self._states[shown.name] = _State(shown.event, shown.kind, shown.time)
         elif shown.over:
-            self._encoders.pop(shown.modality, None)
+            self._notes.pop(shown.modality, None)
         elif shown.modality:
-            self._encoders[shown.modality] = shown.event
+            self._notes[shown.modality] = shown.event
         title = sensor_title(shown.modality, shown.name)
         self._enter(
             "event",
@@ -230,7 +239,7 @@ class Board:
         tap: Tap,
         states: Mapping[str, _State],
         active: Mapping[str, str],
-        encoders: Mapping[str, str],
+        notes: Mapping[str, str],
     ) -> dict[str, Any]:
         name, modality = tap.name, tap.modality
         state = states.get(name, _State("is being opened", "", 0.0))
@@ -239,7 +248,7 @@ class Board:
             "modality": modality,
             "kind": state.kind,
             "state": state.words,
-            "encoder": encoders.get(modality, ""),
+            "note": notes.get(modality, ""),
             "since": round(state.time, 3),
             "plugged": state.kind not in _GONE,
             "fault": state.kind in _FAULTS,

@@ -2,7 +2,7 @@
 
 from sensemble_runtime.bundle.probe import probe
 
-from sensemble_apps.arguments import BundleCheck
+from sensemble_apps.bundle_arguments import BundleCheck
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError

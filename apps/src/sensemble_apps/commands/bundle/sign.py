@@ -2,7 +2,7 @@
 
 from sensemble_runtime.bundle import bundle
 
-from sensemble_apps.arguments import BundleSign
+from sensemble_apps.bundle_arguments import BundleSign
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
 

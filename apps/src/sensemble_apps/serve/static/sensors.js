@@ -60,10 +60,9 @@ export class Sensors {
   showOne(sensor, state, past) {
     const parts = this.cards.get(sensor.name) ?? this.add(sensor);
     const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
-    const strange = !past && sensor.active && state.answer?.unfamiliar.includes(sensor.modality);
-    const words = past ? past.sensors.get(sensor.name) : sensor.state + (sensor.encoder ? `; its encoder ${sensor.encoder}` : "") + (strange ? "; unlike what it was trained on" : "");
+    const words = past ? past.sensors.get(sensor.name) : sensor.state + (sensor.note && sensor.active ? `; ${sensor.note}` : "");
     parts.card.classList.toggle("live", live);
-    parts.card.classList.toggle("fault", !past && sensor.fault);
+    parts.card.classList.toggle("fault", !past && (sensor.fault || sensor.note !== ""));
     say(parts.state, `${live ? "● live" : "○ not live"}: ${words ?? "not there yet"}`);
     const said = past ? undefined : state.lattice.find((opinion) => opinion.subset === sensor.modality);
     say(parts.says, live && said ? `alone says ${said.words}, ${percent(said.confidence)}` : "");

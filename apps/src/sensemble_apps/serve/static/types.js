@@ -6,7 +6,7 @@
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
  *   subsets: Subset[], every: number}} Hello
- * @typedef {{name: string, modality: string, kind: string, state: string, encoder: string, since: number,
+ * @typedef {{name: string, modality: string, kind: string, state: string, note: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
  * @typedef {{label: string | null, best: string, confidence: number, words: string, candidates: string[],
