@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import (
     SCHEMA,
     Artifact,
@@ -14,7 +15,8 @@ from sensemble_runtime.bundle.manifest import (
     SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
 from .conftest import matrices, write_matrix
@@ -81,3 +83,28 @@ def write_run(folder: Path) -> Path:
         '{"seed": 7, "data": "/home/me/colours", "pretrain": {"steps": 100}}', encoding="utf-8"
     )
     return folder
+
+
+def condition_score(
+    modality: str, condition: str, severity: int, subset: str, accuracy: float
+) -> ConditionScore:
+    found = SubsetScore(accuracy, 100, accuracy - 0.05, accuracy + 0.05)
+    unsure = round((1 - accuracy) / 2, 6)
+    return ConditionScore(modality, condition, severity, f"by {severity}", subset, found, accuracy, unsure)
+
+
+def condition_scores() -> list[ConditionScore]:
+    """More sensors are better; a severity costs two points, noise and darkness three, captions one more."""
+    every = subsets.subsets(SPECS)
+    found = [condition_score("", CLEAN, 0, subsets.name(s), 0.5 + 0.1 * len(s)) for s in every]
+    for modality in SPECS:
+        for condition in kind_of(modality).conditions:
+            step = 0.03 if condition.name in ("noise", "dark") else 0.02
+            for severity in (1, 2, 3, 4, 5):
+                for s in every:
+                    if modality in s:
+                        value = round(0.5 + 0.1 * len(s) - step * severity - 0.01 * ("text" in s), 6)
+                        found.append(
+                            condition_score(modality, condition.name, severity, subsets.name(s), value)
+                        )
+    return found

@@ -11,7 +11,7 @@ from sensemble_apps.pages.report import Evidence
 
 from tests.apps.conftest import contrast, matrices, variables
 from tests.apps.html_page import Page
-from tests.apps.shipped import write_run
+from tests.apps.shipped import condition_scores, write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
@@ -39,6 +39,20 @@ def test_tables_have_headers_and_figures_have_names(html: str) -> None:
     assert len(figures) == 3
     assert all(f["role"] == "img" and f["aria-labelledby"] for f in figures)
     assert ("html", {"lang": "en"}) in page.tags
+
+
+def test_it_shows_bad_conditions_where_they_were_audited(of_run: Evidence, html: str) -> None:
+    assert "bad conditions" not in html
+    shown = report.render(replace(of_run, conditions=condition_scores()), MADE)
+    page = Page(shown)
+    page.check_standing_alone()
+    assert "With a noisy microphone and no camera: right 60 % of the time, unsure 20 %." in page.text
+    assert "Microphone degraded Without: alone 60 %, with all sensors 80 %." in page.text
+    assert 'title="by 5: 45 % (40 to 50), unsure 28 %">45</td>' in shown
+    alone = [one for one in condition_scores() if one.subset == "audio" and one.severity in (0, 3)]
+    page = Page(report.render(replace(of_run, conditions=alone), MADE))
+    assert "Microphone degraded Without: alone 60 %." in page.text
+    assert "quiet \u2013 \u2013 54 \u2013 \u2013" in page.text
 
 
 def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:

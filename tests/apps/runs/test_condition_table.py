@@ -6,31 +6,17 @@ import pytest
 from rich.console import Console
 from sensemble_apps.runs.condition_table import grids, sentences, tables
 from sensemble_runtime import subsets
-from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
+from sensemble_runtime.subsets import CLEAN, ConditionScore
 from sensemble_sensors.kinds.registry import kind_of
+
+from tests.apps.shipped import condition_score, condition_scores
 
 MODALITIES = ("audio", "text", "video")
 
 
-def score(modality: str, condition: str, severity: int, subset: str, accuracy: float) -> ConditionScore:
-    found = SubsetScore(accuracy, 100, accuracy - 0.05, accuracy + 0.05)
-    unsure = round((1 - accuracy) / 2, 6)
-    return ConditionScore(modality, condition, severity, f"by {severity}", subset, found, accuracy, unsure)
-
-
 @pytest.fixture
 def scores() -> list[ConditionScore]:
-    """More sensors are better; each severity costs two points, noise and darkness three."""
-    found = [score("", CLEAN, 0, subsets.name(s), 0.5 + 0.1 * len(s)) for s in subsets.subsets(MODALITIES)]
-    for modality in MODALITIES:
-        for condition in kind_of(modality).conditions:
-            step = 0.03 if condition.name in ("noise", "dark") else 0.02
-            for severity in (1, 2, 3, 4, 5):
-                for s in subsets.subsets(MODALITIES):
-                    if modality in s:
-                        value = round(0.5 + 0.1 * len(s) - step * severity - 0.01 * ("text" in s), 6)
-                        found.append(score(modality, condition.name, severity, subsets.name(s), value))
-    return found
+    return condition_scores()
 
 
 def test_scores_are_gathered_by_sensor_and_subset(scores: list[ConditionScore]) -> None:
@@ -74,7 +60,7 @@ def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[Co
 
 
 def test_a_bundle_of_one_sensor_has_no_other_to_lose() -> None:
-    found = [score("", CLEAN, 0, "audio", 0.7), score("audio", "quiet", 2, "audio", 0.5)]
+    found = [condition_score("", CLEAN, 0, "audio", 0.7), condition_score("audio", "quiet", 2, "audio", 0.5)]
     assert len(list(sentences(found, "accuracy"))) == 2
     (table,) = tables(found, "accuracy")
     assert table.row_count == 2

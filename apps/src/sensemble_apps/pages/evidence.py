@@ -125,6 +125,7 @@ def of_run(run: Path) -> Evidence:
         audited=found.scores,
         other_audits=found.others,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
+        conditions=found.conditions,
     )
 
 

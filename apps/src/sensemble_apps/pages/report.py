@@ -8,11 +8,13 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import ConditionScore, Subset
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.pages import page_template, panels, svg
+from sensemble_apps.pages.conditions import heat_maps
+from sensemble_apps.runs.condition_table import sentences
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
@@ -30,6 +32,7 @@ class Evidence:
         audited: the bundle's scores on that dataset by subset: (score, number of examples).
         other_audits: other data that the bundle was audited on; the page names it without scores.
         facts: provenance, in the order to show.
+        conditions: the scores of that audit while a sensor is degraded; empty where it had none.
     """
 
     title: str
@@ -39,6 +42,7 @@ class Evidence:
     audited: Mapping[str, tuple[float, int]]
     other_audits: Sequence[str]
     facts: Sequence[tuple[str, str]]
+    conditions: Sequence[ConditionScore] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ def render(evidence: Evidence, made: datetime) -> str:
         encoders=encoders,
         encoder_rows=encoder_rows,
         glyphs=svg.GLYPHS,
+        heat_maps=heat_maps(evidence.conditions),
+        condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
         sensor_title=wording.sensor_title,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
+from sensemble_runtime.subsets import ConditionScore
 
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, EVALUATED
@@ -19,10 +20,12 @@ class Audits:
     Attributes:
         scores: (score, examples) by subset, of the last complete audit on the run's evaluation data.
         others: other data that the bundle was audited on, in words; its scores do not compare.
+        conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
     """
 
     scores: dict[str, tuple[float, int]]
     others: tuple[str, ...]
+    conditions: tuple[ConditionScore, ...] = ()
 
 
 def audits(run: Path) -> Audits:
@@ -37,9 +40,12 @@ def audits(run: Path) -> Audits:
     bundle = fingerprint(run / BUNDLE)
     evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
     found = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
-    own = [r.scores for r in found if (r.dataset, r.split) == evaluated]
+    mine = [r for r in found if (r.dataset, r.split) == evaluated]
+    own = [r.scores for r in mine]
+    degraded = [scores for r in mine if (scores := read_conditions(run / AUDIT, r.id))]
     others = [data_title(r.dataset, r.split) for r in found if (r.dataset, r.split) != evaluated]
     return Audits(
         {name: (score.accuracy, score.n) for name, score in own[-1].items()} if own else {},
         tuple(dict.fromkeys(others)),
+        tuple(degraded[-1]) if degraded else (),
     )

@@ -81,6 +81,8 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[Table]:
 def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
     """Yield the worst score, and of each sensor the worst condition, with all others and without one."""
     degraded = [one for one in scores if one.condition != CLEAN]
+    if not degraded:
+        return
     worst = min(degraded, key=lambda one: one.score.accuracy)
     yield (
         f"worst: {worst.subset} under {kind_of(worst.modality).sensor} {worst.condition}:{worst.severity} "
