@@ -125,10 +125,13 @@ export class Timeline {
     let free = -1; // where the next answer may be written
     for (const entry of this.entries) {
       if (entry.time < begin) continue;
-      if (entry.kind === "answer" && x(entry.time) > free) {
+      if (entry.kind === "answer") {
         const label = entry.label ?? "unsure";
-        strip.append(draw("text", { class: entry.label === null ? "unsure" : "answer", x: x(entry.time), y: foot + 13 }, label));
-        free = x(entry.time) + LETTER * (label.length + 1);
+        const at = Math.min(x(entry.time), width - LETTER * label.length); // the newest is not cut off
+        if (at > free) {
+          strip.append(draw("text", { class: entry.label === null ? "unsure" : "answer", x: at, y: foot + 13 }, label));
+          free = at + LETTER * (label.length + 1);
+        }
       }
       const lane = this.modalities.indexOf(entry.modality ?? "");
       if (entry.fault && lane >= 0) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 3.5 }, draw("title", {}, entry.text ?? "")));
