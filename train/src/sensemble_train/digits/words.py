@@ -1,6 +1,6 @@
-"""The labels, the ten digits in words, and other spoken words, which are none of them.
+"""The labels, the ten digits in words, and other spoken words and phrases, which are none of them.
 
-The other words are split as the voices are. None sounds like a digit: no `won`, `for`, `ate` or `sun`.
+They are split as the voices are. None sounds like a digit: no `won`, `for`, `ate` or `sun`.
 """
 
 from typing import Literal
