@@ -110,18 +110,20 @@ def test_show_names_media_that_cannot_be_decoded(sensemble: Sensemble, tmp_path:
         {"id": name, "split": "eval", "labels": ["a"], "video": f"{name}.mp4", "audio": f"{name}.mp4"}
         for name in ("good", "silent", "noise")
     ]
+    lines.append({"id": "storm", "split": "eval", "background": True, "text": "a storm"})
     (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
     page = tmp_path / "sheet.html"
     result = sensemble("data", "show", tmp_path, "--check", "--sheet", page)
     index = tmp_path / "index.jsonl"
     for reason in (
-        rf"{index}:4: not JSON",
+        rf"{index}:5: not JSON",
         rf"{index}:2: {tmp_path}/silent\.mp4: has no audio track",
         rf"{index}:3: {tmp_path}/noise\.mp4: cannot be decoded",
     ):
         assert re.search(reason, result.stdout)
-    assert "1 good examples, 3 bad lines" in result.stdout
+    assert "2 good examples, 3 bad lines" in result.stdout
     assert "has no audio track" in page.read_text()
+    assert "eval, background" in page.read_text()
 
 
 def test_show_counts_groups_and_says_what_makes_calibrate(
