@@ -130,9 +130,14 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         stage = partial(progress, f"decode {modality}, familiar and not")
         others = background_examples(dataset, modality)
         seen = known_examples(dataset, modality)
-        rows = _decode(model, [modality], [*seen, *others], stage).inputs[modality]
-        known[modality] = rows[: len(seen)]
-        background[modality] = torch.cat([rows[len(seen) :], synthetic(model, modality)])
+        # Training may have skipped bad media files too.
+        clips = _decode(model, [modality], [*seen, *others], stage, skip_bad=True)
+        there, rows = clips.present[modality], clips.inputs[modality]
+        split = len(seen)
+        known[modality] = rows[:split][there[:split]]
+        background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality)])
+    if not all(map(len, known.values())):  # nothing shows what is familiar
+        return FittedOn(calibrate)
     return FittedOn(calibrate, known, background)
 
 
@@ -176,8 +181,15 @@ def _data(run: Path) -> Path:
 
 
 def _decode(
-    model: Model, modalities: Sequence[str], examples: Sequence[Example], progress: Progress
+    model: Model,
+    modalities: Sequence[str],
+    examples: Sequence[Example],
+    progress: Progress,
+    *,
+    skip_bad: bool = False,
 ) -> Clips:
     described = model.description
     specs = {modality: described.specs[modality] for modality in modalities}
-    return decode(examples, specs, model.tokenizer, described.labels, described.task, progress)
+    return decode(
+        examples, specs, model.tokenizer, described.labels, described.task, progress, skip_bad=skip_bad
+    )
