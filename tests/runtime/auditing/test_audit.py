@@ -217,6 +217,7 @@ def test_it_says_what_confidence_and_sure_answers_are_worth(
         "sure_right",
         "covered",
         "calibration_error",
+        "chance_error",
         "uncalibrated_error",
     }
 

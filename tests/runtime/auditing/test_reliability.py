@@ -5,7 +5,12 @@ import pytest
 import torch
 from scipy.special import softmax
 from sensemble_runtime.auditing.calibration import calibrate
-from sensemble_runtime.auditing.reliability import calibration_error, reliabilities, reliability
+from sensemble_runtime.auditing.reliability import (
+    calibration_error,
+    chance_error,
+    reliabilities,
+    reliability,
+)
 from sensemble_runtime.bundle.calibration import least_probability
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
@@ -37,6 +42,14 @@ def test_calibration_mends_the_calibration_error_and_keeps_its_promise() -> None
     accuracy = (new.argmax(axis=1) == answers).mean()
     assert found.confidence == pytest.approx(accuracy, abs=0.03)
     assert found.sure_right is None or found.sure_right > accuracy
+
+
+def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:
+    random = np.random.default_rng(0)
+    errors = [chance_error(random.uniform(0.2, 1, n)) for n in (100, 1000, 10_000)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] == pytest.approx(0.04, abs=0.01), "of a thousand examples, 4 points"
+    assert chance_error(np.ones(50)) == 0, "who is always right, and says so"
 
 
 @pytest.mark.parametrize("task", ["multi-class", "multi-label"])

@@ -5,10 +5,11 @@ from sensemble_runtime.auditing.audit import AuditResult
 
 from sensemble_apps.console.wording import percent
 
-_COLUMNS = ("confidence", "unsure", "right if sure", "covered", "ECE", "before")
+_COLUMNS = ("confidence", "unsure", "right if sure", "covered", "ECE", "by chance", "before")
 _CAPTION = (
     "covered: the candidates hold the truth; ECE: expected calibration error, the gap between confidence and "
-    "accuracy, in points; before: without the temperatures"
+    "accuracy, in points; by chance: that of a perfectly calibrated classifier on as many examples; before: "
+    "without the temperatures"
 )
 
 
@@ -20,7 +21,7 @@ def table(result: AuditResult) -> Table:
         made.add_column(column, justify="right")
     for name, found in result.reliability.items():
         shares = (found.confidence, found.unsure, found.sure_right, found.covered)
-        errors = (found.calibration_error, found.uncalibrated_error)
+        errors = (found.calibration_error, found.chance_error, found.uncalibrated_error)
         made.add_row(name, *(percent(share) for share in (*shares, *errors)))
     made.caption, made.caption_justify = _CAPTION, "left"
     if result.unfamiliar:

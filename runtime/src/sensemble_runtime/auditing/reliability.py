@@ -12,6 +12,7 @@ from sensemble_runtime.bundle.head import Head, probabilities
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
 
 _BINS = 15
+_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class Reliability:
         sure_right: of the others, the share that is right; None if all are unsure.
         covered: the share of predictions whose candidates hold the truth (every true label, multi-label).
         calibration_error: the expected calibration error of the confidence, in [0, 1].
-        uncalibrated_error: the same without the temperature.
+        chance_error: what a perfectly calibrated classifier with these confidences would show on as many
+            examples, on average: the part of `calibration_error` that is no fault.
+        uncalibrated_error: the calibration error without the temperature.
     """
 
     confidence: float
@@ -32,6 +35,7 @@ class Reliability:
     sure_right: float | None
     covered: float
     calibration_error: float
+    chance_error: float
     uncalibrated_error: float
 
 
@@ -71,12 +75,14 @@ def reliability(
     right = truth[np.arange(len(logits)), logits.argmax(axis=1)]
     sure = are_sure(calibrated, fitted.threshold, task)
     held = (are_candidates(calibrated, fitted.threshold, task) | ~truth).all(axis=1)
+    confidences = calibrated.max(axis=1)
     return Reliability(
-        confidence=float(calibrated.max(axis=1).mean()),
+        confidence=float(confidences.mean()),
         unsure=1 - float(sure.mean()),
         sure_right=float(right[sure].mean()) if sure.any() else None,
         covered=float(held.mean()),
-        calibration_error=calibration_error(calibrated.max(axis=1), right),
+        calibration_error=calibration_error(confidences, right),
+        chance_error=chance_error(confidences),
         uncalibrated_error=calibration_error(probabilities(logits, task).max(axis=1), right),
     )
 
@@ -117,3 +123,17 @@ def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_
     bins = np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
     gaps = np.bincount(bins, weights=confidences - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidences))
+
+
+def chance_error(confidences: NDArray[np.floating]) -> float:
+    """Return the mean calibration error of classifiers that are right exactly as often as they say.
+
+    The bins of few examples differ from their confidence by chance, so that it is above 0. The same
+    confidences, floating [N], give the same number.
+    """
+    draw = np.random.default_rng(0)
+    errors = (
+        calibration_error(confidences, draw.uniform(size=len(confidences)) < confidences)
+        for _ in range(_DRAWS)
+    )
+    return float(np.mean(list(errors)))
