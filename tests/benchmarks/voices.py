@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.signal import fftconvolve, resample_poly
 from sensemble_apps.commands.data.build import digits
 from sensemble_export import familiarity
 from sensemble_export.examples import spread
@@ -43,6 +43,7 @@ LIGHTS = 0.5, 1.0, 2.0
 FLITE = "kal", "awb", "rms", "slt"
 FESTIVAL = "ked_diphone", "cmu_us_slt_arctic_hts"
 Array = NDArray[np.float64]
+Take = tuple[int, int, NDArray[np.float32]]
 
 
 def main() -> None:
@@ -77,7 +78,12 @@ def evaluation(model: Model, examples: tuple[Example, ...]) -> Clips:
     return decode(examples, described.specs, model.tokenizer, described.labels, described.task, no_progress)
 
 
-def voices(prompts: Path | None) -> dict[str, list[list[Array]]]:
+def voices(prompts: Path | None) -> dict[str, list[Take]]:
+    """Return voice -> (digit, index of the level, sound) of each take at each level, the same each time."""
+    return {name: list(rooms(takes)) for name, takes in spoken(prompts).items()}
+
+
+def spoken(prompts: Path | None) -> dict[str, list[list[Array]]]:
     """Return voice -> digit -> takes, float64 [n] at 16 kHz with a peak of 1."""
     found: dict[str, list[list[Array]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +140,7 @@ def room(speech: Array, level: float, rng: np.random.Generator) -> NDArray[np.fl
     sound[at : at + len(speech)] = speech[: count - at]
     length = int(RATE * rng.uniform(0.05, 0.3))
     tail = rng.normal(size=length) * 10 ** (-3 * np.linspace(0, 1, length))
-    sound = np.convolve(sound, np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)]))[:count]
+    sound = fftconvolve(sound, np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)]))[:count]
     hertz = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20)
     noise = np.fft.irfft(np.fft.rfft(rng.normal(size=count)) * hertz ** (-rng.choice([0, 1, 2]) / 2), count)
     sound += noise / noise.std() * power * 10 ** (-rng.uniform(10, 25) / 20)
@@ -142,8 +148,8 @@ def room(speech: Array, level: float, rng: np.random.Generator) -> NDArray[np.fl
     return heard.astype(np.float32)
 
 
-def rooms(takes: list[list[Array]]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """Yield (digit, index of the level, sound) of each take at each level, the same each time."""
+def rooms(takes: list[list[Array]]) -> Iterator[Take]:
+    """Yield each take at each level."""
     rng = np.random.default_rng(0)
     for digit, some in enumerate(takes):
         for take in some:
@@ -151,9 +157,9 @@ def rooms(takes: list[list[Array]]) -> Iterator[tuple[int, int, NDArray[np.float
                 yield digit, index, room(take, level, rng)
 
 
-def show(model: Model, name: str, takes: list[list[Array]]) -> Array:
+def show(model: Model, name: str, takes: list[Take]) -> Array:
     """Print one voice's row; return whether each clip was right, [takes, levels]."""
-    said, _, sounds = zip(*rooms(takes), strict=True)
+    said, _, sounds = zip(*takes, strict=True)
     expected = torch.tensor([model.description.labels.index(WORDS[digit]) for digit in said])
     right = (predicted(model, "audio", torch.from_numpy(np.stack(sounds))) == expected).double().numpy()
     right = right.reshape(-1, len(LEVELS))
@@ -181,9 +187,7 @@ def accuracy(model: Model, modality: str, windows: Tensor, clips: Clips) -> floa
     return 100 * float(right.double().mean())
 
 
-def told(
-    model: Model, modality: str, dataset: Dataset, clips: Clips, heard: Mapping[str, list[list[Array]]]
-) -> str:
+def told(model: Model, modality: str, dataset: Dataset, clips: Clips, heard: Mapping[str, list[Take]]) -> str:
     """Fit familiarity as export does, and return its AUROC on what it was not fitted to."""
     known = evaluation(model, tuple(familiarity.known_examples(dataset, modality)))
     sides = [
@@ -202,7 +206,7 @@ def told(
         against["backgrounds"] = evaluation(model, tuple(strange)).inputs[modality]
     if modality == "audio":
         against["other voices"] = torch.from_numpy(
-            np.stack(spread([sound for takes in heard.values() for _, _, sound in rooms(takes)], 500))
+            np.stack(spread([sound for takes in heard.values() for _, _, sound in takes], 500))
         )
 
     def score(windows: Tensor) -> NDArray[np.float32]:

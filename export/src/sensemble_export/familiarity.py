@@ -23,7 +23,7 @@ KNOWN = 1000
 """The most known examples that familiarity is fitted to."""
 SYNTHETIC = 400
 """Synthetic backgrounds of each modality."""
-PENALTY = 1e-3
+PENALTY = 1e-4
 """Weight of the squared length of w, next to the mean loss of an example."""
 _STEPS = 100
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged

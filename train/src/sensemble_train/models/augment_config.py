@@ -21,7 +21,7 @@ class AugmentConfig:
         tilt: standard deviation of the curve of a random microphone, in dB.
         band: share of sounds that pass a telephone's band alone.
         babble: share of sounds with other sounds of the batch behind them.
-        noise: share of sounds with noise of a random colour, 0 to 30 dB below them.
+        noise: share of sounds with noise of a random colour, 10 to 40 dB below them.
         brightness: largest relative change; 0.2 in the paper.
         contrast: largest relative change; 0.1 in the paper.
         saturation: largest relative change; 0 in the paper.
@@ -79,6 +79,23 @@ class AugmentConfig:
         colours = self.brightness, self.contrast, self.saturation, self.hue
         return any((*colours, self.rotation, self.blur, self.grain, self.occlusion))
 
+
+DERIVED = AugmentConfig(
+    time=8,
+    bins=8,
+    voice=0.1,
+    pace=0.15,
+    shift=0.3,
+    tilt=2.0,
+    noise=1.0,
+    brightness=0.5,
+    drop=0.1,
+    typos=0.05,
+)
+"""The augmentation of derived presets: mild, because two cores make few steps (BENCHMARKS.md).
+
+Their front ends are independent of gain, brightness and contrast; brightness shows them saturated pixels.
+"""
 
 PAPER = AugmentConfig(mixup=0.5, time=192, bins=48, brightness=0.2, contrast=0.1, saturation=0.0, hue=0.025)
 """The augmentation of the paper's experiments."""

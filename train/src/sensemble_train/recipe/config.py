@@ -12,7 +12,7 @@ from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import MORE, SHARE, bounded
-from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
@@ -42,7 +42,7 @@ class Config:
         sampling: how a window is cut from a longer example, if examples are streamed.
         skip_bad: log a bad line of the index, or an example that cannot be decoded, and leave it out; if
             examples are streamed, the next one takes its place.
-        augment: random changes in training (App. E).
+        augment: random changes in training (App. E); by default those of derived presets.
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
         distill: largest number of unlabelled examples in D_SD. The default is more than `digits` has: a
             student memorizes a small set.
@@ -67,7 +67,7 @@ class Config:
     stream: bool = False
     sampling: Sampling = PLAIN
     skip_bad: bool = False
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentConfig = DERIVED
     everything: bool = False
     distill: int = 2700
     held_out: float = 0.0

@@ -31,11 +31,13 @@ def digits_mae(data: str) -> Config:
 
     All modalities mask 75%, as text does: these clips have few tokens, and the paper's shares would leave
     next to none. Batches are small, because the number of steps limits what two cores reach in minutes.
+    Nothing is augmented, as its few steps do not even fit what there is.
     """
     mae = MAEConfig(audio=0.75, video=0.75, width=64, depth=1, heads=4)
     return Config(
         data,
         train_modalities=("all",),
+        augment=AugmentConfig(),
         pretrain=PretrainConfig(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
     )
 

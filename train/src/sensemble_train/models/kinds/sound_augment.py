@@ -15,7 +15,7 @@ from torchaudio.transforms import FrequencyMasking, TimeMasking
 from sensemble_train.models.augment_config import AugmentConfig
 
 _POINTS = 6  # of an equalizer's curve, between which it is linear
-_NOISE = 0.0, 30.0  # dB between the sound's mean energy and that of added noise
+_NOISE = 10.0, 40.0  # dB between the sound's mean energy and that of added noise
 _BABBLE = 5.0, 25.0  # dB between the sound's mean energy and that of other voices
 _SLOPE = 4.0  # largest fall or rise of noise over all bins, in units of the natural logarithm: brown to blue
 _LOW, _HIGH = 0.19, 0.69  # the telephone's 300 and 3,400 Hz, as shares of the mel axis
