@@ -47,6 +47,7 @@ class Sines:
         self, folder: Path, specs: dict[str, InputSpec], head: Head, calibration: Calibration
     ) -> None:
         self.specs = specs
+        self.modalities = tuple(sorted(specs))
         self.head = head
         labels = tuple(map(str, range(len(head.weight))))
         self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={})
