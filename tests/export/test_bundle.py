@@ -23,7 +23,7 @@ from sensemble_export.parity import LEAST_COSINE, compare
 from sensemble_export.partition_report import Delegation
 from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job, plan
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import Head, load_head, save_head
 from sensemble_runtime.bundle.manifest import Parity
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.recipe.evaluate import evaluate
@@ -94,7 +94,11 @@ def without_audio(bundle: Path, folder: Path) -> Path:
     raw = json.loads((copied / "manifest.json").read_text(encoding="utf-8"))
     del raw["modalities"]["audio"], raw["held_out"]["audio"]
     raw["provenance"]["accuracy"] = raw["provenance"]["accuracy_quantized"] = {}
-    raw["calibration"]["subsets"] = raw["audited"] = {}
+    raw["calibration"]["subsets"] = raw["calibration"]["familiar"] = raw["audited"] = {}
+    path = copied / "head.safetensors"
+    save_head(replace(load_head(path.read_bytes(), "multi-class", path), familiarity=None), path)
+    written = path.read_bytes()
+    raw["head"] |= {"bytes": len(written), "sha256": hashlib.sha256(written).hexdigest()}
     (copied / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     return copied
 
