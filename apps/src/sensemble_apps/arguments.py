@@ -20,7 +20,7 @@ OptionalFolder = Annotated[Path | None, optional("FOLDER")]
 OptionalFile = Annotated[Path | None, optional("FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
 """An option that may be repeated; each time, it takes one value."""
-REPEATABLE = ("--camera", "--microphone", "--captions", "--label", "--condition")
+REPEATABLE = ("--camera", "--microphone", "--captions", "--label", "--teacher", "--condition")
 """The options that are `Texts`. Of any other option, a second value would silently replace the first."""
 
 
@@ -202,6 +202,8 @@ class Run(Sources):
     """Stop after N predictions."""
     record: OptionalFile = None
     """Record every prediction in this SQLite file."""
+    adapt: bool = False
+    """Let sensors teach each other, and use what they learned here or by `sensemble adapt`."""
     keep: Annotated[str | None, optional("BOUNDS")] = None
     """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`: its oldest
     part is removed. Without a size, it is kept within 1 GB."""

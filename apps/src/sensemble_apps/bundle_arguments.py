@@ -1,4 +1,4 @@
-"""The arguments of `sensemble bundle sign` and `bundle check`; they import nothing heavy."""
+"""The arguments of `sensemble bundle sign`, `bundle check` and `adapt`; they import nothing heavy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from sensemble_apps.arguments import Common, Folder, Trusting
+from sensemble_apps.arguments import Common, Folder, OptionalFolder, Texts, Trusting, optional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +30,29 @@ class BundleCheck(Trusting):
 
     bundle: Positional[Folder]
     """A bundle folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapting(Trusting):
+    """Let the sensors of a recording teach each other, so that each gets a small correction of its own.
+
+    What a microphone hears while the camera is sure teaches the microphone, without labels. The correction is
+    used by `sensemble run --adapt` once held-back scenes show that it helps. It lies beside the bundle.
+    """
+
+    bundle: Positional[Folder]
+    """A bundle folder; nothing in it is changed."""
+    replay: OptionalFolder = None
+    """A recording, or another dataset, to learn from."""
+    split: Annotated[str | None, optional("NAME")] = None
+    """The split to learn from; by default, all examples."""
+    teacher: Annotated[Texts, tyro.conf.arg(metavar="MODALITY")] = ()
+    """A modality that may teach the others; by default, each may."""
+    labels: bool = False
+    """Learn from the labels of the examples too, which a person gave."""
+    out: OptionalFolder = None
+    """The folder of what is learned; by default, beside the bundle: `BUNDLE.learned`."""
+    show: bool = False
+    """Print what each sensor has learned."""
+    reset: Annotated[str | None, optional("SENSOR")] = None
+    """Forget what the sensor of this name has learned; `all` for every sensor."""

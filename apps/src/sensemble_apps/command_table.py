@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
-from sensemble_apps.bundle_arguments import BundleCheck, BundleSign
+from sensemble_apps.bundle_arguments import Adapting, BundleCheck, BundleSign
 from sensemble_apps.serve_arguments import Serve
 
 _COMMANDS = "sensemble_apps.commands"
@@ -50,6 +50,7 @@ COMMANDS = {
     "record": Command(arguments.Record, f"{_COMMANDS}.record"),
     "run": Command(arguments.Run, f"{_COMMANDS}.run"),
     "serve": Command(Serve, f"{_COMMANDS}.serve"),
+    "adapt": Command(Adapting, f"{_COMMANDS}.bundle.adapt"),
     "audit": Command(arguments.Audit, f"{_COMMANDS}.audit"),
     "history": Command(arguments.History, f"{_COMMANDS}.history"),
     "report": Command(arguments.Report, f"{_COMMANDS}.report"),

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
+    from sensemble_runtime.adapting.adapter import Adapt
     from sensemble_runtime.auditing.audit import AuditResult, audit
     from sensemble_runtime.auditing.robustness import summary
     from sensemble_runtime.auditing.scores import ScoreError
     from sensemble_runtime.bundle.bundle import Bundle
     from sensemble_runtime.errors import (
+        AdaptError,
         BundleChangedError,
         BundleCorruptError,
         BundleError,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     )
     from sensemble_runtime.events import (
         ActiveSensorEvent,
+        AdaptEvent,
         EncoderEvent,
         Event,
         HopEvent,
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActiveSensorEvent",
+    "Adapt",
+    "AdaptError",
+    "AdaptEvent",
     "AuditResult",
     "Bundle",
     "BundleChangedError",
@@ -83,6 +89,9 @@ __all__ = [
 
 _MODULES = {
     "ActiveSensorEvent": "events",
+    "Adapt": "adapting.adapter",
+    "AdaptError": "errors",
+    "AdaptEvent": "events",
     "AuditResult": "auditing.audit",
     "Bundle": "bundle.bundle",
     "BundleChangedError": "errors",

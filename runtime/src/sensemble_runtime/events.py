@@ -123,20 +123,56 @@ class UnfamiliarEvent:
     over: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AdaptEvent:
+    """What a sensor learned from others came into use or left it, or cannot be kept.
+
+    Attributes:
+        time: when, in seconds on the clock of the samples.
+        name: the sensor's; empty where `kind` is `unsaved`.
+        modality: the sensor's; empty where `kind` is `unsaved`.
+        kind: `taught`: its correction is used from now on. `untaught`: no longer, and what it learned is
+            forgotten. `disputed`: it and its teachers are both sure and disagree, so that it learns nothing
+            until the dispute is `settled`. `unsaved`: what was learned cannot be written, and will be tried
+            again.
+        teachers: the modalities that taught it since the session began, sorted.
+        shipped: the share of the newest held-back windows about which the bundle's own head agreed with them.
+        adapted: about which the correction did.
+        reason: why, in one line of text.
+    """
+
+    time: float
+    name: str
+    modality: str
+    kind: Literal["taught", "untaught", "disputed", "settled", "unsaved"]
+    teachers: tuple[str, ...]
+    shipped: float
+    adapted: float
+    reason: str
+
+
 Event = (
-    SensorEvent | ActiveSensorEvent | LiveSetEvent | HopEvent | EncoderEvent | RecordEvent | UnfamiliarEvent
+    SensorEvent
+    | ActiveSensorEvent
+    | LiveSetEvent
+    | HopEvent
+    | EncoderEvent
+    | RecordEvent
+    | UnfamiliarEvent
+    | AdaptEvent
 )
 
 
 def fields_of(event: Event) -> tuple[str, str, str, str]:
     """Return an event as a record stores it: the sensor's name, the modality, the kind, the reason.
 
-    The kinds are those of `SensorEvent`, `active`, `live` (the reason is the live set), `hop`, `encoder
-    failed`, `encoder works again`, `record failed`, `recorded`, `unfamiliar` and `familiar again`.
+    The kinds are those of `SensorEvent` and `AdaptEvent`, `active`, `live` (the reason is the live set),
+    `hop`, `encoder failed`, `encoder works again`, `record failed`, `recorded`, `unfamiliar` and `familiar
+    again`.
     """
     fields: tuple[str, str, str, str]
     match event:
-        case SensorEvent():
+        case SensorEvent() | AdaptEvent():
             fields = event.name, event.modality, event.kind, event.reason
         case ActiveSensorEvent():
             fields = event.name, event.modality, "active", ""

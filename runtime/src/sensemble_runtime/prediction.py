@@ -88,6 +88,7 @@ class Prediction(Verdict):
         opinions: what each live modality says alone, and each that is unfamiliar.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
+        adapted: the modalities whose opinion is that of their sensor's own correction, sorted (`Adapt`).
         unfamiliar: the modalities whose windows have been unlike those that the encoder was trained on for a
             while, sorted. Unless `Policy.unfamiliar` is `pool`, they are not in the live set, or they are all
             of it, and the prediction is unsure.
@@ -110,6 +111,7 @@ class Prediction(Verdict):
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
     unfamiliar: tuple[str, ...] = ()
+    adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

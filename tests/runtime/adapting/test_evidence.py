@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest
 from sensemble_runtime.adapting.evidence import FRACTIONS, Wealth
 
-RUNS, LENGTH = 250, 200
+RUNS, LENGTH = 150, 120
 
 
 def highest(outcomes: np.ndarray, *, restarts: bool = False) -> float:
@@ -67,7 +67,7 @@ def test_a_late_change_is_found_by_the_one_that_restarts_alone() -> None:
 def test_false_alarms_of_the_one_that_restarts_are_as_rare_as_promised() -> None:
     rng = np.random.default_rng(3)
     waits = []
-    for _ in range(30):
+    for _ in range(15):
         wealth, n = Wealth(restarts=True), 0
         while wealth.total < 100 and n < 1000:
             n += 1

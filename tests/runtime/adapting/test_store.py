@@ -27,6 +27,10 @@ def bundle_of(world: World, fingerprint: str = "a" * 64) -> Bundle:
     return cast("Bundle", found)
 
 
+def keep(kept: Store, sensor: tuple[str, str], pupil: Pupil) -> None:
+    kept.write(sensor, kept.pack(sensor, pupil))
+
+
 def learned(world: World) -> Pupil:
     pupil = Pupil.new(world.head)
     world.teach(pupil, honest, 300)
@@ -37,7 +41,7 @@ def test_what_was_learned_is_the_same_after_it_was_stored(tmp_path: Path) -> Non
     world = World()
     pupil = learned(world)
     with Store(tmp_path / "new" / "folder", bundle_of(world), days=1) as kept:
-        kept.save(SENSOR, pupil)
+        keep(kept, SENSOR, pupil)
         assert kept.load().keys() == {SENSOR}
         found = kept.load()[SENSOR]
     for name in ("weight", "mean", "target", "scatter", "cross"):
@@ -55,7 +59,7 @@ def test_files_and_folder_are_private_and_leave_no_part(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with Store(tmp_path / "f", bundle_of(world), days=1) as kept:
-            kept.save(SENSOR, learned(world))
+            keep(kept, SENSOR, learned(world))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o700
@@ -66,9 +70,9 @@ def test_files_and_folder_are_private_and_leave_no_part(tmp_path: Path) -> None:
 def test_what_another_bundle_learned_is_refused(tmp_path: Path) -> None:
     world = World()
     with Store(tmp_path, bundle_of(world), days=1) as kept:
-        kept.save(SENSOR, learned(world))
+        keep(kept, SENSOR, learned(world))
     with Store(tmp_path, bundle_of(world, "b" * 64), days=1) as kept:
-        with pytest.raises(AdaptError, match=r"learned with another bundle; `sensemble adapt b --reset`"):
+        with pytest.raises(AdaptError, match=r"learned with another bundle; `sensemble adapt b --reset all`"):
             kept.load()
         assert len(kept.reset()) == 1
         assert kept.load() == {}
@@ -80,7 +84,7 @@ def test_what_another_bundle_learned_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path: Path, damage: str) -> None:
     world = World()
     with Store(tmp_path, bundle_of(world), days=1) as kept:
-        kept.save(SENSOR, learned(world))
+        keep(kept, SENSOR, learned(world))
         (path,) = tmp_path.glob("*.learned")
         data = path.read_bytes()
         tensors = load(data)
@@ -116,7 +120,7 @@ def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path: Path, dam
 def test_what_is_too_old_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     with Store(tmp_path, bundle_of(world), days=90) as kept:
-        kept.save(SENSOR, learned(world))
+        keep(kept, SENSOR, learned(world))
         now = time.time()
         monkeypatch.setattr(store.time, "time", lambda: now + 91 * 86400)
         assert kept.load() == {}
@@ -135,8 +139,8 @@ def test_a_folder_is_for_one_process(tmp_path: Path) -> None:
 def test_one_sensor_is_forgotten_by_its_name(tmp_path: Path) -> None:
     world = World()
     with Store(tmp_path, bundle_of(world), days=1) as kept:
-        kept.save(SENSOR, learned(world))
-        kept.save(("video", "camera 0"), Pupil.new(world.head))
+        keep(kept, SENSOR, learned(world))
+        keep(kept, ("video", "camera 0"), Pupil.new(world.head))
         assert kept.reset("camera 1") == []
         assert kept.reset("camera 0") == ["camera 0"]
         assert kept.load().keys() == {SENSOR}
@@ -147,7 +151,7 @@ def test_the_sensors_that_are_kept_are_bounded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(store, "SENSORS", 3)
     with Store(tmp_path, bundle_of(world), days=1) as kept:
         for i in range(5):
-            kept.save(("audio", f"microphone {i}"), Pupil.new(world.head))
+            keep(kept, ("audio", f"microphone {i}"), Pupil.new(world.head))
         assert len(kept.load()) == 3
         assert ("audio", "microphone 4") in kept.load()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from sensemble_runtime.adapting.adapter import Adapt
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
@@ -90,6 +91,8 @@ def _check(arguments: Run) -> None:
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
+    if arguments.fast and arguments.adapt:
+        raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
     if arguments.keep is not None and arguments.record is None:
         raise InputError("--keep: only for --record; leave it out, or name a record")
     for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
@@ -106,6 +109,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         InputError, BadDataError, SensorUnavailableError: an argument cannot be used.
     """
     duty = Duty() if arguments.duty else None
+    adapt = Adapt() if arguments.adapt else None
     policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
@@ -117,6 +121,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
                 _record(arguments),
                 health=None if arguments.media is not None else DEFAULT,
                 conditions=conditions,
+                adapt=adapt,
                 finders=[
                     *returning(arguments.camera, arguments.captions),
                     *(finders(unnamed) if arguments.watch else ()),
@@ -132,13 +137,13 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         if arguments.fast:
             yield from virtual_time.recording(bundle, played, policy, conditions)
         else:
-            yield from real_time.recording(bundle, played, policy, _record(arguments), conditions)
+            yield from real_time.recording(bundle, played, policy, _record(arguments), conditions, adapt)
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
         yield from virtual_time.fast(bundle, examples, phases, policy, conditions)
     else:
-        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments), conditions)
+        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments), conditions, adapt)
 
 
 def _record(arguments: Run) -> real_time.RecordFile | None:

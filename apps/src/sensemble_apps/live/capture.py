@@ -120,7 +120,7 @@ class Capture:
     def load(self, modality: str) -> None:
         """Do nothing: a recording needs no encoder."""
 
-    def push(self, sample: Sample) -> None:
+    def push(self, sample: Sample, sensor: str) -> None:  # noqa: ARG002 - a recording has one sensor of each
         """Record a sample."""
         self._summary.add(sample, self.specs[sample.modality].rate)
         self._recording.put(sample)

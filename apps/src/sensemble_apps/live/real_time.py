@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from sensemble_runtime.adapting.adapter import Adapt
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, SessionError
 from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
@@ -49,6 +50,7 @@ def devices(
     *,
     health: Thresholds | None = DEFAULT,
     conditions: Sequence[Applied] = (),
+    adapt: Adapt | None = None,
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
 ) -> Stream:
@@ -62,12 +64,13 @@ def devices(
         InputError: every one of them ended by failure.
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
+        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(
-            _session(bundle, policy, record, health, conditions, lasting=make is not None)
+            _session(bundle, policy, record, health, conditions, adapt, lasting=make is not None)
         )
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
@@ -107,6 +110,7 @@ def replay(
     policy: Policy,
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
+    adapt: Adapt | None = None,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -114,10 +118,11 @@ def replay(
         BadDataError: a media file cannot be decoded.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
+        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     length = span(bundle.specs) * len(examples)
     began = monotonic()
-    with _session(bundle, policy, record, None, conditions) as session:
+    with _session(bundle, policy, record, None, conditions, adapt) as session:
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
@@ -149,6 +154,7 @@ def recording(
     policy: Policy,
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
+    adapt: Adapt | None = None,
 ) -> Stream:
     """Play a recording in real time, as the sensors gave it.
 
@@ -156,9 +162,10 @@ def recording(
         BadDataError: it cannot be read.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
+        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     player = RecordingReplay(recorded, bundle.specs)
-    with _session(bundle, policy, record, None, conditions) as session:
+    with _session(bundle, policy, record, None, conditions, adapt) as session:
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
@@ -183,6 +190,7 @@ def _session(
     record: RecordFile | None,
     health: Thresholds | None,
     conditions: Sequence[Applied],
+    adapt: Adapt | None,
     *,
     lasting: bool = False,
 ) -> Iterator[Session]:
@@ -195,6 +203,7 @@ def _session(
         health=health,
         conditions=conditions,
         lasting=lasting,
+        adapt=adapt,
     )
     try:
         yield session

@@ -7,7 +7,13 @@ from sensemble_runtime.events import EncoderEvent, Event, HopEvent, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
-_WORDS = {"active": "is the active sensor"}
+_WORDS = {
+    "active": "is the active sensor",
+    "taught": "was taught",
+    "untaught": "unlearned",
+    "disputed": "disputed",
+    "settled": "no longer disputed",
+}
 
 
 @dataclass(frozen=True)

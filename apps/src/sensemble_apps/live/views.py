@@ -35,6 +35,7 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
         },
         "audited": asdict(prediction.audited) if prediction.audited else None,
         "unfamiliar": list(prediction.unfamiliar),
+        "adapted": list(prediction.adapted),
         "levels": {m: round(level, 3) for m, level in prediction.levels.items()},
         "probabilities": dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True)),
         "example": example.id if example else None,

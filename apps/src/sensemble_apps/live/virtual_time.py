@@ -1,8 +1,9 @@
 """Replay in virtual time, as fast as the encoders allow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import merge
 
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
@@ -24,6 +25,9 @@ def fast(
     phases: tuple[Phase, ...],
     policy: Policy,
     conditions: Sequence[Applied] = (),
+    adapter: Adapter | None = None,
+    *,
+    labels: bool = False,
 ) -> Stream:
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
@@ -34,33 +38,50 @@ def fast(
     Raises:
         BadDataError: a media file cannot be decoded.
     """
-    live_set = LiveSet(bundle, policy)
+    live_set = LiveSet(bundle, policy, adapter)
     degradations = {m: begin(conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
         origin = i * (length + pause)
         plugged = phase_at(phases, i / len(examples)).plugged
-        for modality in live_set.modalities:
-            if modality not in plugged:
-                live_set.remove(modality)
-                yield change(origin, modality, "", "detached", "")
-        for modality in plugged:
-            if modality not in live_set.modalities:
-                live_set.add(modality)
-                yield change(origin, modality, "", "attached", "")
+        yield from _plug(live_set, plugged, origin)
         specs = {m: bundle.specs[m] for m in plugged}
         for sample in example_stream.samples(example, specs, origin + length - span(specs)):
             degraded = degradations[sample.modality](sample)
             if degraded.time <= origin + length:
                 live_set.push(degraded)
         prediction = live_set.step(origin + length)
+        if adapter is not None:
+            yield from _learned(live_set, adapter, example if labels else None, origin + length)
         if prediction is not None:
             yield Predicted(prediction.time, prediction, example)
+    if adapter is not None:
+        end = len(examples) * (length + pause)
+        adapter.finish(end)
+        yield from _learned(live_set, adapter, None, end)
+
+
+def _plug(live_set: LiveSet, plugged: Collection[str], now: float) -> Stream:
+    """Remove the modalities that are not in `plugged`, add those that are, and yield the changes."""
+    for modality in live_set.modalities:
+        if modality not in plugged:
+            live_set.remove(modality)
+            yield change(now, modality, "", "detached", "")
+    for modality in plugged:
+        if modality not in live_set.modalities:
+            live_set.add(modality, f"replay {modality}")
+            yield change(now, modality, "", "attached", "")
 
 
 def recording(
-    bundle: Bundle, recorded: Recorded, policy: Policy, conditions: Sequence[Applied] = ()
+    bundle: Bundle,
+    recorded: Recorded,
+    policy: Policy,
+    conditions: Sequence[Applied] = (),
+    adapter: Adapter | None = None,
+    *,
+    labels: bool = False,
 ) -> Stream:
     """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
 
@@ -69,22 +90,38 @@ def recording(
     Raises:
         BadDataError: it cannot be read.
     """
-    live_set = LiveSet(bundle, policy)
+    live_set = LiveSet(bundle, policy, adapter)
     samples = degraded_stream(recorded.samples(bundle.specs), conditions, bundle.specs)
+    names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
     streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):
         if isinstance(item, RecordedEvent):
             if item.modality in bundle.specs:
                 yield change(item.time, item.modality, item.name, item.kind, item.reason)
+            names[item.modality] = item.name
             if item.kind in AWAY:
                 live_set.remove(item.modality)
             elif item.kind == "ended":
                 live_set.end(item.modality)
             continue
-        live_set.add(item.modality)
+        live_set.add(item.modality, names.get(item.modality, ""))
         live_set.push(item)
         prediction = live_set.step(item.time)
         for event in live_set.changes(item.time):
             yield view_event(event, 0.0)
         if prediction is not None:
-            yield Predicted(prediction.time, prediction, recorded.example_at(item.time))
+            example = recorded.example_at(item.time)
+            if adapter is not None:
+                yield from _learned(live_set, adapter, example if labels else None, item.time)
+            yield Predicted(prediction.time, prediction, example)
+    if adapter is not None:
+        adapter.finish(recorded.length)
+        yield from _learned(live_set, adapter, None, recorded.length)
+
+
+def _learned(live_set: LiveSet, adapter: Adapter, labelled: Example | None, now: float) -> Stream:
+    """Teach the label of an example, if it has one, and yield what was learned since the last call."""
+    for label in labelled.labels if labelled is not None else ():
+        adapter.label(label, live_set.newest(now), now)
+    for event in live_set.changes(now):
+        yield view_event(event, 0.0)

@@ -13,8 +13,11 @@ outcomes are bets (`evidence`), because they are looked at after every scene.
   agrees with them only as often as chance has it. And the correction must have agreed with its teacher about
   more of the newest scenes than the shipped head.
 - Once either stops being so, the correction is dropped after a number of scenes that falls with how clearly.
-- It is not shown that the correction is right: a teacher that is wrong about some classes, always in the same
-  way, and right about the others is believed where the pupil itself is not sure. A person's labels are the
+- A pupil that used to agree with its teachers where both were sure is not retrained when they turn wrong: it
+  is not taught what it denies, and the dispute is reported.
+- It is not shown that the correction is right. A teacher that is right about most classes and always wrong in
+  the same way about others is believed about those too, unless the shipped head denies them on the whole
+  (`correction.fit`); so is one that is wrong in half of its answers at once. A person's labels are the
   remedy. Nor is anything shown about classes that were never taught.
 """
 
@@ -32,9 +35,10 @@ UNBORNE = 0.02
 """The chance that a teacher whose answers have nothing to do with the sensor's windows is ever believed."""
 PATIENCE = 100.0
 """Scenes after which, on average or later, a correction that still helps is dropped by mistake."""
-TOLERATED = 0.3
-"""The share of windows about which a sure teacher and a sure, familiar pupil may disagree: each of them is
-wrong in at most a tenth of its answers where it was calibrated, and in somewhat more elsewhere."""
+CREDIBLE = 0.7
+"""The share of windows about which a sure pupil must have agreed with a sure teacher to be believed later."""
+LEAST = 0.3
+"""The share of such windows below which one of the two is wrong, whichever it is: see `Guard.dispute`."""
 SHOWN = 100  # scenes of which the agreement is shown, the newest
 
 
@@ -70,7 +74,10 @@ class Guard:
         worse: evidence that it does so less well, since it is used.
         corroborated: evidence that the shipped head's own opinion agrees with the teacher beyond chance.
         contradicted: evidence that it does so less than half as much as when the correction came into use.
-        disputes: evidence that sure pupil and sure teacher disagree about more than `TOLERATED` of windows.
+        credible: whether the pupil has been shown to agree with sure teachers where it is sure itself; it is
+            then not taught what it denies.
+        agreeing: the evidence for that or, while there is a dispute, that the two agree again.
+        disputes: evidence that the two agree too seldom.
         margin: by how much the shipped head agreed beyond chance when the correction came into use.
         recent: the newest outcomes, of those since the lessons began.
     """
@@ -80,14 +87,18 @@ class Guard:
     worse: Wealth = field(default_factory=lambda: Wealth(restarts=True))
     corroborated: Wealth = field(default_factory=Wealth)
     contradicted: Wealth = field(default_factory=lambda: Wealth(restarts=True))
+    credible: bool = False
+    agreeing: Wealth = field(default_factory=Wealth)
     disputes: Wealth = field(default_factory=lambda: Wealth(restarts=True))
     margin: float = 0.0
     recent: deque[Outcome] = field(default_factory=lambda: deque(maxlen=SHOWN))
 
     @property
-    def ahead(self) -> bool:
-        """True if the correction agreed about more of the newest windows than the shipped head."""
-        return sum(outcome.adapted - outcome.shipped for outcome in self.recent) > 0
+    def agreement(self) -> tuple[float, float]:
+        """The agreement of the shipped head, and that of the correction, in the newest scenes; 0 if none."""
+        n = max(len(self.recent), 1)
+        shipped = sum(outcome.shipped for outcome in self.recent) / n
+        return shipped, sum(outcome.adapted for outcome in self.recent) / n
 
     def judge(self, outcome: Outcome, *, varied: bool) -> str:
         """Settle the bets on a scene, and change the state if they say so.
@@ -111,7 +122,8 @@ class Guard:
         self.better.add(outcome.gain)
         self.corroborated.add(outcome.beyond)
         shown = self.better.total >= 1 / ALPHA and self.corroborated.total >= 1 / UNBORNE
-        if varied and self.ahead and shown:
+        shipped, adapted = self.agreement
+        if varied and shown and adapted > shipped:
             self.margin = sum(outcome.beyond for outcome in self.recent) / len(self.recent)
             self.worse, self.contradicted = Wealth(restarts=True), Wealth(restarts=True)
             self.state = "used"
@@ -119,24 +131,37 @@ class Guard:
         return ""
 
     def dispute(self, share: float) -> str:
-        """Settle the bet on a scene in which the pupil was sure, and disagreed about `share` of the windows.
+        """Settle the bets on a scene in which pupil and teacher were sure, and agreed about `share` of it.
+
+        A pupil that agreed with its teachers about more than `CREDIBLE` of such windows is right where it is
+        sure; if it no longer agrees so often, its teachers have become wrong, and it is not retrained. A
+        pupil that has never agreed may be sure of much that is wrong, like a model that hears a strange
+        voice; it may be taught. But if the two agree about less than `LEAST`, nothing says which is wrong.
 
         Returns:
             Why the state changed to `disputed`, or from it to `learning`, in words; empty where it did not.
         """
-        self.disputes.add(share - TOLERATED)
-        if self.state != "disputed" and self.disputes.total >= 1 / ALPHA:
-            self.restart("disputed")
-            return "it and its teacher are both sure, and disagree too often: one of them is wrong"
-        if self.state == "disputed" and self.disputes.total < 1:
+        level = CREDIBLE if self.credible else LEAST
+        if self.state == "disputed":
+            self.agreeing.add(share - level)
+            if self.agreeing.total < 1 / UNBORNE:
+                return ""
             self.restart("learning")
             return "it and its teacher agree again where both are sure"
-        return ""
+        if not self.credible:
+            self.agreeing.add(share - CREDIBLE)
+            self.credible = self.agreeing.total >= 1 / UNBORNE
+        self.disputes.add(level - share)
+        if self.disputes.total < PATIENCE:
+            return ""
+        self.restart("disputed")
+        return "it and its teacher are both sure and seldom agree: one of them is wrong"
 
     def restart(self, state: State) -> None:
-        """Begin again from nothing, except that disputes are remembered."""
+        """Begin again from nothing, except that a credible pupil stays so."""
         self.state = state
         self.better, self.corroborated = Wealth(), Wealth()
+        self.agreeing, self.disputes = Wealth(restarts=state == "disputed"), Wealth(restarts=True)
         self.recent.clear()
 
     def _drop(self, reason: str) -> str:

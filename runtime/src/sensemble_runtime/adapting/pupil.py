@@ -54,9 +54,18 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A pupil's state became `state`, for `reason`, in words."""
+    """A change of a pupil's state.
+
+    Attributes:
+        state: the new one.
+        shipped: the agreement of the shipped head with the teacher, in the newest scenes.
+        adapted: that of the correction.
+        reason: why, in words.
+    """
 
     state: State
+    shipped: float
+    adapted: float
     reason: str
 
 
@@ -119,17 +128,21 @@ class Pupil:
         scene, self.scene = self.scene, []
         if not scene:
             return None
-        before = self.guard.state
+        before, agreement = self.guard.state, self.guard.agreement
         sure = [lesson for lesson in scene if lesson.sure is not None]
-        reason = self.guard.dispute(sum(w.disputed for w in sure) / len(sure)) if sure else ""
-        lessons = [lesson for lesson in scene if not lesson.disputed]
+        agreed = sum(not lesson.disputed for lesson in sure)
+        reason = self.guard.dispute(agreed / len(sure)) if sure else ""
+        lessons = [lesson for lesson in scene if not (lesson.disputed and self.guard.credible)]
         if not reason and self.guard.state != "disputed" and lessons:
             if self.correction is not None and self.sums.weight >= WARM:
                 reason = self.guard.judge(self._outcome(lessons), varied=self._varied)
             self._add(lessons, memory)
         if self.guard.state in ("dropped", "disputed") and self.guard.state != before:
             self._forget_all()
-        return Change(self.guard.state, reason) if reason else None
+        if not reason:
+            return None
+        agreement = self.guard.agreement if self.guard.state == "used" else agreement
+        return Change(self.guard.state, *agreement, reason)
 
     @property
     def _varied(self) -> bool:

@@ -24,6 +24,7 @@ from sensemble_runtime.adapting.evidence import FRACTIONS
 from sensemble_runtime.adapting.guard import SHOWN, Outcome, State
 from sensemble_runtime.adapting.pupil import Pupil
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import of_subset
 from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
 from sensemble_runtime.errors import AdaptError
@@ -33,7 +34,7 @@ SENSORS = 32
 """Sensors that are kept; the one that learned longest ago makes room."""
 _SUFFIX, _LOCK = ".learned", "lock"
 _SUMS = ("mean", "target", "scatter", "cross")
-_WEALTH = ("better", "worse", "corroborated", "contradicted", "disputes")
+_WEALTH = ("better", "worse", "corroborated", "contradicted", "agreeing", "disputes")
 _REST = 1 << 20  # bytes of a file beside its sums, at most
 
 Sensor = tuple[str, str]
@@ -54,6 +55,7 @@ class _Header:
         windows: the number of lessons.
         state: of the guard.
         margin: of the guard.
+        credible: of the guard.
     """
 
     schema: int
@@ -65,6 +67,7 @@ class _Header:
     windows: int
     state: State
     margin: float
+    credible: bool
 
 
 class Store:
@@ -116,12 +119,8 @@ class Store:
                 found[header.modality, header.sensor] = pupil
         return found
 
-    def save(self, sensor: Sensor, pupil: Pupil) -> None:
-        """Write what was learned of a sensor, whole or not at all.
-
-        Raises:
-            AdaptError: the disk is full, or cannot be written.
-        """
+    def pack(self, sensor: Sensor, pupil: Pupil) -> bytes:
+        """Return the contents of a sensor's file."""
         guard, sums = pupil.guard, pupil.sums
         header = _Header(
             SCHEMA,
@@ -132,6 +131,7 @@ class Store:
             windows=pupil.windows,
             state=guard.state,
             margin=guard.margin,
+            credible=guard.credible,
         )
         tensors = {name: getattr(sums, name) for name in _SUMS}
         tensors |= {name: getattr(guard, name).shares for name in _WEALTH}
@@ -140,9 +140,17 @@ class Store:
         )
         tensors |= {"answers": pupil.answers, "taught": pupil.taught}
         tensors["header"] = np.frombuffer(json.dumps(asdict(header)).encode(), np.uint8)
+        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+
+    def write(self, sensor: Sensor, packed: bytes) -> None:
+        """Write a sensor's file, whole or not at all; from any thread.
+
+        Raises:
+            AdaptError: the disk is full, or cannot be written.
+        """
         path = self.folder / _name(sensor)
         try:
-            durable.write(path, save({n: np.ascontiguousarray(t) for n, t in tensors.items()}), private=True)
+            durable.write(path, packed, private=True)
             durable.sync_folder(self.folder)
             self._make_room()
         except OSError as error:
@@ -194,14 +202,17 @@ class Store:
         return header, self._pupil(header, tensors)
 
     def _pupil(self, header: _Header, tensors: Mapping[str, NDArray[np.float64]]) -> Pupil:
-        pupil = Pupil.new(self._bundle.head)
+        alone = of_subset(self._bundle.manifest.calibration, (header.modality,))
+        pupil = Pupil.new(self._bundle.head, alone.temperature)
         pupil.sums.weight, pupil.windows = header.weight, header.windows
         pupil.answers, pupil.taught = tensors["answers"], tensors["taught"]
         for name in _SUMS:
             setattr(pupil.sums, name, tensors[name])
+        guard = pupil.guard
+        guard.restart(header.state)
         for name in _WEALTH:
-            getattr(pupil.guard, name).shares = tensors[name]
-        pupil.guard.state, pupil.guard.margin = header.state, header.margin
+            getattr(guard, name).shares = tensors[name]
+        guard.state, guard.margin, guard.credible = header.state, header.margin, header.credible
         pupil.guard.recent = deque((Outcome(*row) for row in tensors["recent"].tolist()), maxlen=SHOWN)
         pupil.correction = fit(pupil.sums, pupil.head)
         return pupil
@@ -225,7 +236,7 @@ def _name(sensor: Sensor) -> str:
 
 
 def _remedy(bundle: Bundle) -> str:
-    return f"`sensemble adapt {bundle.path} --reset` begins anew"
+    return f"`sensemble adapt {bundle.path} --reset all` begins anew"
 
 
 def _check(

@@ -11,7 +11,7 @@ its content. Then its candidates hold the truth (multi-label: every true label) 
 one class or one input, nor about data of another kind: another room, other voices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,16 +56,32 @@ class Rule:
         thresholds = tuple(entry.threshold for entry in found)
         return cls(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
 
-    def judge(self, head: Head, pooled: Floats, embeddings: Sequence[Floats]) -> list[Opinion]:
+    def judge(
+        self,
+        head: Head,
+        pooled: Floats,
+        embeddings: Sequence[Floats],
+        adapted: Mapping[int, Floats] | None = None,
+        live: int = 1,
+    ) -> list[Opinion]:
         """Return the opinion of the live set, then that of each modality alone, if there are several.
 
         Args:
             head: the bundle's.
             pooled: the pooled representation, float32 [d].
-            embeddings: those of the n modalities, float32 [d] each.
+            embeddings: those of the n modalities, float32 [d] each; first those of the live set.
+            adapted: by place among them, logits float32 [C] that take the place of the head's own. The head
+                is linear, so each that is live changes the logits of the pooled representation by its share.
+            live: how many modalities are live.
         """
         rows = np.stack([pooled, *embeddings]) if len(embeddings) > 1 else pooled[np.newaxis]
-        probabilities = head.probabilities(rows, self.temperatures)
+        logits, count = head.logits(rows), len(embeddings)
+        for place, own in (adapted or {}).items():
+            row = place - count  # from the end: one modality alone has one row
+            if count > 1 and place < live:
+                logits[0] += (own - logits[row]) / live
+            logits[row] = own
+        probabilities = head.calibrated(logits, self.temperatures)
         probabilities.setflags(write=False)
         return [
             Opinion(row, least_probability(row, threshold, head.task), self.labels)

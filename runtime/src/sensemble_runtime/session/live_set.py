@@ -17,9 +17,10 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.calibration import Rule
-from sensemble_runtime.events import UnfamiliarEvent
+from sensemble_runtime.events import AdaptEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
@@ -29,11 +30,12 @@ from sensemble_runtime.session.scheduler import Policy
 
 @dataclass(frozen=True, slots=True)
 class TakenWindow:
-    """A window on its way to its encoder, and the ring it came from."""
+    """A window on its way to its encoder, the ring it came from, and the name of its sensor."""
 
     modality: str
     window: Window
     source: WindowRing
+    sensor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Encoded:
         time: when the window ended, in seconds.
         latency: seconds that encoding took.
         source: the ring that the window came from.
+        sensor: the name of the sensor that the window came from.
         skipped: the embedding is that of an earlier, similar window.
         level: how loud or bright the window is, as its kind measures it; None if it has no such level.
     """
@@ -55,6 +58,7 @@ class Encoded:
     time: float
     latency: float
     source: WindowRing
+    sensor: str
     skipped: bool = False
     level: float | None = None
 
@@ -65,9 +69,11 @@ class LiveSet:
     Args:
         bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
         policy: its `skew`, `duty` and `unfamiliar` are used here.
+        adapter: lets the sensors teach each other; None: they do not.
     """
 
-    def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
+    def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
+        self._adapter = adapter
         self._bundle = bundle
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
@@ -76,6 +82,7 @@ class LiveSet:
         self._familiarity = Familiarity(bundle, self._policy.unfamiliar_after)
         self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
+        self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -91,8 +98,8 @@ class LiveSet:
         """Return whether an added modality has a window to encode."""
         return self._windows[modality].ready
 
-    def add(self, modality: str) -> None:
-        """Load the encoder of `modality` and accept its samples; nothing changes if it is already there.
+    def add(self, modality: str, sensor: str = "") -> None:
+        """Load the encoder of `modality`, unless it is there, and accept its samples, from the named sensor.
 
         Raises:
             BundleError: the bundle has no such modality, or its encoder cannot be loaded.
@@ -100,6 +107,7 @@ class LiveSet:
         if modality not in self._windows:
             self._bundle.load(modality)
             self._windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
+        self._sensors[modality] = sensor
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
         """Take `modality` out of the live set at once and forget its samples; see `end` for `keep`."""
@@ -150,14 +158,21 @@ class LiveSet:
         """
         return self._divided(now)[0]
 
-    def changes(self, now: float) -> list[UnfamiliarEvent]:
-        """Return an event for each modality that became unfamiliar, or familiar, since the last call."""
-        return self._familiarity.changes(now)
+    def newest(self, now: float) -> dict[str, Encoded]:
+        """Return the newest embedding of each modality that is live, or would be if it were familiar."""
+        return {modality: self._embeddings[modality] for modality in self._near(now)}
+
+    def changes(self, now: float) -> list[UnfamiliarEvent | AdaptEvent]:
+        """Return what became unfamiliar, or familiar, and what the sensors learned, since the last call."""
+        return [*self._familiarity.changes(now), *(self._adapter.take_changes() if self._adapter else ())]
 
     def _divided(self, now: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the live set, and the modalities that are unfamiliar, in it or not."""
         near = self._near(now)
         unfamiliar = self._familiarity.unfamiliar(near, now)
+        if self._adapter and unfamiliar:  # what a correction was made for is no longer strange
+            known = self._adapter.logits({m: self._embeddings[m] for m in unfamiliar})
+            unfamiliar = tuple(m for m in unfamiliar if m not in known)
         if not unfamiliar or self._policy.unfamiliar == "pool":
             return near, unfamiliar
         return tuple(m for m in near if m not in unfamiliar) or near, unfamiliar
@@ -192,8 +207,8 @@ class LiveSet:
             modalities: only these; None: all.
         """
         rings = {m: r for m, r in sorted(self._windows.items()) if modalities is None or m in modalities}
-        taken = ((modality, ring, ring.take()) for modality, ring in rings.items())
-        return [TakenWindow(modality, window, ring) for modality, ring, window in taken if window is not None]
+        taken = ((m, ring, ring.take()) for m, ring in rings.items())
+        return [TakenWindow(m, w, ring, self._sensors[m]) for m, ring, w in taken if w is not None]
 
     def encode(self, taken: Iterable[TakenWindow]) -> list[Encoded]:
         """Encode windows, unless they are like those last encoded: the second, long third of a step.
@@ -223,7 +238,13 @@ class LiveSet:
         rule = self._rules.get((live, aside))
         if rule is None:
             rule = self._rules[live, aside] = Rule.of(self._bundle.manifest, live, aside)
-        whole, *alone = rule.judge(self._bundle.head, pooled, [self._embeddings[m].embedding for m in heard])
+        newest = {m: self._embeddings[m] for m in heard}
+        adapted = self._adapter.logits(newest) if self._adapter else {}
+        by_place = {heard.index(m): logits for m, logits in adapted.items()}
+        vectors = [encoded.embedding for encoded in newest.values()]
+        whole, *alone = rule.judge(self._bundle.head, pooled, vectors, by_place, len(live))
+        if self._adapter:  # for the next prediction: this one owes nothing to its own windows
+            self._adapter.learn([m for m, e in fresh.items() if m in newest and not e.skipped], newest, now)
         # Nothing that is live is like what was trained on: whatever the classifier says is no evidence.
         groundless = unfamiliar == live and self._policy.unfamiliar == "leave"
         here = sorted(self._windows.items())
@@ -243,26 +264,24 @@ class LiveSet:
             opinions=dict(zip(heard, alone or [whole], strict=True)),
             audited=rule.audited,
             unfamiliar=unfamiliar,
+            adapted=tuple(sorted(adapted)),
             levels={m: level for m in heard if (level := self._embeddings[m].level) is not None},
         )
 
     def _encode(self, taken: TakenWindow) -> Encoded:
         began = time.perf_counter()
-        data = taken.window.data
-        level = kind_of(taken.modality).level(data)
-        if self._gate:
-            known = self._gate.unchanged(taken.modality, data)
-            if known is not None:
-                latency = time.perf_counter() - began
-                return Encoded(
-                    taken.modality, known, taken.window.time, latency, taken.source, skipped=True, level=level
-                )
-        tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
-        embedding = self._bundle.encode(taken.modality, tensor)
-        if self._gate:
-            self._gate.keep(taken.modality, data, embedding)
+        modality, data = taken.modality, taken.window.data
+        level = kind_of(modality).level(data)
+        embedding = self._gate.unchanged(modality, data) if self._gate else None
+        skipped = embedding is not None
+        if embedding is None:
+            tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
+            embedding = self._bundle.encode(modality, tensor)
+            if self._gate:
+                self._gate.keep(modality, data, embedding)
         latency = time.perf_counter() - began
-        return Encoded(taken.modality, embedding, taken.window.time, latency, taken.source, level=level)
+        origin = (taken.source, taken.sensor)
+        return Encoded(modality, embedding, taken.window.time, latency, *origin, skipped=skipped, level=level)
 
     def _is_current(self, encoded: Encoded) -> bool:
         if encoded.modality not in self._windows:

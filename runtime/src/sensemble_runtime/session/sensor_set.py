@@ -39,8 +39,8 @@ class Sink(Protocol):
 
     # Called with the lock held.
 
-    def push(self, sample: Sample) -> None:
-        """Take a sample.
+    def push(self, sample: Sample, sensor: str) -> None:
+        """Take a sample of the sensor of that name.
 
         Raises:
             SampleError: it is not of the spec's form.
@@ -206,7 +206,7 @@ class SensorSet:
                 self._active[modality] = thread
                 self._report_active(thread)
                 sample = replace(sample, cut=True)
-            self._sink.push(sample)
+            self._sink.push(sample, thread.name)
 
     def changed_health(self, thread: SensorThread, kind: Kind, reason: str) -> None:
         """Report the sensor's health; an unhealthy one is not active."""

@@ -13,13 +13,15 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
+from sensemble_runtime.adapting.adapter import Adapt, Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import SessionError
+from sensemble_runtime.errors import AdaptError, RecordError, SessionError
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.adaptation import Adaptation
 from sensemble_runtime.session.encoder_threads import EncoderThreads
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_set import SensorSet
@@ -52,8 +54,12 @@ class Session:
         conditions: degrade the samples of each sensor by those of its modality, to see what becomes of them.
         lasting: go on when the last sensor has ended, for others may come.
 
+        adapt: let the sensors teach each other, so that each gets a correction of its own, which is used once
+            held-back windows show that it helps, and kept beside the bundle; None: they do not.
+
     Raises:
         RecordError: the record cannot be opened or written at first.
+        AdaptError: the bundle cannot be adapted, or what was learned before cannot be used.
     """
 
     def __init__(
@@ -66,12 +72,14 @@ class Session:
         health: Thresholds | None = DEFAULT,
         conditions: Sequence[Applied] = (),
         lasting: bool = False,
+        adapt: Adapt | None = None,
     ) -> None:
         policy = policy or Policy()
         bundle.threads = policy.threads
         self._bundle = bundle
         self._lasting = lasting
-        self._state = SessionState(bundle, policy)
+        adapter = Adapter(bundle, adapt) if adapt is not None else None
+        self._state = SessionState(bundle, policy, adapter)
         self._sensors = SensorSet(self._state, health, conditions)
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[Subscriber] = []
@@ -80,14 +88,20 @@ class Session:
         self._raised = False
         self._writer: BackgroundWriter | None = None
         if record is not None:
-            self._writer = BackgroundWriter(
-                bundle,
-                Path(record),
-                retention or Retention(),
-                report=self._state.report,
-                failed=self._state.fail,
-            )
+            try:
+                self._writer = BackgroundWriter(
+                    bundle,
+                    Path(record),
+                    retention or Retention(),
+                    report=self._state.report,
+                    failed=self._state.fail,
+                )
+            except RecordError:
+                if adapter is not None:
+                    adapter.close()
+                raise
             self._state.subscribe(self._writer.queue)
+        self._adaptation = Adaptation(adapter, self._state) if adapter is not None else None
         self._encoders.start()
 
     def __enter__(self) -> Self:
@@ -195,6 +209,19 @@ class Session:
         with self._state.changed:
             return self._sensors.lose(name, reason)
 
+    def teach(self, label: str) -> None:
+        """Let every live sensor learn that its newest window shows `label`, as a person says.
+
+        Raises:
+            AdaptError: the session does not adapt, or the bundle has no such label.
+        """
+        with self._state.changed:
+            now, adapter = time.monotonic(), self._state.adapter
+            if adapter is None:
+                raise AdaptError("teach: this session does not adapt; open it with adapt=Adapt()")
+            adapter.label(label, self._state.live_set.newest(now), now)
+            self._state.note_live_set()
+
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
@@ -202,6 +229,7 @@ class Session:
             SessionError: a sensor, an encoder or a subscriber did not return in time; names it. Its thread is
                 left behind, and keeps no process from ending.
             RecordError: some of what should be in the record could not be written; says how much.
+            AdaptError: what the sensors learned could not be written.
             Exception: what a subscriber raised, if no consumer has got it.
         """
         state, patience = self._state, 0.0 if self._stuck else sensor_thread.CLOSE
@@ -217,6 +245,9 @@ class Session:
                 state.live_set.remove(modality, keep=modality in encoding)
             state.wake()
         self._bundle.settle()
+        if self._adaptation is not None:
+            unsaved = self._adaptation.finish()
+            state.error = state.error or unsaved
         if self._writer is not None:
             unwritten = self._writer.finish(complete=state.error is None)
             state.error = state.error or unwritten

@@ -8,6 +8,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
@@ -30,11 +31,13 @@ class SessionState:
     Args:
         bundle: an open bundle.
         policy: what to pool.
+        adapter: lets the sensors teach each other; None: they do not.
 
     Attributes:
         changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
         ready: by modality, a condition of the same lock; notified when its encoder may have a window.
         specs: of the bundle's modalities.
+        adapter: lets the sensors teach each other, or None.
         live_set: the samples, windows and embeddings.
         encoding: by modality, when the window ends that is being encoded.
         encoded: by modality, what is encoded and not yet in a prediction.
@@ -43,13 +46,14 @@ class SessionState:
         error: what broke the session; None while nothing did.
     """
 
-    def __init__(self, bundle: Bundle, policy: Policy) -> None:
+    def __init__(self, bundle: Bundle, policy: Policy, adapter: Adapter | None = None) -> None:
         lock = threading.RLock()
         self.changed = threading.Condition(lock)
         # One for each: a single condition would wake all encoders with each window.
         self.ready = {modality: threading.Condition(lock) for modality in bundle.modalities}
+        self.adapter = adapter
         self.specs: Mapping[str, InputSpec] = bundle.specs
-        self.live_set = LiveSet(bundle, policy)
+        self.live_set = LiveSet(bundle, policy, adapter)
         self.encoding: dict[str, float] = {}
         self.encoded: dict[str, Encoded] = {}
         self.queue = StreamQueue()
@@ -77,14 +81,14 @@ class SessionState:
         if kind_of(modality).tokenized:
             self._bundle.tokenize("")
 
-    def push(self, sample: Sample) -> None:
-        """Add a sample, and its modality if it is new; wake the encoder if a window is complete.
+    def push(self, sample: Sample, sensor: str) -> None:
+        """Add a sample of a sensor, and its modality if it is new; wake the encoder if a window is complete.
 
         Raises:
             SampleError: the sample is not of the spec's form.
             BundleError: the encoder cannot be loaded.
         """
-        self.live_set.add(sample.modality)
+        self.live_set.add(sample.modality, sensor)
         self.live_set.push(sample)
         if self.live_set.is_ready(sample.modality):
             self.ready[sample.modality].notify()

@@ -1,0 +1,123 @@
+"""`sensemble adapt`: let the sensors of a recording teach each other, and show or forget what was learned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime.adapting.adapter import Adapt, Adapter, Standing
+from sensemble_runtime.adapting.store import Store, beside
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.progress import Progress
+from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.reader import Recorded, is_recording
+
+from sensemble_apps.bundle_arguments import Adapting
+from sensemble_apps.console.output import remark, say
+from sensemble_apps.console.progress import progress
+from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.errors import InputError
+from sensemble_apps.live import virtual_time
+from sensemble_apps.live.plug_schedule import steady
+from sensemble_apps.live.view_events import Change, Predicted, Stream
+from sensemble_apps.live.views import change_line
+
+ALL = "all"
+_STATES = {
+    "learning": "not yet: not enough evidence",
+    "used": "yes",
+    "dropped": "no longer: learning again",
+    "disputed": "no: it and its teacher are both sure and seldom agree",
+}
+
+
+def main(arguments: Adapting) -> None:
+    """Learn from a replay, forget, or only print a table of what was learned.
+
+    Raises:
+        InputError, AdaptError, BundleError, KeyFileError, BadDataError: an argument cannot be used.
+    """
+    chosen = (arguments.replay is not None, arguments.reset is not None, arguments.show)
+    if sum(chosen) != 1:
+        raise InputError("give --replay FOLDER to learn from it, --show, or --reset SENSOR (or `all`)")
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    folder = arguments.out or beside(bundle.path)
+    if arguments.reset is not None:
+        _reset(bundle, folder, arguments.reset)
+        return
+    adapt = Adapt(folder, arguments.teacher or None)
+    with Adapter(bundle, adapt) as adapter:
+        if arguments.replay is not None:
+            _learn(arguments.replay, arguments, bundle, adapter)
+            adapter.write(adapter.pack())
+        standings = adapter.standings
+    if not standings:
+        raise InputError(f"{folder}: nothing was learned; a teacher must be live and sure at the same time")
+    Console().print(_table(standings))
+    if arguments.replay is not None:
+        say(f"kept in {folder}; `sensemble run {arguments.bundle} --adapt` uses it, and learns on")
+
+
+def _learn(replay: Path, arguments: Adapting, bundle: Bundle, adapter: Adapter) -> None:
+    dataset = read_dataset(replay)
+    examples = dataset.examples if arguments.split is None else dataset.split(arguments.split)
+    if not examples:
+        raise InputError(f"{replay}: no example in split {arguments.split}; --split takes another")
+    with progress("learn") as report:
+        stream: Stream
+        if is_recording(replay):
+            recorded = Recorded(replay, examples, bundle.specs)
+            stream = virtual_time.recording(
+                bundle, recorded, Policy(), adapter=adapter, labels=arguments.labels
+            )
+        else:
+            phases = steady(bundle.modalities)
+            stream = virtual_time.fast(
+                bundle, examples, phases, Policy(), adapter=adapter, labels=arguments.labels
+            )
+        for change in _changes(stream, len(examples), report):
+            remark(change_line(change))
+
+
+def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
+    """Yield what the sensors learned, and report how many of the examples were played."""
+    seen: set[int] = set()
+    for event in stream:
+        if isinstance(event, Predicted) and event.example is not None:
+            seen.add(event.example.line)
+            report(len(seen), count)
+        elif isinstance(event, Change) and event.kind in ("taught", "untaught", "disputed", "settled"):
+            yield event
+
+
+def _reset(bundle: Bundle, folder: Path, sensor: str) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is nothing to forget; --out names another folder")
+    with Store(folder, bundle, Adapt().days) as store:
+        gone = store.reset(None if sensor == ALL else sensor)
+    if not gone and sensor != ALL:
+        raise InputError(f"--reset {sensor}: no such sensor in {folder}; --show lists them")
+    say(f"forgot {', '.join(gone) or 'nothing: there was nothing'}")
+
+
+def _table(standings: list[Standing]) -> Table:
+    table = Table("sensor", "windows", "agreement as shipped", "adapted", "in use", box=None, pad_edge=False)
+    for found in standings:
+        shares = (found.shipped, found.adapted)
+        table.add_row(
+            sensor_title(*found.sensor),
+            str(found.windows),
+            *(_share(share, found.scenes) for share in shares),
+            _STATES[found.state],
+        )
+    return table
+
+
+def _share(share: float, scenes: int) -> str:
+    """Return an agreement over held-back scenes with Wilson's interval, in per cent."""
+    if not scenes:
+        return "no scene held back yet"
+    low, high = wilson(share * scenes, scenes)
+    return f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f}) of {scenes} scenes"

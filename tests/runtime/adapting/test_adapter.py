@@ -1,0 +1,216 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sensemble_runtime.adapting.adapter import Adapt, Adapter
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
+from sensemble_runtime.errors import AdaptError
+from sensemble_sensors.spec import InputSpec
+
+from .world import C, D, World
+
+LABELS = tuple(f"class {i}" for i in range(C))
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 1600), rate=16000, window=1.0, hop=0.5, ttl=1.0),
+    "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=2.0),
+    "video": InputSpec("video", "uint8", (1, 2, 8, 8, 3), rate=10, window=1.0, hop=0.5, ttl=1.0),
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    modality: str
+    embedding: NDArray[np.float32]
+    time: float = 0.0
+    sensor: str = "one"
+
+
+def bundle_of(
+    head: Head,
+    path: Path,
+    *,
+    task: str = "multi-class",
+    threshold: float = 0.9,
+    familiar: dict[str, float] | None = None,
+) -> Bundle:
+    names = ("audio", "text", "video", "audio+text", "audio+video", "text+video", "audio+text+video")
+    subsets = {name: SubsetCalibration(1.0, threshold, 100) for name in names}
+    manifest = SimpleNamespace(
+        task=task, labels=LABELS, calibration=Calibration(0.1, subsets, familiar or {}), audited={}
+    )
+    return cast(
+        "Bundle",
+        SimpleNamespace(
+            head=head,
+            manifest=manifest,
+            modalities=tuple(SPECS),
+            specs=SPECS,
+            path=path / "bundle",
+            fingerprint="f" * 64,
+        ),
+    )
+
+
+@dataclass
+class Room:
+    """A camera that the bundle knows, and a microphone that it does not; both see or hear the same."""
+
+    world: World
+    adapter: Adapter
+
+    def play(self, n: int, *, apart: float = 0.0, sensor: str = "one") -> None:
+        truth = self.world.truth(n)
+        sounds = self.world.windows(truth)
+        for i, (answer, sound) in enumerate(zip(truth, sounds, strict=True)):
+            self.window(int(answer), sound, float(i), apart, sensor)
+
+    def window(self, answer: int, sound: NDArray[np.float32], now: float, apart: float, sensor: str) -> None:
+        newest = {
+            "audio": Window("audio", sound, now, sensor),
+            "video": Window("video", picture(self.world, answer), now + apart),
+        }
+        self.adapter.learn(["audio"], newest, now)
+
+
+def picture(world: World, answer: int) -> NDArray[np.float32]:
+    weight = world.head.weight
+    return (1.2 * weight[answer] + world.rng.normal(0, 0.3, D)).astype(np.float32)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    world = World()
+    return Room(world, Adapter(bundle_of(world.head, tmp_path), Adapt()))
+
+
+def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
+    room.play(300)
+    (event,) = room.adapter.take_changes()
+    assert (event.kind, event.modality, event.name, event.teachers) == ("taught", "audio", "one", ("video",))
+    assert event.adapted > event.shipped
+    assert event.reason.startswith("by video: ")
+    assert event.reason.endswith("% agreement")
+    truth = room.world.truth(1000)
+    heard = [Window("audio", sound) for sound in room.world.windows(truth)]
+    said = [room.adapter.logits({"audio": window})["audio"].argmax() for window in heard]
+    shipped = [room.world.head.logits(window.embedding).argmax() for window in heard]
+    assert np.mean(said == truth) > np.mean(shipped == truth) + 0.1
+    assert room.adapter.logits({"audio": replace(heard[0], sensor="another")}) == {}
+    (standing,) = room.adapter.standings
+    assert (standing.sensor, standing.state) == (("audio", "one"), "used")
+    room.adapter.write(room.adapter.pack())
+    room.adapter.close()
+    assert (tmp_path / "bundle.learned").is_dir()
+    again = Adapter(bundle_of(room.world.head, tmp_path), Adapt())
+    found = again.logits({"audio": heard[0]})["audio"]
+    np.testing.assert_array_equal(found, room.adapter.logits({"audio": heard[0]})["audio"])
+    assert again.pack() == {}, "nothing new"
+
+
+def test_each_sensor_learns_for_itself(room: Room) -> None:
+    room.play(20, sensor="one")
+    room.play(30, sensor="two")
+    room.adapter.finish(0.0)
+    found = {standing.sensor[1]: standing.windows for standing in room.adapter.standings}
+    assert found["one"] == pytest.approx(20, abs=2)  # a scene longer than four windows teaches four
+    assert found["two"] == pytest.approx(30, abs=2)
+
+
+def test_windows_of_other_times_teach_nothing(room: Room) -> None:
+    room.play(50, apart=0.6)
+    assert room.adapter.standings == []
+    room.play(50, apart=0.4)
+    assert len(room.adapter.standings) == 1
+
+
+def test_only_trusted_modalities_teach(tmp_path: Path) -> None:
+    world = World()
+    with Adapter(bundle_of(world.head, tmp_path), Adapt(trusted=("text",))) as adapter:
+        Room(world, adapter).play(20)
+        assert adapter.standings == []
+        newest = {
+            "audio": Window("audio", world.windows(np.array([3]))[0]),
+            "text": Window("text", picture(world, 3)),
+        }
+        adapter.learn(["audio", "text"], newest, 0.0)
+        assert [standing.sensor[0] for standing in adapter.standings] == ["audio"]
+
+
+def test_an_unfamiliar_teacher_teaches_nothing_and_background_is_not_learned(tmp_path: Path) -> None:
+    world = World()
+    axis = np.zeros((3, D), np.float32)
+    axis[:, 0] = 1.0
+    head = replace(world.head, familiarity=Familiarity(axis, np.zeros(3, np.float32)))
+    bundle = bundle_of(head, tmp_path, familiar=dict.fromkeys(SPECS, 1.0))
+
+    def at(embedding: NDArray[np.float32], score: float) -> NDArray[np.float32]:
+        return np.concatenate([[np.float32(score)], embedding[1:]]).astype(np.float32)
+
+    taught = {}
+    with Adapter(bundle, Adapt()) as adapter:
+        for case, (of_audio, of_video) in {
+            "both familiar": (2.0, 2.0),
+            "an unknown voice": (0.5, 2.0),
+            "silence": (-1.0, 2.0),
+            "an unfamiliar camera": (2.0, 0.5),
+        }.items():
+            sound, image = world.windows(np.array([3]))[0], picture(world, 3)
+            newest = {
+                "audio": Window("audio", at(sound, of_audio), sensor=case),
+                "video": Window("video", at(image, of_video)),
+            }
+            adapter.learn(["audio"], newest, 0.0)
+            taught[case] = case in [standing.sensor[1] for standing in adapter.standings]
+    assert taught == {
+        "both familiar": True,
+        "an unknown voice": True,
+        "silence": False,
+        "an unfamiliar camera": False,
+    }
+
+
+def test_labels_of_a_person_teach_without_a_teacher(room: Room) -> None:
+    truth = room.world.truth(150)
+    for i, (answer, sound) in enumerate(zip(truth, room.world.windows(truth), strict=True)):
+        room.adapter.label(LABELS[answer], {"audio": Window("audio", sound)}, float(i))
+    (event,) = room.adapter.take_changes()
+    assert event.teachers == ("a person",)
+    with pytest.raises(AdaptError, match="'dog': no label of the bundle; it has class 0"):
+        room.adapter.label("dog", {}, 0.0)
+
+
+def test_what_cannot_be_written_is_written_the_next_time(room: Room) -> None:
+    room.play(20)
+    packed = room.adapter.pack()
+    assert room.adapter.pack() == {}
+    room.adapter.note_unsaved(packed)
+    assert room.adapter.pack().keys() == packed.keys()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"task": "multi-label"}, "is multi-label"),
+        ({"threshold": 0.0}, "is not calibrated"),
+    ],
+)
+def test_bundles_that_cannot_be_adapted_are_refused(
+    tmp_path: Path, wrong: dict[str, object], why: str
+) -> None:
+    with pytest.raises(AdaptError, match=why):
+        Adapter(bundle_of(World().head, tmp_path, **wrong), Adapt())  # type: ignore[arg-type]
+
+
+def test_rules_out_of_range_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="memory 8: give 32"):
+        Adapt(memory=8)
+    with pytest.raises(AdaptError, match="days 0"):
+        Adapt(days=0)
+    with pytest.raises(AdaptError, match="trusted: the bundle has no depth; it has audio, text, video"):
+        Adapter(bundle_of(World().head, tmp_path), Adapt(trusted=("depth",)))

@@ -1,0 +1,125 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.adapting.adapter import Adapt, Adapter
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
+from sensemble_runtime.errors import AdaptError
+from sensemble_runtime.events import AdaptEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session import adaptation
+from sensemble_runtime.session.live_set import LiveSet
+from sensemble_sensors.sensor import Sample
+
+from tests.runtime.puppets import Log, Puppet, Session, wait_for
+
+BRIGHTNESS = (20, 128, 235)  # of the pictures of the three classes
+
+
+def frames(brightness: int, end: float) -> list[Sample]:
+    picture = np.full((8, 8, 3), brightness, np.uint8)
+    return [Sample("video", picture, end - 0.1 + 0.1 * i) for i in range(2)]
+
+
+@pytest.fixture
+def sighted(bundle_folder: Path) -> Bundle:
+    """A bundle that tells three pictures apart by their brightness, and is calibrated."""
+    bundle = Bundle.open(bundle_folder)
+    windows = [np.full((1, 2, 8, 8, 3), level, np.uint8) for level in BRIGHTNESS]
+    means = np.stack([bundle.encode("video", window) for window in windows])
+    weight = 4 * (means - means.mean(0)) / np.square(means - means.mean(0)).sum(1).max()
+    bias = -0.5 * (weight * (means + means.mean(0))).sum(1)
+    bundle.head = Head(weight.astype(np.float32), bias.astype(np.float32), "multi-class")
+    entries = {name: SubsetCalibration(0.2, 0.9, 100) for name in ("audio", "video", "audio+video")}
+    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, entries, {}))
+    return bundle
+
+
+def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_path: Path) -> None:
+    with Adapter(sighted, Adapt(tmp_path / "kept")) as adapter:
+        live_set = LiveSet(sighted, adapter=adapter)
+        live_set.add("video", "camera")
+        live_set.add("audio", "microphone")
+        rng = np.random.default_rng(0)
+        for i in range(60):
+            answer, end = int(rng.integers(3)), 10.0 * (i + 1)
+            sound = rng.uniform(-0.3, 0.3, 1600) * (answer + 1)
+            for sample in [Sample("audio", sound.astype(np.float32), end), *frames(BRIGHTNESS[answer], end)]:
+                live_set.push(sample)
+            assert live_set.step(end) is not None
+        standing = next(s for s in adapter.standings if s.sensor == ("audio", "microphone"))
+        assert standing.windows > 30
+        pupil = adapter._pupils["audio", "microphone"]
+        pupil.guard.state = "used"  # whatever the guard would say of these windows
+        assert pupil.correction is not None
+        live_set.push(Sample("audio", sound.astype(np.float32), 1000.0))
+        for sample in frames(BRIGHTNESS[1], 1000.0):
+            live_set.push(sample)
+        prediction = live_set.step(1000.0)
+        assert prediction is not None
+        assert prediction.adapted == ("audio",)
+        embeddings = prediction.embeddings
+        expected = pupil.correction.logits(embeddings["audio"]) + sighted.head.logits(embeddings["video"])
+        np.testing.assert_allclose(
+            prediction.probabilities, sighted.head.calibrated(expected / 2, 0.2), atol=1e-3
+        )
+
+
+@pytest.mark.usefixtures("no_thread_is_left")
+def test_a_session_learns_and_keeps(sighted: Bundle, tmp_path: Path) -> None:
+    kept = Adapt(tmp_path / "kept")
+    with Session(sighted, adapt=kept) as session:
+        camera, microphone = Puppet("video", "camera"), Puppet("audio", "microphone")
+        session.attach(camera)
+        session.attach(microphone)
+        items = iter(session)
+        for _ in range(3):
+            microphone.hear()
+            now = time.monotonic()
+            for sample in frames(BRIGHTNESS[2], now):
+                camera.acts.put(sample)
+            assert isinstance(next(items), Prediction)
+        session.teach("two")
+        with pytest.raises(AdaptError, match="no label"):
+            session.teach("dog")
+    with Adapter(sighted, kept) as adapter:
+        found = {standing.sensor: standing.windows for standing in adapter.standings}
+    assert found["audio", "microphone"] > 0
+    assert found["video", "camera"] > 0
+
+
+def test_a_session_that_does_not_adapt_is_not_taught(sighted: Bundle) -> None:
+    with Session(sighted) as session, pytest.raises(AdaptError, match="does not adapt"):
+        session.teach("two")
+
+
+def test_two_sessions_do_not_share_a_folder(sighted: Bundle, tmp_path: Path) -> None:
+    kept = Adapt(tmp_path / "kept")
+    with Session(sighted, adapt=kept), pytest.raises(AdaptError, match="in use by another session"):
+        Session(sighted, adapt=kept)
+    Session(sighted, adapt=kept).close()
+
+
+def test_what_cannot_be_written_is_reported_and_raised_at_the_end(
+    sighted: Bundle, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adaptation, "EVERY", 0.05)
+    session = Session(sighted, adapt=Adapt(tmp_path / "kept"))
+    session.subscribe(log)
+    (tmp_path / "kept").rename(tmp_path / "away")
+    camera, microphone = Puppet("video", "camera"), Puppet("audio", "microphone")
+    session.attach(camera)
+    session.attach(microphone)
+    items = iter(session)
+    microphone.hear()
+    for sample in frames(BRIGHTNESS[2], time.monotonic()):
+        camera.acts.put(sample)
+    next(items)
+    session.teach("two")
+    wait_for(lambda: any(isinstance(e, AdaptEvent) and e.kind == "unsaved" for e in log.events))
+    with pytest.raises(AdaptError, match="cannot be written"):
+        session.close()
