@@ -247,6 +247,12 @@ def test_captions_are_degraded_by_what_is_stated(severity: int) -> None:
     assert np.mean(times > 0) == pytest.approx(share("late"), abs=0.04)
 
 
+@pytest.mark.parametrize("severity", [0, 6, -1])
+def test_a_severity_that_does_not_exist_is_refused(severity: int) -> None:
+    with pytest.raises(ValueError, match=f"quiet:{severity}: a severity is from 1 to 5"):
+        Applied("audio", condition_of("audio", "quiet"), severity)
+
+
 def test_conditions_of_one_sensor_add_up_in_their_order() -> None:
     wave, applied = (
         speech(1),

@@ -51,11 +51,21 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A condition of the sensors of one modality, at a severity of `SEVERITIES`."""
+    """A condition of the sensors of one modality, at a severity of `SEVERITIES`.
+
+    Raises:
+        ValueError: there is no such severity.
+    """
 
     modality: str
     condition: Condition
     severity: int
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(
+                f"{self.condition.name}:{self.severity}: a severity is from 1 to {SEVERITIES[-1]}"
+            )
 
     def __str__(self) -> str:
         return f"{self.condition.name}:{self.severity} ({self.condition.described(self.severity)})"
