@@ -155,7 +155,7 @@ def test_in_a_narrow_terminal_no_two_sets_look_the_same(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     assert main(["audit", str(bundle_folder), "--data", str(dataset_folder)]) == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if "audio" in line]
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.lstrip().startswith("audio")]
     assert len({row.split()[0] for row in rows}) == 4
     assert not any("…" in row for row in rows)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.calibration import of_subset
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example, read_dataset
@@ -151,7 +152,7 @@ def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bund
     )
     said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
     for name, embedding in ("audio", embeddings["audio"]), ("audio+video", pooled):
-        fitted = bundle.manifest.calibration.subsets[name]
+        fitted = of_subset(bundle.manifest.calibration, subsets.parse(name))
         expected = bundle.head.probabilities(embedding, fitted.temperature)
         assert said[name]["best"] == bundle.manifest.labels[int(expected.argmax())]
         assert said[name]["label"] in (None, said[name]["best"])

@@ -42,7 +42,7 @@ def still(tmp_path: Path) -> Path:
 def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list[str]]:
     """Return what a sensor gave, and what became of it until it had ended."""
     owner = Owner()
-    thread = SensorThread(sensor.name, sensor, spec, STRICT, (), owner)
+    thread = SensorThread(sensor.name, sensor, spec, STRICT, (), (), owner)
     thread.thread.start()
     wait_for(lambda: any(isinstance(error, SensorEndedError) for error in owner.failures))
     thread.thread.join(60)

@@ -74,7 +74,8 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(6):
         absent.openings.put(SensorUnavailableError("absent"))
     owner = Owner()
-    thread = sensor_thread.SensorThread("microphone", absent, bundle.specs["audio"], None, (), owner)
+    spec = bundle.specs["audio"]
+    thread = sensor_thread.SensorThread("microphone", absent, spec, None, (), (), owner)
     thread._retry = Waits()
     thread.thread.start()
     wait_for(lambda: absent.opened == 7)
