@@ -112,7 +112,7 @@ def test_candidates_are_the_same_at_every_temperature(
         least = least_probability(probabilities, share(limit / heat, task), task)
         sets.append(set(np.flatnonzero(probabilities >= least)))
     reached = new.max() - max(limit, 0.0) if task == "multi-class" else -limit
-    if np.abs(new - reached).min() > 1e-3:  # rounding decides nearer ones
+    if np.abs(new - reached).min() > 1e-3 + 2e-4 * temperature:  # nearer ones are within the slack
         assert sets[0] == sets[1] == set(np.flatnonzero(new >= reached))
 
 
@@ -172,6 +172,24 @@ def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:
     honest = 2 * random.normal(size=(2000, 6))
     labels = (random.uniform(size=honest.shape) < expit(honest)).astype(int)
     assert fit_temperature(5 * honest, labels, "multi-label") == pytest.approx(5, rel=0.1)
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_parts_no_equal_inputs(task: Task, seed: int) -> None:
+    """Captions come again: many examples lie exactly at the limit, and count as covered."""
+    random = np.random.default_rng(seed)
+    head = Head(random.normal(size=(4, 8)).astype(np.float32), np.zeros(4, np.float32), task)
+    inputs = random.normal(size=(3, 8)).astype(np.float32)
+    chosen, classes = random.integers(3, size=60), random.integers(4, size=60)
+    labels = classes if task == "multi-class" else np.eye(4, dtype=int)[classes]
+    logits = head.logits(inputs[chosen])
+    (entry,) = calibrate(logits[None], {"text": np.ones(60, bool)}, labels, task, ALPHA).values()
+    held = []
+    for row, truth in zip(chosen, classes, strict=True):  # one at a time, as live
+        found = head.probabilities(np.stack([inputs[row], inputs[0]]), entry.temperature)[0]
+        held.append(found[truth] >= least_probability(found, entry.threshold, task))
+    assert np.mean(held) >= 1 - ALPHA
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.floats(0.01, 0.99))

@@ -24,6 +24,7 @@ LEAST = 30
 """Examples below which no temperature is fitted."""
 _RANGE = (1e-3, 1e3)  # of temperatures
 _HALVINGS = 40  # of that range, on a logarithmic scale: to a part in 10^11
+_SLACK = 1e-4  # of calibrated logits; float32 rounds them to a few millionths
 _TINY = 1e-30  # a threshold below which float32 probabilities lose their digits: every class is a candidate
 
 
@@ -113,7 +114,9 @@ def share(limit: float, task: Task) -> float:
     0: the most probable class is always a candidate, so the sets may err in fewer than alpha of all cases.
     Multi-label: the least probability.
     """
-    least = (
-        math.exp(-max(limit, 0.0)) if task == "multi-class" else float(probabilities(np.array(-limit), task))
-    )
+    # Equal inputs, such as a caption that comes again, have equal scores, and rounding must not part them.
+    if task == "multi-class":
+        least = math.exp(-max(limit, 0.0) - _SLACK)
+    else:
+        least = float(probabilities(np.array(-limit - _SLACK), task))
     return least if least > _TINY else 0.0
