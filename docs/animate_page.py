@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-SIZE = ViewportSize(width=1440, height=1080)
+SIZE = ViewportSize(width=1440, height=1110)
 WIDTH = 960  # pixels of the film
 STEP = 0.25  # seconds between two pictures
 QUALITY = 55
@@ -95,7 +95,7 @@ def act(page: Page, what: str, condition: str | None) -> None:
     if what == "condition":
         value = "" if condition is None else f"{condition}:5"
         page.get_by_label("Condition of replay video").select_option(value)
-        page.locator("main").focus()
+        page.evaluate("document.activeElement.blur()")
     else:
         name = "Unplug replay video" if what == "unplug" else "Plug back replay video"
         page.get_by_role("button", name=name, exact=True).click()

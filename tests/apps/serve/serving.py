@@ -21,6 +21,7 @@ from sensemble_apps.serve.server import Server, listen
 from sensemble_apps.serve.switchboard import Switchboard
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
@@ -137,7 +138,8 @@ def serving(
     """Serve a session on a free port of the loopback: a replay that never ends, or no sensors at first."""
     access = access or Access()
     player = Replay(examples, bundle.specs, repeated=True) if examples else None
-    with Session(bundle, lasting=True) as session:
+    # The noise of the tests is unlike what any encoder was trained on, and is to be live all the same.
+    with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
         switchboard = Switchboard(session, bundle.specs)
         board = Board(bundle, switchboard, None if player is None else player.example_at)
         served = Served(session, board, switchboard, 0, access.secure)

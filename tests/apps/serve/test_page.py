@@ -180,3 +180,16 @@ def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Serv
         == 400
     )
     assert replayed.ask("/api/sensors/replay%20video/condition", "POST", {"condition": None})[0] == 204
+
+
+def test_browsers_that_left_are_forgotten(empty: Served) -> None:
+    with empty.viewer() as watcher:
+        for _ in range(3):
+            with empty.viewer() as giver:
+                _, name = giver.give("text")
+                watcher.next(
+                    "state", lambda state, name=name: any(one["name"] == name for one in state["sensors"])
+                )
+            watcher.next("state", lambda state: not state["sensors"])
+        watcher.next("state")
+        assert empty.board._states == {}

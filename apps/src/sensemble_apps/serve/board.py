@@ -131,6 +131,8 @@ class Board:
         if version == self.version and monotonic() - made < _FRESH:
             return known
         with self._lock:
+            taps = self.switchboard.taps
+            self._forget({tap.name for tap in taps})
             prediction, live = self._prediction, self._live
             states, active, notes = dict(self._states), dict(self._active), dict(self._notes)
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
@@ -142,7 +144,7 @@ class Board:
             "version": version,
             "time": round(now - self.began, 3),
             "live": list(live),
-            "sensors": [self._sensor(tap, states, active, notes) for tap in self.switchboard.taps],
+            "sensors": [self._sensor(tap, states, active, notes) for tap in taps],
             "answer": answer,
             "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
             "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
@@ -225,6 +227,11 @@ class Board:
             text=f"{title} {shown.event}",
             fault=shown.kind in _FAULTS,
         )
+
+    def _forget(self, names: set[str]) -> None:
+        """Forget all sensors but those of `names`: browsers come under new names, and leave for good."""
+        self._states = {name: state for name, state in self._states.items() if name in names}
+        self._previews = {name: preview for name, preview in self._previews.items() if name in names}
 
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1
