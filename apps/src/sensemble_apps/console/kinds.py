@@ -147,7 +147,8 @@ def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
     picture = np.asarray(samples[-1].data, np.uint8)
     scale = _SIDE / max(picture.shape[:2])
     if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(scale * side)) for side in picture.shape[:2])
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 90))
     return {"picture": "data:image/jpeg;base64," + b64encode(data.tobytes()).decode()}
 

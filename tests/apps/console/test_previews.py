@@ -1,0 +1,61 @@
+"""What a page draws of a sensor's newest samples."""
+
+from base64 import b64decode
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sensemble_apps.console.kinds import caption_preview, picture_preview, wave_preview
+from sensemble_sensors.sensor import Sample
+
+RATE = 16000.0
+
+
+def sound(*pieces: NDArray[np.float32]) -> list[Sample]:
+    return [Sample("audio", piece.astype(np.float32), 0.0) for piece in pieces]
+
+
+@pytest.mark.parametrize(("amplitude", "level"), [(1.0, -3.0), (0.1, -23.0), (0.001, -63.0)])
+def test_the_level_of_a_sine_is_its_root_mean_square(amplitude: float, level: float) -> None:
+    wave = amplitude * np.sin(2 * np.pi * 440 * np.arange(16000) / RATE)
+    preview = wave_preview(sound(*np.array_split(wave, 7)), RATE)
+    assert preview["level"] == pytest.approx(level, abs=0.1)
+    lows, highs = zip(*preview["wave"], strict=True)
+    assert (min(lows), max(highs)) == (
+        pytest.approx(-100 * amplitude, abs=1),
+        pytest.approx(100 * amplitude, abs=1),
+    )
+
+
+def test_silence_has_no_level_and_a_short_sound_is_drawn_at_the_end() -> None:
+    assert wave_preview(sound(np.zeros(100)), RATE)["level"] is None
+    assert wave_preview(sound(np.zeros(0)), RATE)["level"] is None
+    wave = wave_preview(sound(np.ones(1600)), RATE)["wave"]
+    assert wave[0] == [0, 0]
+    assert wave[-1] == [100, 100]
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=300))
+def test_no_sound_breaks_the_preview(values: list[float]) -> None:
+    preview = wave_preview(sound(np.array(values, np.float32)), 1000.0)
+    assert all(-100 <= low <= high <= 100 for low, high in preview["wave"])
+    assert preview["level"] is None or np.isfinite(preview["level"])
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (8, 12), (480, 640), (1, 2000)])
+def test_a_picture_is_shrunk_to_a_jpeg_of_its_colours(shape: tuple[int, int]) -> None:
+    picture = np.full((*shape, 3), (200, 30, 60), np.uint8)
+    kind, _, data = picture_preview([Sample("video", picture, 0.0)], 4.0)["picture"].partition(",")
+    drawn = cv2.imdecode(np.frombuffer(b64decode(data), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert kind == "data:image/jpeg;base64"
+    assert max(drawn.shape[:2]) == min(192, max(shape))
+    assert np.abs(drawn.mean(axis=(0, 1)) - (200, 30, 60)).max() < 6
+
+
+def test_a_caption_is_one_line_and_not_too_long() -> None:
+    preview = caption_preview([Sample("text", "one\n  two " + "x" * 500, 0.0)], 0.0)["caption"]
+    assert preview.startswith("one two xxx")
+    assert (len(preview), preview[-1]) == (201, "\N{HORIZONTAL ELLIPSIS}")
