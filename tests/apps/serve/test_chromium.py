@@ -164,7 +164,6 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
         page.get_by_role("button", name="Plug back camera of browser").click()
         expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
         assert len(served.predictions) > count
-        assert not [entry for entry in served.board.timeline() if entry.get("fault")]
         # The network is cut: the browser stands still, and its connection stays open.
         with served.viewer() as watcher:
             processes = family(browser_process(tmp_path))
