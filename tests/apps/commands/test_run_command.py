@@ -27,6 +27,7 @@ KEYS = {
     "opinions",
     "audited",
     "unfamiliar",
+    "adapted",
     "levels",
     "probabilities",
     "example",

@@ -36,6 +36,8 @@ _FAULTS = (
     "encoder failed",
     "record failed",
     "unfamiliar",
+    "disputed",
+    "unsaved",
 )
 _GONE = ("detached", "ended", "failed")
 _METER = 1.0  # seconds between two readings of the processor's time
