@@ -1,9 +1,9 @@
-"""Downstream training: linear probe, finetuning, MASD and WiSE-FT (paper, Sec. 4.2 and App. C)."""
+"""Downstream training: linear probe, finetuning, MASD and WiSE-FT (paper, Sec. 4.2 and App. C), and ours."""
 
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -13,11 +13,16 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import SHARE, bounded
 from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.distillation import Distillation
+from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task, task_loss
+from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer
 
-METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft")
+METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft", "subset", "subset+wiseft")
+"""The paper's five, then subset distillation without and with WiSE-FT; each may build on those before it."""
+AVERAGED = {"wiseft": "finetune", "masd+wiseft": "masd", "subset+wiseft": "subset"}
+"""The methods that average a trained model with the probe -> the method that trained it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +40,10 @@ class ProbeConfig(Optimization):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig(Optimization):
-    """Settings of finetuning and MASD (Table 7, "Finetuning"); the defaults are those of `digits`.
+    """Settings of finetuning, MASD and subset distillation (Table 7); the defaults are those of `digits`.
 
     Attributes:
-        distillation: weight of the self-distillation loss; the task's loss has the rest (App. C: 0.5).
+        distillation: weight of the distillation loss; the task's loss has the rest (App. C: 0.5).
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
@@ -124,6 +129,44 @@ def finetune(
         return fit(Task(model, train), [complete], config, loop)
     objective = Distillation(model, train, config.distillation)
     return fit(objective, [complete, unlabelled.having(model.modalities)], config, loop)
+
+
+def distill_subsets(
+    probed: Model,
+    labelled: Source,
+    train: Sequence[str],
+    config: FinetuneConfig,
+    loop: Loop,
+    unlabelled: Source,
+    teacher: Model,
+    inputs: Sequence[str],
+) -> Model:
+    """Train the whole model from the probe by subset distillation (`SubsetDistillation`).
+
+    Nothing is mixed up where there are captions, as mixup leaves these alone: the subset of captions would be
+    taught the label of another example.
+
+    Args:
+        probed: the linear probe for `train`; it is copied.
+        labelled: D_T; examples that lack one of `train` are left out.
+        train: M_T.
+        config: settings of the optimizer, those of finetuning.
+        loop: folder, seed, scale and ranks.
+        unlabelled: D_SD; its examples with every modality are used.
+        teacher: the model to learn from, such as MASD's.
+        inputs: the modalities that the teacher reads (`teacher.best_inputs`).
+
+    Returns:
+        The trained model, in evaluation mode.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `fit`.
+    """
+    if probed.description.tokenized:
+        loop = replace(loop, augment=replace(loop.augment, mixup=0.0))
+    objective = SubsetDistillation(copy.deepcopy(probed), train, config.distillation)
+    taught = teach(teacher, inputs, unlabelled.having(probed.modalities), loop)
+    return fit(objective, [labelled.having(train), taught], config, loop)
 
 
 @torch.no_grad()

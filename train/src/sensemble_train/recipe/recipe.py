@@ -1,4 +1,4 @@
-"""The paper's recipe: pretrain, then probe, finetune, MASD and WiSE-FT for each M_T, and the matrix.
+"""The recipe: pretrain, then train each method for each M_T, and the matrix.
 
 Finished parts of a run folder are never done again, so an interrupted run continues where it stopped, and
 several jobs may work on one folder: each takes a set M_T that no other job has.
@@ -23,11 +23,12 @@ from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.initialization import new_model
-from sensemble_train.recipe.methods import METHODS, finetune, linear_probe, wiseft
+from sensemble_train.recipe.methods import AVERAGED, METHODS, distill_subsets, finetune, linear_probe, wiseft
 from sensemble_train.recipe.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.recipe.sources import backgrounds, make_sources
+from sensemble_train.recipe.teacher import best_inputs
 from sensemble_train.training.loop import Loop
 
 
@@ -117,7 +118,6 @@ class _Job:
         self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
     ) -> dict[str, Model]:
         """Return the models of every method for one M_T; those that the run folder lacks are trained."""
-        config, labelled = self.config.finetune, sources["train"]
         models: dict[str, Model] = {}
         for method in methods(self.config):
             folder = run_folder.cell(self.out, method, train)
@@ -126,22 +126,35 @@ class _Job:
                 torch.manual_seed(loop.seed)  # random draws must not depend on which cells were there before
                 if method == "linear_probe":
                     trained = linear_probe(model, embedded, train, self.config.probe, loop.seed)
-                elif method == "finetune":
-                    trained = finetune(models["linear_probe"], labelled, train, config, loop)
-                elif method == "wiseft":
-                    trained = wiseft(models["finetune"], models["linear_probe"], config.alpha)
-                elif method == "masd" and set(train) == set(model.modalities):
-                    trained = models["finetune"]  # there is no student, and MASD is finetuning (Table 9)
-                elif method == "masd":
-                    probed, unlabelled = models["linear_probe"], sources["distill"]
-                    trained = finetune(probed, labelled, train, config, loop, unlabelled)
-                elif method == "masd+wiseft":
-                    trained = wiseft(models["masd"], models["linear_probe"], config.alpha)
                 else:
-                    trained = finetune(models["linear_probe"], sources["everything"], train, config, loop)
+                    trained = self._train_method(method, models, sources, train, loop)
                 run_folder.save(trained, folder, self.world)
             models[method] = load_model(folder)
         return models
+
+    def _train_method(
+        self,
+        method: str,
+        models: Mapping[str, Model],
+        sources: Mapping[str, Source],
+        train: tuple[str, ...],
+        loop: Loop,
+    ) -> Model:
+        """Return the model of a method that begins with the probe; `models` holds those of the others."""
+        config, labelled, probed = self.config.finetune, sources["train"], models["linear_probe"]
+        if method in AVERAGED:
+            return wiseft(models[AVERAGED[method]], probed, config.alpha)
+        if method == "finetune":
+            return finetune(probed, labelled, train, config, loop)
+        if method == "finetune_everything":
+            return finetune(probed, sources["everything"], train, config, loop)
+        if method == "subset":
+            teacher, choosing = models["masd"], self._loop(f"choose the teacher {subset_name(train)}")
+            inputs = best_inputs(teacher, train, sources["calibrate"], choosing)
+            return distill_subsets(probed, labelled, train, config, loop, sources["distill"], teacher, inputs)
+        if set(train) == set(probed.modalities):
+            return models["finetune"]  # there is no student, and MASD is finetuning (Table 9)
+        return finetune(probed, labelled, train, config, loop, sources["distill"])
 
     def _score(self, models: Mapping[str, Model], source: Source, train: tuple[str, ...], split: str) -> None:
         """Score the methods without a score, decoding each example once for all, and write the matrix."""

@@ -1,0 +1,126 @@
+"""The teacher of subset distillation: a trained model, frozen and in evaluation mode, that labels examples.
+
+It sees an example's window and crop as the student does, but before they are augmented.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sensemble_train.data.clips import Clips, Source, features
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.task import task_loss
+from sensemble_train.recipe.evaluate import embed
+from sensemble_train.training.loop import Loop
+from sensemble_train.training.scale import autocast
+
+
+@torch.no_grad()
+def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: Loop) -> tuple[str, ...]:
+    """Return the modalities that the teacher should read: all of them, or M_T alone where that is better.
+
+    Where the modalities without labels transfer badly, as after MAE, they would mislead the teacher.
+
+    Args:
+        teacher: the model.
+        train: M_T, the modalities it had labels for.
+        selection: labelled examples that nothing was trained on (`calibrate`); those that have every modality
+            decide by the task's loss. Without any, the teacher reads everything.
+        loop: scale and ranks.
+    """
+    embedded = embed({"": teacher}, selection, loop)[""].having(teacher.modalities)
+    if not len(embedded) or embedded.targets is None:
+        return teacher.modalities
+    choices = teacher.modalities, tuple(sorted(train))
+    losses = {
+        inputs: float(
+            task_loss(_logits(teacher, embedded.inputs, inputs), embedded.targets, teacher.description.task)
+        )
+        for inputs in choices
+    }
+    return min(choices, key=lambda inputs: losses[inputs])
+
+
+@torch.no_grad()
+def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> Source:
+    """Return `source` with the probabilities of a teacher that reads the modalities `inputs` as its targets.
+
+    Examples in memory are labelled now, once: their features are the same at every step. Streamed ones are
+    labelled as they are loaded, because each step draws other windows and crops.
+
+    Args:
+        teacher: the model; its weights must not change as long as the source is used.
+        inputs: the modalities that the teacher reads.
+        source: examples that have all modalities.
+        loop: precision, micro-batches and ranks.
+    """
+    teacher.eval()
+    if not isinstance(source, Clips):
+        return Taught(source, teacher, tuple(inputs), loop)
+    embedded = embed({"": teacher}, source, loop)[""].inputs
+    return replace(source, targets=_probabilities(teacher, _logits(teacher, embedded, inputs)))
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A streamed source that yields features, with the teacher's probabilities float32 [B, C] as targets.
+
+    Attributes:
+        source: yields raw tensors.
+        teacher: the model, in evaluation mode.
+        inputs: the modalities that it reads.
+        loop: precision, micro-batches and ranks.
+    """
+
+    source: Source
+    teacher: Model
+    inputs: tuple[str, ...]
+    loop: Loop
+
+    @property
+    def raw(self) -> bool:
+        """The teacher's front ends have made features."""
+        return False
+
+    @property
+    def targets(self) -> Tensor | None:
+        """There are none before an example is loaded."""
+        return None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def having(self, modalities: Sequence[str]) -> "Taught":
+        """See `Source`."""
+        return replace(self, source=self.source.having(modalities))
+
+    def take(self, rows: Tensor) -> "Taught":
+        """See `Source`."""
+        return replace(self, source=self.source.take(rows))
+
+    @torch.no_grad()
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator[Clips]:
+        """Yield a batch for each sequence of rows; see `Source`."""
+        self.teacher.to(device)
+        for clips in self.source.load(order, device, workers, step):
+            seen = features(self.teacher, self.source, clips)
+            size = self.loop.scale.micro_batch or len(seen)
+            parts = [seen.take(rows) for rows in torch.arange(len(seen)).split(size)]
+            with autocast(self.loop.scale, self.loop.world):
+                logits = [self.teacher.classify({m: part.inputs[m] for m in self.inputs}) for part in parts]
+            yield replace(seen, targets=_probabilities(self.teacher, torch.cat(logits)))
+
+
+def _logits(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
+    """Return the logits [N, C] of embeddings, pooled over `inputs`."""
+    return model.head(torch.stack([embedded[m] for m in sorted(inputs)]).mean(dim=0))  # type: ignore[no-any-return]
+
+
+def _probabilities(model: Model, logits: Tensor) -> Tensor:
+    """Return float32 [N, C]: one distribution over the classes, or each class's own."""
+    logits = logits.float()
+    return logits.softmax(dim=1) if model.description.task == "multi-class" else logits.sigmoid()
