@@ -29,6 +29,8 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.mae import MAE, MAEConfig
+from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
@@ -98,8 +100,14 @@ def train(job: Job, world: World) -> list[float]:
                 (streamed(model, job.data, split) if job.data else examples())
                 for split in ("train", "pretrain")
             )
-            sources = [labelled.having(("video",)), unlabelled.having(model.modalities)]
-            fit(Distillation(model, ("video",), 0.5), sources, settings, loop)
+            whole = unlabelled.having(model.modalities)
+            if job.objective == "subset":
+                taught = teach(tiny_model(MASKED, seed=1), model.modalities, whole, loop)
+                sources = [labelled.having(("audio", "video")), taught]
+                fit(SubsetDistillation(model, ("audio", "video"), 0.5), sources, settings, loop)
+            else:
+                sources = [labelled.having(("video",)), whole]
+                fit(Distillation(model, ("video",), 0.5), sources, settings, loop)
     world.barrier()
     return read_losses(Path(job.folder))
 

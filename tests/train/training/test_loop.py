@@ -57,7 +57,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
     folder = tmp_path_factory.mktemp("reference")
     return {
         objective: train(Job(str(folder / objective), objective), alone())
-        for objective in ("contrastive", "masd")
+        for objective in ("contrastive", "masd", "subset")
     }
 
 
@@ -91,7 +91,7 @@ def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) ->
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
 
 
-@pytest.mark.parametrize("objective", ["contrastive", "masd"])
+@pytest.mark.parametrize("objective", ["contrastive", "masd", "subset"])
 def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(
     objective: str, tmp_path: Path
 ) -> None:
@@ -102,11 +102,12 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     assert run(job, kills=20260) == [train(whole, alone())]
 
 
-def test_a_killed_run_draws_the_same_windows_and_changes_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["masd", "subset"])
+def test_a_killed_run_draws_the_same_windows_and_changes_again(objective: str, tmp_path: Path) -> None:
     """Streamed by workers, with crops, mixup, SpecAugment and colours."""
     write_index(tmp_path, dark_and_bright(tmp_path, pretrain=12, train=12, evaluation=0))
     killed = tmp_path / "killed"
-    job = {"folder": str(killed), "objective": "masd", "data": str(tmp_path), "drop_path": 0.5}
+    job = {"folder": str(killed), "objective": objective, "data": str(tmp_path), "drop_path": 0.5}
     (losses,) = run(job | {"scale": {"save_every": 1, "workers": 2}}, kills=3)
     assert losses == read_losses(tmp_path / "killed-timed")  # the one that nothing happened to
 
@@ -116,6 +117,7 @@ def test_a_killed_run_draws_the_same_windows_and_changes_again(tmp_path: Path) -
     [
         ("contrastive", {"micro_batch": 4, "checkpoint_activations": True}),
         ("masd", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("subset", {"micro_batch": 4, "checkpoint_activations": True}),
         ("masd", {"compile": True, "checkpoint_activations": True}),
     ],
 )
@@ -190,8 +192,8 @@ def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
         folder = str(tmp_path / f"{parallel} {objective} {micro_batch} {save_every}")
         return {"folder": folder, "objective": objective, "scale": scale}
 
-    jobs = [job("ddp", "masd"), job("ddp", "contrastive", 2)]
-    jobs += [job("fsdp", "contrastive", 2), job("fsdp", "masd", 2)]
+    jobs = [job("ddp", "masd"), job("ddp", "contrastive", 2), job("ddp", "subset", 2)]
+    jobs += [job("fsdp", "contrastive", 2), job("fsdp", "masd", 2), job("fsdp", "subset")]
     both = [job(parallel, "mae", 2) for parallel in ("ddp", "fsdp")]
     alone_first, ranks_first = (job("fsdp", objective, save_every=2) for objective in ("contrastive", "masd"))
     train(Job(**alone_first, stop=3), alone())  # type: ignore[arg-type]

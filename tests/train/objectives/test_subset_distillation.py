@@ -1,0 +1,104 @@
+"""Subset distillation: its formula, computed by other means, and the paper's Eq. 8 as a case of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_expit, log_softmax
+from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.subsets import Subset, subsets
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.distillation import Distillation
+from sensemble_train.objectives.subset_distillation import SubsetDistillation, subset_logits
+from torch import Tensor
+
+from tests.train.tiny import STEM, raw_inputs, tiny_model
+
+ALL = ("audio", "text", "video")
+SETS = subsets(ALL)
+
+
+def clips_of(model: Model, count: int, seed: int) -> Clips:
+    features = model.front(raw_inputs(count, seed))
+    rows = torch.ones(count, dtype=torch.bool)
+    return Clips(features, dict.fromkeys(features, rows), None)
+
+
+def labels(model: Model, count: int) -> Tensor:
+    classes = torch.arange(count) % 3
+    multi = model.description.task == "multi-label"
+    return torch.nn.functional.one_hot(classes, 3).float() if multi else classes
+
+
+def probabilities(logits: Tensor, task: str) -> Tensor:
+    return logits.softmax(dim=1) if task == "multi-class" else logits.sigmoid()
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
+@pytest.mark.parametrize("train", SETS[:-1], ids="+".join)
+def test_with_two_subsets_and_a_live_teacher_it_is_eq_8(train: Subset, multi: bool) -> None:
+    """The same loss, and the same gradient of every weight."""
+    model = tiny_model(STEM, multi=multi)
+    student = tuple(m for m in ALL if m not in train)
+    labelled = replace(clips_of(model, 5, 0), targets=labels(model, 5)).having(train)
+    unlabelled = clips_of(model, 6, 1)
+    paper = Distillation(model, train, 0.3).train()
+    expected = paper(labelled, unlabelled)
+    expected.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    ours = SubsetDistillation(model, train, 0.3).train()
+    ours.labelled, ours.unlabelled = [train], [student]
+    with torch.no_grad():
+        logits = model.classify({m: unlabelled.inputs[m] for m in train})
+    taught = replace(unlabelled, targets=probabilities(logits, model.description.task))
+    loss = ours(labelled, taught)
+    loss.backward()
+    torch.testing.assert_close(loss, expected)
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            torch.testing.assert_close(parameter.grad, gradients[name], atol=1e-6, rtol=1e-4)
+        else:
+            assert parameter.grad is None, name
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    train=st.sampled_from(SETS),
+    weight=st.sampled_from([0.0, 0.25, 1.0]),
+    multi=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int) -> None:
+    """Embeddings are pooled as the runtime pools them, and the losses are SciPy's."""
+    model = tiny_model(STEM, multi=multi, seed=seed)
+    labelled = replace(clips_of(model, 4, seed), targets=labels(model, 4)).having(train)
+    unlabelled = clips_of(model, 5, seed + 1)
+    q = probabilities(2 * torch.randn(5, 3), model.description.task)
+    with torch.no_grad():
+        loss = SubsetDistillation(model, train, weight).train()(labelled, replace(unlabelled, targets=q))
+
+    def losses(features: dict[str, Tensor], targets: np.ndarray) -> list[float]:
+        with torch.no_grad():
+            embedded = model.embed({m: features[m] for m in sorted(features)})
+            pooled = pool_subsets(np.stack([x.numpy() for x in embedded.values()]))
+            logits = model.head.folded()(torch.from_numpy(pooled)).double().numpy()
+        if multi:
+            return [-(targets * log_expit(f) + (1 - targets) * log_expit(-f)).mean() for f in logits]
+        return [-(targets * log_softmax(f, axis=1)).sum(axis=1).mean() for f in logits]
+
+    truth = np.eye(3)[np.arange(4) % 3]
+    own, taught = losses(labelled.inputs, truth), losses(unlabelled.inputs, q.double().numpy())
+    assert (len(own), len(taught)) == (2 ** len(train) - 1, 7)
+    assert loss.item() == pytest.approx((1 - weight) * np.mean(own) + weight * np.mean(taught), abs=1e-5)
+
+
+def test_each_subset_has_the_logits_of_the_model_on_it_alone() -> None:
+    model = tiny_model(STEM)
+    features = clips_of(model, 4, 0).inputs
+    for subset, logits in zip(SETS, subset_logits(model, features, SETS), strict=True):
+        torch.testing.assert_close(logits, model.classify({m: features[m] for m in subset}))

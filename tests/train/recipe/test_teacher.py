@@ -1,0 +1,118 @@
+"""The teacher of subset distillation: what it says of clean examples, in memory and streamed alike."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import PLAIN
+from sensemble_train.data.clips import Clips, decode
+from sensemble_train.data.packed_index import pack
+from sensemble_train.data.streamed import Streamed
+from sensemble_train.distributed import alone
+from sensemble_train.models.augment_config import PAPER
+from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.model import Model
+from sensemble_train.recipe import methods
+from sensemble_train.recipe.methods import FinetuneConfig, distill_subsets
+from sensemble_train.recipe.teacher import Taught, best_inputs, teach
+from sensemble_train.training.loop import Loop
+from sensemble_train.training.scale import ScaleConfig
+
+from tests.losses import read_losses
+from tests.train.tiny import STEM, dark_and_bright, raw_inputs, tiny_model, write_index
+
+ALL = ("audio", "text", "video")
+
+
+def clips_of(model: Model, count: int, seed: int = 0) -> Clips:
+    features = model.front(raw_inputs(count, seed))
+    present = {m: torch.ones(count, dtype=torch.bool) for m in features}
+    return Clips(features, present, torch.arange(count) % 3)
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
+@pytest.mark.parametrize("inputs", [ALL, ("video",)], ids="+".join)
+def test_its_targets_are_its_probabilities_of_every_example(
+    inputs: tuple[str, ...], multi: bool, tmp_path: Path
+) -> None:
+    teacher = tiny_model(STEM, multi=multi)
+    clips = clips_of(teacher, 9)
+    taught = teach(teacher.train(), inputs, clips, Loop(tmp_path, 0))
+    with torch.no_grad():
+        logits = teacher.eval().classify({m: clips.inputs[m] for m in inputs})
+    assert taught.targets is not None
+    torch.testing.assert_close(taught.targets, logits.sigmoid() if multi else logits.softmax(dim=1))
+    assert taught.targets.requires_grad is False
+
+
+def test_of_streamed_examples_it_says_the_same_batch_by_batch(tmp_path: Path) -> None:
+    """Windows are as long as the clips here, so that those drawn at random are all of them."""
+    dataset = read_dataset(write_index(tmp_path, dark_and_bright(tmp_path)))
+    described = describe(dataset)
+    teacher = Model(described, tiny_model().tokenizer).eval()
+    examples = [example for example in dataset.split("pretrain") if len(example.modalities) == 3]
+    raw = decode(examples, described.specs, teacher.tokenizer, (), "multi-class", lambda *_: None)
+    clips = replace(raw, inputs=teacher.front(raw.inputs))
+    streamed = Streamed(pack(examples), described, teacher.tokenizer, PLAIN, 0, skip_bad=False)
+    rows = [[3, 0, 1, 4], [2, 5]]
+    for loop in (Loop(tmp_path, 0), Loop(tmp_path, 0, ScaleConfig(micro_batch=2))):
+        taught = teach(teacher, ALL, streamed, loop)
+        kept = teach(teacher, ALL, clips, loop)
+        assert isinstance(taught, Taught)
+        assert len(taught) == len(kept) == 6
+        assert not taught.raw
+        batches = (source.load(rows, alone().device, 0) for source in (taught, kept))
+        for ours, theirs in zip(*batches, strict=True):
+            assert ours.targets is not None
+            torch.testing.assert_close(ours.targets, theirs.targets)
+            torch.testing.assert_close(ours.inputs, theirs.inputs)
+
+
+def test_it_reads_what_it_is_better_with_on_examples_that_nothing_was_trained_on(tmp_path: Path) -> None:
+    """The head knows the classes by the video's embeddings; the other two mislead it, or decide."""
+    teacher, loop = tiny_model(STEM), Loop(tmp_path, 0)
+    clips = clips_of(teacher, 30)
+    embedded = {m: x.detach() for m, x in teacher.embed(clips.inputs).items()}
+    known = embedded["video"][:3] - embedded["video"].mean(dim=0)
+    with torch.no_grad():
+        teacher.head.linear.weight.copy_(200 * known)
+        teacher.head.linear.bias.zero_()
+        by_video = teacher.classify({"video": clips.inputs["video"]}).argmax(dim=1)
+        by_all = teacher.classify(clips.inputs).argmax(dim=1)
+    assert not torch.equal(by_video, by_all)
+    assert best_inputs(teacher, ("video",), replace(clips, targets=by_video), loop) == ("video",)
+    assert best_inputs(teacher, ("video",), replace(clips, targets=by_all), loop) == ALL
+    nothing = replace(clips, present={m: torch.zeros(30, dtype=torch.bool) for m in ALL})
+    assert best_inputs(teacher, ("video",), nothing, loop) == ALL
+
+
+def test_the_student_is_augmented_and_the_teachers_view_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is mixed, for captions are not: alone, they would be taught another example's label."""
+    probed = tiny_model(STEM)
+    seen: list[tuple[Clips, ...]] = []
+
+    class Watched(methods.SubsetDistillation):
+        def forward(self, *batches: Clips) -> torch.Tensor:
+            seen.append(batches)
+            return super().forward(*batches)
+
+    monkeypatch.setattr(methods, "SubsetDistillation", Watched)
+    clips, config = clips_of(probed, 8), FinetuneConfig(steps=2, batch=8)
+    loop = Loop(tmp_path, 0, augment=replace(PAPER, mixup=1.0, time=4, bins=20))
+    distill_subsets(probed, clips, ("video",), config, loop, clips, probed, ALL)
+    taught = teach(probed, ALL, clips, loop)
+    assert taught.targets is not None
+    assert len(read_losses(tmp_path)) == len(seen) == 2
+    for labelled, unlabelled in seen:
+        assert labelled.targets is not None
+        assert not labelled.targets.is_floating_point()
+        assert unlabelled.targets is not None
+        order = torch.cdist(unlabelled.targets, taught.targets).argmin(dim=1)
+        assert sorted(order.tolist()) == list(range(8))
+        torch.testing.assert_close(unlabelled.targets, taught.targets[order])
+        assert not torch.equal(unlabelled.inputs["audio"], clips.inputs["audio"][order])
+        assert torch.equal(unlabelled.inputs["text"], clips.inputs["text"][order])
