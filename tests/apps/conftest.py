@@ -15,7 +15,15 @@ from .clips import write_dataset
 
 COMMAND = Path(sys.executable).with_name("sensemble")
 MODALITIES = ("audio", "text", "video")
-METHODS = {"linear_probe": 0.0, "finetune": 0.01, "wiseft": 0.02, "masd": 0.2, "masd+wiseft": 0.25}
+METHODS = {
+    "linear_probe": 0.0,
+    "finetune": 0.01,
+    "wiseft": 0.02,
+    "masd": 0.2,
+    "masd+wiseft": 0.25,
+    "subset": 0.3,
+    "subset+wiseft": 0.29,
+}
 
 Sensemble = Callable[..., subprocess.CompletedProcess[str]]
 Refusal = Callable[..., str]

@@ -65,7 +65,6 @@ TUNED = {
     for name, optimized in (("fused", False), ("optimized", True))
 }
 FORMS = {form: kind for form, (kind, _) in EXPORTED.items()} | dict.fromkeys(TUNED, "onnx") | TORCH
-METHOD = "masd+wiseft"
 TURN, REST = 5, 0.05  # windows, seconds
 
 Setting = tuple[Model, dict[str, torch.Tensor], Clips]
@@ -90,7 +89,7 @@ def of_run(run: Path, count: int) -> Setting:
         made = read_manifest(run / BUNDLE / FILE_NAME).provenance
         method, train = made.method, made.train_modalities
     else:
-        method, train = METHOD, most_robust(run / SELECTION, METHOD)
+        method, train = most_robust(run / SELECTION)
     model = load_model(run / MODELS / method / subsets.name(train))
     what, data = model.description, read_dataset(Path(json.loads((run / CONFIG).read_text())["data"]))
     calibration, held_out = (

@@ -25,8 +25,6 @@ from sensemble_apps.runs.audits import audits
 from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION
 
-METHOD = "masd+wiseft"
-"""The method that the demo ships: the paper's two interventions together (Sec. 4.2)."""
 _PLAYED = 20  # examples of the replay: a few for each phase of the schedule
 
 
@@ -51,13 +49,13 @@ def main(arguments: Demo) -> None:
 
         train(arguments, data)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
-        shipped = asked or most_robust(out / SELECTION, METHOD)
-        if _exported(out) == (METHOD, shipped):
+        shipped = most_robust(out / SELECTION, train=asked)
+        if _exported(out) == shipped:
             console.print("  already exported")
         else:
             from sensemble_apps.commands.export import export
 
-            export(out, METHOD, shipped)
+            export(out, *shipped)
     with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
         pace = ["--fast"] if arguments.fast else []
         _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)

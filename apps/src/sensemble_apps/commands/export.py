@@ -29,15 +29,9 @@ def main(arguments: Export) -> None:
     if arguments.budget is not None and arguments.scheme:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
-    train = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
-    export(
-        arguments.run,
-        arguments.method,
-        train or most_robust(arguments.run / SELECTION, arguments.method),
-        arguments.target,
-        arguments.scheme,
-        budget,
-    )
+    asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
+    method, train = most_robust(arguments.run / SELECTION, arguments.method, asked)
+    export(arguments.run, method, train, arguments.target, arguments.scheme, budget)
     say(str(arguments.run / BUNDLE))
 
 

@@ -14,6 +14,8 @@ _METHODS = {
     "wiseft": "WiSE-FT",
     "masd": "MASD",
     "masd+wiseft": "MASD + WiSE-FT",
+    "subset": "Subset",
+    "subset+wiseft": "Subset + WiSE-FT",
     "finetune_everything": "Finetune on all labels",
 }
 _PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
@@ -43,7 +45,7 @@ def abbreviation(subset: Subset) -> str:
 
 
 def method_title(method: str) -> str:
-    """Return a method's name as the paper writes it; any other name stays as it is."""
+    """Return a method's title, as the paper writes it or as ours; any other name stays as it is."""
     return _METHODS.get(method, method)
 
 
@@ -64,7 +66,7 @@ def sets_in_order(sets: Iterable[Subset]) -> list[Subset]:
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Return known methods in the order of the paper's Table 1, then the others as given."""
+    """Return known methods in the order of the paper's Table 1, ours after them, then the others as given."""
     known = list(_METHODS)
     return sorted(methods, key=lambda method: known.index(method) if method in known else len(known))
 

@@ -86,7 +86,7 @@ class Pretraining:
         return self.scores[method].get(train, {}).get(test)
 
     def interventions(self) -> list[str]:
-        """Return the methods of Tables 2 and 3 and Figure 5: finetuning, and those with MASD."""
+        """Return the methods of Tables 2 and 3 and Figure 5: finetuning, and those that distil."""
         return [m for m in self.scores if m not in ("linear_probe", "wiseft", MORE_LABELS)]
 
     def finetuned(self) -> list[str]:

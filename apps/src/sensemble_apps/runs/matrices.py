@@ -64,17 +64,38 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
     }
 
 
-def most_robust(path: Path, method: str) -> Subset:
-    """Return the M_T in `path` with which `method` is most robust (R_best, Eq. 5).
+SHIPPED = ("subset+wiseft", "subset")
+"""The methods to choose from where nobody names one; the first is preferred where they are equal."""
+
+
+def most_robust(path: Path, method: str | None = None, train: Subset | None = None) -> tuple[str, Subset]:
+    """Return the method and the M_T in `path` that are most robust: R_best (Eq. 5), then P.
+
+    Args:
+        path: the matrix of the split `calibrate`.
+        method: the method, if it is given; else it is one of `SHIPPED`.
+        train: M_T, if it is given; it need not be in the file if the method is given too.
 
     Raises:
-        InputError, MatrixError: as `read_matrices`, or the file does not have that method.
+        InputError, MatrixError: as `read_matrices`, or the file does not have that method or that M_T.
     """
+    if method and train:
+        return method, train
     matrices = read_matrices(path)
-    if method not in matrices:
-        raise InputError(f"{path}: has no method {method!r}; it has {', '.join(matrices)}")
-    points = robustness.per_train(matrices[method])
-    return subsets.parse(max(points, key=lambda train: points[train][1]))
+    methods = [method] if method else [m for m in SHIPPED if m in matrices]
+    if not methods or methods[0] not in matrices:
+        asked = repr(method) if method else " or ".join(map(repr, SHIPPED))
+        raise InputError(f"{path}: has no method {asked}; it has {', '.join(matrices)}; name one of these")
+    points = {
+        (name, subsets.parse(row)): (r, p)
+        for name in methods
+        for row, (p, r) in robustness.per_train(matrices[name]).items()
+        if train in (None, subsets.parse(row))
+    }
+    if not points:
+        assert train is not None  # noqa: S101 - a matrix has rows
+        raise InputError(f"{path}: has no row {subsets.name(train)} of {' or '.join(methods)}")
+    return max(points, key=lambda cell: points[cell])
 
 
 def _methods(path: Path) -> dict[str, Any]:
