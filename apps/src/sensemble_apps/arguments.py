@@ -111,7 +111,7 @@ class Export(Common):
     run: Positional[Folder]
     """A run folder that `sensemble train` or `sensemble demo` wrote."""
     method: Annotated[str | None, optional("NAME")] = None
-    """One of the run's methods; by default, the more robust of `subset+wiseft` and `subset` (on calibrate)."""
+    """One of the run's methods; by default, the more robust of `subset` and `subset+wiseft` on calibrate."""
     train_modalities: Annotated[str | None, optional("SET")] = None
     """The modalities it was trained on (M_T); by default, the most robust M_T (R_best, Eq. 5)."""
     target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ("executorch-xnnpack",)
