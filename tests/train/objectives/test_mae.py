@@ -31,7 +31,8 @@ def tiny_mae(config: MAEConfig = SMALL, seed: int = 0) -> MAE:
 
 
 def features(mae: MAE, count: int, seed: int = 0) -> Clips:
-    inputs = {m: mae.model.encoders[m].front(x) for m, x in raw_inputs(count, seed).items()}  # type: ignore[operator]
+    raw = raw_inputs(count, seed)
+    inputs = mae.model.front({m: raw[m] for m in mae.model.modalities})
     return Clips(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs}, None)
 
 
@@ -104,6 +105,30 @@ def test_a_batch_without_anything_costs_nothing_and_has_gradients() -> None:
     assert loss.item() == 0
     grads = [p.grad for n, p in mae.named_parameters() if p.requires_grad and "head" not in n]
     assert all(g is not None and g.isfinite().all() for g in grads)
+
+
+def test_whole_batches_cost_the_same_without_a_mask_of_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound and frames have no padding, so that attention can take its fast path; captions have."""
+    masks: list[Tensor | None] = []
+    attend = nn.functional.scaled_dot_product_attention
+
+    def watched(*qkv: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        masks.append(attn_mask)
+        return attend(*qkv, attn_mask=attn_mask)
+
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", watched)
+    whole = tiny_model(MASKED).description
+    for names in (("audio", "video"), ("audio", "text", "video")):
+        specs, configs = ({m: of[m] for m in names} for of in (whole.specs, whole.configs))
+        model = Model(replace(whole, specs=specs, configs=configs, shared=1), None)
+        mae = MAE(model, SMALL)
+        clips = features(mae, 4)
+        masked = loss_of(mae, clips)
+        masks.clear()
+        torch.testing.assert_close(loss_of(mae, clips.to(torch.device("cpu"))), masked)
+        hidden = [mask is not None for mask in masks]
+        # Each modality's own block, then the shared one and the decoder's over all.
+        assert hidden == [m == "text" for m in names] + ["text" in names] * 2
 
 
 def test_shares_are_those_asked_for() -> None:

@@ -1,6 +1,7 @@
 """The training loop does the same when it is killed, split into micro-batches, or shared among ranks."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,15 +18,19 @@ from sensemble_runtime.subsets import subsets
 from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import alone
-from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block
 from sensemble_train.objectives.mae import MAEConfig
+from sensemble_train.objectives.objective import MeanLoss
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.experiments import audioset_contrastive, audioset_mae
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.pretrain import pretrain
-from sensemble_train.training.loop import Loop
+from sensemble_train.training import checkpoint
+from sensemble_train.training.loop import Loop, fit
+from sensemble_train.training.optim import Optimization, optimizer
+from sensemble_train.training.scale import ScaleConfig
 from sensemble_train.training.step_log import StepLog
 from torch import Tensor
 from torch._dynamo.utils import counters
@@ -215,6 +220,66 @@ def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:
     with StepLog(tmp_path, 3, 8, alone()):
         assert read_losses(tmp_path) == [0, 1, 2]
     assert len(kept.read_text().splitlines()) == 5
+
+
+def test_steps_that_are_logged_together_are_the_same(
+    reference: dict[str, list[float]], tmp_path: Path
+) -> None:
+    """They are written before a checkpoint too, which a run continues from."""
+    for place, scale in enumerate(({"log_every": 3}, {"log_every": 100, "save_every": 2})):
+        assert train(Job(str(tmp_path / str(place)), "masd", scale), alone()) == reference["masd"]
+    stopped = Job(str(tmp_path / "stopped"), "masd", {"log_every": 100, "save_every": 2}, stop=3)
+    assert train(stopped, alone()) == reference["masd"][:2]
+    assert train(replace(stopped, stop=-1), alone()) == reference["masd"]
+
+
+@pytest.mark.parametrize("log_every", [1, 100])
+def test_a_loss_that_is_not_finite_ends_training_and_is_in_no_checkpoint(
+    log_every: int, tmp_path: Path
+) -> None:
+    class Diverging(MeanLoss):
+        def forward(self, *batches: Clips) -> Tensor:
+            values = torch.cat([p.flatten() for p in self.model.head.parameters()])
+            return values.sum() * (math.nan if batches[0].targets.sum() == 28 else 1.0)  # type: ignore[union-attr]
+
+    model = tiny_model(MASKED)
+    clips = Clips(model.front(raw_inputs(24)), {}, torch.tensor([0] * 22 + [28, 0]))
+    loop = Loop(tmp_path, 3, ScaleConfig(save_every=1, log_every=log_every))
+    settings = Optimization(epochs=1, batch=8, learning_rate=0.1)
+    with pytest.raises(
+        DivergedError, match=r"step \d has a loss of nan .* lower the learning rate"
+    ) as caught:
+        fit(Diverging(model), [clips], settings, loop)
+    bad = int(str(caught.value).split("step ")[1][0])
+    assert len(read_losses(tmp_path)) == bad - 1
+    assert [path.name for path in (tmp_path / "checkpoints").glob("*")] == [f"step-{bad - 1}"][: bad - 1]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_training_with_one_line(tmp_path: Path) -> None:
+    saves = tmp_path / "checkpoints"
+    saves.mkdir()
+    (saves / "step-1").mkdir()
+    (saves / "step-1" / "taken").touch()  # a folder that is not empty cannot be renamed onto
+    model = tiny_model(MASKED)
+    adamw = optimizer(model.parameters(), Optimization(batch=2, learning_rate=0.1))
+    with (
+        pytest.raises(CheckpointError, match=r"checkpoints: cannot be written \(.*; make room on its disk"),
+        checkpoint.Saver(saves, alone()) as saver,
+    ):
+        saver.save(1, model, adamw)
+
+
+def test_what_is_saved_is_what_was_there_when_saving_began(tmp_path: Path) -> None:
+    """The weights change while the thread writes."""
+    model = tiny_model(MASKED)
+    adamw = optimizer(model.parameters(), Optimization(batch=2, learning_rate=0.1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with checkpoint.Saver(tmp_path, alone()) as saver, torch.no_grad():
+        saver.save(1, model, adamw)
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert checkpoint.restore(tmp_path, model, adamw, alone()) == 1
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -33,16 +33,11 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def mean(self, value: Tensor) -> float:
-        """Return the mean of a scalar over the ranks."""
-        return float(self.sum(value.detach().clone())) / self.size
-
-    def greatest(self, value: float) -> float:
-        """Return the largest of the ranks' numbers."""
-        found = torch.tensor(value, device=self.device)
+    def greatest(self, values: Tensor) -> Tensor:
+        """Take the largest of the ranks' numbers, each in place, and return them."""
         if self.size > 1:
-            dist.all_reduce(found, dist.ReduceOp.MAX)
-        return float(found)
+            dist.all_reduce(values, dist.ReduceOp.MAX)
+        return values
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up the tensors of all ranks, in place, and return the sum."""
@@ -83,7 +78,7 @@ def join() -> Iterator[World]:
     if size == 1:
         yield World(0, 1, device)
         return
-    dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", device_id=device if cuda else None)
     try:
         yield World(dist.get_rank(), size, device)
     finally:
@@ -102,9 +97,9 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
         yield
 
 
-def as_float(value: Tensor) -> float:
-    """Return a scalar, gathered if it is sharded."""
-    return float(value.full_tensor() if isinstance(value, DTensor) else value)
+def whole(value: Tensor) -> Tensor:
+    """Return a tensor, gathered if it is sharded."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def gather(values: Tensor) -> Tensor:

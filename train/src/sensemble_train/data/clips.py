@@ -60,12 +60,14 @@ class Clips:
         present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
         targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
         skipped: number of bad examples that were passed over to get these.
+        complete: modalities that every example is known to have, so that nobody must ask the device.
     """
 
     inputs: dict[str, Tensor]
     present: dict[str, Tensor]
     targets: Tensor | None
     skipped: int = 0
+    complete: frozenset[str] = frozenset()
 
     @property
     def raw(self) -> bool:
@@ -87,6 +89,7 @@ class Clips:
             {m: self.inputs[m][rows] for m in names},
             {m: self.present[m][rows] for m in names},
             None if self.targets is None else self.targets[rows],
+            complete=self.complete & set(names),
         )
 
     def pin_memory(self) -> "Clips":
@@ -94,8 +97,10 @@ class Clips:
         return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Clips":
-        """Return the examples on `device`."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the examples on `device`, and find out before which modalities are `complete`."""
+        complete = frozenset(m for m, rows in self.present.items() if rows.all())
+        moved = self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        return replace(moved, complete=complete)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Clips":
         return Clips(

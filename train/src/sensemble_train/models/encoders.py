@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -174,8 +175,10 @@ class Encoder(nn.Module, ABC):
         grid: number of tokens along each axis: (time, mel) for sound, (frames, rows, columns) for frames,
             (length,) for text.
         trunk: the part that is alike in all encoders.
+        pads: whether some tokens of an example may be padding (`token_mask`).
     """
 
+    pads: ClassVar[bool] = False
     grid: tuple[int, ...]
     trunk: Trunk
 

@@ -40,7 +40,7 @@ class Backgrounds(nn.Module):
             {m: torch.cat([ours[m], theirs[m]]) for m in ours}
             for ours, theirs in ((batch.inputs, drawn.inputs), (batch.present, drawn.present))
         )
-        return Clips(inputs, present, None)
+        return Clips(inputs, present, None, complete=batch.complete & drawn.complete)
 
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], known: int) -> Tensor:
         """Return the weighted loss, a scalar: the mean over modalities and both sides.

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
+from sensemble_train.models.encoders import HIDE, PatchEncoder
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.objective import Objective, Part
@@ -33,13 +34,20 @@ class Contrastive(Objective):
         model: its encoders are trained in place.
         log_scale: logarithm of the initial inverse temperature.
         backgrounds: examples that show nothing to learn about, encoded beside every batch; None for none.
+        patch_dropout: share of the patches of sound and frames that are left out, in [0, 1), drawn anew for
+            each example from torch's global generator (Li et al., 2023, "Scaling language-image pre-training
+            via masking").
     """
 
     def __init__(
-        self, model: Model, log_scale: float = LOG_SCALE, backgrounds: Backgrounds | None = None
+        self,
+        model: Model,
+        log_scale: float = LOG_SCALE,
+        backgrounds: Backgrounds | None = None,
+        patch_dropout: float = 0.0,
     ) -> None:
         super().__init__(model)
-        self.backgrounds = backgrounds
+        self.backgrounds, self.patch_dropout = backgrounds, patch_dropout
         model.head.requires_grad_(requires_grad=False)
         # One element: FSDP takes no scalars.
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
@@ -94,12 +102,25 @@ class Contrastive(Objective):
 
     def _embed(self, modality: str, batch: Clips) -> Tensor:
         """Encode the rows that are present, so that BatchNorm sees no absent ones; those become zero."""
+        if modality in batch.complete:
+            return self._encode(modality, batch.inputs[modality])
         rows = batch.present[modality]
         if int(rows.sum()) < 2:
             # Too few for BatchNorm, but every rank must use every encoder. The loss ignores absent rows.
             rows = torch.ones_like(rows)
-        found = self.model.encoders[modality].encode(batch.inputs[modality][rows])  # type: ignore[operator]
-        return found.new_zeros(len(rows), found.shape[1]).index_put((rows,), found)  # type: ignore[no-any-return]
+        found = self._encode(modality, batch.inputs[modality][rows])
+        return found.new_zeros(len(rows), found.shape[1]).index_put((rows,), found)
+
+    def _encode(self, modality: str, features: Tensor) -> Tensor:
+        encoder = self.model.encoders[modality]
+        if not (self.patch_dropout and self.training and isinstance(encoder, PatchEncoder)):
+            return encoder.encode(features)  # type: ignore[operator, no-any-return]
+        tokens = encoder.tokens(features)
+        start, patches = tokens.split([int(encoder.trunk.first), math.prod(encoder.grid)], dim=1)
+        count = max(1, round(patches.shape[1] * (1 - self.patch_dropout)))
+        kept = torch.rand(patches.shape[:2], device=patches.device).topk(count).indices
+        patches = patches.gather(1, kept[:, :, None].expand(-1, -1, patches.shape[2]))
+        return encoder.trunk(torch.cat([start, patches], dim=1))  # type: ignore[no-any-return]
 
 
 def _gradient(leaf: Tensor) -> Tensor:
@@ -123,18 +144,30 @@ def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Ma
         for m in sorted(embeddings)
     }
     there = {m: gather(present[m].float()).bool() for m in sorted(present)}
-    losses = []
+    # Every rank waits for the gradients of all parameters, also those that no pair uses.
+    total = 0.0 * (torch.cat(list(everywhere.values())).sum() + scale.sum())
+    pairs = torch.zeros_like(total)
     for a, b in combinations(everywhere, 2):
         both = there[a] & there[b]
-        if int(both.sum()) >= 2:
-            losses.append(info_nce(everywhere[a][both], everywhere[b][both], scale))
-    # Every rank waits for the gradients of all parameters, also those that no pair uses.
-    unused = 0.0 * (torch.cat(list(everywhere.values())).sum() + scale.sum())
-    return torch.stack([*losses, unused]).sum() / max(1, len(losses))
+        counts = both.sum() >= 2  # stays on the device, which is never asked for a number
+        total = total + counts * info_nce(everywhere[a], everywhere[b], scale, both)
+        pairs = pairs + counts
+    return total / pairs.clamp(min=1)
 
 
-def info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
-    """Return CLIP's symmetric cross entropy between unit-length embeddings [B, d] whose rows are paired."""
+def info_nce(a: Tensor, b: Tensor, scale: Tensor, both: Tensor) -> Tensor:
+    """Return CLIP's symmetric cross entropy between embeddings whose rows are paired.
+
+    Args:
+        a: unit-length embeddings [B, d].
+        b: the same of another modality.
+        scale: the inverse temperature, [1], at most `MAX_SCALE`.
+        both: bool [B], the rows to contrast with each other; the others are ignored.
+    """
     logits = scale * a @ b.T
     target = torch.arange(len(a), device=a.device)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    losses = [
+        functional.cross_entropy(way.masked_fill(~both, HIDE), target, reduction="none")
+        for way in (logits, logits.T)
+    ]
+    return torch.where(both, sum(losses), 0.0).sum() / both.sum().clamp(min=1) / 2

@@ -95,17 +95,18 @@ class MAE(MeanLoss):
         there = {m: self._there(m, batch)[rows] for m in self.model.modalities}
         order = {m: torch.rand_like(x).argsort(dim=1) for m, x in there.items()}
         kept = {m: places[:, : self._kept(m)] for m, places in order.items()}
-        decoded = self._decode(self._encode(batch, rows, kept, there), kept, there)
+        hides = any(self._encoder(m).pads or m not in batch.complete for m in kept)
+        decoded = self._decode(self._encode(batch, rows, kept, there, hides), kept, there, hides)
         losses, counts = [], []
         for m, x in decoded.items():
-            masked = there[m].scatter(1, kept[m], 0).bool()
-            encoder = self._encoder(m)
-            target = encoder.targets(batch.inputs[m])[rows][masked]
-            loss = encoder.reconstruction_loss(self.predict[m](x[masked]), target)
-            # A sum is 0 and keeps the gradient of every weight where the batch lacks the modality.
-            losses.append(loss.sum() / max(1, len(target)))
-            counts.append(len(target) > 0)
-        return torch.stack(losses).sum() / max(1, sum(counts))
+            encoder, masked = self._encoder(m), order[m][:, self._kept(m) :]
+            target = encoder.targets(batch.inputs[m])[rows[:, None], masked].flatten(0, 1)
+            loss = encoder.reconstruction_loss(self.predict[m](_at(x, masked)).flatten(0, 1), target)
+            # Weights instead of a choice, whose size the device would have to be asked for.
+            weight = there[m].gather(1, masked).flatten()
+            losses.append((loss * weight).sum() / weight.sum().clamp(min=1))
+            counts.append(weight.any())
+        return torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1)
 
     def _encoder(self, modality: str) -> Encoder:
         encoder = self.model.encoders[modality]
@@ -124,25 +125,40 @@ class MAE(MeanLoss):
         return present * self._encoder(modality).token_mask(batch.inputs[modality])
 
     def _encode(
-        self, batch: Clips, rows: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]
+        self,
+        batch: Clips,
+        rows: Tensor,
+        kept: dict[str, Tensor],
+        there: dict[str, Tensor],
+        hides: bool,
     ) -> Tensor:
-        """Return the output of the shared blocks for all unmasked tokens, [rows, K, width]."""
+        """Return the output of the shared blocks for all unmasked tokens, [rows, K, width].
+
+        A mask rules out the fastest kernels of attention. So there is none where no token is padding; in the
+        blocks of one modality, an example that lacks it needs none, as its tokens are hidden later.
+        """
         shared = self.model.description.shared
         xs, counts = [], []
         for m, places in kept.items():
             encoder, count = self._encoder(m), there[m].gather(1, places)
-            x = encoder.tokens(batch.inputs[m])[rows]
-            x = x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+            x = _at(encoder.tokens(batch.inputs[m])[rows], places)
+            bias = _hidden(count) if encoder.pads else None
             for block in encoder.trunk.blocks[:-shared]:
-                x = block(x, _hidden(count))
+                x = block(x, bias)
             xs.append(x)
             counts.append(count)
-        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(counts, dim=1))
+        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(counts, dim=1)) if hides else None
         for block in encoder.trunk.blocks[-shared:]:
             x = block(x, bias)
         return encoder.trunk.norm(x)  # type: ignore[no-any-return]
 
-    def _decode(self, latent: Tensor, kept: dict[str, Tensor], there: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _decode(
+        self,
+        latent: Tensor,
+        kept: dict[str, Tensor],
+        there: dict[str, Tensor],
+        hides: bool,
+    ) -> dict[str, Tensor]:
         """Return the decoder's output for all tokens, modality -> [rows, N, decoder width]."""
         parts = self.embed(latent).split([places.shape[1] for places in kept.values()], dim=1)
         xs = []
@@ -150,7 +166,7 @@ class MAE(MeanLoss):
             masked = self.mask.to(part.dtype).expand(*there[m].shape, -1)
             whole = masked.scatter(1, places[:, :, None].expand_as(part), part)
             xs.append(whole + self.position[m] + self.modality[m])
-        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(list(there.values()), dim=1))
+        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(list(there.values()), dim=1)) if hides else None
         for block in self.blocks:
             x = block(x, bias)
         return dict(zip(kept, self.norm(x).split([x.shape[1] for x in xs], dim=1), strict=True))
@@ -162,6 +178,11 @@ def _positions(grid: tuple[int, ...], width: int) -> Tensor:
         return sinusoids(grid, width)[None]
     times, *places = grid
     return (sinusoids((times,), width)[:, None] + sinusoids(tuple(places), width)).flatten(0, 1)[None]
+
+
+def _at(x: Tensor, places: Tensor) -> Tensor:
+    """Return the tokens of x [B, N, width] at `places`, int64 [B, K]: [B, K, width]."""
+    return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
 
 
 def _hidden(there: Tensor) -> Tensor:

@@ -16,7 +16,13 @@ from sensemble_train.training.scale import ScaleConfig
 _CROPS = (256 / 224, 320 / 224)
 """The short side of a frame before its crop, in training (Sec. 5)."""
 _LARGE = ScaleConfig(
-    precision="bf16", compile=True, checkpoint_activations=True, micro_batch=64, workers=8, save_every=500
+    precision="bf16",
+    compile=True,
+    checkpoint_activations=True,
+    micro_batch=64,
+    workers=8,
+    save_every=500,
+    log_every=50,
 )
 """Our choice, because the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
 

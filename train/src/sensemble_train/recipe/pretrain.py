@@ -27,11 +27,14 @@ class PretrainConfig(Optimization):
         objective: contrastive learning, or masked autoencoding, which needs encoders of a certain shape.
         mae: masks and decoder of masked autoencoding.
         background: weight of the loss that keeps backgrounds apart, in contrastive learning; 0 for none.
+        patch_dropout: share of the patches of sound and frames that contrastive learning leaves out, for
+            speed; 0 in the paper.
     """
 
     objective: Literal["contrastive", "mae"] = "contrastive"
     mae: MAEConfig = field(default_factory=MAEConfig)
     background: float = 0.5
+    patch_dropout: float = 0.0
 
     steps: int = 240
     batch: int = 100
@@ -42,7 +45,7 @@ class PretrainConfig(Optimization):
 
     def __post_init__(self) -> None:
         Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, background=(0, MORE))
+        bounded(self, self.section, background=(0, MORE), patch_dropout=(0, 0.99))
 
 
 def pretrain(
@@ -75,7 +78,8 @@ def pretrain(
             changed = augment(background, model, loop.augment)
             size = model.head.linear.in_features
             strange = Backgrounds(changed, model.modalities, size, config.background)
-        return fit(Contrastive(start, log_scale, strange), [unlabelled], config, loop)
+        objective = Contrastive(start, log_scale, strange, config.patch_dropout)
+        return fit(objective, [unlabelled], config, loop)
     return with_statistics(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
 
 

@@ -18,8 +18,8 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 
 from sensemble_train.data.batching import BatchOrder, seeded
 from sensemble_train.data.clips import Source, features
-from sensemble_train.distributed import World, alone, as_float
-from sensemble_train.errors import ConfigurationError, DivergedError
+from sensemble_train.distributed import World, alone, whole
+from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.objective import Objective, Part
@@ -63,7 +63,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     Raises:
         ConfigurationError: there are too few examples for a batch, or it does not divide into micro-batches.
         CheckpointError: `loop.folder` holds a checkpoint of another model.
-        DivergedError: the loss or the gradient is not finite; that step is not kept.
+        DivergedError: the loss or the gradient is not finite; no checkpoint keeps that step.
     """
     world, scale = loop.world, loop.scale
     steps = settings.length(len(sources[0]))
@@ -81,7 +81,10 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         source.load(order.between(start, steps), world.device, scale.workers, start)
         for source, order in zip(sources, orders, strict=True)
     ]
-    with StepLog(loop.folder, start, orders[0].share, world) as log:
+    with (
+        checkpoint.Saver(saves, world) as saver,
+        StepLog(loop.folder, start, orders[0].share, world) as log,
+    ):
         for step in range(start, steps):
             began = perf_counter()
             loaded = [next(stream) for stream in streams]
@@ -96,27 +99,17 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                 group["lr"] = rate
             adamw.zero_grad()
             parts = _split(batch, scale.micro_batch)
-            loss = world.mean(objective.backward(module, parts, partial(_reseed, loop, step)))
-            norm = as_float(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
-            if not math.isfinite(loss + norm):
-                raise DivergedError(
-                    f"{loop.folder}: step {step + 1} has a loss of {loss} and a gradient of norm {norm}; "
-                    "lower the learning rate, or clip the gradient"
-                )
+            loss = objective.backward(module, parts, partial(_reseed, loop, step))
+            norm = whole(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
             adamw.step()
             objective.after_step()
-            waited = world.greatest(waited)  # all ranks wait for the slowest
-            skipped = torch.tensor(sum(clips.skipped for clips in loaded), device=world.device)
-            log.add(
-                step + 1,
-                loss=loss,
-                learning_rate=rate,
-                norm=norm,
-                waited=waited,
-                skipped=int(world.sum(skipped)),
-            )
-            if scale.save_every and (step + 1) % scale.save_every == 0:
-                checkpoint.save(saves, step + 1, module, adamw, world)
+            skipped = sum(clips.skipped for clips in loaded)
+            log.add(step + 1, loss=loss, learning_rate=rate, norm=norm, waited=waited, skipped=skipped)
+            saving = scale.save_every and (step + 1) % scale.save_every == 0
+            if saving or (step + 1) % scale.log_every == 0 or step + 1 == steps:
+                log.write()  # before a checkpoint, which must not keep a step that diverged
+            if saving:
+                saver.save(step + 1, module, adamw)
             loop.progress(step + 1, steps)
     return _gathered(model, module)
 

@@ -64,6 +64,9 @@ def optimizer(parameters: Iterable[nn.Parameter], settings: Optimization) -> Ada
         vector = sum(size > 1 for size in parameter.shape) < 2
         decay = 0.0 if vector and not settings.decay_vectors else settings.weight_decay
         groups.setdefault(decay, []).append(parameter)
+    # Fused: one pass over the weights, and no step waits for the device.
     return AdamW(
-        [{"params": group, "weight_decay": decay} for decay, group in groups.items()], settings.learning_rate
+        [{"params": group, "weight_decay": decay} for decay, group in groups.items()],
+        settings.learning_rate,
+        fused=True,
     )

@@ -32,33 +32,41 @@ class ScaleConfig:
 
     Attributes:
         parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
-        precision: `bf16` runs the encoders under autocast; losses, weights and optimizer stay float32.
-            A run cannot change it later.
+        precision: `tf32` lets float32 products round to TF32 on a GPU; `bf16` does so too, and runs the
+            encoders under autocast, while losses, weights and optimizer stay float32. A run cannot change it
+            later.
         compile: compile each transformer block.
         checkpoint_activations: keep only the input of each block, and recompute the rest when needed.
         micro_batch: examples that a rank encodes at a time, accumulating gradients; 0 for its whole share.
         workers: decoding processes of each rank.
         save_every: steps between two checkpoints; 0 for none.
+        log_every: steps that are logged together. Only then, and before a checkpoint, does the program wait
+            for the device, and notice a loss that is not finite.
     """
 
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     compile: bool = False
     checkpoint_activations: bool = False
     micro_batch: int = 0
     workers: int = 0
     save_every: int = 0
+    log_every: int = 1
 
     def __post_init__(self) -> None:
         some = 0, MORE
         bounded(self, "scale.", micro_batch=some, workers=some, save_every=some)
+        bounded(self, "scale.", log_every=(1, MORE))
 
 
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
     """Move `module` to the rank's device, share it among the ranks, and return the module to call instead.
 
+    Also sets the process's precision of float32 products.
+
     BatchNorm takes its statistics from a rank's own examples, as always under DDP.
     """
+    torch.set_float32_matmul_precision("highest" if scale.precision == "fp32" else "high")
     module.to(world.device)
     blocks = [block for block in module.modules() if isinstance(block, Block)]
     for block in blocks:
@@ -74,7 +82,8 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     if world.size == 1:
         return module
     if scale.parallel == "ddp":
-        return DistributedDataParallel(module)
+        # Every objective uses the same parameters at every step.
+        return DistributedDataParallel(module, static_graph=True, gradient_as_bucket_view=True)
     mesh = init_device_mesh(world.device.type, (world.size,))
     for part in (*blocks, module):
         fully_shard(part, mesh=mesh)

@@ -1,15 +1,19 @@
 """The log of a training loop: one JSON line per step, and TensorBoard."""
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
 import torch
 from sensemble_sensors import durable
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from sensemble_train.distributed import World
+from sensemble_train.errors import DivergedError
 
 
 class StepLog:
@@ -18,7 +22,7 @@ class StepLog:
     A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
     `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data: if it is large,
     raise `workers`), `skipped` (bad examples that were replaced by others, on all ranks) and `memory` (peak
-    GiB on the GPU; 0 on the CPU).
+    GiB on the GPU; 0 on the CPU). Steps that are written together share their speed and their `data`.
 
     Args:
         folder: folder of the log; created if it does not exist.
@@ -28,8 +32,9 @@ class StepLog:
     """
 
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:
-        self._examples, self._device = share * world.size, world.device
+        self._examples, self._world, self._folder = share * world.size, world, folder
         self._last = perf_counter()
+        self._steps: list[_Step] = []
         self._writes = world.rank == 0
         if not self._writes:
             return
@@ -49,26 +54,67 @@ class StepLog:
             self._board.close()
 
     def add(
-        self, step: int, *, loss: float, learning_rate: float, norm: float, waited: float, skipped: int
+        self, step: int, *, loss: Tensor, learning_rate: float, norm: Tensor, waited: float, skipped: int
     ) -> None:
-        """Log one step; it spent `waited` seconds waiting for data."""
+        """Keep one step for `write`; it spent `waited` seconds waiting for data.
+
+        Nothing waits for the device: the loss, this rank's own, and the norm may still be computed.
+        """
+        self._steps.append(_Step(step, loss, learning_rate, norm, waited, skipped))
+
+    def write(self) -> None:
+        """Write the steps since the last call, of all ranks together.
+
+        Raises:
+            DivergedError: the loss or the gradient of a step is not finite; the log ends before it.
+        """
+        steps, world = self._steps, self._world
+        if not steps:
+            return
+        self._steps = []
+        device = world.device
+        losses = (world.sum(torch.stack([step.loss for step in steps])) / world.size).tolist()
+        norms = torch.stack([step.norm for step in steps]).tolist()
+        # All ranks wait for the slowest.
+        waited = world.greatest(torch.tensor([step.waited for step in steps], device=device)).sum().item()
+        skipped = world.sum(torch.tensor([step.skipped for step in steps], device=device)).tolist()
         now = perf_counter()
         took, self._last = now - self._last, now
+        memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
+        for step, loss, norm, bad in zip(steps, losses, norms, skipped, strict=True):
+            if not math.isfinite(loss + norm):
+                raise DivergedError(
+                    f"{self._folder}: step {step.number} has a loss of {loss} and a gradient of norm {norm}; "
+                    "lower the learning rate, or clip the gradient"
+                )
+            self._line(
+                {
+                    "step": step.number,
+                    "loss": loss,
+                    "learning_rate": step.learning_rate,
+                    "norm": norm,
+                    "examples_per_second": self._examples * len(steps) / took,
+                    "data": waited / took,
+                    "skipped": bad,
+                    "memory": memory,
+                }
+            )
+
+    def _line(self, line: dict[str, Any]) -> None:
         if not self._writes:
             return
-        cuda = self._device.type == "cuda"
-        line: dict[str, Any] = {
-            "step": step,
-            "loss": loss,
-            "learning_rate": learning_rate,
-            "norm": norm,
-            "examples_per_second": self._examples / took,
-            "data": waited / took,
-            "skipped": skipped,
-            "memory": torch.cuda.max_memory_allocated(self._device) / 2**30 if cuda else 0.0,
-        }
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in line.items():
             if name != "step":
-                self._board.add_scalar(name, value, step)
+                self._board.add_scalar(name, value, line["step"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    number: int
+    loss: Tensor
+    learning_rate: float
+    norm: Tensor
+    waited: float
+    skipped: int

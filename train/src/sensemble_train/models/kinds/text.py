@@ -57,6 +57,7 @@ class Text(Kind):
 class TextEncoder(Encoder):
     """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
 
+    pads = True
     causal: Tensor
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
