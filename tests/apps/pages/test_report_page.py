@@ -8,8 +8,9 @@ from importlib import resources
 import pytest
 from sensemble_apps.pages import evidence, report
 from sensemble_apps.pages.report import Evidence
+from sensemble_runtime.auditing.robustness import summary
 
-from tests.apps.conftest import contrast, matrices, variables
+from tests.apps.conftest import METHODS, contrast, matrices, variables
 from tests.apps.html_page import Page
 from tests.apps.shipped import condition_scores, write_run
 
@@ -98,9 +99,20 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -
 def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
     one_set = Page(report.render(of_run, MADE)).text
     assert "One training set was trained of the 7 possible (video)" in one_set
-    assert "Missing at Test sensors it was trained on are missing P " + " ".join("\N{EN DASH}" * 5) in one_set
+    assert (
+        "Missing at Test sensors it was trained on are missing P " + " ".join("\N{EN DASH}" * len(METHODS))
+        in one_set
+    )
     complete = replace(of_run, matrices=matrices())
     assert "training set was trained" not in Page(report.render(complete, MADE)).text
+
+
+def test_the_share_of_the_ceiling_is_a_row_where_the_run_has_one(of_run: Evidence) -> None:
+    assert "Share" not in Page(report.render(of_run, MADE)).text
+    text = Page(report.render(replace(of_run, ceiling=0.8), MADE)).text
+    shares = [f"{100 * summary(of_run.matrices[m]).r / 0.8:.1f}" for m in METHODS]
+    assert "Share " + " ".join(shares) in text
+    assert "The ceiling is 80.0." in text
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:

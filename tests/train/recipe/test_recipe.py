@@ -16,7 +16,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
-from sensemble_train.recipe import recipe
+from sensemble_train.recipe import recipe, run_folder
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import METHODS, FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
@@ -246,9 +246,10 @@ def test_what_is_streamed_is_trained_on_alike(
     [
         {"held_out": 0.5},
         {"everything": True},
+        {"ceiling": True},
         {"pretrain": PretrainConfig(objective="mae", steps=2, batch=8)},
     ],
-    ids=["held out", "everything", "mae"],
+    ids=["held out", "everything", "ceiling", "mae"],
 )
 def test_the_other_experiments_give_whole_matrices(
     changes: dict[str, Any], clips: tuple[Path, list[Line]], tmp_path: Path
@@ -260,6 +261,34 @@ def test_the_other_experiments_give_whole_matrices(
     assert set(matrix) == set(recipe.methods(config))
     assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
     assert ("finetune_everything" in matrix) == config.everything
+    assert run_folder.ceiling(tmp_path / "run").exists() == config.ceiling
+
+
+def test_each_modalitys_specialist_has_all_labels_and_is_scored_on_it_alone(
+    clips: tuple[Path, list[Line]], tmp_path: Path
+) -> None:
+    """And a killed run trains only those that are missing."""
+    folder, lines = clips
+    labelled = [{**line, "labels": line["labels"] or ["dark"]} for line in lines]
+    config = config_for(write_index(link(folder, tmp_path), labelled), "video")
+    config, out = replace(config, ceiling=True), tmp_path / "run"
+    recipe.run(config, out, quiet)
+    found = json.loads(run_folder.ceiling(out).read_text())
+    assert sorted(found) == ["audio", "text", "video"]
+    before = weights(out)
+    kept = {cell: path.stat().st_mtime_ns for cell, path in before.items()}
+    probe, own = (load_model(out / "models" / m / "video") for m in ("linear_probe", "finetune"))
+    specialist = load_model(run_folder.specialist(out, "video"))
+    assert not torch.equal(specialist.head.linear.weight, own.head.linear.weight), "other labels"
+    assert torch.equal(specialist.encoders["text"].token.weight, probe.encoders["text"].token.weight), (
+        "text is not trained"
+    )
+    run_folder.ceiling(out).unlink()
+    shutil.rmtree(run_folder.specialist(out, "text"))
+    recipe.run(config, out, quiet)
+    assert json.loads(run_folder.ceiling(out).read_text()) == found
+    after = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
+    assert {cell for cell in kept if after[cell] != kept[cell]} == {"specialists/text"}
 
 
 def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:

@@ -128,9 +128,12 @@ def _summarize(console: Console, run: Path) -> None:
         scores.add_row(
             subsets.name(subset), wording.percent(score), wording.percent(shown.quantized.get(subset))
         )
-    for column in ("P", "R"):
+    for column in ("P", "R", *(["share of the ceiling"] if found.ceiling else [])):
         methods.add_column(column, justify="right")
     for method in wording.in_order(found.matrices):
         summary = robustness.summary(found.matrices[method])
-        methods.add_row(wording.method_title(method), wording.percent(summary.p), wording.percent(summary.r))
+        shares = [wording.percent(summary.r / found.ceiling)] if found.ceiling else []
+        methods.add_row(
+            wording.method_title(method), wording.percent(summary.p), wording.percent(summary.r), *shares
+        )
     console.print(scores, methods, sep="\n")

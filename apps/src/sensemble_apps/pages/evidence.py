@@ -18,8 +18,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.pages.experiment import Experiment
 from sensemble_apps.pages.report import Evidence
 from sensemble_apps.runs.audits import audits
-from sensemble_apps.runs.matrices import as_fractions, read_matrices, read_unfinished
-from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MATRIX, MODEL
+from sensemble_apps.runs.matrices import as_fractions, read_ceiling, read_matrices, read_unfinished
+from sensemble_apps.runs.run_folder import BUNDLE, CEILING, CONFIG, MATRIX, MODEL
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
 
@@ -52,14 +52,14 @@ def of_experiment(folder: Path) -> Experiment:
     settings = {run.name: _settings(run / CONFIG) for run in runs}
     lines = settings[runs[0].name] if len(runs) == 1 else settings
     task = _settings(runs[0] / MODEL).get("task")
+    named = dict(zip(_pretrainings(runs), runs, strict=True))
+    ceilings = {name: read_ceiling(run / CEILING) for name, run in named.items()}
     return Experiment(
         dataset=_dataset(folder, runs),
         metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
-        pretrainings={
-            pretraining: as_fractions(read_unfinished(run / MATRIX))
-            for pretraining, run in zip(_pretrainings(runs), runs, strict=True)
-        },
+        pretrainings={name: as_fractions(read_unfinished(run / MATRIX)) for name, run in named.items()},
         facts=(*_lines(lines), *_versions()),
+        ceilings={name: ceiling for name, ceiling in ceilings.items() if ceiling is not None},
     )
 
 
@@ -124,6 +124,7 @@ def of_run(run: Path) -> Evidence:
         manifest=manifest,
         audited=found.scores,
         other_audits=found.others,
+        ceiling=read_ceiling(run / CEILING),
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
         conditions=found.conditions,
     )

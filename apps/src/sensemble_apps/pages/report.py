@@ -33,6 +33,7 @@ class Evidence:
         other_audits: other data that the bundle was audited on; the page names it without scores.
         facts: provenance, in the order to show.
         conditions: the scores of that audit while a sensor is degraded; empty where it had none.
+        ceiling: the score of the worst modality's specialist, trained on all labels; None without one.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Evidence:
     other_audits: Sequence[str]
     facts: Sequence[tuple[str, str]]
     conditions: Sequence[ConditionScore] = ()
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,26 @@ def read_unfinished(path: Path) -> dict[str, Matrix]:
     return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
 
 
+def read_ceiling(path: Path) -> float | None:
+    """Return what the worst modality's specialist reaches, in [0, 1], or None if the run trained none.
+
+    Raises:
+        InputError: the file is not of the form {modality: score}.
+    """
+    if not path.exists():
+        return None
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        lowest = min(map(float, scores.values()))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path}: not of the form {{modality: score}} ({error}); train the run again"
+        ) from error
+    if not 0 < lowest <= 1:
+        raise InputError(f"{path}: {lowest:g} is no score in (0, 1]; train the run again")
+    return lowest
+
+
 def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
     """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent.
 

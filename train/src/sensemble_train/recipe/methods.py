@@ -169,6 +169,33 @@ def distill_subsets(
     return fit(objective, [labelled.having(train), taught], config, loop)
 
 
+def specialist(
+    model: Model,
+    embedded: Clips,
+    labelled: Source,
+    modality: str,
+    probe: ProbeConfig,
+    config: FinetuneConfig,
+    loop: Loop,
+) -> Model:
+    """Return a copy of the pretrained `model`, probed and then finetuned for one modality alone.
+
+    Args:
+        model: the pretrained model.
+        embedded: the labelled examples, embedded by it.
+        labelled: the same examples as a source; those that lack the modality are left out.
+        modality: the only one that is trained and should be used.
+        probe: settings of the probe.
+        config: settings of finetuning.
+        loop: folder, seed, scale and ranks.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `finetune`.
+    """
+    probed = linear_probe(model, embedded, (modality,), probe, loop.seed)
+    return finetune(probed, labelled, (modality,), config, loop)
+
+
 @torch.no_grad()
 def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
     """Return alpha * trained + (1 - alpha) * probed, weight by weight (Eq. 9)."""

@@ -23,7 +23,15 @@ from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.initialization import new_model
-from sensemble_train.recipe.methods import AVERAGED, METHODS, distill_subsets, finetune, linear_probe, wiseft
+from sensemble_train.recipe.methods import (
+    AVERAGED,
+    METHODS,
+    distill_subsets,
+    finetune,
+    linear_probe,
+    specialist,
+    wiseft,
+)
 from sensemble_train.recipe.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
@@ -56,13 +64,16 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
             if world.rank == 0:
                 claim(out, config)
             world.barrier()
-        if not world.agree(run_folder.scored(out, methods(config), wanted)):
+        found = not config.ceiling or run_folder.ceiling(out).exists()
+        if not world.agree(found and run_folder.scored(out, methods(config), wanted)):
             job = _Job(config, out, world, progress)
             model, log_scale, sources = job.prepare(dataset, chosen)
             background = backgrounds(config, model, dataset, job.report)
             del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
             pretrained = job.pretrain(model, sources["pretrain"], log_scale, background)
             job.train(pretrained, sources, wanted)
+            if config.ceiling:
+                job.find_ceiling(pretrained, sources)
         world.barrier()
         return read_matrix(out)
 
@@ -113,6 +124,29 @@ class _Job:
                         trained = self._train_methods(model, embedded, sources, train)
                         for split in run_folder.SCORED:
                             self._score(trained, sources[split], train, split)
+
+    def find_ceiling(self, model: Model, sources: Mapping[str, Source]) -> None:
+        """Train a specialist of each modality on all labels, and write the score of each on its modality."""
+        config, everything = self.config, sources["everything"]
+        with run_folder.claimed(self.out, "ceiling", self.world, wait=True):
+            if self.world.agree(run_folder.ceiling(self.out).exists()):
+                return
+            embedded = embed({"": model}, everything, self._loop("embed all labels"))[""]
+            reached: dict[str, float] = {}
+            for modality in model.modalities:
+                folder, stage = run_folder.specialist(self.out, modality), f"specialist {modality}"
+                if not self.world.agree(run_folder.finished(folder)):
+                    loop = self._loop(stage, folder)
+                    torch.manual_seed(loop.seed)
+                    trained = specialist(
+                        model, embedded, everything, modality, config.probe, config.finetune, loop
+                    )
+                    run_folder.save(trained, folder, self.world)
+                trained, shown = load_model(folder), sources["eval"].having((modality,))
+                scores = evaluate(trained, embed({"": trained}, shown, self._loop(f"evaluate {stage}"))[""])
+                reached |= {modality: scores[modality]}
+            if self.world.rank == 0:
+                run_folder.write_json(run_folder.ceiling(self.out), reached)
 
     def _train_methods(
         self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]

@@ -3,6 +3,8 @@
 config.json                     the configuration; another one is refused
 pretrained/                     a saved model and its training log
 models/<method>/<M_T>/          a saved model, its training log, and scores.json: M_E -> score
+specialists/<modality>/         with `ceiling`: a saved model and its training log
+ceiling.json                    modality -> score of its specialist on the split eval
 matrix.json                     method -> M_T -> M_E -> score, of the finished cells
 
 `scores.json` and `matrix.json` are of the split `eval`, for reporting; `scores.calibrate.json` and
@@ -34,6 +36,16 @@ Matrix = dict[str, dict[str, dict[str, float]]]
 def cell(out: Path, method: str, train: Sequence[str]) -> Path:
     """Return the folder of one cell of the matrix."""
     return out / "models" / method / subset_name(train)
+
+
+def specialist(out: Path, modality: str) -> Path:
+    """Return the folder of a modality's specialist."""
+    return out / "specialists" / modality
+
+
+def ceiling(out: Path) -> Path:
+    """Return the file of the specialists' scores."""
+    return out / "ceiling.json"
 
 
 def finished(folder: Path) -> bool:
