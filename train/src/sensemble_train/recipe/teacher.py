@@ -30,6 +30,8 @@ def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: L
             decide by the task's loss. Without any, the teacher reads everything.
         loop: scale and ranks.
     """
+    if set(train) == set(teacher.modalities):
+        return teacher.modalities
     embedded = embed({"": teacher}, selection, loop)[""].having(teacher.modalities)
     if not len(embedded) or embedded.targets is None:
         return teacher.modalities
