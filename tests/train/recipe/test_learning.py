@@ -8,7 +8,13 @@ from sensemble_runtime.auditing.robustness import summary
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.evaluate import embed, evaluate
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig, finetune, linear_probe
+from sensemble_train.recipe.methods import (
+    FinetuneConfig,
+    ProbeConfig,
+    distill_subsets,
+    finetune,
+    linear_probe,
+)
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
 from torch import Tensor
@@ -45,25 +51,31 @@ def scenes(model: Model, count: int, seed: int) -> Clips:
     return Clips(model.front(raw), present, kind)
 
 
-def test_masd_beats_finetuning_and_what_was_never_trained_on_beats_chance(tmp_path: Path) -> None:
+def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_chance(tmp_path: Path) -> None:
     begun = tiny_model(replace(STEM, embedding=16), labels=KINDS)
     unlabelled, labelled, held_out = (scenes(begun, n, seed) for seed, n in enumerate((256, 64, 200)))
     contrastive = PretrainConfig(steps=60, batch=64, warmup=6, learning_rate=3e-3)
     pretrained = pretrain(begun, unlabelled, contrastive, Loop(tmp_path / "pretrained", 0))
     embedded = embed({"": pretrained}, labelled, Loop(tmp_path, 0))[""]
     torch.manual_seed(0)
-    rows: dict[str, dict[str, dict[str, float]]] = {"probe": {}, "finetune": {}, "masd": {}}
+    rows: dict[str, dict[str, dict[str, float]]] = {"probe": {}, "finetune": {}, "masd": {}, "subset": {}}
     for m in ("audio", "text"):
         probed = linear_probe(pretrained, embedded, (m,), ProbeConfig())
         made = {"probe": probed}
         for method, extra in (("finetune", None), ("masd", unlabelled)):
             loop = Loop(tmp_path / method / m, 0)
             made[method] = finetune(probed, labelled, (m,), TUNING, loop, extra)
+        loop, teacher = Loop(tmp_path / "subset" / m, 0), made["masd"]
+        made["subset"] = distill_subsets(
+            probed, labelled, (m,), TUNING, loop, unlabelled, teacher, teacher.modalities
+        )
         for method, clips in embed(made, held_out, Loop(tmp_path, 0)).items():
             rows[method][m] = evaluate(made[method], clips)
     found = {method: summary(matrix) for method, matrix in rows.items()}
     assert found["masd"].p > found["finetune"].p + 0.05
     assert found["finetune"].p > found["probe"].p + 0.05
+    assert found["subset"].p > found["masd"].p
+    assert found["subset"].r > found["masd"].r
     transfer = {method: of.transfer.p for method, of in found.items()}
     assert transfer["finetune"] is not None
     assert transfer["masd"] is not None
