@@ -243,7 +243,9 @@ def test_a_loss_that_is_not_finite_ends_training_and_is_in_no_checkpoint(
             return values.sum() * (math.nan if batches[0].targets.sum() == 28 else 1.0)  # type: ignore[union-attr]
 
     model = tiny_model(MASKED)
-    clips = Clips(model.front(raw_inputs(24)), {}, torch.tensor([0] * 22 + [28, 0]))
+    features = model.front(raw_inputs(24))
+    present = dict.fromkeys(features, torch.ones(24, dtype=torch.bool))
+    clips = Clips(features, present, torch.tensor([0] * 22 + [28, 0]))
     loop = Loop(tmp_path, 3, ScaleConfig(save_every=1, log_every=log_every))
     settings = Optimization(epochs=1, batch=8, learning_rate=0.1)
     with pytest.raises(
