@@ -82,8 +82,8 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     if world.size == 1:
         return module
     if scale.parallel == "ddp":
-        # Every objective uses the same parameters at every step. But what is known of a graph is learned in the
-        # first backward pass, which must exchange gradients: that of the first micro-batch does not.
+        # Every objective uses the same parameters at every step. But a static graph is learned in the first
+        # backward pass, which must exchange gradients: that of the first micro-batch does not.
         return DistributedDataParallel(
             module, static_graph=not scale.micro_batch, gradient_as_bucket_view=True
         )
