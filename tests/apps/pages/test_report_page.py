@@ -110,7 +110,7 @@ def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
 def test_the_share_of_the_ceiling_is_a_row_where_the_run_has_one(of_run: Evidence) -> None:
     assert "The ceiling" not in Page(report.render(of_run, MADE)).text
     text = Page(report.render(replace(of_run, ceiling=0.8), MADE)).text
-    shares = [f"{100 * summary(of_run.matrices[m]).r / 0.8:.1f}" for m in METHODS]
+    shares = [f"{100 * (summary(of_run.matrices[m]).r / 0.8):.1f}" for m in METHODS]
     assert "Share " + " ".join(shares) in text
     assert "The ceiling is 80.0." in text
 
