@@ -128,7 +128,7 @@ def replay(
         _plug(session, player, plugged, phases[0])
         with player:
             for item in _stream(session):
-                played = (monotonic() - began) / length
+                played = (monotonic() - began) / length if length else 1.0  # captions alone take no time
                 if played < 1:  # after that, the session may be closed
                     _plug(session, player, plugged, phase_at(phases, played))
                 if isinstance(item, Prediction):
