@@ -26,7 +26,7 @@ from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.words import WORDS
 
-VERSION = 6
+VERSION = 5
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250
@@ -95,8 +95,7 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         entry: dict[str, object] = {"id": f"{each.split}-{each.index:05d}", "split": each.split}
         entry |= {"labels": [], "background": True} if digit is None else {"labels": [WORDS[digit]]}
         entry |= {"group": each.group, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
-        room = person.room
-        entry["text"] = caption(phrase(digit, person.side, rng), room.opening, room.place, rng)
+        entry["text"] = caption(phrase(digit, person.side, rng), person.opening, person.place, rng)
         lines.append(json.dumps(entry))
     return lines
 

@@ -14,7 +14,7 @@ OPENINGS: dict[Side, tuple[str, ...]] = {
         "today", "look", "my notes", "practice", "here we go", "friday", "well now", "episode", "hello",
         "draft", "lesson", "finally",
     ),
-    "calibrate": ("this time", "monday", "a test", "so then", "chapter", "good day"),
+    "calibrate": ("this time", "monday", "a test", "so then", "chapter"),
     "eval": ("again", "sunday", "a try", "right then", "part", "good evening"),
 }  # fmt: skip
 PLACES: dict[Side, tuple[str, ...]] = {
@@ -22,7 +22,7 @@ PLACES: dict[Side, tuple[str, ...]] = {
         "in the kitchen", "by the window", "at school", "on the train", "in the garden", "at my desk",
         "in the attic", "by the sea", "in the office", "at the cafe", "in the shed", "on the porch",
     ),
-    "calibrate": ("in the hall", "by the river", "at work", "on the bus", "in the barn", "at the mill"),
+    "calibrate": ("in the hall", "by the river", "at work", "on the bus", "in the barn"),
     "eval": ("in the cellar", "by the fire", "at home", "on the boat", "in the park", "at the library"),
 }  # fmt: skip
 
@@ -128,7 +128,7 @@ def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
 
 
 def caption(phrase: str, opening: str, place: str, rng: np.random.Generator) -> str:
-    """Write one caption: a phrase between its room's opening and place, each in half of the cases."""
+    """Write one caption: a phrase between its person's opening and place, each in half of the cases."""
     said = rng.random(2) < PERSONAL
     parts = [opening if said[0] else "", phrase, place if said[1] else ""]
     return " ".join(part for part in parts if part)

@@ -14,7 +14,6 @@ FPS = 8
 SIZE = 32
 _MARGIN = 2  # pixels around a glyph
 _FFT = 21600  # samples, a second and the longest echo; its small factors make a transform quick
-_HUM = 0.1  # amplitude of a room's hum, relative to the sound's RMS
 _QUIETEST, _LOUDEST = -36.0, -3.0  # dB, the peak of a sound relative to full scale
 
 
@@ -100,9 +99,8 @@ def render_audio(
     tail = rng.normal(0, 1, length) * 10 ** (-3 * np.linspace(0, 1, length))
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
     wave = np.fft.irfft(np.fft.rfft(sound, _FFT) * np.fft.rfft(room, _FFT), _FFT)[:count]
-    wave = wave + 10 ** (-rng.uniform(*snr) / 20) * coloured_noise(persona.tilt, rng)
-    clock = np.arange(count) / RATE
-    wave += _HUM * np.sin(2 * np.pi * persona.room.hum * clock + rng.uniform(0, 2 * np.pi))
+    noise = coloured_noise(persona.tilt, rng) + 0.5 * hum(persona, rng)
+    wave = wave + 10 ** (-rng.uniform(*snr) / 20) * noise
     level = 10 ** (rng.uniform(_QUIETEST, _LOUDEST) / 20)
     samples: NDArray[np.float32] = (level * wave / np.abs(wave).max()).astype(np.float32)
     return samples
@@ -115,3 +113,10 @@ def coloured_noise(tilt: float, rng: np.random.Generator) -> NDArray[np.float64]
     noise = np.fft.irfft(spectrum * np.maximum(frequencies, 20.0) ** (-tilt / 2))
     scaled: NDArray[np.float64] = noise / np.sqrt(np.mean(noise**2))
     return scaled
+
+
+def hum(persona: Persona, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a second of the hum of a person's room, of RMS 1; float64 [16000]."""
+    clock = np.arange(int(RATE * SECONDS)) / RATE
+    wave: NDArray[np.float64] = np.sin(2 * np.pi * persona.hum * clock + rng.uniform(0, 2 * np.pi))
+    return wave * 2**0.5

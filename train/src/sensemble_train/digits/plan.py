@@ -26,8 +26,7 @@ class DigitsConfig:
     Attributes:
         seed: decides the people, the splits and every rendering.
         pictures: number of the 1,797 pictures in each split; no picture is in two.
-        renderings: number of times each picture of a split is filmed, spoken and captioned: in `calibrate`
-            and `eval` by one person, so that groups are independent, else by anybody.
+        renderings: number of times each picture of a split is filmed, spoken and captioned, by one person.
         backgrounds: number of examples of each split that show no digit.
         video_noise: median standard deviation of the pixels' noise, relative to full scale.
         snr: least and largest ratio of a voice to its room's noise, dB.
@@ -80,10 +79,10 @@ def plan(config: DigitsConfig) -> list[Plan]:
     for split, count in config.pictures:
         side = SIDES[split]
         for picture in order[first : first + count]:
-            image, digit = digits.images[picture], int(digits.target[picture])
-            numbers = rng.integers(len(people[side]), size=renderings[split])
-            for number in numbers if side == "train" else numbers[:1].repeat(len(numbers)):
-                person, group = people[side][number], f"{side} {number}"
+            number = int(rng.integers(len(people[side])))
+            person, digit = people[side][number], int(digits.target[picture])
+            image, group = digits.images[picture], f"{side} {number}"
+            for _ in range(renderings[split]):
                 says = utterance(spelled(digit, person.voice, side), person, rng)
                 plans.append(Plan(len(plans), split, group, person, digit, image, "digit", (says,)))
         first += count
