@@ -37,11 +37,12 @@ def test_a_table_shows_the_mean_and_the_worst_of_each_condition(
     scores: list[ConditionScore], width: int
 ) -> None:
     out = io.StringIO()
-    for table in tables(scores, "accuracy"):
+    for title, table in tables(scores, "accuracy"):
+        assert title.endswith(" degraded: accuracy, %, mean of the severities (worst)")
         Console(file=out, width=width).print(table)
     lines = out.getvalue().splitlines()
     assert sum(line.strip().startswith("clean") for line in lines) == 3
-    assert ["noise", "51", "(45)", "60", "(54)", "61", "(55)", "70", "(64)"] in [
+    assert ["noise", "51", "(45)", "60", "(54)", "61", "(55)", "70", "(64)", "70", "15"] in [
         line.split() for line in lines
     ]
     assert max(map(len, lines)) <= width
@@ -62,5 +63,5 @@ def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[Co
 def test_a_bundle_of_one_sensor_has_no_other_to_lose() -> None:
     found = [condition_score("", CLEAN, 0, "audio", 0.7), condition_score("audio", "quiet", 2, "audio", 0.5)]
     assert len(list(sentences(found, "accuracy"))) == 2
-    (table,) = tables(found, "accuracy")
+    ((_, table),) = tables(found, "accuracy")
     assert table.row_count == 2

@@ -38,7 +38,10 @@ def main(arguments: Audit) -> None:
         console.print(_table(result, saving))
         console.print(reliability_table.table(result))
         if result.conditions:
-            console.print(*condition_table.tables(result.conditions, result.metric), sep="\n")
+            for title, table in condition_table.tables(result.conditions, result.metric):
+                console.print(f"\n{title}", style="italic", highlight=False)
+                console.print(table)
+            console.print()
             for line in condition_table.sentences(result.conditions, result.metric):
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
 

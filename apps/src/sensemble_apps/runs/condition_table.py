@@ -36,6 +36,11 @@ class Row:
         return fmean(one.unsure for one in self.scores)
 
     @property
+    def confidence(self) -> float:
+        """The mean confidence."""
+        return fmean(one.confidence for one in self.scores)
+
+    @property
     def worst(self) -> ConditionScore:
         """The severity with the lowest score."""
         return min(self.scores, key=lambda one: one.score.accuracy)
@@ -60,22 +65,28 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
     }
 
 
-def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[Table]:
-    """Yield a table for each degraded sensor: the mean over the severities, and the worst in brackets."""
+def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
+    """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
+
+    Confidence and the share unsure are those with all sensors.
+    """
     for modality, grid in grids(scores).items():
         title = f"{kind_of(modality).sensor} degraded: {metric}, %, mean of the severities (worst)"
-        table = Table(title=title, title_justify="left", box=None)
+        table = Table(box=None)
         table.add_column("condition", no_wrap=True)
         for subset in grid:
             table.add_column(subsets.name(subset), justify="right", overflow="fold")
+        for column in ("confidence", "unsure"):
+            table.add_column(column, justify="right")
         for rows in zip(*grid.values(), strict=True):
             cells = [
                 percent(row.accuracy, 0)
                 + (f" ({percent(row.worst.score.accuracy, 0)})" if len(row.scores) > 1 else "")
                 for row in rows
             ]
-            table.add_row(rows[0].condition, *cells, style="dim" if rows[0].condition == CLEAN else "")
-        yield table
+            last = [percent(number, 0) for number in (rows[-1].confidence, rows[-1].unsure)]
+            table.add_row(rows[0].condition, *cells, *last, style="dim" if rows[0].condition == CLEAN else "")
+        yield title, table
 
 
 def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
