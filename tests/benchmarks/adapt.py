@@ -29,7 +29,7 @@ from sensemble_runtime.adapting.pupil import Lesson, Pupil
 from sensemble_runtime.adapting.ridge import Sums
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.calibration import of_subset
-from sensemble_train.digits.clips import place, render_audio, render_video
+from sensemble_train.digits.clips import FPS, place, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance
 from sensemble_train.digits.speech import speak
@@ -116,6 +116,8 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
     """Yield the clips of each voice, encoded."""
     config, people = DigitsConfig(), personas(0)["eval"]
     shown = [each for each in plan(config) if each.split == "eval" and each.picture is not None]
+    shape = bundle.specs["video"].shape
+    kept = ((np.arange(shape[1]) + 0.5) * FPS / shape[1]).astype(int)  # of a film's frames
     names = [person.voice for person in people[:voices]] + list(FLITE if shutil.which("flite") else ())
     for number, name in enumerate(names):
         rng = np.random.default_rng([seed, number])
@@ -130,7 +132,7 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
             sounds.append(
                 bundle.encode("audio", render_audio(place(sound, rng), person, rng, config.snr)[None])
             )
-            pictures.append(bundle.encode("video", frames[None]))
+            pictures.append(bundle.encode("video", frames[kept][None]))
         truth = np.array([bundle.manifest.labels.index(WORDS[digit]) for digit in digits])
         yield Voice(name, np.stack(sounds), np.stack(pictures), truth)
 

@@ -37,6 +37,9 @@ PATIENCE = 100.0
 """Scenes after which, on average or later, a correction that still helps is dropped by mistake."""
 CREDIBLE = 0.7
 """The share of windows about which a sure pupil must have agreed with a sure teacher to be believed later."""
+GAIN = 0.02
+"""By how much the share of scenes about which a correction agrees must be above the shipped head's, as far as
+it was counted: below that, it is not worth its risk, whatever the evidence."""
 LEAST = 0.3
 """The share of such windows below which one of the two is wrong, whichever it is: see `Guard.dispute`."""
 SHOWN = 100  # scenes of which the agreement is shown, the newest
@@ -123,7 +126,7 @@ class Guard:
         self.corroborated.add(outcome.beyond)
         shown = self.better.total >= 1 / ALPHA and self.corroborated.total >= 1 / UNBORNE
         shipped, adapted = self.agreement
-        if varied and shown and adapted > shipped:
+        if varied and shown and adapted - shipped >= GAIN:
             self.margin = sum(outcome.beyond for outcome in self.recent) / len(self.recent)
             self.worse, self.contradicted = Wealth(restarts=True), Wealth(restarts=True)
             self.state = "used"
