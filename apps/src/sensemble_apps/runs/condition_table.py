@@ -75,7 +75,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         table = Table(box=None)
         table.add_column("condition", no_wrap=True)
         for subset in grid:
-            table.add_column(subsets.name(subset), justify="right", overflow="fold")
+            table.add_column(subsets.name(subset).replace("+", "+\n"), justify="right", overflow="fold")
         for column in ("confidence", "unsure"):
             table.add_column(column, justify="right")
         for rows in zip(*grid.values(), strict=True):
