@@ -228,6 +228,12 @@ class Audit(Trusting):
     by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
     duty: bool = False
     """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
+    require: Annotated[str | None, optional("CRITERIA")] = None
+    """Require least scores and largest losses, such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`, each
+    judged by the pessimistic end of its interval: exit with 3 if one fails, and with 4 if none does but the
+    examples are too few to tell."""
+    csv: OptionalFile = None
+    """Write every score, with its interval and number of examples, to this CSV file."""
     json: bool = False
     """Print the result as JSON."""
 

@@ -13,7 +13,7 @@ from sensemble_sensors.errors import SensembleError
 
 from sensemble_apps.command_table import COMMANDS
 from sensemble_apps.console.output import refused, remark, say
-from sensemble_apps.errors import Ended, NotInstalledError
+from sensemble_apps.errors import Ended, GateUnmetError, NotInstalledError
 from sensemble_apps.parsing import parse
 from sensemble_apps.signals import on_stop
 
@@ -27,7 +27,8 @@ _EXTRAS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    It is 0, 1 (Sensemble's own failure), 2 (the user's input), or 128 plus the number of the signal that
+    It is 0, 1 (Sensemble's own failure), 2 (the user's input), 3 (a gate that failed), 4 (too few examples to
+    judge by), or 128 plus the number of the signal that
     stopped it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
     given = sys.argv[1:] if argv is None else argv
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         error = _missing_package(error) or refused(error) or error
         remark(f"sensemble: {_line(error)}")
+        if isinstance(error, GateUnmetError):
+            return error.status
         return 2 if isinstance(error, SensembleError) and not error.own else 1
     return 0
 

@@ -23,3 +23,15 @@ class StepError(AppsError):
     """A step of the command failed, although the user's input was good."""
 
     own = True
+
+
+class GateUnmetError(AppsError):
+    """An audit does not meet what was required of it.
+
+    Attributes:
+        status: the exit status of the command.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status

@@ -34,6 +34,20 @@ class SubsetScore:
         return self.high - self.low > WIDE
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number that examples only estimate, with the ends of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the examples are too few to say: the interval is wider than `WIDE`."""
+        return self.high - self.low > WIDE
+
+
 CLEAN = "clean"
 """The condition of a `ConditionScore` where no sensor is degraded."""
 

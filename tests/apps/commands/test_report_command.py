@@ -143,19 +143,19 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
     shutil.copytree(demo.folder, run, ignore=shutil.ignore_patterns("models", "pretrained"))
     record = run / "audit.sqlite"
     own = evidence.of_run(run)
-    assert own.audited["audio"][1] == 6
+    assert own.audits.scores["audio"].n == 6
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     for data, split in ((clips, "eval"), (demo.data, "train")):
         measure(run / "bundle", data, split, record)
     found = evidence.of_run(run)
-    assert found.audited == own.audited
+    assert found.audits.scores == own.audits.scores
     text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
     assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     assert "not audited" not in text
 
     record.unlink()
     measure(run / "bundle", clips, "eval", record)
-    assert evidence.of_run(run).audited == {}
+    assert evidence.of_run(run).audits.scores == {}
     text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
     assert "not audited here on colours, split eval: its scores come from its manifest" in text
     assert "also has audits of the bundle on clips, split eval, which do not" in text

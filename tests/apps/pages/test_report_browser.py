@@ -13,7 +13,7 @@ import pytest
 from sensemble_apps.commands.report import write_page
 
 from tests.apps.conftest import matrices, write_matrix
-from tests.apps.shipped import write_run
+from tests.apps.shipped import write_audit, write_run
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +35,8 @@ FLAGS = (
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     if request.param == "run":
-        return write_page(write_run(folder), folder / "report.html")
+        write_audit(write_run(folder))
+        return write_page(folder, folder / "report.html")
     for pretraining in ("contrastive", "mae"):
         (folder / pretraining).mkdir()
         write_matrix(folder / pretraining / "matrix.json", matrices())

@@ -7,12 +7,14 @@ from importlib import resources
 
 import pytest
 from sensemble_apps.pages import evidence, report
-from sensemble_apps.pages.report import Evidence
+from sensemble_apps.pages.headline import Evidence, headline
+from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.robustness import summary
+from sensemble_runtime.subsets import Estimate, SubsetScore
 
 from tests.apps.conftest import METHODS, contrast, matrices, variables
 from tests.apps.html_page import Page
-from tests.apps.shipped import condition_scores, write_run
+from tests.apps.shipped import condition_scores, write_audit, write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
@@ -20,6 +22,13 @@ MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def of_run(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     return evidence.of_run(write_run(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    run = write_run(tmp_path_factory.mktemp("audited"))
+    write_audit(run)
+    return evidence.of_run(run)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +69,47 @@ def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:
     before = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text+video"]
     after = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text"]
     text = Page(report.render(of_run, MADE)).text
-    assert f"If the camera dies, accuracy falls from {100 * before:.1f} % to {100 * after:.1f} %." in text
-    assert "Plain finetuning" in text
+    assert f"If the camera dies, accuracy falls from {100 * before:.0f} % to {100 * after:.0f} %." in text
+    assert "With plain finetuning on the same data, accuracy " in text
+
+
+def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
+    text = Page(report.render(audited, MADE)).text
+    assert "If the camera dies, accuracy falls from 64 % to 54 %, by 6 to 14 points." in text
+    assert "The camera dies 64 → 54 % 6 to 14 points lost" in text
+    assert "Live float int8-static 95 % interval points lost n" in text
+    assert "audio + text 55 54 49 to 59 0.8 400" in text
+    assert "P is 60 (56 to 64), its R 54 (50 to 58)" in text
+    assert "not audited" not in text
+    assert "too few" not in text.lower()
+    assert "chance" not in text
+
+
+def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:
+    found = audited.audits
+    scores = {
+        name: SubsetScore(s.accuracy, 13, *wilson(13 * s.accuracy, 13)) for name, s in found.scores.items()
+    }
+    wide = {name: Estimate(x.value, x.value - 0.3, x.value + 0.3) for name, x in found.estimates.items()}
+    few = replace(audited, audits=replace(found, scores=scores, estimates=wide))
+    text = Page(report.render(few, MADE)).text
+    assert (
+        "If the camera dies, accuracy may fall by up to 40 points or rise by up to 20: too few examples to "
+        "say more." in text
+    )
+    assert "Too few examples of every set (13): an interval wider than 20 points does not tell" in text
+    assert "The camera dies too few examples -20 to 40 points lost" in text
+    assert "audio + text too few examples 55 54 29 to 77" in text
+
+
+def test_a_sensor_at_chance_is_said_to_be(audited: Evidence) -> None:
+    chance = dict.fromkeys(audited.audits.chance, 0.55)
+    text = Page(report.render(replace(audited, audits=replace(audited.audits, chance=chance)), MADE)).text
+    assert (
+        "The microphone alone (audio) may be at chance: it scores 54 % (49 to 59), and always giving the "
+        "commonest label 55 %." in text
+    )
+    assert "The camera alone" not in text
 
 
 def test_it_shows_float_next_to_int8_and_the_encoders(of_run: Evidence) -> None:
@@ -76,8 +124,8 @@ def test_it_shows_float_next_to_int8_and_the_encoders(of_run: Evidence) -> None:
     assert "not audited" in text
 
 
-def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -> None:
-    shown = report.headline(of_run)
+def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence, audited: Evidence) -> None:
+    shown = headline(of_run)
     assert shown.scheme == "int8-static"
     page = Page(report.render(of_run, MADE)).text
     assert f"measured with {shown.encoders}." in page
@@ -89,11 +137,10 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence) -
     several = replace(
         of_run, manifest=replace(of_run.manifest, modalities=of_run.manifest.modalities | {"text": mixed})
     )
-    shown = report.headline(several)
+    shown = headline(several)
     assert shown.scheme == "quantized"
     assert shown.encoders.endswith("for executorch-xnnpack (audio int8-static, text fp32, video int8-static)")
-    audited = {name: (score, 10) for name, score in of_run.manifest.provenance.accuracy.items()}
-    assert report.headline(replace(several, audited=audited)).encoders.endswith("s encoders")
+    assert headline(replace(several, audits=audited.audits)).encoders.endswith("s encoders")
 
 
 def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:

@@ -101,7 +101,7 @@ def test_the_record_holds_every_answer_and_gives_the_scores_again(
     (run,) = read_runs(path)
     assert (run.kind, run.dataset, run.split, run.bundle) == ("audit", "forty", "eval", found.bundle)
     assert run.ended is not None
-    assert run.scores == found.subsets
+    assert (run.scores, run.chance, run.estimates) == (found.subsets, found.chance, found.estimates)
     answers = read_answers(path, run.id)
     for name, subset_score in found.subsets.items():
         mine = [a for a in answers if a.subset == name]

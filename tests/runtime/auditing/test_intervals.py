@@ -4,17 +4,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 from sensemble_runtime.auditing.intervals import (
-    RESAMPLES,
-    average_precisions,
+    bootstrapped,
     effective_size,
     group_codes,
-    percentiles,
     proportion,
-    resamples,
+    student,
     subset_scores,
     wilson,
 )
+from sensemble_runtime.auditing.resampling import RESAMPLES, average_precisions, resamples
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.subsets import SubsetScore
 
@@ -56,14 +56,16 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @untimed
+@given(st.integers(1, 100_000), st.sampled_from([0.5, 0.95, 0.99]))
+def test_students_bound_is_that_of_scipy(freedom: int, level: float) -> None:
+    assert student(level, freedom) == pytest.approx(student_t.ppf((1 + level) / 2, freedom), rel=1e-5)
+
+
+@untimed
 @given(answers())
-def test_the_effective_size_lies_between_the_groups_and_the_examples(
-    drawn: tuple[np.ndarray, np.ndarray],
-) -> None:
+def test_no_group_counts_for_more_than_its_examples(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     correct, groups = drawn
-    sizes = np.unique(groups, return_counts=True)[1]
-    found = effective_size(correct, groups)
-    assert len(correct) ** 2 / (sizes**2).sum() - 1e-9 <= found <= len(correct) + 1e-9
+    assert 0 < effective_size(correct, groups) <= len(correct)
     low, high = proportion(correct, groups)
     assert low <= correct.mean() <= high
 
@@ -73,15 +75,35 @@ def test_what_groups_share_is_not_counted_twice() -> None:
     alone = np.arange(200)
     together = groups % 2 == 0  # a group is right or wrong as a whole
     apart = np.arange(200) % 2 == 0  # half of each group is right
-    assert effective_size(together, groups) == pytest.approx(20)
-    assert proportion(together, groups) == pytest.approx(wilson(10, 20))
-    assert effective_size(apart, groups) == pytest.approx(200)
+    few = (1.959964 / student_t.ppf(0.975, 19)) ** 2
+    assert effective_size(together, groups) == pytest.approx(20 * few)
+    assert effective_size(apart, groups) == pytest.approx(200 * few)
+    assert effective_size(together, alone) == 200
+    assert proportion(together, groups) == pytest.approx(wilson(10 * few, 20 * few))
     assert proportion(together, alone) == pytest.approx(wilson(100, 200))
 
 
 def test_all_right_shows_nothing_of_what_groups_share() -> None:
-    assert effective_size(np.ones(200, bool), np.repeat(np.arange(20), 10)) == 20
+    few = (1.959964 / student_t.ppf(0.975, 19)) ** 2
+    assert effective_size(np.ones(200, bool), np.repeat(np.arange(20), 10)) == pytest.approx(20 * few)
     assert proportion(np.ones(13, bool), np.arange(13)) == pytest.approx((wilson(13, 13)[0], 1))
+    assert effective_size(np.ones(9, bool), np.zeros(9, int)) == 1
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.3])
+def test_intervals_hold_the_truth_as_often_as_they_say(rho: float) -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 10)
+    held, naive = 0, 0
+    for _ in range(400):
+        rates = random.beta(0.6 / rho - 0.6, 0.4 / rho - 0.4, 20)
+        correct = random.random(200) < rates[groups]
+        low, high = proportion(correct, groups)
+        held += low <= 0.6 <= high
+        low, high = wilson(correct.sum(), 200)
+        naive += low <= 0.6 <= high
+    assert 0.93 < held / 400 < 0.99
+    assert naive < held - 10, "what counting every example would have cost"
 
 
 def test_resamples_draw_whole_groups_and_the_same_again() -> None:
@@ -105,10 +127,12 @@ def test_a_resample_scores_as_its_examples_do(data: st.DataObject, shape: tuple[
     labels = data.draw(nps.arrays(np.bool_, shape))
     groups = data.draw(nps.arrays(np.int64, shape[0], elements=st.integers(0, 3)))
     labels[0, 0] = True
-    found = average_precisions(probabilities, labels, groups)
+    has = data.draw(nps.arrays(np.bool_, shape[0]))
+    has[0] = True
+    found = average_precisions(probabilities, labels, groups, has)
     (weights,) = resamples(groups)
     for column in range(20):
-        rows = np.repeat(np.arange(shape[0]), weights[:, column])
+        rows = np.repeat(np.arange(shape[0]), has * weights[:, column])
         if labels[rows].any():
             assert found[column] == pytest.approx(score(probabilities[rows], labels[rows], "multi-label"))
         else:
@@ -116,9 +140,33 @@ def test_a_resample_scores_as_its_examples_do(data: st.DataObject, shape: tuple[
 
 
 def test_perfect_rankings_of_a_few_are_not_certain() -> None:
-    assert percentiles(np.ones(RESAMPLES), 1.0, 13) == wilson(13, 13)
-    low, high = percentiles(np.linspace(0.4, 0.6, 1001), 0.7, 13)
-    assert (low, high) == (pytest.approx(0.405), 0.7)
+    assert bootstrapped(np.ones(RESAMPLES), 1.0, 13) == wilson(13, 13)
+    assert bootstrapped(np.linspace(0.4, 0.6, 99), 0.5, 1) == wilson(0.5, 1), "one group shows no spread"
+
+
+@untimed
+@given(nps.arrays(np.float64, 50, elements=st.floats(0, 1)), st.floats(0, 1), st.integers(1, 500))
+def test_a_bootstrap_holds_its_value_within_bounds(resampled: np.ndarray, value: float, groups: int) -> None:
+    low, high = bootstrapped(resampled, value, groups)
+    assert 0 <= low <= value + 1e-12
+    assert value - 1e-12 <= high <= 1
+
+
+def test_a_bootstrap_holds_the_truth_nearly_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+
+    def drawn(n: int) -> tuple[np.ndarray, np.ndarray]:
+        tags = random.random((n, 3)) < 0.2
+        return tags, tags * 1.5 + random.normal(size=(n, 3))
+
+    tags, scores = drawn(60_000)
+    truth, held = score(scores, tags, "multi-label"), 0
+    for _ in range(60):
+        tags, scores = drawn(120)
+        resampled = average_precisions(scores, tags, np.arange(120), np.ones(120, bool))
+        low, high = bootstrapped(resampled, score(scores, tags, "multi-label"), 120)
+        held += low <= truth <= high
+    assert held >= 52
 
 
 @pytest.mark.parametrize("task", ["multi-class", "multi-label"])

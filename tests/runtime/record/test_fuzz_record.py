@@ -54,7 +54,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (i + 0.5, i, *said),
             )
             db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
-        db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85)")
+        db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85, 0.25)")
+        db.execute("INSERT INTO estimates VALUES (2, 'drop.audio', 0.1, -0.2, 0.3)")
         degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1)
         db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
         db.execute("""INSERT INTO answers VALUES (2, 'a', 1, '["one"]', 'audio', 'two', ?)""", (chance,))
@@ -111,7 +112,7 @@ def altered(whole: Path) -> Iterator[sqlite3.Connection]:
 @given(seed=SEEDS)
 def test_values(whole: Path, altered: sqlite3.Connection, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 - no secret
-    table = chance.choice(("runs", "conditions", "predictions", "events", "scores", "answers"))
+    table = chance.choice(("runs", "conditions", "predictions", "events", "scores", "estimates", "answers"))
     column = chance.choice([row[1] for row in altered.execute(f"PRAGMA table_info({table})")])
     (old,) = altered.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
     update = f"UPDATE {table} SET {column} = ? WHERE rowid = (SELECT min(rowid) FROM {table})"  # noqa: S608

@@ -22,7 +22,7 @@ from sensemble_runtime.record.reader import (
 )
 from sensemble_runtime.record.schema import SCHEMA
 from sensemble_runtime.record.writer import Answer, Records, fingerprint
-from sensemble_runtime.subsets import ConditionScore, SubsetScore
+from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 LABELS = ("zero", "one", "two")
 
@@ -97,9 +97,10 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     run = records.begin("audit", bundle, "digits", "eval")
     answer = Answer("a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32))
     records.add_answers(run, [answer])
-    records.add_scores(
-        run, {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
-    )
+    scores = {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
+    chance = {"audio": 0.25, "audio+text": 0.5}
+    estimates = {"P": Estimate(0.75, 0.3, 0.9), "drop.text": Estimate(-0.1, -0.5, 0.2)}
+    records.add_scores(run, scores, chance, estimates)
     degraded = ConditionScore(
         "audio", "quiet", 3, "20 dB quieter", "audio+text", SubsetScore(0.5, 2, 0.1, 0.9), 0.7, 0.25
     )
@@ -114,11 +115,12 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     assert read_answers(path, other) == []
     recorded = {r.id: r for r in read_runs(path)}
     assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
-    assert recorded[run].scores == {
-        "audio": SubsetScore(0.5, 4, 0.15, 0.85),
-        "audio+text": SubsetScore(1.0, 2, 0.34, 1.0),
-    }
-    assert recorded[other].scores == {}
+    assert (recorded[run].scores, recorded[run].chance, recorded[run].estimates) == (
+        scores,
+        chance,
+        estimates,
+    )
+    assert (recorded[other].scores, recorded[other].chance, recorded[other].estimates) == ({}, {}, {})
 
 
 WRITER = """

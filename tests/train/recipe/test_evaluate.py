@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sensemble_runtime.auditing.intervals import wilson
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.recipe.evaluate import embed
+from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import ScaleConfig
 from torch import Tensor, nn
@@ -35,3 +37,17 @@ def test_encoders_run_in_the_precision_of_training(tmp_path: Path) -> None:
         assert embeddings.dtype == torch.float32
         assert embeddings.numpy() == pytest.approx(whole[m].numpy(), abs=0.05)
         assert not torch.equal(embeddings, whole[m])
+
+
+def test_every_score_has_its_interval_examples_and_chance(tmp_path: Path) -> None:
+    inputs = raw_inputs(12)
+    present = {m: torch.ones(12, dtype=torch.bool) for m in inputs}
+    targets = torch.tensor([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
+    clips = Clips(tiny_model().front(inputs), present, targets)
+    model = tiny_model()
+    embedded = embed({"": model}, clips, Loop(tmp_path, 0))[""]
+    scores, found = evaluate(model, embedded), intervals(model, embedded, np.arange(12))
+    assert found.keys() == scores.keys()
+    for name, score in scores.items():
+        low, high = wilson(12 * score, 12)
+        assert found[name] == pytest.approx({"low": low, "high": high, "n": 12, "chance": 8 / 12})

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from sensemble_runtime.auditing import audit
+from sensemble_runtime.auditing import audit, gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_sensors.media.dataset import read_dataset
 
@@ -15,35 +16,55 @@ from sensemble_apps.arguments import Audit
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
-from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs import condition_table, reliability_table
+from sensemble_apps.runs import audit_table, condition_table, gate_verdict, reliability_table
 
 
 def main(arguments: Audit) -> None:
-    """Print the score of each set of sensors, P and R, as a table or as JSON.
+    """Print the score of each set of sensors, P and R, as a table or as JSON, and judge them if required.
 
     Raises:
-        InputError, BundleError, BadDataError, RecordError: something given cannot be used.
+        InputError, BundleError, BadDataError, RecordError, GateError: something given cannot be used.
+        GateUnmetError: the scores do not meet what is required.
     """
     data, split, trust = arguments.data, arguments.split, arguments.trust
+    criteria = _criteria(arguments)
     result = measure(
         arguments.bundle, data, split, arguments.record, trust=trust, conditions=arguments.conditions
     )
     saving = measure(arguments.bundle, data, split, None, Duty(), trust) if arguments.duty else None
+    judgements = gate.judge(criteria, result)
+    if arguments.csv is not None:
+        audit_table.write_csv(result, arguments.csv)
     if arguments.json:
-        say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}), indent=2)
+        judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
+        say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}) | judged, indent=2)
     else:
-        console = Console()
-        console.print(_table(result, saving))
+        console = Console(highlight=False, markup=False)
+        console.print(audit_table.table(result, saving))
         console.print(reliability_table.table(result))
         if result.conditions:
             for title, table in condition_table.tables(result.conditions, result.metric):
-                console.print(f"\n{title}", style="italic", highlight=False)
+                console.print(f"\n{title}", style="italic")
                 console.print(table)
             console.print()
-            for line in condition_table.sentences(result.conditions, result.metric):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
+        degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
+        for line in (*audit_table.sentences(result), *degraded, *lines):
+            console.print(line, soft_wrap=True)
+    gate_verdict.enforce(judgements)
+
+
+def _criteria(arguments: Audit) -> list[gate.Criterion]:
+    """Read what is required, before anything is encoded.
+
+    Raises:
+        BundleError, GateError: the bundle or the requirement cannot be read.
+    """
+    if arguments.require is None:
+        return []
+    modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).modalities)
+    return gate.parse(arguments.require, modalities, gate_verdict.sensor_words(modalities))
 
 
 def measure(
@@ -80,25 +101,3 @@ def measure(
             duty=duty,
             conditions=applied,
         )
-
-
-def _table(result: AuditResult, saving: AuditResult | None) -> Table:
-    table = Table(title=f"{result.metric}, %", title_justify="left", box=None)
-    table.add_column("live", overflow="fold")  # cut short, the sets would look alike
-    for column in ("score", "with duty", "examples") if saving else ("score", "examples"):
-        table.add_column(column, justify="right")
-    both = [result, saving] if saving else [result]
-    for name, score in result.subsets.items():
-        style = "yellow" if name == result.worst else ""
-        scores = [percent(audited.subsets[name].accuracy) for audited in both]
-        table.add_row(name, *scores, str(score.n), style=style)
-    for name in result.unscored:
-        table.add_row(name, *[percent(None) for _ in both], "0")
-    table.add_section()
-    table.add_row("P, the mean", *[percent(audited.p) for audited in both])
-    table.add_row("R, the worst", *[percent(audited.r) for audited in both])
-    if saving:
-        saved = ", ".join(f"{m} {n}" for m, n in sorted(saving.saved.items()))
-        table.caption = f"windows that duty saved, in {result.examples} examples: {saved}"
-        table.caption_justify = "left"
-    return table

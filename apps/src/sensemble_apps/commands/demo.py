@@ -18,7 +18,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Demo
-from sensemble_apps.console import wording
+from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
 from sensemble_apps.runs.audits import audits
@@ -115,25 +115,31 @@ def _sensemble(*arguments: str | Path) -> None:
 def _summarize(console: Console, run: Path) -> None:
     """Print the headline of the report, the scores by set of sensors, and P and R of every method."""
     from sensemble_apps.pages.evidence import of_run
-    from sensemble_apps.pages.report import headline
+    from sensemble_apps.pages.headline import headline
 
     found = of_run(run)
     shown = headline(found)
-    console.print(f"\nIf {shown.losses[0].event}, {found.metric} {shown.losses[0].sentence}.", style="bold")
+    console.print(f"\nIf {shown.losses[0].event}, {shown.losses[0].sentence(found.metric)}.", style="bold")
+    for caution in shown.cautions:
+        console.print(caution, style="yellow")
     scores = Table("live", title=f"{shown.method}: {found.metric}, %", title_justify="left", box=None)
     methods = Table("method", title="Over all sets of sensors, %", title_justify="left", box=None)
-    for column in ("float", shown.scheme):
+    for column in ("float", shown.scheme, estimates.INTERVAL, "examples"):
         scores.add_column(column, justify="right")
-    for subset, score in shown.floats.items():
+    for subset, score in shown.audited.items():
         scores.add_row(
-            subsets.name(subset), wording.percent(score), wording.percent(shown.quantized.get(subset))
+            subsets.name(subset),
+            estimates.percent_within(shown.floats[subset], score),
+            estimates.percent_within(score.accuracy, score),
+            estimates.ends(score),
+            estimates.examples(score.n, score),
         )
     for column in ("P", "R", *(["share of the ceiling"] if found.ceiling else [])):
         methods.add_column(column, justify="right")
     for method in wording.in_order(found.matrices):
         summary = robustness.summary(found.matrices[method])
-        shares = [wording.percent(summary.r / found.ceiling)] if found.ceiling else []
-        methods.add_row(
-            wording.method_title(method), wording.percent(summary.p), wording.percent(summary.r), *shares
-        )
+        whole = {"P": summary.p, "R": summary.r}
+        cells = [estimates.percent_within(whole[name], found.audits.estimates[name]) for name in whole]
+        share = [wording.percent(summary.r / found.ceiling)] if found.ceiling else []
+        methods.add_row(wording.method_title(method), *cells, *share)
     console.print(scores, methods, sep="\n")

@@ -15,8 +15,8 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.costs import show_costs
-from sensemble_apps.runs.matrices import most_robust
-from sensemble_apps.runs.run_folder import BUNDLE, SELECTION, TRADE_OFF
+from sensemble_apps.runs.matrices import at_chance, most_robust
+from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION, TRADE_OFF
 from sensemble_apps.runs.tradeoff import show
 
 
@@ -57,6 +57,8 @@ def export(
         raise
     _show_trade_offs(run, done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
+    for line in at_chance(run / MATRIX, method, train):
+        remark(f"warning: {line}")
     for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)
 

@@ -1,7 +1,7 @@
 """`sensemble history`: print what a record holds, session by session and audit by audit."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -12,11 +12,12 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import Estimate, SubsetScore
 
 from sensemble_apps.arguments import History
+from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say_json
-from sensemble_apps.console.wording import data_title, percent, sensor_title
+from sensemble_apps.console.wording import data_title, sensor_title
 from sensemble_apps.live.view_events import change
 from sensemble_apps.live.views import change_line
 
@@ -57,6 +58,7 @@ class Summary:
         modalities: of each that was ever live.
         events: what became of its sensors, and of the session.
         scores: of an audit, by subset.
+        estimates: of an audit: P, R, and the drop without each modality.
     """
 
     id: int
@@ -72,6 +74,7 @@ class Summary:
     modalities: dict[str, Presence]
     events: list[RecordedEvent]
     scores: dict[str, SubsetScore]
+    estimates: dict[str, Estimate]
 
 
 def main(arguments: History) -> None:
@@ -120,6 +123,7 @@ def summarize(run: Run, record: Path) -> Summary:
         _presences(since, live_sets, end),
         [event for event in events if event.kind != "live"],
         run.scores,
+        run.estimates,
     )
 
 
@@ -147,7 +151,7 @@ def _show(run: Summary, console: Console) -> None:
     of = f" on {data_title(run.dataset, run.split)}" if run.kind == "audit" else ""
     console.print(f"bundle {run.bundle[:12]}{of}", style="dim", highlight=False, markup=False)
     if run.kind == "audit":
-        console.print(_table(("live", "score, %", "examples"), _scores(run)))
+        console.print(_table(("live", "score, %", INTERVAL, "examples"), _scores(run)))
     else:
         console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in run.predictions.items())))
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
@@ -158,8 +162,11 @@ def _show(run: Summary, console: Console) -> None:
     console.print()
 
 
-def _scores(run: Summary) -> Iterable[tuple[str, ...]]:
-    return ((name, percent(score.accuracy), str(score.n)) for name, score in run.scores.items())
+def _scores(run: Summary) -> Iterator[tuple[str, ...]]:
+    for name, score in run.scores.items():
+        yield name, percent_within(score.accuracy, score), ends(score), examples(score.n, score)
+    for name, one in run.estimates.items():
+        yield name, percent_within(one.value, one), ends(one), ""
 
 
 def _rows(run: Summary) -> Iterable[tuple[str, ...]]:

@@ -9,9 +9,10 @@ from sensemble_train.data.splits import check_unlabelled
 
 from sensemble_apps.arguments import Train
 from sensemble_apps.commands.data.build import digits
-from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
+from sensemble_apps.runs.matrices import at_chance
 from sensemble_apps.runs.run_folder import MATRIX
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def main(arguments: Train) -> None:
 
 
 def train(arguments: Train, data: Path) -> None:
-    """Train on `data` what the run folder lacks.
+    """Train on `data` what the run folder lacks, and warn of sensors that stay at chance.
 
     Raises:
         InputError, BadDataError, ConfigurationError: as `main`.
@@ -42,6 +43,8 @@ def train(arguments: Train, data: Path) -> None:
 
     with stages() as advance:
         recipe.run(_config(arguments, data), arguments.out, advance)
+    for line in at_chance(arguments.out / MATRIX):
+        remark(f"warning: {line}")
 
 
 def _config(arguments: Train, data: Path) -> "Config":

@@ -14,10 +14,11 @@ from sensemble_train.recipe.experiments import EXPERIMENTS
 from sensemble_apps.arguments import Common, Folder
 from sensemble_apps.commands.data.build import digits
 from sensemble_apps.commands.report import write_page
-from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.parsing import tyro_parse
+from sensemble_apps.runs.matrices import at_chance
 from sensemble_apps.runs.run_folder import MATRIX, PAGE
 
 
@@ -90,6 +91,8 @@ def main(arguments: TrainMatrix) -> None:
     with stages() as advance:
         recipe.run(_absolute(config, data), arguments.out, advance)
     if int(os.environ.get("RANK", "0")) == 0:  # only one of the ranks of `torchrun`
+        for line in at_chance(arguments.out / MATRIX):
+            remark(f"warning: {line}")
         say(str(arguments.out / MATRIX))
         say(str(write_page(arguments.out, arguments.out / PAGE)))
 

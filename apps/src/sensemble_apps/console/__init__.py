@@ -2,5 +2,5 @@
 
 Nothing here knows a command, a page or a session.
 
-Doors: `conditions`, `kinds`, `output`, `progress`, `wording`.
+Doors: `conditions`, `estimates`, `kinds`, `output`, `progress`, `wording`.
 """

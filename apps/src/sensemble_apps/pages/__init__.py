@@ -2,5 +2,6 @@
 
 A page is one HTML file that loads nothing.
 
-Doors: `report`, `experiment`, `contact_sheet`, and `evidence`, which reads the contents of the first two.
+Doors: `report`, `experiment`, `contact_sheet`, `headline` (the scores of a bundle), and `evidence`, which
+reads the contents of the first two.
 """

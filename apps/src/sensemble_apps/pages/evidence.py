@@ -16,9 +16,15 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_apps.console import wording
 from sensemble_apps.errors import InputError
 from sensemble_apps.pages.experiment import Experiment
-from sensemble_apps.pages.report import Evidence
+from sensemble_apps.pages.headline import Evidence
 from sensemble_apps.runs.audits import audits
-from sensemble_apps.runs.matrices import as_fractions, read_ceiling, read_matrices, read_unfinished
+from sensemble_apps.runs.matrices import (
+    as_fractions,
+    read_ceiling,
+    read_intervals,
+    read_matrices,
+    read_unfinished,
+)
 from sensemble_apps.runs.run_folder import BUNDLE, CEILING, CONFIG, MATRIX, MODEL
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
@@ -60,6 +66,13 @@ def of_experiment(folder: Path) -> Experiment:
         pretrainings={name: as_fractions(read_unfinished(run / MATRIX)) for name, run in named.items()},
         facts=(*_lines(lines), *_versions()),
         ceilings={name: ceiling for name, ceiling in ceilings.items() if ceiling is not None},
+        intervals=[
+            score
+            for run in runs
+            for rows in read_intervals(run / MATRIX).values()
+            for row in rows.values()
+            for score, _ in row.values()
+        ],
     )
 
 
@@ -122,8 +135,7 @@ def of_run(run: Path) -> Evidence:
         metric=METRICS[manifest.task],
         matrices=matrices,
         manifest=manifest,
-        audited=found.scores,
-        other_audits=found.others,
+        audits=found,
         ceiling=read_ceiling(run / CEILING),
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
         conditions=found.conditions,

@@ -9,7 +9,7 @@ from pathlib import Path
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.output import writing
@@ -29,6 +29,7 @@ class Experiment:
         facts: provenance, in the order to show.
         ceilings: pretraining -> score of the worst modality's specialist, trained on all labels, as a
             fraction; those that were not trained are left out.
+        intervals: the scores of which training wrote the 95 % intervals.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Experiment:
     pretrainings: Mapping[str, Mapping[str, Matrix]]
     facts: Sequence[tuple[str, str]] = ()
     ceilings: Mapping[str, float] = field(default_factory=dict)
+    intervals: Sequence[SubsetScore] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def render(experiment: Experiment, made: datetime) -> str:
         made=made,
         headline=headline(pretrainings),
         pretrainings=pretrainings,
+        widest=max(experiment.intervals, key=lambda score: score.high - score.low, default=None),
         waiting=[
             wording.pretraining_title(name) for name in experiment.pretrainings if name not in summaries
         ],

@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from sensemble_apps.console import wording
+from sensemble_apps.console import estimates, wording
 
 
 def template(name: str) -> Template:
@@ -16,6 +16,8 @@ def template(name: str) -> Template:
     )
     environment.filters |= {
         "percent": wording.percent,
+        "percent_within": estimates.percent_within,
+        "ends": estimates.ends,
         "abbreviation": wording.abbreviation,
         "words": wording.words,
         "method": wording.method_title,

@@ -1,6 +1,6 @@
 """The report's page: the measurements of a run and of the bundle that it ships."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,62 +8,16 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import ConditionScore, Subset
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import wording
-from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.pages import page_template, panels, svg
 from sensemble_apps.pages.conditions import heat_maps
+from sensemble_apps.pages.headline import Evidence, headline, in_order
 from sensemble_apps.runs.condition_table import sentences
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The contents of the report; parts that a run lacks are empty, and the page says so.
-
-    Attributes:
-        title: the dataset's name.
-        metric: `accuracy` or `mAP`.
-        matrices: method -> matrix, in fractions.
-        manifest: the shipped bundle's.
-        audited: the bundle's scores on that dataset by subset: (score, number of examples).
-        other_audits: other data that the bundle was audited on; the page names it without scores.
-        facts: provenance, in the order to show.
-        conditions: the scores of that audit while a sensor is degraded; empty where it had none.
-        ceiling: the score of the worst modality's specialist, trained on all labels; None without one.
-    """
-
-    title: str
-    metric: str
-    matrices: Mapping[str, Matrix]
-    manifest: Manifest
-    audited: Mapping[str, tuple[float, int]]
-    other_audits: Sequence[str]
-    facts: Sequence[tuple[str, str]]
-    conditions: Sequence[ConditionScore] = ()
-    ceiling: float | None = None
-
-
-@dataclass(frozen=True)
-class Loss:
-    """The effect of one lost sensor: the score of all sensors, and of all but this one."""
-
-    event: str
-    before: float
-    after: float
-
-    @property
-    def sentence(self) -> str:
-        """The effect as a verb phrase: `falls from 90.0 % to 80.0 %`."""
-        before, after = (
-            f"{wording.percent(score)}\N{NO-BREAK SPACE}%" for score in (self.before, self.after)
-        )
-        if before == after:
-            return f"stays at {after}"
-        return f"{'falls' if self.after < self.before else 'rises'} from {before} to {after}"
 
 
 @dataclass(frozen=True)
@@ -79,40 +33,10 @@ class MethodView:
     best: Mapping[Subset, Subset]
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The shipped model: its scores, and the effect of losing each sensor.
-
-    Attributes:
-        method: the method's title.
-        trained_on: its M_T.
-        floats: the float model's scores.
-        quantized: the bundle's scores.
-        scheme: the quantization scheme of the scored encoders, if all have one, else `quantized`.
-        encoders: the same in words, with the executor, as far as it is known.
-        losses: the effect of losing each sensor, the worst first.
-        baseline: the effect on finetuning, with the same M_T, of losing the first sensor of `losses`.
-    """
-
-    method: str
-    trained_on: Subset
-    floats: Mapping[Subset, float]
-    quantized: Mapping[Subset, float]
-    scheme: str
-    encoders: str
-    losses: tuple[Loss, ...]
-    baseline: Loss | None
-
-    @property
-    def scores(self) -> Mapping[Subset, float]:
-        """The bundle's scores or, if export measured none, the float model's."""
-        return self.quantized or self.floats
-
-
 def render(evidence: Evidence, made: datetime) -> str:
     """Return the page as HTML that loads nothing."""
     methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
-    trained = _ordered({train for method in methods for train in method.rows})
+    trained = in_order({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return page_template.template("report.html.j2").render(
@@ -136,18 +60,15 @@ def render(evidence: Evidence, made: datetime) -> str:
         sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
-        subset_name=subsets.name,
+        whole=evidence.audits.estimates,
+        widest=max(evidence.audits.scores.values(), key=lambda score: score.high - score.low, default=None),
     )
-
-
-def _ordered(sets: Iterable[Subset]) -> list[Subset]:
-    return sorted(sets, key=lambda subset: (len(subset), subset))
 
 
 def _method(name: str, matrix: Matrix) -> MethodView:
     rows = {
         train: {subsets.parse(e): score for e, score in matrix[subsets.name(train)].items()}
-        for train in _ordered(subsets.parse(train) for train in matrix)
+        for train in in_order(subsets.parse(train) for train in matrix)
     }
     points = {subsets.parse(train): point for train, point in robustness.per_train(matrix).items()}
     return MethodView(
@@ -159,63 +80,6 @@ def _method(name: str, matrix: Matrix) -> MethodView:
         r={train: r for train, (_, r) in points.items()},
         best={subsets.parse(t): subsets.parse(e) for t, e in robustness.best_evaluation(matrix).items()},
     )
-
-
-def headline(evidence: Evidence) -> Headline:
-    """Return the scores of the shipped model, and its losses and finetuning's."""
-    made = evidence.manifest.provenance
-    method, trained_on = made.method, subsets.name(made.train_modalities)
-    floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
-    if evidence.audited:
-        # The audit and the matrix cover the whole evaluation set, export only a part of it.
-        quantized = {name: score for name, (score, _) in evidence.audited.items()}
-        floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
-    scheme, encoders = _quantization(evidence.manifest, audited=bool(evidence.audited))
-    losses = _losses(quantized or floats)
-    finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
-    return Headline(
-        method=wording.method_title(method),
-        trained_on=subsets.parse(trained_on),
-        floats=_by_set(floats),
-        quantized=_by_set(quantized),
-        scheme=scheme,
-        encoders=encoders,
-        losses=losses,
-        baseline=next((loss for loss in _losses(finetuned) if loss.event == losses[0].event), None),
-    )
-
-
-def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
-    """Return the scheme of the scored encoders, or `quantized`, and the same in words.
-
-    Export scores its first target; an audit does not record which of several targets it ran.
-    """
-    targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
-    if audited and len(targets) > 1:
-        return "quantized", "the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders"
-    target = next(iter(manifest.provenance.accuracy_quantized), targets[0])
-    schemes = {m: e.artifacts[target].scheme for m, e in manifest.modalities.items() if target in e.artifacts}
-    one = set(schemes.values())
-    said = one.pop() if len(one) == 1 else ", ".join(f"{m} {scheme}" for m, scheme in schemes.items())
-    scheme = "quantized" if " " in said else said
-    return scheme, f"the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders for {target} ({said})"
-
-
-def _by_set(scores: Mapping[str, float]) -> dict[Subset, float]:
-    parsed = {subsets.parse(name): score for name, score in scores.items()}
-    return {subset: parsed[subset] for subset in _ordered(parsed)}
-
-
-def _losses(scores: Mapping[str, float]) -> tuple[Loss, ...]:
-    """Return the effect of losing each single sensor on a model's scores, the worst first."""
-    by_set = _by_set(scores)
-    every = max(by_set, key=len, default=())
-    losses = (
-        Loss(kind_of(lost).loss, by_set[every], by_set[rest])
-        for lost in every
-        if (rest := tuple(m for m in every if m != lost)) in by_set
-    )
-    return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -2,5 +2,6 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audits`, `condition_table`, `costs`, `matrices`, `reliability_table`, `run_folder`, `tradeoff`.
+Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices`,
+`reliability_table`, `run_folder`, `tradeoff`.
 """

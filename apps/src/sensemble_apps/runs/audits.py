@@ -7,7 +7,7 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.subsets import ConditionScore
+from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, EVALUATED
@@ -18,12 +18,16 @@ class Audits:
     """The audits of a run's bundle.
 
     Attributes:
-        scores: (score, examples) by subset, of the last complete audit on the run's evaluation data.
+        scores: by subset, of the last complete audit on the run's evaluation data.
+        chance: of that audit, the score of always giving the commonest label, by subset.
+        estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
     """
 
-    scores: dict[str, tuple[float, int]]
+    scores: dict[str, SubsetScore]
+    chance: dict[str, float]
+    estimates: dict[str, Estimate]
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
 
@@ -36,16 +40,17 @@ def audits(run: Path) -> Audits:
     """
     manifest = run / BUNDLE / FILE_NAME
     if not (run / AUDIT).exists() or not manifest.exists():
-        return Audits({}, ())
+        return Audits({}, {}, {}, ())
     bundle = fingerprint(run / BUNDLE)
     evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
     found = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
-    mine = [r for r in found if (r.dataset, r.split) == evaluated]
-    own = [r.scores for r in mine]
-    degraded = [scores for r in mine if (scores := read_conditions(run / AUDIT, r.id))]
+    own = [r for r in found if (r.dataset, r.split) == evaluated]
+    degraded = [scores for r in own if (scores := read_conditions(run / AUDIT, r.id))]
     others = [data_title(r.dataset, r.split) for r in found if (r.dataset, r.split) != evaluated]
     return Audits(
-        {name: (score.accuracy, score.n) for name, score in own[-1].items()} if own else {},
+        own[-1].scores if own else {},
+        own[-1].chance if own else {},
+        own[-1].estimates if own else {},
         tuple(dict.fromkeys(others)),
         tuple(degraded[-1]) if degraded else (),
     )

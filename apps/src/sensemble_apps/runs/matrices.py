@@ -1,7 +1,7 @@
 """Read the train x evaluation matrices of `matrix.json`, the one file that a report needs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import Subset, SubsetScore
 from sensemble_sensors.spec import MODALITIES
 
+from sensemble_apps.console import estimates
 from sensemble_apps.errors import InputError
 
 _REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote, or its matrix.json"
@@ -67,6 +68,58 @@ def read_ceiling(path: Path) -> float | None:
     return lowest
 
 
+Measured = tuple[SubsetScore, float]
+"""A score of a matrix with its interval, and what always giving the commonest label scores."""
+
+
+def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
+    """Return each score of a run's matrix with its interval, and chance, by method, M_T and M_E.
+
+    It is empty for a matrix from elsewhere, and for a multi-label task, which have none.
+
+    Raises:
+        InputError, MatrixError: as `read_unfinished`; or an interval is malformed.
+    """
+    methods, found = read_unfinished(path), _content(path).get("intervals") or {}
+
+    def measured(score: float, cell: Mapping[str, Any]) -> Measured:
+        return SubsetScore(score, cell["n"], cell["low"], cell["high"]), cell["chance"]
+
+    try:
+        return {
+            method: {
+                train: {test: measured(methods[method][train][test], cell) for test, cell in row.items()}
+                for train, row in rows.items()
+            }
+            for method, rows in found.items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise MatrixError(f"{path}: intervals: not as `sensemble train` writes them ({error})") from error
+
+
+def at_chance(path: Path, method: str | None = None, train: Subset | None = None) -> Iterator[str]:
+    """Yield a sentence for each sensor that a run's models, at their best, do not get above chance alone.
+
+    Args:
+        path: its matrix.
+        method: the method to look at; by default, every method.
+        train: the M_T to look at; by default, every M_T.
+
+    Raises:
+        InputError, MatrixError: as `read_intervals`.
+    """
+    cells: dict[str, list[Measured]] = {}
+    for name, rows in read_intervals(path).items():
+        for trained, row in rows.items():
+            if method in (None, name) and (train is None or subsets.name(train) == trained):
+                for test, cell in row.items():
+                    cells.setdefault(test, []).append(cell)
+    for test, found in cells.items():
+        score, chance = max(found, key=lambda cell: cell[0].accuracy)
+        if "+" not in test and score.low <= chance:
+            yield estimates.at_chance(test, score, chance)
+
+
 def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
     """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent.
 
@@ -120,16 +173,21 @@ def most_robust(path: Path, method: str | None = None, train: Subset | None = No
 
 def _methods(path: Path) -> dict[str, Any]:
     """Return the unchecked matrices in `path` by method."""
+    methods = _content(path).get("methods")
+    if not isinstance(methods, dict) or not methods:
+        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
+    return methods
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`; empty if it is another value."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
-    methods = content.get("methods") if isinstance(content, dict) else None
-    if not isinstance(methods, dict) or not methods:
-        raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
-    return methods
+    return content if isinstance(content, dict) else {}
 
 
 def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finished, scores_under
-from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.reliability import Reliability, reliabilities, unfamiliar_shares
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -31,20 +31,20 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import Answer, Records
 from sensemble_runtime.session.change_gate import ChangeGate, Duty
-from sensemble_runtime.subsets import ConditionScore, SubsetScore
+from sensemble_runtime.subsets import ConditionScore
 
 CHUNK = 32  # examples per commit, which an interrupted audit loses at most
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult:
-    """The score of each subset of a bundle's modalities.
+class AuditResult(Measures):
+    """The scores of each subset of a bundle's modalities, with their intervals.
 
     Attributes:
-        subsets: by name, smallest first; each over the examples that have all its modalities.
-        unscored: the subsets for which no example has all modalities.
-        metric: `accuracy` or `mAP`; the scores are in [0, 1].
+        subsets, mean, least, drops, chance, unscored: as `Measures` has them; scores are in [0, 1].
+        metric: `accuracy` or `mAP`.
         examples: the number of examples.
+        groups: the number of independent ones: examples of one group count once.
         bundle: the SHA-256 of the bundle's `manifest.json`.
         saved: with a duty, the number of encodings that it saved, by modality.
         conditions: with conditions, first the scores of all subsets without any (`CLEAN`), then under each
@@ -54,41 +54,34 @@ class AuditResult:
             that. They are pooled all the same: a single one takes no modality out of a live set.
     """
 
-    subsets: dict[str, SubsetScore]
-    unscored: tuple[str, ...]
     metric: str
     examples: int
+    groups: int
     bundle: str
     saved: dict[str, int] = field(default_factory=dict)
     conditions: tuple[ConditionScore, ...] = ()
     reliability: dict[str, Reliability] = field(default_factory=dict)
     unfamiliar: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def p(self) -> float:
-        """P, the mean over the scored subsets (Eq. 3)."""
-        return fmean(s.accuracy for s in self.subsets.values())
-
-    @property
-    def r(self) -> float:
-        """R, the score of the worst subset (Eq. 4)."""
-        return self.subsets[self.worst].accuracy
-
-    @property
-    def worst(self) -> str:
-        """The name of the subset with the lowest score."""
-        return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
-
     def to_json(self) -> dict[str, Any]:
         """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", ...}}, "p", "r", ...}`."""
         return {
-            "subsets": {name: asdict(score) for name, score in self.subsets.items()},
+            "subsets": {
+                name: asdict(score)
+                | {"chance": self.chance[name], "at_chance": name in self.at_chance, "too_few": score.too_few}
+                for name, score in self.subsets.items()
+            },
             "unscored": list(self.unscored),
-            "p": self.p,
-            "r": self.r,
+            **{
+                key: value
+                for name, one in (("p", self.mean), ("r", self.least))
+                for key, value in ((name, one.value), (f"{name}_low", one.low), (f"{name}_high", one.high))
+            },
             "worst": self.worst,
+            "drops": {modality: asdict(drop) for modality, drop in self.drops.items()},
             "metric": self.metric,
             "examples": self.examples,
+            "groups": self.groups,
             "bundle": self.bundle,
             "reliability": {name: asdict(found) for name, found in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
@@ -143,12 +136,12 @@ def audit(
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
         every = np.concatenate(logits, axis=1)
-        scored = subset_scores(every, present, truth, task, groups)
-        if not scored:
+        found = measure(every, present, truth, task, groups)
+        if found is None:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
         if records:
-            records.add_scores(run, scored)
+            records.add_scores(run, found.subsets, found.chance, found.estimates)
         under: list[ConditionScore] = []
         if conditions:
             labelled = Labelled(examples, np.concatenate(embeddings, axis=1), present, truth, groups)
@@ -159,20 +152,22 @@ def audit(
                     records.add_conditions(run, scores)
         if records:
             records.end(run)
-    names = map(subsets.name, subsets.subsets(bundle.modalities))
-    unscored = tuple(name for name in names if name not in scored)
-    saved = gate.saved if gate else {}
     calibration = bundle.manifest.calibration
     return AuditResult(
-        scored,
-        unscored,
-        METRICS[task],
-        len(examples),
-        bundle.fingerprint,
-        saved,
-        tuple(under),
-        reliabilities(every, present, truth, task, calibration),
-        unfamiliar_shares(bundle.head, calibration, np.concatenate(embeddings, axis=1), present),
+        found.subsets,
+        found.mean,
+        found.least,
+        found.drops,
+        found.chance,
+        found.unscored,
+        metric=METRICS[task],
+        examples=len(examples),
+        groups=int(groups.max()) + 1,
+        bundle=bundle.fingerprint,
+        saved=gate.saved if gate else {},
+        conditions=tuple(under),
+        reliability=reliabilities(every, present, truth, task, calibration),
+        unfamiliar=unfamiliar_shares(bundle.head, calibration, np.concatenate(embeddings, axis=1), present),
     )
 
 

@@ -16,7 +16,8 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_window
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.intervals import average_precisions, percentiles, proportion
+from sensemble_runtime.auditing.intervals import bootstrapped, proportion
+from sensemble_runtime.auditing.resampling import average_precisions
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.calibration import are_sure, of_subset, temperatures
@@ -177,8 +178,8 @@ def _score(
     else:
         found = np.where(known[:, None], found, 0)
         value = score(found, truth, "multi-label")
-        drawn = average_precisions(found, truth, groups)
-        low, high = percentiles(drawn, value, len(np.unique(groups)))
+        drawn = average_precisions(found, truth, groups, np.ones(len(truth), bool))
+        low, high = bootstrapped(drawn, value, len(np.unique(groups)))
     confidence = float(found[known].max(axis=1).mean()) if known.any() else 0.0
     scored = SubsetScore(value, int(has.sum()), low, high)
     unsure = 1 - float((known & sure).mean())

@@ -69,6 +69,18 @@ def score_subsets(
     return scores
 
 
+def chance(labels: NDArray[np.integer] | NDArray[np.bool_], task: Task) -> float:
+    """Return the score of answers that do not look: always the commonest label, or one ranking for all.
+
+    Args:
+        labels: as `score` takes them.
+        task: `multi-class` or `multi-label`.
+    """
+    if task == "multi-class":
+        return float(np.bincount(labels).max() / len(labels))
+    return score(np.zeros(labels.shape), labels, task)
+
+
 def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_]) -> float:
     n, classes = probabilities.shape
     if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):

@@ -68,6 +68,7 @@ CREATE TABLE IF NOT EXISTS scores (
     n INTEGER NOT NULL,
     low REAL NOT NULL,         -- the ends of the interval of accuracy
     high REAL NOT NULL,
+    chance REAL NOT NULL,      -- what always giving the commonest label scores
     PRIMARY KEY (run, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS conditions (
@@ -84,6 +85,14 @@ CREATE TABLE IF NOT EXISTS conditions (
     confidence REAL NOT NULL,
     unsure REAL NOT NULL,      -- the share of the examples without a label
     PRIMARY KEY (run, modality, condition, severity, subset)
+) STRICT;
+CREATE TABLE IF NOT EXISTS estimates (
+    run INTEGER NOT NULL REFERENCES runs,
+    name TEXT NOT NULL,        -- P, R, or drop. and a modality
+    value REAL NOT NULL,
+    low REAL NOT NULL,         -- the ends of its interval
+    high REAL NOT NULL,
+    PRIMARY KEY (run, name)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS answers (
     run INTEGER NOT NULL REFERENCES runs,

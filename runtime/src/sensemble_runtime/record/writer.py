@@ -28,7 +28,7 @@ from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, Kind, reported, version
-from sensemble_runtime.subsets import ConditionScore, SubsetScore
+from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,11 +165,19 @@ class Records:
         with reported(self._path), self._db:
             self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def add_scores(self, run: int, scores: Mapping[str, SubsetScore]) -> None:
-        """Add an audit's scores, by subset."""
-        rows = [(run, subset, s.accuracy, s.n, s.low, s.high) for subset, s in scores.items()]
+    def add_scores(
+        self,
+        run: int,
+        scores: Mapping[str, SubsetScore],
+        chance: Mapping[str, float],
+        estimates: Mapping[str, Estimate],
+    ) -> None:
+        """Add an audit's scores and chance by subset, and its estimates by name: `P`, `R`, `drop.audio`."""
+        rows = [(run, subset, s.accuracy, s.n, s.low, s.high, chance[subset]) for subset, s in scores.items()]
+        others = [(run, name, one.value, one.low, one.high) for name, one in estimates.items()]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO estimates VALUES (?, ?, ?, ?, ?)", others)
 
     def add_conditions(self, run: int, scores: Iterable[ConditionScore]) -> None:
         """Add an audit's scores under conditions."""

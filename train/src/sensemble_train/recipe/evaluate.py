@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.scores import score_subsets
 from sensemble_runtime.pooling import pool_subsets
 
@@ -80,7 +82,6 @@ def load_features(model: Model, source: Source, rows: Sequence[Sequence[int]], l
         yield features(model, source, clips)
 
 
-@torch.no_grad()
 def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     """Return p(M_E; M_T) for every M_E: one row of the matrix, keyed as `audio+video`, in [0, 1].
 
@@ -90,9 +91,39 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
         model: the model whose head classifies.
         embedded: the labelled evaluation set, embedded by the model.
     """
+    return score_subsets(*_answers(model, embedded), model.description.task)
+
+
+def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dict[str, dict[str, float]]:
+    """Return of each score of `evaluate` its 95 % interval, its number of examples and chance.
+
+    Args:
+        model: the model whose head classifies.
+        embedded: the labelled evaluation set, embedded by the model.
+        groups: the group of each example, integers [N].
+
+    Returns:
+        By subset, `low`, `high`, `n` and `chance`. Nothing for a multi-label task, whose bootstrap would take
+        longer than the training of a cell; an audit has it.
+    """
+    predictions, present, targets = _answers(model, embedded)
+    task = model.description.task
+    found = measure(predictions, present, targets, task, groups) if task == "multi-class" else None
+    if found is None:
+        return {}
+    return {
+        name: {"low": score.low, "high": score.high, "n": score.n, "chance": found.chance[name]}
+        for name, score in found.subsets.items()
+    }
+
+
+@torch.no_grad()
+def _answers(
+    model: Model, embedded: Clips
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.bool_]], NDArray[np.integer]]:
+    """Return the logits of every subset, the modalities that are present, and the targets."""
     assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     present = {m: embedded.present[m].numpy() for m in names}
-    logits, targets = model.head.folded()(pooled).numpy(), embedded.targets.numpy()
-    return score_subsets(logits, present, targets, model.description.task)
+    return model.head.folded()(pooled).numpy(), present, embedded.targets.numpy()

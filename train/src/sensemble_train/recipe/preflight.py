@@ -6,7 +6,9 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_runtime.subsets import parse, subsets
 from sensemble_sensors.media.dataset import Dataset, Example
 
+from sensemble_train.data.clips import LOG
 from sensemble_train.data.splits import check_unlabelled, having
+from sensemble_train.data.sufficiency import shortages
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import labelled
@@ -15,6 +17,8 @@ from sensemble_train.recipe.initialization import check_initialize
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tuple[str, ...]]:
     """Return the sets M_T that `config` asks for; `all` stands for every subset.
+
+    Warnings are logged of what the dataset is too small for.
 
     Args:
         config: what to train.
@@ -36,6 +40,8 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
     if config.everything or config.ceiling:
         _check_labels(dataset, "--everything" if config.everything else "--ceiling")
     check_unlabelled(dataset)
+    for shortage in shortages(dataset, from_scratch=config.from_scratch):
+        LOG.warning("%s", shortage)
     there = {m for example in train for m in example.modalities}
     everything = config.train_modalities == ("all",)
     wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]

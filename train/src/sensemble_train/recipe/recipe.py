@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
@@ -20,7 +23,7 @@ from sensemble_train.distributed import World, alone, join
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config, claim
-from sensemble_train.recipe.evaluate import embed, evaluate
+from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.initialization import new_model
 from sensemble_train.recipe.methods import (
@@ -66,7 +69,8 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
             world.barrier()
         found = not config.ceiling or run_folder.ceiling(out).exists()
         if not world.agree(found and run_folder.scored(out, methods(config), wanted)):
-            job = _Job(config, out, world, progress)
+            groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
+            job = _Job(config, out, world, progress, groups)
             model, log_scale, sources = job.prepare(dataset, chosen)
             background = backgrounds(config, model, dataset, job.report)
             del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
@@ -91,6 +95,7 @@ class _Job:
     out: Path
     world: World
     progress: Stages
+    groups: Mapping[str, NDArray[np.int64]]  # of the examples of each split that is scored
 
     def prepare(
         self, dataset: Dataset, chosen: Mapping[str, Sequence[Example]]
@@ -198,10 +203,16 @@ class _Job:
         embedded = embed(rest, source, loop) if rest else {}
         if self.world.rank == 0:
             for method, clips in embedded.items():
+                spread = intervals(rest[method], clips, self.groups[split])
+                run_folder.write_json(run_folder.intervals(paths[method].parent, split), spread)
                 run_folder.write_json(paths[method], evaluate(rest[method], clips))
             with run_folder.claimed(self.out, "matrix", alone(), wait=True):
-                found = run_folder.collect(self.out, methods(self.config), split)
-                run_folder.write_json(run_folder.matrix(self.out, split), {"methods": found})
+                files = {"methods": run_folder.scores, "intervals": run_folder.intervals}
+                found = {
+                    key: run_folder.collect(self.out, methods(self.config), file(self.out, split).name)
+                    for key, file in files.items()
+                }
+                run_folder.write_json(run_folder.matrix(self.out, split), found)
 
     def _loop(self, stage: str, folder: Path | None = None) -> Loop:
         seed = seeded(self.config.seed, stage).initial_seed()

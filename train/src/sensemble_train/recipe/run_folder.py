@@ -2,10 +2,11 @@
 
 config.json                     the configuration; another one is refused
 pretrained/                     a saved model and its training log
-models/<method>/<M_T>/          a saved model, its training log, and scores.json: M_E -> score
+models/<method>/<M_T>/          a saved model, its training log, scores.json: M_E -> score, and
+                                intervals.json: M_E -> the score's 95 % interval, its examples, and chance
 specialists/<modality>/         with `ceiling`: a saved model and its training log
 ceiling.json                    modality -> score of its specialist on the split eval
-matrix.json                     method -> M_T -> M_E -> score, of the finished cells
+matrix.json                     method -> M_T -> M_E -> score, of the finished cells; and their intervals
 
 `scores.json` and `matrix.json` are of the split `eval`, for reporting; `scores.calibrate.json` and
 `matrix.calibrate.json` are of `calibrate`, for choosing a model.
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from sensemble_runtime.subsets import name as subset_name
@@ -71,11 +73,16 @@ def scores(folder: Path, split: str) -> Path:
     return folder / f"scores{SCORED[split]}.json"
 
 
-def collect(out: Path, methods: Sequence[str], split: str) -> Matrix:
-    """Return the scores of all finished cells on a split."""
-    found: Matrix = {method: {} for method in methods}
+def intervals(folder: Path, split: str) -> Path:
+    """Return the file of the intervals of a cell's scores on one of the splits `SCORED`."""
+    return folder / f"intervals{SCORED[split]}.json"
+
+
+def collect(out: Path, methods: Sequence[str], file: str) -> dict[str, dict[str, Any]]:
+    """Return what all finished cells hold in a file, by method and M_T."""
+    found: dict[str, dict[str, Any]] = {method: {} for method in methods}
     for method in methods:
-        for path in sorted((out / "models" / method).glob(f"*/{scores(out, split).name}")):
+        for path in sorted((out / "models" / method).glob(f"*/{file}")):
             found[method][path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -1,0 +1,185 @@
+"""The headline of a run: the scores of its bundle, the loss of each sensor, and what they cannot show."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.robustness import Matrix
+from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.subsets import ConditionScore, Estimate, Subset, SubsetScore
+
+from sensemble_apps.console import estimates, wording
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.runs.audits import Audits
+
+Score = TypeVar("Score")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The contents of the report; parts that a run lacks are empty, and the page says so.
+
+    Attributes:
+        title: the dataset's name.
+        metric: `accuracy` or `mAP`.
+        matrices: method -> matrix, in fractions.
+        manifest: the shipped bundle's.
+        audits: the bundle's audits, on that dataset and on other data.
+        facts: provenance, in the order to show.
+        conditions: the scores of that audit while a sensor is degraded; empty where it had none.
+        ceiling: the score of the worst modality's specialist, trained on all labels; None without one.
+    """
+
+    title: str
+    metric: str
+    matrices: Mapping[str, Matrix]
+    manifest: Manifest
+    audits: Audits
+    facts: Sequence[tuple[str, str]]
+    conditions: Sequence[ConditionScore] = ()
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The effect of one lost sensor: the score of all sensors, and of all but this one.
+
+    Attributes:
+        event: the loss, as a clause: `the camera dies`.
+        before: the score of all sensors.
+        after: the score without this one.
+        drop: the difference with its interval, of the same examples; None where no audit measured it.
+    """
+
+    event: str
+    before: float
+    after: float
+    drop: Estimate | None = None
+
+    def sentence(self, metric: str) -> str:
+        """Write the effect as a clause: `accuracy falls from 90 % to 80 %, by 7 to 13 points`."""
+        if self.drop is not None:
+            return estimates.change(metric, self.before, self.drop)
+        before, after = (wording.percent(score, 0) for score in (self.before, self.after))
+        if before == after:
+            return f"{metric} stays at {after} %"
+        return f"{metric} {'falls' if self.after < self.before else 'rises'} from {before} % to {after} %"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The shipped model: its scores, and the effect of losing each sensor.
+
+    Attributes:
+        method: the method's title.
+        trained_on: its M_T.
+        floats: the float model's scores.
+        quantized: the bundle's scores.
+        scheme: the quantization scheme of the scored encoders, if all have one, else `quantized`.
+        encoders: the same in words, with the executor, as far as it is known.
+        losses: the effect of losing each sensor, the worst first.
+        audited: the bundle's scores with their intervals; empty where it was not audited.
+        cautions: sentences on what these numbers cannot show.
+        baseline: the effect on finetuning, with the same M_T, of losing the first sensor of `losses`.
+    """
+
+    method: str
+    trained_on: Subset
+    floats: Mapping[Subset, float]
+    quantized: Mapping[Subset, float]
+    scheme: str
+    encoders: str
+    losses: tuple[Loss, ...]
+    audited: Mapping[Subset, SubsetScore]
+    cautions: tuple[str, ...]
+    baseline: Loss | None
+
+    @property
+    def scores(self) -> Mapping[Subset, float]:
+        """The bundle's scores or, if export measured none, the float model's."""
+        return self.quantized or self.floats
+
+
+def headline(evidence: Evidence) -> Headline:
+    """Return the scores of the shipped model, and its losses and finetuning's."""
+    made = evidence.manifest.provenance
+    method, trained_on = made.method, subsets.name(made.train_modalities)
+    floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
+    audited = evidence.audits.scores
+    if audited:
+        # The audit and the matrix cover the whole evaluation set, export only a part of it.
+        quantized = {name: score.accuracy for name, score in audited.items()}
+        floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
+    scheme, encoders = _quantization(evidence.manifest, audited=bool(audited))
+    losses = _losses(quantized or floats, evidence.audits.estimates if audited else {})
+    finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
+    return Headline(
+        method=wording.method_title(method),
+        trained_on=subsets.parse(trained_on),
+        floats=_by_set(floats),
+        quantized=_by_set(quantized),
+        scheme=scheme,
+        encoders=encoders,
+        losses=losses,
+        audited=_by_set(audited),
+        cautions=tuple(_cautions(evidence.audits)),
+        baseline=next((loss for loss in _losses(finetuned, {}) if loss.event == losses[0].event), None),
+    )
+
+
+def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
+    """Return the scheme of the scored encoders, or `quantized`, and the same in words.
+
+    Export scores its first target; an audit does not record which of several targets it ran.
+    """
+    targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
+    if audited and len(targets) > 1:
+        return "quantized", "the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders"
+    target = next(iter(manifest.provenance.accuracy_quantized), targets[0])
+    schemes = {m: e.artifacts[target].scheme for m, e in manifest.modalities.items() if target in e.artifacts}
+    one = set(schemes.values())
+    said = one.pop() if len(one) == 1 else ", ".join(f"{m} {scheme}" for m, scheme in schemes.items())
+    scheme = "quantized" if " " in said else said
+    return scheme, f"the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders for {target} ({said})"
+
+
+def _cautions(audits: Audits) -> Iterator[str]:
+    """Yield a sentence for each sensor that may be at chance, and on sets with too few examples."""
+    for name, score in audits.scores.items():
+        if "+" not in name and score.low <= audits.chance[name]:
+            yield estimates.at_chance(name, score, audits.chance[name])
+    few = {name: score.n for name, score in audits.scores.items() if score.too_few}
+    if few:
+        sets = "every set" if len(few) == len(audits.scores) else wording.words(list(few))
+        counts = sorted(set(few.values()))
+        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        yield (
+            f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}): an interval wider than 20 points does not "
+            "tell a good sensor from a bad one. Label more before this is signed off."
+        )
+
+
+def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
+    parsed = {subsets.parse(name): score for name, score in scores.items()}
+    return {subset: parsed[subset] for subset in in_order(parsed)}
+
+
+def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tuple[Loss, ...]:
+    """Return the effect of losing each single sensor on a model's scores, the worst first."""
+    by_set = _by_set(scores)
+    every = max(by_set, key=len, default=())
+    losses = []
+    for lost in every:
+        rest = tuple(m for m in every if m != lost)
+        drop = measured.get(f"drop.{lost}")
+        if drop is not None:  # on the examples that have all sensors; those that have the rest may be more
+            losses.append(Loss(kind_of(lost).loss, by_set[every], by_set[every] - drop.value, drop))
+        elif rest in by_set:
+            losses.append(Loss(kind_of(lost).loss, by_set[every], by_set[rest]))
+    return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
+
+
+def in_order(sets: Iterable[Subset]) -> list[Subset]:
+    """Return sets by size, then alphabetical."""
+    return sorted(sets, key=lambda subset: (len(subset), subset))

@@ -1,0 +1,79 @@
+"""The verdict of a gate on an audit, in words and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.gate import Judgement
+from sensemble_runtime.auditing.measures import Measures
+
+from sensemble_apps.console.estimates import TOO_FEW as TOO_FEW_EXAMPLES
+from sensemble_apps.console.estimates import number
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.wording import words
+from sensemble_apps.errors import GateUnmetError
+
+FAILED, TOO_FEW = 3, 4
+"""The exit statuses of a gate: a criterion failed; none did, but the examples are too few to judge by."""
+_VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW_EXAMPLES}
+
+
+def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
+    """Return the modality of each plain word for a sensor, such as `microphone`, that means only one."""
+    kinds = [kind_of(modality).sensor for modality in modalities]
+    return {word: m for word, m in zip(kinds, modalities, strict=True) if kinds.count(word) == 1}
+
+
+def line(judgement: Judgement, measures: Measures, metric: str) -> str:
+    """Write a judgement: the criterion, its verdict, and the numbers that it is judged by."""
+    criterion, found = judgement.criterion, judgement.found
+    start = f"{criterion.text}: {_VERDICTS[judgement.verdict]}"
+    if found is None:
+        return f"{start}: no example has {_about(criterion.subset)}"
+    limit = f"{100 * criterion.limit:g}"
+    if criterion.kind == "drop":
+        lost = f"{metric} falls by {number(found.value, found, ' points')} of {judgement.n} examples"
+        return f"{start}: without {_about(criterion.subset)}, {lost}; at most {limit} points are allowed"
+    more = " or more" if criterion.kind == "P" and len({s.n for s in measures.subsets.values()}) > 1 else ""
+    said = f"{number(found.value, found)} of {judgement.n}{more} examples; at least {limit} % is required"
+    if criterion.kind == "score":
+        return f"{start}: with {_about(criterion.subset)}, {metric} is {said}"
+    if measures.unscored:
+        said = f"{said}; no example has {', '.join(measures.unscored)}"
+    if criterion.kind == "P":
+        return f"{start}: the mean over all sets of sensors is {said}"
+    lowest = min(measures.subsets, key=lambda name: measures.subsets[name].low)
+    worst = f"the worst set of sensors is {_about(subsets.parse(measures.worst))}"
+    if lowest != measures.worst:
+        said = f"{said}; its interval reaches as low as that of {_about(subsets.parse(lowest))}"
+    return f"{start}: {worst}, with {said}"
+
+
+def _about(subset: Sequence[str]) -> str:
+    return f"{words([kind_of(modality).sensor for modality in subset])} ({subsets.name(subset)})"
+
+
+def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+    """Return the judgements for `json.dumps`."""
+    return [
+        {
+            "criterion": one.criterion.text,
+            "verdict": one.verdict,
+            **(asdict(one.found) if one.found else {"value": None, "low": None, "high": None}),
+            "n": one.n,
+        }
+        for one in judgements
+    ]
+
+
+def enforce(judgements: Sequence[Judgement]) -> None:
+    """Raise GateUnmetError unless every criterion is met; its status is `FAILED` or `TOO_FEW`."""
+    failed = [one.criterion.text for one in judgements if one.verdict == "failed"]
+    if failed:
+        raise GateUnmetError(f"the gate failed: {', '.join(failed)}", FAILED)
+    unclear = [one.criterion.text for one in judgements if one.verdict == "too few"]
+    if unclear:
+        raise GateUnmetError(
+            f"too few examples to judge {', '.join(unclear)}: audit more, or lower the limits", TOO_FEW
+        )

@@ -1,0 +1,109 @@
+"""The scores of all subsets, P, R, the loss of each sensor and chance, each with its interval."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.intervals import combined, scored
+from sensemble_runtime.auditing.scores import chance
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.subsets import Estimate, SubsetScore
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The scores of labelled examples.
+
+    Attributes:
+        subsets: by name, smallest first; each over the examples that have all its modalities.
+        mean: P, the mean over the scored subsets (Eq. 3).
+        least: R, the score of the worst subset (Eq. 4). Its ends are the lowest of the subsets' ends: the
+            truly worst subset lies above its own lower end, and below no subset's upper end.
+        drops: by modality, the loss of the set of all modalities where this one is missing: the difference
+            of two scores on the same examples. Empty where there is one modality, or no example has all.
+        chance: by subset, the score of always giving the commonest label.
+        unscored: the names of the subsets for which no example has all modalities.
+    """
+
+    subsets: dict[str, SubsetScore]
+    mean: Estimate
+    least: Estimate
+    drops: dict[str, Estimate]
+    chance: dict[str, float]
+    unscored: tuple[str, ...]
+
+    @property
+    def p(self) -> float:
+        """P (Eq. 3)."""
+        return self.mean.value
+
+    @property
+    def r(self) -> float:
+        """R (Eq. 4)."""
+        return self.least.value
+
+    @property
+    def worst(self) -> str:
+        """The name of the subset with the lowest score."""
+        return min(self.subsets, key=lambda name: self.subsets[name].accuracy)
+
+    @property
+    def at_chance(self) -> tuple[str, ...]:
+        """The names of the subsets that may be no better than `chance`: it is in their interval, or above."""
+        return tuple(name for name, score in self.subsets.items() if score.low <= self.chance[name])
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """What is not the score of a subset, by name: `P`, `R`, and `drop.` with each modality."""
+        return {"P": self.mean, "R": self.least} | {f"drop.{m}": drop for m, drop in self.drops.items()}
+
+
+def measure(
+    predictions: NDArray[np.floating],
+    present: Mapping[str, NDArray[np.bool_]],
+    labels: NDArray[np.integer] | NDArray[np.bool_],
+    task: Task,
+    groups: NDArray[np.integer],
+) -> Measures | None:
+    """Return all measures of labelled examples; None where no example has any of the modalities.
+
+    Args:
+        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
+        present: modality -> bool [N], whether each example has it.
+        labels: as `scores.score` takes them.
+        task: `multi-class` or `multi-label`.
+        groups: the group of each example, integers [N], as `intervals.group_codes` returns.
+
+    Raises:
+        ScoreError: as `scores.score`.
+    """
+    by_set = dict(zip(subsets.subsets(present), predictions, strict=True))
+    has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}
+    found = {
+        subset: scored(predicted, labels, task, groups, has[subset])
+        for subset, predicted in by_set.items()
+        if has[subset].any()
+    }
+    if not found:
+        return None
+    scores = [one for one, _ in found.values()]
+    drops = {}
+    every = max(by_set, key=len)
+    if every in found and len(every) > 1:
+        for modality in every:
+            rest = tuple(m for m in every if m != modality)
+            whole, less = found[every], found[rest]
+            if has[rest].sum() > has[every].sum():  # others have the rest alone
+                less = scored(by_set[rest], labels, task, groups, has[every])
+            drops[modality] = combined((whole[0], less[0]), (1.0, -1.0), (whole[1], less[1]))
+    return Measures(
+        subsets={subsets.name(subset): one for subset, (one, _) in found.items()},
+        mean=combined(scores, [1 / len(scores)] * len(scores), [varied for _, varied in found.values()]),
+        least=Estimate(*(min(getattr(s, end) for s in scores) for end in ("accuracy", "low", "high"))),
+        drops=drops,
+        chance={subsets.name(subset): chance(labels[has[subset]], task) for subset in found},
+        unscored=tuple(subsets.name(subset) for subset in by_set if subset not in found),
+    )

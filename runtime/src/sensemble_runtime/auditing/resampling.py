@@ -1,0 +1,81 @@
+"""The bootstrap by group: resamples of examples, and the mean average precision of each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+_SEED = 0
+_AT_ONCE = 1 << 26  # weights, a byte each, that are held at a time
+
+
+def resamples(groups: NDArray[np.integer]) -> Iterator[NDArray[np.uint8]]:
+    """Yield how often each of `RESAMPLES` bootstrap resamples draws each example, uint8 [N, B] in parts.
+
+    Whole groups are drawn, with replacement, as many as there are. The same groups give the same weights, so
+    that two scores of the same examples can be compared resample by resample.
+    """
+    random = np.random.default_rng(_SEED)
+    _, codes = np.unique(groups, return_inverse=True)
+    count = int(codes.max()) + 1
+    part = max(1, min(RESAMPLES, _AT_ONCE // len(codes)))
+    for start in range(0, RESAMPLES, part):
+        width = min(part, RESAMPLES - start)
+        drawn = random.integers(count, size=(width, count))
+        flat = (drawn + np.arange(width)[:, None] * count).ravel()
+        weights = np.bincount(flat, minlength=width * count).reshape(width, count)
+        yield np.minimum(weights.T, 255).astype(np.uint8)[codes]
+
+
+def average_precisions(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer] | NDArray[np.bool_],
+    groups: NDArray[np.integer],
+    has: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the mean average precision of each bootstrap resample, float64 [`RESAMPLES`].
+
+    Each is what `scores.score` gives for the drawn examples among those that count; NaN where none of them
+    is of any class.
+
+    Args:
+        probabilities: floating [N, C].
+        labels: 0, 1 or bool [N, C].
+        groups: the group of each example, integers [N].
+        has: bool [N], the examples that count; at least one of them is of some class.
+    """
+    probabilities, positive = probabilities[has], labels[has].astype(bool)
+    classes = [_Ranking(probabilities[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]
+    parts = []
+    for drawn in resamples(groups):
+        weights = drawn[has]
+        total, counted = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
+        for ranking in classes:
+            hits, precision = ranking.weighed(weights)
+            positives = hits.sum(axis=0)
+            total += (hits * precision).sum(axis=0) / np.maximum(positives, 1)
+            counted += positives > 0
+        parts.append(np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0))
+    return np.concatenate(parts)
+
+
+class _Ranking:
+    """The examples of one class by falling score, cut after each distinct score that a positive has."""
+
+    def __init__(self, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> None:
+        order = np.argsort(-scores, kind="stable")
+        run = np.cumsum(np.append(0, np.diff(scores[order]) != 0))  # the rank of the score, ties sharing one
+        found = np.flatnonzero(positive[order])
+        runs, starts = np.unique(run[found], return_index=True)
+        ends = np.searchsorted(run, runs, side="right")
+        self.order = order[: ends[-1]]
+        self.starts = np.append(0, ends[:-1])
+        self.positives = order[found]
+        self.positive_starts = starts
+
+    def weighed(self, weights: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return for each cut the weight of its positives and the precision down to it, both [cuts, B]."""
+        hits = np.add.reduceat(weights[self.positives], self.positive_starts, axis=0, dtype=np.int64)
+        seen = np.add.reduceat(weights[self.order], self.starts, axis=0, dtype=np.int64)
+        return hits, np.cumsum(hits, axis=0) / np.maximum(np.cumsum(seen, axis=0), 1)

@@ -1,0 +1,177 @@
+"""An audit in a table, in sentences, as CSV and judged by a gate, from measures made by hand."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from sensemble_apps.console.estimates import change, ends, examples, in_words, percent_within
+from sensemble_apps.errors import GateUnmetError
+from sensemble_apps.runs import audit_table, gate_verdict
+from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.subsets import Estimate, SubsetScore
+
+
+def score(right: int, n: int) -> SubsetScore:
+    return SubsetScore(right / n, n, *wilson(right, n))
+
+
+SCORES = {"audio": score(120, 400), "video": score(13, 13), "audio+video": score(320, 400)}
+RESULT = AuditResult(
+    SCORES,
+    Estimate(0.7, 0.65, 0.75),
+    Estimate(0.3, 0.26, 0.35),
+    {"audio": Estimate(-0.01, -0.04, 0.02), "video": Estimate(0.5, 0.4512, 0.551)},
+    chance={"audio": 0.28, "video": 0.3, "audio+video": 0.28},
+    unscored=(),
+    metric="accuracy",
+    examples=400,
+    groups=57,
+    bundle="0" * 64,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "cells"),
+    [
+        (0.65625, 0.6086, 0.7013, ("66", "61 to 70", "66 % (61 to 70)")),
+        (1.0, 0.7719, 1.0, ("100", "77 to 100", "77 to 100 % (too few examples)")),
+        (0.6543, 0.6501, 0.6598, ("65.4", "65.0 to 66.0", "65.4 % (65.0 to 66.0)")),
+        (0.65432, 0.654, 0.6549, ("65.43", "65.40 to 65.49", "65.43 % (65.40 to 65.49)")),
+        (-0.001, -0.04, 0.02, ("0", "-4 to 2", "0 % (-4 to 2)")),
+    ],
+)
+def test_numbers_are_rounded_as_their_interval_deserves(
+    value: float, low: float, high: float, cells: tuple[str, str, str]
+) -> None:
+    one = Estimate(value, low, high)
+    assert (percent_within(value, one), ends(one), in_words(value, one)) == cells
+
+
+def test_few_examples_are_said_to_be_too_few() -> None:
+    assert examples(13, SCORES["video"]) == "too few examples: 13"
+    assert examples(400, SCORES["audio"]) == "400"
+
+
+def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=80).print(audit_table.table(RESULT))
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        "accuracy, %",
+        "live score 95 % interval examples",
+        "audio 30 26 to 35 400",
+        "video 100 77 to 100 too few examples: 13",
+        "audio+video 80 76 to 84 400",
+        "P, the mean 70 65 to 75",
+        "R, the worst 30 26 to 35",
+    ]
+
+
+def test_what_a_person_wants_is_in_sentences() -> None:
+    assert list(audit_table.sentences(RESULT)) == [
+        "If the microphone dies, accuracy may fall by up to 2 points or rise by up to 4.",
+        "If the camera dies, accuracy falls from 80 % to 30 %, by 45 to 55 points.",
+        (
+            "The microphone alone (audio) may be at chance: it scores 30 % (26 to 35), and always giving the "
+            "commonest label 28 %."
+        ),
+        "The 400 examples are of 57 independent groups, which the intervals allow for.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "says"),
+    [
+        (0.1, 0.2, 0.29, "falls from 80 % to 60 %, by 10 to 29 points"),
+        (0.1, 0.2, 0.4, "falls by 10 to 40 points: too few examples to say more"),
+        (-0.09, -0.05, -0.01, "rises from 80 % to 85 %, by 1 to 9 points"),
+        (-0.4, -0.05, -0.01, "rises by 1 to 40 points: too few examples to say more"),
+        (-0.4, -0.05, 0.01, "may fall by up to 1 points or rise by up to 40: too few examples to say more"),
+        (0.0, 0.0, 0.004, "may fall by up to 0.4 points or rise by up to 0.0"),
+    ],
+)
+def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, says: str) -> None:
+    assert change("accuracy", 0.8, Estimate(value, low, high)) == f"accuracy {says}"
+
+
+def test_the_csv_has_every_score_with_its_interval_and_examples(tmp_path: Path) -> None:
+    audit_table.write_csv(RESULT, tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["audio", "video", "audio+video", "P", "R", "drop.audio", "drop.video"]
+    for name, one in SCORES.items():
+        row = rows[name]
+        assert [float(row[c]) for c in ("value", "low", "high", "n")] == [
+            one.accuracy,
+            one.low,
+            one.high,
+            one.n,
+        ]
+    assert [rows[name]["too_few"] for name in ("audio", "video", "R")] == ["0", "1", "0"]
+    assert [rows[name]["at_chance"] for name in ("audio", "video", "R")] == ["1", "0", ""]
+    assert float(rows["drop.video"]["high"]) == 0.551
+
+
+def judged(require: str) -> list[gate.Judgement]:
+    modalities = ("audio", "video")
+    return gate.judge(gate.parse(require, modalities, gate_verdict.sensor_words(modalities)), RESULT)
+
+
+def test_a_gate_says_in_words_what_failed() -> None:
+    found = judged("microphone>=0.2,audio+video>=0.9,video>=0.9,P>=0.5,R>=0.3,drop.camera<=0.1")
+    lines = dict(gate_verdict.line(one, RESULT, "accuracy").split(": ", 1) for one in found)
+    assert lines["microphone>=0.2"] == (
+        "met: with microphone (audio), accuracy is 30 % (26 to 35) of 400 examples; at least 20 % is required"
+    )
+    assert lines["audio+video>=0.9"] == (
+        "failed: with microphone and camera (audio+video), accuracy is 80 % (76 to 84) of 400 examples; "
+        "at least 90 % is required"
+    )
+    assert lines["video>=0.9"] == (
+        "too few examples: with camera (video), accuracy is 77 to 100 % of 13 examples; "
+        "at least 90 % is required"
+    )
+    assert lines["P>=0.5"] == (
+        "met: the mean over all sets of sensors is 70 % (65 to 75) of 13 or more examples; "
+        "at least 50 % is required"
+    )
+    assert lines["R>=0.3"] == (
+        "failed: the worst set of sensors is microphone (audio), with 30 % (26 to 35) of 400 examples; "
+        "at least 30 % is required"
+    )
+    assert lines["drop.camera<=0.1"] == (
+        "failed: without camera (video), accuracy falls by 50 points (45 to 55) of 13 examples; "
+        "at most 10 points are allowed"
+    )
+
+
+def test_a_gate_names_what_no_example_shows() -> None:
+    lone = replace(RESULT, subsets={"audio": SCORES["audio"]}, drops={}, unscored=("video", "audio+video"))
+    required = gate.parse("video>=0.5,R>=0.1", ("audio", "video"))
+    assert [gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone)] == [
+        "video>=0.5: too few examples: no example has camera (video)",
+        (
+            "R>=0.1: too few examples: the worst set of sensors is microphone (audio), with 30 % (26 to 35) "
+            "of 400 examples; at least 10 % is required; no example has video, audio+video"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("require", "status", "says"),
+    [
+        ("video>=0.9,audio>=0.9,P>=0.9", 3, "the gate failed: audio>=0.9, P>=0.9"),
+        ("video>=0.9,audio>=0.2", 4, "too few examples to judge video>=0.9: audit more, or lower the limits"),
+    ],
+)
+def test_it_ends_with_3_or_4(require: str, status: int, says: str) -> None:
+    with pytest.raises(GateUnmetError) as caught:
+        gate_verdict.enforce(judged(require))
+    assert (caught.value.status, str(caught.value)) == (status, says)
+
+
+def test_it_passes_what_is_met() -> None:
+    gate_verdict.enforce(judged("audio>=0.2,drop.microphone<=0.03"))

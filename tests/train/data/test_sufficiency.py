@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_train.data.sufficiency import enough, shortages
+
+
+def dataset(folder: Path, unlabelled: int, per_label: dict[str, int], evaluated: int, groups: int) -> Dataset:
+    lines = [{"id": f"p{i}", "split": "pretrain", "text": "hm"} for i in range(unlabelled)]
+    lines += [
+        {"id": f"t{label}{i}", "split": "train", "labels": [label], "text": "hm"}
+        for label, count in per_label.items()
+        for i in range(count)
+    ]
+    lines += [
+        {"id": f"e{i}", "split": "eval", "labels": ["one"], "text": "hm", "group": f"g{i % groups}"}
+        for i in range(evaluated)
+    ]
+    folder.mkdir()
+    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return read_dataset(folder)
+
+
+def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
+    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 400, 13)
+    assert list(shortages(small)) == [
+        (
+            "2 unlabelled examples have all of text: too few to learn encoders from. Below 100, sensors "
+            "often stay at chance; record more into the split pretrain"
+        ),
+        "1 of 2 labels have fewer than 10 examples in train (two 3): too few to learn them",
+        (
+            "eval has 13 independent examples: too few to judge by. An accuracy of 50 % will be known as 26 "
+            "to 74 %; 93 examples make it 20 points"
+        ),
+    ]
+    assert len(list(shortages(small, from_scratch=False))) == 2
+
+
+def test_one_that_suffices_is_not(tmp_path: Path) -> None:
+    assert list(shortages(dataset(tmp_path / "large", 100, {"one": 40, "two": 40}, 93, 93))) == []
+
+
+def test_enough_is_where_no_interval_is_wide() -> None:
+    for n, wide in ((enough(), False), (enough() - 1, True)):
+        low, high = wilson(n / 2, n)
+        assert (high - low > 0.2) == wide
