@@ -23,7 +23,7 @@ def dataset(folder: Path, unlabelled: int, per_label: dict[str, int], evaluated:
 
 
 def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
-    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 400, 13)
+    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13)
     assert list(shortages(small)) == [
         (
             "2 unlabelled examples have all of text: too few to learn encoders from. Below 100, sensors "
@@ -31,7 +31,7 @@ def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
         ),
         "1 of 2 labels have fewer than 10 examples in train (two 3): too few to learn them",
         (
-            "eval has 13 independent examples: too few to judge by. An accuracy of 50 % will be known as 26 "
+            "eval has 13 examples: too few to judge by. An accuracy of 50 % will be known as 26 "
             "to 74 %; 93 examples make it 20 points"
         ),
     ]

@@ -1,12 +1,12 @@
 """What a dataset is too small for, in words, before anything is trained; without torch."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.subsets import WIDE
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.dataset import Dataset
 
 from sensemble_train.data.splits import having, unlabelled
 
@@ -44,18 +44,13 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
             f"{len(few)} of {len(counts)} labels have fewer than {LEAST_OF_A_LABEL} examples in train "
             f"({rarest}{rest}): too few to learn them"
         )
-    shown = independent(dataset.split("eval"))
+    shown = len(dataset.split("eval"))
     if 0 < shown < enough():
         low, high = wilson(shown / 2, shown)
         yield (
-            f"eval has {shown} independent examples: too few to judge by. An accuracy of 50 % will be known "
+            f"eval has {shown} examples: too few to judge by. An accuracy of 50 % will be known "
             f"as {100 * low:.0f} to {100 * high:.0f} %; {enough()} examples make it {100 * WIDE:.0f} points"
         )
-
-
-def independent(examples: Sequence[Example]) -> int:
-    """Return the number of groups of examples; one without a group is alone."""
-    return len({example.group or (example.id,) for example in examples})
 
 
 def enough() -> int:
