@@ -122,7 +122,7 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
     for number, name in enumerate(names):
         rng = np.random.default_rng([seed, number])
         person = people[number % len(people)]
-        digits = rng.permutation(np.arange(count) % len(WORDS))
+        digits = rng.permutation(np.arange(count) % len(WORDS)).tolist()
         spoken = flite(name, digits, rng) if name in FLITE else espeak(person, digits, rng)
         sounds, pictures = [], []
         for digit, sound in zip(digits, spoken, strict=True):

@@ -50,11 +50,11 @@ def divided(fitted: Split, new: Split, modalities: tuple[str, ...]) -> Table:
     coverage: dict[str, list[float]] = {}
     for _ in range(DIVISIONS):
         order = draw.permutation(count)
-        parts = (
+        first, rest = (
             Split(whole.logits[:, rows], whole.present[:, rows], whole.truth[rows], whole.groups[rows])
             for rows in (order[:n], order[n:])
         )
-        for name, found in judge(*parts, modalities).items():
+        for name, found in judge(first, rest, modalities).items():
             coverage.setdefault(name, []).append(found.covered)
     expected, band = 100 * rank / (n + 1), f"{100 * low:.1f} to {100 * high:.1f}"
     title = f"{DIVISIONS} divisions, {n} fitted: expected {expected:.1f}, band {band}"
