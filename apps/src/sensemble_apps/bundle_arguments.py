@@ -34,11 +34,7 @@ class BundleCheck(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class Adapting(Trusting):
-    """Let the sensors of a recording teach each other, so that each gets a small correction of its own.
-
-    What a microphone hears while the camera is sure teaches the microphone, without labels. The correction is
-    used by `sensemble run --adapt` once held-back scenes show that it helps. It lies beside the bundle.
-    """
+    """Let the sensors of a recording teach each other, so that each gets a small correction of its own."""
 
     bundle: Positional[Folder]
     """A bundle folder; nothing in it is changed."""

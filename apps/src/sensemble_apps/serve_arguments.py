@@ -12,10 +12,7 @@ from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Sourc
 
 @dataclass(frozen=True, kw_only=True)
 class Serve(Sources):
-    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text.
-
-    Without sources, those of browsers are the only ones.
-    """
+    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text."""
 
     bundle: Positional[Folder]
     """A bundle folder."""

@@ -57,8 +57,9 @@ def export(
         raise
     _show_trade_offs(run, done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
-    for line in at_chance(run / MATRIX, method, train):
-        remark(f"warning: {line}")
+    if (run / MATRIX).exists():  # not of a run that is still training other sets
+        for line in at_chance(run / MATRIX, method, train):
+            remark(f"warning: {line}")
     for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)
 

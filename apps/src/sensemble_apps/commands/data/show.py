@@ -2,12 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
@@ -15,11 +14,8 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.splits import SPLITS
-from sensemble_train.data.caption_labels import share_naming, some_captions
-from sensemble_train.data.sufficiency import shortages
 
 from sensemble_apps.arguments import DataShow
-from sensemble_apps.console.estimates import in_words
 from sensemble_apps.console.output import writing
 from sensemble_apps.console.progress import progress
 
@@ -47,9 +43,13 @@ def main(arguments: DataShow) -> None:
     if groups:
         groups += Counter((e.split, "examples without one") for e in dataset.examples if not e.group)
         console.print(_table("Groups", groups))
-    if drawn := some_captions(dataset.split("eval") or dataset.split("train")):
-        console.print(_captions(drawn))
-    for line in (*_naming(dataset), *_selection(dataset), *shortages(dataset)):
+    try:
+        from sensemble_apps.commands.data.for_training import print_for_training
+    except ModuleNotFoundError:  # on a board
+        console.print("What it is too small for: `pip install 'sensemble-apps[train]'` tells.", markup=False)
+    else:
+        print_for_training(console, dataset)
+    for line in _selection(dataset):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
     for reason in bad:
@@ -76,23 +76,6 @@ def _selection(dataset: Dataset) -> Iterator[str]:
             f"calibrate is not in the index, and the {train} examples of train are too few to make it: "
             "models and schemes are chosen on train itself; record or label some examples as calibrate"
         )
-
-
-def _naming(dataset: Dataset) -> Iterator[str]:
-    """Yield the share of captions that name their label, by split."""
-    for split in SPLITS:
-        found = share_naming(dataset.split(split))
-        if found is not None:
-            share = in_words(found.accuracy, found)
-            yield f"{split}: {share} of {found.n} captions name their label (of AudioSet's titles, 25.5 %)"
-
-
-def _captions(drawn: Sequence[tuple[str, tuple[str, ...]]]) -> Table:
-    """Return some captions with their labels (the paper's Table 4)."""
-    table = Table("Text", "Labels", title="Captions, drawn at random", title_justify="left")
-    for text, labels in drawn:
-        table.add_row(escape(text), escape(", ".join(labels)))
-    return table
 
 
 def _bad_media(dataset: Dataset) -> Iterator[str]:
