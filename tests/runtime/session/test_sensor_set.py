@@ -38,7 +38,7 @@ class Camera:
         self.name = name
         self.frozen = False
         self.late = 0.0
-        self.opened = 0
+        self.opened = self.reads = 0
         self._rng = np.random.default_rng(0)
         self._picture = self._noise()
 
@@ -50,6 +50,7 @@ class Camera:
         self.opened += 1
 
     def read(self, timeout: float) -> Sample | None:
+        self.reads += 1
         time.sleep(min(0.05, timeout))
         if not self.frozen:
             self._picture = self._noise()
@@ -277,9 +278,9 @@ def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: L
             running.attach(camera)
             wait_for(lambda: running.live == ("audio", "video"))
             readers = running._sensors._attached.values()
-            wait_for(
-                lambda: all(reader.lag is not None for reader in readers)
-            )  # they are compared from then on
+            wait_for(lambda: all(reader.lag is not None for reader in readers))
+            compared = camera.reads + 2  # at the latest: between two reads the sample before is checked
+            wait_for(lambda: camera.reads > compared)
             camera.late = 5.0
             wait_for(lambda: ("unhealthy", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
             wait_for(lambda: running.live == ("audio",))
