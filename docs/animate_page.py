@@ -28,7 +28,7 @@ CUES = {
     9.5: ("condition", "dark"),
     13.0: ("condition", None),
 }
-"""What happens to the camera, by the time in seconds."""
+"""The changes of the camera, by the time in seconds."""
 
 
 @contextmanager

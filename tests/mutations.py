@@ -13,7 +13,7 @@ THOUSAND = settings(
     suppress_health_check=list(HealthCheck),
 )
 SEEDS = st.integers(0, 2**32)
-"""What a mutation is drawn from."""
+"""The source of random draws of a mutation."""
 
 # What parsers trip over: numbers beyond every bound, halves of characters, what only Python takes for JSON.
 _ODD = (

@@ -18,7 +18,7 @@ EXPORT = "uv export --quiet --frozen --all-packages --all-extras --all-groups --
 COMPILE = "uv pip compile --quiet --universal --python-version 3.11 - --constraint"
 PLAIN = "--no-annotate --no-header"
 LATER = ("cmake>=3.28", "editables", "ninja", "setuptools")
-"""What build backends ask for only when they build, and those packages that come as source."""
+"""The packages that build backends ask for only when they build, and those that come as source."""
 
 
 def main() -> None:

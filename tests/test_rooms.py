@@ -41,3 +41,9 @@ def test_a_room_names_its_doors_and_the_contracts_protect_the_rest(room: Path) -
     named = {door.partition(".")[0] for door in re.findall(r"`([\w.]+)`", doors)} & inside
     own = {module for module in inside if {f"{name(room)}.{module}", f"{name(room)}.*"} & PROTECTED}
     assert (named & own, inside - named - own) == (set(), set())
+
+
+def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
+    question = re.compile(r'^\s*"""(What|Who|Where|Whether|When|Why|How)\b', re.MULTILINE)
+    found = {name(path): question.findall(path.read_text(encoding="utf-8")) for path in MODULES}
+    assert {module: words for module, words in found.items() if words} == {}

@@ -1,4 +1,4 @@
-"""How much the camera teaches the microphone of one voice: 50 unlabelled windows beside a digit's film.
+"""The camera's lessons for the microphone of one voice: 50 unlabelled windows beside a digit's film.
 
     uv run python tests/benchmarks/adapt.py BUNDLE [--voices 12] [--windows 50] [--seed 0]
 

@@ -1,4 +1,4 @@
-"""What each modality of `digits` can reach at best: a specialist, trained from scratch on all labels.
+"""The best that each modality of `digits` can reach: a specialist, trained from scratch on all labels.
 
     uv run python tests/benchmarks/ceiling.py [--data FOLDER] [--steps 300 1200] [--modalities audio video]
 

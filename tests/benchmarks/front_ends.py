@@ -1,4 +1,4 @@
-"""What the front end and augmentation are worth for sound alone, on voices that were not trained on.
+"""The worth of front end and augmentation for sound alone, on voices that were not trained on.
 
     uv run python tests/benchmarks/front_ends.py [--data DIGITS] [--prompts FOLDER] [--only NAME ...]
 

@@ -45,7 +45,7 @@ AVT = ("audio", "text", "video")
 
 @dataclass(frozen=True)
 class Setting:
-    """How all steps are taken."""
+    """The settings of all steps."""
 
     device: torch.device
     scale: ScaleConfig

@@ -1,4 +1,4 @@
-"""What the live page costs a session, and what hostile clients do to it.
+"""The cost of the live page to a session, and that of hostile clients.
 
 `uv run python -m tests.benchmarks.serve BUNDLE DATA` takes what `sensemble demo` or `sensemble export` made,
 and a dataset whose split eval it replays. It prints a row for each of these, one after another, each for

@@ -1,4 +1,4 @@
-"""What a model of `digits` hears of voices, levels and light that it was not trained on.
+"""The accuracy of a model of `digits` on voices, levels and light that it was not trained on.
 
     uv run python tests/benchmarks/voices.py RUN/models/METHOD/M_T [--data DIGITS] [--prompts FOLDER]
 

@@ -54,7 +54,7 @@ class RecordError(SensembleRuntimeError):
 
 
 class AdaptError(SensembleRuntimeError):
-    """What a device learned of its sensors cannot be used: of another bundle, damaged, or in use."""
+    """A device's lessons about its sensors cannot be used: of another bundle, damaged, or in use."""
 
 
 class MatrixError(SensembleRuntimeError):

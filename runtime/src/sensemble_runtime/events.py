@@ -125,7 +125,7 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class AdaptEvent:
-    """What a sensor learned from others came into use or left it, or cannot be kept.
+    """A correction that a sensor learned from others came into use or left it, or cannot be kept.
 
     Attributes:
         time: when, in seconds on the clock of the samples.

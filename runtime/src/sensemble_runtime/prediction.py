@@ -10,7 +10,7 @@ from sensemble_runtime.subsets import SubsetScore
 
 
 class Verdict:
-    """What follows from probabilities: the candidates, and the label if there is a single one."""
+    """A judgement of probabilities: the candidates, and the label if there is a single one."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opinion(Verdict):
-    """What one modality says alone, calibrated as a live set of its own. Its array is read-only.
+    """The answer of one modality alone, calibrated as a live set of its own. Its array is read-only.
 
     Attributes:
         probabilities: float32 [C], in the order of the bundle's labels.

@@ -30,7 +30,7 @@ class SubsetScore:
 
     @property
     def too_few(self) -> bool:
-        """Whether the examples are too few to say: the interval is wider than `WIDE`."""
+        """True if the examples are too few to say: the interval is wider than `WIDE`."""
         return self.high - self.low > WIDE
 
 
@@ -44,7 +44,7 @@ class Estimate:
 
     @property
     def too_few(self) -> bool:
-        """Whether the examples are too few to say: the interval is wider than `WIDE`."""
+        """True if the examples are too few to say: the interval is wider than `WIDE`."""
         return self.high - self.low > WIDE
 
 

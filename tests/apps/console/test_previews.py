@@ -1,4 +1,4 @@
-"""What a page draws of a sensor's newest samples."""
+"""The pictures of a sensor's newest samples."""
 
 from base64 import b64decode
 

@@ -1,4 +1,4 @@
-"""Who is let in: by Host, Origin and token; and what is sent with every answer."""
+"""Access to the page: by Host, Origin and token; and what is sent with every answer."""
 
 import hashlib
 import ssl

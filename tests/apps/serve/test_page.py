@@ -1,4 +1,4 @@
-"""What a viewer sees of a session, and what its buttons do."""
+"""A viewer's picture of a session, and its buttons."""
 
 from collections.abc import Sequence
 from pathlib import Path

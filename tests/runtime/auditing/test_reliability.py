@@ -1,4 +1,4 @@
-"""How much confidence and candidates are worth, against torchmetrics and one prediction at a time."""
+"""The worth of confidence and candidates, against torchmetrics and one prediction at a time."""
 
 import numpy as np
 import pytest

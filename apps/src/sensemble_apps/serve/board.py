@@ -54,7 +54,7 @@ class _State:
 
 
 class Board:
-    """What a session says, as of now. `add` is for the thread that reads the stream; the rest for any thread.
+    """The newest state of a session. `add` is for the thread that reads the stream; the rest for any thread.
 
     Nothing is computed until somebody looks.
 

@@ -37,7 +37,7 @@ class ClockOffset:
 
     @property
     def error(self) -> float | None:
-        """How wrong `value` may be, in seconds; None before the first exchange."""
+        """The largest error of `value`, in seconds; None before the first exchange."""
         return min(self._rounds)[0] / 2 if self._rounds else None
 
     def add(self, sent: float, answered: float, received: float) -> None:

@@ -1,4 +1,4 @@
-"""Who may use the page: the address it is asked for by, the page that asks, and a token."""
+"""Access to the page: by the address it is asked for by, the page that asks, and a token."""
 
 import hmac
 import secrets
@@ -49,7 +49,7 @@ def own_names() -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use the page.
+    """The rules of access to the page.
 
     A page on the Internet can neither read this one nor press its buttons: its Origin is another. Nor can a
     name that it lets point to this machine (DNS rebinding): of names, only those below are answered, and of

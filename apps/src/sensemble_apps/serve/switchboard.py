@@ -166,7 +166,7 @@ class Switchboard:
 
     @property
     def segments(self) -> int | None:
-        """How many segments of the recording are on the disk; None while nothing is recorded."""
+        """The number of segments of the recording that are on the disk; None while nothing is recorded."""
         recording = self._recording
         return None if recording is None else recording.segments
 

@@ -32,7 +32,7 @@ _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
 Action = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""What a message asks for: from its fields to the answer, if there is one."""
+"""An action that a message asks for: its fields to the answer, if there is one."""
 
 
 class Clients:

@@ -36,7 +36,7 @@ _KINDS: dict[State, Literal["taught", "untaught", "disputed", "settled"]] = {
 
 @dataclass(frozen=True, slots=True)
 class Adapt:
-    """How sensors may teach each other.
+    """The settings by which sensors teach each other.
 
     Attributes:
         folder: of what was learned; None: beside the bundle (`store.beside`).
@@ -77,12 +77,12 @@ class Heard(Protocol):
 
     @property
     def time(self) -> float:
-        """When the window ended, in seconds."""
+        """The end of the window, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a sensor's lessons have come, as it is shown.
+    """The progress of a sensor's lessons, as it is shown.
 
     Attributes:
         sensor: its modality and its name.
@@ -205,7 +205,7 @@ class Adapter:
 
     @property
     def standings(self) -> list[Standing]:
-        """How far each sensor has come, sorted."""
+        """The progress of each sensor, sorted."""
         return [
             Standing(sensor, p.guard.state, p.windows, len(p.guard.recent), *p.guard.agreement)
             for sensor, p in sorted(self._pupils.items())

@@ -11,9 +11,9 @@ from sensemble_runtime.bundle.head import Head
 Floats = NDArray[np.float32]
 
 PRIOR, WORTH = 2.0, 20.0
-"""How the shipped head counts among the lessons: as `WORTH` windows that call for `PRIOR` times the slopes
-with which it fits the lessons best (that fit is too flat, for the lessons are noisy). Chosen on voices that
-an encoder had not heard; BENCHMARKS.md shows others."""
+"""The weight of the shipped head among the lessons: that of `WORTH` windows that call for `PRIOR` times the
+slopes with which it fits the lessons best (that fit is too flat, for the lessons are noisy). Chosen on voices
+that an encoder had not heard; BENCHMARKS.md shows others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ SCENE = 4
 WARM = 8.0
 """The weight of lessons before a correction is judged: one of fewer would only lose its first bets."""
 VARIETY = 4.0
-"""How varied the lessons must be before a correction is used: as if so many classes, or three quarters of
+"""The variety that lessons must have before a correction is used: as if so many classes, or three quarters of
 all, had been taught equally often (the perplexity of what the teacher said)."""
 LABEL = 4.0
 """The weight of a window that a person has labelled."""
@@ -71,7 +71,7 @@ class Change:
 
 @dataclass(slots=True)
 class Pupil:
-    """What one sensor has learned.
+    """The lessons of one sensor.
 
     Attributes:
         head: the bundle's.

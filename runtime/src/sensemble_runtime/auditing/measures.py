@@ -57,7 +57,7 @@ class Measures:
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """What is not the score of a subset, by name: `P`, `R`, and `drop.` with each modality."""
+        """The measures besides the scores of subsets, by name: `P`, `R`, and `drop.` with each modality."""
         return {"P": self.mean, "R": self.least} | {f"drop.{m}": drop for m, drop in self.drops.items()}
 
 

@@ -17,7 +17,7 @@ _DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How much the predictions of a subset are worth; a prediction is right if its most probable label is.
+    """The worth of a subset's confidence and candidates; a prediction is right if its most probable label is.
 
     Attributes:
         confidence: the mean calibrated confidence, in [0, 1].

@@ -144,7 +144,7 @@ class SubsetCalibration:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the split `calibrate` says about a bundle's probabilities.
+    """The worth of a bundle's probabilities, as fitted on the split `calibrate`.
 
     Attributes:
         alpha: the share of candidate sets that may lack the truth, in (0, 1).

@@ -1,4 +1,4 @@
-"""How long the windows of a modality have been unlike those that its encoder was trained on.
+"""The time for which the windows of a modality have been unlike those that its encoder was trained on.
 
 It has no thread and no clock: times are given, so equal input gives equal answers.
 """

@@ -1,4 +1,4 @@
-"""How far captions give their labels away (paper, Sec. 5 and Table 4); without torch.
+"""Captions that give their labels away (paper, Sec. 5 and Table 4); without torch.
 
 The paper finds the word of a label in 25.5 % of AudioSet's titles. Where nearly all captions name theirs, a
 lookup of words is a classifier, and what other sensors add to text does not show.

@@ -1,4 +1,4 @@
-"""What a dataset is too small for, in words, before anything is trained; without torch."""
+"""Shortages of a dataset, in words, before anything is trained; without torch."""
 
 from collections import Counter
 from collections.abc import Iterator

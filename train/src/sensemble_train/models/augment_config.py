@@ -68,14 +68,14 @@ class AugmentConfig:
 
     @property
     def sound(self) -> bool:
-        """Whether mel energies change, apart from hidden spans."""
+        """True if mel energies change, apart from hidden spans."""
         return any(
             (self.voice, self.pace, self.shift, self.echo, self.tilt, self.band, self.babble, self.noise)
         )
 
     @property
     def frames(self) -> bool:
-        """Whether frames change."""
+        """True if frames change."""
         colours = self.brightness, self.contrast, self.saturation, self.hue
         return any((*colours, self.rotation, self.blur, self.grain, self.occlusion))
 
