@@ -7,7 +7,8 @@ import pytest
 from sensemble_export.calibration import NEVER, _least_familiar, describe_calibration
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import LEAST, calibrate
-from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
@@ -42,14 +43,15 @@ def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Ex
         assert entry.temperature == pytest.approx(expected[name].temperature, rel=0.01)
         assert entry.threshold == pytest.approx(expected[name].threshold, rel=0.01)
     held_out = exported.held_out
-    scores = subset_scores(
+    scores = measure(
         logits_of(bundle, held_out),
         {m: held_out.present[m].numpy() for m in bundle.modalities},
         held_out.targets.numpy(),
         "multi-class",
         group_codes([str(index // 2) for index in range(len(held_out))]),
     )
-    assert bundle.manifest.audited == scores
+    assert scores is not None
+    assert bundle.manifest.audited == scores.subsets
 
 
 def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:

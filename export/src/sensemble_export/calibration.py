@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate, quantile
-from sensemble_runtime.auditing.intervals import group_codes, subset_scores
+from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, SubsetCalibration
 from sensemble_runtime.subsets import SubsetScore
@@ -102,7 +103,8 @@ def score_shipped(
         return {}
     logits, present = store.logits(embeddings, store.held_out)
     codes = group_codes(groups or [None] * len(store.held_out))
-    return subset_scores(logits, present, targets.numpy(), store.head.task, codes)
+    found = measure(logits, present, targets.numpy(), store.head.task, codes)
+    return found.subsets if found else {}
 
 
 def describe_calibration(manifest: Manifest) -> Iterator[str]:

@@ -11,9 +11,9 @@ from sensemble_runtime.auditing.intervals import (
     group_codes,
     proportion,
     student,
-    subset_scores,
     wilson,
 )
+from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.resampling import RESAMPLES, average_precisions, resamples
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.subsets import SubsetScore
@@ -176,7 +176,9 @@ def test_a_subset_is_scored_on_the_examples_that_have_all_of_it(task: str) -> No
     predictions = random.random((7, 60, 3))
     labels = random.integers(0, 3, 60) if task == "multi-class" else random.integers(0, 2, (60, 3))
     groups = np.arange(60) // 3
-    found = subset_scores(predictions, present, labels, task, groups)  # type: ignore[arg-type]
+    measured = measure(predictions, present, labels, task, groups)  # type: ignore[arg-type]
+    assert measured is not None
+    found = measured.subsets
     assert list(found) == ["audio", "video", "audio+video"]
     for name, row in {"audio": 0, "video": 2, "audio+video": 4}.items():
         has = np.all([present[m] for m in name.split("+")], axis=0)

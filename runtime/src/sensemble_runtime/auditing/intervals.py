@@ -8,13 +8,12 @@ average precision has no such form: it gets a bootstrap that draws whole groups 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime import subsets
 from sensemble_runtime.auditing.resampling import average_precisions
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.manifest import Task
@@ -97,35 +96,6 @@ def proportion(correct: NDArray[np.bool_], groups: NDArray[np.integer]) -> Range
     """Return Wilson's interval of the share of `correct`, bool [N], at their `effective_size`."""
     n = effective_size(correct, groups)
     return wilson(float(correct.mean()) * n, n)
-
-
-def subset_scores(
-    predictions: NDArray[np.floating],
-    present: Mapping[str, NDArray[np.bool_]],
-    labels: NDArray[np.integer] | NDArray[np.bool_],
-    task: Task,
-    groups: NDArray[np.integer],
-) -> dict[str, SubsetScore]:
-    """Return the score of each subset with its interval, on the examples that have all its modalities.
-
-    They are by name and smallest first; a subset without such examples is left out.
-
-    Args:
-        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
-        present: modality -> bool [N], whether each example has it.
-        labels: as `scores.score` takes them.
-        task: `multi-class` or `multi-label`.
-        groups: the group of each example, integers [N], as `group_codes` returns.
-
-    Raises:
-        ScoreError: as `scores.score`.
-    """
-    found = {}
-    for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):
-        has = np.all([present[m] for m in subset], axis=0)
-        if has.any():
-            found[subsets.name(subset)], _ = scored(predicted, labels, task, groups, has)
-    return found
 
 
 def scored(

@@ -50,7 +50,7 @@ def score_subsets(
 ) -> dict[str, float]:
     """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
 
-    A subset without such examples is left out. `intervals.subset_scores` adds intervals, which take longer.
+    A subset without such examples is left out. `measures.measure` adds intervals, which take longer.
 
     Args:
         predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`, as `score` takes them.
