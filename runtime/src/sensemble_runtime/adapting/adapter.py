@@ -13,7 +13,7 @@ from sensemble_runtime.adapting.guard import State
 from sensemble_runtime.adapting.pupil import LABEL, Change, Lesson, Pupil
 from sensemble_runtime.adapting.store import Sensor, Store, beside
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import Rule, of_subset
+from sensemble_runtime.bundle.calibration import Rules, of_subset
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.pooling import pool
@@ -130,7 +130,7 @@ class Adapter:
             raise AdaptError(f"trusted: the bundle has no {', '.join(strange)}; it has {known}")
         self._bundle, self._adapt = bundle, adapt
         self._store = Store(Path(adapt.folder) if adapt.folder else beside(bundle.path), bundle, adapt.days)
-        self._rules: dict[Subset, Rule] = {}
+        self._rules = Rules(bundle.manifest)
         self._changes: list[AdaptEvent] = []
         self._taught_by: dict[Sensor, set[str]] = {}
         try:
@@ -271,10 +271,8 @@ class Adapter:
 
     def _opinion(self, modalities: Subset, newest: Mapping[str, Heard]) -> Opinion:
         """Return what modalities say together, calibrated, without any correction."""
-        rule = self._rules.get(modalities)
-        if rule is None:
-            rule = self._rules[modalities] = Rule.of(self._bundle.manifest, modalities)
         embeddings = {m: newest[m].embedding for m in modalities}
+        rule = self._rules.of(modalities)
         return rule.judge(self._bundle.head, pool(embeddings), list(embeddings.values()))[0]
 
     def _teach(self, window: Heard, lesson: Lesson, by: Subset, now: float) -> None:

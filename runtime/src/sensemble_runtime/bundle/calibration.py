@@ -31,7 +31,7 @@ UNCALIBRATED = SubsetCalibration(temperature=1.0, threshold=0.0, examples=0)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The constants with which a live set is judged, made once for each live set.
+    """The constants with which a live set is judged.
 
     Attributes:
         temperatures: float32 [1 + n, 1]: of the live set, and of n modalities alone; [1, 1] where there is
@@ -45,16 +45,6 @@ class Rule:
     thresholds: tuple[float, ...]
     audited: SubsetScore | None
     labels: tuple[str, ...]
-
-    @classmethod
-    def of(cls, manifest: Manifest, live: Subset, aside: Subset = ()) -> "Rule":
-        """Return the rule of a live set, sorted, and of modalities that are not in it but have an opinion."""
-        alone = (*live, *aside)
-        sets = [live, *((m,) for m in alone)] if len(alone) > 1 else [live]
-        found = [of_subset(manifest.calibration, subset) for subset in sets]
-        temperatures = np.array([[entry.temperature] for entry in found], dtype=np.float32)
-        thresholds = tuple(entry.threshold for entry in found)
-        return cls(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
 
     def judge(
         self,
@@ -87,6 +77,29 @@ class Rule:
             Opinion(row, least_probability(row, threshold, head.task), self.labels)
             for row, threshold in zip(probabilities, self.thresholds, strict=True)
         ]
+
+
+class Rules:
+    """The rules of a bundle's live sets, each made when it is first asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._made: dict[tuple[Subset, Subset], Rule] = {}
+
+    def of(self, live: Subset, aside: Subset = ()) -> Rule:
+        """Return the rule of a live set, sorted, and of modalities that are not in it but have an opinion."""
+        rule = self._made.get((live, aside))
+        if rule is None:
+            rule = self._made[live, aside] = self._make(live, aside)
+        return rule
+
+    def _make(self, live: Subset, aside: Subset) -> Rule:
+        manifest, alone = self._manifest, (*live, *aside)
+        sets = [live, *((m,) for m in alone)] if len(alone) > 1 else [live]
+        found = [of_subset(manifest.calibration, subset) for subset in sets]
+        temperatures = np.array([[entry.temperature] for entry in found], dtype=np.float32)
+        thresholds = tuple(entry.threshold for entry in found)
+        return Rule(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
 
 
 def of_subset(calibration: Calibration, subset: Subset) -> SubsetCalibration:

@@ -19,7 +19,7 @@ from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import Rule
+from sensemble_runtime.bundle.calibration import Rules
 from sensemble_runtime.events import AdaptEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
@@ -78,7 +78,7 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._rules: dict[tuple[tuple[str, ...], tuple[str, ...]], Rule] = {}
+        self._rules = Rules(bundle.manifest)
         self._familiarity = Familiarity(bundle, self._policy.unfamiliar_after)
         self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
@@ -235,9 +235,7 @@ class LiveSet:
         pooled = pool(embeddings)
         aside = tuple(m for m in unfamiliar if m not in live)
         heard = (*live, *aside)
-        rule = self._rules.get((live, aside))
-        if rule is None:
-            rule = self._rules[live, aside] = Rule.of(self._bundle.manifest, live, aside)
+        rule = self._rules.of(live, aside)
         newest = {m: self._embeddings[m] for m in heard}
         adapted = self._adapter.logits(newest) if self._adapter else {}
         by_place = {heard.index(m): logits for m, logits in adapted.items()}
