@@ -45,6 +45,7 @@ def digits_mae(data: str) -> Config:
         train_modalities=("all",),
         augment=AugmentConfig(),
         pretrain=PretrainConfig(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
+        finetune=FinetuneConfig(learning_rate=3e-4),  # other rates were tried after contrastive learning only
     )
 
 

@@ -49,7 +49,7 @@ class FinetuneConfig(Optimization):
 
     steps: int = 180
     batch: int = 64
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     warmup: int = 18
     clip: float = 1.0
     distillation: float = 0.5
