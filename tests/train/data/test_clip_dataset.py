@@ -2,6 +2,7 @@
 
 import logging
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -165,7 +166,20 @@ def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path
     assert "\n" not in text
 
 
-def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """OpenCV's threads in this process, after they have worked."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    cv2.GaussianBlur(np.zeros((1000, 1000, 3), np.uint8), (9, 9), 2)
+    yield 3
+    cv2.setNumThreads(before)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_resizes_with_one_thread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
     def seed(*_: object, **__: object) -> dict[str, object]:
         return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
 
@@ -175,6 +189,7 @@ def test_a_worker_resizes_with_one_thread(folder: Path, monkeypatch: pytest.Monk
     source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)
     loaded = list(source.load([[0], [1]], torch.device("cpu"), workers=2))
     assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
+    assert cv2.getNumThreads() == threads
 
 
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:

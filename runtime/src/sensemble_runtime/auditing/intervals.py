@@ -41,8 +41,8 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
     rate, spread = successes / n, z * z / n
     centre = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (rate * (1 - rate) + spread / 4)) / (1 + spread)
-    # Exact at the ends, where rounding would leave the estimate a hair outside.
-    return 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half
+    # Rounding would leave the ends, and the estimate, a hair outside.
+    return max(0.0, min(centre - half, rate)), min(1.0, max(centre + half, rate))
 
 
 def group_codes(groups: Sequence[str | None]) -> NDArray[np.int64]:

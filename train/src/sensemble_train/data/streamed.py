@@ -94,16 +94,24 @@ class Streamed:
             batch_size=None,  # a key is a batch
             sampler=keys,
             num_workers=workers,
-            worker_init_fn=_alone_on_a_core,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # the loader's draws must not advance the global generator
         )
-        for clips in loader:
+        for clips in _begun(loader):
             if isinstance(clips, BadDataError):
                 raise clips
             yield clips.to(device)
 
 
-def _alone_on_a_core(_worker: int) -> None:
-    """Keep OpenCV from starting a thread per core in every worker."""
+def _begun(loader: DataLoader[Clips | BadDataError]) -> Iterator[Clips | BadDataError]:
+    """Start the workers, in each of which OpenCV has one thread and not one per core.
+
+    It is told so here: a worker is forked without the threads that OpenCV has here, and would wait for ever
+    for them to end.
+    """
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    try:
+        return iter(loader)
+    finally:
+        cv2.setNumThreads(threads)
