@@ -7,7 +7,6 @@ them anew 200 times, and prints the mean coverage, and how many divisions lie wi
 beta-binomial law.
 """
 
-import argparse
 import math
 
 import numpy as np
@@ -16,11 +15,9 @@ from rich.table import Table
 from scipy.stats import betabinom
 from sensemble_runtime.auditing.calibration import ALPHA, calibrate
 from sensemble_runtime.auditing.reliability import Reliability, reliabilities
-from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_sensors.media.dataset import read_dataset
-from weights import Split, encode
+from weights import Split, opened
 
 DIVISIONS = 200
 
@@ -67,12 +64,7 @@ def divided(fitted: Split, new: Split, modalities: tuple[str, ...]) -> Table:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle")
-    parser.add_argument("data")
-    arguments = parser.parse_args()
-    bundle, dataset = Bundle.open(arguments.bundle), read_dataset(arguments.data)
-    fitted, new = (encode(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
+    bundle, fitted, new = opened(__doc__)
     columns = ("confidence", "ECE before", "after", "by chance", "unsure", "right if sure", "covered")
     table = Table("live set", *columns, title=f"fitted on {len(fitted.truth)}, measured on {len(new.truth)}")
     for name, found in judge(fitted, new, bundle.modalities).items():

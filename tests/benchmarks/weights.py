@@ -105,14 +105,19 @@ def compare(bundle: Bundle, subset: Subset, fitted: Split, new: Split) -> list[s
     ]
 
 
-def main() -> None:
-    """Print a table of the subsets of two and more modalities."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def opened(description: str | None) -> tuple[Bundle, Split, Split]:
+    """Return the bundle that the command line names, and its logits on `calibrate` and `eval` of the data."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("bundle")
     parser.add_argument("data")
     arguments = parser.parse_args()
     bundle, dataset = Bundle.open(arguments.bundle), read_dataset(arguments.data)
-    fitted, new = (encode(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
+    return bundle, encode(bundle, dataset.split("calibrate")), encode(bundle, dataset.split("eval"))
+
+
+def main() -> None:
+    """Print a table of the subsets of two and more modalities."""
+    bundle, fitted, new = opened(__doc__)
     table = Table("live set", "Eq. 7, %", "weights, %", "gain (95 %)", "weights", "examples")
     for subset in subsets(bundle.modalities):
         if len(subset) > 1 and (row := compare(bundle, subset, fitted, new)):
