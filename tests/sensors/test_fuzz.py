@@ -136,7 +136,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
 def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     """Whoever records into a folder reads it first."""
-    from sensemble_sensors.recording.takes import prepare
+    from sensemble_sensors.recording.opening import prepare
 
     path = recorded / name
     whole = path.read_bytes()

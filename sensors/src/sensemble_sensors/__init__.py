@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from sensemble_sensors.kinds.registry import condition_of
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
     from sensemble_sensors.media.decoding import Sampling, clip, window
+    from sensemble_sensors.media.division import Division, divide
+    from sensemble_sensors.recording.editing import set_splits
     from sensemble_sensors.recording.reader import Recorded
     from sensemble_sensors.recording.replay import MediaReplay, Replay
+    from sensemble_sensors.recording.takes import Take, delete_take, read_takes, relabel_take
     from sensemble_sensors.recording.writer import Recording
     from sensemble_sensors.sensor import Sample, Sensor
     from sensemble_sensors.spec import InputSpec
@@ -43,6 +46,7 @@ __all__ = [
     "Conditioned",
     "Dataset",
     "Device",
+    "Division",
     "Example",
     "Health",
     "InputSpec",
@@ -63,13 +67,19 @@ __all__ = [
     "SensorLostError",
     "SensorUnavailableError",
     "SensorsError",
+    "Take",
     "Thresholds",
     "Watcher",
     "cameras",
     "clip",
     "condition_of",
+    "delete_take",
+    "divide",
     "microphones",
     "read_dataset",
+    "read_takes",
+    "relabel_take",
+    "set_splits",
     "window",
 ]
 
@@ -81,6 +91,7 @@ _MODULES = {
     "Conditioned": "conditioned",
     "Dataset": "media.dataset",
     "Device": "devices.discovery",
+    "Division": "media.division",
     "Example": "media.dataset",
     "Health": "health.health",
     "InputSpec": "spec",
@@ -101,13 +112,19 @@ _MODULES = {
     "SensorLostError": "errors",
     "SensorUnavailableError": "errors",
     "SensorsError": "errors",
+    "Take": "recording.takes",
     "Thresholds": "thresholds",
     "Watcher": "devices.watcher",
     "cameras": "devices.discovery",
     "clip": "media.decoding",
     "condition_of": "kinds.registry",
+    "delete_take": "recording.takes",
+    "divide": "media.division",
     "microphones": "devices.discovery",
     "read_dataset": "media.dataset",
+    "read_takes": "recording.takes",
+    "relabel_take": "recording.takes",
+    "set_splits": "recording.editing",
     "window": "media.decoding",
 }
 """The module of each public name."""

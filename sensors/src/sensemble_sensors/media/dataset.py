@@ -131,6 +131,26 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
         BadDataError: the index is missing or has no example, or a line is bad ("FILE:LINE: reason").
     """
     folder = Path(folder)
+    examples, skipped = read_index(folder, skip_bad=skip_bad)
+    if not examples:
+        raise BadDataError(
+            f"{folder / 'index.jsonl'}: no good example"
+            + (f"; the first bad line is {skipped[0]}" if skipped else "")
+        )
+    chosen = draw(examples)
+    examples = tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples)
+    return Dataset(folder, examples, skipped, bool(chosen))
+
+
+def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """Read `folder/index.jsonl` as it is: no split is drawn, and it may have no example.
+
+    Returns:
+        The examples of the good lines, and "FILE:LINE: reason" of each bad line that was skipped.
+
+    Raises:
+        BadDataError: the index is missing, or a line is bad; see `read_dataset`.
+    """
     index = folder / "index.jsonl"
     root = Root(folder)
     examples: dict[str, Example] = {}
@@ -156,14 +176,7 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
         raise BadDataError(
             f"{index}: cannot be read ({error.strerror}); a dataset is a folder with this file"
         ) from error
-    if not examples:
-        raise BadDataError(
-            f"{index}: no good example" + (f"; the first bad line is {skipped[0]}" if skipped else "")
-        )
-    chosen = draw(tuple(examples.values()))
-    for name in chosen:
-        examples[name] = replace(examples[name], split="calibrate")
-    return Dataset(folder, tuple(examples.values()), tuple(skipped), bool(chosen))
+    return tuple(examples.values()), tuple(skipped)
 
 
 def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:

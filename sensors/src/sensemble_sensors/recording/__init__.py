@@ -3,5 +3,6 @@
 Also plays datasets and media files, by the same player. Devices and health are not known here: samples come
 from any thread.
 
-Doors: `writer` (record), `reader` (read back), `replay` (play datasets and files), `header` (the form).
+Doors: `writer` (record), `takes` (list, delete, relabel), `editing` (the index), `reader` (read back),
+`replay` (play datasets and files), `header` (the form).
 """

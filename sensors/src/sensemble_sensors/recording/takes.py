@@ -1,88 +1,174 @@
-"""Begin a take: make, lock and repair the folder, and check that the take fits the recording."""
+"""Takes of a recording: list them, delete one, give one other labels.
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+A take is what one `Recording` wrote; its segments are the examples of the group `take N`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from sensemble_sensors.durable import create, create_folder, lock, repair
-from sensemble_sensors.errors import BadDataError, RecordingError
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.durable import sync_folder
+from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.recording.header import (
-    EVENTS,
-    INDEX,
-    SEGMENTS,
-    TAKES,
-    Form,
-    read_header,
-    segment_number,
-    segment_path,
-)
+from sensemble_sensors.media.dataset import Example, read_index
+from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.recording.editing import edit_index
+from sensemble_sensors.recording.header import SEGMENTS, read_header, segment_number, segment_path
+
+_SUFFIXES = (".jsonl", ".mkv")  # of the files of a segment
 
 
-def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
-    """Make, lock and repair a recording's folder for another take.
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The segments that one `Recording` wrote.
 
-    Args:
-        folder: of the recording.
-        form: of the take.
+    Attributes:
+        number: from 1, in the order of the takes; that of a deleted take is not used again.
+        split: of its examples.
+        labels: of its examples.
+        background: whether its examples show none of the classes.
+        segments: the ids of its examples, in order. A last one that is too short to be a labelled example is
+            among them; its split is `pretrain`.
+        seconds: the time that its segments cover.
+        modalities: those that gave samples, sorted.
+    """
 
-    Returns:
-        The lock, which holds until it is closed; the number of the next segment; the number of the take.
+    number: int
+    split: str
+    labels: tuple[str, ...]
+    background: bool
+    segments: tuple[str, ...]
+    seconds: float
+    modalities: tuple[str, ...]
+
+
+def group_of(number: int) -> str:
+    """Return the group of a take's examples, which are too alike to be in two splits."""
+    return f"take {number}"
+
+
+def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None:
+    """Check that the examples of a take can be of this split and have these labels.
 
     Raises:
-        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
-            is in use by another recording.
+        RecordingError: the split needs labels, a background has some, or a label is blank or given twice.
     """
+    if background and labels:
+        raise RecordingError(f"labels {', '.join(labels)}: a background shows none of the classes")
+    if split not in SPLITS or not (split == "pretrain" or labels or background):
+        raise RecordingError(
+            f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label, or a background"
+        )
+    if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
+        raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
+
+
+def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...]:
+    """Return the takes of a recording in order; none where all are deleted.
+
+    The folder may be recorded into: the segments of that take that are on the disk count.
+
+    Args:
+        folder: of a recording. Examples whose group was changed by hand belong to no take.
+        skip_bad: leave out bad lines of the index, instead of raising.
+
+    Raises:
+        BadDataError: the index is missing, a line is bad, or a segment cannot be read.
+    """
+    folder = Path(folder)
+    examples, _ = read_index(folder, skip_bad=skip_bad)
+    found: dict[int, list[Example]] = {}
+    for example in examples:
+        if match := re.fullmatch(r"take ([1-9][0-9]{0,6})", example.group or ""):
+            found.setdefault(int(match[1]), []).append(example)
+    return tuple(_take(folder, number, found[number]) for number in sorted(found))
+
+
+def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:
+    headers = [read_header(segment_path(folder, example.id)) for example in examples]
+    used = next((e for e in examples if e.labels or e.background), examples[0])
+    return Take(
+        number,
+        used.split,
+        tuple(dict.fromkeys(label for example in examples for label in example.labels)),
+        used.background,
+        tuple(example.id for example in examples),
+        sum(header.end - header.start for header in headers),
+        tuple(sorted({m for example in examples for m in example.modalities})),
+    )
+
+
+def delete_take(folder: Path | str, number: int) -> None:
+    """Delete a take: its lines leave the index, all at once, and then its files go.
+
+    Args:
+        folder: of a recording.
+        number: of the take.
+
+    Raises:
+        RecordingError: there is no such take, the folder is being recorded into, or cannot be written.
+        BadDataError: the index is missing, or a line of it is bad.
+    """
+    folder, group = Path(folder), group_of(number)
+    gone: list[int] = []
+
+    def kept(line: Fields) -> Mapping[str, object] | None:
+        if line.text("group") != group:
+            return line.values
+        gone.append(segment_number(line.string("id")))
+        return None
+
+    edit_index(folder, kept)
+    if not gone:
+        raise RecordingError(f"{folder}: has no take {number}")
     try:
-        create_folder(folder)
-        if any(folder.iterdir()) and not (folder / EVENTS).exists():
-            raise RecordingError(f"{folder}: is not empty, and is not a recording; name another folder")
-        create(folder / EVENTS)
-        with ExitStack() as stack:
-            held = stack.enter_context(lock(folder / EVENTS))
-            takes = _repaired(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
-            examples = _repaired(folder / INDEX, lambda line: segment_number(line.string("id")))
-            _check_form(folder, examples, form)
-            create_folder(folder / SEGMENTS)
-            for half in (folder / SEGMENTS).glob("*.partial"):
-                half.unlink()
-            stack.pop_all()
-    except BlockingIOError as error:
-        raise RecordingError(f"{folder}: is in use by another recording; name another folder") from error
+        for segment in gone:
+            for suffix in _SUFFIXES:
+                (folder / SEGMENTS / f"{segment:06d}{suffix}").unlink(missing_ok=True)
+        sync_folder(folder / SEGMENTS)
     except OSError as error:
-        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
-    return held, max((n for _, n in examples), default=-1) + 1, max((n for _, n in takes), default=0) + 1
+        raise RecordingError(
+            f"{error.filename}: cannot be deleted ({error.strerror}), though it is no longer in the index; "
+            "delete it yourself"
+        ) from error
 
 
-def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
-    """Repair a file of the recording and return its lines, each with its number."""
-    found = []
-    for i, text in enumerate(repair(path), start=1):
-        try:
-            line = Fields(text)
-            found.append((line, number(line)))
-        except BadDataError as error:
-            raise RecordingError(
-                f"{path}:{i}: is not a line of a recording ({error}); repair it, or name another folder"
-            ) from error
-    return found
+def relabel_take(
+    folder: Path | str,
+    number: int,
+    *,
+    split: str = "pretrain",
+    labels: Sequence[str] = (),
+    background: bool = False,
+) -> None:
+    """Give a take another split and other labels, as if it had been recorded with them.
 
+    Args:
+        folder: of a recording.
+        number: of the take. A last segment of less than half the length of the others stays unlabelled.
+        split: as for a `Recording`; so are the labels, and the mark of a background.
+        labels: of the examples.
+        background: whether the examples show none of the classes.
 
-def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:
-    """Check the form of a take against the last segment of each modality, which stands for all."""
-    for modality, wanted in form.items():
-        last = next((line for line, _ in reversed(examples) if modality in line.values), None)
-        if last is None:
-            continue
-        try:
-            has = read_header(segment_path(folder, last.string("id"))).form.get(modality, wanted)
-        except BadDataError as error:
-            raise RecordingError(f"{error}, or name another folder") from error
-        if has != wanted:
-            worded = kind_of(modality).worded
-            raise RecordingError(
-                f"{folder}: holds {modality} at {worded(has)}, and this take would be at {worded(wanted)}; "
-                "record with the --bundle of the first take, or without one as then, or name another folder"
-            )
+    Raises:
+        RecordingError: there is no such take, the folder is being recorded into, or cannot be written; or the
+            labels do not suit the split.
+        BadDataError: the index is missing, or a line of it is bad.
+    """
+    check_labels(split, labels, background=background)
+    folder, group = Path(folder), group_of(number)
+    examples = [example for example in read_index(folder)[0] if example.group == group]
+    if not examples:
+        raise RecordingError(f"{folder}: has no take {number}")
+    given: dict[str, object] = {"split": split, "labels": list(labels), "background": background or None}
+    changes = {example.id: given for example in examples}
+    lengths = [(example.end or 0.0) - (example.start or 0.0) for example in examples]
+    if 0 < lengths[-1] < max(lengths) / 2:
+        changes[examples[-1].id] = {"split": "pretrain", "labels": [], "background": None}
+
+    def relabelled(line: Fields) -> Mapping[str, object]:
+        values = line.values | changes.get(line.string("id"), {})
+        return {key: value for key, value in values.items() if value is not None}
+
+    edit_index(folder, relabelled)

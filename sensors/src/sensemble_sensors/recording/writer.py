@@ -24,10 +24,10 @@ from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.registry import kind_of, track_kind_of
-from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording import matroska
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
-from sensemble_sensors.recording.takes import prepare
+from sensemble_sensors.recording.opening import prepare
+from sensemble_sensors.recording.takes import check_labels, group_of
 from sensemble_sensors.sensor import Sample
 
 LAG = 0.5  # seconds that a segment stays open for samples that are late
@@ -49,6 +49,7 @@ class Recording:
         background: whether the examples show none of the classes, and so have no labels.
 
     Attributes:
+        take: the number of this take, from 1.
         segments: how many segments of this take are on the disk.
 
     Raises:
@@ -67,14 +68,7 @@ class Recording:
         labels: Sequence[str] = (),
         background: bool = False,
     ) -> None:
-        if background and labels:
-            raise RecordingError(f"labels {', '.join(labels)}: a background shows none of the classes")
-        if split not in SPLITS or not (split == "pretrain" or labels or background):
-            raise RecordingError(
-                f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label, or a background"
-            )
-        if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
-            raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
+        check_labels(split, labels, background=background)
         if not 0 < seconds <= SPAN:
             raise RecordingError(
                 f"segments of {seconds:g} s: give {SPAN:g} s or less, for one lies in memory until it ends"
@@ -86,7 +80,7 @@ class Recording:
         self._common: dict[str, Any] = {"split": split, "labels": list(labels)}
         if background:
             self._common["background"] = True
-        self._lock, self._number, self._take = prepare(folder, form)
+        self._lock, self._number, self.take = prepare(folder, form)
         self._origin = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
@@ -129,7 +123,7 @@ class Recording:
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
         """Add an event of a sensor at the present time; the fields are those of a `SensorEvent`."""
-        line = {"take": self._take, "time": self._now(), "name": name, "modality": modality}
+        line = {"take": self.take, "time": self._now(), "name": name, "modality": modality}
         with self._changed:
             self._lines.append({**line, "kind": kind, "reason": reason})
             self._changed.notify_all()
@@ -229,7 +223,7 @@ class Recording:
             encoded, begin = matroska.encode(samples, form)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
-        header = Header(self._take, start, end, form)
+        header = Header(self.take, start, end, form)
         lines = [asdict(header), *(_described(sample) for sample in samples)]
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
@@ -237,7 +231,7 @@ class Recording:
         # The rest of a take is kept for replay; it is too short to be a labelled example.
         rest = last and self.segments and latest < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
-        example["group"] = f"take {self._take}"  # whose segments are too alike to be in two splits
+        example["group"] = group_of(self.take)
         example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
         example |= {m: sample.data for m, sample in last_of.items() if kind_of(m).tokenized}
         append(self._folder / INDEX, _line(example | place))

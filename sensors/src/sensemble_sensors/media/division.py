@@ -1,0 +1,141 @@
+"""Division of a dataset into training and held-out examples: by class, in whole groups."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sensemble_sensors.media.dataset import Dataset, Example
+
+BACKGROUND = "(background)"
+"""The name of the backgrounds among the classes of a division."""
+_HELD = {"eval": (0.2, 2), "calibrate": (0.15, 4)}
+"""The split -> the share of the groups of a class that it should have, and the groups that this takes."""
+_KEPT = 0.4  # of the examples of a class, the least share that is left in train
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a class that a split has."""
+
+    groups: int = 0
+    examples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A proposal of which examples are held out; `recording.editing.set_splits` writes it.
+
+    Attributes:
+        splits: `train`, `calibrate` or `eval` by the id of each example that it covers: those with labels and
+            the backgrounds. Unlabelled examples, and labelled ones of `pretrain`, stay where they are.
+        shares: by class, `BACKGROUND` last, and by split.
+        shortages: a sentence for each class of which too few groups were recorded to hold some out.
+    """
+
+    splits: Mapping[str, str]
+    shares: Mapping[str, Mapping[str, Share]]
+    shortages: tuple[str, ...]
+
+
+def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
+    """Propose which examples to hold out: about a fifth of each class for `eval`, a seventh for `calibrate`.
+
+    Groups stay whole; an example without one is a group of its own. No class loses more than three fifths of
+    its examples. The choice depends on the seed and the names of the groups, not on their order, so a group
+    more changes little.
+
+    Args:
+        dataset: the examples.
+        seed: decides the choice.
+        keep: leave held out what the index holds out already, and only add to it.
+    """
+    groups = _groups(dataset)
+    at = {name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()}
+    having: dict[str, list[str]] = {}
+    for name in sorted(groups, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest()):
+        for label in _classes(groups[name]):
+            having.setdefault(label, []).append(name)
+    counts = {label: _counts(groups, names, label) for label, names in having.items()}
+
+    def spared(name: str) -> bool:
+        """Return whether every class is left with enough to train on if a group is held out too."""
+        for label in _classes(groups[name]):
+            kept = sum(counts[label][other] for other in having[label] if at[other] == "train")
+            if kept - counts[label][name] < _KEPT * counts[label].total():
+                return False
+        return True
+
+    # The rarest first: a group of several classes then counts for all of them.
+    for label in sorted(having, key=lambda label: (len(having[label]), label)):
+        for split, (share, least) in _HELD.items():
+            wanted = max(1, round(share * len(having[label]))) if len(having[label]) >= least else 0
+            held = sum(at[name] == split for name in having[label])
+            for name in having[label]:
+                if held < wanted and at[name] == "train" and spared(name):
+                    at[name] = split
+                    held += 1
+    splits = {example.id: at[name] for name, members in groups.items() for example in members}
+    order = sorted(having, key=lambda label: (label == BACKGROUND, label))
+    shares = {label: _shares(having[label], counts[label], at) for label in order}
+    return Division(splits, shares, tuple(_shortages(shares, groups)))
+
+
+def _groups(dataset: Dataset) -> dict[str, list[Example]]:
+    """Return the examples that a division covers, by the name of their group, or their id."""
+    bound = {example.group or example.id for example in dataset.split("pretrain") if example.labels}
+    found: dict[str, list[Example]] = {}
+    for example in dataset.examples:
+        name = example.group or example.id
+        if (example.labels or example.background) and name not in bound:
+            found.setdefault(name, []).append(example)
+    return found
+
+
+def _held_already(members: Sequence[Example], dataset: Dataset) -> str:
+    split = members[0].split
+    return split if split == "eval" or (split == "calibrate" and not dataset.drawn) else "train"
+
+
+def _classes(members: Sequence[Example]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label for example in members for label in _names(example)))
+
+
+def _names(example: Example) -> tuple[str, ...]:
+    return (BACKGROUND,) if example.background else example.labels
+
+
+def _counts(groups: Mapping[str, Sequence[Example]], names: Sequence[str], label: str) -> Counter[str]:
+    """Return the number of examples of a class in each of its groups."""
+    return Counter({name: sum(label in _names(example) for example in groups[name]) for name in names})
+
+
+def _shares(names: Sequence[str], counts: Counter[str], at: Mapping[str, str]) -> dict[str, Share]:
+    return {
+        split: Share(
+            sum(at[name] == split for name in names), sum(counts[name] for name in names if at[name] == split)
+        )
+        for split in ("train", *reversed(_HELD))
+    }
+
+
+def _shortages(
+    shares: Mapping[str, Mapping[str, Share]], groups: Mapping[str, Sequence[Example]]
+) -> Iterator[str]:
+    noun = "take" if all(re.fullmatch(r"take \d+", name) for name in groups) else "group"
+    for label, found in shares.items():
+        held = [split for split in _HELD if not found[split].groups]
+        lacking = held if found["train"].groups else ["train"]
+        if not lacking:
+            continue
+        count = sum(share.groups for share in found.values())
+        more = max(1, *(_HELD[split][1] - count for split in held)) if held else 1
+        yield (
+            f"{label}: {_counted(count, noun)}, so there is none for {' or '.join(lacking)}; "
+            f"record {more} more of it"
+        )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

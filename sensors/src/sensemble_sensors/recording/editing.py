@@ -1,0 +1,88 @@
+"""Change lines of a dataset's index, a recording or not; the index is whole at any time."""
+
+import json
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+
+from sensemble_sensors.durable import lock, sync_folder, write
+from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.lines import Fields, numbered
+from sensemble_sensors.recording.header import EVENTS, INDEX
+
+Change = Callable[[Fields], Mapping[str, object] | None]
+"""From a line to its new fields: the same ones to leave it as it is, or None to remove it."""
+
+
+def edit_index(folder: Path, change: Change) -> None:
+    """Change the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
+
+    Args:
+        folder: of a dataset; nobody else may be writing its index.
+        change: called with each line; a `BadDataError` that it raises is given the line's place.
+
+    Raises:
+        BadDataError: the index is missing, or a line cannot be read; then nothing is changed. A last line
+            that breaks off, as a power cut leaves it, stays.
+        RecordingError: the folder is being recorded into, or cannot be written.
+    """
+    index = folder / INDEX
+    try:
+        with ExitStack() as stack:
+            if (folder / EVENTS).is_file():
+                stack.enter_context(lock(folder / EVENTS))
+            data, mode = index.read_bytes(), index.stat().st_mode
+            changed = b"".join(_changed(index, data, change))
+            if changed != data:
+                target = index.resolve()  # else a link would be replaced, not the file
+                write(target, changed, private=True)
+                target.chmod(stat.S_IMODE(mode))
+                sync_folder(target.parent)
+    except BlockingIOError as error:
+        raise RecordingError(f"{folder}: is being recorded into; end that recording first") from error
+    except FileNotFoundError as error:
+        raise BadDataError(f"{index}: is missing; a dataset is a folder with this file") from error
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
+
+
+def set_splits(folder: Path, splits: Mapping[str, str]) -> None:
+    """Put examples into other splits; those that are not named stay where they are.
+
+    Args:
+        folder: of a dataset.
+        splits: the new split by the id of the example.
+
+    Raises:
+        BadDataError, RecordingError: as `edit_index`.
+    """
+
+    def moved(line: Fields) -> Mapping[str, object]:
+        name = line.string("id")
+        return line.values | {"split": splits[name]} if name in splits else line.values
+
+    edit_index(folder, moved)
+
+
+def _changed(index: Path, data: bytes, change: Change) -> list[bytes]:
+    lines = []
+    for number, line in numbered(BytesIO(data)):
+        if line.isspace():
+            lines.append(line)
+            continue
+        try:
+            fields = Fields(line)
+            before = dict(fields.values)
+            after = change(fields)
+        except BadDataError as error:
+            if line[-1:] not in b"\n}":  # it breaks off
+                lines.append(line)
+                continue
+            raise BadDataError(f"{index}:{number}: {error}; repair it, or delete its line") from error
+        if after == before:
+            lines.append(line)
+        elif after is not None:
+            lines.append(json.dumps(after, ensure_ascii=False).encode() + b"\n")
+    return lines

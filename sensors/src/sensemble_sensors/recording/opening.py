@@ -1,0 +1,88 @@
+"""Begin a take: make, lock and repair the folder, and check that the take fits the recording."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from sensemble_sensors.durable import create, create_folder, lock, repair
+from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import Fields
+from sensemble_sensors.recording.header import (
+    EVENTS,
+    INDEX,
+    SEGMENTS,
+    TAKES,
+    Form,
+    read_header,
+    segment_number,
+    segment_path,
+)
+
+
+def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
+    """Make, lock and repair a recording's folder for another take.
+
+    Args:
+        folder: of the recording.
+        form: of the take.
+
+    Returns:
+        The lock, which holds until it is closed; the number of the next segment; the number of the take.
+
+    Raises:
+        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
+            is in use by another recording.
+    """
+    try:
+        create_folder(folder)
+        if any(folder.iterdir()) and not (folder / EVENTS).exists():
+            raise RecordingError(f"{folder}: is not empty, and is not a recording; name another folder")
+        create(folder / EVENTS)
+        with ExitStack() as stack:
+            held = stack.enter_context(lock(folder / EVENTS))
+            takes = _repaired(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
+            examples = _repaired(folder / INDEX, lambda line: segment_number(line.string("id")))
+            _check_form(folder, examples, form)
+            create_folder(folder / SEGMENTS)
+            for half in (folder / SEGMENTS).glob("*.partial"):
+                half.unlink()
+            stack.pop_all()
+    except BlockingIOError as error:
+        raise RecordingError(f"{folder}: is in use by another recording; name another folder") from error
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
+    return held, max((n for _, n in examples), default=-1) + 1, max((n for _, n in takes), default=0) + 1
+
+
+def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
+    """Repair a file of the recording and return its lines, each with its number."""
+    found = []
+    for i, text in enumerate(repair(path), start=1):
+        try:
+            line = Fields(text)
+            found.append((line, number(line)))
+        except BadDataError as error:
+            raise RecordingError(
+                f"{path}:{i}: is not a line of a recording ({error}); repair it, or name another folder"
+            ) from error
+    return found
+
+
+def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:
+    """Check the form of a take against the last segment of each modality, which stands for all."""
+    for modality, wanted in form.items():
+        last = next((line for line, _ in reversed(examples) if modality in line.values), None)
+        if last is None:
+            continue
+        try:
+            has = read_header(segment_path(folder, last.string("id"))).form.get(modality, wanted)
+        except BadDataError as error:
+            raise RecordingError(f"{error}, or name another folder") from error
+        if has != wanted:
+            worded = kind_of(modality).worded
+            raise RecordingError(
+                f"{folder}: holds {modality} at {worded(has)}, and this take would be at {worded(wanted)}; "
+                "record with the --bundle of the first take, or without one as then, or name another folder"
+            )
