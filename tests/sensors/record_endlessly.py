@@ -21,7 +21,7 @@ def main(folder: Path) -> int:
     tell(reported)
     try:
         with Recording(folder, {"audio": (16000,)}, seconds=0.02) as out:
-            origin = out._origin
+            origin = out.began
             while True:
                 out.check()
                 # A time of whole microseconds since the origin comes back as it was.

@@ -85,7 +85,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
     rng = np.random.default_rng(0)
     with Recording(folder, {"audio": (8000,)}, seconds=0.5) as out:
-        begin = math.ceil(monotonic() - out._origin) + out._origin + 0.1
+        begin = math.ceil(monotonic() - out.began) + out.began + 0.1
         for i in range(8):
             wave = rng.uniform(-1, 1, 800).astype(np.float32)
             out.put(Sample("audio", wave, begin + i / 10, cut=i == 0))

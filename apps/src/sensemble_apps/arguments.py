@@ -105,6 +105,20 @@ class DataShow(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataSplit(Common):
+    """Hold out a third of each class, in whole groups, for selection (calibrate) and reporting (eval)."""
+
+    folder: Positional[Folder]
+    """A folder with `index.jsonl`, which is changed."""
+    by: Literal["group"] = "group"
+    """The examples that stay together: those of one group, such as a take."""
+    seed: Annotated[int | None, optional("N")] = None
+    """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
+    dry_run: bool = False
+    """Only show the division."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export(Common):
     """Quantize and lower a trained model of a run into its `bundle/`."""
 
@@ -152,7 +166,11 @@ class Sources(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Sources):
-    """Record sensors as a dataset, segment by segment, until Ctrl-C or until all sensors have ended."""
+    """Record sensors as a dataset, segment by segment, until Ctrl-C or until all sensors have ended.
+
+    With `--classes yes,no,stop`, record takes of each in turn: a countdown, then Enter keeps a take and `d`
+    deletes it.
+    """
 
     out: Positional[Folder]
     """The dataset's folder; an existing recording is continued."""
@@ -167,7 +185,16 @@ class Record(Sources):
     segment: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
     """Seconds per example; if the command is killed, the last example is lost."""
     seconds: Annotated[float | None, optional("S")] = None
-    """Stop S seconds after the first sample."""
+    """Stop S seconds after the first sample; with `--classes`, the length of a take, by default 3."""
+    classes: Annotated[str, optional("NAME,NAME")] = ""
+    """Record takes of these classes in turn, into the split train, until there are enough of each. Standard
+    input answers: Enter goes on, d deletes the last take, q quits; at its end, takes follow by themselves."""
+    takes: Annotated[int, tyro.conf.arg(metavar="N")] = 20
+    """Takes of each class that there should be, those of earlier sittings included."""
+    backgrounds: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Takes of none of the classes, such as an empty room, so that models learn what is unfamiliar."""
+    unlabelled: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Takes of anything, without labels, to pretrain on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ COMMANDS = {
     "data build": Command(arguments.DataBuild, f"{_COMMANDS}.data.build"),
     "data prepare": Command(arguments.DataPrepare, f"{_COMMANDS}.data.prepare"),
     "data show": Command(arguments.DataShow, f"{_COMMANDS}.data.show"),
+    "data split": Command(arguments.DataSplit, f"{_COMMANDS}.data.split"),
     "train": Command(
         arguments.Train,
         f"{_COMMANDS}.train",
@@ -59,7 +60,7 @@ COMMANDS = {
 """Every command by its name of one or two words, in the order of the help."""
 
 GROUPS = {
-    "data": "Build the digits, prepare a published dataset, or inspect one.",
+    "data": "Build the digits, prepare a published dataset, inspect or divide one.",
     "bundle": "Sign a bundle with a key, or check whether one is sound.",
 }
 """The first words that are no command on their own, each with its line in the help."""

@@ -93,7 +93,7 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
     ("command", "reason"),
     [
         ("", "name a command first: demo, data, "),
-        ("data", "name a command first: data build, prepare, show; see `sensemble data --help`"),
+        ("data", "name a command first: data build, prepare, show, split; see `sensemble data --help`"),
         ("run", "FOLDER: not given; see `sensemble run --help`"),
         ("audit bundle", "--data FOLDER: not given; see `sensemble audit --help`"),
         ("run bundle --cammera 0", "--cammera 0: no such option; perhaps --camera; see "),

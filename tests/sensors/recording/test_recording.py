@@ -304,7 +304,7 @@ def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Pat
 def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
     wave = np.full(RATE, 0.5, np.float32)
     with Recording(tmp_path, {"audio": (RATE,)}, seconds=1.0) as out:
-        begin = out._origin + 5.0
+        begin = out.began + 5.0
         picture = np.zeros((8, 8, 3), np.uint8)
         for time in (begin - 100_000, begin - 3600, float("nan"), float("inf"), -float("inf")):
             out.put(Sample("video", picture, time))
@@ -395,7 +395,7 @@ def test_a_clock_that_is_ahead_is_not_the_disk_s_fault(tmp_path: Path) -> None:
 def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:
     rng = np.random.default_rng(0)
     with Recording(tmp_path, {"audio": (RATE,)}, split="eval", labels=["clap"]) as out:
-        begin = out._origin + 5.0
+        begin = out.began + 5.0
         given = [
             Sample(
                 "audio", rng.uniform(-1, 1, 800).astype(np.float32), begin + 0.05 * (i + 1) - 1e-3, cut=i == 0

@@ -29,7 +29,7 @@ def record(
     begin = monotonic() + 5
     form = {"audio": (RATE,)}
     with Recording(folder, form, split=split, labels=labels, background=background) as out:
-        begin = out._origin + 5  # at a whole second of the take, so the number of segments is known
+        begin = out.began + 5  # at a whole second of the take, so the number of segments is known
         for i in range(round(10 * seconds)):
             out.put(Sample("audio", np.full(RATE // 10, i / 100, np.float32), begin + i / 10, cut=i == 0))
             if pictures:

@@ -1,6 +1,7 @@
 """`sensemble record`: sensors into a dataset that can be labelled, trained on and replayed."""
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.recording.header import EVENTS, form_of
+from sensemble_sensors.recording.header import EVENTS, INDEX, form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.arguments import Record
+from sensemble_apps.commands.record_classes import record_classes
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
@@ -41,13 +43,30 @@ def main(arguments: Record) -> None:
         RecordingError: the folder cannot be written, or the disk is full.
     """
     _check(arguments)
+    out = arguments.out
     manifest = (
         None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
     )
     specs = FORM if manifest is None else {m: entry.spec for m, entry in manifest.modalities.items()}
+    if manifest is not None:
+        _remark_labels(arguments, manifest)
+    existed, begun = out.exists(), (out / EVENTS).exists()
+    try:
+        if arguments.classes:
+            record_classes(arguments, specs, _health(arguments))
+        else:
+            _record(arguments, specs)
+    finally:
+        # A folder without a segment is no dataset.
+        if not begun and (out / INDEX).exists() and not (out / INDEX).stat().st_size:
+            _clear(out)
+            if not existed:
+                out.rmdir()
+
+
+def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
+    """Record one take, until the sensors end, the time is up or Ctrl-C comes."""
     summary = CaptureSummary()
-    existed = arguments.out.exists()
-    begun = (arguments.out / EVENTS).exists()
     recording = Recording(
         arguments.out,
         form_of(specs),
@@ -56,19 +75,11 @@ def main(arguments: Record) -> None:
         labels=arguments.label,
         background=arguments.background,
     )
-    if manifest is not None:
-        _remark_labels(arguments, manifest)
-    try:
-        # Ctrl-C is how a recording ends.
-        with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
-            capture = Capture(recording, found, specs, _health(arguments), summary)
-            with Watcher(returning(arguments.camera, arguments.captions), capture.found):
-                capture.run(arguments.seconds, show)
-    finally:
-        if not recording.segments and not begun:  # a folder without a segment is no dataset
-            _clear(arguments.out)
-            if not existed:
-                arguments.out.rmdir()
+    # Ctrl-C is how a recording ends.
+    with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
+        capture = Capture(found, specs, _health(arguments), summary)
+        with capture, Watcher(returning(arguments.camera, arguments.captions), capture.found):
+            capture.record(recording, arguments.seconds, show)
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
     for line in summary.silent:

@@ -1,17 +1,19 @@
 """Record sensors, one of each modality: a sensor set whose samples and events go into a recording."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition
 from time import monotonic
+from typing import Self
 
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import join
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.recording.writer import LAG, Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -27,17 +29,17 @@ _FIRST = 30.0  # seconds after which the time of a recording runs even without a
 
 
 class Capture:
-    """A recording in progress; it is the `Sink` of its sensor set.
+    """Open sensors, and the recording that takes their samples and events; the `Sink` of its sensor set.
 
-    The samples of a sensor that is unhealthy by `health` are left out; those of one that drifts from the
-    other are kept, and marked.
+    A context manager: the sensors are open while its block runs. Samples that no recording takes are measured
+    and forgotten. Those of a sensor that is unhealthy by `health` are left out; those of one that drifts from
+    the other are kept, and marked.
 
     Args:
-        recording: takes the samples and the events.
         sensors: at most one of each modality.
         specs: the form of the samples, by modality.
         health: when a sensor counts as unhealthy; None: never.
-        summary: counts what is recorded.
+        summary: counts what the sensors give.
 
     Raises:
         InputError: `specs` lacks the modality of a sensor.
@@ -47,7 +49,6 @@ class Capture:
 
     def __init__(
         self,
-        recording: Recording,
         sensors: Sequence[Sensor],
         specs: Mapping[str, InputSpec],
         health: Thresholds | None,
@@ -59,18 +60,39 @@ class Capture:
             summary.expect(sensor)
         self.changed = Condition()
         self.specs = specs
-        self._recording = recording
         self._sensors = sensors
         self._summary = summary
         self._began = monotonic()
+        self._recording: Recording | None = None
+        self._span = (-math.inf, math.inf)  # of the times of the samples that it takes
         self._opened = False  # whether a sensor could be opened
         marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
         self._set = SensorSet(self, marked)
 
-    def run(self, seconds: float | None, show: Callable[[str], None]) -> None:
+    def __enter__(self) -> Self:
+        with self.changed:
+            for sensor in self._sensors:
+                self._set.attach(sensor)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.changed:
+            threads = self._set.stop()
+        if left := join(threads):
+            names = ", ".join(thread.name for thread in left)
+            remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
+
+    @property
+    def over(self) -> bool:
+        """True when all sensors have ended."""
+        with self.changed:
+            return self._set.over
+
+    def record(self, recording: Recording, seconds: float | None, show: Callable[[str], None]) -> None:
         """Record until all sensors have ended, or for `seconds` from the first sample.
 
         Args:
+            recording: takes the samples and the events.
             seconds: None: without a limit.
             show: called again and again with a line of status.
 
@@ -78,27 +100,58 @@ class Capture:
             SensorUnavailableError: none of the sensors can be opened.
             RecordingError: the disk is full, or the folder cannot be written.
         """
-        with self.changed:
-            for sensor in self._sensors:
-                self._set.attach(sensor)
         length = math.inf if seconds is None else seconds
         latest = monotonic() + _FIRST
+        # A camera takes seconds to open, which are not recorded.
+        with self._recorded(recording, (-math.inf, math.inf)):
+            while (rest := min(self._summary.began, latest) + length - monotonic()) > 0 and not self.over:
+                recording.check()
+                self._wait(rest)
+                show(self._summary.status(recording.segments))
+
+    def take(self, recording: Recording, seconds: float, show: Callable[[float], None]) -> None:
+        """Record the samples of `seconds` from the beginning of a recording, and no others.
+
+        Args:
+            recording: just begun.
+            seconds: its length.
+            show: called again and again with the seconds that are left.
+
+        Raises:
+            SensorUnavailableError, RecordingError: as `record`.
+        """
+        end = recording.began + seconds
+        with self._recorded(recording, (recording.began, end)):
+            while (rest := end + LAG - monotonic()) > 0 and not self.over:
+                recording.check()
+                self._wait(rest)
+                show(max(0.0, rest - LAG))
+
+    def wait_for_first(self, show: Callable[[str], None]) -> None:
+        """Wait for a first sample of each sensor that gives them all the time, but not for too long.
+
+        Raises:
+            SensorUnavailableError: none of the sensors can be opened.
+        """
+        latest = monotonic() + _FIRST
+        while (rest := latest - monotonic()) > 0 and not self.over and self._summary.awaited:
+            self._wait(rest)
+            show(self._summary.status(0))
+
+    @contextmanager
+    def _recorded(self, recording: Recording, span: tuple[float, float]) -> Iterator[None]:
+        with self.changed:
+            self._recording, self._span = recording, span
         try:
-            # A camera takes seconds to open, which are not recorded.
-            while (
-                rest := min(self._summary.began, latest) + length - monotonic()
-            ) > 0 and not self._set.over:
-                self._recording.check()
-                with self.changed:
-                    self.changed.wait(min(_CHECK, rest))
-                    self._check_opened()
-                show(self._summary.status(self._recording.segments))
+            yield
         finally:
             with self.changed:
-                threads = self._set.stop()
-            if left := join(threads):
-                names = ", ".join(thread.name for thread in left)
-                remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
+                self._recording = None
+
+    def _wait(self, longest: float) -> None:
+        with self.changed:
+            self.changed.wait(min(_CHECK, longest))
+            self._check_opened()
 
     def found(self, event: DeviceEvent) -> None:
         """Retry a sensor whose device a watcher found again."""
@@ -123,7 +176,8 @@ class Capture:
     def push(self, sample: Sample, sensor: str) -> None:  # noqa: ARG002 - a recording has one sensor of each
         """Record a sample."""
         self._summary.add(sample, self.specs[sample.modality].rate)
-        self._recording.put(sample)
+        if self._recording is not None and self._span[0] <= sample.time < self._span[1]:
+            self._recording.put(sample)
 
     def is_pending(self, modality: str) -> bool:  # noqa: ARG002 - a recording takes all at once
         """Return False: a sample is recorded at once."""
@@ -137,7 +191,8 @@ class Capture:
         if not isinstance(event, SensorEvent):
             return
         self._opened |= event.kind == "attached"
-        self._recording.event(event.name, event.modality, event.kind, event.reason)
+        if self._recording is not None:
+            self._recording.event(event.name, event.modality, event.kind, event.reason)
         self._summary.note(event)
         shown = view_event(event, self._began)
         if isinstance(shown, Change):

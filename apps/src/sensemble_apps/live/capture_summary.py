@@ -4,6 +4,7 @@ import math
 from time import monotonic
 
 from sensemble_runtime.events import SensorEvent
+from sensemble_sensors.kinds import registry as kinds
 from sensemble_sensors.sensor import Sample, Sensor
 
 from sensemble_apps.console.kinds import Meter, kind_of
@@ -37,6 +38,11 @@ class CaptureSummary:
         """Note an event of a sensor; samples after it do not continue those before."""
         self._reasons[event.modality] = event.reason
         self._meters[event.modality].interrupt()
+
+    @property
+    def awaited(self) -> bool:
+        """True if a sensor that gives samples all the time, unlike captions, gave none yet."""
+        return any(not (meter.count or kinds.kind_of(m).tokenized) for m, meter in self._meters.items())
 
     @property
     def amounts(self) -> str:

@@ -50,6 +50,7 @@ class Recording:
 
     Attributes:
         take: the number of this take, from 1.
+        began: when it began, on the clock of `time.monotonic`.
         segments: how many segments of this take are on the disk.
 
     Raises:
@@ -81,7 +82,7 @@ class Recording:
         if background:
             self._common["background"] = True
         self._lock, self._number, self.take = prepare(folder, form)
-        self._origin = monotonic()
+        self.began = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
         self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
@@ -103,7 +104,7 @@ class Recording:
 
     def put(self, sample: Sample) -> None:
         """Add a sample; never waits for the disk. Empty sound is left out."""
-        time = sample.time - self._origin
+        time = sample.time - self.began
         with self._changed:
             if sample.lost:
                 self._lose(sample.modality, "they came faster than they were read", sample.lost)
@@ -166,7 +167,7 @@ class Recording:
         self._lost[modality, why] = self._lost.get((modality, why), 0) + count
 
     def _now(self) -> float:
-        return monotonic() - self._origin
+        return monotonic() - self.began
 
     def _write(self) -> None:
         try:

@@ -1,1 +1,1 @@
-"""`sensemble data ...`: build the digits, prepare a published dataset, inspect one."""
+"""`sensemble data ...`: build the digits, prepare a published dataset, inspect or divide one."""

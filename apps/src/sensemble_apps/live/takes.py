@@ -1,0 +1,174 @@
+"""Takes of named classes, one after another: which comes next, a countdown, and whether it is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+
+from sensemble_sensors.recording.header import INDEX, Form
+from sensemble_sensors.recording.takes import Take, delete_take, read_takes
+from sensemble_sensors.recording.writer import Recording
+
+from sensemble_apps.console.output import remark
+from sensemble_apps.errors import InputError
+from sensemble_apps.live.capture import Capture
+
+COUNTDOWN = 3  # seconds before a take
+_QUIT, _DELETE = "q", "d"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A sort of take: of a class, of none of them, or without labels.
+
+    Attributes:
+        title: its name on the screen.
+        count: takes of it that there should be.
+        split: of the examples.
+        labels: of the examples.
+        background: whether they show none of the classes.
+    """
+
+    title: str
+    count: int
+    split: str = "train"
+    labels: tuple[str, ...] = ()
+    background: bool = False
+
+    def of(self, takes: Sequence[Take]) -> list[Take]:
+        """Return the takes of this sort."""
+        return [t for t in takes if (t.labels, t.background) == (self.labels, self.background)]
+
+
+def takes_in(folder: Path) -> tuple[Take, ...]:
+    """Return the takes of a folder, also those of earlier sittings; none where there is no recording yet."""
+    return read_takes(folder) if (folder / INDEX).exists() else ()
+
+
+def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:
+    """Return the sorts of takes to record: so many of each class, of backgrounds, and without labels."""
+    return (
+        *(Wanted(name, takes, labels=(name,)) for name in classes),
+        Wanted("background (none of the classes)", backgrounds, background=True),
+        Wanted("unlabelled (anything)", unlabelled, split="pretrain"),
+    )
+
+
+def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
+    """Return the sort of the next take, the one with the fewest so far; None when there are enough of each.
+
+    The classes take turns: what changes in the course of a sitting, such as the light, must go with none.
+    """
+    counts = [(len(each.of(takes)), each) for each in wanted]
+    lacking = [(count, each) for count, each in counts if count < each.count]
+    return min(lacking, key=lambda pair: pair[0])[1] if lacking else None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRecorder:
+    """The open sensors, and the folder that takes of them go into.
+
+    Attributes:
+        folder: of the recording.
+        form: of its samples.
+        capture: the sensors, which stay open between takes.
+        seconds: length of a take.
+        segment: length of an example.
+    """
+
+    folder: Path
+    form: Form
+    capture: Capture
+    seconds: float
+    segment: float
+
+    def record(self, wanted: Wanted, show: Callable[[float], None]) -> Take:
+        """Record a take; one that Ctrl-C breaks off is deleted.
+
+        Args:
+            wanted: its sort.
+            show: called again and again with the seconds that are left.
+
+        Raises:
+            InputError: no sensor gave a sample.
+            SensorUnavailableError, RecordingError: as `Capture.take`.
+        """
+        recording = Recording(
+            self.folder,
+            self.form,
+            seconds=self.segment,
+            split=wanted.split,
+            labels=wanted.labels,
+            background=wanted.background,
+        )
+        try:
+            with recording:
+                self.capture.take(recording, self.seconds, show)
+        except KeyboardInterrupt:
+            if recording.segments:
+                delete_take(self.folder, recording.take)
+            raise
+        if not recording.segments:
+            raise InputError(f"{self.folder}: take {recording.take} is empty: no sensor gave a sample")
+        return next(take for take in takes_in(self.folder) if take.number == recording.take)
+
+
+def record_all(
+    recorder: TakeRecorder,
+    wanted: Sequence[Wanted],
+    ask: Callable[[str], str],
+    show: Callable[[str], None],
+) -> None:
+    """Record takes until there are enough of each sort, the sensors have ended, or the user quits.
+
+    Args:
+        recorder: records them.
+        wanted: the sorts, as `plan` gives them.
+        ask: called with a question before each take; returns the answer, empty to go on.
+        show: called with a line of status.
+
+    Raises:
+        InputError, SensorUnavailableError, RecordingError: as `TakeRecorder.record`.
+    """
+    done: list[Take] = []  # in this sitting, and not deleted
+    while not recorder.capture.over:
+        takes = takes_in(recorder.folder)
+        following = upcoming(wanted, takes)
+        answer = ask(_question(done, following, takes))
+        if answer == _DELETE and done:
+            delete_take(recorder.folder, done[-1].number)
+            remark(f"deleted {_titled(done.pop())}")
+        elif answer == _QUIT or (following is None and not answer):
+            return
+        elif answer or following is None:
+            remark(f"{answer}: no such key")
+        else:
+            done.append(_after_countdown(recorder, following, show))
+            gave = " and ".join(done[-1].modalities)
+            remark(f"recorded {_titled(done[-1])}: {done[-1].seconds:g} s of {gave}")
+    remark("all sensors have ended")
+
+
+def _question(done: Sequence[Take], following: Wanted | None, takes: Sequence[Take]) -> str:
+    if following is None:
+        first = "That was all. Enter ends"
+    else:
+        first = f"Next: {following.title}, {len(following.of(takes)) + 1} of {following.count}. Enter begins"
+    keys = [first, *([f"{_DELETE} deletes {_titled(done[-1])}"] if done else []), f"{_QUIT} quits"]
+    return "; ".join(keys)
+
+
+def _after_countdown(recorder: TakeRecorder, wanted: Wanted, show: Callable[[str], None]) -> Take:
+    for left in range(COUNTDOWN, 0, -1):
+        show(f"{wanted.title} in {left}")
+        sleep(1)
+
+    def remaining(seconds: float) -> None:
+        show(f"{wanted.title} {seconds:.1f} s")
+
+    return recorder.record(wanted, remaining)
+
+
+def _titled(take: Take) -> str:
+    kind = "background" if take.background else "unlabelled"
+    return f"take {take.number} ({', '.join(take.labels) or kind})"

@@ -1,0 +1,163 @@
+"""`sensemble record --classes` and `sensemble data split`: from named classes to takes that are held out."""
+
+import io
+import re
+import signal
+import time
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+from sensemble_apps.arguments import Record
+from sensemble_apps.commands import record
+from sensemble_apps.live import takes
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.takes import read_takes
+
+from tests.apps.conftest import Refusal, Sensemble
+
+NetworkCamera = Any
+Made = list[tuple[int, str, tuple[str, ...], bool]]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(takes, "COUNTDOWN", 0)
+
+
+def made(folder: Path) -> Made:
+    return [(take.number, take.split, take.labels, take.background) for take in read_takes(folder)]
+
+
+def sit(
+    camera: NetworkCamera, out: Path, answers: str, monkeypatch: pytest.MonkeyPatch, **options: float
+) -> None:
+    """Record half-second takes of a network camera, answering by standard input."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    given: dict[str, Any] = {"classes": "yes,no", "takes": 1, "seconds": 0.5, "segment": 0.25, **options}
+    record.main(Record(out=out, camera=(camera.address,), in_process=True, **given))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_classes_take_turns_and_what_is_bad_is_deleted_and_recorded_again(
+    network_camera: NetworkCamera,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    # yes; no, which is deleted and recorded again; a background; something unlabelled; a slip; the end
+    answers = "\n\nd\n\n\n\nx\n\n"
+    sit(network_camera, out, answers, monkeypatch, backgrounds=1, unlabelled=1)
+    assert made(out) == [
+        (1, "train", ("yes",), False),
+        (3, "train", ("no",), False),
+        (4, "train", (), True),
+        (5, "pretrain", (), False),
+    ]
+    assert [len(take.segments) for take in read_takes(out)] == [2] * 4, "half a second, to the sample"
+    printed = capsys.readouterr()
+    assert printed.out == (
+        f"4 takes in {out}: 1 yes, 1 no, 1 background (none of the classes), 1 unlabelled (anything)\n"
+    )
+    asked = [line for line in printed.err.splitlines() if line.endswith("q quits")]
+    assert asked == [
+        "Next: yes, 1 of 1. Enter begins; q quits",
+        "Next: no, 1 of 1. Enter begins; d deletes take 1 (yes); q quits",
+        "Next: background (none of the classes), 1 of 1. Enter begins; d deletes take 2 (no); q quits",
+        "Next: no, 1 of 1. Enter begins; d deletes take 1 (yes); q quits",
+        "Next: background (none of the classes), 1 of 1. Enter begins; d deletes take 3 (no); q quits",
+        "Next: unlabelled (anything), 1 of 1. Enter begins; d deletes take 4 (background); q quits",
+        "That was all. Enter ends; d deletes take 5 (unlabelled); q quits",
+        "That was all. Enter ends; d deletes take 5 (unlabelled); q quits",
+    ]
+    assert "deleted take 2 (no)" in printed.err
+    assert "x: no such key" in printed.err
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_later_sitting_goes_on_and_the_end_of_input_lets_takes_follow(
+    network_camera: NetworkCamera, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    sit(network_camera, out, "\nq\n", monkeypatch, takes=2)
+    assert [labels for _, _, labels, _ in made(out)] == [("yes",)]
+    sit(network_camera, out, "", monkeypatch, takes=2)
+    assert [labels for _, _, labels, _ in made(out)] == [("yes",), ("no",), ("yes",), ("no",)]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_take_that_ctrl_c_breaks_off_is_deleted(
+    network_camera: NetworkCamera,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    sit(network_camera, out, "\nq\n", monkeypatch)
+    began = time.monotonic()
+    Timer(4.0, signal.raise_signal, [signal.SIGINT]).start()
+    sit(network_camera, out, "", monkeypatch, seconds=60.0)
+    assert time.monotonic() - began < 50
+    assert made(out) == [(1, "train", ("yes",), False)]
+    assert len(list((out / "segments").iterdir())) == 2 * len(read_dataset(out).examples)
+    assert capsys.readouterr().out.splitlines()[-1] == f"1 takes in {out}: 1 yes"
+
+
+def test_a_countdown_is_kept_to_and_the_answers_may_be_piped(
+    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ("--classes", "clap", "--takes", "1", "--seconds", "1", "--camera", network_camera.address)
+    began = time.monotonic()
+    result = sensemble("record", out, *options, text="\n\n")
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began > takes.COUNTDOWN + 1
+    assert result.stdout == f"1 takes in {out}: 1 clap\n"
+    assert [len(take.segments) for take in read_takes(out)] == [1]
+
+
+def test_where_no_sensor_opens_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = sensemble("record", out, "--classes", "yes,no", "--captions", tmp_path / "none.txt", text="\n")
+    assert result.returncode == 2
+    assert "none.txt" in result.stderr.splitlines()[-1]
+    assert not out.exists()
+
+
+def test_what_does_not_go_with_classes_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    given = ("record", tmp_path / "out", "--camera", "0", "--classes")
+    assert "each once, none blank" in refusal(*given, "yes,,no")
+    assert "each once, none blank" in refusal(*given, "yes,yes")
+    assert "leave out --label" in refusal(*given, "yes,no", "--label", "yes")
+    assert "standard input has the answers" in refusal(*given, "yes,no", "--captions", "-")
+    assert "--takes 0: give 1 or more" in refusal(*given, "yes,no", "--takes", "0")
+    assert "--unlabelled -1: give 0 or more" in refusal(*given, "yes,no", "--unlabelled", "-1")
+
+
+def test_a_dataset_is_divided_by_group(sensemble: Sensemble, refusal: Refusal, tmp_path: Path) -> None:
+    lines = [
+        f'{{"id": "{label}{i}", "split": "train", "labels": ["{label}"], "group": "take {i // 3}{label}", '
+        '"text": "t"}\n'
+        for label, count in (("yes", 30), ("no", 6))
+        for i in range(count)
+    ]
+    index = tmp_path / "index.jsonl"
+    index.write_text("".join(lines))
+    shown = sensemble("data", "split", tmp_path, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"yes.* 6 \(18\).* 2 \(6\).* 2 \(6\)", shown.stdout)
+    assert re.search(r"no .* 1 \(3\).* 0 \(0\).* 1 \(3\)", shown.stdout)
+    assert shown.stderr == "no: 2 groups, so there is none for calibrate; record 2 more of it\n"
+    assert index.read_text() == "".join(lines)
+    done = sensemble("data", "split", tmp_path, "--by", "group")
+    assert done.returncode == 0, done.stderr
+    assert [len(read_dataset(tmp_path).split(s)) for s in ("train", "calibrate", "eval")] == [21, 6, 9]
+    held = index.read_text()
+    assert sensemble("data", "split", tmp_path).returncode == 0
+    assert index.read_text() == held, "what is held out stays so"
+    assert sensemble("data", "split", tmp_path, "--seed", "5").returncode == 0
+    assert index.read_text() != held
+    index.write_text('{"id": "a", "split": "pretrain", "text": "t"}\n')
+    assert "no example to train on has a label" in refusal("data", "split", tmp_path)
