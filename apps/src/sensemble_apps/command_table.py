@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
 from sensemble_apps.bundle_arguments import Adapting, BundleCheck, BundleSign
+from sensemble_apps.data_arguments import DataBuild, DataPrepare, DataShow, DataSplit
 from sensemble_apps.serve_arguments import Serve
 
 _COMMANDS = "sensemble_apps.commands"
@@ -28,17 +29,17 @@ class Command:
 
 COMMANDS = {
     "demo": Command(arguments.Demo, f"{_COMMANDS}.demo"),
-    "data build": Command(arguments.DataBuild, f"{_COMMANDS}.data.build"),
-    "data prepare": Command(arguments.DataPrepare, f"{_COMMANDS}.data.prepare"),
-    "data show": Command(arguments.DataShow, f"{_COMMANDS}.data.show"),
-    "data split": Command(arguments.DataSplit, f"{_COMMANDS}.data.split"),
+    "data build": Command(DataBuild, f"{_COMMANDS}.data.build"),
+    "data prepare": Command(DataPrepare, f"{_COMMANDS}.data.prepare"),
+    "data show": Command(DataShow, f"{_COMMANDS}.data.show"),
+    "data split": Command(DataSplit, f"{_COMMANDS}.data.split"),
     "train": Command(
         arguments.Train,
-        f"{_COMMANDS}.train",
+        f"{_COMMANDS}.training.train",
         "Pretrain, probe, finetune and distil into a run folder, and score every set of sensors. "
         "`sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.",
     ),
-    "train matrix": Command(None, f"{_COMMANDS}.train_matrix"),
+    "train matrix": Command(None, f"{_COMMANDS}.training.matrix"),
     "export": Command(
         arguments.Export,
         f"{_COMMANDS}.export",

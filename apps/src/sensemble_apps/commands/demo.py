@@ -45,7 +45,7 @@ def main(arguments: Demo) -> None:
         data = arguments.data or _digits(arguments.seed)
         console.print(f"  {len(read_dataset(data).examples)} examples in {data}")
     with _step(console, 2, "Pretrain the encoders; probe, finetune and distil the classifier"):
-        from sensemble_apps.commands.train import train
+        from sensemble_apps.commands.training.train import train
 
         train(arguments, data)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):

@@ -1,5 +1,6 @@
 """Running bundles and recordings for the command line: their sensors, their streams and their views.
 
-Doors: `real_time`, `virtual_time` and `capture`, which run; `sources`, `device_factory` and `plug_schedule`,
-which give the sensors; `views`, `terminal`, `view_events`, `run_summary` and `capture_summary`, which show.
+Doors: `real_time`, `virtual_time`, `capture` and `takes`, which run; `sources`, `device_factory` and
+`plug_schedule`, which give the sensors; `views`, `terminal`, `view_events`, `run_summary` and
+`capture_summary`, which show.
 """

@@ -5,9 +5,9 @@ from pathlib import Path
 from sensemble_train.digits.build import build, cache_folder
 from sensemble_train.digits.plan import DigitsConfig
 
-from sensemble_apps.arguments import DataBuild
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
+from sensemble_apps.data_arguments import DataBuild
 
 
 def main(arguments: DataBuild) -> None:

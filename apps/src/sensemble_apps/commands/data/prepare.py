@@ -5,9 +5,9 @@ from importlib import import_module
 
 from sensemble_train.prepare.write import write
 
-from sensemble_apps.arguments import DataPrepare
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.console.progress import progress
+from sensemble_apps.data_arguments import DataPrepare
 from sensemble_apps.errors import InputError
 
 

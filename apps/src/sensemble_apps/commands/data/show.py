@@ -15,9 +15,9 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.splits import SPLITS
 
-from sensemble_apps.arguments import DataShow
 from sensemble_apps.console.output import writing
 from sensemble_apps.console.progress import progress
+from sensemble_apps.data_arguments import DataShow
 
 
 def main(arguments: DataShow) -> None:

@@ -7,8 +7,8 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.recording.editing import set_splits
 
-from sensemble_apps.arguments import DataSplit
 from sensemble_apps.console.output import remark, say
+from sensemble_apps.data_arguments import DataSplit
 from sensemble_apps.errors import InputError
 
 
