@@ -7,11 +7,13 @@ plays twelve examples while sensors are unplugged and plugged back, and keeps th
 
 import re
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import ClassVar
 from unittest.mock import patch
 
+import rich
 from rich.console import Console, RenderableType
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands.run import play
@@ -45,13 +47,12 @@ class Screen:
 
     pictures: ClassVar[list[RenderableType]] = []
 
-    def __init__(self, **_: object) -> None:
-        self.console = Console(width=COLUMNS, height=ROWS, file=StringIO())
+    def __init__(self, *, get_renderable: Callable[[], RenderableType], **_: object) -> None:
+        self._picture = get_renderable
 
-    def update(self, picture: RenderableType, *, refresh: bool) -> None:
-        """Keep a picture; `refresh` says that it is to be seen at once."""
-        if refresh:
-            self.pictures.append(picture)
+    def refresh(self) -> None:
+        """Keep the picture of now."""
+        self.pictures.append(self._picture())
 
 
 def main(path: Path, clips: Path, out: Path) -> None:
@@ -59,6 +60,7 @@ def main(path: Path, clips: Path, out: Path) -> None:
     bundle = Bundle.open(path)
     arguments = Run(bundle=path, replay=clips, unplug=True, examples=12)
     times: list[float] = []
+    rich.reconfigure(width=COLUMNS, height=ROWS, file=StringIO())
     with patch.object(terminal, "Live", Screen):
         view = terminal.TerminalView(bundle)
         for item in play(arguments, bundle):

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
@@ -15,14 +16,25 @@ import pytest
 import rich
 from sensemble_apps.console.wording import answer
 from sensemble_apps.live.terminal import TerminalView
-from sensemble_apps.live.view_events import LiveSetChange, Predicted, ViewEvent, change, view_event
+from sensemble_apps.live.view_events import (
+    LiveSetChange,
+    Opened,
+    Predicted,
+    ViewEvent,
+    change,
+    view_event,
+)
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import UnfamiliarEvent
+from sensemble_runtime.events import SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session.session import Session
 from sensemble_runtime.subsets import SubsetScore
+from sensemble_sensors.devices.camera import Camera
 
 from tests.apps.conftest import COMMAND
+from tests.runtime.puppets import wait_for
 
 
 def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None:
@@ -71,7 +83,7 @@ def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
         process.stdin.flush()
         shown = _read(screen, lambda text: "● captions" in text and "%" in text)
         assert "nothing is live" not in shown
-        shown = _read(screen, lambda text: "nothing is live" in text)
+        shown = _read(screen, lambda text: "nothing is live" in text.rpartition("encoded in")[2])
         picture = shown.rpartition("encoded in")[2]
         process.send_signal(signal.SIGINT)
         _read(screen, lambda _: False)
@@ -174,6 +186,69 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
         assert (f"lost: {why}" in state) == (height == 24)
         if height == 24:
             assert len(shown) >= 22, "no line is left empty while there is something to say"
+
+
+def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    bundle, out = Bundle.open(bundle_folder), io.StringIO()
+    rich.reconfigure(file=out, force_terminal=True, width=120, color_system=None)
+    camera = Camera("/dev/there-is-none")
+    with Session(bundle, lasting=True) as session, TerminalView(bundle) as view:
+        session.attach(camera)
+        view.show(Opened(0.0, session))
+        lost = next(item for item in session.stream() if isinstance(item, SensorEvent))
+        view.show(view_event(lost, lost.time))
+        wait_for(lambda: session.retries)
+        wait_for(lambda: "unavailable, again in 998 s: " in out.getvalue())
+    rich.reconfigure()
+    assert "unavailable, again in 999 s: " in out.getvalue()
+    rows = [line for line in out.getvalue().splitlines() if "again in 998 s" in line]
+    assert rows[0].startswith("○ camera /dev/there-is-none")
+
+
+def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) -> None:
+    screen, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "run", bundle_folder, "--captions", "-", "--camera", "/dev/there-is-none"],
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "120", "LINES": "24", "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        deadline = Timer(60, process.kill)
+        deadline.start()
+        _read(screen, lambda text: "again in 2 s" in text and "again in 1 s" in text)
+        process.send_signal(signal.SIGINT)
+        shown = _read(screen, lambda _: False)
+        deadline.cancel()
+    os.close(screen)
+    assert process.returncode == 130, shown
+
+
+def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    labels = tuple(f"class{number:02}" for number in range(12))
+    bundle.manifest = replace(bundle.manifest, labels=labels)
+    monkeypatch.setattr(Bundle, "open", lambda _: bundle)
+    chances = np.linspace(0.2, 0.01, 12, dtype=np.float32)
+    for candidates, height, rows in ((8, 30, 8), (8, 15, 5), (2, 30, 5), (12, 30, 10)):
+        monkeypatch.setenv("LINES", str(height))
+        made = Prediction(
+            1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels,
+            least=float(chances[candidates - 1]),
+        )  # fmt: skip
+        shown = [line for line in _picture(bundle_folder, 80, Predicted(1.0, made, None)) if "class" in line]
+        listed = [line.split()[0] for line in shown if line.startswith("class") and "%" in line]
+        assert len(listed) == rows
+        assert sum(label.endswith("?") for label in listed) == min(candidates, rows)
+    sure = replace(made, least=0.5, probabilities=np.array([0.9, *chances[1:]], np.float32))
+    shown = _picture(bundle_folder, 80, Predicted(1.0, sure, None))
+    assert not any(line.startswith("class00?") for line in shown)
 
 
 def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Sensors that end, are lost and fail as badly as real ones, and what becomes of the others."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -191,3 +192,29 @@ def test_a_sensor_that_the_system_has_no_thread_for_is_not_attached(
         assert running.attach(captions) == "text"
         captions.say()
         assert next(iter(running)).live == ("text",)
+
+
+def test_a_session_knows_when_a_lost_sensor_is_tried_again(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 1000.0))
+    camera, captions = Puppet("video"), Puppet("text")
+    for _ in range(30):  # the same failure again and again, which is reported once
+        camera.openings.put(SensorUnavailableError("no such camera"))
+    with Session(bundle) as running:
+        running.subscribe(log)
+        running.attach(camera)
+        running.attach(captions)
+        wait_for(lambda: running.retries.get("video", 0.0) > time.monotonic() + 1)
+        assert log.of("video") == ["unavailable"]
+        assert list(running.retries) == ["video"]
+        while not camera.openings.empty():
+            camera.openings.get()
+        running.retry("video")
+        wait_for(lambda: "attached" in log.of("video"))
+        assert running.retries == {}
+        camera.openings.put(SensorUnavailableError("no such camera"))
+        camera.acts.put(SensorLostError("gone"))
+        wait_for(lambda: running.retries)
+        running.detach("video")
+        assert running.retries == {}

@@ -31,7 +31,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Change, Predicted, Stream, view_event
+from sensemble_apps.live.view_events import Change, Opened, Predicted, Stream, view_event
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def devices(
         session = stack.enter_context(
             _session(bundle, policy, record, health, conditions, adapt, lasting=make is not None)
         )
+        yield Opened(monotonic() - began, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None

@@ -1,12 +1,16 @@
 """The view in a terminal: sensors with their states, the live set, latencies, the most probable classes."""
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from threading import Lock
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+from rich import get_console
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -14,15 +18,17 @@ from rich.table import Table
 from rich.text import Text
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
-from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
+from sensemble_apps.live.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
 from sensemble_apps.live.views import change_line
 
-_TOP = 5
+_TOP = 5  # classes that are shown
+_MOST = 10  # with room, if so many come into question
 _CHANGES = 100  # the newest are kept; as many of them are shown as fit
 _FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
 _COLUMNS = (
@@ -34,23 +40,27 @@ _COLUMNS = (
 )  # in a narrow terminal, the last are left out first
 _WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
+_REFRESH = 1.0  # pictures a second while nothing happens, so that the wait of a lost sensor counts down
 
 
 class TerminalView:
-    """Redraws the screen with each prediction and change; a context manager."""
+    """Redraws the screen with each prediction and change, and each second; a context manager."""
 
     def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities = bundle.modalities
         # By modality and name of the sensor; the state of a modality as a whole has an empty name.
-        self._states: dict[str, dict[str, str]] = {m: {} for m in self._modalities}
+        self._states: dict[str, dict[str, Change]] = {m: {} for m in self._modalities}
         self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
         self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
         self._changes: deque[str] = deque(maxlen=_CHANGES)
         self._predicted: Predicted | None = None
         self._live: tuple[str, ...] = ()
-        self._screen = Live(auto_refresh=False)
+        self._session: Session | None = None  # None in virtual time, where no sensor is lost
+        self._lock = Lock()  # of all the above, which the screen's own thread draws, too
+        self._console = get_console()
+        self._screen = Live(get_renderable=self._picture, refresh_per_second=_REFRESH)
 
     def __enter__(self) -> Self:
         self._screen.start()
@@ -63,26 +73,43 @@ class TerminalView:
 
     def show(self, event: ViewEvent) -> None:
         """Redraw the screen with `event`."""
+        with self._lock:
+            self._add(event)
+        self._screen.refresh()
+
+    def _add(self, event: ViewEvent) -> None:
         if isinstance(event, Change):
             if event.active:
                 self._active[event.modality] = event.name
             elif event.over:
                 self._states[event.modality].pop(event.name, None)
             elif event.modality:
-                self._states[event.modality][event.name] = event.event
+                self._states[event.modality][event.name] = event
             self._changes.append(change_line(event))
         elif isinstance(event, LiveSetChange):
             self._live = event.live
+        elif isinstance(event, Opened):
+            self._session = event.session
         else:
             self._predicted = event
             self._latencies |= event.prediction.latencies
             self._live = event.prediction.live
-        self._screen.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
-        console = self._screen.console
+        with self._lock:
+            retries = self._session.retries if self._session is not None else {}
+            return self._drawn({name: at - monotonic() for name, at in retries.items()})
+
+    def _drawn(self, waits: Mapping[str, float]) -> RenderableType:
+        """Return the picture; `waits` are the seconds until each lost sensor is tried again."""
+        console = self._console
         for whole in (True, False):
-            above = Group(self._sensors(whole=whole), *self._conditions, self._answer(), self._classes())
+            above = Group(
+                self._sensors(waits, whole=whole),
+                *self._conditions,
+                self._answer(),
+                self._classes(_MOST if whole else _TOP),
+            )
             room = console.height - 1 - len(console.render_lines(above, pad=False))
             if room >= _FEWEST:
                 break
@@ -90,7 +117,7 @@ class TerminalView:
 
     def _newest(self, room: int) -> Text:
         """Return the newest changes that fill `room` lines; the oldest of them may be cut."""
-        console = self._screen.console
+        console = self._console
         lines: list[Text] = []
         for change in reversed(self._changes):
             lines = [*Text(change, "dim").wrap(console, console.width), *lines]
@@ -98,7 +125,7 @@ class TerminalView:
                 break
         return Text("\n").join(lines[-room:])
 
-    def _sensors(self, *, whole: bool) -> Table:
+    def _sensors(self, waits: Mapping[str, float], *, whole: bool) -> Table:
         """Return the table of sensors; with `whole`, states take as many lines as they need, else one."""
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_COLUMNS[: self._room]):
@@ -106,13 +133,13 @@ class TerminalView:
         for m in self._modalities:
             live = m in self._live
             mark, style = ("●", "green") if live else ("○", "dim")
-            if len(self._states[m]) <= 1:
-                ((name, state),) = self._states[m].items() or [("", "absent")]
+            states = {name: _state(found, waits.get(name)) for name, found in self._states[m].items()}
+            if len(states) <= 1:
+                ((name, state),) = states.items() or [("", "absent")]
                 title = f"{mark} {sensor_title(m, name)}"
                 table.add_row(_cell(title, style), _cell(state, whole=whole), *self._numbers(m))
                 continue
             # Of several sensors, the numbers belong to the modality, and each sensor has its own state.
-            states = dict(self._states[m])
             table.add_row(
                 _cell(f"{mark} {sensor_title(m)}", style),
                 _cell(states.pop("", ""), whole=whole),
@@ -128,7 +155,7 @@ class TerminalView:
     def _room(self) -> int:
         """The number of columns that fit next to sensors and states."""
         ends = accumulate(width + 1 for width in _WIDTHS)
-        return sum(_NAMES + end <= self._screen.console.width for end in ends)
+        return sum(_NAMES + end <= self._console.width for end in ends)
 
     def _numbers(self, modality: str) -> tuple[str, ...]:
         """Return what a modality says alone, its age, its last encoding time, and its dropped windows."""
@@ -156,21 +183,32 @@ class TerminalView:
             text.append(f"  {subsets.name(prediction.live)}: {audited(prediction.audited)}", "dim")
         return text
 
-    def _classes(self) -> Table:
+    def _classes(self, most: int) -> Table:
+        """Return the most probable classes: `_TOP`, or up to `most` if so many come into question."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         if self._predicted is None or not self._live:
             return table
-        bar = min(30, self._screen.console.width // 2)
-        probabilities, example = self._predicted.prediction.probabilities, self._predicted.example
+        bar = min(30, self._console.width // 2)
+        prediction, example = self._predicted.prediction, self._predicted.example
         truth = f"true: {', '.join(example.labels)}" if example and example.labels else ""
         for title in ("class", "probability", truth):
             table.add_column(title, no_wrap=True)
-        for index in np.argsort(-probabilities, kind="stable")[:_TOP]:
-            share = float(probabilities[index])
+        candidates = () if prediction.sure else prediction.candidates
+        shown = min(max(_TOP, len(candidates)), most)
+        for index in np.argsort(-prediction.probabilities, kind="stable")[:shown]:
+            share = float(prediction.probabilities[index])
             label = self._labels[index]
             style = "bold green" if example and label in example.labels else ""
-            table.add_row(Text(label, style=style), ProgressBar(1.0, share, width=bar), f"{share:4.0%}")
+            title = f"{label}?" if label in candidates else label
+            table.add_row(Text(title, style=style), ProgressBar(1.0, share, width=bar), f"{share:4.0%}")
         return table
+
+
+def _state(change: Change, wait: float | None) -> str:
+    """Return the state of a sensor, with the seconds until it is tried again if it waits for that."""
+    if wait is None or change.kind not in ("lost", "unavailable"):
+        return change.event
+    return f"{change.kind}, again in {max(1, math.ceil(wait))} s: {change.reason}"
 
 
 def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:

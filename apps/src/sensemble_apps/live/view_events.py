@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sensemble_runtime.events import EncoderEvent, Event, HopEvent, LiveSetEvent, UnfamiliarEvent, fields_of
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 
 _WORDS = {
@@ -58,7 +59,15 @@ class Predicted:
     example: Example | None
 
 
-ViewEvent = Change | LiveSetChange | Predicted
+@dataclass(frozen=True)
+class Opened:
+    """The session of the events that follow was opened, `time` seconds after the start."""
+
+    time: float
+    session: Session
+
+
+ViewEvent = Change | LiveSetChange | Predicted | Opened
 Stream = Generator[ViewEvent, None, None]
 
 

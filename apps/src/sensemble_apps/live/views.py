@@ -16,7 +16,7 @@ class View(Protocol):
     """Shows the items of a stream."""
 
     def show(self, event: ViewEvent) -> None:
-        """Show a sensor's change, a prediction or the live set."""
+        """Show a sensor's change, a prediction or the live set; the session is for those that ask it more."""
 
 
 def as_json(predicted: Predicted) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class JsonView:
                 say_json(change_as_json(event))
         elif isinstance(event, Predicted):
             say_json(as_json(event) | self._conditions)
-        elif not event.live:
+        elif isinstance(event, LiveSetChange) and not event.live:
             say_json({"time": round(event.time, 6), "live": []})
 
 
@@ -89,7 +89,7 @@ class LineView:
             say(change_line(event))
         elif isinstance(event, Predicted):
             say(prediction_line(event))
-        elif not event.live:
+        elif isinstance(event, LiveSetChange) and not event.live:
             say(nothing_line(event))
 
 

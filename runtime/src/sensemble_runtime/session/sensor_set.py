@@ -110,6 +110,11 @@ class SensorSet:
         """The kind and the reason of each attached sensor's last event."""
         return [thread.reported for thread in self._attached.values()]
 
+    @property
+    def retries(self) -> dict[str, float]:
+        """The time at which each lost sensor is tried again; see `Session.retries`."""
+        return {name: t.retry_at for name, t in self._attached.items() if t.retry_at is not None}
+
     def stop_waiting(self, modalities: Collection[str]) -> None:
         """Stop waiting for the first samples of the sensors of `modalities` that are starting."""
         self._mute |= {thread for thread in self._silent if thread.modality in modalities}

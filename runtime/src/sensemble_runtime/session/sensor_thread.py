@@ -64,6 +64,7 @@ class SensorThread:
     Attributes:
         reported: the kind and the reason of its last event; the same are not reported twice.
         lag: seconds by which its samples are behind the clock; None if unknown.
+        retry_at: when it is opened again, on the clock of `time.monotonic`; None unless it waits for that.
         thread: not started; it ends after `stop`, when the sensor is closed.
     """
 
@@ -84,6 +85,7 @@ class SensorThread:
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
         self.reported: tuple[Kind | None, str] = (None, "")
         self.lag: float | None = None
+        self.retry_at: float | None = None
         self._spec, self._thresholds, self._previous, self._owner = spec, health, previous, owner
         self._source = Conditioned(sensor, conditions) if conditions else sensor
         self._stopped = threading.Event()
@@ -128,9 +130,12 @@ class SensorThread:
             thread.join()
         while not self.stopped:
             self._use()
-            if self._retry.wait(self._backoff.next()):
+            wait = self._backoff.next()
+            self.retry_at = monotonic() + wait
+            if self._retry.wait(wait):
                 self._retry.clear()
                 self._backoff.reset()
+            self.retry_at = None
 
     def _use(self) -> None:
         """Open, read and close the sensor once; all that it raises is reported, and ends no thread."""

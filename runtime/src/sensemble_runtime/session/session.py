@@ -165,6 +165,15 @@ class Session:
             return self._state.live_set.live(time.monotonic())
 
     @property
+    def retries(self) -> dict[str, float]:
+        """By name, when each sensor that is lost or unavailable is tried again, on `time.monotonic`'s clock.
+
+        A sensor that is being tried just now is left out.
+        """
+        with self._state.changed:
+            return self._sensors.retries
+
+    @property
     def missed(self) -> int:
         """The number of predictions that the consumer never got, because newer ones took their place."""
         return self._state.queue.missed
