@@ -146,13 +146,22 @@ class Record(Sources):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Sources):
-    """Run a bundle on live sensors, or replay a dataset, a recording or a media file."""
+class Running(Sources):
+    """The options of `run` and `serve`, which open a session."""
 
     bundle: Positional[Folder]
     """A bundle folder."""
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
+    unfamiliar: Literal["leave", "pool"] = "leave"
+    """What a modality does whose windows have been unlike those of training for a while: leave the live set,
+    or be reported and pooled all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Running):
+    """Run a bundle on live sensors, or replay a dataset, a recording or a media file."""
+
     replay: OptionalFolder = None
     """A dataset whose examples are played one after another, or a recording, which is played as it was."""
     split: Annotated[str | None, optional("NAME")] = None

@@ -5,19 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tyro.conf import Positional
 
-from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Sources, optional
+from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Running, optional
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(Sources):
+class Serve(Running):
     """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text."""
 
-    bundle: Positional[Folder]
-    """A bundle folder."""
-    watch: bool = False
-    """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     replay: OptionalFolder = None
     """A dataset whose examples are played again and again, or a recording, which is played once."""
     split: Annotated[str | None, optional("NAME")] = None

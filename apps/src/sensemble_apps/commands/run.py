@@ -110,7 +110,9 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
     """
     duty = Duty() if arguments.duty else None
     adapt = Adapt() if arguments.adapt else None
-    policy = Policy(threads=arguments.threads, budget=arguments.budget, duty=duty)
+    policy = Policy(
+        threads=arguments.threads, budget=arguments.budget, duty=duty, unfamiliar=arguments.unfamiliar
+    )
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
             unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}

@@ -9,6 +9,7 @@ from ssl import SSLContext
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.hotplug import Hotplug
+from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import Example, read_dataset
@@ -40,7 +41,7 @@ def main(arguments: Serve) -> None:
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
-        session = stack.enter_context(_session(bundle))
+        session = stack.enter_context(_session(arguments, bundle))
         switchboard = Switchboard(session, bundle.specs)
         stack.callback(switchboard.stop_recording)
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
@@ -98,8 +99,8 @@ def _access(arguments: Serve, port: int) -> tuple[Access, SSLContext | None, lis
 
 
 @contextmanager
-def _session(bundle: Bundle) -> Iterator[Session]:
-    session = Session(bundle, lasting=True)
+def _session(arguments: Serve, bundle: Bundle) -> Iterator[Session]:
+    session = Session(bundle, policy=Policy(unfamiliar=arguments.unfamiliar), lasting=True)
     try:
         yield session
     finally:
