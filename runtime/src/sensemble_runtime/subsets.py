@@ -12,8 +12,22 @@ WIDE = 0.2
 """The width of a score's interval above which its examples are too few to judge by it."""
 
 
+class Interval:
+    """A 95 % confidence interval, from `low` to `high`."""
+
+    __slots__ = ()
+
+    low: float
+    high: float
+
+    @property
+    def too_few(self) -> bool:
+        """True if the examples are too few to say: the interval is wider than `WIDE`."""
+        return self.high - self.low > WIDE
+
+
 @dataclass(frozen=True, slots=True)
-class SubsetScore:
+class SubsetScore(Interval):
     """The score of a subset of modalities over the `n` examples that have all of them.
 
     Attributes:
@@ -28,24 +42,14 @@ class SubsetScore:
     low: float
     high: float
 
-    @property
-    def too_few(self) -> bool:
-        """True if the examples are too few to say: the interval is wider than `WIDE`."""
-        return self.high - self.low > WIDE
-
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Interval):
     """A number that examples only estimate, with the ends of its 95 % confidence interval."""
 
     value: float
     low: float
     high: float
-
-    @property
-    def too_few(self) -> bool:
-        """True if the examples are too few to say: the interval is wider than `WIDE`."""
-        return self.high - self.low > WIDE
 
 
 CLEAN = "clean"

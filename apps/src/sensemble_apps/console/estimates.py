@@ -1,10 +1,8 @@
 """Scores with their intervals, in words and in the cells of tables, rounded as the interval deserves."""
 
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.subsets import Estimate, Interval, SubsetScore
 
 from sensemble_apps.console.kinds import kind_of
-
-Interval = SubsetScore | Estimate
 
 TOO_FEW = "too few examples"
 INTERVAL = "95 % interval"
