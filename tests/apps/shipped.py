@@ -1,9 +1,11 @@
 """A run folder whose bundle is no more than a manifest: enough for the report."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 
+import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.manifest import (
@@ -18,7 +20,7 @@ from sensemble_runtime.bundle.manifest import (
     SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.record.writer import Records, fingerprint
+from sensemble_runtime.record.writer import Answer, Records, fingerprint
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
@@ -129,5 +131,17 @@ def write_audit(folder: Path, n: int = 400) -> None:
     bundle = SimpleNamespace(manifest=made, fingerprint=fingerprint(folder / "bundle"))
     with Records(folder / "audit.sqlite") as records:
         run = records.begin("audit", bundle, made.provenance.dataset, "eval")  # type: ignore[arg-type]
+        records.add_answers(run, _answers(found, n))
         records.add_scores(run, scores, dict.fromkeys(scores, 0.1), estimates)
         records.end(run)
+
+
+def _answers(scores: Mapping[str, float], n: int) -> Iterator[Answer]:
+    """Yield answers that are as often right as they say, but for captions, which say 95 % and are sure."""
+    for i in range(n):
+        for name, score in scores.items():
+            confidence = 0.95 if name == "text" else score
+            said, other = ("zero", "one") if i < score * n else ("one", "zero")
+            chances = {said: confidence, other: 1 - confidence}
+            probabilities = np.array([chances["zero"], chances["one"]], np.float32)
+            yield Answer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities)

@@ -82,7 +82,31 @@ def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
     assert "P is 60 (56 to 64), its R 54 (50 to 58)" in text
     assert "not audited" not in text
     assert "too few" not in text.lower()
-    assert "chance" not in text
+    assert "at chance" not in text
+
+
+def test_it_says_what_confidence_is_worth(audited: Evidence, of_run: Evidence) -> None:
+    html = report.render(audited, MADE)
+    page = Page(html)
+    page.check_standing_alone()
+    assert "Does it know when it is right?" in page.text
+    assert "are promised to hold the truth in at least 90 % of cases" in page.text
+    assert (
+        "With text alone, it is too sure: it says 95 % on average, and is right in 54 % (49 to 59) of the "
+        "examples." in page.text
+    )
+    assert (
+        "With text alone, its candidates hold the truth in 54 % (49 to 59) of the examples, not in 90 % as "
+        "promised." in page.text
+    )
+    assert page.text.count("it is too sure") == 1
+    assert "it is too modest" not in page.text
+    assert "T 95 54 0 54 54 40.7" in page.text, "sure of everything, and wrong in nearly half of it"
+    assert "V 64 64 100 \N{EN DASH} 100 0.0" in page.text, "never sure, and never without the truth"
+    assert "says 95 %: right 54 % of 400 (49 to 59)" in html
+    figures = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert len(figures) == 3 + 7
+    assert "Does it know" not in Page(report.render(of_run, MADE)).text, "nobody asked it"
 
 
 def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:

@@ -8,6 +8,8 @@ from sensemble_runtime.auditing.calibration import calibrate
 from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
+    judge,
+    judge_answers,
     reliabilities,
     reliability,
 )
@@ -15,6 +17,7 @@ from sensemble_runtime.bundle.calibration import least_probability
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
 from sensemble_runtime.prediction import Opinion
+from sensemble_runtime.record.writer import Answer
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from .test_calibration import CLASSES, drawn
@@ -83,3 +86,32 @@ def test_a_set_without_calibration_is_always_unsure_and_always_covered() -> None
     assert list(found) == ["audio"]
     assert (found["audio"].unsure, found["audio"].sure_right, found["audio"].covered) == (1, None, 1)
     assert found["audio"].calibration_error == found["audio"].uncalibrated_error
+
+
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
+    (logits, truth), names = drawn(200, seed=3), [f"class{i}" for i in range(CLASSES)]
+    labels = truth if task == "multi-class" else np.eye(CLASSES, dtype=int)[truth] | (logits > 1)
+    calibration = Calibration(0.1, {"audio": SubsetCalibration(1.5, 0.4, 200)}, {})
+    expected = reliabilities(logits[None], {"audio": np.ones(200, bool)}, labels, task, calibration)
+    rows = np.eye(CLASSES, dtype=int)[truth] if task == "multi-class" else labels
+    head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), task)
+    answers = [
+        Answer("", 1, tuple(names[j] for j in np.flatnonzero(row)), "audio", "", head.probabilities(one, 1.5))
+        for one, row in zip(logits, rows, strict=True)
+    ]
+    (judged,) = judge_answers(answers, names, task, calibration).values()
+    assert judged.summary(expected["audio"].uncalibrated_error) == expected["audio"]
+
+
+def test_the_bins_of_a_diagram_hold_every_answer_and_make_up_the_error() -> None:
+    logits, truth = drawn(500)
+    fitted = SubsetCalibration(temperature=1.5, threshold=0.4, examples=500)
+    calibrated = softmax(logits / 1.5, axis=1)
+    judged = judge(calibrated, np.eye(CLASSES, dtype=bool)[truth], "multi-class", fitted.threshold)
+    bins = judged.bins
+    assert sum(one.n for one in bins) == 500
+    assert [one.confidence for one in bins] == sorted(one.confidence for one in bins)
+    assert all(one.low <= one.right <= one.high for one in bins)
+    gap = sum(one.n * abs(one.confidence - one.right) for one in bins) / 500
+    assert gap == pytest.approx(calibration_error(judged.confidences, judged.right))

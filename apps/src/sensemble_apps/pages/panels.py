@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from sensemble_runtime.auditing.reliability import Bin
 
 from sensemble_apps.pages.svg import BARS, GRID, INK, MARKERS, SERIES, Panel
 
@@ -182,6 +183,50 @@ def robustness_panel(
         for group in series
     )
     return Panel(key, "Robustness against performance", described, draw)
+
+
+def reliability_panel(key: str, title: str, bins: Sequence[Bin]) -> Panel:
+    """Return a reliability diagram: how often answers are right, against the confidence that they state.
+
+    A point is a bin of confidence, the larger the more answers it has, with the interval of its share that is
+    right. Of answers that are right as often as they say, it lies on the dashed line.
+
+    Args:
+        key: prefix of the SVG's element ids, unique in the page.
+        title: the SVG's accessible name.
+        bins: by confidence.
+    """
+    most = max(one.n for one in bins)
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=(0, (5, 4)), zorder=0.9)
+        for one in bins:
+            x = 100 * one.confidence
+            axes.plot([x, x], [100 * one.low, 100 * one.high], color=BARS[0], linewidth=1.2)
+        axes.scatter(
+            [100 * one.confidence for one in bins],
+            [100 * one.right for one in bins],
+            s=[6 + 54 * one.n / most for one in bins],
+            color=BARS[1],
+            linewidths=0,
+            zorder=3,
+            gid=f"{key}-points",
+        )
+        axes.set_xlim(0, 103)
+        axes.set_ylim(-3, 103)
+        axes.set_xticks([0, 50, 100])
+        axes.set_yticks([0, 50, 100])
+        axes.set_aspect("equal")
+        axes.set_xlabel("says, %")
+        axes.set_ylabel("is right, %")
+        axes.grid(color=GRID)
+
+    described = "; ".join(
+        f"says {100 * one.confidence:.0f} %: right {100 * one.right:.0f} % of {one.n} "
+        f"({100 * one.low:.0f} to {100 * one.high:.0f})"
+        for one in bins
+    )
+    return Panel(key, title, described, draw, (2.1, 2.1))
 
 
 def _count(k: int) -> str:

@@ -6,15 +6,18 @@ from datetime import datetime
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.reliability import Judged, Reliability
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.pages import page_template, panels, svg
 from sensemble_apps.pages.conditions import heat_maps
 from sensemble_apps.pages.headline import Evidence, headline, in_order
 from sensemble_apps.runs.condition_table import sentences
+from sensemble_apps.runs.reliability_table import doubts
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
@@ -33,11 +36,30 @@ class MethodView:
     best: Mapping[Subset, Subset]
 
 
+@dataclass(frozen=True)
+class WorthView:
+    """What the answers of a set of sensors are worth, as the template shows it.
+
+    Attributes:
+        subset: the set.
+        right: how often its most probable class is right.
+        found: its reliability.
+        figure: its reliability diagram, SVG.
+    """
+
+    subset: Subset
+    right: SubsetScore
+    found: Reliability
+    figure: str
+
+
 def render(evidence: Evidence, made: datetime) -> str:
     """Return the page as HTML that loads nothing."""
     methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
     trained = in_order({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
+    worths = [_worth(subsets.parse(name), judged) for name, judged in evidence.audits.judged.items()]
+    promised = 1 - evidence.manifest.calibration.alpha
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return page_template.template("report.html.j2").render(
         evidence=evidence,
@@ -53,6 +75,11 @@ def render(evidence: Evidence, made: datetime) -> str:
         encoders=encoders,
         encoder_rows=encoder_rows,
         glyphs=svg.GLYPHS,
+        reliability=worths,
+        promised=promised if evidence.manifest.calibration.subsets else None,
+        doubts=[
+            sentence for one in worths for sentence in doubts(one.subset, one.right, one.found, promised)
+        ],
         heat_maps=heat_maps(evidence.conditions),
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         overlap_figures=_overlap_figures(methods, evidence.matrices),
@@ -79,6 +106,17 @@ def _method(name: str, matrix: Matrix) -> MethodView:
         p={train: p for train, (p, _) in points.items()},
         r={train: r for train, (_, r) in points.items()},
         best={subsets.parse(t): subsets.parse(e) for t, e in robustness.best_evaluation(matrix).items()},
+    )
+
+
+def _worth(subset: Subset, judged: Judged) -> WorthView:
+    name = subsets.name(subset)
+    n, right = len(judged.right), int(judged.right.sum())
+    panel = panels.reliability_panel(
+        f"worth-{name.replace('+', '-')}", f"Reliability with {name}", judged.bins
+    )
+    return WorthView(
+        subset, SubsetScore(right / n, n, *wilson(right, n)), judged.summary(), svg.inline(panel)
     )
 
 

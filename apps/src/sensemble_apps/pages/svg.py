@@ -55,12 +55,14 @@ class Panel:
         title: its accessible name.
         description: its numbers in words.
         draw: draws into the axes, in the colours of this module.
+        size: width and height in inches, on a page.
     """
 
     key: str
     title: str
     description: str
     draw: Callable[[Axes], None]
+    size: tuple[float, float] = (_WIDTH, _HEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def inline(panel: Panel) -> str:
     variables, and text takes the page's font.
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
+        figure = Figure(panel.size, layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)

@@ -1,11 +1,12 @@
 """The audits of a run's bundle in its record: those on the run's own data, and on other data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from sensemble_runtime.auditing.reliability import Judged, judge_answers
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.record.reader import read_conditions, read_runs
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
@@ -23,6 +24,7 @@ class Audits:
         estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
+        judged: its answers beside the truth, by subset, of the same audit as `scores`.
     """
 
     scores: dict[str, SubsetScore]
@@ -30,6 +32,7 @@ class Audits:
     estimates: dict[str, Estimate]
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
+    judged: dict[str, Judged] = field(default_factory=dict)
 
 
 def audits(run: Path) -> Audits:
@@ -42,15 +45,22 @@ def audits(run: Path) -> Audits:
     if not (run / AUDIT).exists() or not manifest.exists():
         return Audits({}, {}, {}, ())
     bundle = fingerprint(run / BUNDLE)
-    evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
+    made = read_manifest(manifest)
+    evaluated = (made.provenance.dataset, EVALUATED)
     found = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
     own = [r for r in found if (r.dataset, r.split) == evaluated]
-    degraded = [scores for r in own if (scores := read_conditions(run / AUDIT, r.id))]
     others = [data_title(r.dataset, r.split) for r in found if (r.dataset, r.split) != evaluated]
+    named = tuple(dict.fromkeys(others))
+    if not own:
+        return Audits({}, {}, {}, named)
+    last = own[-1]
+    degraded = [scores for r in own if (scores := read_conditions(run / AUDIT, r.id))]
+    answers = read_answers(run / AUDIT, last.id)
     return Audits(
-        own[-1].scores if own else {},
-        own[-1].chance if own else {},
-        own[-1].estimates if own else {},
-        tuple(dict.fromkeys(others)),
+        last.scores,
+        last.chance,
+        last.estimates,
+        named,
         tuple(degraded[-1]) if degraded else (),
+        judge_answers(answers, last.labels, last.task, made.calibration),
     )

@@ -1,9 +1,15 @@
-"""The reliability of an audit as a table: what confidence, sure answers and candidates are worth."""
+"""The reliability of an audit, in a table and in words: what confidence and candidates are worth."""
+
+from collections.abc import Iterator
 
 from rich.table import Table
 from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.reliability import Reliability
+from sensemble_runtime.subsets import Subset, SubsetScore
 
-from sensemble_apps.console.wording import percent
+from sensemble_apps.console import estimates
+from sensemble_apps.console.wording import percent, words
 
 _COLUMNS = ("confidence", "unsure", "right if sure", "covered", "ECE", "by chance", "before")
 _CAPTION = (
@@ -28,3 +34,29 @@ def table(result: AuditResult) -> Table:
         shares_of = ", ".join(f"{m} {percent(share)}" for m, share in result.unfamiliar.items())
         made.caption += f"; windows unlike those of training, %: {shares_of}"
     return made
+
+
+def doubts(subset: Subset, right: SubsetScore, found: Reliability, promised: float) -> Iterator[str]:
+    """Yield a sentence if a set's confidence is not what it is right, and if its candidates lack the truth.
+
+    Args:
+        subset: the set.
+        right: how often its most probable class is right.
+        found: its reliability.
+        promised: how often its candidates are to hold the truth.
+    """
+    live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
+    if not right.low <= found.confidence <= right.high:
+        flaw = "too sure" if found.confidence > right.high else "too modest"
+        said = estimates.percent_within(found.confidence, right)
+        yield (
+            f"{live} it is {flaw}: it says {said} % on average, and is right in "
+            f"{estimates.number(right.accuracy, right)} of the examples."
+        )
+    low, high = wilson(found.covered * right.n, right.n)
+    if high < promised:
+        held = SubsetScore(found.covered, right.n, low, high)
+        yield (
+            f"{live} its candidates hold the truth in {estimates.number(held.accuracy, held)} of the "
+            f"examples, not in {percent(promised, 0)} % as promised."
+        )

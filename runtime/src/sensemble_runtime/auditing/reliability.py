@@ -1,15 +1,18 @@
 """Reliability: how much confidence, sure answers and candidates are worth, measured on labelled examples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.calibration import are_candidates, are_sure, of_subset
 from sensemble_runtime.bundle.head import Head, probabilities
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
+from sensemble_runtime.record.writer import Answer
+from sensemble_runtime.subsets import Interval
 
 _BINS = 15
 _DRAWS = 200
@@ -27,7 +30,7 @@ class Reliability:
         calibration_error: the expected calibration error of the confidence, in [0, 1].
         chance_error: what a perfectly calibrated classifier with these confidences would show on as many
             examples, on average: the part of `calibration_error` that is no fault.
-        uncalibrated_error: the calibration error without the temperature.
+        uncalibrated_error: the calibration error without the temperature; None where that is not known.
     """
 
     confidence: float
@@ -36,7 +39,66 @@ class Reliability:
     covered: float
     calibration_error: float
     chance_error: float
-    uncalibrated_error: float
+    uncalibrated_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bin(Interval):
+    """The predictions of about one confidence, of which there is at least one.
+
+    Attributes:
+        confidence: their mean confidence, in [0, 1].
+        right: the share of them that is right.
+        n: their number.
+        low: the lower end of the 95 % confidence interval of `right`, for independent examples.
+        high: the upper end.
+    """
+
+    confidence: float
+    right: float
+    n: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The predictions of a subset beside the truth, N > 0 of them in the order of the examples.
+
+    Attributes:
+        confidences: calibrated, floating [N] in [0, 1].
+        right: bool [N], whether the most probable label is true.
+        sure: bool [N], whether there is a single candidate.
+        held: bool [N], whether the candidates hold the truth (every true label, multi-label).
+    """
+
+    confidences: NDArray[np.floating]
+    right: NDArray[np.bool_]
+    sure: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+
+    def summary(self, uncalibrated_error: float | None = None) -> Reliability:
+        """Return what these predictions are worth."""
+        return Reliability(
+            confidence=float(self.confidences.mean()),
+            unsure=1 - float(self.sure.mean()),
+            sure_right=float(self.right[self.sure].mean()) if self.sure.any() else None,
+            covered=float(self.held.mean()),
+            calibration_error=calibration_error(self.confidences, self.right),
+            chance_error=chance_error(self.confidences),
+            uncalibrated_error=uncalibrated_error,
+        )
+
+    @property
+    def bins(self) -> list[Bin]:
+        """A reliability diagram: the bins of `calibration_error` that have predictions, by confidence."""
+        places = _bins(self.confidences)
+        found = []
+        for place in np.unique(places):
+            here = places == place
+            n, right = int(here.sum()), int(self.right[here].sum())
+            found.append(Bin(float(self.confidences[here].mean()), right / n, n, *wilson(right, n)))
+        return found
 
 
 def reliabilities(
@@ -72,19 +134,43 @@ def reliability(
     """Return the reliability of predictions with logits [N, C], N > 0, as `reliabilities` takes them."""
     calibrated = probabilities(logits / np.float32(fitted.temperature), task)
     truth = np.eye(logits.shape[1], dtype=bool)[labels] if task == "multi-class" else labels.astype(bool)
-    right = truth[np.arange(len(logits)), logits.argmax(axis=1)]
-    sure = are_sure(calibrated, fitted.threshold, task)
-    held = (are_candidates(calibrated, fitted.threshold, task) | ~truth).all(axis=1)
-    confidences = calibrated.max(axis=1)
-    return Reliability(
-        confidence=float(confidences.mean()),
-        unsure=1 - float(sure.mean()),
-        sure_right=float(right[sure].mean()) if sure.any() else None,
-        covered=float(held.mean()),
-        calibration_error=calibration_error(confidences, right),
-        chance_error=chance_error(confidences),
-        uncalibrated_error=calibration_error(probabilities(logits, task).max(axis=1), right),
+    judged = judge(calibrated, truth, task, fitted.threshold)
+    before = probabilities(logits, task).max(axis=1)
+    return judged.summary(calibration_error(before, judged.right))
+
+
+def judge(calibrated: NDArray[np.floating], truth: NDArray[np.bool_], task: Task, threshold: float) -> Judged:
+    """Return predictions, calibrated probabilities [N, C], beside the truth, bool [N, C]; N > 0."""
+    return Judged(
+        confidences=calibrated.max(axis=1),
+        right=truth[np.arange(len(truth)), calibrated.argmax(axis=1)],
+        sure=are_sure(calibrated, threshold, task),
+        held=np.asarray(np.all(are_candidates(calibrated, threshold, task) | ~truth, axis=1)),
     )
+
+
+def judge_answers(
+    answers: Iterable[Answer], labels: Sequence[str], task: Task, calibration: Calibration
+) -> dict[str, Judged]:
+    """Return the recorded answers of an audit beside the truth, by subset, smallest first.
+
+    Args:
+        answers: of one audit.
+        labels: the classes, in the order of the answers' probabilities.
+        task: `multi-class` or `multi-label`.
+        calibration: the audited bundle's.
+    """
+    rows: dict[str, tuple[list[NDArray[np.float32]], list[NDArray[np.bool_]]]] = {}
+    for answer in answers:
+        found, truth = rows.setdefault(answer.subset, ([], []))
+        found.append(answer.probabilities)
+        truth.append(np.array([label in answer.truth for label in labels]))
+    return {
+        name: judge(
+            np.stack(found), np.stack(truth), task, of_subset(calibration, subsets.parse(name)).threshold
+        )
+        for name, (found, truth) in sorted(rows.items(), key=lambda item: (item[0].count("+"), item[0]))
+    }
 
 
 def unfamiliar_shares(
@@ -120,8 +206,7 @@ def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_
         confidences: floating [N] in [0, 1], N > 0.
         right: bool [N], whether each prediction was right.
     """
-    bins = np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=confidences - right, minlength=_BINS)
+    gaps = np.bincount(_bins(confidences), weights=confidences - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidences))
 
 
@@ -137,3 +222,8 @@ def chance_error(confidences: NDArray[np.floating]) -> float:
         for _ in range(_DRAWS)
     )
     return float(np.mean(list(errors)))
+
+
+def _bins(confidences: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the bin of each confidence, int64 [N], of `_BINS` of equal width."""
+    return np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)

@@ -140,8 +140,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
         RecordError: as `read_runs`.
     """
     with reading(path) as db:
-        found = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
-        labels = values.names(found["labels"]) if found else ()
+        labels = _labels(db, run)
         return [
             RecordedPrediction(
                 at=values.moment(row["at"]),
@@ -190,6 +189,7 @@ def read_answers(path: Path | str, run: int) -> list[Answer]:
         RecordError: as `read_runs`.
     """
     with reading(path) as db:
+        labels = _labels(db, run)
         return [
             Answer(
                 example=values.text(row["example"]),
@@ -197,7 +197,7 @@ def read_answers(path: Path | str, run: int) -> list[Answer]:
                 truth=values.names(row["truth"]),
                 subset=subsets.name(values.live(row["subset"])),
                 label=values.text(row["label"]),
-                probabilities=values.unpack(row["probabilities"]),
+                probabilities=values.unpack(row["probabilities"], len(labels)),
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
@@ -237,6 +237,11 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
         query = "SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid"
         for row in db.execute(query, (run,)):
             yield values.moment(row["at"]), values.live(row["live"])
+
+
+def _labels(db: sqlite3.Connection, run: int) -> tuple[str, ...]:
+    found = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
+    return values.names(found["labels"]) if found else ()
 
 
 def _score(row: sqlite3.Row) -> SubsetScore:

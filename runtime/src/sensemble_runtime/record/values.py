@@ -61,11 +61,13 @@ def live(value: object) -> tuple[str, ...]:
         raise ValueError(str(error)) from error
 
 
-def unpack(blob: object, count: int | None = None) -> NDArray[np.float32]:
-    """Return probabilities, one or more, or as many as `count`."""
-    if not isinstance(blob, bytes) or not blob or (count is not None and len(blob) != 4 * count):
-        raise ValueError(f"{blob!r:.40} where probabilities are")
-    return np.frombuffer(blob, dtype="<f4").astype(np.float32)
+def unpack(blob: object, count: int) -> NDArray[np.float32]:
+    """Return `count` probabilities, one or more."""
+    if isinstance(blob, bytes) and len(blob) == 4 * count > 0:
+        found = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+        if np.all((found >= 0) & (found <= 1)):
+            return found
+    raise ValueError(f"{blob!r:.40} where {count} probabilities are")
 
 
 def names(value: object) -> tuple[str, ...]:
