@@ -7,7 +7,7 @@ from datetime import datetime
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Judged, Reliability
+from sensemble_runtime.auditing.reliability import Judged, Worth
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import Subset, SubsetScore
@@ -43,13 +43,13 @@ class WorthView:
     Attributes:
         subset: the set.
         right: how often its most probable class is right.
-        found: its reliability.
+        found: what they are worth.
         figure: its reliability diagram, SVG.
     """
 
     subset: Subset
     right: SubsetScore
-    found: Reliability
+    found: Worth
     figure: str
 
 
@@ -115,9 +115,7 @@ def _worth(subset: Subset, judged: Judged) -> WorthView:
     panel = panels.reliability_panel(
         f"worth-{name.replace('+', '-')}", f"Reliability with {name}", judged.bins
     )
-    return WorthView(
-        subset, SubsetScore(right / n, n, *wilson(right, n)), judged.summary(), svg.inline(panel)
-    )
+    return WorthView(subset, SubsetScore(right / n, n, *wilson(right, n)), judged.worth, svg.inline(panel))
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Reliability
+from sensemble_runtime.auditing.reliability import Worth
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import estimates
@@ -36,13 +36,13 @@ def table(result: AuditResult) -> Table:
     return made
 
 
-def doubts(subset: Subset, right: SubsetScore, found: Reliability, promised: float) -> Iterator[str]:
+def doubts(subset: Subset, right: SubsetScore, found: Worth, promised: float) -> Iterator[str]:
     """Yield a sentence if a set's confidence is not what it is right, and if its candidates lack the truth.
 
     Args:
         subset: the set.
         right: how often its most probable class is right.
-        found: its reliability.
+        found: what its answers are worth.
         promised: how often its candidates are to hold the truth.
     """
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"

@@ -1,7 +1,7 @@
 """Reliability: how much confidence, sure answers and candidates are worth, measured on labelled examples."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ _DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
+class Worth:
     """The worth of a subset's confidence and candidates; a prediction is right if its most probable label is.
 
     Attributes:
@@ -30,7 +30,6 @@ class Reliability:
         calibration_error: the expected calibration error of the confidence, in [0, 1].
         chance_error: what a perfectly calibrated classifier with these confidences would show on as many
             examples, on average: the part of `calibration_error` that is no fault.
-        uncalibrated_error: the calibration error without the temperature; None where that is not known.
     """
 
     confidence: float
@@ -39,7 +38,17 @@ class Reliability:
     covered: float
     calibration_error: float
     chance_error: float
-    uncalibrated_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability(Worth):
+    """The worth of a subset's answers, beside what it would be without calibration.
+
+    Attributes:
+        uncalibrated_error: the calibration error without the temperature.
+    """
+
+    uncalibrated_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +86,16 @@ class Judged:
     sure: NDArray[np.bool_]
     held: NDArray[np.bool_]
 
-    def summary(self, uncalibrated_error: float | None = None) -> Reliability:
-        """Return what these predictions are worth."""
-        return Reliability(
+    @property
+    def worth(self) -> Worth:
+        """What these predictions are worth."""
+        return Worth(
             confidence=float(self.confidences.mean()),
             unsure=1 - float(self.sure.mean()),
             sure_right=float(self.right[self.sure].mean()) if self.sure.any() else None,
             covered=float(self.held.mean()),
             calibration_error=calibration_error(self.confidences, self.right),
             chance_error=chance_error(self.confidences),
-            uncalibrated_error=uncalibrated_error,
         )
 
     @property
@@ -136,7 +145,7 @@ def reliability(
     truth = np.eye(logits.shape[1], dtype=bool)[labels] if task == "multi-class" else labels.astype(bool)
     judged = judge(calibrated, truth, task, fitted.threshold)
     before = probabilities(logits, task).max(axis=1)
-    return judged.summary(calibration_error(before, judged.right))
+    return Reliability(**asdict(judged.worth), uncalibrated_error=calibration_error(before, judged.right))
 
 
 def judge(calibrated: NDArray[np.floating], truth: NDArray[np.bool_], task: Task, threshold: float) -> Judged:
