@@ -154,8 +154,8 @@ class Running(Sources):
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     unfamiliar: Literal["leave", "pool"] = "leave"
-    """What a modality does whose windows have been unlike those of training for a while: leave the live set,
-    or be reported and pooled all the same."""
+    """The way of a modality whose windows have been unlike those of training for a while: to leave the live
+    set, or to be reported and pooled all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

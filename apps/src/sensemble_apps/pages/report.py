@@ -38,7 +38,7 @@ class MethodView:
 
 @dataclass(frozen=True)
 class WorthView:
-    """What the answers of a set of sensors are worth, as the template shows it.
+    """The worth of the answers of a set of sensors, as the template shows it.
 
     Attributes:
         subset: the set.

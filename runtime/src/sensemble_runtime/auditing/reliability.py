@@ -88,7 +88,7 @@ class Judged:
 
     @property
     def worth(self) -> Worth:
-        """What these predictions are worth."""
+        """The worth of these predictions."""
         return Worth(
             confidence=float(self.confidences.mean()),
             unsure=1 - float(self.sure.mean()),
