@@ -77,6 +77,7 @@ def demo(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> Demo
     base = tmp_path_factory.mktemp("demo")
     data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
     arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.02", "--fast")
+    arguments += ("--train-modalities", "video")
     result = sensemble(*arguments)
     assert result.returncode == 0, result.stderr
     return DemoRun(arguments, data, base / "run", result.stdout)

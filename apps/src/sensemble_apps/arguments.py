@@ -41,23 +41,33 @@ class Trusting(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Common):
-    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
+class Training(Common):
+    """The options of every command that trains."""
 
     data: OptionalFolder = None
     """A dataset in Sensemble's format; by default, the embedded digits."""
     out: Folder = Path("runs/demo")
     """The run folder; an interrupted run continues in it."""
-    train_modalities: Annotated[str, tyro.conf.arg(metavar="SET")] = "video"
-    """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn."""
+    train_modalities: Annotated[str | None, optional("SET")] = None
+    """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn; by default, all
+    that most labelled examples have, but of the digits `video` alone."""
     seed: Seed = 0
     """The seed of everything random."""
     effort: Annotated[float, tyro.conf.arg(metavar="X")] = 1.0
-    """Multiply the preset's training steps by X: below 1 for a quick look, above 1 for harder data."""
+    """Multiply the training steps, which follow from the data, by X: below 1 for a quick look, above 1 for
+    harder data."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(Train):
+class Train(Training):
+    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
+
+    estimate: bool = False
+    """Train nothing: say what the data is too small for, and how long each stage will take here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Training):
     """Train on three sensors, export, run while sensors come and go, and report: all in one."""
 
     fast: bool = False

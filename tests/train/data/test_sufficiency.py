@@ -26,13 +26,16 @@ def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
     small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13)
     assert list(shortages(small)) == [
         (
-            "2 unlabelled examples have all of text: too few to learn encoders from. Below 100, sensors "
-            "often stay at chance; record more into the split pretrain"
+            "41 clips have all of text; 100 would do: record 59 clips of anything, or go without: then "
+            "sensors learn from labels alone, and those without labels often stay at chance"
         ),
-        "1 of 2 labels have fewer than 10 examples in train (two 3): too few to learn them",
+        (
+            "1 of 2 labels have too few examples in train to be learnt: 3 of two (record 7 examples); each "
+            "needs 10 at least"
+        ),
         (
             "eval has 13 examples: too few to judge by. An accuracy of 50 % will be known as 26 "
-            "to 74 %; 93 examples make it 20 points"
+            "to 74 %; 80 more examples make it 20 points"
         ),
     ]
     assert len(list(shortages(small, from_scratch=False))) == 2
@@ -46,3 +49,17 @@ def test_enough_is_where_no_interval_is_wide() -> None:
     for n, wide in ((enough(), False), (enough() - 1, True)):
         low, high = wilson(n / 2, n)
         assert (high - low > 0.2) == wide
+
+
+def test_more_is_said_in_minutes_and_in_takes(tmp_path: Path) -> None:
+    lines = [
+        {"id": f"{label}{i}", "split": "train", "labels": [label], "text": "t", "start": 1.0, "end": 6.0}
+        | {"group": f"take {i // 3}{label}"}
+        for label, count in (("one", 12), ("two", 4))
+        for i in range(count)
+    ]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pretraining, labels = shortages(read_dataset(tmp_path))
+    assert "16 clips" in pretraining
+    assert "100 would do: record 7 minutes of anything" in pretraining
+    assert "4 of two (record 3 takes)" in labels

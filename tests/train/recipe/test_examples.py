@@ -9,7 +9,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.presets import CLIP_B16
 from sensemble_train.recipe.config import RANDOM, Config
 from sensemble_train.recipe.examples import choose, read, restricted
-from sensemble_train.recipe.preflight import check
+from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import PretrainConfig
 
 from tests.train.tiny import dark_and_bright, write_index

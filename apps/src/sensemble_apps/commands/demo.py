@@ -38,17 +38,19 @@ def main(arguments: Demo) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     out = arguments.out
     check_writable(out)
-    asked = None if arguments.train_modalities == "all" else subsets.parse(arguments.train_modalities)
     began = monotonic()
     # Each step imports what it needs when it starts: torch alone takes seconds.
     with _step(console, 1, "The dataset"):
         data = arguments.data or _digits(arguments.seed)
-        console.print(f"  {len(read_dataset(data).examples)} examples in {data}")
+        dataset = read_dataset(data)
+        console.print(f"  {len(dataset.examples)} examples in {data}")
     with _step(console, 2, "Pretrain the encoders; probe, finetune and distil the classifier"):
-        from sensemble_apps.commands.training.train import train
+        from sensemble_apps.commands.training.train import labelled_set, train
 
         train(arguments, data)
+        labelled = labelled_set(arguments, dataset)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
+        asked = None if labelled == "all" else subsets.parse(labelled)
         shipped = most_robust(out / SELECTION, train=asked)
         if _exported(out) == shipped:
             console.print("  already exported")

@@ -1,5 +1,6 @@
 """The examples of a dataset to pretrain on; without torch, which takes long to load."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sensemble_runtime.subsets import name as subset_name
@@ -9,11 +10,19 @@ from sensemble_train.errors import ConfigurationError
 
 
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return the examples to pretrain on: the split `pretrain`, or else `train` without its labels.
+    """Return the examples to pretrain on: the split `pretrain`, and `train` too where that is larger.
 
-    Backgrounds are not among them; objectives that want them take `Dataset.background`.
+    Their labels are not used. Backgrounds are not among them; objectives that want them take
+    `Dataset.background`.
     """
-    return dataset.split("pretrain") or dataset.split("train")
+    pretrain, train = dataset.split("pretrain"), dataset.split("train")
+    return pretrain if len(pretrain) >= len(train) else (*pretrain, *train)
+
+
+def most_labelled(dataset: Dataset) -> tuple[str, ...]:
+    """Return the set of modalities that most labelled examples of `train` have; empty without any."""
+    sets = Counter(example.modalities for example in dataset.split("train"))
+    return max(sets, key=lambda each: (sets[each], len(each)), default=())
 
 
 def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Example]:

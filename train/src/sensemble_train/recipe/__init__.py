@@ -3,5 +3,6 @@
 `recipe.run` is the way in: it reads the dataset, makes the model and the sources, and trains and scores every
 method in a run folder.
 
-Doors: `recipe`, `config`, `experiments`, `run_folder`, `pretrain`, `methods`, `teacher`, `evaluate`.
+Doors: `recipe`, `config`, `experiments`, `planning.derived`, `planning.estimate`, `run_folder`, `pretrain`,
+`methods`, `teacher`, `evaluate`.
 """

@@ -35,7 +35,7 @@ from sensemble_train.recipe.methods import (
     specialist,
     wiseft,
 )
-from sensemble_train.recipe.preflight import check
+from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.recipe.sources import backgrounds, make_sources

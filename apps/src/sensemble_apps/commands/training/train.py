@@ -1,13 +1,17 @@
 """`sensemble train`: run the paper's recipe on a dataset, into a run folder."""
 
-from dataclasses import replace
+import math
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensemble_sensors.media.dataset import read_dataset
-from sensemble_train.data.splits import check_unlabelled
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_train.data.splits import check_unlabelled, most_labelled
 
-from sensemble_apps.arguments import Train
+from sensemble_apps.arguments import Train, Training
 from sensemble_apps.commands.data.build import digits
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
@@ -18,21 +22,26 @@ from sensemble_apps.runs.run_folder import MATRIX
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
 
+_DIGITS = "video"  # M_T of the demo, whose other sensors learn without labels
 _MAX_EFFORT = 1e6  # the greatest --effort
 
 
 def main(arguments: Train) -> None:
-    """Train, and print the path of the matrix.
+    """Train, and print the path of the matrix; or estimate, and print how long it will take.
 
     Raises:
         InputError, BadDataError, ConfigurationError: something given cannot be used.
     """
+    data = arguments.data or digits(arguments.seed)
+    if arguments.estimate:
+        _estimate(arguments, data)
+        return
     check_writable(arguments.out)
-    train(arguments, arguments.data or digits(arguments.seed))
+    train(arguments, data)
     say(str(arguments.out / MATRIX))
 
 
-def train(arguments: Train, data: Path) -> None:
+def train(arguments: Training, data: Path) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance.
 
     Raises:
@@ -47,19 +56,39 @@ def train(arguments: Train, data: Path) -> None:
         remark(f"warning: {line}")
 
 
-def _config(arguments: Train, data: Path) -> "Config":
+def labelled_set(arguments: Training, dataset: Dataset) -> str:
+    """Return the set M_T to train on: the one asked for, the demo's, or what most labelled examples have."""
+    if arguments.train_modalities is not None:
+        return arguments.train_modalities
+    return _DIGITS if arguments.data is None else subsets.name(most_labelled(dataset)) or "all"
+
+
+def _estimate(arguments: Training, data: Path) -> None:
+    check_unlabelled(read_dataset(data))
+    from sensemble_train.recipe.planning.estimate import estimate
+
+    with stages() as advance:
+        found = estimate(_config(arguments, data), advance)
+    table = Table("stage", title="How long it will take on this machine", title_justify="left")
+    for column in ("steps or examples", "seconds each", "time"):
+        table.add_column(column, justify="right")
+    for stage in found:
+        table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", _duration(stage.seconds))
+    total = sum(stage.seconds for stage in found)
+    table.add_row("all", "", "", _duration(total), style="bold")
+    Console().print(table)
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=math.ceil(seconds)))
+
+
+def _config(arguments: Training, data: Path) -> "Config":
     from sensemble_train.recipe.config import Config
+    from sensemble_train.recipe.planning.derived import derived
 
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
-    config = Config(str(data.resolve()), (arguments.train_modalities,), arguments.seed)
-
-    def scaled(steps: int) -> int:
-        return max(1, round(steps * arguments.effort))
-
-    return replace(
-        config,
-        pretrain=replace(config.pretrain, steps=scaled(config.pretrain.steps)),
-        probe=replace(config.probe, steps=scaled(config.probe.steps)),
-        finetune=replace(config.finetune, steps=scaled(config.finetune.steps)),
-    )
+    dataset = read_dataset(data)
+    config = Config(str(data.resolve()), (labelled_set(arguments, dataset),), arguments.seed)
+    return derived(config, dataset, arguments.effort)

@@ -1,0 +1,87 @@
+"""Steps follow the data, and an estimate times real ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_train.data.splits import most_labelled, unlabelled
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.methods import FinetuneConfig
+from sensemble_train.recipe.planning.derived import derived
+from sensemble_train.recipe.planning.estimate import estimate
+from sensemble_train.recipe.pretrain import PretrainConfig
+
+from tests.train.tiny import dark_and_bright, write_index
+
+
+def dataset(**counts: int) -> Dataset:
+    """A dataset of so many captions in each split, those of `train` and `eval` labelled."""
+    fields = dict.fromkeys(("video", "audio", "image", "start", "end"))
+    examples = [
+        Example(f"{split}{i}", split, () if split == "pretrain" else ("one",), text="t", line=1, **fields)
+        for split, count in counts.items()
+        for i in range(count)
+    ]
+    return Dataset(Path("x"), tuple(examples))
+
+
+def test_data_of_the_size_of_digits_or_larger_takes_the_default_steps() -> None:
+    config = Config("x")
+    assert derived(config, dataset(pretrain=2700, train=794)) == config
+    assert derived(config, dataset(pretrain=9000, train=5000)) == config
+
+
+def test_fewer_examples_take_fewer_steps_but_are_seen_more_often() -> None:
+    config = Config("x")
+    steps = [
+        (found.pretrain.steps, found.finetune.steps)
+        for found in (derived(config, dataset(pretrain=n, train=n)) for n in (4, 33, 120, 500))
+    ]
+    assert steps == sorted(steps)
+    assert steps[0] == (20, 20)
+    assert all(a < config.pretrain.steps and b < config.finetune.steps for a, b in steps)
+    epochs = [b * config.finetune.batch / n for (_, b), n in zip(steps, (4, 33, 120, 500), strict=True)]
+    assert epochs == sorted(epochs, reverse=True)
+    half = derived(config, dataset(pretrain=500, train=500), effort=0.5)
+    assert (half.pretrain.steps, half.probe.steps) == (round(steps[3][0] / 2), config.probe.steps // 2)
+
+
+def test_clips_with_labels_are_pretrained_on_where_few_have_none() -> None:
+    assert len(unlabelled(dataset(pretrain=2700, train=794))) == 2700
+    assert len(unlabelled(dataset(pretrain=20, train=100))) == 120, "the short rests of takes, say"
+    assert len(unlabelled(dataset(train=100))) == 100
+
+
+def test_labels_are_for_the_sensors_that_most_labelled_examples_have() -> None:
+    few = dataset(train=3, pretrain=5, eval=9)
+    seen = tuple(replace(e, video=Path("v"), audio=Path("v"), text=None) for e in few.examples[:2])
+    assert most_labelled(few) == ("text",)
+    assert most_labelled(replace(few, examples=(*seen, *few.examples[2:]))) == ("audio", "video")
+    assert most_labelled(dataset(pretrain=3)) == ()
+
+
+def test_an_estimate_times_each_stage_and_keeps_nothing(tmp_path: Path) -> None:
+    folder = write_index(tmp_path, dark_and_bright(tmp_path))
+    config = Config(
+        str(folder),
+        ("video", "audio+text+video"),
+        model=ModelConfig(width=16, depth=1, heads=2, text_heads=2, embedding=8, vocabulary=300),
+        pretrain=PretrainConfig(steps=1000, batch=6),
+        finetune=FinetuneConfig(steps=500, batch=3),
+    )
+    before = sorted(tmp_path.rglob("*"))
+    found = estimate(config)
+    assert [(stage.name, stage.steps) for stage in found] == [
+        ("decode", 8 + 4 + 4 + 4),
+        ("pretrain", 1000),
+        ("finetune video", 500),
+        ("masd video", 500),
+        ("subset video", 500),
+        ("finetune audio+text+video", 500),
+        ("subset audio+text+video", 500),
+        ("score", 2 * 7 * (4 + 4)),
+    ]
+    assert all(stage.seconds == stage.steps * stage.step_seconds > 0 for stage in found)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(read_dataset(folder).examples) == 16
