@@ -1,5 +1,6 @@
-"""Backgrounds beside the batches of pretraining: the loss, and that embeddings then tell them apart."""
+"""Backgrounds beside the batches of training: the loss, and that embeddings then tell them apart."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import Contrastive
+from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.recipe.methods import FinetuneConfig, distill_subsets
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
 from sklearn.metrics import log_loss
@@ -73,6 +76,41 @@ def test_pretraining_beside_backgrounds_tells_them_apart(tmp_path: Path) -> None
     for background in (None, strange):
         name = "without" if background is None else "with"
         trained = pretrain(model, known, config, Loop(tmp_path / name, 0), background=background)
+        with torch.no_grad():
+            sides = [trained.embed(clips.inputs) for clips in (held_out, others)]
+        gaps.append(min(float((sides[0][m].mean(0) - sides[1][m].mean(0)).norm()) for m in SPECS))
+    assert gaps[1] > 1.2 * gaps[0]
+
+
+def test_subset_distillation_adds_their_loss_to_its_own() -> None:
+    model = tiny_model(STEM)
+    taught = replace(scenes(model, 8, seed=0), targets=torch.full((8, 3), 1 / 3))
+    labelled = replace(scenes(model, 6, seed=1), targets=torch.arange(6) % 3)
+    strange = Backgrounds(made(40, 0), model.modalities, 8, 0.5)
+    plain, beside = (
+        SubsetDistillation(model, ("audio",), 0.5, backgrounds).eval() for backgrounds in (None, strange)
+    )
+    torch.manual_seed(3)
+    loss = beside(labelled, taught)
+    torch.manual_seed(3)
+    joined = strange.join(taught)
+    expected = plain(labelled, taught) + strange(model.embed(joined.inputs), joined.present, 8)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert strange.score["text"].weight.grad.abs().sum() > 0
+
+
+def test_subset_distillation_keeps_apart_what_finetuning_would_let_close(tmp_path: Path) -> None:
+    model = tiny_model(STEM)
+    known, held_out, strange, others = scenes(model, 120, 0), scenes(model, 40, 1), made(120, 0), made(40, 1)
+    labelled = replace(known, targets=torch.arange(120) % 3)
+    config = FinetuneConfig(steps=40, batch=40, warmup=4, learning_rate=3e-3)
+    gaps = []
+    for name, background in (("without", None), ("with", strange)):
+        loop = Loop(tmp_path / name, 0)
+        trained = distill_subsets(
+            model, labelled, ("audio",), config, loop, known, model, ("audio",), background
+        )
         with torch.no_grad():
             sides = [trained.embed(clips.inputs) for clips in (held_out, others)]
         gaps.append(min(float((sides[0][m].mean(0) - sides[1][m].mean(0)).norm()) for m in SPECS))

@@ -1,6 +1,6 @@
-"""Backgrounds beside the examples of pretraining, so that an embedding shows how familiar its window is."""
+"""Backgrounds beside the examples of training, so that an embedding shows how familiar its window is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -59,3 +59,21 @@ class Backgrounds(nn.Module):
                 losses.append(torch.where(there, loss, 0.0).sum() / there.sum().clamp(min=1))
         mean: Tensor = torch.stack(losses).mean()
         return self.weight * mean
+
+
+def encode_present(encode: Callable[[Tensor], Tensor], features: Tensor, present: Tensor) -> Tensor:
+    """Encode the rows that are present, so that BatchNorm sees no absent ones; those become zero.
+
+    Args:
+        encode: features [K, ...] to embeddings [K, d].
+        features: [B, ...].
+        present: bool [B].
+
+    Returns:
+        [B, d].
+    """
+    if int(present.sum()) < 2:
+        # Too few for BatchNorm, but every rank must use every encoder. The losses ignore absent rows.
+        present = torch.ones_like(present)
+    found = encode(features[present])
+    return found.new_zeros(len(present), found.shape[1]).index_put((present,), found)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -12,7 +13,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
 from sensemble_train.models.encoders import HIDE, PatchEncoder
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds
+from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.objective import Objective, Part
 
 MAX_SCALE = 100.0
@@ -101,15 +102,10 @@ class Contrastive(Objective):
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def _embed(self, modality: str, batch: Clips) -> Tensor:
-        """Encode the rows that are present, so that BatchNorm sees no absent ones; those become zero."""
+        encode, features = partial(self._encode, modality), batch.inputs[modality]
         if modality in batch.complete:
-            return self._encode(modality, batch.inputs[modality])
-        rows = batch.present[modality]
-        if int(rows.sum()) < 2:
-            # Too few for BatchNorm, but every rank must use every encoder. The loss ignores absent rows.
-            rows = torch.ones_like(rows)
-        found = self._encode(modality, batch.inputs[modality][rows])
-        return found.new_zeros(len(rows), found.shape[1]).index_put((rows,), found)
+            return encode(features)
+        return encode_present(encode, features, batch.present[modality])
 
     def _encode(self, modality: str, features: Tensor) -> Tensor:
         encoder = self.model.encoders[modality]

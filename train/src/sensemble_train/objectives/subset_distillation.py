@@ -3,7 +3,7 @@
 It goes beyond the paper, whose MASD (Eq. 8) teaches the modalities without labels as one set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from sensemble_runtime.subsets import Subset, subsets
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
+from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.task import Downstream, task_loss
 
 
@@ -22,21 +23,25 @@ class SubsetDistillation(Downstream):
 
         (1 - weight) * mean over S in M_T of l(f_S(x), y)  +  weight * mean over S in M of l(f_S(u), q(u))
 
-    Each modality is encoded once; the subsets share its embedding.
+    Each modality is encoded once; the subsets share its embedding. The loss that keeps backgrounds apart, if
+    there are any, is added: without it, what pretraining knew of them is forgotten.
 
     Args:
         model: trained in place, all of it.
         train: M_T, the modalities of the labelled examples.
         weight: weight of the teacher's part, in [0, 1].
+        backgrounds: encoded beside the unlabelled examples; None for none.
 
     Attributes:
         labelled: the subsets that learn from labels.
         unlabelled: the subsets that learn from the teacher.
     """
 
-    def __init__(self, model: Model, train: Sequence[str], weight: float) -> None:
+    def __init__(
+        self, model: Model, train: Sequence[str], weight: float, backgrounds: Backgrounds | None = None
+    ) -> None:
         super().__init__(model)
-        self.weight = weight
+        self.weight, self.backgrounds = weight, backgrounds
         self.labelled, self.unlabelled = subsets(train), subsets(model.modalities)
 
     def forward(self, *batches: Clips) -> Tensor:
@@ -47,13 +52,27 @@ class SubsetDistillation(Downstream):
                 probabilities as their targets.
         """
         labelled, unlabelled = batches
-        task = self._mean_loss(labelled, self.labelled)
-        distilled = self._mean_loss(unlabelled, self.unlabelled)
-        return (1 - self.weight) * task + self.weight * distilled
+        task = self._mean_loss(self.model.embed(labelled.inputs), labelled, self.labelled)
+        if self.backgrounds is None:
+            embedded, strange = self.model.embed(unlabelled.inputs), task.new_zeros(())
+        else:
+            joined, known = self.backgrounds.join(unlabelled), len(unlabelled)
+            both = {m: self._encode(m, joined) for m in joined.inputs}
+            strange = self.backgrounds(both, joined.present, known)
+            embedded = {m: x[:known] for m, x in both.items()}
+        distilled = self._mean_loss(embedded, unlabelled, self.unlabelled)
+        return (1 - self.weight) * task + self.weight * distilled + strange
 
-    def _mean_loss(self, clips: Clips, sets: Sequence[Subset]) -> Tensor:
+    def _encode(self, modality: str, clips: Clips) -> Tensor:
+        return encode_present(
+            self.model.encoders[modality].encode,  # type: ignore[arg-type]
+            clips.inputs[modality],
+            clips.present[modality],
+        )
+
+    def _mean_loss(self, embedded: Mapping[str, Tensor], clips: Clips, sets: Sequence[Subset]) -> Tensor:
         assert clips.targets is not None  # noqa: S101 - labelled by people or by the teacher
-        logits = subset_logits(self.model, clips.inputs, sets)
+        logits = pooled_logits(self.model, embedded, sets)
         targets = clips.targets.repeat(len(sets), *[1] * (clips.targets.dim() - 1))
         return task_loss(logits.flatten(0, 1), targets, self.model.description.task)
 
@@ -66,10 +85,16 @@ def subset_logits(model: Model, features: dict[str, Tensor], sets: Sequence[Subs
         features: modality -> [B, ...], at least of those in `sets`.
         sets: the subsets to pool.
     """
+    used = {m for subset in sets for m in subset}
+    return pooled_logits(model, model.embed({m: x for m, x in features.items() if m in used}), sets)
+
+
+def pooled_logits(model: Model, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
+    """Return the logits [S, B, C] of every subset in `sets` of embeddings, modality -> [B, d] (Eq. 7)."""
     used = sorted({m for subset in sets for m in subset})
-    embedded = torch.stack(list(model.embed({m: features[m] for m in used}).values()))
-    members = embedded.new_tensor([[m in subset for m in used] for subset in sets])
+    stacked = torch.stack([embedded[m] for m in used])
+    members = stacked.new_tensor([[m in subset for m in used] for subset in sets])
     # Ones and zeros are exact in bfloat16, and thirds are not.
-    pooled = torch.einsum("sm,mbd->sbd", members, embedded) / members.sum(dim=1).view(-1, 1, 1)
+    pooled = torch.einsum("sm,mbd->sbd", members, stacked) / members.sum(dim=1).view(-1, 1, 1)
     logits = model.head(pooled.flatten(0, 1))
     return logits.view(len(sets), -1, logits.shape[1])  # type: ignore[no-any-return]

@@ -10,11 +10,12 @@ from torch import nn
 
 from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips, Source
-from sensemble_train.field_checks import SHARE, bounded
+from sensemble_train.field_checks import MORE, SHARE, bounded
 from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task, task_loss
+from sensemble_train.recipe.background_loss import background_loss
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer
@@ -45,6 +46,7 @@ class FinetuneConfig(Optimization):
     Attributes:
         distillation: weight of the distillation loss; the task's loss has the rest (App. C: 0.5).
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
+        background: weight of the loss that keeps backgrounds apart, in subset distillation; 0 for none.
     """
 
     steps: int = 180
@@ -54,12 +56,13 @@ class FinetuneConfig(Optimization):
     clip: float = 1.0
     distillation: float = 0.5
     alpha: float = 0.75
+    background: float = 0.5
 
     section = "finetune."
 
     def __post_init__(self) -> None:
         Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, distillation=SHARE, alpha=SHARE)
+        bounded(self, self.section, distillation=SHARE, alpha=SHARE, background=(0, MORE))
 
 
 def linear_probe(
@@ -140,6 +143,7 @@ def distill_subsets(
     unlabelled: Source,
     teacher: Model,
     inputs: Sequence[str],
+    background: Clips | None = None,
 ) -> Model:
     """Train the whole model from the probe by subset distillation (`SubsetDistillation`).
 
@@ -155,6 +159,7 @@ def distill_subsets(
         unlabelled: D_SD; its examples with every modality are used.
         teacher: the model to learn from, such as MASD's.
         inputs: the modalities that the teacher reads (`teacher.best_inputs`).
+        background: features of windows that show none of the classes; None for none.
 
     Returns:
         The trained model, in evaluation mode.
@@ -164,7 +169,9 @@ def distill_subsets(
     """
     if probed.description.tokenized:
         loop = replace(loop, augment=replace(loop.augment, mixup=0.0))
-    objective = SubsetDistillation(copy.deepcopy(probed), train, config.distillation)
+    model = copy.deepcopy(probed)
+    strange = background_loss(model, background, config.background, loop)
+    objective = SubsetDistillation(model, train, config.distillation, strange)
     taught = teach(teacher, inputs, unlabelled.having(probed.modalities), loop)
     return fit(objective, [labelled.having(train), taught], config, loop)
 

@@ -10,11 +10,10 @@ from torch import nn
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import MORE, bounded
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.objectives.mae import MAE, MAEConfig
+from sensemble_train.recipe.background_loss import background_loss
 from sensemble_train.recipe.evaluate import batches, load_features
-from sensemble_train.training.augment import augment
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 
@@ -72,12 +71,7 @@ def pretrain(
     """
     start = copy.deepcopy(model)
     if config.objective == "contrastive":
-        strange = None
-        if background is not None and config.background:
-            torch.manual_seed(loop.seed)
-            changed = augment(background, model, loop.augment)
-            size = model.head.linear.in_features
-            strange = Backgrounds(changed, model.modalities, size, config.background)
+        strange = background_loss(start, background, config.background, loop)
         objective = Contrastive(start, log_scale, strange, config.patch_dropout)
         return fit(objective, [unlabelled], config, loop)
     return with_statistics(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)

@@ -75,7 +75,7 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matr
             background = backgrounds(config, model, dataset, job.report)
             del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
             pretrained = job.pretrain(model, sources["pretrain"], log_scale, background)
-            job.train(pretrained, sources, wanted)
+            job.train(pretrained, sources, wanted, background)
             if config.ceiling:
                 job.find_ceiling(pretrained, sources)
         world.barrier()
@@ -116,7 +116,13 @@ class _Job:
                 run_folder.save(pretrained, folder, self.world)
         return load_model(folder)
 
-    def train(self, model: Model, sources: Mapping[str, Source], wanted: Sequence[tuple[str, ...]]) -> None:
+    def train(
+        self,
+        model: Model,
+        sources: Mapping[str, Source],
+        wanted: Sequence[tuple[str, ...]],
+        background: Clips | None,
+    ) -> None:
         """Train and score everything that the run folder lacks, one M_T after the other."""
         embedded = embed({"": model}, sources["train"], self._loop("embed"))[""]
         # First the sets that no other job has; then those that others had, in case one of them died.
@@ -126,7 +132,7 @@ class _Job:
                     continue
                 with run_folder.claimed(self.out, subset_name(train), self.world, wait=wait) as ours:
                     if ours:
-                        trained = self._train_methods(model, embedded, sources, train)
+                        trained = self._train_methods(model, embedded, sources, train, background)
                         for split in run_folder.SCORED:
                             self._score(trained, sources[split], train, split)
 
@@ -154,7 +160,12 @@ class _Job:
                 run_folder.write_json(run_folder.ceiling(self.out), reached)
 
     def _train_methods(
-        self, model: Model, embedded: Clips, sources: Mapping[str, Source], train: tuple[str, ...]
+        self,
+        model: Model,
+        embedded: Clips,
+        sources: Mapping[str, Source],
+        train: tuple[str, ...],
+        background: Clips | None,
     ) -> dict[str, Model]:
         """Return the models of every method for one M_T; those that the run folder lacks are trained."""
         models: dict[str, Model] = {}
@@ -166,7 +177,7 @@ class _Job:
                 if method == "linear_probe":
                     trained = linear_probe(model, embedded, train, self.config.probe, loop.seed)
                 else:
-                    trained = self._train_method(method, models, sources, train, loop)
+                    trained = self._train_method(method, models, sources, train, loop, background)
                 run_folder.save(trained, folder, self.world)
             models[method] = load_model(folder)
         return models
@@ -178,6 +189,7 @@ class _Job:
         sources: Mapping[str, Source],
         train: tuple[str, ...],
         loop: Loop,
+        background: Clips | None,
     ) -> Model:
         """Return the model of a method that begins with the probe; `models` holds those of the others."""
         config, labelled, probed = self.config.finetune, sources["train"], models["linear_probe"]
@@ -190,7 +202,10 @@ class _Job:
         if method == "subset":
             teacher, choosing = models["masd"], self._loop(f"choose the teacher {subset_name(train)}")
             inputs = best_inputs(teacher, train, sources["calibrate"], choosing)
-            return distill_subsets(probed, labelled, train, config, loop, sources["distill"], teacher, inputs)
+            unlabelled = sources["distill"]
+            return distill_subsets(
+                probed, labelled, train, config, loop, unlabelled, teacher, inputs, background
+            )
         if set(train) == set(probed.modalities):
             return models["finetune"]  # there is no student, and MASD is finetuning (Table 9)
         return finetune(probed, labelled, train, config, loop, sources["distill"])

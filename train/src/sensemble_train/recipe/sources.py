@@ -45,12 +45,12 @@ def make_sources(
 def backgrounds(
     config: Config, model: Model, dataset: Dataset, report: Callable[[str], Progress]
 ) -> Clips | None:
-    """Return features of windows that show none of the classes, or None if pretraining does not use them.
+    """Return features of windows that show none of the classes, or None if no training uses them.
 
     They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
     """
-    settings, described = config.pretrain, model.description
-    if not settings.background or settings.objective != "contrastive":
+    described = model.description
+    if not (config.pretrain.background or config.finetune.background):
         return None
     draw = seeded(config.seed, "backgrounds")
     raw = {

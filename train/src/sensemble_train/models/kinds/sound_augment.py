@@ -105,7 +105,7 @@ def add_noise(x: Tensor, share: float) -> Tensor:
     """
     slope = _SLOPE * _signed(x).view(-1, 1, 1, 1)
     colour = (slope * torch.linspace(-1, 1, x.shape[3], device=x.device) / 2).exp()
-    noise = colour * torch.empty_like(x).exponential_()
+    noise = colour * -torch.log1p(-torch.rand_like(x))  # `exponential_` takes five times as long on a CPU
     return x + _scaled(noise, x, share, _NOISE)
 
 
