@@ -45,7 +45,8 @@ def digits_mae(data: str) -> Config:
         train_modalities=("all",),
         augment=AugmentConfig(),
         pretrain=PretrainConfig(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
-        finetune=FinetuneConfig(learning_rate=3e-4),  # other rates were tried after contrastive learning only
+        # Other rates were tried after contrastive learning only.
+        finetune=FinetuneConfig(steps=180, learning_rate=3e-4, warmup=18, background=0.0),
     )
 
 
@@ -73,7 +74,13 @@ def audioset_contrastive(data: str) -> Config:
             steps=0, epochs=360, batch=256, learning_rate=1e-2, warmup=200, decay_vectors=False
         ),
         finetune=FinetuneConfig(
-            steps=0, epochs=30, batch=128, learning_rate=1e-4, warmup=1000, decay_vectors=False
+            steps=0,
+            epochs=30,
+            batch=128,
+            learning_rate=1e-4,
+            warmup=1000,
+            decay_vectors=False,
+            background=0.0,
         ),
         scale=_LARGE,
     )

@@ -35,10 +35,10 @@ class PretrainConfig(Optimization):
     background: float = 0.5
     patch_dropout: float = 0.0
 
-    steps: int = 240
+    steps: int = 100
     batch: int = 100
     learning_rate: float = 1e-3
-    warmup: int = 24
+    warmup: int = 10
 
     section = "pretrain."
 
