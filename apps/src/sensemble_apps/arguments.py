@@ -50,7 +50,7 @@ class Training(Common):
     """The run folder; an interrupted run continues in it."""
     train_modalities: Annotated[str | None, optional("SET")] = None
     """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn; by default, all
-    that most labelled examples have, but of the digits `video` alone."""
+    that most labelled examples have."""
     seed: Seed = 0
     """The seed of everything random."""
     effort: Annotated[float, tyro.conf.arg(metavar="X")] = 1.0

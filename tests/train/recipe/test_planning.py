@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.splits import most_labelled, unlabelled
+from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import FinetuneConfig
@@ -27,8 +28,10 @@ def dataset(**counts: int) -> Dataset:
 
 
 def test_data_of_the_size_of_digits_or_larger_takes_the_default_steps() -> None:
-    config = Config("x")
-    assert derived(config, dataset(pretrain=2700, train=794)) == config
+    config, digits = Config("x"), DigitsConfig()
+    counts = {split: count * dict(digits.renderings)[split] for split, count in digits.pictures}
+    assert derived(config, dataset(**counts)) == config
+    assert derived(config, dataset(**counts | {"train": 700})) != config
     assert derived(config, dataset(pretrain=9000, train=5000)) == config
 
 

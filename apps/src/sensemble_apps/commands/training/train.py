@@ -22,7 +22,6 @@ from sensemble_apps.runs.run_folder import MATRIX
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
 
-_DIGITS = "video"  # M_T of the demo, whose other sensors learn without labels
 _MAX_EFFORT = 1e6  # the greatest --effort
 
 
@@ -57,10 +56,10 @@ def train(arguments: Training, data: Path) -> None:
 
 
 def labelled_set(arguments: Training, dataset: Dataset) -> str:
-    """Return the set M_T to train on: the one asked for, the demo's, or what most labelled examples have."""
+    """Return the set M_T to train on: the one asked for, or what most labelled examples have."""
     if arguments.train_modalities is not None:
         return arguments.train_modalities
-    return _DIGITS if arguments.data is None else subsets.name(most_labelled(dataset)) or "all"
+    return subsets.name(most_labelled(dataset)) or "all"
 
 
 def _estimate(arguments: Training, data: Path) -> None:

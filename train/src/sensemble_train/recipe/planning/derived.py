@@ -8,7 +8,7 @@ from sensemble_sensors.media.dataset import Dataset
 from sensemble_train.data.splits import having, unlabelled
 from sensemble_train.recipe.config import Config
 
-_UNLABELLED, _LABELLED = 2700, 794
+_UNLABELLED, _LABELLED = 2250, 794
 """Examples of `digits` that pretraining and finetuning see, for which the default steps are."""
 _FEWEST = 20  # steps
 
