@@ -166,6 +166,8 @@ class Running(Sources):
     unfamiliar: Literal["leave", "pool"] = "leave"
     """The way of a modality whose windows have been unlike those of training for a while: to leave the live
     set, or to be reported and pooled all the same."""
+    rerun: OptionalFile = None
+    """Write samples, opinions, answers and events to this new Rerun recording (.rrd), in real time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_events, read_runs
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of
+from sensemble_sensors.sensor import Sample
 
 from tests.runtime.puppets import Puppet, Session, wait_for
 
@@ -39,3 +41,31 @@ def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_pa
     assert ("desk", "attached", "under quiet:3 (20 dB quieter)") in [
         (e.name, e.kind, e.reason) for e in events
     ]
+
+
+def test_who_listens_gets_the_samples_that_are_used_as_they_are_degraded(bundle: Bundle) -> None:
+    quiet = condition_of("audio", "quiet")
+    standby, desk = Puppet("audio", "standby"), Puppet("audio", "desk")
+    heard: list[tuple[str, Sample]] = []
+    with Session(bundle, conditions=[Applied("audio", quiet, 3)]) as running:
+        listener = running.listen(lambda sensor, sample: heard.append((sensor, sample)))
+        running.attach(standby)
+        standby.hear()
+        wait_for(lambda: len(heard) == 1)
+        running.attach(desk)
+        desk.hear()
+        wait_for(lambda: len(heard) == 2)
+        standby.hear()  # is not used, and so not heard
+        wait_for(standby.acts.empty)
+        desk.hear()
+        wait_for(lambda: len(heard) == 3)
+        assert running.unsubscribe(listener)
+        assert not running.unsubscribe(listener)
+        desk.hear()
+        wait_for(desk.acts.empty)
+    assert [sensor for sensor, _ in heard] == ["standby", "desk", "desk"]
+    noise = np.random.default_rng(0).uniform(-1, 1, 1600).astype(np.float32)
+    for _, sample in heard:
+        np.testing.assert_allclose(sample.data, np.float32(0.1) * noise, atol=1e-6)
+    with pytest.raises(SessionError, match="closed"):
+        running.listen(lambda *_: None)

@@ -91,6 +91,8 @@ def _check(arguments: Run) -> None:
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
     if arguments.fast and arguments.record is not None:
         raise InputError("--record is for real time; the times of a fast replay are made up")
+    if arguments.fast and arguments.rerun is not None:
+        raise InputError("--rerun is for real time; the times of a fast replay are made up")
     if arguments.fast and arguments.adapt:
         raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
     if arguments.keep is not None and arguments.record is None:
@@ -113,6 +115,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
     policy = Policy(
         threads=arguments.threads, budget=arguments.budget, duty=duty, unfamiliar=arguments.unfamiliar
     )
+    observe = _observe(arguments, bundle)
     if arguments.replay is None:
         with sensors(arguments, bundle.specs) as found:
             unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
@@ -124,6 +127,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
                 health=None if arguments.media is not None else DEFAULT,
                 conditions=conditions,
                 adapt=adapt,
+                observe=observe,
                 finders=[
                     *returning(arguments.camera, arguments.captions),
                     *(finders(unnamed) if arguments.watch else ()),
@@ -139,13 +143,17 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         if arguments.fast:
             yield from virtual_time.recording(bundle, played, policy, conditions)
         else:
-            yield from real_time.recording(bundle, played, policy, _record(arguments), conditions, adapt)
+            yield from real_time.recording(
+                bundle, played, policy, _record(arguments), conditions, adapt, observe
+            )
         return
     phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
     if arguments.fast:
         yield from virtual_time.fast(bundle, examples, phases, policy, conditions)
     else:
-        yield from real_time.replay(bundle, examples, phases, policy, _record(arguments), conditions, adapt)
+        yield from real_time.replay(
+            bundle, examples, phases, policy, _record(arguments), conditions, adapt, observe
+        )
 
 
 def _record(arguments: Run) -> real_time.RecordFile | None:
@@ -153,6 +161,14 @@ def _record(arguments: Run) -> real_time.RecordFile | None:
         return None
     bounds = Retention() if arguments.keep is None else Retention.parse(arguments.keep)
     return real_time.RecordFile(arguments.record, bounds)
+
+
+def _observe(arguments: Run, bundle: Bundle) -> real_time.Observe:
+    if arguments.rerun is None:
+        return nullcontext
+    from sensemble_apps import rerun_file  # an extra
+
+    return partial(rerun_file.written, arguments.rerun, bundle.manifest.labels)
 
 
 def _examples(folder: Path, split: str | None) -> Sequence[Example]:

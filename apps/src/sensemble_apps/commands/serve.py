@@ -42,6 +42,10 @@ def main(arguments: Serve) -> None:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
         session = stack.enter_context(_session(arguments, bundle))
+        if arguments.rerun is not None:
+            from sensemble_apps import rerun_file  # an extra
+
+            stack.enter_context(rerun_file.written(arguments.rerun, bundle.manifest.labels, session))
         switchboard = Switchboard(session, bundle.specs)
         stack.callback(switchboard.stop_recording)
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))

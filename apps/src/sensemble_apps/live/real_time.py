@@ -1,7 +1,7 @@
 """Run a session in real time: on devices, on a media file, on a recording or on a replay of a dataset."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,9 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.live.plug_schedule import Phase, phase_at
 from sensemble_apps.live.view_events import Change, Opened, Predicted, Stream, view_event
 
+Observe = Callable[[Session], AbstractContextManager[object]]
+"""Watches a session while the block runs."""
+
 
 @dataclass(frozen=True)
 class RecordFile:
@@ -51,6 +54,7 @@ def devices(
     health: Thresholds | None = DEFAULT,
     conditions: Sequence[Applied] = (),
     adapt: Adapt | None = None,
+    observe: Observe = nullcontext,
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
 ) -> Stream:
@@ -70,7 +74,7 @@ def devices(
     began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(
-            _session(bundle, policy, record, health, conditions, adapt, lasting=make is not None)
+            _session(bundle, policy, record, health, conditions, adapt, observe, lasting=make is not None)
         )
         yield Opened(monotonic() - began, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
@@ -112,6 +116,7 @@ def replay(
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
     adapt: Adapt | None = None,
+    observe: Observe = nullcontext,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
 
@@ -122,8 +127,8 @@ def replay(
         AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     length = span(bundle.specs) * len(examples)
-    began = monotonic()
-    with _session(bundle, policy, record, None, conditions, adapt) as session:
+    with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
+        began = monotonic()
         player = Replay(examples, bundle.specs)
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
@@ -156,6 +161,7 @@ def recording(
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
     adapt: Adapt | None = None,
+    observe: Observe = nullcontext,
 ) -> Stream:
     """Play a recording in real time, as the sensors gave it.
 
@@ -166,7 +172,7 @@ def recording(
         AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     player = RecordingReplay(recorded, bundle.specs)
-    with _session(bundle, policy, record, None, conditions, adapt) as session:
+    with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
         for modality in player.modalities:
             session.attach(player.sensor(modality))
         began = monotonic()
@@ -192,6 +198,7 @@ def _session(
     health: Thresholds | None,
     conditions: Sequence[Applied],
     adapt: Adapt | None,
+    observe: Observe,
     *,
     lasting: bool = False,
 ) -> Iterator[Session]:
@@ -207,7 +214,8 @@ def _session(
         adapt=adapt,
     )
     try:
-        yield session
+        with observe(session):
+            yield session
     finally:
         try:
             _close(session)

@@ -16,6 +16,20 @@ _WORDS = {
     "settled": "no longer disputed",
 }
 
+FAULTS = (
+    "unhealthy",
+    "doubtful",
+    "unavailable",
+    "lost",
+    "failed",
+    "encoder failed",
+    "record failed",
+    "unfamiliar",
+    "disputed",
+    "unsaved",
+)
+"""The kinds of changes by which something works less well than before."""
+
 
 @dataclass(frozen=True)
 class Change:

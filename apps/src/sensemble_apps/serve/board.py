@@ -21,24 +21,12 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.live.view_events import LiveSetChange, view_event
+from sensemble_apps.live.view_events import FAULTS, LiveSetChange, view_event
 from sensemble_apps.serve.lattice import opinions, verdict
 from sensemble_apps.serve.switchboard import Switchboard, Tap
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
-_FAULTS = (
-    "unhealthy",
-    "doubtful",
-    "unavailable",
-    "lost",
-    "failed",
-    "encoder failed",
-    "record failed",
-    "unfamiliar",
-    "disputed",
-    "unsaved",
-)
 _GONE = ("detached", "ended", "failed")
 _METER = 1.0  # seconds between two readings of the processor's time
 _FRESH = 0.05  # seconds for which viewers share a snapshot
@@ -227,7 +215,7 @@ class Board:
             name=shown.name,
             what=shown.kind,
             text=f"{title} {shown.event}",
-            fault=shown.kind in _FAULTS,
+            fault=shown.kind in FAULTS,
         )
 
     def _forget(self, names: set[str]) -> None:
@@ -260,7 +248,7 @@ class Board:
             "note": notes.get(modality, ""),
             "since": round(state.time, 3),
             "plugged": state.kind not in _GONE,
-            "fault": state.kind in _FAULTS,
+            "fault": state.kind in FAULTS,
             "active": active.get(modality, name) == name,
             "condition": None if tap.condition is None else tap.condition.to_json(),
         }

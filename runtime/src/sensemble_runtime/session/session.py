@@ -7,13 +7,14 @@ subscriber, and one keeps the record. They share a `SessionState`.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.adapting.adapter import Adapt, Adapter
+from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import AdaptError, RecordError, SessionError
 from sensemble_runtime.events import Event
@@ -26,9 +27,11 @@ from sensemble_runtime.session.encoder_threads import EncoderThreads
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import SensorThread, join
-from sensemble_runtime.session.state import SessionState, Subscriber
+from sensemble_runtime.session.state import Listener, SessionState, Subscriber
 
-WAITING = 1024  # predictions and events that may wait for a slow subscriber
+WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
+
+T = TypeVar("T")
 
 
 class Session:
@@ -53,7 +56,6 @@ class Session:
             played rather than captured.
         conditions: degrade the samples of each sensor by those of its modality, to see what becomes of them.
         lasting: go on when the last sensor has ended, for others may come.
-
         adapt: let the sensors teach each other, so that each gets a correction of its own, which is used once
             held-back windows show that it helps, and kept beside the bundle; None: they do not.
 
@@ -82,7 +84,7 @@ class Session:
         self._state = SessionState(bundle, policy, adapter)
         self._sensors = SensorSet(self._state, health, conditions)
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[BackgroundQueue[Any]] = []
         self._left: list[SensorThread] = []  # that did not return when the session was closed
         self._stuck: set[str] = set()  # encoders and subscribers that did not, either
         self._raised = False
@@ -135,20 +137,31 @@ class Session:
         Raises:
             SessionError: the session is closed.
         """
+        return self._subscribe(callback, self._state.subscribe)
 
-        def work(batch: list[Prediction | Event]) -> None:
+    def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
+        """Call `callback` with each sample that windows are made of, and its sensor's name; see `subscribe`.
+
+        Samples are as degraded as their conditions say; those of unhealthy and standby sensors are left out.
+        """
+        return self._subscribe(lambda item: callback(*item), self._state.listen)
+
+    def _subscribe(
+        self, callback: Callable[[T], None], add: Callable[[BackgroundQueue[T]], None]
+    ) -> BackgroundQueue[T]:
+        def work(batch: list[T]) -> None:
             for item in batch:
                 callback(item)
 
         with self._state.changed:
             if self._state.stopped:  # nobody would end its thread
                 raise SessionError("subscribe: the session is closed; open another one")
-            subscriber = Subscriber("sensemble subscriber", WAITING, work, failed=self._state.fail)
+            subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._state.fail)
             self._subscribers.append(subscriber)
-            self._state.subscribe(subscriber)
+            add(subscriber)
         return subscriber
 
-    def unsubscribe(self, subscriber: Subscriber) -> bool:
+    def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:
         """Call its callback no more, but for what waits already; False if it was not subscribed."""
         with self._state.changed:
             if subscriber not in self._subscribers:

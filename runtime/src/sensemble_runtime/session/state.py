@@ -19,12 +19,14 @@ from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.stream_queue import StreamQueue
 
 Subscriber = BackgroundQueue[Prediction | Event]
+Listener = BackgroundQueue[tuple[str, Sample]]
+"""Takes samples, each with the name of its sensor."""
 
 
 class SessionState:
     """The state that the parts of a session share: samples, embeddings, predictions and events.
 
-    It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`,
+    It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`, `listen`,
     `unsubscribe`, `wait_for_item` and `fail`. The lock is never held while a sensor is read, a window is
     encoded or a record is written.
 
@@ -63,6 +65,7 @@ class SessionState:
         self._arrived = threading.Condition(lock)
         self._live: tuple[str, ...] = ()
         self._subscribers: list[Subscriber] = []
+        self._listeners: list[Listener] = []
 
     @property
     def stopped(self) -> bool:
@@ -90,6 +93,8 @@ class SessionState:
         """
         self.live_set.add(sample.modality, sensor)
         self.live_set.push(sample)
+        for listener in self._listeners:
+            listener.put((sensor, sample))
         if self.live_set.is_ready(sample.modality):
             self.ready[sample.modality].notify()
             self.changed.notify_all()
@@ -145,10 +150,16 @@ class SessionState:
         with self.changed:
             self._subscribers.append(subscriber)
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Put nothing more into a subscriber's queue."""
+    def listen(self, listener: Listener) -> None:
+        """Put every sample that windows are made of into a queue from now on."""
         with self.changed:
-            self._subscribers.remove(subscriber)
+            self._listeners.append(listener)
+
+    def unsubscribe(self, queue: Subscriber | Listener) -> None:
+        """Put nothing more into a queue."""
+        with self.changed:
+            self._subscribers = [one for one in self._subscribers if one is not queue]
+            self._listeners = [one for one in self._listeners if one is not queue]
 
     def wait_for_item(self, over: Callable[[], bool]) -> Prediction | Event | None:
         """Wait for the next prediction or event, and return it; None when it is `over`, and none is left."""

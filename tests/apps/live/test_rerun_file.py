@@ -1,0 +1,124 @@
+"""`--rerun`: a recording that Rerun's own reader reads back."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rerun.chunk import RrdReader
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.media.dataset import read_dataset
+
+from tests.apps.commands.test_run_command import predictions
+from tests.apps.commands.test_serve_command import running
+from tests.apps.conftest import Refusal, Sensemble
+
+# An installation without the extra.
+WITHOUT = """
+import sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "rerun":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from sensemble_apps.entry import main
+sys.exit(main())
+"""
+
+
+def read(path: Path) -> dict[str, list[tuple[float | None, dict[str, Any]]]]:
+    """Return the rows of each entity: the seconds on the timeline, and the components."""
+    rows = defaultdict(list)
+    for chunk in RrdReader(path).stream():
+        for row in chunk.to_record_batch().to_pylist():
+            at = row.get("session")
+            seconds = None if at is None else at / np.timedelta64(1, "s")
+            rows[chunk.entity_path].append((seconds, row))
+    return rows
+
+
+def values(rows: list[tuple[float | None, dict[str, Any]]], component: str) -> list[Any]:
+    """Return a component of each row that has it."""
+    return [row[component][0] for _, row in rows if row.get(component)]
+
+
+def test_a_replay_is_read_back_by_rerun(
+    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    path, bundle = tmp_path / "replay.rrd", Bundle.open(bundle_folder)
+    result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--rerun", path, "--json")
+    assert result.returncode == 0, result.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = read(path)
+    times = [at for rows in found.values() for at, _ in rows if at is not None]
+    assert -1 < min(times) < max(times) < 60
+    (order,) = values(found["/answer/labels"], "TextDocument:text")
+    assert order.splitlines() == [f"{n}: {label}" for n, label in enumerate(bundle.manifest.labels)]
+    pictures = values(found["/sensors/video/replay\\ video"], "EncodedImage:blob")
+    decoded = cv2.imdecode(np.array(pictures[0], np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == bundle.specs["video"].shape[2:]
+    captions = values(found["/sensors/text/replay\\ text"], "TextLog:text")
+    assert set(captions) <= {example.text for example in read_dataset(dataset_folder).split("eval")} != {None}
+    levels = values(found["/sensors/audio/replay\\ audio/level"], "Scalars:scalars")
+    assert levels
+    assert all(-120 <= level <= 0 for level in levels)
+    events = values(found["/events"], "TextLog:text")
+    assert "camera replay video attached" in events
+    assert any(text.startswith("microphone replay audio ended") for text in events)
+    for entity in ("/answer", "/opinions/audio", "/opinions/text", "/opinions/video"):
+        assert all(0 <= value <= 1 for value in values(found[f"{entity}/confidence"], "Scalars:scalars"))
+        assert all(word for word in values(found[f"{entity}/words"], "StateChange:state"))
+    chances = found["/answer/probabilities"]
+    assert len(chances) == len(predictions(result.stdout))
+    assert 1.0 in values(found["/live/video"], "Scalars:scalars")
+
+
+def test_a_served_session_is_written_until_ctrl_c(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "served.rrd"
+    with running(bundle_folder, "--replay", dataset_folder, "--rerun", path) as (process, _):
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+    found = read(path)
+    assert found["/answer/confidence"]
+    assert found["/sensors/video/replay\\ video"]
+
+
+def test_a_file_that_cannot_be_is_refused(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    (tmp_path / "there.rrd").write_text("precious")
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--rerun")
+    line = refusal(*command, tmp_path / "there.rrd")
+    assert line == f"sensemble: {tmp_path}/there.rrd: exists; name another file, or remove it"
+    assert (tmp_path / "there.rrd").read_text() == "precious"
+    assert refusal(*command, tmp_path / "no" / "a.rrd").startswith(f"sensemble: {tmp_path}/no/a.rrd: cannot")
+    assert "--rerun is for real time" in refusal(*command, tmp_path / "fast.rrd", "--fast")
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_without_the_extra_it_says_what_to_install(
+    command: str, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    given = [command, bundle_folder, "--replay", dataset_folder, "--rerun", tmp_path / "a.rrd"]
+    port = ["--port", "0"] if command == "serve" else []
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *given, *port],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "sensemble: needs rerun, which is not installed; `pip install 'sensemble-apps[rerun]'`"
+    )
+    assert not (tmp_path / "a.rrd").exists()
