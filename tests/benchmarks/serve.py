@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.serve.browser_sensor import HEADER
+from sensemble_apps.web.browser_sensor import HEADER
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import read_dataset

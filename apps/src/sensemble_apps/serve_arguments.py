@@ -10,13 +10,9 @@ from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Runni
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(Running):
-    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text."""
+class Serving:
+    """The options of every command that serves a page."""
 
-    replay: OptionalFolder = None
-    """A dataset whose examples are played again and again, or a recording, which is played once."""
-    split: Annotated[str | None, optional("NAME")] = None
-    """The split to play; by default, eval of a dataset, and all of a recording."""
     host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
     """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
     port: Annotated[int, tyro.conf.arg(metavar="N")] = 8765
@@ -25,6 +21,16 @@ class Serve(Running):
     """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
     key: OptionalFile = None
     """Its private key, if that is in a file of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(Serving, Running):
+    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text."""
+
+    replay: OptionalFolder = None
+    """A dataset whose examples are played again and again, or a recording, which is played once."""
+    split: Annotated[str | None, optional("NAME")] = None
+    """The split to play; by default, eval of a dataset, and all of a recording."""
     mqtt: Annotated[str | None, optional("URL")] = None
     """Publish answers and events to an MQTT broker, mqtt://[USER:PASSWORD@]HOST[:PORT]; mqtts for TLS."""
     recordings: Folder = Path("recordings")

@@ -13,12 +13,14 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.browser_sensor import HEADER
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.security import Access
-from sensemble_apps.serve.server import Server, listen
-from sensemble_apps.serve.switchboard import Switchboard
+from sensemble_apps.web.browser_sensor import HEADER
+from sensemble_apps.web.clients import largest_message
+from sensemble_apps.web.security import Access
+from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.switchboard import Switchboard
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.scheduler import Policy
@@ -156,7 +158,7 @@ def serving(
         served.port = listening.getsockname()[1]
         controls = Controls(board, switchboard, recordings)
         try:
-            with Server(listening, access, board, switchboard, controls, tls):
+            with Server(listening, access, Api(board, controls).routes, largest_message(bundle.specs), tls):
                 if player is None:
                     yield served
                     return

@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve.certificate import own_context, qr_code, self_signed
-from sensemble_apps.serve.security import Access, is_loopback
+from sensemble_apps.web.certificate import own_context, qr_code, self_signed
+from sensemble_apps.web.security import Access, is_loopback
 from sensemble_runtime.bundle.bundle import Bundle
 from websockets.exceptions import InvalidStatus
 

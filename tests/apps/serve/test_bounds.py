@@ -7,9 +7,9 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 import pytest
-from sensemble_apps.serve import limits
-from sensemble_apps.serve.certificate import self_signed
-from sensemble_apps.serve.security import Access
+from sensemble_apps.web import limits
+from sensemble_apps.web.certificate import self_signed
+from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
 from websockets.exceptions import ConnectionClosed
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_apps.serve.browser_sensor import BrowserSensor, ClockOffset
+from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SampleError, SensorLostError
 from sensemble_sensors.spec import InputSpec

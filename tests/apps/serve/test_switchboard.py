@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve.browser_sensor import BrowserSensor, ClockOffset
-from sensemble_apps.serve.switchboard import Switchboard, Tap
+from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
+from sensemble_apps.web.switchboard import Switchboard, Tap
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
@@ -75,7 +75,7 @@ def test_a_tap_of_an_isolated_sensor_can_be_killed() -> None:
 def test_of_several_sensors_one_is_recorded_until_it_is_silent(
     switchboard: Switchboard, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sensemble_apps.serve import switchboard as module
+    from sensemble_apps.web import switchboard as module
 
     taps = [
         switchboard._tap(BrowserSensor(bundle.specs["video"], f"camera {i}", ClockOffset())) for i in range(2)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from ssl import SSLContext
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
@@ -20,13 +19,14 @@ from sensemble_apps.console.output import remark, say, say_executors
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.live.device_factory import finders, plug, returning
 from sensemble_apps.live.sources import sensors
-from sensemble_apps.serve import certificate, security
+from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.security import Access
-from sensemble_apps.serve.server import Server, listen
-from sensemble_apps.serve.switchboard import Switchboard
 from sensemble_apps.serve_arguments import Serve
+from sensemble_apps.web.address import admit, check_serving
+from sensemble_apps.web.clients import largest_message
+from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.switchboard import Switchboard
 
 
 def main(arguments: Serve) -> None:
@@ -51,13 +51,13 @@ def main(arguments: Serve) -> None:
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
         board = Board(bundle, switchboard, example_at)
         controls = Controls(board, switchboard, arguments.recordings)
-        port = listening.getsockname()[1]
-        access, tls, lines = _access(arguments, port)
+        access, tls, lines = admit(arguments, listening.getsockname()[1], "the live page")
         if arguments.mqtt is not None:
             from sensemble_apps.serve.mqtt import Publisher
 
             stack.enter_context(Publisher(arguments.mqtt, board))
-        stack.enter_context(Server(listening, access, board, switchboard, controls, tls))
+        routes, largest = Api(board, controls).routes, largest_message(bundle.specs)
+        stack.enter_context(Server(listening, access, routes, largest, tls))
         for line in lines:
             say(line)
         try:
@@ -76,30 +76,7 @@ def _check(arguments: Serve) -> None:
         )
     if arguments.split is not None and arguments.replay is None:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
-    if arguments.key is not None and arguments.certificate is None:
-        raise InputError("--key: only for --certificate; leave it out, or name the certificate")
-
-
-def _access(arguments: Serve, port: int) -> tuple[Access, SSLContext | None, list[str]]:
-    """Return who may, the context of TLS, and the lines that say where the page is."""
-    loopback = security.is_loopback(arguments.host)
-    host = arguments.host
-    if not loopback and host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user
-        host = certificate.address_of_this_machine()
-    shown = f"[{host}]" if ":" in host else host
-    if loopback and arguments.certificate is None:
-        return Access(), None, [f"the live page: http://{shown}:{port}/ (Ctrl-C ends it)"]
-    token = None if loopback else security.new_token()
-    access = Access(secure=True, token=token, names=security.own_names() | {host.lower()})
-    query = "" if token is None else f"?token={token}"
-    address = f"https://{shown}:{port}/{query}"
-    lines = [f"the live page: {address} (Ctrl-C ends it)"]
-    if arguments.certificate is not None:
-        tls = certificate.own_context(arguments.certificate, arguments.key)
-    else:
-        tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
-        lines += [f"a browser will warn once: its certificate's SHA-256 must be {fingerprint}"]
-    return access, tls, [*lines, *([] if loopback else [certificate.qr_code(address).rstrip("\n")])]
+    check_serving(arguments)
 
 
 @contextmanager

@@ -3,6 +3,6 @@
 The session belongs to the command, and its stream is read by one thread, which keeps the newest state on a
 `Board`. Everything else looks at that: a viewer that is slow or hostile gets less, and delays nothing.
 
-Doors: `board`, `switchboard` and `controls`, which watch and steer a session; `security` and `certificate`,
-which say who may; `server`, which serves them; `mqtt`, which publishes them.
+Doors: `board` and `controls`, which watch and steer a session; `api`, its page and interface for programs;
+`mqtt`, which publishes it.
 """

@@ -2,26 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sensemble_sensors.errors import SensembleError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve import limits
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.limits import Rate
-from sensemble_apps.serve.websocket import EVERY, Clients, hello
+from sensemble_apps.serve.websocket import StateFeed, actions, hello
+from sensemble_apps.web import limits
+from sensemble_apps.web.clients import EVERY, Clients
+from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, refused
+from sensemble_apps.web.limits import Rate
 
 STATIC = Path(__file__).with_name("static")
-_REQUESTS = 50.0  # a second, of all clients together
 _BEAT = 10.0  # seconds of quiet after which an event stream sends a comment, to see whether it is read
 
 
@@ -31,38 +32,23 @@ class Api:
     Args:
         board: the state.
         controls: the buttons.
-        clients: of the WebSocket.
     """
 
-    def __init__(self, board: Board, controls: Controls, clients: Clients) -> None:
+    def __init__(self, board: Board, controls: Controls) -> None:
         self._board, self._controls = board, controls
-        self._rate = Rate(_REQUESTS)
+        clients = Clients(board, board.switchboard, lambda: StateFeed(board), actions(controls))
+        self._bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/socket", clients.serve),
-            Route("/api/state", self._bounded(self._state)),
-            Route("/api/stream", self._bounded(self._stream)),
-            Route("/api/sensors/{name:path}/unplug", self._bounded(self._unplug), methods=["POST"]),
-            Route("/api/sensors/{name:path}/plug", self._bounded(self._plug), methods=["POST"]),
-            Route("/api/sensors/{name:path}/condition", self._bounded(self._condition), methods=["POST"]),
-            Route("/api/label", self._bounded(self._label), methods=["POST"]),
-            Route("/api/record", self._bounded(self._record), methods=["POST"]),
+            Route("/api/state", self._bound(self._state)),
+            Route("/api/stream", self._bound(self._stream)),
+            Route("/api/sensors/{name:path}/unplug", self._bound(self._unplug), methods=["POST"]),
+            Route("/api/sensors/{name:path}/plug", self._bound(self._plug), methods=["POST"]),
+            Route("/api/sensors/{name:path}/condition", self._bound(self._condition), methods=["POST"]),
+            Route("/api/label", self._bound(self._label), methods=["POST"]),
+            Route("/api/record", self._bound(self._record), methods=["POST"]),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
-
-    def _bounded(
-        self, answer: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """Return a handler that bounds the rate, and words what the user cannot have."""
-
-        async def handle(request: Request) -> Response:
-            if not self._rate.allows():
-                return _refused("too many requests; wait a second", 429)
-            try:
-                return await answer(request)
-            except SensembleError as error:
-                return _refused(str(error), 500 if error.own else 400)
-
-        return handle
 
     async def _state(self, _: Request) -> Response:
         bundle = {key: value for key, value in hello(self._board).items() if key not in ("type", "every")}
@@ -70,7 +56,7 @@ class Api:
 
     async def _stream(self, _: Request) -> Response:
         if self._board.viewers >= limits.VIEWERS:
-            return _refused("too many viewers; close another one", 503)
+            return refused("too many viewers; close another one", 503)
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
@@ -101,7 +87,7 @@ class Api:
         return await _done(self._controls.plug, request.path_params["name"])
 
     async def _condition(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         condition, severity = body.get("condition"), body.get("severity", 3)
         if not isinstance(condition, str | None) or not isinstance(severity, int):
             raise InputError("condition: must be a text or null, severity a whole number")
@@ -109,13 +95,13 @@ class Api:
         return Response(status_code=204)
 
     async def _label(self, request: Request) -> Response:
-        label = (await _body(request)).get("label")
+        label = (await body_of(request)).get("label")
         if label is not None and not isinstance(label, str):
             raise InputError("label: must be a text or null")
         return await _done(self._controls.label, label)
 
     async def _record(self, request: Request) -> Response:
-        on = (await _body(request)).get("on")
+        on = (await body_of(request)).get("on")
         if not isinstance(on, bool):
             raise InputError("on: must be true or false")
         await asyncio.to_thread(self._controls.record, on=on)
@@ -127,33 +113,5 @@ async def _done(act: Callable[[Any], None], argument: str | None) -> Response:
     return Response(status_code=204)
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    """Return the object of JSON that a request brings.
-
-    Raises:
-        InputError: it is too long, or is none.
-    """
-    data = b""
-    try:
-        async with asyncio.timeout(limits.SILENT):
-            async for part in request.stream():
-                data += part
-                if len(data) > limits.BODY:
-                    raise InputError(f"the body is longer than {limits.BODY} bytes")
-    except TimeoutError as error:
-        raise InputError(f"the body did not come within {limits.SILENT:g} s") from error
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the body is not JSON ({error})") from error
-    if not isinstance(body, dict):
-        raise InputError("the body is not an object of JSON")
-    return body
-
-
 def _event(kind: str, data: Mapping[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False, allow_nan=False)}\n\n"
-
-
-def _refused(reason: str, status: int) -> Response:
-    return JSONResponse({"reason": reason}, status)

@@ -3,8 +3,7 @@
 import os
 import resource
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -18,27 +17,18 @@ from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
-from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.live.view_events import FAULTS, LiveSetChange, view_event
 from sensemble_apps.serve.lattice import opinions, verdict
-from sensemble_apps.serve.switchboard import Switchboard, Tap
+from sensemble_apps.web.previews import Previews
+from sensemble_apps.web.sensor_states import SensorStates
+from sensemble_apps.web.switchboard import Switchboard
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
-_GONE = ("detached", "ended", "failed")
 _METER = 1.0  # seconds between two readings of the processor's time
 _FRESH = 0.05  # seconds for which viewers share a snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The state of a sensor since `time`: its last event, in words and by kind."""
-
-    words: str
-    kind: str
-    time: float
 
 
 class Board:
@@ -55,6 +45,7 @@ class Board:
         version: grows with each item of the stream, and with each change of the truth.
         began: when the session began, on the clock of `time.monotonic`.
         viewers: how many look at it.
+        previews: what its sensors gave last.
     """
 
     def __init__(
@@ -68,11 +59,10 @@ class Board:
         self.viewers = 0
         self.bundle = bundle
         self.switchboard = switchboard
+        self.previews = Previews(switchboard)
         self._example_at = example_at
         self._lock = Lock()
-        self._states: dict[str, _State] = {}
-        self._notes: dict[str, str] = {}  # what is to be said of a modality as a whole
-        self._active: dict[str, str] = {}
+        self._sensors = SensorStates()
         self._live: tuple[str, ...] = ()
         self._prediction: Prediction | None = None
         self._latencies: dict[str, float] = {}
@@ -88,7 +78,6 @@ class Board:
             0.0,
             {},
         )  # of a version, and when it was made
-        self._previews: dict[str, tuple[int, dict[str, Any]]] = {}
 
     @property
     def truth(self) -> str | None:
@@ -122,9 +111,11 @@ class Board:
             return known
         with self._lock:
             taps = self.switchboard.taps
-            self._forget({tap.name for tap in taps})
+            names = {tap.name for tap in taps}
+            self._sensors.forget(names)
+            self.previews.forget(names)
+            sensors = [self._sensors.describe(tap) for tap in taps]
             prediction, live = self._prediction, self._live
-            states, active, notes = dict(self._states), dict(self._active), dict(self._notes)
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
             latencies, cpu = dict(self._latencies), self._meter.read()
@@ -134,7 +125,7 @@ class Board:
             "version": version,
             "time": round(now - self.began, 3),
             "live": list(live),
-            "sensors": [self._sensor(tap, states, active, notes) for tap in taps],
+            "sensors": sensors,
             "answer": answer,
             "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
             "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
@@ -154,19 +145,6 @@ class Board:
         """Return the entries of the timeline whose `number` is above `after`, the oldest first."""
         with self._lock:
             return list(reversed(list(islice(reversed(self._timeline), max(0, self._entries - after)))))
-
-    def previews(self, known: Mapping[str, int]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Yield (name, count, preview) of each sensor whose newest sample is not the `known` count's."""
-        for tap in self.switchboard.taps:
-            samples = tuple(tap.newest)
-            number = tap.count
-            if not samples or number == known.get(tap.name):
-                continue
-            drawn, preview = self._previews.get(tap.name, (-1, {}))
-            if drawn != number:
-                preview = kind_of(tap.modality).preview(samples, self.bundle.specs[tap.modality].rate)
-                self._previews[tap.name] = number, preview
-            yield tap.name, number, preview
 
     # With the lock held.
 
@@ -199,14 +177,7 @@ class Board:
             return
         if isinstance(event, SensorEvent):
             self.switchboard.note(event.name, event.modality, event.kind, event.reason)
-        if shown.active:
-            self._active[shown.modality] = shown.name
-        elif shown.name:
-            self._states[shown.name] = _State(shown.event, shown.kind, shown.time)
-        elif shown.over:
-            self._notes.pop(shown.modality, None)
-        elif shown.modality:
-            self._notes[shown.modality] = shown.event
+        self._sensors.note(shown)
         title = sensor_title(shown.modality, shown.name)
         self._enter(
             "event",
@@ -218,11 +189,6 @@ class Board:
             fault=shown.kind in FAULTS,
         )
 
-    def _forget(self, names: set[str]) -> None:
-        """Forget all sensors but those of `names`: browsers come under new names, and leave for good."""
-        self._states = {name: state for name, state in self._states.items() if name in names}
-        self._previews = {name: preview for name, preview in self._previews.items() if name in names}
-
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1
         self._timeline.append(
@@ -230,28 +196,6 @@ class Board:
         )
 
     # Without it.
-
-    def _sensor(
-        self,
-        tap: Tap,
-        states: Mapping[str, _State],
-        active: Mapping[str, str],
-        notes: Mapping[str, str],
-    ) -> dict[str, Any]:
-        name, modality = tap.name, tap.modality
-        state = states.get(name, _State("is being opened", "", 0.0))
-        return {
-            "name": name,
-            "modality": modality,
-            "kind": state.kind,
-            "state": state.words,
-            "note": notes.get(modality, ""),
-            "since": round(state.time, 3),
-            "plugged": state.kind not in _GONE,
-            "fault": state.kind in FAULTS,
-            "active": active.get(modality, name) == name,
-            "condition": None if tap.condition is None else tap.condition.to_json(),
-        }
 
     def _answer(self, prediction: Prediction) -> dict[str, Any]:
         best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.switchboard import Switchboard
+from sensemble_apps.web.switchboard import Switchboard
 
 
 class Controls:

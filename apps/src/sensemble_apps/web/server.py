@@ -1,26 +1,20 @@
-"""The web server of a session: its application, its socket, and the thread that it runs in."""
+"""The web server of a page: its application, its socket, and the thread that it runs in."""
 
 import socket
 import ssl
+from collections.abc import Sequence
 from threading import Thread
 from types import TracebackType
 from typing import Self
 
 import uvicorn
-from sensemble_sensors.kinds.registry import kind_of
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from sensemble_apps.errors import InputError, StepError
-from sensemble_apps.serve import limits
-from sensemble_apps.serve.api import Api
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.browser_sensor import HEADER
-from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.limits import BoundedLoop, bounded_protocol
-from sensemble_apps.serve.security import Access, Guard
-from sensemble_apps.serve.switchboard import Switchboard
-from sensemble_apps.serve.websocket import Clients
+from sensemble_apps.web.limits import BoundedLoop, bounded_protocol
+from sensemble_apps.web.security import Access, Guard
 
 _CLOSE = 2  # seconds that clients have to leave
 _STARTS = 10.0  # seconds that the server may take to start
@@ -48,14 +42,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """Serves a board on a listening socket, from a thread of its own, while the block runs.
+    """Serves routes on a listening socket, from a thread of its own, while the block runs.
 
     Args:
         listening: the socket; it is closed at the end.
         access: who may.
-        board: the state.
-        switchboard: its sensors.
-        controls: the buttons.
+        routes: of the page.
+        largest: bytes of the largest message of a WebSocket, as `clients.largest_message` gives them.
         tls: the context of TLS; None for none.
     """
 
@@ -63,19 +56,16 @@ class Server:
         self,
         listening: socket.socket,
         access: Access,
-        board: Board,
-        switchboard: Switchboard,
-        controls: Controls,
+        routes: Sequence[BaseRoute],
+        largest: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        api = Api(board, controls, Clients(board, switchboard, controls))
-        app = Starlette(routes=api.routes, middleware=[Middleware(Guard, access=access)])
-        slots = [kind_of(modality).slot_size(spec) for modality, spec in board.bundle.specs.items()]
+        app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access)])
         config = uvicorn.Config(
             app,
             http=bounded_protocol(),
             loop=f"{BoundedLoop.__module__}:{BoundedLoop.__name__}",
-            ws_max_size=max(*slots, limits.BODY) + HEADER.size,
+            ws_max_size=largest,
             ws_ping_interval=_PING,
             ws_ping_timeout=_PING,
             ws_per_message_deflate=False,  # costs more of the processor than of a home's network

@@ -1,15 +1,15 @@
 """The sensors of a served session: plugged in and out by hand, looked at, and recorded."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
 from time import monotonic
+from typing import Protocol
 
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.session.session import Session
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
@@ -82,17 +82,30 @@ class Tap:
             self.sensor.kill()
 
 
+class Reader(Protocol):
+    """Reads the sensors that are attached to it, as a session does; see there."""
+
+    def attach(self, sensor: Sensor) -> str:
+        """Start reading a sensor, and return the name by which to detach it."""
+
+    def detach(self, name: str) -> bool:
+        """Stop reading a sensor."""
+
+    def retry(self, name: str) -> bool:
+        """Try a lost sensor again now; return whether there is one."""
+
+
 class Switchboard:
     """Attaches sensors to a session, and remembers those that were unplugged. Safe from any thread.
 
     Args:
-        session: to attach to.
+        session: to attach to, or what else reads sensors.
         specs: the form of each modality's samples.
     """
 
-    def __init__(self, session: Session, specs: dict[str, InputSpec]) -> None:
+    def __init__(self, session: Reader, specs: Mapping[str, InputSpec]) -> None:
         self._session = session
-        self._specs = specs
+        self.specs = specs
         self._lock = Lock()
         self._taps: dict[str, Tap] = {}
         self._recording: Recording | None = None
@@ -178,7 +191,7 @@ class Switchboard:
         """
         with self._lock:
             if self._recording is None:
-                form = {modality: kind_of(modality).form(spec) for modality, spec in self._specs.items()}
+                form = {modality: kind_of(modality).form(spec) for modality, spec in self.specs.items()}
                 self._recording = Recording(folder, {m: numbers for m, numbers in form.items() if numbers})
 
     def stop_recording(self) -> None:

@@ -1,0 +1,7 @@
+"""A web page of this process, with browsers as sensors: what every such page shares.
+
+A page's own state, actions and files are in a room of their own (`serve`, `studio`).
+
+Doors: `address` and `security`, which say who may; `server` and `handlers`, which serve; `clients` and
+`limits`, the WebSocket and the bounds; `switchboard`, `previews` and `sensor_states`, the sensors of a page.
+"""

@@ -1,0 +1,269 @@
+"""The WebSocket of a page: what is new goes out, actions and a browser's samples come in."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import count
+from time import monotonic
+from typing import Any, Protocol
+
+from sensemble_runtime.errors import SessionError
+from sensemble_sensors.errors import SampleError, SensembleError
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.spec import InputSpec
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from sensemble_apps.console.kinds import kind_of as words_of
+from sensemble_apps.errors import InputError
+from sensemble_apps.web import limits
+from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
+from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.switchboard import Switchboard
+
+EVERY = 0.1  # seconds between two states of a viewer, at least
+_LOOK = 0.02  # seconds between two looks whether there is something new
+_LONGEST = 1.0  # seconds after which a state is sent though nothing is new
+_TEXT = "text"  # the key of ASGI for a message in text
+_REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
+
+Action = Callable[[dict[str, Any]], Any]
+"""An action that a message asks for, by its fields; safe from any thread, and it may wait."""
+
+
+class Audience(Protocol):
+    """Counts who looks at a page."""
+
+    viewers: int
+
+
+class Feed(Protocol):
+    """The messages that one client is sent; it remembers what the client has."""
+
+    def hello(self) -> dict[str, Any]:
+        """Return the first message."""
+
+    def has_news(self) -> bool:
+        """Return whether there is something that the client does not have."""
+
+    def next(self) -> dict[str, Any]:
+        """Return the newest state, with what is new to the client."""
+
+
+class Clients:
+    """All clients of a page, and what they share.
+
+    Args:
+        audience: counts them.
+        switchboard: where they plug in sensors of their own.
+        feed: makes the feed of a client.
+        actions: what a message of each type asks for.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        switchboard: Switchboard,
+        feed: Callable[[], Feed],
+        actions: Mapping[str, Action],
+    ) -> None:
+        self.audience, self.switchboard, self.feed, self.actions = audience, switchboard, feed, actions
+        self.given: set[str] = set()  # names of the sensors that browsers give
+        self.numbers = count(1)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Serve a client until it leaves, or exceeds a bound."""
+        await websocket.accept()
+        if self.audience.viewers >= limits.VIEWERS:
+            await websocket.close(_LATER, "too many viewers; close another page")
+            return
+        self.audience.viewers += 1
+        client = _Client(self, websocket)
+        try:
+            await client.run()
+        finally:
+            self.audience.viewers -= 1
+            await client.leave()
+
+
+class _Client:
+    """One page in one browser."""
+
+    def __init__(self, clients: Clients, websocket: WebSocket) -> None:
+        self._all, self._socket = clients, websocket
+        self._number = next(clients.numbers)
+        self._feed = clients.feed()
+        self._commands = Rate(limits.COMMANDS)
+        self._samples, self._bytes = Rate(limits.SAMPLES), Rate(limits.BYTES)
+        self._clock = ClockOffset()
+        self._sensors: dict[int, tuple[BrowserSensor, str]] = {}  # by the client's own number
+        self._sending = asyncio.Lock()
+        self._actions: dict[str, Action] = {**clients.actions, "give": self._give, "stop": self._stop}
+
+    async def run(self) -> None:
+        """Send states and take messages until the client leaves."""
+        with suppress(WebSocketDisconnect, RuntimeError):  # the latter from a socket that is closed already
+            await self._send(self._feed.hello())
+            sender = asyncio.create_task(self._send_states())
+            try:
+                await self._receive()
+            finally:
+                sender.cancel()
+                with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                    await sender
+
+    async def leave(self) -> None:
+        """Unplug what it gave."""
+        for number in list(self._sensors):
+            await asyncio.to_thread(self._stop, {"id": number})
+
+    async def _send_states(self) -> None:
+        sent = 0.0
+        while True:
+            if not self._feed.has_news() and monotonic() - sent < _LONGEST:
+                await asyncio.sleep(_LOOK)
+                continue
+            sent = monotonic()
+            await self._send(self._feed.next())  # waits for a slow viewer
+            await asyncio.sleep(EVERY)
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data, said = message.get("bytes"), message.get(_TEXT)
+            try:
+                if data is not None:
+                    self._take(data)
+                else:
+                    await self._act(said or "")
+            except SampleError as error:
+                await self._close(str(error))
+                return
+
+    def _take(self, data: bytes) -> None:
+        """Hand a sample to its sensor.
+
+        Raises:
+            SampleError: too much came, or it is no sample.
+        """
+        if not (self._samples.allows() and self._bytes.allows(len(data))):
+            raise SampleError("too many samples")
+        if len(data) < HEADER.size:
+            raise SampleError(f"{len(data)} bytes are no sample")
+        given, sample, captured = HEADER.unpack_from(data)
+        if given in self._sensors:  # else it was stopped while this was on its way
+            self._sensors[given][0].take(sample, captured, memoryview(data)[HEADER.size :])
+
+    async def _act(self, said: str) -> None:
+        """Do what a message asks for; what the user cannot have is answered in one line.
+
+        Raises:
+            SampleError: too much came, or it is no message.
+        """
+        if len(said) > limits.BODY or not self._commands.allows():
+            raise SampleError("too many messages, or too long a message")
+        try:
+            given = json.loads(said)
+            kind = str(given["type"])
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise SampleError("a message that is not an object of JSON with a type") from error
+        if kind not in (*self._actions, "clock", "clocked"):
+            raise SampleError(f"{kind!r:.40}: no such message")
+        try:
+            if kind == "clock":
+                await self._send({"type": "clock", "sent": number(given, "sent"), "answered": monotonic()})
+            elif kind == "clocked":
+                self._clock.add(*(number(given, name) for name in ("sent", "answered", "received")))
+            elif (answer := await asyncio.to_thread(self._actions[kind], given)) is not None:
+                await self._send(answer)
+        except (SensembleError, SessionError) as error:
+            await self._send({"type": "refused", "reason": str(error)})
+
+    def _give(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Plug in a sensor of the browser."""
+        modality, specs = text(given, "modality"), self._all.switchboard.specs
+        if modality not in specs:
+            raise InputError(f"{modality}: the bundle has no such modality")
+        if len(self._all.given) >= limits.GIVERS:
+            raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
+        free = next(free for free in range(256) if free not in self._sensors)
+        title = f"{words_of(modality).sensor} of browser {self._number}"
+        sensor = BrowserSensor(specs[modality], title, self._clock)
+        name = self._all.switchboard.add(sensor)
+        self._sensors[free] = sensor, name
+        self._all.given.add(name)
+        return {"type": "giving", "id": free, "modality": modality, "sensor": name}
+
+    def _stop(self, given: dict[str, Any]) -> None:
+        """Unplug a sensor of the browser for good."""
+        sensor, name = self._sensors.pop(int(number(given, "id")), (None, ""))
+        if sensor is not None:
+            sensor.hang_up()
+            self._all.switchboard.remove(name)
+            self._all.given.discard(name)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        async with self._sending:
+            await self._socket.send_text(json.dumps(message, ensure_ascii=False, allow_nan=False))
+
+    async def _close(self, reason: str) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.close(_REFUSED, reason.encode()[:120].decode(errors="ignore"))
+
+
+def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
+    """Return what a page must know of each modality: the form of its samples, its words and conditions."""
+    return [
+        {
+            "modality": modality,
+            "kind": kind_of(modality).name,
+            "sensor": words_of(modality).sensor,
+            "shape": list(spec.shape),
+            "rate": spec.rate,
+            "hop": spec.hop,
+            "conditions": [
+                {"name": one.name, "effects": [one.described(severity) for severity in SEVERITIES]}
+                for one in kind_of(modality).conditions
+            ],
+        }
+        for modality, spec in specs.items()
+    ]
+
+
+def largest_message(specs: Mapping[str, InputSpec]) -> int:
+    """Return the bytes of the largest message that a client of a page may send."""
+    slots = [kind_of(modality).slot_size(spec) for modality, spec in specs.items()]
+    return max(*slots, limits.BODY) + HEADER.size
+
+
+def text(given: dict[str, Any], name: str) -> str:
+    """Return a field of a message that must be a text.
+
+    Raises:
+        SampleError: it is none.
+    """
+    value = given.get(name)
+    if not isinstance(value, str):
+        raise SampleError(f"{name}: must be a text")
+    return value
+
+
+def optional_text(given: dict[str, Any], name: str) -> str | None:
+    """Return a field of a message that must be a text or null; see `text`."""
+    return None if given.get(name) is None else text(given, name)
+
+
+def number(given: dict[str, Any], name: str) -> float:
+    """Return a field of a message that must be a finite number.
+
+    Raises:
+        SampleError: it is none.
+    """
+    value = given.get(name)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise SampleError(f"{name}: must be a number")
+    return float(value)

@@ -1,0 +1,60 @@
+"""The states of a page's sensors, in words, from the events that a session or a recording reports of them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sensemble_apps.live.view_events import FAULTS, Change
+from sensemble_apps.web.switchboard import Tap
+
+_GONE = ("detached", "ended", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The state of a sensor since `time`: its last event, in words and by kind."""
+
+    words: str
+    kind: str
+    time: float
+
+
+class SensorStates:
+    """The last state of each sensor, and of each modality as a whole; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, _State] = {}
+        self._notes: dict[str, str] = {}  # what is to be said of a modality as a whole
+        self._active: dict[str, str] = {}
+
+    def note(self, shown: Change) -> None:
+        """Note an event."""
+        if shown.active:
+            self._active[shown.modality] = shown.name
+        elif shown.name:
+            self._states[shown.name] = _State(shown.event, shown.kind, shown.time)
+        elif shown.over:
+            self._notes.pop(shown.modality, None)
+        elif shown.modality:
+            self._notes[shown.modality] = shown.event
+
+    def forget(self, names: Collection[str]) -> None:
+        """Forget all sensors but those of `names`: browsers come under new names, and leave for good."""
+        self._states = {name: state for name, state in self._states.items() if name in names}
+
+    def describe(self, tap: Tap) -> dict[str, Any]:
+        """Return a sensor with its state, as JSON holds it."""
+        name, modality = tap.name, tap.modality
+        state = self._states.get(name, _State("is being opened", "", 0.0))
+        return {
+            "name": name,
+            "modality": modality,
+            "kind": state.kind,
+            "state": state.words,
+            "note": self._notes.get(modality, ""),
+            "since": round(state.time, 3),
+            "plugged": state.kind not in _GONE,
+            "fault": state.kind in FAULTS,
+            "active": self._active.get(modality, name) == name,
+            "condition": None if tap.condition is None else tap.condition.to_json(),
+        }
