@@ -22,7 +22,7 @@ KINDS = (
 
 # Modules that may name a modality or a kind, with how many places and why. This list only shrinks.
 ALLOWED = {
-    "apps/src/sensemble_apps/commands/record.py": (3, "a recording's form where no bundle has one"),
+    "apps/src/sensemble_apps/live/sources.py": (3, "a recording's form where no bundle has one"),
     "apps/src/sensemble_apps/live/device_factory.py": (4, "the devices that a watcher finds here"),
     "apps/src/sensemble_apps/pages/contact_sheet.py": (4, "draws pictures and sound"),
     "export/src/sensemble_export/targets.py": (1, "a log-mel needs more precision than Core ML's default"),

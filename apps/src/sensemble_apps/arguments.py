@@ -64,6 +64,8 @@ class Train(Training):
 
     estimate: bool = False
     """Train nothing: say what the data is too small for, and how long each stage will take here."""
+    json: bool = False
+    """Print the progress, and then the result or the estimate, as one JSON object per line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ class Export(Common):
     """Search for the best schemes within limits, for each target on its own, such as
     `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the points of
     accuracy that may be lost."""
+    json: bool = False
+    """Print the progress, and then the result, as one JSON object per line."""
 
 
 @dataclass(frozen=True, kw_only=True)

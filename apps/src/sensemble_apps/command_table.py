@@ -6,7 +6,7 @@ from sensemble_apps import arguments
 from sensemble_apps.arguments import Common
 from sensemble_apps.bundle_arguments import Adapting, BundleCheck, BundleSign
 from sensemble_apps.data_arguments import DataBuild, DataPrepare, DataShow, DataSplit
-from sensemble_apps.serve_arguments import Serve
+from sensemble_apps.serve_arguments import Serve, Studio
 
 _COMMANDS = "sensemble_apps.commands"
 
@@ -51,7 +51,8 @@ COMMANDS = {
     "bundle sign": Command(BundleSign, f"{_COMMANDS}.bundle.sign"),
     "record": Command(arguments.Record, f"{_COMMANDS}.record"),
     "run": Command(arguments.Run, f"{_COMMANDS}.run"),
-    "serve": Command(Serve, f"{_COMMANDS}.serve"),
+    "serve": Command(Serve, f"{_COMMANDS}.pages.serve"),
+    "studio": Command(Studio, f"{_COMMANDS}.pages.studio"),
     "adapt": Command(Adapting, f"{_COMMANDS}.bundle.adapt"),
     "audit": Command(arguments.Audit, f"{_COMMANDS}.audit"),
     "history": Command(arguments.History, f"{_COMMANDS}.history"),

@@ -1,12 +1,13 @@
-"""The arguments of `sensemble serve`; as those of other commands, they import nothing heavy."""
+"""The arguments of `sensemble serve` and `studio`; as those of other commands, they import nothing heavy."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from tyro.conf import Positional
 
-from sensemble_apps.arguments import Folder, OptionalFile, OptionalFolder, Running, optional
+from sensemble_apps.arguments import Common, Folder, OptionalFile, OptionalFolder, Running, Texts, optional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +36,17 @@ class Serve(Serving, Running):
     """Publish answers and events to an MQTT broker, mqtt://[USER:PASSWORD@]HOST[:PORT]; mqtts for TLS."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio(Serving, Common):
+    """Name classes, record takes of them, train a model and see it live, all on one page."""
+
+    folder: Positional[Folder]
+    """The project's folder, new or not: the recording, the runs and their bundles are kept in it."""
+    camera: Texts = ()
+    """A camera's number, URL or video file; browsers may give theirs on the page."""
+    microphone: Texts = ()
+    """A microphone's number or name, or `default`; browsers may give theirs on the page."""
+    in_process: bool = False
+    """Capture in threads, not in one process per camera and microphone; see `sensemble serve`."""

@@ -86,7 +86,7 @@ def test_its_version(sensemble: Sensemble) -> None:
 def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusal) -> None:
     assert refusal("live", "--help").startswith("sensemble: live: no such command; there are demo, data, ")
     line = refusal("data", "look", "--help")
-    assert line == "sensemble: data look: no such command; there are build, prepare and show"
+    assert line == "sensemble: data look: no such command; there are build, prepare, show and split"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,32 @@
 """Debian's Chromium with a camera and a microphone of files, driven through Playwright."""
 
+import os
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.apps.clips import CLASSES
 
 SIDE, FPS, RATE = 96, 15, 16000
+WIDTHS, SCHEMES = (390, 768, 1440), ("light", "dark")
+SLOW = 60_000  # milliseconds; a busy machine is no failure
+NODE = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
+
+_AXE = NODE / "axe-core" / "axe.min.js"
+_VIOLATIONS = """axe.run().then(({violations}) =>
+    violations.map(({id, nodes}) => [id, nodes.map(({html}) => html)]))"""
+_OUTLINED = """[document.activeElement, document.activeElement.closest("label")]
+    .some((element) => element && getComputedStyle(element).outlineStyle !== "none")"""
+_STOPS = """[...document.querySelectorAll("a[href], button:not(:disabled), input, select, [tabindex='0']")]
+    .filter((element) => element.checkVisibility())
+    .filter((element) => element.type !== "radio" || element.checked)
+    .map((element, index) => element.dataset.stop = index)"""
 
 
 def film(path: Path, label: str) -> Path:
@@ -56,3 +71,31 @@ def devices(film: Path, sound: Path) -> tuple[str, ...]:
         f"--use-file-for-fake-video-capture={film}",
         f"--use-file-for-fake-audio-capture={sound}",
     )
+
+
+def complaining(page: Page) -> list[str]:
+    """Return a list of what the console of a page complains about from now on."""
+    complaints: list[str] = []
+    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints
+
+
+def inaccessible(page: Page) -> list[Any]:
+    """Return what axe finds on a page; nothing where it is not installed."""
+    if not _AXE.exists():
+        return []
+    page.evaluate(_AXE.read_text())
+    found: list[Any] = page.evaluate(_VIOLATIONS)
+    return found
+
+
+def unreached(page: Page) -> set[int]:
+    """Press the tabulator until all that can be used was reached, and is seen to be; return what was not."""
+    wanted = set(page.evaluate(_STOPS))
+    for _ in range(3 * len(wanted)):
+        page.keyboard.press("Tab")
+        stop = page.evaluate("document.activeElement?.dataset.stop ?? ''")
+        if stop and page.evaluate(_OUTLINED):
+            wanted.discard(int(stop))
+    return wanted

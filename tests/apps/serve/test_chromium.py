@@ -13,23 +13,27 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example
 
-from .chromium import chromium, devices, film, sound
+from .chromium import (
+    NODE,
+    SCHEMES,
+    SLOW,
+    WIDTHS,
+    chromium,
+    complaining,
+    devices,
+    film,
+    inaccessible,
+    sound,
+    unreached,
+)
 from .serving import Served, packed, serving
 
 pytestmark = pytest.mark.browser
 
-WIDTHS, SCHEMES = (390, 768, 1440), ("light", "dark")
-NODE = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
-AXE, TSC = NODE / "axe-core" / "axe.min.js", NODE / "typescript" / "bin" / "tsc"
-SLOW = 60_000  # milliseconds; a busy machine is no failure
+TSC = NODE / "typescript" / "bin" / "tsc"
 expect.set_options(timeout=SLOW)
 
-VIOLATIONS = """axe.run().then(({violations}) =>
-    violations.map(({id, nodes}) => [id, nodes.map(({html}) => html)]))"""
 LOADED = "performance.getEntriesByType('resource').map(({name}) => name)"
-STOPS = """[...document.querySelectorAll("a[href], button:not(:disabled), input, select, [tabindex='0']")]
-    .filter((element) => element.checkVisibility())
-    .map((element, index) => element.dataset.stop = index)"""
 DURATIONS = "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
 CHANGES = """new Promise((resolve) => {
     let changes = 0;
@@ -60,9 +64,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list[str]]:  # noqa: ANN401
     """Open the page; give it and what its console complains about."""
     page = browser.new_context(**options).new_page()
-    complaints: list[str] = []
-    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaining(page)
     page.goto(f"{served.origin}/")
     expect(page.locator("#connection")).to_have_text("connected")
     expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
@@ -77,10 +79,7 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     size: Any = {"width": width, "height": 900}
     page, complaints = opened(browser, page_of_a_replay, viewport=size, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    violations = []
-    if AXE.exists():
-        page.evaluate(AXE.read_text())
-        violations = page.evaluate(VIOLATIONS)
+    violations = inaccessible(page)
     names = page.evaluate(LOADED)
     page.context.close()
     assert (violations, complaints) == ([], [])
@@ -89,15 +88,7 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
 
 def test_the_keyboard_reaches_everything(page_of_a_replay: Served, browser: Browser) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    wanted = page.evaluate(STOPS)
-    reached = set()
-    for _ in range(3 * len(wanted)):
-        page.keyboard.press("Tab")
-        stop = page.evaluate("document.activeElement?.dataset.stop ?? ''")
-        if stop:
-            reached.add(int(stop))
-            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert reached == set(wanted)
+    assert unreached(page) == set()
     page.locator("main").focus()
     page.keyboard.press("2")
     label = page_of_a_replay.board.bundle.manifest.labels[1]

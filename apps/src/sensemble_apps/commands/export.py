@@ -1,5 +1,6 @@
 """`sensemble export`: quantize and lower a trained model of a run into the run's bundle."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def main(arguments: Export) -> None:
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
     asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
     method, train = most_robust(arguments.run / SELECTION, arguments.method, asked)
-    export(arguments.run, method, train, arguments.target, arguments.scheme, budget)
-    say(str(arguments.run / BUNDLE))
+    targets, schemes = arguments.target, arguments.scheme
+    export(arguments.run, method, train, targets, schemes, budget, in_json=arguments.json)
+    bundle = str(arguments.run / BUNDLE)
+    say(json.dumps({"bundle": bundle}) if arguments.json else bundle)
 
 
 def export(
@@ -42,19 +45,25 @@ def export(
     targets: Sequence[str] = ("executorch-xnnpack",),
     schemes: Sequence[str] = (),
     budget: Mapping[str, float] | None = None,
+    *,
+    in_json: bool = False,
 ) -> None:
     """Export with progress bars, and print what the bundle costs; of a search, also its trade-off.
+
+    With `in_json`, progress alone is printed.
 
     Args, Raises: as `export_run`.
     """
     try:
-        with stages() as progress:
+        with stages(in_json=in_json) as progress:
             done = export_run(
                 run, method, train, targets=targets, schemes=schemes, budget=budget, progress=progress
             )
     except BudgetError as error:
         _show_trade_offs(run, error.trade_offs, budget or {})
         raise
+    if in_json:
+        return
     _show_trade_offs(run, done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
     if (run / MATRIX).exists():  # not of a run that is still training other sets

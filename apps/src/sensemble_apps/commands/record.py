@@ -11,7 +11,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.recording.header import EVENTS, INDEX, form_of
 from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.spec import MODALITIES, DType, InputSpec
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.arguments import Record
@@ -22,15 +22,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.live.capture import Capture
 from sensemble_apps.live.capture_summary import CaptureSummary
 from sensemble_apps.live.device_factory import returning
-from sensemble_apps.live.sources import sensors
+from sensemble_apps.live.sources import FORM, sensors
 
-# Used without a bundle; only the rate of the sound and the size of the pictures matter.
-_FORMS: dict[str, tuple[DType, tuple[int, ...], float, float, float]] = {
-    "waveform": ("float32", (1, 16000), 16000, 1.0, 1.0),
-    "text": ("int64", (1, 1), 0, 0, 0),
-    "frames": ("uint8", (1, 30, 128, 128, 3), 30, 1.0, 1.0),
-}
-FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind in MODALITIES.items()}
 _NAMED = 5  # classes of a bundle that are listed if a label is none of them
 
 

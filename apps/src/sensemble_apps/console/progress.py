@@ -1,9 +1,11 @@
 """Progress bars and the status line, on standard error: standard output is for results."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from time import monotonic
 
 from rich.console import Console
 from rich.live import Live
@@ -18,6 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from sensemble_apps.console.output import say_json
+
+_EVERY = 0.2  # seconds between two lines of progress, except at a stage's beginning and end
 _COLUMNS = (
     TextColumn("  {task.description}"),
     BarColumn(),
@@ -28,8 +33,15 @@ _COLUMNS = (
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per stage while the block runs; yield a function to call with (stage, done, total)."""
+def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar per stage while the block runs; yield a function to call with (stage, done, total).
+
+    Args:
+        in_json: write `{"stage", "done", "total"}` to standard output instead, a few times a second.
+    """
+    if in_json:
+        yield _in_json()
+        return
     bars = Progress(*_COLUMNS, console=Console(stderr=True))
     tasks: dict[str, TaskID] = {}
     with ExitStack() as stack:
@@ -42,6 +54,20 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield advance
+
+
+def _in_json() -> Callable[[str, int, int], None]:
+    """Return a function that writes its arguments as a line of JSON, unless it did just before."""
+    written = -math.inf, ""
+
+    def advance(stage: str, done: int, total: int) -> None:
+        nonlocal written
+        now, (before, last) = monotonic(), written
+        if stage != last or done >= total or now - before >= _EVERY:
+            written = now, stage
+            say_json({"stage": stage, "done": done, "total": total})
+
+    return advance
 
 
 @contextmanager

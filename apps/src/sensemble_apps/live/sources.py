@@ -1,4 +1,4 @@
-"""The sensors that a command line names."""
+"""The sensors that a command line names, and the form of their samples where no bundle asks for another."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,10 +8,19 @@ from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 
 from sensemble_apps.arguments import Sources
 from sensemble_apps.live.device_factory import capture
+
+# Only the rate of the sound and the size of the pictures matter.
+_FORMS: dict[str, tuple[DType, tuple[int, ...], float, float, float]] = {
+    "waveform": ("float32", (1, 16000), 16000, 1.0, 1.0),
+    "text": ("int64", (1, 1), 0, 0, 0),
+    "frames": ("uint8", (1, 30, 128, 128, 3), 30, 1.0, 1.0),
+}
+FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind in MODALITIES.items()}
+"""By modality: sound at 16 kHz, and frames of 128 x 128 pixels."""
 
 
 @contextmanager

@@ -32,11 +32,12 @@ class Api:
     Args:
         board: the state.
         controls: the buttons.
+        home: the address of the page that the live page belongs to; None for none.
     """
 
-    def __init__(self, board: Board, controls: Controls) -> None:
+    def __init__(self, board: Board, controls: Controls, home: str | None = None) -> None:
         self._board, self._controls = board, controls
-        clients = Clients(board, board.switchboard, lambda: StateFeed(board), actions(controls))
+        clients = Clients(board, board.switchboard, lambda: StateFeed(board, home), actions(controls))
         self._bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/socket", clients.serve),
@@ -51,8 +52,7 @@ class Api:
         ]
 
     async def _state(self, _: Request) -> Response:
-        bundle = {key: value for key, value in hello(self._board).items() if key not in ("type", "every")}
-        return JSONResponse({"bundle": bundle, "state": self._board.snapshot()})
+        return JSONResponse({"bundle": hello(self._board), "state": self._board.snapshot()})
 
     async def _stream(self, _: Request) -> Response:
         if self._board.viewers >= limits.VIEWERS:

@@ -10,17 +10,22 @@ from sensemble_apps.web.clients import EVERY, Action, describe_modalities, numbe
 
 
 class StateFeed:
-    """The states of a board that one client is sent; see `Feed`."""
+    """The states of a board that one client is sent; see `Feed`.
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    Args:
+        board: the state.
+        home: the address of the page that the live page belongs to; None for none.
+    """
+
+    def __init__(self, board: Board, home: str | None) -> None:
+        self._board, self._home = board, home
         self._seen = -1
         self._known: dict[str, int] = {}  # previews that it has
         self._entries = 0  # of the timeline that it has
 
     def hello(self) -> dict[str, Any]:
-        """See `hello`."""
-        return hello(self._board)
+        """Return the first message; see `hello`."""
+        return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home}
 
     def has_news(self) -> bool:
         """Return whether the board has changed, or a sensor has given something since the last state."""
@@ -54,11 +59,9 @@ def hello(board: Board) -> dict[str, Any]:
     """Return what does not change while a session runs: the bundle, its labels, modalities and subsets."""
     bundle = board.bundle
     return {
-        "type": "hello",
         "bundle": "/".join(bundle.path.resolve().parts[-2:]),
         "fingerprint": bundle.fingerprint,
         "labels": list(bundle.manifest.labels),
         "modalities": describe_modalities(bundle.specs),
         "subsets": audited(bundle),
-        "every": EVERY,
     }

@@ -1,7 +1,8 @@
 """The sensors of a served session: plugged in and out by hand, looked at, and recorded."""
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -109,6 +111,7 @@ class Switchboard:
         self._lock = Lock()
         self._taps: dict[str, Tap] = {}
         self._recording: Recording | None = None
+        self._until = -math.inf  # the time before which samples are recorded
         self._recorded: dict[str, tuple[Tap, float]] = {}  # by modality, with the time of its last sample
 
     @property
@@ -183,16 +186,33 @@ class Switchboard:
         recording = self._recording
         return None if recording is None else recording.segments
 
-    def record(self, folder: Path) -> None:
+    def record(
+        self,
+        folder: Path,
+        *,
+        seconds: float = math.inf,
+        split: str = "pretrain",
+        labels: Sequence[str] = (),
+        background: bool = False,
+    ) -> None:
         """Record what the sensors give, one of each modality, until `stop_recording`.
+
+        Args:
+            folder: of the recording; one that it holds is continued.
+            seconds: after which samples are left out, so that no rest of a segment follows.
+            split: of its examples; so are the labels, and the mark of a background.
+            labels: of its examples.
+            background: whether its examples show none of the classes.
 
         Raises:
             RecordingError: the folder cannot be written, or holds something else.
         """
         with self._lock:
             if self._recording is None:
-                form = {modality: kind_of(modality).form(spec) for modality, spec in self.specs.items()}
-                self._recording = Recording(folder, {m: numbers for m, numbers in form.items() if numbers})
+                self._recording = recording = Recording(
+                    folder, form_of(self.specs), split=split, labels=labels, background=background
+                )
+                self._until = recording.began + seconds
 
     def stop_recording(self) -> None:
         """End the recording, if there is one, when its last segment is on the disk.
@@ -215,7 +235,7 @@ class Switchboard:
     def _took(self, tap: Tap, sample: Sample) -> None:
         """Record a sample, unless another sensor of its modality is recorded."""
         recording = self._recording
-        if recording is None:
+        if recording is None or sample.time >= self._until:
             return
         now = monotonic()
         with self._lock:

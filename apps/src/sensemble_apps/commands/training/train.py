@@ -1,5 +1,6 @@
 """`sensemble train`: run the paper's recipe on a dataset, into a run folder."""
 
+import json
 import math
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from sensemble_train.data.splits import check_unlabelled, most_labelled
 
 from sensemble_apps.arguments import Train, Training
 from sensemble_apps.commands.data.build import digits
-from sensemble_apps.console.output import check_writable, remark, say
+from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.matrices import at_chance
@@ -36,11 +37,12 @@ def main(arguments: Train) -> None:
         _estimate(arguments, data)
         return
     check_writable(arguments.out)
-    train(arguments, data)
-    say(str(arguments.out / MATRIX))
+    train(arguments, data, in_json=arguments.json)
+    matrix = str(arguments.out / MATRIX)
+    say(json.dumps({"matrix": matrix}) if arguments.json else matrix)
 
 
-def train(arguments: Training, data: Path) -> None:
+def train(arguments: Training, data: Path, *, in_json: bool = False) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance.
 
     Raises:
@@ -49,7 +51,7 @@ def train(arguments: Training, data: Path) -> None:
     check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
     from sensemble_train.recipe import recipe
 
-    with stages() as advance:
+    with stages(in_json=in_json) as advance:
         recipe.run(_config(arguments, data), arguments.out, advance)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
@@ -62,18 +64,22 @@ def labelled_set(arguments: Training, dataset: Dataset) -> str:
     return subsets.name(most_labelled(dataset)) or "all"
 
 
-def _estimate(arguments: Training, data: Path) -> None:
+def _estimate(arguments: Train, data: Path) -> None:
     check_unlabelled(read_dataset(data))
     from sensemble_train.recipe.planning.estimate import estimate
 
-    with stages() as advance:
+    with stages(in_json=arguments.json) as advance:
         found = estimate(_config(arguments, data), advance)
+    total = sum(stage.seconds for stage in found)
+    if arguments.json:
+        each = {stage.name: round(stage.seconds, 1) for stage in found}
+        say_json({"seconds": round(total, 1), "stages": each})
+        return
     table = Table("stage", title="How long it will take on this machine", title_justify="left")
     for column in ("steps or examples", "seconds each", "time"):
         table.add_column(column, justify="right")
     for stage in found:
         table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", _duration(stage.seconds))
-    total = sum(stage.seconds for stage in found)
     table.add_row("all", "", "", _duration(total), style="bold")
     Console().print(table)
 

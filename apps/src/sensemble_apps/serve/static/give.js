@@ -7,7 +7,7 @@ import { button, byId, make, say } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Giving} Giving */
-/** @typedef {import("./socket.js").Socket} Socket */
+/** @typedef {import("./socket.js").Socket<any>} Socket */
 /** @typedef {(data: Uint8Array<ArrayBuffer>, captured: number) => void} Send */
 /** @typedef {{ask: string, stop: string, start: (modality: Modality, send: Send, over: (why: string) => void) => Promise<() => void>}} Source */
 
@@ -16,6 +16,8 @@ const CHUNK = 0.05; // seconds of sound in a sample
 const FASTEST = 25; // pictures a second at most
 const ROUNDS = 4; // exchanges of the clock at first, and one every `EVERY` milliseconds
 const EVERY = 5000;
+const RESUMED = 3000; // milliseconds in which sound starts, unless the browser waits for a press
+const KEPT = "given"; // the modalities that this tab gives, for another page of it that is opened next
 const EXACT = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 /** @returns {number} seconds on this browser's clock */
@@ -32,7 +34,7 @@ const SOURCES = {
 async function giveSound(modality, send, over) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { ...EXACT, channelCount: 1 } });
   const context = new AudioContext({ sampleRate: modality.rate, latencyHint: "interactive" });
-  await context.resume();
+  await Promise.race([context.resume(), new Promise((_, refuse) => setTimeout(refuse, RESUMED, new Error("press the button")))]);
   await context.audioWorklet.addModule("capture.js");
   const size = Math.max(128, Math.round(CHUNK * modality.rate));
   const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions: { size } });
@@ -112,6 +114,11 @@ function stop(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
+/** @returns {string[]} the modalities that this tab gave before */
+function kept() {
+  return JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+}
+
 /** The sensors that this browser gives, with a button for each modality. */
 export class Givers {
   /** @param {Socket} socket */
@@ -123,6 +130,8 @@ export class Givers {
     this.asked = new Map();
     /** @type {Map<string, HTMLButtonElement>} */
     this.buttons = new Map();
+    this.leaving = false;
+    addEventListener("pagehide", () => (this.leaving = true));
     setInterval(() => this.given.size && this.exchange(), EVERY);
   }
 
@@ -138,6 +147,7 @@ export class Givers {
       const made = button(source.ask, press, { "aria-pressed": "false" });
       this.buttons.set(modality.modality, made);
       panel.append(made);
+      if (kept().includes(modality.modality)) this.ask(modality);
     }
     this.note(isSecureContext ? "" : "This browser gives no camera or microphone to a page without TLS.");
   }
@@ -169,6 +179,7 @@ export class Givers {
       this.socket.sendSample(message.buffer, most);
     };
     this.show(modality, true);
+    this.keep();
     try {
       entry.stop = await source.start(modality, send, (why) => this.stop(giving.modality, why));
       if (this.given.get(giving.modality) !== entry) entry.stop(); // taken back, or lost, meanwhile
@@ -183,6 +194,7 @@ export class Givers {
     const entry = this.given.get(modality);
     if (!entry) return;
     this.given.delete(modality);
+    this.keep();
     entry.stop();
     this.socket.send({ type: "stop", id: entry.id });
     this.note(why);
@@ -192,6 +204,11 @@ export class Givers {
   /** Forget what was given, for the connection is lost. */
   lose() {
     for (const modality of [...this.given.keys()]) this.stop(modality, "The connection was lost; give it again.");
+  }
+
+  /** Remember what is given, so that the next page of this tab gives it, too. */
+  keep() {
+    if (!this.leaving) sessionStorage.setItem(KEPT, JSON.stringify([...this.given.keys()]));
   }
 
   exchange() {

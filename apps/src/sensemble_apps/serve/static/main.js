@@ -18,6 +18,7 @@ const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 let state = null;
 let known = false; // whether the bundle is shown
 
+/** @type {Socket<Message>} */
 const socket = new Socket(take, connected);
 const sensors = new Sensors(byId("sensors"), (message) => socket.send(message));
 const lattice = new Lattice(byId("lattice"));
@@ -72,6 +73,10 @@ function greet(hello) {
   givers.offer(hello.modalities);
   if (known) return;
   known = true;
+  if (hello.home !== null) {
+    byId("tabs").hidden = false;
+    byId("tabs").append(make("a", { href: hello.home }, "Studio"), make("a", { href: "./", "aria-current": "page" }, "Live page"));
+  }
   const labels = byId("labels");
   hello.labels.forEach((label, index) => {
     const key = KEYS[index];

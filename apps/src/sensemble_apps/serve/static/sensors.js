@@ -4,7 +4,7 @@ import { button, draw, make, percent, say } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Sensor} Sensor */
-/** @typedef {import("./types.js").State} State */
+/** @typedef {Pick<import("./types.js").State, "sensors" | "live" | "lattice">} Shown */
 /** @typedef {import("./types.js").Preview} Preview */
 /** @typedef {import("./timeline.js").Past} Past */
 
@@ -40,7 +40,7 @@ export class Sensors {
   }
 
   /**
-   * @param {State} state
+   * @param {Shown} state
    * @param {Past | null} past what is shown instead of the present
    */
   show(state, past) {
@@ -56,7 +56,7 @@ export class Sensors {
     for (const sensor of state.sensors) this.showOne(sensor, state, past);
   }
 
-  /** @param {Sensor} sensor @param {State} state @param {Past | null} past */
+  /** @param {Sensor} sensor @param {Shown} state @param {Past | null} past */
   showOne(sensor, state, past) {
     const parts = this.cards.get(sensor.name) ?? this.add(sensor);
     const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
@@ -97,7 +97,9 @@ export class Sensors {
    */
   conditions(sensor) {
     const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "as it is")));
-    for (const { name, effects } of this.modalities.get(sensor.modality)?.conditions ?? []) {
+    const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
+    list.hidden = conditions.length === 0;
+    for (const { name, effects } of conditions) {
       const group = make("optgroup", { label: name });
       effects.forEach((effect, index) => group.append(make("option", { value: `${name}:${index + 1}` }, `${name} ${index + 1}: ${effect}`)));
       list.append(group);
@@ -114,20 +116,20 @@ export class Sensors {
     const place = this.cards.get(name)?.picture;
     if (!place || (motion.matches && performance.now() < Number(place.dataset.until ?? 0))) return;
     place.dataset.until = String(performance.now() + CALM);
-    if (preview.picture !== undefined) showPicture(place, preview.picture, name);
+    if (preview.picture !== undefined) showPicture(place, preview.picture, `What ${name} sees`);
     if (preview.wave !== undefined) showWave(place, preview.wave, preview.level ?? null);
     if (preview.caption !== undefined) place.replaceChildren(make("q", {}, preview.caption));
   }
 }
 
-/** @param {HTMLElement} place @param {string} url @param {string} name */
-function showPicture(place, url, name) {
-  const picture = place.querySelector("img") ?? place.appendChild(make("img", { alt: `What ${name} sees` }));
+/** @param {HTMLElement} place @param {string} url @param {string} alt */
+export function showPicture(place, url, alt) {
+  const picture = place.querySelector("img") ?? place.appendChild(make("img", { alt }));
   picture.setAttribute("src", url);
 }
 
 /** @param {HTMLElement} place @param {[number, number][]} wave @param {number | null} level */
-function showWave(place, wave, level) {
+export function showWave(place, wave, level) {
   const upper = wave.map(([, high], index) => `${index},${-high}`);
   const lower = wave.map(([low], index) => `${index},${-low + 1}`).reverse();
   const shape = `M${upper.join("L")}L${lower.join("L")}Z`;

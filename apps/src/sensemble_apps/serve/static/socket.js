@@ -1,13 +1,12 @@
 // The page's one WebSocket: it connects again when it is lost.
 
-/** @typedef {import("./types.js").Message} Message */
-
 const FIRST = 500; // milliseconds before the first retry, and at most before later ones
 const LONGEST = 8000;
 
+/** @template M the messages that it gets */
 export class Socket {
   /**
-   * @param {(message: Message) => void} got called with each message
+   * @param {(message: M) => void} got called with each message
    * @param {(connected: boolean, why: string) => void} changed called when it is connected or lost
    */
   constructor(got, changed) {
@@ -20,8 +19,9 @@ export class Socket {
   }
 
   connect() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/socket`);
+    const address = new URL("socket", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.socket = socket;

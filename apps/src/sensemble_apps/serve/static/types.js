@@ -5,7 +5,7 @@
  *   conditions: {name: string, effects: string[]}[]}} Modality
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
- *   subsets: Subset[], every: number}} Hello
+ *   subsets: Subset[], every: number, home: string | null}} Hello `home`: the page that this one belongs to
  * @typedef {{name: string, modality: string, kind: string, state: string, note: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor

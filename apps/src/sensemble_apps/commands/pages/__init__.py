@@ -1,0 +1,1 @@
+"""`sensemble serve` and `sensemble studio`: pages that a browser opens."""

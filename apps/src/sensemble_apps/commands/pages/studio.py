@@ -1,0 +1,58 @@
+"""`sensemble studio`: a page on which one's own sensors become one's own model."""
+
+from contextlib import ExitStack, closing
+from threading import Event
+
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed, Watcher
+
+from sensemble_apps.console.output import remark, say
+from sensemble_apps.errors import Ended
+from sensemble_apps.live.device_factory import capture, returning
+from sensemble_apps.serve_arguments import Studio as Arguments
+from sensemble_apps.studio.project import Project
+from sensemble_apps.studio.site import largest, routes
+from sensemble_apps.studio.studio import Studio
+from sensemble_apps.web.address import admit, check_serving
+from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.switchboard import Switchboard
+
+
+def main(arguments: Arguments) -> None:
+    """Serve the studio until Ctrl-C.
+
+    Raises:
+        InputError, BadDataError: an argument cannot be used, or the project is damaged.
+    """
+    check_serving(arguments)
+    with ExitStack() as stack:
+        listening = listen(arguments.host, arguments.port)
+        stack.callback(listening.close)
+        project = stack.enter_context(Project(arguments.folder))
+        studio = stack.enter_context(closing(Studio(project)))
+        switchboard = studio.bench.switchboard
+        for source in arguments.camera:
+            switchboard.add(capture(Camera, source, in_process=arguments.in_process))
+        for source in arguments.microphone:
+            switchboard.add(capture(Microphone, source, in_process=arguments.in_process))
+        search = returning(arguments.camera, ())
+        stack.enter_context(Watcher(search, lambda event: _found(switchboard, event)))
+        access, tls, lines = admit(arguments, listening.getsockname()[1], "the studio")
+        stack.enter_context(Server(listening, access, routes(studio), largest(), tls))
+        for line in lines:
+            say(line)
+        try:
+            Event().wait()
+        except KeyboardInterrupt as stop:
+            raise Ended(*stop.args) from None
+
+
+def _found(switchboard: Switchboard, event: DeviceEvent) -> None:
+    """Retry the sensors whose device a watcher found again."""
+    if isinstance(event, SearchFailed):
+        remark(f"sensemble: {event.reason}")
+    elif isinstance(event, Appeared):
+        for tap in switchboard.taps:
+            if tap.modality == event.device.modality:
+                switchboard.plug(tap.name)

@@ -1,0 +1,81 @@
+"""A command of Sensemble in a process of its own, whose lines of JSON are followed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import IO, Any
+
+_NICE = 5  # it gives way to sensors and the page
+_LINES = 20  # of its errors that are kept
+
+
+class Process:
+    """A command that is run once, by `run`; safe from any thread.
+
+    Args:
+        arguments: of `sensemble`.
+
+    Attributes:
+        reason: the last line of its errors, once it is over.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.reason = ""
+        self._arguments = arguments
+        self._lock = Lock()
+        self._stopped = False
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, note: Callable[[dict[str, Any]], None]) -> int:
+        """Run it to its end, and return its exit status; a process that is stopped before has none, but 1.
+
+        Args:
+            note: called with each object of JSON that it prints on a line.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        with self._lock:
+            if self._stopped:
+                return 1
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-m", "sensemble_apps", *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C of the terminal is the studio's
+            )
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+        assert process.stdout is not None  # noqa: S101 - both are pipes
+        assert process.stderr is not None  # noqa: S101
+        said: deque[str] = deque(maxlen=_LINES)
+        listener = Thread(target=_collect, args=(process.stderr, said), daemon=True)
+        listener.start()
+        with process:
+            for line in process.stdout:
+                with suppress(ValueError):
+                    if isinstance(found := json.loads(line), dict):
+                        note(found)
+            listener.join()
+        self.reason = said[-1].removeprefix("sensemble: ") if said else ""
+        return process.returncode
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End it as Ctrl-C does, or at once; it is not started any more."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.send_signal(signal.SIGKILL if kill else signal.SIGINT)
+
+
+def _collect(lines: IO[str], said: deque[str]) -> None:
+    said.extend(line.strip() for line in lines if line.strip())

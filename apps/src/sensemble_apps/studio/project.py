@@ -1,0 +1,192 @@
+"""A project's folder: the names of its classes, and where its recording and its runs are."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sensemble_sensors import durable
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import Fields, is_unicode
+
+from sensemble_apps.console.output import check_writable
+from sensemble_apps.errors import InputError
+
+CLASSES = 50  # of a project at most
+LONGEST = 40  # characters of a class's name
+_FILE, _LOCK, _DATA, _RUNS = "studio.json", "studio.lock", "data", "runs"
+_RESERVED = {"(background)", "unlabelled"}  # which stand for takes that have no class
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training of the project.
+
+    Attributes:
+        number: from 1, in the order of the trainings.
+        folder: the run folder.
+    """
+
+    number: int
+    folder: Path
+
+    @property
+    def bundle(self) -> Path | None:
+        """The bundle that was exported; None until then."""
+        bundle = self.folder / "bundle"
+        return bundle if (bundle / "manifest.json").is_file() else None
+
+
+class Project:
+    """A project's folder, which one studio at a time has; a context manager. Safe for one thread at a time.
+
+    Args:
+        folder: made if it does not exist, private to this user.
+
+    Raises:
+        InputError: it cannot be written, holds something else, or another studio has it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / _DATA
+        self._file = folder / _FILE
+        check_writable(folder)
+        try:
+            if folder.exists() and any(folder.iterdir()) and not self._file.exists():
+                raise InputError(
+                    f"{folder}: is not empty, and is no project of the studio; name another folder"
+                )
+            durable.create_folder(folder)
+            if not self._file.exists():
+                self._write(())
+            durable.create(folder / _LOCK)
+            self._lock = durable.lock(folder / _LOCK)
+        except BlockingIOError as error:
+            raise InputError(f"{folder}: another studio has it open; close that, or name another") from error
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be used ({error.strerror}); name another folder") from error
+        self._classes = self._read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order in which they were added."""
+        return self._classes
+
+    def add(self, name: str) -> None:
+        """Add a class.
+
+        Raises:
+            InputError: there are too many, or it is no name for one; see `checked`.
+        """
+        if len(self._classes) >= CLASSES:
+            raise InputError(f"a project has {CLASSES} classes at most")
+        self._set((*self._classes, checked(name, self._classes)))
+
+    def rename(self, name: str, new: str) -> str:
+        """Give a class another name, and return that as it is written from now on.
+
+        Raises:
+            InputError: there is no such class, or the new name is none; see `checked`.
+        """
+        others = [one for one in self._classes if one != self.known(name)]
+        new = checked(new, others)
+        self._set(tuple(new if one == name else one for one in self._classes))
+        return new
+
+    def remove(self, name: str) -> None:
+        """Remove a class.
+
+        Raises:
+            InputError: there is no such class.
+        """
+        self._set(tuple(one for one in self._classes if one != self.known(name)))
+
+    def known(self, name: str) -> str:
+        """Return the name of a class.
+
+        Raises:
+            InputError: there is no such class.
+        """
+        if name not in self._classes:
+            raise InputError(
+                f"{name[:LONGEST]}: no such class; there are {', '.join(self._classes) or 'none'}"
+            )
+        return name
+
+    def runs(self) -> list[Run]:
+        """Return the runs, the oldest first."""
+        folder = self.folder / _RUNS
+        numbers = sorted(
+            int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()
+        )
+        return [Run(number, folder / str(number)) for number in numbers]
+
+    def next_run(self) -> Run:
+        """Make the folder of another run.
+
+        Raises:
+            InputError: it cannot be made.
+        """
+        number = max((run.number for run in self.runs()), default=0) + 1
+        run = Run(number, self.folder / _RUNS / str(number))
+        try:
+            durable.create_folder(run.folder.parent)
+            durable.create_folder(run.folder)
+        except OSError as error:
+            raise InputError(f"{run.folder}: cannot be made ({error.strerror}); make room") from error
+        return run
+
+    def _set(self, classes: Sequence[str]) -> None:
+        self._write(classes)
+        self._classes = tuple(classes)
+
+    def _write(self, classes: Sequence[str]) -> None:
+        text = json.dumps({"classes": list(classes)}, ensure_ascii=False, indent=1) + "\n"
+        try:
+            durable.write(self._file, text.encode(), private=True)
+        except OSError as error:
+            raise InputError(f"{self._file}: cannot be written ({error.strerror}); make room") from error
+
+    def _read(self) -> tuple[str, ...]:
+        try:
+            found = _names(Fields(self._file.read_bytes()))
+        except (BadDataError, InputError, OSError) as error:
+            raise InputError(f"{self._file}: is no file of the studio ({error}); repair it") from error
+        return found
+
+
+def _names(line: Fields) -> tuple[str, ...]:
+    names = line.values.get("classes")
+    if not isinstance(names, list) or len(names) > CLASSES:
+        raise BadDataError(f"classes: must be a list of at most {CLASSES} names")
+    found: tuple[str, ...] = ()
+    for name in names:
+        found = (*found, checked(name, found))
+    return found
+
+
+def checked(name: object, others: Sequence[str]) -> str:
+    """Return the name of a class without spaces around it.
+
+    Raises:
+        InputError: it is empty, too long, holds what cannot be printed, or another class has it.
+    """
+    if not isinstance(name, str) or not is_unicode(name):
+        raise InputError("a class needs a name")
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST or not name.isprintable():
+        raise InputError(f"a class's name has 1 to {LONGEST} characters that can be printed")
+    if name.casefold() in {other.casefold() for other in (*others, *_RESERVED)}:
+        raise InputError(f"{name}: that name is taken; give another")
+    return name

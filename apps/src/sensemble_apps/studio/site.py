@@ -1,0 +1,101 @@
+"""The studio's page: its files, its WebSocket, and the same actions as requests of programs."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sensemble_sensors.errors import SampleError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.studio.feed import StudioFeed
+from sensemble_apps.studio.studio import SPECS, Studio
+from sensemble_apps.web.clients import Action, Clients, largest_message, number, optional_text, text
+from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, refused
+from sensemble_apps.web.limits import Rate
+
+STATIC = Path(__file__).with_name("static")
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """Return the routes of the studio: its page at `/`, and the live page at `/live/`."""
+    acts = actions(studio)
+    bound = partial(bounded, Rate(REQUESTS))
+    clients = Clients(studio, studio.bench.switchboard, lambda: StudioFeed(studio), acts)
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(StudioFeed(studio).state())
+
+    async def thumbnail(request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(studio.takes.thumbnail, request.path_params["number"]))
+
+    async def act(request: Request) -> Response:
+        action = acts.get(request.path_params["action"])
+        if action is None:
+            return refused("no such action", 404)
+        given = await body_of(request)
+        try:
+            await asyncio.to_thread(action, given)
+        except SampleError as error:
+            raise InputError(str(error)) from error
+        return Response(status_code=204)
+
+    # The studio's own files, and those of the live page that both use.
+    files = StaticFiles(directory=STATIC, packages=[("sensemble_apps.serve", "static")], html=True)
+    return [
+        WebSocketRoute("/socket", clients.serve),
+        Route("/api/state", bound(state)),
+        Route("/api/takes/{number:int}", bound(thumbnail)),
+        Route("/api/{action}", bound(act), methods=["POST"]),
+        Mount("/live", studio.live),
+        Mount("/", files),
+    ]
+
+
+def largest() -> int:
+    """Return the bytes of the largest message of a client: of the studio, or of a live page of its models.
+
+    A bundle's samples are no larger than those of the recording that it was trained on.
+    """
+    return largest_message(SPECS)
+
+
+def actions(studio: Studio) -> Mapping[str, Action]:
+    """Return what a page and a program may do, by name."""
+    switchboard = studio.bench.switchboard
+    return {
+        "add_class": lambda given: studio.add_class(text(given, "name")),
+        "rename_class": lambda given: studio.rename_class(text(given, "name"), text(given, "new")),
+        "remove_class": lambda given: studio.remove_class(text(given, "name")),
+        "record": lambda given: studio.record(
+            optional_text(given, "class"),
+            number(given, "seconds"),
+            background=given.get("background") is True,
+        ),
+        "stop_take": lambda _: studio.recorder.stop(),
+        "delete_take": lambda given: studio.delete_take(whole(given, "number")),
+        "hold_out": lambda _: studio.hold_out(),
+        "estimate": lambda _: studio.estimate_time(),
+        "train": lambda given: studio.train(None if given.get("run") is None else whole(given, "run")),
+        "cancel": lambda _: studio.cancel(),
+        "open_live": lambda given: studio.open_live(whole(given, "run")),
+        "unplug": lambda given: switchboard.unplug(text(given, "sensor")),
+        "plug": lambda given: switchboard.plug(text(given, "sensor")),
+    }
+
+
+def whole(given: dict[str, Any], name: str) -> int:
+    """Return a field of a message that must be a whole number.
+
+    Raises:
+        SampleError: it is none.
+    """
+    value = given.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise SampleError(f"{name}: must be a whole number")
+    return value

@@ -1,0 +1,152 @@
+"""The takes of a project: listed, drawn, held out, deleted and renamed."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_sensors.media.division import Division, divide
+from sensemble_sensors.recording.editing import set_splits
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.errors import InputError
+from sensemble_apps.live.takes import takes_in
+
+MOST = 2000  # takes of a project
+_THUMBNAILS = 256  # that are kept drawn
+_SHOWN = 48  # of a take's newest samples, which a thumbnail is drawn of
+
+
+class Takes:
+    """The takes of a recording. Safe from any thread.
+
+    Args:
+        folder: of the recording, which need not be there yet.
+        specs: the form of its samples, by modality.
+
+    Attributes:
+        takes: in order.
+        dataset: their examples; None while there are none.
+        division: which of them should be held out; None while there are none.
+    """
+
+    def __init__(self, folder: Path, specs: Mapping[str, InputSpec]) -> None:
+        self._folder, self._specs = folder, specs
+        self._lock = Lock()
+        self._drawn: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.takes: tuple[Take, ...] = ()
+        self.dataset: Dataset | None = None
+        self.division: Division | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the recording again.
+
+        Raises:
+            BadDataError: it is damaged; says where.
+        """
+        with self._lock:
+            self.takes = takes_in(self._folder)
+            self.dataset = read_dataset(self._folder) if self.takes else None
+            self.division = divide(self.dataset) if self.dataset is not None else None
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the takes, the newest first, as JSON holds them; `proposed` is the split it should be in."""
+        splits = self.division.splits if self.division is not None else {}
+        return [
+            {
+                "number": take.number,
+                "label": take.labels[0] if take.labels else None,
+                "background": take.background,
+                "seconds": round(take.seconds, 1),
+                "modalities": list(take.modalities),
+                "split": take.split,
+                "proposed": splits.get(take.segments[0], take.split),
+            }
+            for take in reversed(self.takes)
+        ]
+
+    @property
+    def is_divided(self) -> bool:
+        """True if every take is in the split that is proposed for it, and some are held out."""
+        held = {take.split for take in self.takes}
+        return "eval" in held and all(take["split"] == take["proposed"] for take in self.describe())
+
+    def hold_out(self) -> None:
+        """Put the takes into the splits that are proposed.
+
+        Raises:
+            InputError: there are too few to hold any out.
+            RecordingError: the recording cannot be written.
+        """
+        if self.division is None or "eval" not in self.division.splits.values():
+            raise InputError("there are too few takes to hold any out; record two or more of each class")
+        set_splits(self._folder, self.division.splits)
+        self.refresh()
+
+    def delete(self, number: int) -> None:
+        """Delete a take.
+
+        Raises:
+            RecordingError: there is no such take, or it cannot be deleted.
+        """
+        delete_take(self._folder, number)
+        self.refresh()
+
+    def rename(self, label: str, new: str) -> None:
+        """Give the takes of a class the class's new name.
+
+        Raises:
+            RecordingError: they cannot be written.
+        """
+        for take in self.of(label):
+            relabel_take(self._folder, take.number, split=take.split, labels=[new])
+        self.refresh()
+
+    def of(self, label: str) -> Sequence[Take]:
+        """Return the takes of a class."""
+        return [take for take in self.takes if label in take.labels]
+
+    def thumbnail(self, number: int) -> dict[str, Any]:
+        """Return what each sensor gave in the middle of a take: `{modality: preview}`, see `Kind.preview`.
+
+        Raises:
+            InputError: there is no such take.
+            BadDataError: it cannot be read.
+        """
+        with self._lock:
+            if number in self._drawn:
+                self._drawn.move_to_end(number)
+                return self._drawn[number]
+            drawn = self._drawn[number] = self._draw(number)
+            if len(self._drawn) > _THUMBNAILS:
+                self._drawn.popitem(last=False)
+            return drawn
+
+    def _draw(self, number: int) -> dict[str, Any]:
+        take = next((take for take in self.takes if take.number == number), None)
+        if take is None or self.dataset is None:
+            raise InputError(f"there is no take {number}")
+        middle = take.segments[len(take.segments) // 2]
+        examples = [example for example in self.dataset.examples if example.id == middle]
+        if not examples:
+            raise BadDataError(f"take {number}: its segment {middle} is not in the index")
+        (segment,) = Recorded(self._folder, examples).segments
+        samples = sorted(segment.samples(), key=_modality)
+        return {
+            modality: kind_of(modality).preview(list(group)[-_SHOWN:], self._specs[modality].rate)
+            for modality, group in groupby(samples, key=_modality)
+            if modality in self._specs
+        }
+
+
+def _modality(sample: Sample) -> str:
+    return sample.modality

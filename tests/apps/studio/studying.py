@@ -1,0 +1,132 @@
+"""A studio that is served in this process, sensors that never tire, and the clients that talk to it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from sensemble_apps.studio.project import Project
+from sensemble_apps.studio.site import largest, routes
+from sensemble_apps.studio.studio import SPECS, Studio
+from sensemble_apps.web.security import Access
+from sensemble_apps.web.server import Server, listen
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from websockets.sync.client import ClientConnection, connect
+
+from tests.apps.clips import CLASSES
+
+PATIENCE = 60.0  # seconds; a busy machine is no failure
+
+
+class Steady:
+    """A camera or a microphone that shows or plays the class that it is told to."""
+
+    live = True
+
+    def __init__(self, modality: str, label: str = "zero") -> None:
+        self.modality, self.name, self.label = modality, f"steady {modality}", label
+        self._rng = np.random.default_rng(0)
+        self._next = 0.0
+        self._begun = True
+
+    def open(self, spec: InputSpec) -> None:
+        self._spec, self._next, self._begun = spec, monotonic(), True
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(min(timeout, max(0.0, self._next - monotonic())))
+        now = monotonic()
+        if now < self._next:
+            return None
+        colour, hertz = CLASSES[self.label]
+        cut, self._begun = self._begun, False
+        if self.modality == "video":
+            self._next += 0.1
+            picture = self._rng.normal(colour, 12, self._spec.shape[2:])
+            return Sample("video", np.clip(picture, 0, 255).astype(np.uint8), now, cut=cut)
+        count = round(0.1 * self._spec.rate)
+        times = self._next + np.arange(count) / self._spec.rate
+        self._next += 0.1
+        wave = 0.4 * np.sin(2 * np.pi * hertz * times) + self._rng.normal(0, 0.02, count)
+        return Sample("audio", wave.astype(np.float32), now, cut=cut)
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Studying:
+    """A studio that is served."""
+
+    studio: Studio
+    port: int
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Ask over plain HTTP; give the status and the body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, data, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def act(self, action: str, **given: object) -> str:
+        """Act as a program does; give why it is refused, or nothing."""
+        status, body = self.ask(f"/api/{action}", "POST", given)
+        return "" if status == 204 else str(json.loads(body)["reason"])
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.ask("/api/state")[1])
+        return state
+
+    def wait(self, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """Wait for a state for which something is true."""
+        until = monotonic() + PATIENCE
+        while monotonic() < until:
+            if true(state := self.state()):
+                return state
+            time.sleep(0.1)
+        raise AssertionError(state)
+
+    def take(self, label: str | None, seconds: float = 1.0, *, background: bool = False) -> None:
+        """Record a take, and wait until it is on the disk."""
+        before = len(self.state()["project"]["takes"])
+        given = {"class": label, "seconds": seconds, "background": background}
+        assert self.act("record", **given) == ""
+        self.wait(lambda state: state["take"] is None and len(state["project"]["takes"]) > before)
+
+    @contextmanager
+    def socket(self, path: str = "/socket", **options: Any) -> Iterator[ClientConnection]:  # noqa: ANN401
+        given = {"additional_headers": {"Origin": self.origin}, **options}
+        with connect(f"ws://127.0.0.1:{self.port}{path}", max_size=None, **given) as socket:
+            yield socket
+
+
+@contextmanager
+def studying(folder: Path, *sensors: Steady, countdown: float = 0.1) -> Iterator[Studying]:
+    """Serve a studio on a free port of the loopback."""
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    with Project(folder) as project, closing(Studio(project, countdown)) as studio:
+        for sensor in sensors:
+            studio.bench.switchboard.add(sensor)
+        with Server(listening, Access(), routes(studio), largest()):
+            served = Studying(studio, port)
+            served.wait(lambda state: len([s for s in state["sensors"] if s["kind"]]) >= len(sensors))
+            yield served
+
+
+__all__ = ["SPECS", "Steady", "Studying", "studying"]

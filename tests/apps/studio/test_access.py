@@ -1,0 +1,89 @@
+"""Access to the studio: who is refused, and what is bounded."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+from sensemble_apps.web import limits
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from .studying import PATIENCE, Studying, studying
+
+ACTIONS = {
+    "add_class": {"name": "clap"},
+    "record": {"class": None, "seconds": 1},
+    "delete_take": {"number": 1},
+    "hold_out": {},
+    "train": {"run": None},
+    "open_live": {"run": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studying]:
+    """A studio of an empty project without sensors."""
+    with studying(tmp_path_factory.mktemp("studio") / "project") as served:
+        yield served
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://example.org"}, {"Host": "example.org"}])
+def test_another_page_can_neither_look_nor_act(empty: Studying, headers: dict[str, str]) -> None:
+    for path in ("/", "/api/state", "/api/takes/1", "/live/"):
+        assert empty.ask(path, headers=headers)[0] == 403
+    for action, given in ACTIONS.items():
+        assert empty.ask(f"/api/{action}", "POST", given, headers)[0] == 403
+    if "Origin" in headers:
+        with pytest.raises(InvalidStatus), empty.socket(additional_headers=headers):
+            pass
+    assert empty.state()["project"]["classes"] == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"[" * 9999, b'{"name": 3}', b'{"name": null}', b"x" * (limits.BODY + 1)]
+)
+def test_a_malformed_request_is_refused_in_a_line(empty: Studying, body: bytes) -> None:
+    status, answer = empty.ask("/api/add_class", "POST", body)
+    assert status == 400
+    assert json.loads(answer)["reason"]
+
+
+@pytest.mark.parametrize("number", [None, 1.5, True, "1", 10**30, -1])
+def test_a_number_that_no_take_or_run_has_is_refused(empty: Studying, number: object) -> None:
+    assert empty.act("delete_take", number=number)
+    assert empty.act("open_live", run=number)
+    if number is not None:
+        assert empty.act("train", run=number)
+
+
+def test_an_unknown_action_and_a_file_outside_are_not_found(empty: Studying) -> None:
+    assert empty.ask("/api/format", "POST", {})[0] == 404
+    for path in ("/../studio.py", "/%2e%2e/studio.py", "/live/../studio.json", "/studio.json"):
+        assert empty.ask(path)[0] in (303, 404)
+
+
+def test_without_a_model_the_live_page_leads_to_the_studio(empty: Studying) -> None:
+    assert empty.ask("/live/")[0] == 303
+    with pytest.raises(InvalidStatus), empty.socket("/live/socket"):
+        pass
+
+
+def test_messages_of_a_page_are_checked_and_bounded(empty: Studying) -> None:
+    with empty.socket() as socket:
+        assert json.loads(socket.recv(PATIENCE))["type"] == "hello"
+        socket.send(json.dumps({"type": "add_class", "name": ""}))
+        while (message := json.loads(socket.recv(PATIENCE)))["type"] != "refused":
+            pass
+        assert "1 to 40" in message["reason"]
+        with pytest.raises(ConnectionClosed):
+            send_and_read(socket, [{"type": "cancel"}] * 1000)
+    with empty.socket() as socket, pytest.raises(ConnectionClosed):
+        send_and_read(socket, [{"type": "format"}])
+
+
+def send_and_read(socket: ClientConnection, messages: Sequence[object]) -> None:
+    """Send messages, and read until the connection is closed."""
+    for message in messages:
+        socket.send(json.dumps(message))
+    while True:
+        socket.recv(PATIENCE)

@@ -1,0 +1,109 @@
+"""Takes in the studio: recorded, drawn, deleted, renamed and held out, over the interface for programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sensemble_sensors.media.dataset import read_dataset
+
+from .studying import Steady, studying
+
+SENSORS = "audio", "video"
+
+
+def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    with studying(folder, *map(Steady, SENSORS)) as served:
+        assert served.act("add_class", name="clap") == ""
+        served.take("clap", 2.0)
+        served.take(None, background=True)
+        served.take(None)
+        project = served.state()["project"]
+        assert [(take["label"], take["background"], take["split"]) for take in project["takes"]] == [
+            (None, False, "pretrain"),
+            (None, True, "train"),
+            ("clap", False, "train"),
+        ]
+        assert {tuple(take["modalities"]) for take in project["takes"]} == {SENSORS}
+        assert project["classes"] == [{"name": "clap", "takes": 1, "seconds": 2.0}]
+        status, body = served.ask("/api/takes/1")
+        assert status == 200
+        assert json.loads(body).keys() == set(SENSORS)
+        assert served.ask("/api/takes/9")[0] == 400
+    examples = read_dataset(folder / "data").examples
+    assert [(example.labels, example.background) for example in examples] == [
+        (("clap",), False),
+        (("clap",), False),
+        ((), True),
+        ((), False),
+    ]
+    with studying(folder) as served:
+        assert served.state()["project"]["takes"] == project["takes"]
+        assert served.ask("/api/takes/1") == (200, body)
+
+
+def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video")) as served:
+        assert served.act("add_class", name="clap") == ""
+        for _ in range(2):
+            served.take("clap")
+        assert "delete them first" in served.act("remove_class", name="clap")
+        assert served.act("rename_class", name="clap", new="snap") == ""
+        assert served.act("delete_take", number=1) == ""
+        assert "take 1" in served.act("delete_take", number=1)
+        (take,) = served.state()["project"]["takes"]
+        assert (take["number"], take["label"]) == (2, "snap")
+        assert served.act("delete_take", number=2) == ""
+        assert served.act("remove_class", name="snap") == ""
+        assert served.state()["project"]["classes"] == []
+
+
+def test_the_proposed_takes_are_held_out_when_a_person_accepts_them(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video")) as served:
+        for name in ("clap", "snap"):
+            assert served.act("add_class", name=name) == ""
+        assert "too few" in served.act("hold_out")
+        for name in ("clap", "snap"):
+            for _ in range(2):
+                served.take(name)
+        project = served.state()["project"]
+        assert not project["divided"]
+        assert "hold out the takes" in served.act("train", run=None)
+        proposed = {take["number"]: take["proposed"] for take in project["takes"]}
+        assert sorted(proposed.values()) == ["eval", "eval", "train", "train"]
+        assert served.act("hold_out") == ""
+        project = served.state()["project"]
+        assert project["divided"]
+        assert {take["number"]: take["split"] for take in project["takes"]} == proposed
+        assert any("too few" in line for line in project["missing"])
+
+
+def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
+        assert served.act("record", **{"class": None, "seconds": 1}) == ""
+        taking = served.state()["take"]
+        assert (taking["phase"], taking["seconds"]) == ("countdown", 1)
+        assert "already" in served.act("record", **{"class": None, "seconds": 1})
+        assert served.act("stop_take") == ""
+        served.wait(lambda state: state["take"] is None)
+        assert served.state()["project"]["takes"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"class": "wave", "seconds": 1}, "no such class"),
+        ({"class": None, "seconds": 0.5}, "1 to 60 seconds"),
+        ({"class": None, "seconds": 61}, "1 to 60 seconds"),
+        ({"class": None}, "seconds: must be a number"),
+        ({"class": 3, "seconds": 1}, "class: must be a text"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(tmp_path: Path, given: dict[str, object], reason: str) -> None:
+    with studying(tmp_path / "project", Steady("video")) as served:
+        assert reason in served.act("record", **given)
+
+
+def test_without_a_sensor_there_is_no_take(tmp_path: Path) -> None:
+    with studying(tmp_path / "project") as served:
+        assert "no sensor" in served.act("record", **{"class": None, "seconds": 1})
