@@ -353,3 +353,30 @@ def test_the_schedule_ends_as_it_began_and_never_leaves_nothing(modalities: subs
     assert len(unplugged) == len(modalities) - 1
     assert phase_at(phases, 0.0) is phases[0]
     assert phase_at(phases, 1.5) is phases[-1]
+
+
+def test_a_wrong_source_is_one_line_with_the_remedy(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    (tmp_path / "index.jsonl").touch()
+    remedy = "name a source that exists and may be read, or - for standard input"
+    splits = f"{dataset_folder}: no example in split evaluation; --split takes pretrain, train and eval"
+    played = ("--replay", dataset_folder, "--split", "evaluation")
+    for command, expected in (
+        (("run", bundle_folder, *played), splits),
+        (("serve", bundle_folder, "--port", "0", *played), splits),
+        (("audit", bundle_folder, "--data", dataset_folder, "--split", "evaluation"), splits),
+        (
+            ("run", bundle_folder, "--replay", tmp_path),
+            f"{tmp_path / 'index.jsonl'}: no good example; it needs a line for each",
+        ),
+        (
+            ("run", bundle_folder, "--media", tmp_path),
+            f"--media {tmp_path}: is a folder; name a file, or play a dataset by --replay",
+        ),
+        (
+            ("run", bundle_folder, "--captions", tmp_path / "none.txt"),
+            f"captions {tmp_path / 'none.txt'}: cannot be opened (No such file or directory); {remedy}",
+        ),
+    ):
+        assert refusal(*command) == f"sensemble: {expected}"

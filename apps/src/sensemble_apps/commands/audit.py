@@ -16,6 +16,7 @@ from sensemble_apps.arguments import Audit
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs import audit_table, condition_table, gate_verdict, reliability_table
 
@@ -86,9 +87,10 @@ def measure(
     opened = Bundle.open(bundle, trust=trust)
     if duty is None:
         say_executors(opened.executors)
-    examples = read_dataset(data).split(split)
+    contents = read_dataset(data)
+    examples = contents.split(split)
     if not examples:
-        raise InputError(f"{data}: no example in split {split}; choose another --split")
+        raise InputError(f"{data}: no example in split {split}; --split takes {words(contents.splits)}")
     applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.modalities)
     dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
     with progress("Auditing") as advance:

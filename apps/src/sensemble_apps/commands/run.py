@@ -175,7 +175,7 @@ def _examples(folder: Path, split: str | None) -> Sequence[Example]:
     dataset = read_dataset(folder)
     examples = dataset.examples if split is None else dataset.split(split)
     if not examples:
-        raise InputError(f"{folder}: no example in split {split}; --split takes another")
+        raise InputError(f"{folder}: no example in split {split}; --split takes {words(dataset.splits)}")
     return examples
 
 

@@ -11,6 +11,7 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 
 from sensemble_apps.arguments import Sources
+from sensemble_apps.errors import InputError
 from sensemble_apps.live.device_factory import capture
 
 # Only the rate of the sound and the size of the pictures matter.
@@ -29,10 +30,13 @@ def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sen
 
     Raises:
         BadDataError: the media file cannot be read, or has no track for `specs`.
+        InputError: it is a folder.
     """
     if given.media is None:
         yield devices(given)
         return
+    if given.media.is_dir():
+        raise InputError(f"--media {given.media}: is a folder; name a file, or play a dataset by --replay")
     player = MediaReplay(given.media, specs)
     # Before it plays, because the first frame comes at once.
     sensors = [player.sensor(modality) for modality in player.modalities]

@@ -70,7 +70,8 @@ class Captions:
             self._lines = _Cues(path, self.name) if timed else _reader(str(self._source), self.name)
         except OSError as error:
             raise SensorUnavailableError(
-                f"{self.name}: cannot be opened ({error.strerror or error})"
+                f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
+                "may be read, or - for standard input"
             ) from error
         except BadDataError as error:
             raise SensorUnavailableError(str(error)) from error

@@ -109,6 +109,11 @@ class Dataset:
         return tuple(example for example in self.examples if example.background and example.split == name)
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have examples other than backgrounds, in the order of `SPLITS`."""
+        return tuple(name for name in SPLITS if self.split(name))
+
+    @property
     def selection(self) -> tuple[Example, ...]:
         """The labelled examples for the selection of models and schemes, never those of `eval`.
 
@@ -134,8 +139,8 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
     examples, skipped = read_index(folder, skip_bad=skip_bad)
     if not examples:
         raise BadDataError(
-            f"{folder / 'index.jsonl'}: no good example"
-            + (f"; the first bad line is {skipped[0]}" if skipped else "")
+            f"{folder / 'index.jsonl'}: no good example; "
+            + (f"the first bad line is {skipped[0]}" if skipped else "it needs a line for each")
         )
     chosen = draw(examples)
     examples = tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples)

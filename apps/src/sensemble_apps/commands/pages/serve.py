@@ -16,6 +16,7 @@ from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_rec
 from sensemble_sensors.recording.replay import Replay
 
 from sensemble_apps.console.output import remark, say, say_executors
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.live.device_factory import finders, plug, returning
 from sensemble_apps.live.sources import sensors
@@ -123,7 +124,7 @@ def _player(folder: Path, split: str | None, bundle: Bundle) -> Replay | Recordi
     split = split or (None if recorded else "eval")
     examples = dataset.examples if split is None else dataset.split(split)
     if not examples:
-        raise InputError(f"{folder}: no example in split {split}; --split takes another")
+        raise InputError(f"{folder}: no example in split {split}; --split takes {words(dataset.splits)}")
     if recorded:
         return RecordingReplay(Recorded(folder, examples, bundle.specs), bundle.specs)
     return Replay(examples, bundle.specs, repeated=True)
