@@ -5,8 +5,9 @@
 trains what OUT/seed<N> lacks, a run folder whose `ablations/` holds a cell for each row and M_T; killed, it
 goes on. `--read` trains nothing. It prints R / P of each row, without and with WiSE-FT, as the mean over the
 seeds that have it, and its difference from `subset` in the same seeds: the rows of a seed and an M_T begin
-with the same probe and take the same batches (finetuning and MASD, which are the run's, take others). The
-options of these rows are here because nothing else needs them.
+with the same probe and take the same batches (finetuning and MASD, which are the run's, take others). No row
+is trained beside backgrounds but the one that says so. The options of these rows are here because nothing
+else needs them.
 """
 
 import argparse
@@ -31,12 +32,13 @@ from sensemble_train.objectives.distillation import Distillation, self_distillat
 from sensemble_train.objectives.subset_distillation import SubsetDistillation, subset_logits
 from sensemble_train.objectives.task import Downstream, Task, task_loss
 from sensemble_train.recipe import recipe, run_folder
+from sensemble_train.recipe.background_loss import background_loss
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.experiments import EXPERIMENTS
 from sensemble_train.recipe.methods import AVERAGED, finetune, linear_probe, wiseft
-from sensemble_train.recipe.sources import make_sources
+from sensemble_train.recipe.sources import backgrounds, make_sources
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from torch import Tensor, nn
@@ -177,6 +179,7 @@ class Bench:
     run: Path
     config: Config
     sources: dict[str, Source]
+    backgrounds: Clips | None
     train: Subset
 
     def model(self, method: str) -> Model:
@@ -216,9 +219,13 @@ class Bench:
         objective = VariedMASD(self.probed, self.train, **varied)  # type: ignore[arg-type]
         return fit(objective, [self.labelled, self.unlabelled], self.config.finetune, self.loop(row))
 
-    def subset(self, row: str, teacher: str, inputs: Sequence[str] | None = None) -> Model:
+    def subset(
+        self, row: str, teacher: str, inputs: Sequence[str] | None = None, background: float = 0.0
+    ) -> Model:
         sources = [self.labelled, self.taught(teacher, inputs)]
-        objective = SubsetDistillation(self.probed, self.train, 0.5)
+        model, loop = self.probed, self.loop(row)
+        strange = background_loss(model, self.backgrounds, background, loop)
+        objective = SubsetDistillation(model, self.train, 0.5, strange)
         return fit(objective, sources, self.config.finetune, self.loop(row))
 
     def finetuned(self, row: str, *, unlabelled: bool) -> Model:
@@ -237,6 +244,7 @@ ROWS: dict[str, Row] = {
     ),
     "both, taught by finetuning": lambda b, row: b.subset(row, "finetune"),
     "both, taught by MASD on M_T": lambda b, row: b.subset(row, "masd", b.train),
+    "both, beside backgrounds": lambda b, row: b.subset(row, "masd", background=0.5),
     "second round": lambda b, row: b.subset(row, "subset"),
     "MASD, twice the steps": lambda b, row: b.longer(2).finetuned(row, unlabelled=True),
     "finetuning, twice the steps": lambda b, row: b.longer(2).finetuned(row, unlabelled=False),
@@ -274,13 +282,15 @@ def main() -> None:
 
 def train_missing(run: Path, seed: int, trained: tuple[str, ...]) -> None:
     config = replace(EXPERIMENTS["digits"](str(digits(0).resolve())), train_modalities=trained, seed=seed)
+    config = replace(config, finetune=replace(config.finetune, background=0.0))
     with stages() as advance:
         recipe.run(config, run, advance)
     dataset = read(config.data, config)
     model = load_model(run / "pretrained")
     sources = make_sources(config, model, choose(config, dataset), lambda _stage: lambda *_: None)
+    strange = backgrounds(config, model, dataset, lambda _stage: lambda *_: None)
     for train in map(parse, trained):
-        bench = Bench(run, config, sources, train)
+        bench = Bench(run, config, sources, strange, train)
         every = set(train) == set(model.modalities)
         for row in (*ROWS, *OTHERS):
             folder = bench.cell(row)

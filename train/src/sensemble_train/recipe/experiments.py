@@ -46,7 +46,7 @@ def digits_mae(data: str) -> Config:
         augment=AugmentConfig(),
         pretrain=PretrainConfig(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
         # Other rates were tried after contrastive learning only.
-        finetune=FinetuneConfig(steps=180, learning_rate=3e-4, warmup=18, background=0.0),
+        finetune=FinetuneConfig(steps=180, batch=64, learning_rate=3e-4, warmup=18, background=0.0),
     )
 
 
