@@ -1,10 +1,11 @@
-"""A small recording as a person would make it: three words, each said while its own shape moves about.
+"""A small recording as a person would make it: three words, each said while its own thing moves about.
 
-In pictures, a class is a shape alone: its colour, size, place, turn and way, the scenery and the light differ
-from take to take. In sound, it is a word, by a few voices, at any level, in any noise.
+In pictures, a class is a thing of some shape and about some colour; size, place, turn and way, scenery and
+light differ from take to take. In sound, it is a word, by a few voices, at any level, in any noise.
 """
 
 from collections.abc import Iterator, Sequence
+from colorsys import hsv_to_rgb
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from sensemble_sensors import Recording, Sample
 from sensemble_train.digits.speech import RATE as SPOKEN
 from sensemble_train.digits.speech import Utterance, speak
 
-CLASSES = ("yes", "no", "stop")
+HUES = {"yes": 0.33, "no": 0.0, "stop": 0.62}  # of the things: about green, red and blue
+CLASSES = tuple(HUES)
 RATE, FPS, SIDE = 16000, 30, 128
 FORM = {"audio": (RATE,), "video": (SIDE, SIDE)}
 _VOICES = ("en-us+m3", "en+f4", "en-us+max", "en+linda")
@@ -74,24 +76,25 @@ def _sound(
     wave = np.zeros(count)
     for second, word in enumerate(said):
         length = round(len(word) * RATE / SPOKEN)
-        heard = np.interp(np.arange(length) * SPOKEN / RATE, np.arange(len(word)), word / 32768.0)
+        spoken = np.interp(np.arange(length) * SPOKEN / RATE, np.arange(len(word)), word / 32768.0)
         at = RATE * second + int(rng.integers(0, RATE // 2))
-        heard = heard[: count - at]
-        wave[at : at + len(heard)] += heard
+        spoken = spoken[: count - at]
+        wave[at : at + len(spoken)] += spoken
     spectrum = np.fft.rfft(rng.normal(0, 1, count))
     noise = np.fft.irfft(spectrum * np.arange(1, len(spectrum) + 1) ** -rng.uniform(0, 0.6), count)
     loud = np.sqrt(np.mean(wave**2)) or 0.05
     wave += noise / noise.std() * loud * 10 ** (-rng.uniform(8, 25) / 20)
     level = 10 ** (rng.uniform(-30, -6) / 20)
-    return (level * wave / np.abs(wave).max()).astype(np.float32)
+    heard: NDArray[np.float32] = (level * wave / np.abs(wave).max()).astype(np.float32)
+    return heard
 
 
 def _film(kind: str, count: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
     """Yield frames of a shape that moves and turns before a scenery; uint8 [128, 128, 3]."""
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE - 0.5
-    paper, ink = rng.uniform(0, 0.45, 3), rng.uniform(0.55, 1.0, 3)
-    if rng.random() < 0.5:
-        paper, ink = ink, paper
+    paper = rng.uniform(0.15, 0.85) + rng.uniform(-0.12, 0.12, 3)
+    hue = HUES.get(kind, 0.0) + rng.uniform(-0.07, 0.07)
+    ink = np.array(hsv_to_rgb(hue % 1, rng.uniform(0.45, 1.0), rng.uniform(0.4, 1.0)))
     waves = rng.uniform(-12, 12, (4, 2))
     scenery = sum(np.sin(a * x + b * y + rng.uniform(0, 6)) for a, b in waves) / len(waves)
     ground = paper * (1 + 0.25 * scenery[..., None])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.splits import most_labelled, unlabelled
 from sensemble_train.digits.plan import DigitsConfig
@@ -47,11 +48,12 @@ def test_fewer_examples_take_fewer_steps_but_are_seen_more_often() -> None:
     epochs = [b * config.finetune.batch / n for (_, b), n in zip(steps, (4, 33, 120, 500), strict=True)]
     assert epochs == sorted(epochs, reverse=True)
     half = derived(config, dataset(pretrain=500, train=500), effort=0.5)
-    assert (half.pretrain.steps, half.probe.steps) == (round(steps[3][0] / 2), config.probe.steps // 2)
+    assert half.pretrain.steps == pytest.approx(steps[3][0] / 2, abs=1)
+    assert half.probe.steps == config.probe.steps // 2
 
 
 def test_clips_with_labels_are_pretrained_on_where_few_have_none() -> None:
-    assert len(unlabelled(dataset(pretrain=2700, train=794))) == 2700
+    assert len(unlabelled(dataset(pretrain=2250, train=794))) == 2250
     assert len(unlabelled(dataset(pretrain=20, train=100))) == 120, "the short rests of takes, say"
     assert len(unlabelled(dataset(train=100))) == 100
 

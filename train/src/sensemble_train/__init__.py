@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.experiments import EXPERIMENTS
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
+    from sensemble_train.recipe.planning.derived import derived
+    from sensemble_train.recipe.planning.estimate import StageEstimate, estimate
     from sensemble_train.recipe.pretrain import PretrainConfig
     from sensemble_train.recipe.recipe import run
     from sensemble_train.training.scale import ScaleConfig
@@ -29,7 +31,10 @@ __all__ = [
     "PretrainConfig",
     "ProbeConfig",
     "ScaleConfig",
+    "StageEstimate",
     "TrainError",
+    "derived",
+    "estimate",
     "load_model",
     "run",
 ]
@@ -47,7 +52,10 @@ _MODULES = {
     "PretrainConfig": "recipe.pretrain",
     "ProbeConfig": "recipe.methods",
     "ScaleConfig": "training.scale",
+    "StageEstimate": "recipe.planning.estimate",
     "TrainError": "errors",
+    "derived": "recipe.planning.derived",
+    "estimate": "recipe.planning.estimate",
     "load_model": "models.model",
     "run": "recipe.recipe",
 }
