@@ -1,9 +1,12 @@
 """The live page of a run's model: a session that the studio's sensors go on in."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
@@ -26,6 +29,8 @@ from sensemble_apps.studio.bench import Bench
 from sensemble_apps.web.switchboard import Switchboard
 
 _WAITING = 64  # samples that wait for the session
+_SILENT = 1.5  # seconds without a sample after which the studio has no such sensor
+_LOOK = 0.1  # seconds between two looks whether it has
 
 
 class Follower:
@@ -46,6 +51,12 @@ class Follower:
         self._form = kind_of(modality).form(specs[modality])
         self._queue: SampleQueue | None = None  # None while closed
         self._ready: deque[Sample] = deque()  # converted, and not read yet
+        self._last = -math.inf  # when the last sample came
+
+    @property
+    def is_fresh(self) -> bool:
+        """True while samples come."""
+        return monotonic() - self._last < _SILENT
 
     def open(self, spec: InputSpec) -> None:
         """Follow from now on."""
@@ -67,6 +78,7 @@ class Follower:
 
     def take(self, sample: Sample) -> None:
         """Take a sample of the studio; it is dropped while nobody reads."""
+        self._last = monotonic()
         queue = self._queue
         if queue is not None:
             queue.put(sample)
@@ -93,10 +105,10 @@ class LiveSession:
         self.app = Starlette(routes=Api(self._board, controls, home="../").routes)
         shared = [modality for modality in bundle.specs if modality in bench.specs]
         self._followers = {modality: Follower(modality, bench.specs) for modality in shared}
-        self._thread = Thread(target=self._follow, name="sensemble live page", daemon=True)
-        self._thread.start()
-        for follower in self._followers.values():
-            switchboard.add(follower)
+        self._over = Event()
+        self._threads = [Thread(target=act, daemon=True) for act in (self._follow, self._attend)]
+        for thread in self._threads:
+            thread.start()
 
     def take(self, sample: Sample) -> None:
         """Take a sample of the studio's sensors; never waits."""
@@ -106,16 +118,29 @@ class LiveSession:
 
     def close(self) -> None:
         """End the session."""
+        self._over.set()
         try:
             self._switchboard.stop_recording()
             self._session.close()
         except SessionError as error:  # a sensor that does not stop changes nothing about how it ended
             remark(f"sensemble: {error}")
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _follow(self) -> None:
         for item in self._session.stream():
             self._board.add(item)
+
+    def _attend(self) -> None:
+        """Attach a follower while the studio's sensors give samples of its modality, and only then."""
+        attached: dict[str, str] = {}  # names by modality
+        while not self._over.wait(_LOOK):
+            for modality, follower in self._followers.items():
+                if follower.is_fresh and modality not in attached:
+                    with suppress(SessionError):  # it is closed meanwhile
+                        attached[modality] = self._switchboard.add(follower)
+                elif not follower.is_fresh and modality in attached:
+                    self._switchboard.remove(attached.pop(modality))
 
 
 class LivePage:

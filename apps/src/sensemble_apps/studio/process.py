@@ -54,7 +54,7 @@ class Process:
                 start_new_session=True,  # Ctrl-C of the terminal is the studio's
             )
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
         assert process.stdout is not None  # noqa: S101 - both are pipes
         assert process.stderr is not None  # noqa: S101
         said: deque[str] = deque(maxlen=_LINES)

@@ -42,7 +42,7 @@ export class Socket {
    * @param {Record<string, unknown>} message
    */
   send(message) {
-    this.socket?.send(JSON.stringify(message));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   /**
@@ -52,7 +52,7 @@ export class Socket {
    * @returns {boolean} whether it was sent
    */
   sendSample(data, most) {
-    if (!this.socket || this.socket.bufferedAmount > most) return false;
+    if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > most) return false;
     this.socket.send(data);
     return true;
   }

@@ -15,6 +15,8 @@ import { Takes } from "./takes.js";
 
 const GOOD = ["attached", "recovered", "doubtful"]; // states in which a sensor gives samples
 
+/** Names of the sensors that gave something. @type {Set<string>} */
+const sensed = new Set();
 /** @type {Socket<Message>} */
 const socket = new Socket(take, connected);
 /** @param {Record<string, unknown>} message */
@@ -52,12 +54,14 @@ function take(message) {
 
 /** @param {State} state */
 function show(state) {
-  const live = state.sensors.filter((sensor) => GOOD.includes(sensor.kind)).map((sensor) => sensor.modality);
+  const good = state.sensors.filter((sensor) => GOOD.includes(sensor.kind));
+  const live = good.map((sensor) => sensor.modality);
+  for (const name of Object.keys(state.previews)) sensed.add(name);
   sensors.show({ sensors: state.sensors, live, lattice: [] }, null);
   for (const [name, preview] of Object.entries(state.previews)) sensors.preview(name, preview);
   if (state.project) showProject(state.project);
   if (state.curves) runs.showCurves(state.curves);
-  recorder.show(state, live.length > 0);
+  recorder.show(state, good.some((sensor) => sensed.has(sensor.name)));
   runs.show(state.training);
 }
 
