@@ -3,15 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sensemble_apps.cli import main
 from sensemble_runtime import subsets
 
 from .clips import write_dataset
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
 
 COMMAND = Path(sys.executable).with_name("sensemble")
 MODALITIES = ("audio", "text", "video")
@@ -108,6 +112,23 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
         return line
 
     return run
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator["Playwright"]:
+    from playwright.sync_api import sync_playwright  # only for the tests that need a browser
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: "Playwright") -> Iterator["Browser"]:
+    """A headless Chromium without devices."""
+    from .chromium import chromium
+
+    with chromium(playwright) as started:
+        yield started
 
 
 def contrast(foreground: str, background: str) -> float:

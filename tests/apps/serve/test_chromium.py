@@ -9,11 +9,11 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example
 
-from .chromium import (
+from tests.apps.chromium import (
     NODE,
     SCHEMES,
     SLOW,
@@ -26,6 +26,7 @@ from .chromium import (
     sound,
     unreached,
 )
+
 from .serving import Served, packed, serving
 
 pytestmark = pytest.mark.browser
@@ -47,18 +48,6 @@ CHANGES = """new Promise((resolve) => {
 def page_of_a_replay(bundle: Bundle, examples: Sequence[Example]) -> Iterator[Served]:
     with serving(bundle, examples) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    with chromium(playwright) as started:
-        yield started
 
 
 def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list[str]]:  # noqa: ANN401

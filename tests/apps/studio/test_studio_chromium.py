@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
-from tests.apps.serve.chromium import (
+from tests.apps.chromium import (
     SCHEMES,
     SLOW,
     WIDTHS,
@@ -28,18 +28,6 @@ pytestmark = pytest.mark.browser
 TAKES = 4  # of each class
 TRAINED = 900_000  # milliseconds; a busy machine is no failure
 expect.set_options(timeout=SLOW)
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    with chromium(playwright) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,7 @@ def test_splits_of_any_dataset_are_set_and_other_lines_stay_byte_for_byte(tmp_pa
         '{"id":"c",  "split":"train","labels":["x"],"text":"t"}',
     ]
     (tmp_path / "index.jsonl").write_text("".join(lines), encoding="utf-8", newline="")
-    set_splits(tmp_path, {"b": "eval", "a": "train"})
+    set_splits(str(tmp_path), {"b": "eval", "a": "train"})
     changed = [line.decode() for line in index(tmp_path)]
     assert changed == [lines[0], lines[1], lines[2].replace("train", "eval"), lines[3]]
     assert [e.split for e in read_dataset(tmp_path).examples] == ["train", "eval", "train"]

@@ -16,7 +16,7 @@ Change = Callable[[Fields], Mapping[str, object] | None]
 """From a line to its new fields: the same ones to leave it as it is, or None to remove it."""
 
 
-def edit_index(folder: Path, change: Change) -> None:
+def edit_index(folder: Path | str, change: Change) -> None:
     """Change the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
 
     Args:
@@ -28,6 +28,7 @@ def edit_index(folder: Path, change: Change) -> None:
             that breaks off, as a power cut leaves it, stays.
         RecordingError: the folder is being recorded into, or cannot be written.
     """
+    folder = Path(folder)
     index = folder / INDEX
     try:
         with ExitStack() as stack:
@@ -48,7 +49,7 @@ def edit_index(folder: Path, change: Change) -> None:
         raise RecordingError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
 
 
-def set_splits(folder: Path, splits: Mapping[str, str]) -> None:
+def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:
     """Put examples into other splits; those that are not named stay where they are.
 
     Args:

@@ -3,6 +3,7 @@
 import { button, byId, make, percent, say } from "./dom.js";
 import { Givers } from "./give.js";
 import { Lattice } from "./lattice.js";
+import { showConnection, showRefusal } from "./notices.js";
 import { Sensors } from "./sensors.js";
 import { Socket } from "./socket.js";
 import { Timeline } from "./timeline.js";
@@ -44,23 +45,14 @@ function take(message) {
       givers.clocked(message);
       break;
     case "refused":
-      refuse(message.reason);
+      showRefusal(message.reason);
   }
 }
 
 /** @param {boolean} isConnected @param {string} why */
 function connected(isConnected, why) {
-  document.body.classList.toggle("lost", !isConnected);
-  say(byId("connection"), isConnected ? "connected" : `not connected: ${why}`);
+  showConnection(isConnected, why);
   if (!isConnected) givers.lose();
-}
-
-/** @param {string} reason */
-function refuse(reason) {
-  const note = byId("refused");
-  note.hidden = false;
-  say(note, reason);
-  setTimeout(() => (note.hidden = true), 8000);
 }
 
 /** @param {Hello} hello */

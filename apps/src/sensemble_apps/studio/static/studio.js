@@ -3,6 +3,7 @@
 import { Classes } from "./classes.js";
 import { byId, say } from "./dom.js";
 import { Givers } from "./give.js";
+import { showConnection, showRefusal } from "./notices.js";
 import { Recorder } from "./recorder.js";
 import { Runs } from "./runs.js";
 import { Sensors } from "./sensors.js";
@@ -48,7 +49,7 @@ function take(message) {
       givers.clocked(message);
       break;
     case "refused":
-      refuse(message.reason);
+      showRefusal(message.reason);
   }
 }
 
@@ -76,15 +77,6 @@ function showProject(project) {
 
 /** @param {boolean} isConnected @param {string} why */
 function connected(isConnected, why) {
-  document.body.classList.toggle("lost", !isConnected);
-  say(byId("connection"), isConnected ? "connected" : `not connected: ${why}`);
+  showConnection(isConnected, why);
   if (!isConnected) givers.lose();
-}
-
-/** @param {string} reason */
-function refuse(reason) {
-  const note = byId("refused");
-  note.hidden = false;
-  say(note, reason);
-  setTimeout(() => (note.hidden = true), 8000);
 }
