@@ -40,12 +40,34 @@ def test_another_page_can_neither_look_nor_act(empty: Studying, headers: dict[st
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"[" * 9999, b'{"name": 3}', b'{"name": null}', b"x" * (limits.BODY + 1)]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"[" * 9999,
+        b'{"name": 3}',
+        b'{"name": null}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "a", "count": ' + b"9" * 400 + b"}",
+        b"x" * (limits.BODY + 1),
+    ],
 )
 def test_a_malformed_request_is_refused_in_a_line(empty: Studying, body: bytes) -> None:
     status, answer = empty.ask("/api/add_class", "POST", body)
     assert status == 400
     assert json.loads(answer)["reason"]
+
+
+@pytest.mark.parametrize("action", ["add_class", "remove_class", "rename_class", "unplug", "record"])
+def test_what_cannot_be_printed_or_counted_with_is_refused_in_a_line(empty: Studying, action: str) -> None:
+    given = {"name": "\ud800", "new": "a", "sensor": "\ud800", "class": "\ud800", "seconds": 1}
+    assert "not an object of JSON" in empty.act(action, **given)
+    assert "18 digits" in empty.act("record", seconds=10**400)
+    with empty.socket() as socket, pytest.raises(ConnectionClosed, match="not an object of JSON"):
+        send_and_read(socket, [{"type": action, **given}])
+    assert len(empty.act("unplug", sensor="x" * 60000)) < 200
+    assert empty.ask("/api/takes/" + "9" * 5000)[0] == 404
 
 
 @pytest.mark.parametrize("number", [None, 1.5, True, "1", 10**30, -1])

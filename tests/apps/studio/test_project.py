@@ -25,6 +25,15 @@ def test_classes_are_there_when_the_folder_is_opened_again(tmp_path: Path) -> No
     assert (folder / "studio.json").stat().st_mode & 0o077 == 0
 
 
+def test_classes_that_only_takes_show_are_added(tmp_path: Path) -> None:
+    with Project(tmp_path / "project") as project:
+        project.add("clap")
+        project.adopt(["snap", "clap", "snap"])
+        assert project.classes == ("clap", "snap")
+        with pytest.raises(InputError, match="data: labels 'CLAP': CLAP: that name is taken"):
+            project.adopt(["CLAP"])
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

@@ -58,6 +58,33 @@ def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path)
         assert served.state()["project"]["classes"] == []
 
 
+def test_a_class_whose_first_take_is_recorded_keeps_its_name(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
+        assert served.act("add_class", name="clap") == ""
+        assert served.act("record", **{"class": "clap", "seconds": 1}) == ""
+        assert "is being recorded" in served.act("rename_class", name="clap", new="snap")
+
+
+def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_renamed(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    index = folder / "data" / "index.jsonl"
+    with studying(folder, Steady("video")) as served:
+        assert served.act("add_class", name="clap") == ""
+        served.take("clap")
+        index.write_text(index.read_text().replace('["clap"]', '["clap", "loud"]'))
+        (folder / "data" / "index.jsonl.partial").mkdir()  # no file can be written by this name
+        assert "cannot be written" in served.act("rename_class", name="clap", new="snap")
+        assert [one["name"] for one in served.state()["project"]["classes"]] == ["clap"]
+        (folder / "data" / "index.jsonl.partial").rmdir()
+        (folder / "studio.json.partial").mkdir()
+        assert "cannot be written" in served.act("rename_class", name="clap", new="snap")
+        (folder / "studio.json.partial").rmdir()
+    assert '"labels": ["snap", "loud"]' in index.read_text()
+    with studying(folder) as served:
+        found = {one["name"]: one["takes"] for one in served.state()["project"]["classes"]}
+        assert found == {"clap": 0, "snap": 1, "loud": 1}
+
+
 def test_the_proposed_takes_are_held_out_when_a_person_accepts_them(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):

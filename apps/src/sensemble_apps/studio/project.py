@@ -1,7 +1,7 @@
 """A project's folder: the names of its classes, and where its recording and its runs are."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,16 +93,35 @@ class Project:
             raise InputError(f"a project has {CLASSES} classes at most")
         self._set((*self._classes, checked(name, self._classes)))
 
-    def rename(self, name: str, new: str) -> str:
-        """Give a class another name, and return that as it is written from now on.
+    def adopt(self, labels: Iterable[str]) -> None:
+        """Add the classes that takes show and the file lacks, as after a kill while one was renamed.
+
+        Raises:
+            InputError: as `add`.
+        """
+        for label in labels:
+            if label not in self._classes:
+                try:
+                    self.add(label)
+                except InputError as error:
+                    raise InputError(f"{self.data}: labels {label[:LONGEST]!r}: {error}") from error
+
+    def new_name(self, name: str, new: str) -> str:
+        """Return the new name of a class as it will be written.
 
         Raises:
             InputError: there is no such class, or the new name is none; see `checked`.
         """
-        others = [one for one in self._classes if one != self.known(name)]
-        new = checked(new, others)
+        return checked(new, [one for one in self._classes if one != self.known(name)])
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a class another name.
+
+        Raises:
+            InputError: as `new_name`.
+        """
+        new = self.new_name(name, new)
         self._set(tuple(new if one == name else one for one in self._classes))
-        return new
 
     def remove(self, name: str) -> None:
         """Remove a class.

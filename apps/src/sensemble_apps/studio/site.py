@@ -1,6 +1,7 @@
 """The studio's page: its files, its WebSocket, and the same actions as requests of programs."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
         return JSONResponse(StudioFeed(studio).state())
 
     async def thumbnail(request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(studio.takes.thumbnail, request.path_params["number"]))
+        number = request.path_params["number"]
+        if not re.fullmatch("[0-9]{1,9}", number):
+            return refused("no such take", 404)
+        return JSONResponse(await asyncio.to_thread(studio.takes.thumbnail, int(number)))
 
     async def act(request: Request) -> Response:
         action = acts.get(request.path_params["action"])
@@ -50,7 +54,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
     return [
         WebSocketRoute("/socket", clients.serve),
         Route("/api/state", bound(state)),
-        Route("/api/takes/{number:int}", bound(thumbnail)),
+        Route("/api/takes/{number}", bound(thumbnail)),
         Route("/api/{action}", bound(act), methods=["POST"]),
         Mount("/live", studio.live),
         Mount("/", files),

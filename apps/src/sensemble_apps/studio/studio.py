@@ -46,6 +46,7 @@ class Studio:
 
     Raises:
         BadDataError: the recording is damaged.
+        InputError: a label of its takes is no name of a class.
     """
 
     def __init__(self, project: Project, countdown: float = COUNTDOWN) -> None:
@@ -53,6 +54,7 @@ class Studio:
         self.bench = Bench(SPECS)
         self.previews = Previews(self.bench.switchboard)
         self.takes = Takes(project.data, SPECS)
+        project.adopt(label for take in self.takes.takes for label in take.labels)
         self.recorder = Recorder(self.bench.switchboard, project.data, self._recorded, countdown)
         self.live = LivePage()
         self.job: Job | None = None
@@ -91,10 +93,10 @@ class Studio:
             RecordingError: the takes cannot be written.
         """
         with self._lock:
-            if self.takes.of(name):
-                self._check_unused()
-            written = self.project.rename(name, new)
-            self.takes.rename(name, written)
+            self._check_unused()  # also without takes: its first one may be recorded now
+            written = self.project.new_name(name, new)
+            self.takes.rename(name, written)  # first, for a class can be known by its takes; see `adopt`
+            self.project.rename(name, written)
             self._changed()
 
     def remove_class(self, name: str) -> None:

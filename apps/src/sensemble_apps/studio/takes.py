@@ -10,9 +10,9 @@ from typing import Any
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.division import Division, divide
-from sensemble_sensors.recording.editing import set_splits
+from sensemble_sensors.recording.editing import rename_label, set_splits
 from sensemble_sensors.recording.reader import Recorded
-from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
+from sensemble_sensors.recording.takes import Take, delete_take
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -107,9 +107,9 @@ class Takes:
         Raises:
             RecordingError: they cannot be written.
         """
-        for take in self.of(label):
-            relabel_take(self._folder, take.number, split=take.split, labels=[new])
-        self.refresh()
+        if self.of(label):
+            rename_label(self._folder, label, new)
+            self.refresh()
 
     def of(self, label: str) -> Sequence[Take]:
         """Return the takes of a class."""

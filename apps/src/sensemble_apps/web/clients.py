@@ -20,8 +20,9 @@ from sensemble_apps.console.kinds import kind_of as words_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
+from sensemble_apps.web.handlers import object_of
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.switchboard import Switchboard
+from sensemble_apps.web.switchboard import SHOWN, Switchboard
 
 EVERY = 0.1  # seconds between two states of a viewer, at least
 _LOOK = 0.02  # seconds between two looks whether there is something new
@@ -167,9 +168,9 @@ class _Client:
         if len(said) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")
         try:
-            given = json.loads(said)
+            given = object_of(said)
             kind = str(given["type"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, KeyError, RecursionError) as error:
             raise SampleError("a message that is not an object of JSON with a type") from error
         if kind not in (*self._actions, "clock", "clocked"):
             raise SampleError(f"{kind!r:.40}: no such message")
@@ -187,7 +188,7 @@ class _Client:
         """Plug in a sensor of the browser."""
         modality, specs = text(given, "modality"), self._all.switchboard.specs
         if modality not in specs:
-            raise InputError(f"{modality}: the bundle has no such modality")
+            raise InputError(f"{modality:.{SHOWN}}: the bundle has no such modality")
         if len(self._all.given) >= limits.GIVERS:
             raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
         free = next(free for free in range(256) if free not in self._sensors)

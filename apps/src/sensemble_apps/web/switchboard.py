@@ -22,6 +22,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.errors import InputError
 
+SHOWN = 80  # characters of a client's text that an error repeats at most
 _KEPT = 24  # samples of a continuous kind that are kept to be drawn; of any other, one
 _SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
 
@@ -257,7 +258,9 @@ class Switchboard:
     def _find(self, name: str) -> Tap:
         with self._lock:
             if name not in self._taps:
-                raise InputError(f"{name}: no such sensor; there are {', '.join(self._taps) or 'none'}")
+                raise InputError(
+                    f"{name:.{SHOWN}}: no such sensor; there are {', '.join(self._taps) or 'none'}"
+                )
             return self._taps[name]
 
 

@@ -67,6 +67,27 @@ def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:
     edit_index(folder, moved)
 
 
+def rename_label(folder: Path, label: str, new: str) -> None:
+    """Give a label another name in all examples; one that has the new name too keeps it once.
+
+    Args:
+        folder: of a dataset.
+        label: the name so far.
+        new: the name from now on.
+
+    Raises:
+        BadDataError, RecordingError: as `edit_index`.
+    """
+
+    def renamed(line: Fields) -> Mapping[str, object]:
+        labels = line.values.get("labels")
+        if not isinstance(labels, list) or label not in labels:
+            return line.values
+        return line.values | {"labels": list(dict.fromkeys(new if one == label else one for one in labels))}
+
+    edit_index(folder, renamed)
+
+
 def _changed(index: Path, data: bytes, change: Change) -> list[bytes]:
     lines = []
     for number, line in numbered(BytesIO(data)):
