@@ -30,9 +30,20 @@ def record(
     seconds: float = 3.0,
     backgrounds: int = 0,
     unlabelled: int = 0,
+    blind: bool = False,
     seed: int = 0,
 ) -> Path:
-    """Record takes of each class in turn, then of backgrounds (all in train), then unlabelled ones."""
+    """Record takes of each class in turn, then of backgrounds (all in train), then unlabelled ones.
+
+    Args:
+        folder: of the recording.
+        takes: of each class.
+        seconds: length of a take.
+        backgrounds: takes of a room and a scenery alone.
+        unlabelled: takes of the classes without their labels.
+        blind: whether the camera looks elsewhere, and sees things of any class.
+        seed: decides everything random.
+    """
     rng = np.random.default_rng(seed)
     kinds = [*list(CLASSES) * takes, *[""] * backgrounds, *(CLASSES[i % 3] for i in range(unlabelled))]
     words = _words(kinds, round(seconds), rng)
@@ -47,7 +58,8 @@ def record(
             background=background,
         ) as out:
             begin = out.began + 5  # at a whole second, so that every take has as many segments
-            for i, frame in enumerate(_film(kind, round(FPS * seconds), rng)):
+            seen = str(rng.choice(CLASSES)) if blind and kind else kind
+            for i, frame in enumerate(_film(seen, round(FPS * seconds), rng)):
                 out.put(Sample("video", frame, begin + i / FPS, cut=i == 0))
             for i, piece in enumerate(np.split(_sound(said, seconds, rng), round(10 * seconds))):
                 out.put(Sample("audio", piece, begin + i / 10, cut=i == 0))
