@@ -103,6 +103,8 @@ def test_the_proposed_takes_are_held_out_when_a_person_accepts_them(tmp_path: Pa
         assert project["divided"]
         assert {take["number"]: take["split"] for take in project["takes"]} == proposed
         assert any("too few" in line for line in project["missing"])
+        assert any("two sensors" in line for line in project["missing"])
+        assert "two sensors" in served.act("train", run=None)
 
 
 def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:

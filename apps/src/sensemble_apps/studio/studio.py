@@ -1,5 +1,6 @@
 """The studio itself: its parts, and what a page may do to them."""
 
+from contextlib import suppress
 from threading import RLock
 from typing import Any
 
@@ -14,7 +15,7 @@ from sensemble_apps.studio.bench import Bench
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.recorder import Recorder
-from sensemble_apps.studio.summary import NOTHING, describe
+from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
 from sensemble_apps.studio.training import Estimate, Job, refuse_while
 from sensemble_apps.web.previews import Previews
@@ -161,7 +162,9 @@ class Studio:
         with self._lock:
             self._check_unused()
             self.takes.hold_out()
-            self.estimate_time()
+            self._changed()
+            with suppress(InputError):  # of takes that no model can be trained on, there is none
+                self.estimate_time()
 
     # Training and the live page.
 
@@ -272,6 +275,8 @@ class Studio:
             raise InputError("a model needs takes of two classes or more")
         if not self.takes.is_divided:
             raise InputError("hold out the takes that are proposed first: a model is judged by them")
+        if self.takes.dataset is not None and len(self.takes.dataset.modalities) < 2:
+            raise InputError(ONE_SENSOR)
 
     def _run(self, number: int) -> Run:
         run = next((run for run in self.project.runs() if run.number == number), None)

@@ -13,6 +13,7 @@ from sensemble_apps.studio.training import Estimate
 
 NOTHING = "Nothing of these"
 """The page's name of the backgrounds."""
+ONE_SENSOR = "A model needs takes of two sensors or more, such as a camera and a microphone"
 _RUNS = 10  # of the newest
 
 
@@ -36,6 +37,7 @@ def describe(project: Project, takes: Takes, estimate: Estimate | None, live: in
         "divided": takes.is_divided,
         "shares": [] if division is None else _shares(division.shares),
         "missing": [
+            *([ONE_SENSOR] if dataset is not None and len(dataset.modalities) < 2 else ()),
             *(line.replace(BACKGROUND, NOTHING) for line in (division.shortages if division else ())),
             *(shortages(dataset) if dataset is not None else ()),
         ],

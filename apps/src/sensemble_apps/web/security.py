@@ -133,7 +133,7 @@ class Guard:
             refusal = PlainTextResponse(f"refused: {reason}\n", 403, HEADERS)
         elif not self._access.admits(scope, headers):
             refusal = PlainTextResponse(
-                "refused: open the address with the token that `sensemble serve` printed\n", 401, HEADERS
+                "refused: open the address with the token that the command printed\n", 401, HEADERS
             )
         if scope["type"] == "websocket":
             if refusal is not None:
