@@ -1,13 +1,9 @@
 """`--unfamiliar` of `run` and `serve`: what becomes of a sensor that is unlike all that was trained on."""
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
-from http.client import HTTPConnection
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +12,8 @@ from sensemble_runtime.bundle.head import Familiarity, save_head
 from sensemble_runtime.bundle.manifest_file import write_manifest
 
 from tests.apps.commands.test_run_command import predictions
-from tests.apps.commands.test_serve_command import running
 from tests.apps.conftest import Refusal, Sensemble
+from tests.apps.served import running, wait_for_state
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +48,11 @@ def test_a_run_leaves_an_unfamiliar_sensor_out_or_pools_it(
 
 @pytest.mark.parametrize("option", [(), ("--unfamiliar", "pool")])
 def test_a_served_session_does_the_same(deaf: Path, dataset_folder: Path, option: tuple[str, ...]) -> None:
-    with running(deaf, "--replay", dataset_folder, *option) as (_, address):
-        connection = HTTPConnection(address.split("/")[2], timeout=60)
-        until, state = monotonic() + 60, dict[str, Any]()
-        while (state.get("answer") or {}).get("unfamiliar") != ["audio"]:
-            assert monotonic() < until, state
-            connection.request("GET", "/api/state")
-            state = json.loads(connection.getresponse().read())["state"]
-        assert ("audio" in state["live"]) == bool(option)
+    with running("serve", deaf, "--replay", dataset_folder, *option) as (_, address):
+        found = wait_for_state(
+            address, lambda found: (found["state"]["answer"] or {}).get("unfamiliar") == ["audio"]
+        )
+        assert ("audio" in found["state"]["live"]) == bool(option)
 
 
 def test_there_are_two_choices(deaf: Path, refusal: Refusal) -> None:

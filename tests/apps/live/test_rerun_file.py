@@ -1,9 +1,7 @@
 """`--rerun`: a recording that Rerun's own reader reads back."""
 
-import signal
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import read_dataset
 
 from tests.apps.commands.test_run_command import predictions
-from tests.apps.commands.test_serve_command import running
 from tests.apps.conftest import Refusal, Sensemble
+from tests.apps.served import running, wait_for_state
 
 # An installation without the extra.
 WITHOUT = """
@@ -84,9 +82,9 @@ def test_a_served_session_is_written_until_ctrl_c(
     bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "served.rrd"
-    with running(bundle_folder, "--replay", dataset_folder, "--rerun", path) as (process, _):
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
+    with running("serve", bundle_folder, "--replay", dataset_folder, "--rerun", path) as (process, address):
+        wait_for_state(address, lambda found: found["state"]["answer"])
+    assert process.returncode == 130
     found = read(path)
     assert found["/answer/confidence"]
     assert found["/sensors/video/replay\\ video"]

@@ -40,12 +40,12 @@ def test_fewer_examples_take_fewer_steps_but_are_seen_more_often() -> None:
     config = Config("x")
     steps = [
         (found.pretrain.steps, found.finetune.steps)
-        for found in (derived(config, dataset(pretrain=n, train=n)) for n in (4, 33, 120, 500))
+        for found in (derived(config, dataset(pretrain=n, train=n)) for n in (1, 33, 120, 500))
     ]
     assert steps == sorted(steps)
-    assert steps[0] == (20, 20)
+    assert steps[0] == (20, 20), "the fewest"
     assert all(a < config.pretrain.steps and b < config.finetune.steps for a, b in steps)
-    epochs = [b * config.finetune.batch / n for (_, b), n in zip(steps, (4, 33, 120, 500), strict=True)]
+    epochs = [b * config.finetune.batch / n for (_, b), n in zip(steps, (1, 33, 120, 500), strict=True)]
     assert epochs == sorted(epochs, reverse=True)
     half = derived(config, dataset(pretrain=500, train=500), effort=0.5)
     assert half.pretrain.steps == pytest.approx(steps[3][0] / 2, abs=1)

@@ -33,7 +33,7 @@ class Process:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, note: Callable[[dict[str, Any]], None]) -> int:
-        """Run it to its end, and return its exit status; a process that is stopped before has none, but 1.
+        """Run it to its end, and return its exit status; 1 if it was stopped before it began.
 
         Args:
             note: called with each object of JSON that it prints on a line.

@@ -48,7 +48,7 @@ def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
         The context, and the SHA-256 of the certificate as browsers show it: `AB:CD:...`.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sensemble serve")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sensemble")])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

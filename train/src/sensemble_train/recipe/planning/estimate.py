@@ -1,6 +1,6 @@
 """Estimate of how long a run will take on this machine: a few real steps of each stage are timed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,10 +9,13 @@ from time import perf_counter
 
 import torch
 from sensemble_runtime.progress import Stages, no_progress
+from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Example
 
+from sensemble_train.data.clips import Source
 from sensemble_train.distributed import join
+from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import choose, read
@@ -24,7 +27,7 @@ from sensemble_train.recipe.run_folder import SCORED
 from sensemble_train.recipe.sources import backgrounds, make_sources
 from sensemble_train.training.loop import Loop
 
-_TIMED = 4  # steps of a stage; the first, which is slow, does not count
+_TIMED = 4  # steps of a stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,48 +66,67 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
     dataset = read(config.data, config)
     chosen = choose(config, dataset)
     wanted = check(config, dataset, chosen["train"])
-    pretraining = replace(config.pretrain, steps=_TIMED)
-    tuning = replace(config.finetune, steps=_TIMED)
-    count = max(pretraining.batch, tuning.batch)
+    count = max(config.pretrain.batch, config.finetune.batch)
     few = {use: _spread(examples, count) for use, examples in chosen.items()}
     with join() as world, TemporaryDirectory() as folder:
         torch.manual_seed(config.seed)
         model, log_scale = new_model(config, dataset, world)
         began = perf_counter()
         sources = make_sources(config, model, few, lambda stage: partial(progress, stage))
-        each = (perf_counter() - began) / sum(map(len, few.values()))
-        found = [StageEstimate("decode", sum(map(len, chosen.values())), each)]
+        decoding = (perf_counter() - began) / sum(map(len, few.values()))
         strange = backgrounds(config, model, dataset, lambda stage: partial(progress, stage))
-        labelled, distilled = sources["train"], sources["distill"]
+        found = [StageEstimate("decode", sum(map(len, chosen.values())), decoding)]
 
-        def timed(name: str, steps: int, train: Callable[[Loop], object]) -> None:
-            times: list[float] = []
-
-            def step(done: int, total: int) -> None:
-                times.append(perf_counter())
-                progress(name, done, total)
-
-            train(Loop(Path(folder) / name, 0, config.scale, world, config.augment, step))
-            found.append(StageEstimate(name, steps, (times[-1] - times[0]) / (len(times) - 1)))
+        def timed(name: str, steps: int, run: Callable[[Loop], object]) -> None:
+            watch = _Watch(partial(progress, name))
+            run(Loop(Path(folder) / name, 0, config.scale, world, config.augment, watch))
+            found.append(StageEstimate(name, steps, watch.each))
 
         if steps := config.pretrain.length(len(chosen["pretrain"])):
-            first = partial(pretrain, model, sources["pretrain"], pretraining)
+            first = partial(pretrain, model, sources["pretrain"], replace(config.pretrain, steps=_TIMED))
             timed("pretrain", steps, partial(first, log_scale=log_scale, background=strange))
         began = perf_counter()
-        embedded = embed({"": model}, labelled, Loop(Path(folder), 0, config.scale, world))[""]
-        each = (perf_counter() - began) / len(labelled)
-        steps = config.finetune.length(len(chosen["train"]))
+        embedded = embed({"": model}, sources["train"], Loop(Path(folder), 0, config.scale, world))[""]
+        scoring = (perf_counter() - began) / len(sources["train"])
         for train in wanted:
             probed = linear_probe(model, embedded, train, replace(config.probe, steps=_TIMED))
-            title = subset_name(train)
-            tune = partial(finetune, probed, labelled, train, tuning)
-            timed(f"finetune {title}", steps, tune)
-            if set(train) != set(model.modalities):
-                timed(f"masd {title}", steps, partial(tune, unlabelled=distilled))
-            distil = partial(distill_subsets, probed, labelled, train, tuning, unlabelled=distilled)
-            timed(f"subset {title}", steps, partial(distil, teacher=probed, inputs=probed.modalities))
+            for method, tune in _methods(config, probed, train, sources).items():
+                steps = config.finetune.length(len(chosen["train"]))
+                timed(f"{method} {subset_name(train)}", steps, tune)
     scores = len(wanted) * len(METHODS) * sum(len(chosen[split]) for split in SCORED)
-    return (*found, StageEstimate("score", scores, each))
+    return (*found, StageEstimate("score", scores, scoring))
+
+
+def _methods(
+    config: Config, probed: Model, train: Subset, sources: Mapping[str, Source]
+) -> dict[str, Callable[[Loop], object]]:
+    """Return the methods of an M_T that take time, each a few steps from the probe."""
+    few = replace(config.finetune, steps=_TIMED)
+    tune = partial(finetune, probed, sources["train"], train, few)
+    distil = partial(distill_subsets, probed, sources["train"], train, few, unlabelled=sources["distill"])
+    missing = set(probed.modalities) - set(train)
+    return {
+        "finetune": tune,
+        **({"masd": partial(tune, unlabelled=sources["distill"])} if missing else {}),
+        "subset": partial(distil, teacher=probed, inputs=probed.modalities),
+    }
+
+
+class _Watch:
+    """Times steps; called after each, as progress is."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self._times: list[float] = []
+
+    @property
+    def each(self) -> float:
+        """Seconds a step; the first, which is slow, does not count."""
+        return (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._times.append(perf_counter())
+        self._progress(done, total)
 
 
 def _spread(examples: Sequence[Example], count: int) -> Sequence[Example]:

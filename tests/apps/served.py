@@ -1,0 +1,60 @@
+"""The commands that serve a page, run as a user runs them."""
+
+import json
+import re
+import signal
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from .conftest import COMMAND
+
+PATIENCE = 60.0  # seconds; a busy machine is no failure
+
+
+@contextmanager
+def running(command: str, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `serve` or `studio` on a free port; give the process and the address that it prints."""
+    words = [COMMAND, command, *arguments, "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"^the (?:live page|studio): (\S+) ", line)
+        assert found, line + (process.stderr.read() if process.stderr else "")
+        try:
+            yield process, found[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=PATIENCE)
+
+
+def wait_for_state(address: str, true: Callable[[Any], Any] = bool) -> Any:  # noqa: ANN401 - JSON
+    """Ask the page at an address for its state until something is true of it; give that state."""
+    until = monotonic() + PATIENCE
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)
+    while monotonic() < until:
+        connection.request("GET", "/api/state")
+        if true(state := json.loads(connection.getresponse().read())):
+            return state
+        time.sleep(0.1)
+    raise AssertionError(state)
+
+
+def statuses_by_token(address: str) -> list[int]:
+    """Ask over TLS without the token of a printed address, and with it; give the statuses."""
+    found = re.fullmatch(r"https://[^/]+:(\d+)/\?token=([\w-]{20,})", address)
+    assert found, address
+    statuses = []
+    for headers in ({}, {"Authorization": f"Bearer {found[2]}"}):
+        context = ssl._create_unverified_context()  # noqa: S323 - the certificate has its own test
+        connection = HTTPSConnection("127.0.0.1", int(found[1]), timeout=PATIENCE, context=context)
+        connection.request("GET", "/api/state", headers=headers)
+        statuses.append(connection.getresponse().status)
+    return statuses
