@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.splits import most_labelled, unlabelled
 from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import FinetuneConfig
 from sensemble_train.recipe.planning.derived import derived
 from sensemble_train.recipe.planning.estimate import estimate
 from sensemble_train.recipe.pretrain import PretrainConfig
+from torch import Tensor
 
 from tests.train.tiny import dark_and_bright, write_index
 
@@ -66,7 +69,17 @@ def test_labels_are_for_the_sensors_that_most_labelled_examples_have() -> None:
     assert most_labelled(dataset(pretrain=3)) == ()
 
 
-def test_an_estimate_times_each_stage_and_keeps_nothing(tmp_path: Path) -> None:
+def test_an_estimate_times_each_stage_and_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported, with_backgrounds = [""], set()
+    forward = Backgrounds.forward
+
+    def noted(self: Backgrounds, *arguments: Any) -> Tensor:  # noqa: ANN401
+        with_backgrounds.add(reported[-1])
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(Backgrounds, "forward", noted)
     folder = write_index(tmp_path, dark_and_bright(tmp_path))
     config = Config(
         str(folder),
@@ -76,7 +89,8 @@ def test_an_estimate_times_each_stage_and_keeps_nothing(tmp_path: Path) -> None:
         finetune=FinetuneConfig(steps=500, batch=3),
     )
     before = sorted(tmp_path.rglob("*"))
-    found = estimate(config)
+    found = estimate(config, lambda stage, *_: reported.append(stage))
+    assert {"pretrain", "subset video"} <= with_backgrounds
     assert [(stage.name, stage.steps) for stage in found] == [
         ("decode", 8 + 4 + 4 + 4),
         ("pretrain", 1000),

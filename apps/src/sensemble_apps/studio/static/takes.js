@@ -87,8 +87,13 @@ export class Takes {
     this.loading = true;
     for (let number = this.waiting.pop(); number !== undefined; number = this.waiting.pop()) {
       const place = this.cards.get(number)?.querySelector(".thumbs");
-      const answer = place && (await fetch(`api/takes/${number}`));
-      if (!place || !answer?.ok) continue;
+      if (!place) continue;
+      const answer = await fetch(`api/takes/${number}`).catch(() => null);
+      if (!answer) {
+        this.waiting.push(number); // the server is away; the next project says that it is back
+        break;
+      }
+      if (!answer.ok) continue;
       /** @type {Record<string, Preview>} */
       const previews = await answer.json();
       for (const [modality, preview] of Object.entries(previews)) {

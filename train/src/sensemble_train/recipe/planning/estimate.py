@@ -13,7 +13,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Example
 
-from sensemble_train.data.clips import Source
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import join
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
@@ -90,7 +90,7 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
         scoring = (perf_counter() - began) / len(sources["train"])
         for train in wanted:
             probed = linear_probe(model, embedded, train, replace(config.probe, steps=_TIMED))
-            for method, tune in _methods(config, probed, train, sources).items():
+            for method, tune in _methods(config, probed, train, sources, strange).items():
                 steps = config.finetune.length(len(chosen["train"]))
                 timed(f"{method} {subset_name(train)}", steps, tune)
     scores = len(wanted) * len(METHODS) * sum(len(chosen[split]) for split in SCORED)
@@ -98,12 +98,20 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
 
 
 def _methods(
-    config: Config, probed: Model, train: Subset, sources: Mapping[str, Source]
+    config: Config, probed: Model, train: Subset, sources: Mapping[str, Source], background: Clips | None
 ) -> dict[str, Callable[[Loop], object]]:
     """Return the methods of an M_T that take time, each a few steps from the probe."""
     few = replace(config.finetune, steps=_TIMED)
     tune = partial(finetune, probed, sources["train"], train, few)
-    distil = partial(distill_subsets, probed, sources["train"], train, few, unlabelled=sources["distill"])
+    distil = partial(
+        distill_subsets,
+        probed,
+        sources["train"],
+        train,
+        few,
+        unlabelled=sources["distill"],
+        background=background,
+    )
     missing = set(probed.modalities) - set(train)
     return {
         "finetune": tune,
