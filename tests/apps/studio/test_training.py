@@ -1,10 +1,16 @@
 """The training of the studio: in a process that can be cancelled, and what is refused meanwhile."""
 
+import os
+import signal
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
+from time import sleep
 
+import pytest
+from sensemble_apps.errors import InputError
+from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
-from sensemble_apps.studio.training import Job
+from sensemble_apps.studio.training import Job, refuse_while
 
 from .studying import PATIENCE, Steady, studying
 
@@ -55,3 +61,32 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     found = job.snapshot()
     assert found["status"] == "failed"
     assert "index.jsonl: cannot be read" in found["reason"]
+
+
+def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Path) -> None:
+    over = Event()
+    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", 0.0, over.set)
+    job.cancel()
+    with pytest.raises(InputError, match="is being trained"):
+        refuse_while(job)
+    assert over.wait(PATIENCE)
+    assert job.snapshot()["status"] == "cancelled"
+    refuse_while(job)
+
+
+def test_a_process_ends_though_ctrl_c_is_ignored_where_it_was_started(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "captions")  # the command waits for somebody to write
+    arguments = ["record", str(tmp_path / "out"), "--captions", str(tmp_path / "captions"), "--in-process"]
+    process, found = Process(arguments), list[int]()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for what a script starts in the background
+    try:
+        thread = Thread(target=lambda: found.append(process.run(lambda _: None)))
+        thread.start()
+        sleep(2.0)
+        process.stop()
+        thread.join(PATIENCE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        process.stop(kill=True)
+    assert not thread.is_alive()
+    assert found[0] != 0

@@ -70,11 +70,14 @@ class Process:
         return process.returncode
 
     def stop(self, *, kill: bool = False) -> None:
-        """End it as Ctrl-C does, or at once; it is not started any more."""
+        """End it as Ctrl-C does, or at once; it is not started any more.
+
+        By SIGTERM: a studio that a script starts in the background ignores SIGINT, and so does its process.
+        """
         with self._lock:
             self._stopped = True
             if self._process is not None and self._process.poll() is None:
-                self._process.send_signal(signal.SIGKILL if kill else signal.SIGINT)
+                self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
 
 
 def _collect(lines: IO[str], said: deque[str]) -> None:

@@ -30,7 +30,7 @@ class Job:
 
     Attributes:
         run: where.
-        status: `running`, `done`, `cancelled` or `failed`.
+        status: `running`, `done`, `cancelled` or `failed`; it is running until its processes are gone.
         reason: why it failed, in a line.
         curves: of the run, replaced every second; see `results.curves`.
     """
@@ -41,6 +41,7 @@ class Job:
         self._expected, self._done = expected, done
         self._began = self._stage_began = self._looked = monotonic()
         self._ended: float | None = None
+        self._cancelled = False
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
         self._processes = (
             Process(["train", "--data", str(data), "--out", str(run.folder), "--json"]),
@@ -64,8 +65,7 @@ class Job:
 
     def cancel(self) -> None:
         """End it; what is finished stays, and the next job of the run goes on from there."""
-        if self.status == "running":
-            self.status = "cancelled"
+        self._cancelled = True
         for process in self._processes:
             process.stop()
 
@@ -99,7 +99,7 @@ class Job:
             self.reason = f"a process cannot be started ({error.strerror})"
         finally:
             if self.status == "running":
-                self.status = "failed"
+                self.status = "cancelled" if self._cancelled else "failed"
             self._ended = monotonic()
             self._done()
 
