@@ -6,7 +6,8 @@ from typing import Any
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.lattice import audited
-from sensemble_apps.web.clients import EVERY, Action, describe_modalities, number, optional_text, text
+from sensemble_apps.web.clients import EVERY, Action, describe_modalities
+from sensemble_apps.web.messages import number, optional_text, text
 
 
 class StateFeed:

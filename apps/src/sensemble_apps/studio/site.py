@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sensemble_sensors.errors import SampleError
 from starlette.requests import Request
@@ -16,9 +15,10 @@ from starlette.staticfiles import StaticFiles
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.feed import StudioFeed
 from sensemble_apps.studio.studio import SPECS, Studio
-from sensemble_apps.web.clients import Action, Clients, largest_message, number, optional_text, text
+from sensemble_apps.web.clients import Action, Clients, largest_message
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, refused
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.messages import number, optional_text, text, whole
 
 STATIC = Path(__file__).with_name("static")
 
@@ -91,15 +91,3 @@ def actions(studio: Studio) -> Mapping[str, Action]:
         "unplug": lambda given: switchboard.unplug(text(given, "sensor")),
         "plug": lambda given: switchboard.plug(text(given, "sensor")),
     }
-
-
-def whole(given: dict[str, Any], name: str) -> int:
-    """Return a field of a message that must be a whole number.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise SampleError(f"{name}: must be a whole number")
-    return value

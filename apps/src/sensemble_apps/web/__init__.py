@@ -2,6 +2,7 @@
 
 A page's own state, actions and files are in a room of their own (`serve`, `studio`).
 
-Doors: `address` and `security`, which say who may; `server` and `handlers`, which serve; `clients` and
-`limits`, the WebSocket and the bounds; `switchboard`, `previews` and `sensor_states`, the sensors of a page.
+Doors: `address` and `security`, which say who may; `server` and `handlers`, which serve; `clients`,
+`messages` and `limits`, the WebSocket, what comes in and its bounds; `switchboard`, `previews` and
+`sensor_states`, the sensors of a page.
 """

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -20,8 +19,8 @@ from sensemble_apps.console.kinds import kind_of as words_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
-from sensemble_apps.web.handlers import object_of
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.messages import number, object_of, text
 from sensemble_apps.web.switchboard import SHOWN, Switchboard
 
 EVERY = 0.1  # seconds between two states of a viewer, at least
@@ -117,8 +116,8 @@ class _Client:
 
     async def leave(self) -> None:
         """Unplug what it gave."""
-        for number in list(self._sensors):
-            await asyncio.to_thread(self._stop, {"id": number})
+        for given in list(self._sensors):
+            await asyncio.to_thread(self._stop, {"id": given})
 
     async def _send_states(self) -> None:
         sent = 0.0
@@ -188,7 +187,7 @@ class _Client:
         """Plug in a sensor of the browser."""
         modality, specs = text(given, "modality"), self._all.switchboard.specs
         if modality not in specs:
-            raise InputError(f"{modality:.{SHOWN}}: the bundle has no such modality")
+            raise InputError(f"{modality:.{SHOWN}}: no such modality; there are {', '.join(specs)}")
         if len(self._all.given) >= limits.GIVERS:
             raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
         free = next(free for free in range(256) if free not in self._sensors)
@@ -239,32 +238,3 @@ def largest_message(specs: Mapping[str, InputSpec]) -> int:
     """Return the bytes of the largest message that a client of a page may send."""
     slots = [kind_of(modality).slot_size(spec) for modality, spec in specs.items()]
     return max(*slots, limits.BODY) + HEADER.size
-
-
-def text(given: dict[str, Any], name: str) -> str:
-    """Return a field of a message that must be a text.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if not isinstance(value, str):
-        raise SampleError(f"{name}: must be a text")
-    return value
-
-
-def optional_text(given: dict[str, Any], name: str) -> str | None:
-    """Return a field of a message that must be a text or null; see `text`."""
-    return None if given.get(name) is None else text(given, name)
-
-
-def number(given: dict[str, Any], name: str) -> float:
-    """Return a field of a message that must be a finite number.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise SampleError(f"{name}: must be a number")
-    return float(value)

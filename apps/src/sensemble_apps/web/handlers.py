@@ -1,20 +1,18 @@
 """Handlers of HTTP requests that are bounded, and that word what the user cannot have."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sensemble_sensors.errors import SensembleError
-from sensemble_sensors.lines import is_unicode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.messages import object_of
 
-_DIGITS = 18  # of a whole number, its sign included: what 64 bits hold
 REQUESTS = 50.0  # a second, of all clients together
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -52,26 +50,6 @@ async def body_of(request: Request) -> dict[str, Any]:
         return object_of(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the body is not an object of JSON ({error})") from error
-
-
-def object_of(data: bytes | str) -> dict[str, Any]:
-    """Return an object of JSON from outside, all of which can be counted with, printed and sent again.
-
-    Raises:
-        ValueError, RecursionError: it is none, or holds a longer number or half a surrogate pair.
-    """
-    found = json.loads(data, parse_int=_integer)
-    if not isinstance(found, dict):
-        raise ValueError("another value")  # noqa: TRY004 - as of text that is no JSON
-    if not is_unicode(json.dumps(found, ensure_ascii=False)):
-        raise ValueError("a text that is not Unicode")
-    return found
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise ValueError(f"a number of more than {_DIGITS} digits")
-    return int(digits)
 
 
 def refused(reason: str, status: int) -> Response:

@@ -1,4 +1,4 @@
-"""The sensors of a served session: plugged in and out by hand, looked at, and recorded."""
+"""The sensors of a page: plugged in and out by hand, looked at, and recorded."""
 
 import math
 from collections import deque
@@ -125,7 +125,7 @@ class Switchboard:
         """Attach a new sensor; return its name on the page.
 
         Raises:
-            SessionError: the session is closed, or the bundle has no such modality.
+            SessionError: the session is closed, or takes no such modality.
         """
         tap = self._tap(sensor)
         try:
