@@ -189,3 +189,10 @@ def test_splits_of_any_dataset_are_set_and_other_lines_stay_byte_for_byte(tmp_pa
 def test_a_folder_without_an_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match=r"index\.jsonl: is missing"):
         edit_index(tmp_path, lambda line: line.values)
+
+
+def test_a_take_whose_segment_is_gone_is_named_with_its_index_and_the_remedy(tmp_path: Path) -> None:
+    record(tmp_path)
+    (tmp_path / "segments" / "000001.jsonl").unlink()
+    with pytest.raises(BadDataError, match=r"index\.jsonl: take 1: .*000001.*; delete its lines"):
+        read_takes(tmp_path)

@@ -9,7 +9,7 @@ from typing import Self
 
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.lines import Fields, is_unicode
+from sensemble_sensors.lines import Fields, is_unicode, opened
 
 from sensemble_apps.console.output import check_writable
 from sensemble_apps.errors import InputError
@@ -179,7 +179,8 @@ class Project:
 
     def _read(self) -> tuple[str, ...]:
         try:
-            found = _names(Fields(self._file.read_bytes()))
+            with opened(self._file) as file:
+                found = _names(Fields(file.read()))
         except (BadDataError, InputError, OSError) as error:
             raise InputError(f"{self._file}: is no file of the studio ({error}); repair it") from error
         return found

@@ -1,17 +1,19 @@
 """The curves and the scores of a run, as the page draws them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.errors import MatrixError
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import Fields
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.matrices import at_chance, most_robust, read_intervals
 from sensemble_apps.runs.run_folder import MATRIX, SELECTION
 
 _POINTS = 120  # of a curve at most
+_FAR = 1 << 40  # beyond any step or loss
 _LOG = "steps.jsonl"
 
 
@@ -43,9 +45,17 @@ def scores(run: Path) -> dict[str, Any] | None:
 
 
 def _points(log: Path) -> list[list[float]]:
-    """Return [step, loss] of the lines of a log, thinned out; a last line may be half written."""
-    whole, _, _ = log.read_text(encoding="utf-8").rpartition("\n")
-    lines = [json.loads(line) for line in whole.splitlines()]
+    """Return [step, loss] of the lines of a log, thinned out; a damaged line, or half a last one, is none."""
+    whole, _, _ = log.read_bytes().rpartition(b"\n")
+    lines = [point for line in whole.splitlines() for point in _point(line)]
     every = max(1, -(-len(lines) // _POINTS))
-    kept = lines[::every] + ([lines[-1]] if lines and (len(lines) - 1) % every else [])
-    return [[line["step"], round(line["loss"], 5)] for line in kept]
+    return lines[::every] + ([lines[-1]] if lines and (len(lines) - 1) % every else [])
+
+
+def _point(line: bytes) -> list[list[float]]:
+    try:
+        fields = Fields(line)
+        step, loss = fields.integer("step", 0, _FAR), fields.number("loss", -_FAR, _FAR)
+    except BadDataError:
+        return []
+    return [[step, round(loss, 5)]]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.durable import sync_folder
-from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Example, read_index
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import edit_index
-from sensemble_sensors.recording.header import SEGMENTS, read_header, segment_number, segment_path
+from sensemble_sensors.recording.header import INDEX, SEGMENTS, read_header, segment_number, segment_path
 
 _SUFFIXES = (".jsonl", ".mkv")  # of the files of a segment
 
@@ -86,7 +86,10 @@ def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...
 
 
 def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:
-    headers = [read_header(segment_path(folder, example.id)) for example in examples]
+    try:
+        headers = [read_header(segment_path(folder, example.id)) for example in examples]
+    except BadDataError as error:
+        raise BadDataError(f"{folder / INDEX}: {group_of(number)}: {error}; delete its lines") from error
     used = next((e for e in examples if e.labels or e.background), examples[0])
     return Take(
         number,
