@@ -130,8 +130,8 @@ class Sources(Trusting):
 class Record(Sources):
     """Record sensors as a dataset, segment by segment, until Ctrl-C or until all sensors have ended.
 
-    With `--classes yes,no,stop`, record takes of each in turn: a countdown, then Enter keeps a take and `d`
-    deletes it.
+    With `--classes yes,no,stop`, record takes of each in turn: a countdown, then Enter goes on and `d`
+    deletes the take.
     """
 
     out: Positional[Folder]

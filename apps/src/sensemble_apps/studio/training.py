@@ -10,6 +10,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
+from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
@@ -143,6 +144,8 @@ class Estimate:
         try:
             if self._process.run(found.append) == 0:
                 self.seconds = float(found[-1]["seconds"])
+        except OSError as error:
+            remark(f"sensemble: no estimate: a process cannot be started ({error.strerror})")
         finally:
             self.running = False
             self._done()

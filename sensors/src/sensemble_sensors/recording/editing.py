@@ -46,7 +46,9 @@ def edit_index(folder: Path | str, change: Change) -> None:
     except FileNotFoundError as error:
         raise BadDataError(f"{index}: is missing; a dataset is a folder with this file") from error
     except OSError as error:
-        raise RecordingError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
+        raise RecordingError(
+            f"{folder}: cannot be written ({error.strerror}); make room, or make it writable"
+        ) from error
 
 
 def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:

@@ -46,7 +46,8 @@ def describe(
     for split in ("train", "eval"):
         if not dataset.split(split):
             raise ConfigurationError(
-                f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl"
+                f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl, or divide "
+                f"takes by `sensemble data split {dataset.folder} --by group`"
             )
     labelled = tuple(example for example in dataset.known if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
