@@ -49,10 +49,10 @@ class FinetuneConfig(Optimization):
         background: weight of the loss that keeps backgrounds apart, in subset distillation; 0 for none.
     """
 
-    steps: int = 500
+    steps: int = 450
     batch: int = 32
     learning_rate: float = 1e-3
-    warmup: int = 50
+    warmup: int = 45
     clip: float = 1.0
     distillation: float = 0.5
     alpha: float = 0.75
