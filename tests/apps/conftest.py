@@ -80,7 +80,7 @@ def demo(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> Demo
     """The whole of Sensemble once, barely trained, for every test that needs a bundle. Read only."""
     base = tmp_path_factory.mktemp("demo")
     data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
-    arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.02", "--fast")
+    arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.2", "--fast")
     arguments += ("--train-modalities", "video")
     result = sensemble(*arguments)
     assert result.returncode == 0, result.stderr
