@@ -128,11 +128,7 @@ class Sources(Trusting):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Sources):
-    """Record sensors as a dataset, segment by segment, until Ctrl-C or until all sensors have ended.
-
-    With `--classes yes,no,stop`, record takes of each in turn: a countdown, then Enter goes on and `d`
-    deletes the take.
-    """
+    """Record sensors as a dataset until Ctrl-C or until all have ended, or takes of `--classes` in turn."""
 
     out: Positional[Folder]
     """The dataset's folder; an existing recording is continued."""

@@ -192,6 +192,7 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal is drawn once, at the end
     bundle, out = Bundle.open(bundle_folder), io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=120, color_system=None)
     camera = Camera("/dev/there-is-none")

@@ -306,7 +306,7 @@ def test_what_is_distilled_on_may_come_from_another_dataset(
 ) -> None:
     """As Kinetics' from AudioSet (Sec. 5): examples that have every modality, without their labels."""
     config, out, matrix = run
-    lines = dark_and_bright(tmp_path, pretrain=6, train=0, evaluation=0)
+    lines = dark_and_bright(tmp_path, pretrain=4, train=0, evaluation=0)
     write_index(tmp_path, [{**line, "labels": ["none of the classes"]} for line in lines])
     other = replace(config, distill_data=str(tmp_path), train_modalities=("video",))
     found = recipe.run(other, tmp_path / "run", quiet)

@@ -70,7 +70,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     )
     # Ctrl-C is how a recording ends.
     with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
-        capture = Capture(found, specs, _health(arguments), summary)
+        capture = Capture(found, specs, _health(arguments), summary, recording)
         with capture, Watcher(returning(arguments.camera, arguments.captions), capture.found):
             capture.record(recording, arguments.seconds, show)
     if not recording.segments:

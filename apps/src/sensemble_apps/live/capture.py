@@ -40,6 +40,7 @@ class Capture:
         specs: the form of the samples, by modality.
         health: when a sensor counts as unhealthy; None: never.
         summary: counts what the sensors give.
+        recording: takes what they give from when they open; None for none until `record` or `take`.
 
     Raises:
         InputError: `specs` lacks the modality of a sensor.
@@ -53,6 +54,7 @@ class Capture:
         specs: Mapping[str, InputSpec],
         health: Thresholds | None,
         summary: CaptureSummary,
+        recording: Recording | None = None,
     ) -> None:
         for sensor in sensors:
             if sensor.modality not in specs:
@@ -63,7 +65,7 @@ class Capture:
         self._sensors = sensors
         self._summary = summary
         self._began = monotonic()
-        self._recording: Recording | None = None
+        self._recording = recording
         self._span = (-math.inf, math.inf)  # of the times of the samples that it takes
         self._opened = False  # whether a sensor could be opened
         marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
