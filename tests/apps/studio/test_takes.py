@@ -125,6 +125,7 @@ def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path)
         ({"class": None, "seconds": 0.5}, "1 to 60 seconds"),
         ({"class": None, "seconds": 61}, "1 to 60 seconds"),
         ({"class": None}, "seconds: must be a number"),
+        ({"class": None, "seconds": True}, "seconds: must be a number"),
         ({"class": 3, "seconds": 1}, "class: must be a text"),
     ],
 )

@@ -70,8 +70,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     )
     # Ctrl-C is how a recording ends.
     with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
-        capture = Capture(found, specs, _health(arguments), summary, recording)
-        with capture, Watcher(returning(arguments.camera, arguments.captions), capture.found):
+        capture = Capture(found, specs, _health(arguments), summary)
+        watcher = Watcher(returning(arguments.camera, arguments.captions), capture.found)
+        with capture.into(recording), capture, watcher:  # a short file is read as soon as it is opened
             capture.record(recording, arguments.seconds, show)
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))

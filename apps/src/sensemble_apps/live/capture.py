@@ -40,7 +40,6 @@ class Capture:
         specs: the form of the samples, by modality.
         health: when a sensor counts as unhealthy; None: never.
         summary: counts what the sensors give.
-        recording: takes what they give from when they open; None for none until `record` or `take`.
 
     Raises:
         InputError: `specs` lacks the modality of a sensor.
@@ -54,7 +53,6 @@ class Capture:
         specs: Mapping[str, InputSpec],
         health: Thresholds | None,
         summary: CaptureSummary,
-        recording: Recording | None = None,
     ) -> None:
         for sensor in sensors:
             if sensor.modality not in specs:
@@ -65,7 +63,7 @@ class Capture:
         self._sensors = sensors
         self._summary = summary
         self._began = monotonic()
-        self._recording = recording
+        self._recording: Recording | None = None
         self._span = (-math.inf, math.inf)  # of the times of the samples that it takes
         self._opened = False  # whether a sensor could be opened
         marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
@@ -94,7 +92,7 @@ class Capture:
         """Record until all sensors have ended, or for `seconds` from the first sample.
 
         Args:
-            recording: takes the samples and the events.
+            recording: takes the samples and the events; `into` it began before the sensors were opened.
             seconds: None: without a limit.
             show: called again and again with a line of status.
 
@@ -105,11 +103,10 @@ class Capture:
         length = math.inf if seconds is None else seconds
         latest = monotonic() + _FIRST
         # A camera takes seconds to open, which are not recorded.
-        with self._recorded(recording, (-math.inf, math.inf)):
-            while (rest := min(self._summary.began, latest) + length - monotonic()) > 0 and not self.over:
-                recording.check()
-                self._wait(rest)
-                show(self._summary.status(recording.segments))
+        while (rest := min(self._summary.began, latest) + length - monotonic()) > 0 and not self.over:
+            recording.check()
+            self._wait(rest)
+            show(self._summary.status(recording.segments))
 
     def take(self, recording: Recording, seconds: float, show: Callable[[float], None]) -> None:
         """Record the samples of `seconds` from the beginning of a recording, and no others.
@@ -123,7 +120,7 @@ class Capture:
             SensorUnavailableError, RecordingError: as `record`.
         """
         end = recording.began + seconds
-        with self._recorded(recording, (recording.began, end)):
+        with self.into(recording, recording.began, end):
             while (rest := end + LAG - monotonic()) > 0 and not self.over:
                 recording.check()
                 self._wait(rest)
@@ -141,9 +138,10 @@ class Capture:
             show(self._summary.status(0))
 
     @contextmanager
-    def _recorded(self, recording: Recording, span: tuple[float, float]) -> Iterator[None]:
+    def into(self, recording: Recording, begin: float = -math.inf, end: float = math.inf) -> Iterator[None]:
+        """Give a recording the events and the samples from `begin` to `end`, while the block runs."""
         with self.changed:
-            self._recording, self._span = recording, span
+            self._recording, self._span = recording, (begin, end)
         try:
             yield
         finally:

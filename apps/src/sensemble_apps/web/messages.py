@@ -54,7 +54,7 @@ def number(given: dict[str, Any], name: str) -> float:
         SampleError: it is none.
     """
     value = given.get(name)
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SampleError(f"{name}: must be a number")
     return float(value)
 
