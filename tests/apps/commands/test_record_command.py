@@ -113,7 +113,8 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     recording = Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5)
-    with recording, Capture([Frozen()], record.FORM, limits, CaptureSummary()) as capture:
+    capture = Capture([Frozen()], record.FORM, limits, CaptureSummary())
+    with recording, capture.into(recording), capture:
         capture.record(recording, 2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.events] == ["began", "attached", "unhealthy"]
@@ -149,7 +150,8 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
     summary = CaptureSummary()
     with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         sources = [Source("audio", 0.9), Source("video", 0.0)]
-        with Capture(sources, record.FORM, limits, summary) as capture:
+        capture = Capture(sources, record.FORM, limits, summary)
+        with capture.into(recording), capture:
             capture.record(recording, 6.0, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]

@@ -40,11 +40,13 @@ _COLUMNS = (
 )  # in a narrow terminal, the last are left out first
 _WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
-_REFRESH = 1.0  # pictures a second while nothing happens, so that the wait of a lost sensor counts down
+_REFRESH = (
+    2.0  # pictures a second while nothing happens: the wait of a lost sensor counts down and skips no second
+)
 
 
 class TerminalView:
-    """Redraws the screen with each prediction and change, and each second; a context manager."""
+    """Redraws the screen with each prediction and change, and twice a second; a context manager."""
 
     def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
