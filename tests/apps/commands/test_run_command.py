@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.live.plug_schedule import come_and_go, phase_at
@@ -160,6 +162,15 @@ def test_in_a_narrow_terminal_no_two_sets_look_the_same(
     names = "".join(line[:8].strip() for line in scores.splitlines())  # broken over lines, but never cut
     assert all(subsets.name(subset) in names for subset in subsets.subsets(("audio", "text", "video")))
     assert "…" not in names
+
+
+def test_a_file_that_fills_no_window_is_told(
+    sensemble: Sensemble, tmp_path: Path, bundle_folder: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((64, 64, 3), np.uint8))
+    result = sensemble("run", bundle_folder, "--media", tmp_path / "one.png")
+    assert result.returncode == 0, result.stderr
+    assert "nothing was predicted: no sensor gave as much as a window" in result.stderr
 
 
 def test_a_media_file_is_heard_and_seen(

@@ -199,7 +199,7 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
     camera = Camera("/dev/there-is-none")
 
     def counted() -> list[int]:
-        return list(dict.fromkeys(map(int, re.findall(r"unavailable, again in (\d+) s: ", out.getvalue()))))
+        return list(dict.fromkeys(map(int, re.findall(r"retry in (\d+) s, unavailable: ", out.getvalue()))))
 
     with Session(bundle, lasting=True) as session, TerminalView(bundle) as view:
         session.attach(camera)
@@ -211,7 +211,7 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
     rich.reconfigure()
     assert counted() == sorted(counted(), reverse=True)
     assert counted()[0] in (999, 1000)
-    rows = [line for line in out.getvalue().splitlines() if "unavailable, again in " in line]
+    rows = [line for line in out.getvalue().splitlines() if "retry in " in line]
     assert all(row.startswith("○ camera /dev/there-is-none") for row in rows)
 
 
@@ -222,12 +222,12 @@ def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) 
         stdin=subprocess.PIPE,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "120", "LINES": "24", "TERM": "xterm"},
+        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
     ) as process:
         os.close(theirs)
         deadline = Timer(60, process.kill)
         deadline.start()
-        _read(screen, lambda text: "again in 2 s" in text and "again in 1 s" in text)
+        _read(screen, lambda text: "retry in 2 s" in text and "retry in 1 s" in text)
         process.send_signal(signal.SIGINT)
         shown = _read(screen, lambda _: False)
         deadline.cancel()

@@ -3,7 +3,7 @@
 from collections import Counter
 from math import exp, log
 
-from sensemble_apps.live.view_events import Predicted, ViewEvent
+from sensemble_apps.live.view_events import Change, Predicted, ViewEvent
 
 
 class _Total:
@@ -60,12 +60,15 @@ class RunSummary:
         self._dropped = _Total()
         self._skipped = _Total()
         self._lost = _Total()
+        self._opened = False
         self._labelled = 0
         self._right = 0
         self._unsure = 0
 
     def add(self, event: ViewEvent) -> None:
-        """Count a prediction."""
+        """Count a prediction, or note that a sensor was opened."""
+        if isinstance(event, Change):
+            self._opened |= event.kind == "attached"
         if not isinstance(event, Predicted):
             return
         prediction = event.prediction
@@ -90,6 +93,8 @@ class RunSummary:
         encoded, dropped = sum(self._encoded.values()), sum(self._dropped.counts.values())
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
+        elif self._opened:
+            lines.append("nothing was predicted: no sensor gave as much as a window")
         if lost := ", ".join(f"{n} of {m}" for m, n in sorted(self._lost.counts.items()) if n):
             lines.append(f"samples lost because they were read too late: {lost}")
         if self._skipped.counts:

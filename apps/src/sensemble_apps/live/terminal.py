@@ -210,7 +210,8 @@ def _state(change: Change, wait: float | None) -> str:
     """Return the state of a sensor, with the seconds until it is tried again if it waits for that."""
     if wait is None or change.kind not in ("lost", "unavailable"):
         return change.event
-    return f"{change.kind}, again in {max(1, math.ceil(wait))} s: {change.reason}"
+    # The seconds first: a narrow screen cuts the end.
+    return f"retry in {max(1, math.ceil(wait))} s, {change.kind}: {change.reason}"
 
 
 def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:
