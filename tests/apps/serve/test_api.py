@@ -3,12 +3,12 @@
 import json
 import re
 from http.client import HTTPConnection
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sensemble_apps.serve import api
+from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
 from starlette.routing import Route
 
@@ -119,7 +119,7 @@ def test_too_many_requests_are_refused(replayed: Served, monkeypatch: pytest.Mon
 
 
 def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:
-    for path in Path(api.STATIC).iterdir():
+    for path in (*api.STATIC.iterdir(), *handlers.SHARED.iterdir()):
         text = path.read_text(encoding="utf-8")
         addresses = set(re.findall(r"https?://[^\"'\s)]+", text)) - {"http://www.w3.org/2000/svg"}
         assert addresses == set(), path.name

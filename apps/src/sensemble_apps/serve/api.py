@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -11,18 +11,24 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 
-from sensemble_apps.errors import InputError
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.websocket import StateFeed, actions, hello
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import EVERY, Clients
-from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, refused
+from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
 
 STATIC = Path(__file__).with_name("static")
+_PATHS = {
+    "unplug": "/api/sensors/{sensor:path}/unplug",
+    "plug": "/api/sensors/{sensor:path}/plug",
+    "condition": "/api/sensors/{sensor:path}/condition",
+    "label": "/api/label",
+    "record": "/api/record",
+}
+_BODIES = {"condition", "label", "record"}  # the actions that take more than their path says
 _BEAT = 10.0  # seconds of quiet after which an event stream sends a comment, to see whether it is read
 
 
@@ -37,18 +43,18 @@ class Api:
 
     def __init__(self, board: Board, controls: Controls, home: str | None = None) -> None:
         self._board, self._controls = board, controls
-        clients = Clients(board, board.switchboard, lambda: StateFeed(board, home), actions(controls))
-        self._bound = partial(bounded, Rate(REQUESTS))
+        self._actions = actions(controls)
+        clients = Clients(board, board.switchboard, lambda: StateFeed(board, home), self._actions)
+        bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/socket", clients.serve),
-            Route("/api/state", self._bound(self._state)),
-            Route("/api/stream", self._bound(self._stream)),
-            Route("/api/sensors/{name:path}/unplug", self._bound(self._unplug), methods=["POST"]),
-            Route("/api/sensors/{name:path}/plug", self._bound(self._plug), methods=["POST"]),
-            Route("/api/sensors/{name:path}/condition", self._bound(self._condition), methods=["POST"]),
-            Route("/api/label", self._bound(self._label), methods=["POST"]),
-            Route("/api/record", self._bound(self._record), methods=["POST"]),
-            Mount("/", StaticFiles(directory=STATIC, html=True)),
+            Route("/api/state", bound(self._state)),
+            Route("/api/stream", bound(self._stream)),
+            *(
+                Route(path, bound(partial(self._act, name)), methods=["POST"])
+                for name, path in _PATHS.items()
+            ),
+            Mount("/", files(STATIC)),
         ]
 
     async def _state(self, _: Request) -> Response:
@@ -80,37 +86,9 @@ class Api:
         finally:
             board.viewers -= 1
 
-    async def _unplug(self, request: Request) -> Response:
-        return await _done(self._controls.unplug, request.path_params["name"])
-
-    async def _plug(self, request: Request) -> Response:
-        return await _done(self._controls.plug, request.path_params["name"])
-
-    async def _condition(self, request: Request) -> Response:
-        body = await body_of(request)
-        condition, severity = body.get("condition"), body.get("severity", 3)
-        if not isinstance(condition, str | None) or not isinstance(severity, int):
-            raise InputError("condition: must be a text or null, severity a whole number")
-        await asyncio.to_thread(self._controls.degrade, request.path_params["name"], condition, severity)
-        return Response(status_code=204)
-
-    async def _label(self, request: Request) -> Response:
-        label = (await body_of(request)).get("label")
-        if label is not None and not isinstance(label, str):
-            raise InputError("label: must be a text or null")
-        return await _done(self._controls.label, label)
-
-    async def _record(self, request: Request) -> Response:
-        on = (await body_of(request)).get("on")
-        if not isinstance(on, bool):
-            raise InputError("on: must be true or false")
-        await asyncio.to_thread(self._controls.record, on=on)
-        return Response(status_code=204)
-
-
-async def _done(act: Callable[[Any], None], argument: str | None) -> Response:
-    await asyncio.to_thread(act, argument)
-    return Response(status_code=204)
+    async def _act(self, name: str, request: Request) -> Response:
+        given = {"severity": 3, **await body_of(request)} if name in _BODIES else {}
+        return await perform(self._actions[name], given | request.path_params)
 
 
 def _event(kind: str, data: Mapping[str, Any]) -> str:

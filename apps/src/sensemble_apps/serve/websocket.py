@@ -7,7 +7,7 @@ from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.lattice import audited
 from sensemble_apps.web.clients import EVERY, Action, describe_modalities
-from sensemble_apps.web.messages import number, optional_text, text
+from sensemble_apps.web.messages import optional_text, text, truth, whole
 
 
 class StateFeed:
@@ -44,15 +44,15 @@ class StateFeed:
 
 
 def actions(controls: Controls) -> Mapping[str, Action]:
-    """Return what the buttons of the page do."""
+    """Return what the page's buttons and a program's requests do, by name."""
     return {
         "unplug": lambda given: controls.unplug(text(given, "sensor")),
         "plug": lambda given: controls.plug(text(given, "sensor")),
         "condition": lambda given: controls.degrade(
-            text(given, "sensor"), optional_text(given, "condition"), int(number(given, "severity"))
+            text(given, "sensor"), optional_text(given, "condition"), whole(given, "severity")
         ),
         "label": lambda given: controls.label(optional_text(given, "label")),
-        "record": lambda given: controls.record(on=given.get("on") is True),
+        "record": lambda given: controls.record(on=truth(given, "on")),
     }
 
 

@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from sensemble_sensors.errors import SampleError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 
-from sensemble_apps.errors import InputError
 from sensemble_apps.studio.feed import StudioFeed
 from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.clients import Action, Clients, largest_message
-from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, refused
+from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
 from sensemble_apps.web.messages import number, optional_text, text, whole
 
@@ -42,22 +39,15 @@ def routes(studio: Studio) -> list[BaseRoute]:
         action = acts.get(request.path_params["action"])
         if action is None:
             return refused("no such action", 404)
-        given = await body_of(request)
-        try:
-            await asyncio.to_thread(action, given)
-        except SampleError as error:
-            raise InputError(str(error)) from error
-        return Response(status_code=204)
+        return await perform(action, await body_of(request))
 
-    # The studio's own files, and those of the live page that both use.
-    files = StaticFiles(directory=STATIC, packages=[("sensemble_apps.serve", "static")], html=True)
     return [
         WebSocketRoute("/socket", clients.serve),
         Route("/api/state", bound(state)),
         Route("/api/takes/{number}", bound(thumbnail)),
         Route("/api/{action}", bound(act), methods=["POST"]),
         Mount("/live", studio.live),
-        Mount("/", files),
+        Mount("/", files(STATIC)),
     ]
 
 

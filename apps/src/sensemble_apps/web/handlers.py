@@ -1,20 +1,29 @@
-"""Handlers of HTTP requests that are bounded, and that word what the user cannot have."""
+"""The files of a page, and handlers of requests that are bounded and word what the user cannot have."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from sensemble_sensors.errors import SensembleError
+from sensemble_sensors.errors import SampleError, SensembleError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
+from sensemble_apps.web.clients import Action
 from sensemble_apps.web.limits import Rate
 from sensemble_apps.web.messages import object_of
 
+SHARED = Path(__file__).with_name("static")
 REQUESTS = 50.0  # a second, of all clients together
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def files(folder: Path) -> StaticFiles:
+    """Serve the files of a page, and those that all pages share."""
+    return StaticFiles(directory=folder, packages=[(__package__, SHARED.name)], html=True)
 
 
 def bounded(rate: Rate, answer: Handler) -> Handler:
@@ -50,6 +59,19 @@ async def body_of(request: Request) -> dict[str, Any]:
         return object_of(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the body is not an object of JSON ({error})") from error
+
+
+async def perform(action: Action, given: dict[str, Any]) -> Response:
+    """Run an action of a page on what a request gives it, in a thread of its own.
+
+    Raises:
+        InputError: it cannot be done with that.
+    """
+    try:
+        await asyncio.to_thread(action, given)
+    except SampleError as error:
+        raise InputError(str(error)) from error
+    return Response(status_code=204)
 
 
 def refused(reason: str, status: int) -> Response:

@@ -43,8 +43,15 @@ def text(given: dict[str, Any], name: str) -> str:
 
 
 def optional_text(given: dict[str, Any], name: str) -> str | None:
-    """Return a field of a message that must be a text or null; see `text`."""
-    return None if given.get(name) is None else text(given, name)
+    """Return a field of a message that must be a text or null.
+
+    Raises:
+        SampleError: it is neither.
+    """
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise SampleError(f"{name}: must be a text or null")
+    return value
 
 
 def number(given: dict[str, Any], name: str) -> float:
@@ -68,4 +75,16 @@ def whole(given: dict[str, Any], name: str) -> int:
     value = given.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise SampleError(f"{name}: must be a whole number")
+    return value
+
+
+def truth(given: dict[str, Any], name: str) -> bool:
+    """Return a field of a message that must be true or false.
+
+    Raises:
+        SampleError: it is neither.
+    """
+    value = given.get(name)
+    if not isinstance(value, bool):
+        raise SampleError(f"{name}: must be true or false")
     return value
