@@ -172,9 +172,7 @@ def test_progress_counts_to_the_end(exported: Export) -> None:
 @pytest.mark.parametrize(
     "again",
     [
-        ("audio", "executorch-xnnpack"),  # int8-static
-        ("text", "executorch-xnnpack"),  # int8-dynamic
-        ("video", "executorch-xnnpack"),  # int4-weights
+        ("audio", "executorch-xnnpack"),
         ("video", "onnx"),
         ("text", "coreml"),
     ],
