@@ -19,7 +19,8 @@ from sensemble_train.digits.captions import (
 )
 from sensemble_train.digits.personas import PEOPLE, personas
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
-from sensemble_train.digits.voices import ACCENTS, VARIANTS
+from sensemble_train.digits.speech import PICO
+from sensemble_train.digits.voices import ACCENTS, PICO_VOICES, VARIANTS
 from sensemble_train.digits.words import OTHER_WORDS, SIDES, WORDS, Side
 
 ALL = tuple(VARIANTS)
@@ -46,12 +47,12 @@ def test_no_side_shares_anything_with_another(plans: list[Plan]) -> None:
         side = SIDES[each.split]
         found["person"][side] |= {each.persona, each.group}
         found["picture"][side] |= set() if each.picture is None else {each.picture.tobytes()}
-        found["voice"][side] |= {utterance.voice.partition("+")[2] for utterance in each.says}
+        found["voice"][side] |= {u.voice.partition("+")[2] or u.voice for u in each.says}
         found["utterance"][side] |= set(each.says)
     for side in ALL:
         found["phrase"][side] |= phrases(side)
         found["words"][side] |= set(OTHER_WORDS[side])
-        found["accent"][side] |= set(ACCENTS[side])
+        found["accent"][side] |= {*ACCENTS[side], *PICO_VOICES[side]}
     for name, by_side in found.items():
         for one, other in combinations(ALL, 2):
             assert by_side[one], name
@@ -102,7 +103,9 @@ def test_people_differ_and_come_back() -> None:
     for side, count in PEOPLE.items():
         assert len(people[side]) == len(set(people[side])) == count
         assert len({person.voice for person in people[side]}) > 0.8 * count
-        assert {person.voice.partition("+")[2] for person in people[side]} == set(VARIANTS[side])
+        by_pico = {person.voice for person in people[side] if person.voice.startswith(PICO)}
+        assert by_pico == set(PICO_VOICES[side])
+        assert {person.voice.partition("+")[2] for person in people[side]} - {""} == set(VARIANTS[side])
 
 
 @settings(max_examples=5, deadline=None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sensemble_train.digits.personas import personas
 from sensemble_train.digits.speech import RATE, Utterance, speak
-from sensemble_train.digits.voices import ACCENTS, ENGLISH, VARIANTS, spelled
+from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS, spelled
 from sensemble_train.digits.words import WORDS
 from sensemble_train.errors import TrainError
 
@@ -16,6 +16,11 @@ def test_speech_is_sound_that_depends_on_the_word_the_voice_and_the_pitch() -> N
         Utterance("three", "en+linda", 50, 160),
         Utterance("three", "en-us+f4", 70, 160),
         Utterance("three", "en-us+f4", 50, 200),
+        Utterance("three", "pico-en-GB", 50, 160),
+        Utterance("seven", "pico-en-GB", 50, 160),
+        Utterance("three", "pico-en-US", 50, 160),
+        Utterance("three", "pico-en-GB", 70, 160),
+        Utterance("three", "pico-en-GB", 50, 200),
     ]
     waves = list(speak(asked))
     for wave in waves:
@@ -27,15 +32,19 @@ def test_speech_is_sound_that_depends_on_the_word_the_voice_and_the_pitch() -> N
     assert len({wave.tobytes() for wave in waves}) == len(asked)
 
 
-def test_a_voice_that_does_not_exist_is_refused_instead_of_speaking_with_the_last_one() -> None:
+@pytest.mark.parametrize(("voice", "none"), [("en-us+f4", "en-gb+f4"), ("pico-en-US", "pico-en-XX")])
+def test_a_voice_that_does_not_exist_is_refused_instead_of_speaking_with_the_last_one(
+    voice: str, none: str
+) -> None:
     with pytest.raises(TrainError, match="no such voice"):
-        list(speak([Utterance("three", "en-us+f4", 50, 160), Utterance("three", "en-gb+f4", 50, 160)]))
+        list(speak([Utterance("three", voice, 50, 160), Utterance("three", none, 50, 160)]))
 
 
 def test_every_variant_and_every_language_speaks_and_says_the_same_again() -> None:
     variants = [variant for side in VARIANTS for variant in VARIANTS[side]]
     languages = [*ENGLISH, *(language for side in ACCENTS for language in ACCENTS[side])]
     voices = [f"{languages[i % len(languages)]}+{variant}" for i, variant in enumerate(variants)]
+    voices += [voice for side in PICO_VOICES for voice in PICO_VOICES[side]]
     asked = [Utterance("seven", voice, 50, 165) for voice in voices]
     waves = list(speak(asked))
     assert all(np.array_equal(wave, again) for wave, again in zip(waves, speak(asked), strict=True))

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensemble_train.digits.captions import OPENINGS, PLACES
-from sensemble_train.digits.voices import ACCENTS, ENGLISH, VARIANTS
+from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS
 from sensemble_train.digits.words import Side
 
 PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}
 """The number of people on each side; a variant of eSpeak speaks for two or three of them."""
 _ACCENTED = 0.25
+_BY_PICO = 7  # every seventh person speaks by SVOX Pico
 _DARK_INK = 0.5
 
 
@@ -25,10 +26,10 @@ class Persona:
 
     Attributes:
         side: of the splits.
-        voice: eSpeak NG voice name, `language+variant`.
-        pitch: eSpeak pitch, 0 to 100.
+        voice: as an `Utterance` names it.
+        pitch: 0 to 100.
         pace: speaking rate, words a minute.
-        melody: eSpeak's range of pitch, 0 to 100.
+        melody: range of the pitch, 0 to 100.
         tract: how short the vocal tract is: formants and pitch are multiplied by it, and durations divided.
         hum: frequency of the room's hum, Hz.
         echo: seconds in which the room's reverberation falls by 60 dB.
@@ -65,6 +66,9 @@ def personas(seed: int) -> dict[Side, tuple[Persona, ...]]:
 def _draw(side: Side, number: int, rng: np.random.Generator) -> Persona:
     languages = tuple(ACCENTS[side]) if rng.random() < _ACCENTED else ENGLISH
     variant = VARIANTS[side][number % len(VARIANTS[side])]
+    voice = f"{rng.choice(languages)}+{variant}"
+    if number % _BY_PICO == 0:
+        voice = tuple(PICO_VOICES[side])[number // _BY_PICO % len(PICO_VOICES[side])]
 
     def colour(low: float, high: float) -> tuple[float, float, float]:
         red, green, blue = rng.uniform(low, high, 3)
@@ -74,7 +78,7 @@ def _draw(side: Side, number: int, rng: np.random.Generator) -> Persona:
     ink, paper = (dark, light) if rng.random() < _DARK_INK else (light, dark)
     return Persona(
         side=side,
-        voice=f"{rng.choice(languages)}+{variant}",
+        voice=voice,
         pitch=int(rng.integers(30, 71)),
         pace=int(rng.integers(140, 211)),
         melody=int(rng.integers(30, 81)),

@@ -1,9 +1,9 @@
-"""Speech by eSpeak NG, in a process of its own.
+"""Speech by eSpeak NG and by SVOX Pico, in a process of its own.
 
 `python -m sensemble_train.digits.speech` reads one JSON request a line from standard input, the fields of an
 `Utterance`, and answers each on standard output with a little-endian uint32, the number of samples, and that
-many int16 samples at 22,050 Hz. The library keeps its state in globals and
-can corrupt memory in its retrieval mode, so it runs in its synchronous mode, in a process of its own.
+many int16 samples at 22,050 Hz. eSpeak keeps its state in globals and can corrupt memory in its retrieval
+mode, so it runs in its synchronous mode, in a process of its own.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ from numpy.typing import NDArray
 from sensemble_train.errors import TrainError
 
 RATE = 22050
+PICO = "pico-"
+"""How the name of a voice of SVOX Pico begins, before its language."""
+_PICO_PACE = 165  # words a minute, roughly, at its usual pace of 100
+_PACKAGES = "the packages espeakng-loader and ttspico"
 _SYNCHRONOUS, _UTF8, _PACE, _PITCH, _RANGE = 2, 1, 1, 3, 4
 
 
@@ -29,10 +34,11 @@ class Utterance:
 
     Attributes:
         text: in the spelling of the voice's language.
-        voice: eSpeak NG voice name, `language+variant`; `en` is British English, `en-gb` takes no variant.
+        voice: eSpeak NG voice name, `language+variant` (`en` is British English, `en-gb` takes no variant),
+            or `PICO` and a language of SVOX Pico, such as `pico-en-GB`.
         pitch: 0 to 100.
         pace: words a minute.
-        melody: how far the pitch moves, 0 to 100.
+        melody: how far the pitch moves, 0 to 100; Pico has none to choose.
     """
 
     text: str
@@ -57,38 +63,41 @@ def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None,
             process.stdin.flush()
             header = process.stdout.read(4)
             if len(header) < 4:
-                raise TrainError(f"eSpeak NG stopped at {utterance}; reinstall the package espeakng-loader")
+                raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}")
             (count,) = struct.unpack("<I", header)
             wave = np.frombuffer(process.stdout.read(2 * count), dtype="<i2")
             if count == 0 or not wave.any():
                 raise TrainError(
-                    f"eSpeak NG has no such voice or gave silence for {utterance}; reinstall the package "
-                    "espeakng-loader"
+                    f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
                 )
             yield wave.astype(np.int16)
         process.stdin.close()
 
 
-def _serve() -> None:
-    """Answer requests until standard input closes."""
-    import espeakng_loader
+class _Espeak:
+    """eSpeak NG; gives nothing where it has no such voice."""
 
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    data = str(espeakng_loader.get_data_path()).encode()
-    if library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0) != RATE:
-        raise TrainError("eSpeak NG did not start; reinstall the package espeakng-loader")
-    chunks: list[bytes] = []
+    def __init__(self) -> None:
+        import espeakng_loader
 
-    def collect(wave: int | None, count: int, _events: int | None) -> int:
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = str(espeakng_loader.get_data_path()).encode()
+        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0) != RATE:
+            raise TrainError("eSpeak NG did not start; reinstall the package espeakng-loader")
+        self._chunks: list[bytes] = []
+        # The library keeps its address alone.
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+        self._callback = kind(self._collect)
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def _collect(self, wave: int | None, count: int, _events: int | None) -> int:
         if wave and count > 0:
-            chunks.append(ctypes.string_at(wave, 2 * count))
+            self._chunks.append(ctypes.string_at(wave, 2 * count))
         return 0
 
-    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
-    library.espeak_SetSynthCallback(callback)
-    for line in sys.stdin.buffer:
-        request = Utterance(**json.loads(line))
-        chunks.clear()
+    def speak(self, request: Utterance) -> bytes:
+        library = self._library
+        self._chunks.clear()
         if library.espeak_SetVoiceByName(request.voice.encode()) == 0:  # else it would keep the last voice
             library.espeak_SetParameter(_PITCH, request.pitch, 0)
             library.espeak_SetParameter(_PACE, request.pace, 0)
@@ -96,7 +105,36 @@ def _serve() -> None:
             text = request.text.encode() + b"\0"
             library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
             library.espeak_Synchronize()
-        wave = b"".join(chunks)
+        return b"".join(self._chunks)
+
+
+class _Pico:
+    """SVOX Pico, each of whose languages has one voice; gives nothing where it has no such language."""
+
+    def __init__(self) -> None:
+        from ttspico import TtsEngine
+
+        self._engine = cache(TtsEngine)  # starting one takes longer than a word
+
+    def speak(self, request: Utterance) -> bytes:
+        from scipy.signal import resample_poly
+
+        try:
+            engine = self._engine(request.voice.removeprefix(PICO))
+        except RuntimeError:
+            return b""
+        engine.pitch = 50 + request.pitch  # per cent of its own
+        engine.rate = round(100 * request.pace / _PICO_PACE)
+        wave = np.frombuffer(engine.speak(request.text), "<i2").astype(float)
+        return np.clip(resample_poly(wave, 441, 320), -32768, 32767).astype("<i2").tobytes()  # from 16 kHz
+
+
+def _serve() -> None:
+    """Answer requests until standard input closes."""
+    espeak, pico = _Espeak(), _Pico()
+    for line in sys.stdin.buffer:
+        request = Utterance(**json.loads(line))
+        wave = (pico if request.voice.startswith(PICO) else espeak).speak(request)
         sys.stdout.buffer.write(struct.pack("<I", len(wave) // 2) + wave)
         sys.stdout.buffer.flush()
 

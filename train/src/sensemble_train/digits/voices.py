@@ -1,9 +1,10 @@
-"""The voices of eSpeak NG that speak the digits, split so that no timbre and no accent is on two sides.
+"""The voices that speak the digits, split so that no timbre and no accent is on two sides.
 
-A voice is a language and one of eSpeak's variants, which give it another timbre. Variants with like formants
-stay together. Left out are those that whisper or croak; those whose digits a linear classifier, trained on
-all other families, recognized in fewer than 95 of 100 cases (`Alicia`, `RicishayMax2`, `RicishayMax3`,
-`zac`); and the breathy ones, whose noise differs each time (`Demonic`, `f2`, `f3`, `f5`, `sandro`, `victor`).
+SVOX Pico has one voice for each language, made of a person's recordings. A voice of eSpeak NG is a language
+and one of its variants, which give it another timbre. Variants with like formants stay together. Left out are
+those that whisper or croak; those whose digits a linear classifier, trained on all other families, recognized
+in fewer than 95 of 100 cases (`Alicia`, `RicishayMax2`, `RicishayMax3`, `zac`); and the breathy ones, whose
+noise differs each time (`Demonic`, `f2`, `f3`, `f5`, `sandro`, `victor`).
 """
 
 from sensemble_train.digits.words import WORDS, Side
@@ -64,7 +65,15 @@ ACCENTS: dict[Side, dict[str, str]] = {
 """Languages whose voices speak English with their own sounds: the ten digits as these would spell them."""
 
 
+PICO_VOICES: dict[Side, dict[str, str]] = {
+    "train": {"pico-en-US": " ".join(WORDS), "pico-en-GB": " ".join(WORDS)},
+    "calibrate": {"pico-es-ES": "sírou uán tu zri for fáiv siks séven éit náin"},
+    "eval": {"pico-fr-FR": "zirau ouanne tou sri forre faïve sixe sévenne eïte naïne"},
+}
+"""The voices of SVOX Pico, which speak English with the sounds of their language, as `ACCENTS`."""
+
+
 def spelled(digit: int, voice: str, side: Side) -> str:
     """Return a digit as text for `voice`, in the spelling of its language."""
-    accent = ACCENTS[side].get(voice.partition("+")[0])
+    accent = (ACCENTS[side] | PICO_VOICES[side]).get(voice.partition("+")[0])
     return WORDS[digit] if accent is None else accent.split()[digit]
