@@ -90,6 +90,21 @@ def test_the_probe_is_as_good_as_logistic_regression_where_classes_are_separable
     assert same(probed.encoders, model.encoders)
 
 
+def test_a_temperature_makes_the_probe_less_sure_and_changes_none_of_its_answers() -> None:
+    draw = torch.Generator().manual_seed(0)
+    classes = torch.arange(60) % 3
+    embedded = Clips(
+        {"video": torch.randn(60, 8, generator=draw)}, {"video": torch.ones(60, dtype=torch.bool)}, classes
+    )
+    sharp, soft = (
+        linear_probe(tiny_model(), embedded, ("video",), ProbeConfig(temperature=t)).head(
+            embedded.inputs["video"]
+        )
+        for t in (1.0, 5.0)
+    )
+    torch.testing.assert_close(soft, sharp / 5)
+
+
 @settings(max_examples=30, deadline=None)
 @given(rows=st.integers(1, 5), classes=st.integers(2, 6), multi=st.booleans(), seed=st.integers(0, 999))
 def test_self_distillation_is_the_papers_formula(rows: int, classes: int, multi: bool, seed: int) -> None:
@@ -137,7 +152,7 @@ def test_the_probe_reads_embeddings_that_hardly_differ_through_its_norm() -> Non
     embeddings = shared + 0.01 * (centres[classes] + 0.1 * torch.randn(60, 8, generator=draw))
     model = tiny_model()
     embedded = Clips({"video": embeddings}, {"video": torch.ones(60, dtype=torch.bool)}, classes)
-    probed = linear_probe(model, embedded, ("video",), ProbeConfig())
+    probed = linear_probe(model, embedded, ("video",), ProbeConfig(temperature=1.0))
     probabilities = probed.head(embeddings).softmax(dim=1)
     assert probabilities[torch.arange(60), classes].min() > 0.9
 

@@ -71,7 +71,13 @@ def audioset_contrastive(data: str) -> Config:
             background=0.0,
         ),
         probe=ProbeConfig(
-            steps=0, epochs=360, batch=256, learning_rate=1e-2, warmup=200, decay_vectors=False
+            temperature=1.0,
+            steps=0,
+            epochs=360,
+            batch=256,
+            learning_rate=1e-2,
+            warmup=200,
+            decay_vectors=False,
         ),
         finetune=FinetuneConfig(
             steps=0,

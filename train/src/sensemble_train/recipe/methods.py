@@ -28,7 +28,15 @@ AVERAGED = {"wiseft": "finetune", "masd+wiseft": "masd", "subset+wiseft": "subse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig(Optimization):
-    """Settings of the linear probe (Table 7, "Linear Probing"); the defaults are those of `digits`."""
+    """Settings of the linear probe (Table 7, "Linear Probing"); the defaults are those of `digits`.
+
+    Attributes:
+        temperature: the trained logits are divided by it, which changes no ranking; 1 in the paper. A probe
+            of few examples is far surer than it is right, and finetuning from such a head fits them by small
+            changes of the encoders, so that a modality by itself learns late or never.
+    """
+
+    temperature: float = 5.0
 
     steps: int = 300
     batch: int = 4096
@@ -37,6 +45,10 @@ class ProbeConfig(Optimization):
     weight_decay: float = 1e-3
 
     section = "probe."
+
+    def __post_init__(self) -> None:
+        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
+        bounded(self, self.section, temperature=(1, MORE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,9 @@ def linear_probe(
         task_loss(head(pooled[rows]), targets[rows], model.description.task).backward()
         nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)
         adamw.step()
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.div_(config.temperature)
     return probed.eval()
 
 
