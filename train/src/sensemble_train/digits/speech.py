@@ -22,7 +22,7 @@ from sensemble_train.errors import TrainError
 
 RATE = 22050
 PICO = "pico-"
-"""How the name of a voice of SVOX Pico begins, before its language."""
+"""The beginning of the name of a voice of SVOX Pico, before its language."""
 _PICO_PACE = 165  # words a minute, roughly, at its usual pace of 100
 _PACKAGES = "the packages espeakng-loader and ttspico"
 _SYNCHRONOUS, _UTF8, _PACE, _PITCH, _RANGE = 2, 1, 1, 3, 4
