@@ -14,6 +14,8 @@ import sys
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +116,10 @@ class _Pico:
     def __init__(self) -> None:
         from ttspico import TtsEngine
 
-        self._engine = cache(TtsEngine)  # starting one takes longer than a word
+        # By itself it would prefer the system's voices, and look in the interpreter's folder alone.
+        voices = next(file for file in files("ttspico") or () if file.name.endswith("_ta.bin")).locate()
+        folder = str(Path(str(voices)).resolve().parent)
+        self._engine = cache(lambda language: TtsEngine(language, folder))  # starting one takes its time
 
     def speak(self, request: Utterance) -> bytes:
         from scipy.signal import resample_poly
