@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from sensemble_apps.live.capture import Capture
 from sensemble_apps.live.capture_summary import CaptureSummary
 from sensemble_apps.parsing import parse
 from sensemble_runtime.session import sensor_thread
+from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
@@ -242,6 +243,27 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
     person.join()
     assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
     assert "the pipe was removed" in capsys.readouterr().err
+
+
+def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, out = tmp_path / "captions", tmp_path / "out"
+    os.mkfifo(pipe)
+
+    def search(stop: Event) -> list[Device]:
+        with pipe.open("w") as writer:  # when somebody reads
+            writer.write("in time\n")
+            writer.flush()
+            stop.wait()
+            writer.write("too late\n")
+            writer.flush()
+            time.sleep(1)
+        return []
+
+    monkeypatch.setattr(record, "returning", lambda *_: [search])
+    record.main(Record(out=out, captions=(str(pipe),), seconds=1, segment=0.5))
+    assert [example.text for example in read_dataset(out).examples] == ["in time"]
 
 
 def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(

@@ -72,7 +72,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
         capture = Capture(found, specs, _health(arguments), summary)
         watcher = Watcher(returning(arguments.camera, arguments.captions), capture.found)
-        with capture.into(recording), capture, watcher:  # a short file is read as soon as it is opened
+        # A short file is read as soon as it is opened, so `into` comes before. The watcher ends last, for its
+        # search may take seconds, in which nothing is to be recorded.
+        with watcher, capture.into(recording), capture:
             capture.record(recording, arguments.seconds, show)
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
