@@ -130,7 +130,7 @@ def _package(name: str, package: str) -> Finding:
 
 
 def _speech() -> Finding:
-    """Look for eSpeak NG, which speaks the digits of the embedded dataset."""
+    """Look for eSpeak NG and SVOX Pico, which speak the digits of the embedded dataset."""
     try:
         loader = importlib.import_module("espeakng_loader")
     except ImportError:
@@ -138,4 +138,10 @@ def _speech() -> Finding:
     if loader is None or not Path(loader.get_data_path()).is_dir():
         text = "eSpeak NG's data is missing; `pip install espeakng-loader` (only needed to build the digits)"
         return Finding("speech", found=False, text=text)
-    return Finding("speech", found=True, text=f"eSpeak NG in espeakng-loader {version('espeakng-loader')}")
+    try:
+        pico = version("ttspico")
+    except PackageNotFoundError:
+        text = "SVOX Pico is missing; `pip install ttspico` (only needed to build the digits)"
+        return Finding("speech", found=False, text=text)
+    found = f"eSpeak NG in espeakng-loader {version('espeakng-loader')}, SVOX Pico in ttspico {pico}"
+    return Finding("speech", found=True, text=found)
