@@ -210,7 +210,7 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
         wait_for(lambda: len(counted()) >= 4)
     rich.reconfigure()
     assert counted() == sorted(counted(), reverse=True)
-    assert counted()[0] in (999, 1000)
+    assert 900 < counted()[0] <= 1000
     rows = [line for line in out.getvalue().splitlines() if "retry in " in line]
     assert all(row.startswith("○ camera /dev/there-is-none") for row in rows)
 

@@ -77,6 +77,12 @@ def test_a_sensor_is_unplugged_and_plugged_back(replayed: Served) -> None:
         ("/api/label", b"[" * 60000, "the body is not an object of JSON"),
         ("/api/label", b"x" * 70000, "the body is longer than 65536 bytes"),
         ("/api/record", {"on": "yes"}, "on: must be true or false"),
+        ("/api/record", {}, "on: must be true or false"),
+        ("/api/sensors/none/condition", {"condition": 3}, "condition: must be a text or null"),
+        ("/api/sensors/none/condition", {"severity": True}, "severity: must be a whole number"),
+        ("/api/sensors/none/condition", {"severity": "3"}, "severity: must be a whole number"),
+        ("/api/sensors/none/condition", {"severity": 2.5}, "severity: must be a whole number"),
+        ("/api/sensors/none/condition", {"sensor": "replay audio"}, "none: no such sensor; there are"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_line(
