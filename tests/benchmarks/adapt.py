@@ -69,10 +69,10 @@ def main() -> None:
 
 
 def report(bundle: Bundle, voices: int, windows: int, seed: int) -> None:
-    rows: dict[str, list[dict[str, float]]] = {"eSpeak": [], "flite": []}
+    rows: dict[str, list[dict[str, float]]] = {"digits": [], "flite": []}
     for voice in heard(bundle, voices, windows + TESTED, seed):
         found = ways(bundle, voice, windows)
-        rows["flite" if voice.name in FLITE else "eSpeak"].append(found)
+        rows["flite" if voice.name in FLITE else "digits"].append(found)
         print(voice.name, {way: round(100 * share) for way, share in found.items()}, flush=True)
     table = Table("sound alone, right", *(name for name, found in rows.items() if found))
     for way in (*WAYS, "camera", "in use"):
@@ -123,7 +123,7 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
         rng = np.random.default_rng([seed, number])
         person = people[number % len(people)]
         digits = rng.permutation(np.arange(count) % len(WORDS)).tolist()
-        spoken = flite(name, digits, rng) if name in FLITE else espeak(person, digits, rng)
+        spoken = flite(name, digits, rng) if name in FLITE else own(person, digits, rng)
         sounds, pictures = [], []
         for digit, sound in zip(digits, spoken, strict=True):
             film = shown[rng.choice([i for i, each in enumerate(shown) if each.digit == digit])]
@@ -137,7 +137,7 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
         yield Voice(name, np.stack(sounds), np.stack(pictures), truth)
 
 
-def espeak(person: Persona, digits: Sequence[int], rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+def own(person: Persona, digits: Sequence[int], rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
     says = [utterance(spelled(digit, person.voice, person.side), person, rng) for digit in digits]
     for sound in speak(says):
         yield trimmed(resample_poly(sound / 32768.0, 320, round(441 * person.tract)))

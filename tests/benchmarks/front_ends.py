@@ -4,7 +4,7 @@
 
 An audio encoder of the small preset learns from scratch, with labels, on all of `digits`' training side, in
 300 steps of 64: with Table 6's fixed scale, with the relative one, and with more and more of the augmentation
-of derived presets. It prints the accuracy on `calibrate` (other eSpeak voices, by which the defaults
+of derived presets. It prints the accuracy on `calibrate` (other voices of digits, by which the defaults
 were chosen) and on other synthesizers and a person (`voices.py`), by level.
 """
 
