@@ -40,9 +40,7 @@ _COLUMNS = (
 )  # in a narrow terminal, the last are left out first
 _WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
-_REFRESH = (
-    2.0  # pictures a second while nothing happens: the wait of a lost sensor counts down and skips no second
-)
+_REFRESH = 2.0  # pictures a second while nothing happens, so that a countdown skips no second
 
 
 class TerminalView:

@@ -14,7 +14,7 @@ from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANT
 from sensemble_train.digits.words import Side
 
 PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}
-"""The number of people on each side; a variant of eSpeak speaks for two or three of them."""
+"""The number of people on each side; a variant of eSpeak speaks for one to three of them."""
 _ACCENTED = 0.25
 _BY_PICO = 7  # every seventh person speaks by SVOX Pico
 _DARK_INK = 0.5

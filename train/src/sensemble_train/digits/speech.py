@@ -87,7 +87,7 @@ class _Espeak:
         if self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0) != RATE:
             raise TrainError("eSpeak NG did not start; reinstall the package espeakng-loader")
         self._chunks: list[bytes] = []
-        # The library keeps its address alone.
+        # The library keeps only the address of the function, so the function itself is kept here.
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
         self._callback = kind(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)

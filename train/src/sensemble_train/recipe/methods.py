@@ -37,7 +37,6 @@ class ProbeConfig(Optimization):
     """
 
     temperature: float = 5.0
-
     steps: int = 300
     batch: int = 4096
     learning_rate: float = 1e-2
