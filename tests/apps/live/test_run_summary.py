@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from sensemble_apps.live.run_summary import RunSummary
-from sensemble_apps.live.view_events import Predicted
+from sensemble_apps.live.view_events import Change, Predicted
 from sensemble_runtime.prediction import Prediction
 
 
@@ -21,6 +21,15 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
     assert "5 windows encoded, 13 dropped for newer ones" in summary.lines
     assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in summary.lines
     assert "samples lost because they were read too late: 12 of audio, 1 of video" in summary.lines
+
+
+def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
+    summary = RunSummary(virtual=True)
+    assert summary.lines == []
+    summary.add(Change(0.0, "audio", "attached", "attached", "", "desk"))
+    assert summary.lines == ["nothing was predicted: no sensor gave as much as a window"]
+    summary.add(Change(0.0, "audio", "encoder failed", "encoder failed", "no memory"))
+    assert summary.lines == []
 
 
 def test_ages_take_no_more_memory_the_longer_it_runs() -> None:

@@ -60,15 +60,17 @@ class RunSummary:
         self._dropped = _Total()
         self._skipped = _Total()
         self._lost = _Total()
-        self._opened = False
+        self._opened = False  # whether a sensor was
+        self._failed = False  # whether an encoder has
         self._labelled = 0
         self._right = 0
         self._unsure = 0
 
     def add(self, event: ViewEvent) -> None:
-        """Count a prediction, or note that a sensor was opened."""
+        """Count a prediction, or note that a sensor was opened or an encoder failed."""
         if isinstance(event, Change):
             self._opened |= event.kind == "attached"
+            self._failed |= event.kind == "encoder failed"
         if not isinstance(event, Predicted):
             return
         prediction = event.prediction
@@ -93,7 +95,7 @@ class RunSummary:
         encoded, dropped = sum(self._encoded.values()), sum(self._dropped.counts.values())
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
-        elif self._opened:
+        elif self._opened and not self._failed:
             lines.append("nothing was predicted: no sensor gave as much as a window")
         if lost := ", ".join(f"{n} of {m}" for m, n in sorted(self._lost.counts.items()) if n):
             lines.append(f"samples lost because they were read too late: {lost}")
