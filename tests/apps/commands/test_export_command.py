@@ -96,6 +96,13 @@ def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: S
     assert bundle.executors == {"text": "onnx"}
     drawn = ET.parse(run / "trade-off.onnx.svg").getroot()  # noqa: S314 - it is our own
     assert drawn.tag.endswith("svg")
+    refused = sensemble("export", run, *asked, "size=0.001MB")
+    assert refused.returncode == 2
+    assert re.match(
+        r"sensemble: none of \d+ combinations .* size is 0\.\d+ MB at least, 0\.\d+ MB over; ",
+        refused.stderr.splitlines()[-1],
+    )
+    assert Bundle.open(run / "bundle").manifest == bundle.manifest
 
 
 def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

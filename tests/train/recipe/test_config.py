@@ -14,7 +14,7 @@ from sensemble_train.training.scale import ScaleConfig
 
 WRONG: dict[str, Callable[[], object]] = {
     "--probe.batch 0: give a number of 1 or more": lambda: ProbeConfig(batch=0),
-    "--probe.temperature 0.5: give a number of 1 or more": lambda: ProbeConfig(temperature=0.5),
+    "--probe.temperature 0.5: give a number from 1 to 100": lambda: ProbeConfig(temperature=0.5),
     "--probe.learning-rate -1": lambda: ProbeConfig(learning_rate=-1),
     "--finetune.learning-rate nan": lambda: FinetuneConfig(learning_rate=float("nan")),
     "--finetune.alpha 7: give a number from 0 to 1": lambda: FinetuneConfig(alpha=7),

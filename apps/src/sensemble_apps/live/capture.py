@@ -100,6 +100,7 @@ class Capture:
             SensorUnavailableError: none of the sensors can be opened.
             RecordingError: the disk is full, or the folder cannot be written.
         """
+        assert self._recording is recording  # noqa: S101 - what it gives before would be lost
         length = math.inf if seconds is None else seconds
         latest = monotonic() + _FIRST
         # A camera takes seconds to open, which are not recorded.

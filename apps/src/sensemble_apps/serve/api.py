@@ -28,7 +28,8 @@ _PATHS = {
     "label": "/api/label",
     "record": "/api/record",
 }
-_BODIES = {"condition", "label", "record"}  # the actions that take more than their path says
+_BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
+"""The actions that take a body beside what their path says, and the fields that it need not have."""
 _BEAT = 10.0  # seconds of quiet after which an event stream sends a comment, to see whether it is read
 
 
@@ -87,7 +88,7 @@ class Api:
             board.viewers -= 1
 
     async def _act(self, name: str, request: Request) -> Response:
-        given = {"severity": 3, **await body_of(request)} if name in _BODIES else {}
+        given = {**_BODIES[name], **await body_of(request)} if name in _BODIES else {}
         return await perform(self._actions[name], given | request.path_params)
 
 

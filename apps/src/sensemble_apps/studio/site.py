@@ -15,7 +15,7 @@ from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.clients import Action, Clients, largest_message
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.messages import number, optional_text, text, whole
+from sensemble_apps.web.messages import number, optional_text, text, truth, whole
 
 STATIC = Path(__file__).with_name("static")
 
@@ -69,7 +69,7 @@ def actions(studio: Studio) -> Mapping[str, Action]:
         "record": lambda given: studio.record(
             optional_text(given, "class"),
             number(given, "seconds"),
-            background=given.get("background") is True,
+            background=truth({"background": False, **given}, "background"),
         ),
         "stop_take": lambda _: studio.recorder.stop(),
         "delete_take": lambda given: studio.delete_take(whole(given, "number")),

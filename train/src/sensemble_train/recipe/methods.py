@@ -47,7 +47,7 @@ class ProbeConfig(Optimization):
 
     def __post_init__(self) -> None:
         Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, temperature=(1, MORE))
+        bounded(self, self.section, temperature=(1, 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
