@@ -2,8 +2,8 @@
 
 `python -m sensemble_train.digits.speech` reads one JSON request a line from standard input, the fields of an
 `Utterance`, and answers each on standard output with a little-endian uint32, the number of samples, and that
-many int16 samples at 22,050 Hz. eSpeak keeps its state in globals and can corrupt memory in its retrieval
-mode, so it runs in its synchronous mode, in a process of its own.
+many int16 samples, eSpeak's at 22,050 Hz and Pico's at 16 kHz. eSpeak keeps its state in globals and can
+corrupt memory in its retrieval mode, so it runs in its synchronous mode, in a process of its own.
 """
 
 import ctypes
@@ -72,8 +72,15 @@ def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None,
                 raise TrainError(
                     f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
                 )
-            yield wave.astype(np.int16)
+            yield _resampled(wave) if utterance.voice.startswith(PICO) else wave.astype(np.int16)
         process.stdin.close()
+
+
+def _resampled(wave: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return what Pico says at 16 kHz at `RATE`; here, because the synthesizers' process starts often."""
+    from scipy.signal import resample_poly
+
+    return np.clip(resample_poly(wave.astype(float), 441, 320), -32768, 32767).astype(np.int16)
 
 
 class _Espeak:
@@ -122,16 +129,13 @@ class _Pico:
         self._engine = cache(lambda language: TtsEngine(language, folder))  # starting one takes its time
 
     def speak(self, request: Utterance) -> bytes:
-        from scipy.signal import resample_poly
-
         try:
             engine = self._engine(request.voice.removeprefix(PICO))
         except RuntimeError:
             return b""
         engine.pitch = 50 + request.pitch  # per cent of its own
         engine.rate = round(100 * request.pace / _PICO_PACE)
-        wave = np.frombuffer(engine.speak(request.text), "<i2").astype(float)
-        return np.clip(resample_poly(wave, 441, 320), -32768, 32767).astype("<i2").tobytes()  # from 16 kHz
+        return bytes(engine.speak(request.text))
 
 
 def _serve() -> None:
