@@ -1,6 +1,6 @@
-"""Load OpenCV and PortAudio on first use.
+"""Load OpenCV on first use.
 
-A process that needs neither stays small, and a missing library is an error only where it is used.
+A process that does not need it stays small, and where it is missing, that is an error only where it is used.
 """
 
 import os
@@ -27,20 +27,3 @@ def opencv() -> ModuleType:
         ) from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
-
-
-def portaudio() -> ModuleType:
-    """Return the `sounddevice` library, which loads PortAudio.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing; says what to install.
-    """
-    # Opens sound cards by ALSA's plughw, which converts to any rate.
-    os.environ.setdefault("PA_ALSA_PLUGHW", "1")
-    try:
-        return import_module("sounddevice")
-    except OSError as error:
-        raise SensorUnavailableError(
-            f"PortAudio cannot be loaded ({error}); install it by `apt-get install libportaudio2` "
-            "(Debian, Ubuntu) or `brew install portaudio` (macOS)"
-        ) from error

@@ -84,7 +84,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
     yield _executors()
     yield _devices("cameras", _cameras, "plug one in, or give --camera a URL or a video file")
-    yield _devices("microphones", discovery.microphones, "plug one in, or run a replay")
+    yield _devices("microphones", discovery.fresh_microphones, "plug one in, or run a replay")
     yield _package("training", "torch")
     yield _package("export", "sensemble-export")
     yield _speech()

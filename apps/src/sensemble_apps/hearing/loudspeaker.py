@@ -4,8 +4,8 @@ from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.devices.portaudio import portaudio
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.libraries import portaudio
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
 

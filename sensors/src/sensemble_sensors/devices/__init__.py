@@ -3,5 +3,6 @@
 A sensor here opens one device and gives its samples, stamped by the clock of `time.monotonic`. It knows
 nothing of sessions, datasets or recordings.
 
-Doors: `camera`, `microphone`, `captions`, `discovery` (list devices), `watcher` (see them come and go).
+Doors: `camera`, `microphone`, `captions`, `discovery` (list devices), `watcher` (see them come and go),
+`portaudio` (the library, for a loudspeaker).
 """

@@ -15,8 +15,9 @@ from threading import Event
 from time import monotonic
 
 from sensemble_sensors.devices import pulse
+from sensemble_sensors.devices.portaudio import portaudio
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.libraries import opencv, portaudio
+from sensemble_sensors.libraries import opencv
 
 _PROBED = 4  # how many camera numbers are tried where the system has no list of them
 _SYS = Path("/sys")

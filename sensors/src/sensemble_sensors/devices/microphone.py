@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources
+from sensemble_sensors.devices.portaudio import portaudio, restart
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
-from sensemble_sensors.libraries import portaudio
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -82,9 +82,8 @@ class Microphone:
         library = portaudio()
         with _opening:
             if not _open and not fresh:
-                # PortAudio looks for devices only when it starts; one plugged in since is found after this.
-                library._terminate()  # noqa: SLF001
-                library._initialize()  # noqa: SLF001
+                # One plugged in since it started is found after this.
+                restart()
             self._start(library, spec)
             _open.add(self)
 

@@ -1,0 +1,94 @@
+"""PortAudio, loaded on first use and started by one process at a time.
+
+On Linux, PortAudio first asks for a JACK server. JACK 2's library then opens a Berkeley DB in shared memory,
+whose locks outlive a process: if one is killed in that moment, every later start of PortAudio by the same
+user waits forever. So the starts of our processes take turns, and each first removes what the dead have left.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from time import monotonic, sleep
+from types import ModuleType
+
+from sensemble_sensors.errors import SensorUnavailableError
+
+if sys.platform != "win32":
+    import fcntl
+
+_SHARED = Path("/dev/shm")  # noqa: S108 (JACK's choice)
+_PATIENCE = 5.0  # seconds that a start waits for another one, which may hang for a reason of its own
+_GLANCE = 0.01  # seconds between two looks
+
+
+def portaudio() -> ModuleType:
+    """Return the `sounddevice` library, which loads and starts PortAudio.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing; says what to install.
+    """
+    # Opens sound cards by ALSA's plughw, which converts to any rate.
+    os.environ.setdefault("PA_ALSA_PLUGHW", "1")
+    if "sounddevice" in sys.modules:
+        return import_module("sounddevice")
+    try:
+        with _in_turn():
+            return import_module("sounddevice")
+    except OSError as error:
+        raise SensorUnavailableError(
+            f"PortAudio cannot be loaded ({error}); install it by `apt-get install libportaudio2` "
+            "(Debian, Ubuntu) or `brew install portaudio` (macOS)"
+        ) from error
+
+
+def restart() -> None:
+    """Start PortAudio again, which looks for devices only then. No stream may be open."""
+    library = portaudio()
+    with _in_turn():
+        library._terminate()  # noqa: SLF001
+        library._initialize()  # noqa: SLF001
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Start PortAudio in the context: no other process of ours does, and no lock of a dead one is left."""
+    if sys.platform != "linux":
+        yield
+        return
+    folder = _SHARED / f"jack_db-{os.getuid()}"
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # no JACK, or its first start
+        yield
+        return
+    try:
+        if _locked(held) and not _used(folder):
+            for region in folder.glob("__db.*"):  # locks and a cache; the data are in another file
+                region.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(held)
+
+
+def _locked(folder: int) -> bool:
+    """Return whether the folder could be locked in time; the system unlocks it if this process is killed."""
+    until = monotonic() + _PATIENCE
+    while monotonic() < until:
+        with suppress(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        sleep(_GLANCE)
+    return False
+
+
+def _used(folder: Path) -> bool:
+    """Return whether a process has mapped the database: a JACK server, or a program that starts PortAudio."""
+    name = os.fsencode(folder)
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):  # it has ended, or belongs to another user, who cannot open the folder
+            if name in maps.read_bytes():
+                return True
+    return False

@@ -1,0 +1,78 @@
+"""PortAudio's starts: one at a time, and none waits for a lock of JACK's database whose holder was killed."""
+
+import mmap
+import os
+import subprocess
+import sys
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from sensemble_sensors.devices import portaudio as starts
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="JACK 2's database is Linux's")
+START = [sys.executable, "-c", "from sensemble_sensors.devices.portaudio import portaudio; portaudio()"]
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database of JACK that nobody uses, in a place of its own."""
+    monkeypatch.setattr(starts, "_SHARED", tmp_path)
+    folder = tmp_path / f"jack_db-{os.getuid()}"
+    folder.mkdir()
+    for name in ("__db.001", "__db.002", "metadata.db"):
+        (folder / name).write_bytes(bytes(4096))
+    return folder
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_start_of_portaudio_makes_the_locks_anew() -> None:
+    folder = Path(f"/dev/shm/jack_db-{os.getuid()}")  # noqa: S108
+    subprocess.run(START, check=True, timeout=30)
+    if not folder.exists():
+        pytest.skip("this machine's PortAudio does not know JACK 2")
+    region = folder / "__db.001"
+    stale = region.stat().st_ino
+    for _ in range(10):  # one at a time, in which another test may start PortAudio too
+        subprocess.run(START, check=True, timeout=30)
+        if region.stat().st_ino != stale:
+            return
+    pytest.fail("the locks of the first start are still there")
+
+
+def test_locks_that_no_process_holds_are_removed_and_the_data_stay(database: Path) -> None:
+    starts.restart()
+    assert files(database) == ["metadata.db"]
+
+
+def test_a_database_in_use_is_left_alone(database: Path) -> None:
+    with (database / "__db.001").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        starts.restart()
+    assert files(database) == ["__db.001", "__db.002", "metadata.db"]
+
+
+def test_a_start_waits_for_another_but_not_for_ever(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "_PATIENCE", 0.5)
+    other = os.open(database, os.O_RDONLY)
+    try:
+        flock(other, LOCK_EX)
+        began = monotonic()
+        starts.restart()
+        assert monotonic() - began >= 0.5
+        assert len(files(database)) == 3, "what another one starts with must stay"
+    finally:
+        os.close(other)
+    starts.restart()
+    assert files(database) == ["metadata.db"]
+
+
+def test_a_link_in_the_databases_place_is_not_followed(database: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    database.rename(elsewhere)
+    database.symlink_to(elsewhere)
+    starts.restart()
+    assert len(files(elsewhere)) == 3
