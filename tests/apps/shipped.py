@@ -75,7 +75,7 @@ def manifest() -> Manifest:
             created="2026-11-24T12:00:00+00:00",
             tools={},
         ),
-        calibration=Calibration(0.1, {name: SubsetCalibration(1.5, 0.4, 200) for name in scores}, {}),
+        calibration=Calibration(0.1, {name: SubsetCalibration(1.5, 0.5, 0.4, 200) for name in scores}, {}),
         audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},
     )
 

@@ -85,8 +85,9 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     head, x, y = bundle.head, voice.sound, voice.truth
     learned, tested = slice(0, windows), slice(windows, None)
     calibration = bundle.manifest.calibration
-    camera = head.probabilities(voice.picture, of_subset(calibration, ("video",)).temperature)
-    pupil = Pupil.new(head, of_subset(calibration, ("audio",)).temperature)
+    video = of_subset(calibration, ("video",))
+    camera = head.probabilities(voice.picture, video.temperature, video.power)
+    pupil = Pupil.new(head, of_subset(calibration, ("audio",)))
     sums, truth, plain = (Sums.empty(*reversed(head.weight.shape)) for _ in range(3))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:

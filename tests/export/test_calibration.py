@@ -40,6 +40,7 @@ def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Ex
     for name, entry in found.subsets.items():
         assert entry.examples == expected[name].examples == (27 if "text" in name else 36)
         assert (entry.temperature == 1.0) == (entry.examples < LEAST)
+        assert entry.power == expected[name].power
         assert entry.temperature == pytest.approx(expected[name].temperature, rel=0.01)
         assert entry.threshold == pytest.approx(expected[name].threshold, rel=0.01)
     held_out = exported.held_out
@@ -85,5 +86,5 @@ def test_it_says_what_is_not_calibrated(exported: Export) -> None:
     bare = replace(exported.manifest, calibration=Calibration(0.1, {}, {}))
     (line,) = describe_calibration(bare)
     assert "every prediction is unsure" in line
-    many = {name: SubsetCalibration(1.2, 0.5, 50) for name in exported.manifest.calibration.subsets}
+    many = {name: SubsetCalibration(1.2, 0.0, 0.5, 50) for name in exported.manifest.calibration.subsets}
     assert len(list(describe_calibration(replace(bare, calibration=Calibration(0.1, many, {}))))) == 1

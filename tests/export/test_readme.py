@@ -209,9 +209,10 @@ def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
     section = sections(readme(manifest))["Pool and classify"]
     rows = {row[0]: row[1:] for row in cells(section)[2:]}
     assert list(rows) == [subsets.name(subset) for subset in subsets.subsets(manifest.modalities)]
-    for name, (temperature, threshold, examples, score) in rows.items():
+    for name, (temperature, *power, threshold, examples, score) in rows.items():
         fitted, audited = manifest.calibration.subsets[name], manifest.audited[name]
         assert float(temperature) == pytest.approx(fitted.temperature, abs=5e-4)
+        assert [float(p) for p in power] == ([fitted.power] if manifest.task == "multi-class" else [])
         assert float(threshold) == pytest.approx(fitted.threshold, rel=5e-3)
         assert int(examples) == fitted.examples
         assert score.startswith(f"{100 * audited.accuracy:.1f} % (")

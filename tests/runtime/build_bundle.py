@@ -175,7 +175,7 @@ def main(out: Path) -> None:
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
     names = map(subsets.name, subsets.subsets(SPECS))
-    fitted = {name: SubsetCalibration(1 + i / 4, 0.9, 100) for i, name in enumerate(names)}
+    fitted = {name: SubsetCalibration(1 + i / 4, i / 8, 0.9, 100) for i, name in enumerate(names)}
     manifest = Manifest(
         SCHEMA,
         modalities,

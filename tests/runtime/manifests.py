@@ -88,8 +88,8 @@ MANIFEST = Manifest(
     calibration=Calibration(
         alpha=0.1,
         subsets={
-            "audio": SubsetCalibration(temperature=1.5, threshold=0.25, examples=200),
-            "text": SubsetCalibration(temperature=1.0, threshold=0.0, examples=4),
+            "audio": SubsetCalibration(temperature=1.5, power=0.0, threshold=0.25, examples=200),
+            "text": SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=4),
         },
         familiar={"audio": -1.5, "text": 0.0},
     ),

@@ -37,8 +37,8 @@ struct LiveSet {
         let pooled = (0..<size).map { i in
             live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
         }
-        let fitted = calibration[live.joined(separator: "+")] ?? Calibration(temperature: 1, threshold: 0)
-        let probabilities = head.probabilities(pooled, temperature: fitted.temperature)
+        let fitted = calibration[live.joined(separator: "+")] ?? Calibration(temperature: 1, power: 0, threshold: 0)
+        let probabilities = head.probabilities(pooled, temperature: fitted.temperature, power: fitted.power)
         let candidates = head.candidates(probabilities, threshold: fitted.threshold)
         return Prediction(live: live, probabilities: probabilities, candidates: candidates)
     }

@@ -9,9 +9,11 @@ struct Spec: Decodable {
     let ttl: Double
 }
 
-/// Of one live set: the divisor of its logits, and the share of probability from which a class is a candidate.
+/// Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
+/// probability from which a class is a candidate.
 struct Calibration: Decodable {
     let temperature: Double
+    let power: Double
     let threshold: Double
 }
 
@@ -84,7 +86,8 @@ struct ModelBundle {
     }
 }
 
-/// The classifier: `(weight x pooled + bias) / temperature`, then softmax or, multi-label, a sigmoid for each class.
+/// The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
+/// or, multi-label, a sigmoid for each class.
 struct Head {
     private struct Entry: Decodable {
         let dtype: String
@@ -112,15 +115,17 @@ struct Head {
         self.multiClass = multiClass
     }
 
-    func probabilities(_ pooled: [Float], temperature: Double) -> [Float] {
+    func probabilities(_ pooled: [Float], temperature: Double, power: Double) -> [Float] {
         let logits = bias.indices.map { row in
             pooled.indices.reduce(Double(bias[row])) {
                 $0 + Double(weight[row * pooled.count + $1]) * Double(pooled[$1])
-            } / temperature
+            }
         }
-        if !multiClass { return logits.map { Float(1 / (1 + exp(-$0))) } }
+        if !multiClass { return logits.map { Float(1 / (1 + exp(-$0 / temperature))) } }
         let top = logits.max() ?? 0
-        let shares = logits.map { exp($0 - top) }
+        let confidence = 1 / logits.reduce(0) { $0 + exp($1 - top) }
+        let scale = pow(confidence, power) / temperature
+        let shares = logits.map { exp(($0 - top) * scale) }
         let whole = shares.reduce(0, +)
         return shares.map { Float($0 / whole) }
     }

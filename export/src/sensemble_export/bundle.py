@@ -85,7 +85,7 @@ def export_bundle(
         held_out: raw windows of the evaluation split, on which parity and latency are measured and, if it has
             targets, the accuracy of every subset, float and quantized.
         groups: the group of each held-out example, for the intervals of accuracy; None: each stands alone.
-        fitted_on: what temperatures, thresholds and scores of familiarity are fitted on; without it, every
+        fitted_on: what calibration and scores of familiarity are fitted on; without it, every
             prediction is unsure.
         jobs: the artifacts to make, from `targets.plan`; by default, those for `executorch-xnnpack`.
         progress: called with (steps done, steps in all), from other threads too.

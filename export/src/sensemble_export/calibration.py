@@ -47,7 +47,7 @@ NOTHING = FittedOn()
 def fit_calibration(
     store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
 ) -> tuple[Calibration, Familiarity | None]:
-    """Fit a temperature and a threshold for each subset, and how familiar each modality's windows are.
+    """Fit the calibration of each subset, and how familiar the windows of each modality are.
 
     Args:
         store: has made the artifacts of `jobs`.

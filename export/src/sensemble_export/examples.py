@@ -12,7 +12,7 @@ EVALUATED = "eval"
 CALIBRATION = 50
 """The most examples that int8 takes its ranges from; every scheme runs them all, and more change little."""
 FITTED = 4000
-"""The most examples of calibrate that temperatures and thresholds are fitted on."""
+"""The most examples of calibrate that temperatures, powers and thresholds are fitted on."""
 _HELD_OUT = 1000  # examples that an export is measured on
 _LEAST = 64  # of these, examples with each modality, if the split has so many
 
@@ -45,7 +45,7 @@ def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Examp
 
 
 def calibrate_examples(dataset: Dataset) -> list[Example]:
-    """Return examples of the split calibrate, to fit temperatures and thresholds on; none if it is empty.
+    """Return examples of the split calibrate, to fit calibrations on; none if it is empty.
 
     Those of train will not do in their place: a model is surer of what it was trained on.
     """

@@ -45,17 +45,6 @@ ARTIFACTS = {
     "video": {"executorch-xnnpack": False, "coreml": False, "onnx": True},
 }
 """True if each artifact was proved to be like its float original."""
-CALIBRATION = Calibration(
-    0.1,
-    {
-        "audio": SubsetCalibration(0.5, 0.6, 100),
-        "video": SubsetCalibration(2.0, 0.8, 100),
-        "audio+video": SubsetCalibration(1.5, 0.5, 100),
-        "audio+text+video": SubsetCalibration(0.25, 0.3, 100),
-    },
-    familiar={},
-)
-"""Not of every set: the rest is uncalibrated."""
 ON_IOS = {"audio": "executorch-xnnpack", "text": "executorch-coreml", "video": "coreml"}
 CORPUS = (
     "a person says the number seven",
@@ -73,6 +62,18 @@ def captions() -> list[str]:
     source = random.Random(0)  # noqa: S311 - test data
     drawn = ["".join(source.choices(LETTERS, k=source.randint(1, 30))) for _ in range(300)]
     return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
+
+
+def calibration(task: str) -> Calibration:
+    """Return that of some sets; the rest is uncalibrated."""
+    power = 1.0 if task == "multi-class" else 0.0
+    fitted = {
+        "audio": SubsetCalibration(0.5, power, 0.6, 100),
+        "video": SubsetCalibration(2.0, 0.0, 0.8, 100),
+        "audio+video": SubsetCalibration(1.5, power / 4, 0.5, 100),
+        "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100),
+    }
+    return Calibration(0.1, fitted, familiar={})
 
 
 def artifact(proved: bool) -> dict[str, object]:
@@ -95,7 +96,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         "task": request.param,
         "head": {"path": "head.safetensors"},
         "tokenizer": {"path": "tokenizer.json"},
-        "calibration": asdict(CALIBRATION),
+        "calibration": asdict(calibration(request.param)),
     }
     picture = source.integers(0, 256, (37, 61, 3))
     cases = {
@@ -150,7 +151,7 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
 
-    expected = predictions(Sines(folder, SPECS, head_of(folder), CALIBRATION))
+    expected = predictions(Sines(folder, SPECS, head := head_of(folder), calibration(head.task)))
     sets = {"+".join(made.live) for made in expected}
     assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
     assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
@@ -175,8 +176,9 @@ def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) ->
     head = head_of(folder)
     embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
     rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
-    calibration = replace(MANIFEST.calibration, subsets={"audio+text": SubsetCalibration(1.5, 0.5, 100)})
-    manifest = replace(MANIFEST, task=head.task, calibration=calibration)
+    power = 0.75 if head.task == "multi-class" else 0.0
+    fitted = {"audio+text": SubsetCalibration(1.5, power, 0.5, 100)}
+    manifest = replace(MANIFEST, task=head.task, calibration=replace(MANIFEST.calibration, subsets=fitted))
     blocks = classifier(manifest)
     code = next(block for block in blocks if block.startswith(f"```{language}\n"))
     code = code.removeprefix(f"```{language}\n").removesuffix("```")
@@ -197,6 +199,6 @@ def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) ->
         )
         command = swift([source], folder)
     chances, chosen = json.loads(run(command))
-    expected = head.probabilities(pool(embeddings), 1.5)
+    expected = head.probabilities(pool(embeddings), 1.5, power)
     np.testing.assert_allclose(chances, expected, atol=1e-5)
     assert chosen == np.flatnonzero(expected >= least_probability(expected, 0.5, head.task)).tolist()

@@ -153,7 +153,7 @@ def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bund
     said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
     for name, embedding in ("audio", embeddings["audio"]), ("audio+video", pooled):
         fitted = of_subset(bundle.manifest.calibration, subsets.parse(name))
-        expected = bundle.head.probabilities(embedding, fitted.temperature)
+        expected = bundle.head.probabilities(embedding, fitted.temperature, fitted.power)
         assert said[name]["best"] == bundle.manifest.labels[int(expected.argmax())]
         assert said[name]["label"] in (None, said[name]["best"])
         assert said[name]["confidence"] == pytest.approx(float(expected.max()), abs=1e-3)

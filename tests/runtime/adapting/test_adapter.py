@@ -40,7 +40,7 @@ def bundle_of(
     familiar: dict[str, float] | None = None,
 ) -> Bundle:
     names = ("audio", "text", "video", "audio+text", "audio+video", "text+video", "audio+text+video")
-    subsets = {name: SubsetCalibration(1.0, threshold, 100) for name in names}
+    subsets = {name: SubsetCalibration(1.0, 0.0, threshold, 100) for name in names}
     manifest = SimpleNamespace(
         task=task, labels=LABELS, calibration=Calibration(0.1, subsets, familiar or {}), audited={}
     )

@@ -6,19 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax
+from hypothesis.extra.numpy import arrays
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax, softmax
 from scipy.stats import beta, betabinom
 from sensemble_runtime.auditing.calibration import (
     LEAST,
+    POWERS,
     calibrate,
+    choose_power,
     fit_temperature,
     quantile,
     share,
     shortfalls,
 )
+from sensemble_runtime.auditing.reliability import calibration_error
 from sensemble_runtime.bundle.calibration import least_probability
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import Head, calibrated
 from sensemble_runtime.bundle.manifest import Task
 
 ALPHA = 0.1
@@ -65,6 +69,65 @@ def test_a_temperature_stays_finite(truth_is: str, within: tuple[float, float]) 
     assert within[0] < fit_temperature(logits, truth, "multi-class") < within[1]
 
 
+def half_blind(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A classifier that knows half of its examples and guesses the others, with smaller logits."""
+    random = np.random.default_rng(seed)
+    logits, truth = drawn(n, sharpness=1.0, seed=seed, clues=4.0)
+    blind = random.uniform(size=n) < 0.5
+    logits[blind] /= 4
+    truth[blind] = random.integers(CLASSES, size=blind.sum())
+    return logits, truth
+
+
+def test_the_power_is_the_one_that_scipy_finds_most_likely() -> None:
+    logits, truth = half_blind(2000)
+
+    def cost(of: np.ndarray) -> float:
+        power, log = of
+        scale = softmax(logits, axis=1).max(axis=1, keepdims=True) ** power * math.exp(-log)
+        return -float(log_softmax(logits * scale, axis=1)[np.arange(len(truth)), truth].sum())
+
+    best = minimize(cost, [0.0, 0.0], method="Nelder-Mead").x[0]
+    found = choose_power(logits, truth, "multi-class")
+    assert found == min(POWERS, key=lambda power: abs(power - best))
+    assert found > 0
+
+
+def test_a_power_mends_a_classifier_that_knows_all_or_nothing() -> None:
+    fitted, new = half_blind(300, seed=1), half_blind(3000, seed=2)
+    present = {"text": np.ones(300, bool)}
+    (entry,) = calibrate(fitted[0][None], present, fitted[1], "multi-class", ALPHA).values()
+    temperature = fit_temperature(fitted[0], fitted[1], "multi-class")
+    errors = []
+    for heat, power in ((temperature, 0.0), (entry.temperature, entry.power)):
+        chances = calibrated(new[0], heat, power, "multi-class")
+        errors.append(calibration_error(chances.max(axis=1), chances.argmax(axis=1) == new[1]))
+    assert errors[1] < errors[0] / 2
+
+
+def test_where_one_temperature_does_there_is_no_power() -> None:
+    powers = [choose_power(*drawn(300, seed=seed, clues=3), "multi-class") for seed in range(40)]
+    assert powers.count(0.0) >= 30, "by Akaike's rule, one in six is taken in"
+    few = half_blind(LEAST - 1)
+    assert choose_power(*few, "multi-class") == 0
+    labels = np.eye(CLASSES, dtype=int)[(many := half_blind(300))[1]]
+    assert choose_power(many[0], labels, "multi-label") == 0
+
+
+@given(
+    arrays(np.float32, (6, 4), elements=st.floats(-300, 300, width=32)),
+    st.floats(1e-3, 1e3),
+    st.sampled_from(POWERS),
+)
+def test_no_scale_changes_the_order_of_the_classes(
+    logits: np.ndarray, temperature: float, power: float
+) -> None:
+    chances = calibrated(logits, temperature, power, "multi-class")
+    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-5)
+    for row, found in zip(logits, chances, strict=True):
+        assert np.all(np.diff(found[np.argsort(row, kind="stable")]) >= 0)
+
+
 def test_few_examples_get_no_temperature_and_very_few_no_threshold() -> None:
     logits, truth = drawn(LEAST - 1)
     assert fit_temperature(logits, truth, "multi-class") == 1.0
@@ -86,7 +149,9 @@ def test_each_subset_is_fitted_on_the_examples_that_have_it() -> None:
         "video": 240,
         "audio+video": 40,
     }
-    assert found["video"].temperature == fit_temperature(2 * logits[60:], truth[60:], "multi-class")
+    expected = fit_temperature(2 * logits[60:], truth[60:], "multi-class")
+    assert found["video"].power == 0
+    assert found["video"].temperature == pytest.approx(expected)
     none = {"audio": np.zeros(300, bool), "video": np.ones(300, bool)}
     assert list(calibrate(many, none, truth, "multi-class")) == ["video"]
 
@@ -130,7 +195,7 @@ def test_coverage_lies_in_the_band_of_the_theory(clues: float) -> None:
             logits[None, fitted], {"audio": np.ones(n, bool)}, truth[fitted], "multi-class", ALPHA
         ).values()
         head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), "multi-class")
-        probabilities = head.probabilities(logits[new], entry.temperature)
+        probabilities = head.probabilities(logits[new], entry.temperature, entry.power)
         candidates = probabilities >= entry.threshold * probabilities.max(axis=1, keepdims=True)
         coverage.append(candidates[np.arange(len(new)), truth[new]].mean())
         scores = shortfalls(logits, truth, "multi-class")
@@ -187,7 +252,7 @@ def test_rounding_parts_no_equal_inputs(task: Task, seed: int) -> None:
     (entry,) = calibrate(logits[None], {"text": np.ones(60, bool)}, labels, task, ALPHA).values()
     held = []
     for row, truth in zip(chosen, classes, strict=True):  # one at a time, as live
-        found = head.probabilities(np.stack([inputs[row], inputs[0]]), entry.temperature)[0]
+        found = head.probabilities(np.stack([inputs[row], inputs[0]]), entry.temperature, entry.power)[0]
         held.append(found[truth] >= least_probability(found, entry.threshold, task))
     assert np.mean(held) >= 1 - ALPHA
 

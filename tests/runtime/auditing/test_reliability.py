@@ -63,12 +63,13 @@ def test_it_counts_what_predictions_say_one_by_one(task: Task) -> None:
     logits = 3 * random.normal(size=(60, 4)).astype(np.float32)
     classes = random.integers(4, size=60)
     labels = classes if task == "multi-class" else np.eye(4, dtype=int)[classes] | (logits > 3)
-    fitted = SubsetCalibration(temperature=1.5, threshold=0.4, examples=60)
+    power = 0.5 if task == "multi-class" else 0.0
+    fitted = SubsetCalibration(temperature=1.5, power=power, threshold=0.4, examples=60)
     head = Head(np.eye(4, dtype=np.float32), np.zeros(4, np.float32), task)
     sure, right, covered, confidences = [], [], [], []
     for row, truth in zip(logits, labels, strict=True):
         true = {str(truth)} if task == "multi-class" else set(map(str, np.flatnonzero(truth)))
-        chances = head.probabilities(row, fitted.temperature)
+        chances = head.probabilities(row, fitted.temperature, fitted.power)
         said = Opinion(chances, least_probability(chances, fitted.threshold, task), tuple("0123"))
         sure.append(said.sure)
         right.append(said.best in true)
@@ -94,7 +95,7 @@ def test_a_set_without_calibration_is_always_unsure_and_always_covered() -> None
 def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
     (logits, truth), names = drawn(200, seed=3), [f"class{i}" for i in range(CLASSES)]
     labels = truth if task == "multi-class" else np.eye(CLASSES, dtype=int)[truth] | (logits > 1)
-    calibration = Calibration(0.1, {"audio": SubsetCalibration(1.5, 0.4, 200)}, {})
+    calibration = Calibration(0.1, {"audio": SubsetCalibration(1.5, 0.0, 0.4, 200)}, {})
     expected = reliabilities(logits[None], {"audio": np.ones(200, bool)}, labels, task, calibration)
     rows = np.eye(CLASSES, dtype=int)[truth] if task == "multi-class" else labels
     head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), task)
@@ -108,7 +109,7 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
 
 def test_the_bins_of_a_diagram_hold_every_answer_and_make_up_the_error() -> None:
     logits, truth = drawn(500)
-    fitted = SubsetCalibration(temperature=1.5, threshold=0.4, examples=500)
+    fitted = SubsetCalibration(temperature=1.5, power=0.0, threshold=0.4, examples=500)
     calibrated = softmax(logits / 1.5, axis=1)
     judged = judge(calibrated, np.eye(CLASSES, dtype=bool)[truth], "multi-class", fitted.threshold)
     bins = judged.bins

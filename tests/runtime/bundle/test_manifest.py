@@ -52,7 +52,7 @@ VAST = {
     "ttl": 2,
 }
 FITTED = ("calibration", "subsets", "audio")
-ENTRY = {"temperature": 1, "threshold": 0.5, "examples": 9}
+ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9}
 SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
 MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
 
@@ -164,6 +164,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             "subsets.audio.temperature: expected 0.001 to 1000, got 0.0",
         ),
         (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.001 to 1000, got -2.5"),
+        (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
         (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a fraction in .0, 1., got 1.5"),
         (set_to(*FITTED, "examples", value=-1), "calibration.subsets.audio.examples: expected 0 or more"),
         (

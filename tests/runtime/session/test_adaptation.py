@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sensemble_runtime.adapting.adapter import Adapt, Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import Head, calibrated
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
@@ -34,7 +34,7 @@ def sighted(bundle_folder: Path) -> Bundle:
     weight = 4 * (means - means.mean(0)) / np.square(means - means.mean(0)).sum(1).max()
     bias = -0.5 * (weight * (means + means.mean(0))).sum(1)
     bundle.head = Head(weight.astype(np.float32), bias.astype(np.float32), "multi-class")
-    entries = {name: SubsetCalibration(0.2, 0.9, 100) for name in ("audio", "video", "audio+video")}
+    entries = {name: SubsetCalibration(0.2, 0.5, 0.9, 100) for name in ("audio", "video", "audio+video")}
     bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, entries, {}))
     return bundle
 
@@ -64,9 +64,8 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
         assert prediction.adapted == ("audio",)
         embeddings = prediction.embeddings
         expected = pupil.correction.logits(embeddings["audio"]) + sighted.head.logits(embeddings["video"])
-        np.testing.assert_allclose(
-            prediction.probabilities, sighted.head.calibrated(expected / 2, 0.2), atol=1e-3
-        )
+        chances = calibrated(expected / 2, 0.2, 0.5, "multi-class")
+        np.testing.assert_allclose(prediction.probabilities, chances, atol=1e-3)
 
 
 @pytest.mark.usefixtures("no_thread_is_left")

@@ -61,9 +61,8 @@ def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> N
         }
     )
     np.testing.assert_array_equal(prediction.pooled, expected)
-    calibrated = bundle.head.probabilities(
-        expected, bundle.manifest.calibration.subsets["audio+text+video"].temperature
-    )
+    fitted = bundle.manifest.calibration.subsets["audio+text+video"]
+    calibrated = bundle.head.probabilities(expected, fitted.temperature, fitted.power)
     np.testing.assert_allclose(prediction.probabilities, calibrated, rtol=1e-5)
     assert live_set.step(1.3) is None, "nothing new"
 
@@ -308,7 +307,8 @@ def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: 
         fitted = bundle.manifest.calibration.subsets[modality]
         data = [np.asarray(s.data) for s in ([alone["audio"]] if modality == "audio" else frames(1.0))]
         window = data[0][None] if modality == "audio" else np.stack(data)[None]
-        expected = bundle.head.probabilities(bundle.encode(modality, window), fitted.temperature)
+        embedding = bundle.encode(modality, window)
+        expected = bundle.head.probabilities(embedding, fitted.temperature, fitted.power)
         np.testing.assert_allclose(opinion.probabilities, expected, rtol=1e-5)
         assert opinion.least == pytest.approx(fitted.threshold * expected.max())
     live_set.push(Sample("text", "one", 9.0))

@@ -15,7 +15,7 @@ _COLUMNS = ("confidence", "unsure", "right if sure", "covered", "ECE", "by chanc
 _CAPTION = (
     "covered: the candidates hold the truth; ECE: expected calibration error, the gap between confidence and "
     "accuracy, in points; by chance: that of a perfectly calibrated classifier on as many examples; before: "
-    "without the temperatures"
+    "without temperatures and powers"
 )
 
 

@@ -45,7 +45,7 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     said = []
     for subset, row in zip(subsets.subsets(live), pooled, strict=True):
         fitted = of_subset(bundle.manifest.calibration, subset)
-        probabilities = head.probabilities(row, fitted.temperature)
+        probabilities = head.probabilities(row, fitted.temperature, fitted.power)
         least = least_probability(probabilities, fitted.threshold, head.task)
         opinion = Opinion(probabilities, least, prediction.labels)
         said.append({"subset": subsets.name(subset), **verdict(opinion)})

@@ -279,7 +279,7 @@ class Adapter:
         sensor = (window.modality, window.sensor)
         if sensor not in self._pupils:
             alone = of_subset(self._bundle.manifest.calibration, (window.modality,))
-            self._pupils[sensor] = Pupil.new(self._bundle.head, alone.temperature)
+            self._pupils[sensor] = Pupil.new(self._bundle.head, alone)
         self._taught_by.setdefault(sensor, set()).update(by)
         self._unsaved.add(sensor)
         self._note(sensor, self._pupils[sensor].learn(lesson, self._adapt.memory), now)

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from sensemble_runtime.adapting.correction import Correction, centred, fit
 from sensemble_runtime.adapting.guard import Guard, Outcome, State
 from sensemble_runtime.adapting.ridge import Sums
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.calibration import UNCALIBRATED
+from sensemble_runtime.bundle.head import Head, scaled
+from sensemble_runtime.bundle.manifest import SubsetCalibration
 
 Floats = NDArray[np.float32]
 
@@ -75,7 +77,7 @@ class Pupil:
 
     Attributes:
         head: the bundle's.
-        temperature: of this modality alone, from the bundle's calibration.
+        calibration: of this modality alone.
         sums: of the lessons.
         guard: of the correction.
         taught: the weight of the lessons about each class, as the teacher named it, [C].
@@ -86,7 +88,7 @@ class Pupil:
     """
 
     head: Head
-    temperature: float
+    calibration: SubsetCalibration
     sums: Sums
     guard: Guard
     answers: NDArray[np.float64]
@@ -96,10 +98,10 @@ class Pupil:
     scene: list[Lesson] = field(default_factory=list)
 
     @classmethod
-    def new(cls, head: Head, temperature: float = 1.0) -> "Pupil":
+    def new(cls, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> "Pupil":
         """Return a pupil that has learned nothing."""
         classes, d = head.weight.shape
-        return cls(head, temperature, Sums.empty(d, classes), Guard(), np.zeros(classes), np.zeros(classes))
+        return cls(head, calibration, Sums.empty(d, classes), Guard(), np.zeros(classes), np.zeros(classes))
 
     @property
     def used(self) -> Correction | None:
@@ -157,7 +159,8 @@ class Pupil:
         adapted, shipped = self.correction.logits(x), self.head.logits(x)
 
         def log_share(logits: Floats) -> NDArray[np.float64]:
-            calm = logits.astype(np.float64) / self.temperature
+            fitted = self.calibration
+            calm = scaled(logits.astype(np.float64), fitted.temperature, fitted.power, self.head.task)
             return np.asarray(calm[:, answer] - np.logaddexp.reduce(calm, axis=1), np.float64)
 
         own = ((x - self.sums.mean) @ centred(self.head.weight)).argmax(axis=1)

@@ -203,7 +203,7 @@ class Store:
 
     def _pupil(self, header: _Header, tensors: Mapping[str, NDArray[np.float64]]) -> Pupil:
         alone = of_subset(self._bundle.manifest.calibration, (header.modality,))
-        pupil = Pupil.new(self._bundle.head, alone.temperature)
+        pupil = Pupil.new(self._bundle.head, alone)
         pupil.sums.weight, pupil.windows = header.weight, header.windows
         pupil.answers, pupil.taught = tensors["answers"], tensors["taught"]
         for name in _SUMS:

@@ -5,6 +5,6 @@ room is not called `audit`, which is the name of its public function.
 
 Doors: `audit` (score a bundle), `conditions` (while a sensor is degraded), `measures` (all scores of labelled
 examples), `scores` (accuracy, mean average precision), `intervals` (their confidence intervals), `gate`
-(criteria), `calibration` (fitting temperatures and thresholds), `reliability` (what confidence is worth),
+(criteria), `calibration` (what scales logits, and thresholds), `reliability` (what confidence is worth),
 `robustness` (P, R, strata).
 """

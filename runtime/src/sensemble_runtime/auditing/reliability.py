@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.calibration import are_candidates, are_sure, of_subset
-from sensemble_runtime.bundle.head import Head, probabilities
+from sensemble_runtime.bundle.head import Head, calibrated, probabilities
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
 from sensemble_runtime.record.writer import Answer
 from sensemble_runtime.subsets import Interval
@@ -45,7 +45,7 @@ class Reliability(Worth):
     """The worth of a subset's answers, beside what it would be without calibration.
 
     Attributes:
-        uncalibrated_error: the calibration error without the temperature.
+        uncalibrated_error: the calibration error without temperature and power.
     """
 
     uncalibrated_error: float
@@ -141,20 +141,20 @@ def reliability(
     logits: NDArray[np.float32], labels: NDArray[np.integer], task: Task, fitted: SubsetCalibration
 ) -> Reliability:
     """Return the reliability of predictions with logits [N, C], N > 0, as `reliabilities` takes them."""
-    calibrated = probabilities(logits / np.float32(fitted.temperature), task)
+    found = calibrated(logits, fitted.temperature, fitted.power, task)
     truth = np.eye(logits.shape[1], dtype=bool)[labels] if task == "multi-class" else labels.astype(bool)
-    judged = judge(calibrated, truth, task, fitted.threshold)
+    judged = judge(found, truth, task, fitted.threshold)
     before = probabilities(logits, task).max(axis=1)
     return Reliability(**asdict(judged.worth), uncalibrated_error=calibration_error(before, judged.right))
 
 
-def judge(calibrated: NDArray[np.floating], truth: NDArray[np.bool_], task: Task, threshold: float) -> Judged:
+def judge(chances: NDArray[np.floating], truth: NDArray[np.bool_], task: Task, threshold: float) -> Judged:
     """Return predictions, calibrated probabilities [N, C], beside the truth, bool [N, C]; N > 0."""
     return Judged(
-        confidences=calibrated.max(axis=1),
-        right=truth[np.arange(len(truth)), calibrated.argmax(axis=1)],
-        sure=are_sure(calibrated, threshold, task),
-        held=np.asarray(np.all(are_candidates(calibrated, threshold, task) | ~truth, axis=1)),
+        confidences=chances.max(axis=1),
+        right=truth[np.arange(len(truth)), chances.argmax(axis=1)],
+        sure=are_sure(chances, threshold, task),
+        held=np.asarray(np.all(are_candidates(chances, threshold, task) | ~truth, axis=1)),
     )
 
 

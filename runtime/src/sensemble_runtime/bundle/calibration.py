@@ -1,8 +1,8 @@
 """Calibration: how much a bundle's probabilities are worth, by subset of modalities.
 
-An export fits both numbers of a subset on the split `calibrate` (`auditing.calibration`); at run time they
-are plain arithmetic. The temperature divides the logits, so that a confidence of 70 % is right about 70 % of
-the time; the most probable class stays the same. The threshold says which classes are candidates, by split
+An export fits the numbers of a subset on the split `calibrate` (`auditing.calibration`); at run time they
+are plain arithmetic. Temperature and power scale the logits, so that a confidence of 70 % is right about 70 %
+of the time; the most probable class stays the same. The threshold says which classes are candidates, by split
 conformal prediction with one group for each live set.
 
 **The guarantee.** Let an example be drawn as those of `calibrate` were, and let the live set not depend on
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import Head, calibrated
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, SubsetCalibration, Task
 from sensemble_runtime.prediction import Opinion
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 Floats = NDArray[np.float32]
 
-UNCALIBRATED = SubsetCalibration(temperature=1.0, threshold=0.0, examples=0)
+UNCALIBRATED = SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=0)
 """Of a subset without examples: probabilities as the head gives them, and every class is a candidate."""
 
 
@@ -36,12 +36,14 @@ class Rule:
     Attributes:
         temperatures: float32 [1 + n, 1]: of the live set, and of n modalities alone; [1, 1] where there is
             one modality, whose opinion is the prediction.
+        powers: of the same, float32.
         thresholds: of the same.
         audited: the score of the live set, if it was measured.
         labels: the classes.
     """
 
-    temperatures: NDArray[np.float32]
+    temperatures: Floats
+    powers: Floats
     thresholds: tuple[float, ...]
     audited: SubsetScore | None
     labels: tuple[str, ...]
@@ -71,7 +73,7 @@ class Rule:
             if count > 1 and place < live:
                 logits[0] += (own - logits[row]) / live
             logits[row] = own
-        probabilities = head.calibrated(logits, self.temperatures)
+        probabilities = calibrated(logits, self.temperatures, self.powers, head.task)
         probabilities.setflags(write=False)
         return [
             Opinion(row, least_probability(row, threshold, head.task), self.labels)
@@ -98,8 +100,10 @@ class Rules:
         sets = [live, *((m,) for m in alone)] if len(alone) > 1 else [live]
         found = [of_subset(manifest.calibration, subset) for subset in sets]
         temperatures = np.array([[entry.temperature] for entry in found], dtype=np.float32)
+        powers = np.array([[entry.power] for entry in found], dtype=np.float32)
         thresholds = tuple(entry.threshold for entry in found)
-        return Rule(temperatures, thresholds, manifest.audited.get(subsets.name(live)), manifest.labels)
+        audited = manifest.audited.get(subsets.name(live))
+        return Rule(temperatures, powers, thresholds, audited, manifest.labels)
 
 
 def of_subset(calibration: Calibration, subset: Subset) -> SubsetCalibration:
@@ -119,11 +123,12 @@ def are_sure(probabilities: NDArray[np.floating], threshold: float, task: Task) 
     return np.asarray(single & (threshold > 0))
 
 
-def temperatures(manifest: Manifest) -> Floats:
-    """Return the temperature of every subset, float32 [2^n - 1, 1, 1], in the order of `subsets.subsets`."""
-    sets = subsets.subsets(manifest.modalities)
-    found = [of_subset(manifest.calibration, subset).temperature for subset in sets]
-    return np.array(found, dtype=np.float32)[:, np.newaxis, np.newaxis]
+def of_every_subset(logits: Floats, manifest: Manifest) -> Floats:
+    """Return calibrated probabilities float32 [2^n - 1, N, C] of logits in the order of `subsets.subsets`."""
+    found = [of_subset(manifest.calibration, subset) for subset in subsets.subsets(manifest.modalities)]
+    scales = np.array([[entry.temperature, entry.power] for entry in found], dtype=np.float32)
+    temperatures, powers = scales.T[:, :, np.newaxis, np.newaxis]
+    return calibrated(logits, temperatures, powers, manifest.task)
 
 
 def least_probability(probabilities: NDArray[np.float32], threshold: float, task: Task) -> float:

@@ -53,16 +53,46 @@ class Head:
         """Return logits float32 [..., C] of pooled representations float32 [..., d]."""
         return pooled @ self.weight.T + self.bias
 
-    def probabilities(self, pooled: Floats, temperature: float | Floats = 1.0) -> Floats:
+    def probabilities(
+        self, pooled: Floats, temperature: float | Floats = 1.0, power: float | Floats = 0.0
+    ) -> Floats:
         """Return class probabilities float32 [..., C] of pooled representations float32 [..., d].
 
-        The logits are divided by the temperature (Guo et al., 2017), above 0; it broadcasts to [..., C].
+        Args:
+            pooled: the pooled representations.
+            temperature: as `scaled` takes it.
+            power: likewise.
         """
-        return self.calibrated(self.logits(pooled), temperature)
+        return calibrated(self.logits(pooled), temperature, power, self.task)
 
-    def calibrated(self, logits: Floats, temperature: float | Floats) -> Floats:
-        """Return class probabilities float32 [..., C] of logits, as `probabilities` does."""
-        return np.asarray(probabilities(logits / np.float32(temperature), self.task), dtype=np.float32)
+
+def calibrated(
+    logits: NDArray[np.floating], temperature: float | Floats, power: float | Floats, task: Task
+) -> Floats:
+    """Return class probabilities float32 [..., C] of logits [..., C], `scaled`; the same arguments."""
+    return np.asarray(probabilities(scaled(logits, temperature, power, task), task), dtype=np.float32)
+
+
+def scaled(
+    logits: NDArray[np.floating], temperature: float | Floats, power: float | Floats, task: Task
+) -> NDArray[np.floating]:
+    """Return logits [..., C] that are worth what they say, of their dtype.
+
+    They are multiplied by their own confidence, the largest probability before, to a power, and divided
+    by a temperature (Guo et al., 2017): a temperature that rises with the doubt (Balanya et al., 2022). The
+    order of the classes stays the same.
+
+    Args:
+        logits: the head's.
+        temperature: above 0; broadcasts to [..., C].
+        power: from 0, which changes nothing; broadcasts likewise. 0 in a multi-label task.
+        task: `multi-class` or `multi-label`.
+    """
+    divided = logits / np.asarray(temperature, logits.dtype)
+    if not np.any(power):
+        return divided
+    confidence = probabilities(logits, task).max(axis=-1, keepdims=True)
+    return np.asarray(divided * confidence ** np.asarray(power, logits.dtype))
 
 
 def probabilities(logits: NDArray[np.floating], task: Task) -> NDArray[np.floating]:

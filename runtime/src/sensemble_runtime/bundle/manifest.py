@@ -8,7 +8,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.subsets import SubsetScore
 
-SCHEMA = 4
+SCHEMA = 5
 FILE_NAME = "manifest.json"
 
 Task = Literal["multi-class", "multi-label"]
@@ -132,12 +132,15 @@ class SubsetCalibration:
 
     Attributes:
         temperature: divides the logits, from 0.001 to 1000; 1 where there were too few examples to fit it.
+        power: of a prediction's own confidence, by which its logits are multiplied (`head.scaled`), from 0 to
+            4; 0 where the temperature alone does as well, and in a multi-label task.
         threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest
             one (multi-class), or at least this (multi-label). 0: every class is one, for too few examples.
         examples: the number of examples of `calibrate` with all modalities of the subset.
     """
 
     temperature: float
+    power: float
     threshold: float
     examples: int
 
@@ -174,7 +177,7 @@ class Manifest:
             recorded windows (`windows` [N, ...]) and their float embeddings (`embeddings` float32 [N, d]),
             with which any machine can measure parity. The folder need not ship with the bundle.
         provenance: the origin of the model.
-        calibration: a temperature and a threshold for each subset.
+        calibration: a temperature, a power and a threshold for each subset.
         audited: the score of this bundle on the split eval, by subset: its accuracy, or its mean average
             precision in a multi-label task. Of the first target that the exporting machine could run.
     """

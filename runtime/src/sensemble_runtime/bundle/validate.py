@@ -7,7 +7,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance
+from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance, SubsetCalibration, Task
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
@@ -20,6 +20,7 @@ _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
 _TEMPERATURES = (1e-3, 1e3)
+_POWER = 4
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
@@ -108,18 +109,11 @@ def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterat
 
 def _calibration_problems(manifest: Manifest) -> Iterator[str]:
     calibration, modalities = manifest.calibration, set(manifest.modalities)
-    least, most = _TEMPERATURES
     if not 0 < calibration.alpha < 1:
         yield f"calibration.alpha: expected a share between 0 and 1, got {calibration.alpha}"
     yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
     for subset, found in calibration.subsets.items():
-        field = f"calibration.subsets.{subset}"
-        if not least <= found.temperature <= most:
-            yield f"{field}.temperature: expected {least:g} to {most:g}, got {found.temperature}"
-        if not 0 <= found.threshold <= 1:
-            yield f"{field}.threshold: expected a fraction in [0, 1], got {found.threshold}"
-        if found.examples < 0:
-            yield f"{field}.examples: expected 0 or more, got {found.examples}"
+        yield from _fitted_problems(f"calibration.subsets.{subset}", found, manifest.task)
     for modality in calibration.familiar.keys() ^ (modalities if calibration.familiar else set()):
         yield f"calibration.familiar.{modality}: expected a threshold for each modality, or none at all"
     yield from _subset_problems("audited", manifest.audited, modalities)
@@ -133,3 +127,17 @@ def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> 
     for subset in named:
         if subset not in known:
             yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
+
+
+def _fitted_problems(field: str, found: SubsetCalibration, task: Task) -> Iterator[str]:
+    least, most = _TEMPERATURES
+    if not least <= found.temperature <= most:
+        yield f"{field}.temperature: expected {least:g} to {most:g}, got {found.temperature}"
+    if not 0 <= found.power <= _POWER:
+        yield f"{field}.power: expected 0 to {_POWER}, got {found.power}"
+    if found.power and task == "multi-label":
+        yield f"{field}.power: expected 0 in a multi-label task, got {found.power}"
+    if not 0 <= found.threshold <= 1:
+        yield f"{field}.threshold: expected a fraction in [0, 1], got {found.threshold}"
+    if found.examples < 0:
+        yield f"{field}.examples: expected 0 or more, got {found.examples}"

@@ -4,6 +4,7 @@ import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlin.math.exp
+import kotlin.math.pow
 import org.json.JSONObject
 
 /** What one encoder takes: see the bundle's README.md. */
@@ -15,9 +16,13 @@ class Spec(json: JSONObject) {
     val ttl: Double = json.getDouble("ttl")
 }
 
-/** Of one live set: the divisor of its logits, and the share of probability from which a class is a candidate. */
+/**
+ * Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
+ * probability from which a class is a candidate.
+ */
 class Calibration(json: JSONObject) {
     val temperature: Double = json.getDouble("temperature")
+    val power: Double = json.getDouble("power")
     val threshold: Double = json.getDouble("threshold")
 }
 
@@ -61,7 +66,10 @@ class Bundle(val folder: File) {
     }
 }
 
-/** The classifier: `(weight x pooled + bias) / temperature`, then softmax or, multi-label, a sigmoid for each class. */
+/**
+ * The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
+ * or, multi-label, a sigmoid for each class.
+ */
 class Head(safetensors: ByteArray, private val multiClass: Boolean) {
     private val weight: FloatArray
     private val bias: FloatArray
@@ -81,16 +89,18 @@ class Head(safetensors: ByteArray, private val multiClass: Boolean) {
         bias = tensor("bias")
     }
 
-    fun probabilities(pooled: FloatArray, temperature: Double): FloatArray {
+    fun probabilities(pooled: FloatArray, temperature: Double, power: Double): FloatArray {
         val logits = DoubleArray(bias.size) { row ->
             var sum = bias[row].toDouble()
             for (i in pooled.indices) sum += weight[row * pooled.size + i].toDouble() * pooled[i]
-            sum / temperature
+            sum
         }
-        if (!multiClass) return FloatArray(logits.size) { (1 / (1 + exp(-logits[it]))).toFloat() }
+        if (!multiClass) return FloatArray(logits.size) { (1 / (1 + exp(-logits[it] / temperature))).toFloat() }
         var top = Double.NEGATIVE_INFINITY
         for (logit in logits) top = maxOf(top, logit)
-        val shares = logits.map { exp(it - top) }
+        val confidence = 1 / logits.sumOf { exp(it - top) }
+        val scale = confidence.pow(power) / temperature
+        val shares = logits.map { exp((it - top) * scale) }
         return FloatArray(logits.size) { (shares[it] / shares.sum()).toFloat() }
     }
 

@@ -36,7 +36,7 @@ class LiveSet(
             sum / members.size
         }
         val fitted = calibration[live.joinToString("+")]
-        val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0)
+        val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
         return Prediction(live, probabilities, head.candidates(probabilities, fitted?.threshold ?: 0.0))
     }
 
