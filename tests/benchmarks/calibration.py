@@ -1,6 +1,6 @@
-"""The worth of temperatures and thresholds on a dataset, and whether coverage is as the theory says.
+"""The worth of calibration on a dataset, and whether coverage is as the theory says.
 
-`uv run python tests/benchmarks/calibration.py BUNDLE DATA` fits both on `calibrate` and reports on `eval`:
+`uv run python tests/benchmarks/calibration.py BUNDLE DATA` fits it on `calibrate` and reports on `eval`:
 for each subset its mean confidence, the expected calibration error before, after and by chance alone, the
 share unsure, the accuracy of the rest, and the coverage of the candidates. Then it mixes both splits, divides
 them anew 200 times, and prints the mean coverage, and how many divisions lie within the 95 % band of the

@@ -30,13 +30,15 @@ class FittedOn:
 
     Attributes:
         calibrate: raw windows and targets of the split calibrate, which the model was not trained on; None:
-            temperatures stay 1, and every class is always a candidate.
+            nothing is scaled, and every class is always a candidate.
+        groups: the group of each of these examples, as in the dataset; None: it is one by itself.
         known: modality -> raw windows that the model was trained on, of every modality; empty: there are no
             scores of familiarity.
         background: modality -> raw windows that show none of the classes, as `familiarity.synthetic` makes.
     """
 
     calibrate: Clips | None = None
+    groups: Sequence[str | None] = ()
     known: Mapping[str, Tensor] = field(default_factory=dict)
     background: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -64,7 +66,8 @@ def fit_calibration(
     if clips is not None and clips.targets is not None and len(clips):
         embeddings = store.encode(clips, jobs)
         logits, present = store.logits(embeddings, clips)
-        subset = calibrate(logits, present, clips.targets.numpy(), store.head.task)
+        codes = group_codes(data.groups or [None] * len(clips))
+        subset = calibrate(logits, present, clips.targets.numpy(), store.head.task, groups=codes)
     if not data.known:
         return Calibration(ALPHA, subset, {}), None
     sides = (

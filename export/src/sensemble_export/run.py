@@ -125,6 +125,7 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
     """Return the examples to calibrate on, with backgrounds of the dataset and synthetic ones."""
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
+    groups = [example.group for example in labelled]
     known, background = dict[str, Tensor](), dict[str, Tensor]()
     for modality in model.modalities:
         stage = partial(progress, f"decode {modality}, familiar and not")
@@ -137,8 +138,8 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         known[modality] = rows[:split][there[:split]]
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality)])
     if not all(map(len, known.values())):  # nothing shows what is familiar
-        return FittedOn(calibrate)
-    return FittedOn(calibrate, known, background)
+        return FittedOn(calibrate, groups)
+    return FittedOn(calibrate, groups, known, background)
 
 
 def _search(

@@ -10,8 +10,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 from scipy.stats import beta, betabinom
+from sensemble_runtime.auditing import calibration
 from sensemble_runtime.auditing.calibration import (
     LEAST,
+    LEAST_FOR_POWER,
     POWERS,
     calibrate,
     choose_power,
@@ -61,7 +63,7 @@ def test_the_temperature_is_the_one_that_scipy_finds(sharpness: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth_is", "within"), [("best", (1e-3, 1.0)), ("worst", (999, 1001))], ids=["all right", "all wrong"]
+    ("truth_is", "within"), [("best", (1e-6, 1.0)), ("worst", (999, 1001))], ids=["all right", "all wrong"]
 )
 def test_a_temperature_stays_finite(truth_is: str, within: tuple[float, float]) -> None:
     logits, _ = drawn(100)
@@ -88,7 +90,7 @@ def test_the_power_is_the_one_that_scipy_finds_most_likely() -> None:
         return -float(log_softmax(logits * scale, axis=1)[np.arange(len(truth)), truth].sum())
 
     best = minimize(cost, [0.0, 0.0], method="Nelder-Mead").x[0]
-    found = choose_power(logits, truth, "multi-class")
+    found = choose_power(logits, truth, "multi-class", 2000)
     assert found == min(POWERS, key=lambda power: abs(power - best))
     assert found > 0
 
@@ -106,12 +108,34 @@ def test_a_power_mends_a_classifier_that_knows_all_or_nothing() -> None:
 
 
 def test_where_one_temperature_does_there_is_no_power() -> None:
-    powers = [choose_power(*drawn(300, seed=seed, clues=3), "multi-class") for seed in range(40)]
-    assert powers.count(0.0) >= 30, "by Akaike's rule, one in six is taken in"
-    few = half_blind(LEAST - 1)
-    assert choose_power(*few, "multi-class") == 0
+    powers = [choose_power(*drawn(300, seed=seed, clues=3), "multi-class", 300) for seed in range(40)]
+    assert powers.count(0.0) >= 36, "by Akaike's rule, at most one in thirteen is taken in"
+    few = half_blind(LEAST_FOR_POWER - 1)
+    assert choose_power(*few, "multi-class", len(few[1])) == 0
     labels = np.eye(CLASSES, dtype=int)[(many := half_blind(300))[1]]
-    assert choose_power(many[0], labels, "multi-label") == 0
+    assert choose_power(many[0], labels, "multi-label", 300) == 0
+
+
+def test_a_power_needs_a_gain_of_one_from_independent_examples() -> None:
+    """Twice the examples are twice the gain, but not if they are the same ones again."""
+    logits, truth = half_blind(300, seed=1)
+    wanted = choose_power(logits, truth, "multi-class", 300)
+
+    def likelihood(power: float) -> float:
+        scaled = logits * softmax(logits.astype(np.float64), axis=1).max(axis=1, keepdims=True) ** power
+        calm = log_softmax(scaled / fit_temperature(scaled, truth, "multi-class"), axis=1)
+        return float(calm[np.arange(300), truth].sum())
+
+    gain = likelihood(wanted) - likelihood(0)
+    assert wanted > 0
+    assert gain > 3
+    enough = math.ceil(1.01 * 300 / gain)  # so many independent examples gain a little more than 1
+    assert choose_power(logits, truth, "multi-class", enough) == wanted
+    assert choose_power(logits, truth, "multi-class", math.floor(0.99 * 300 / gain)) == 0
+    present = {"text": np.ones(300, bool)}
+    for groups, power in ((np.arange(300), wanted), (np.arange(300) // 150, 0.0)):
+        (entry,) = calibrate(logits[None], present, truth, "multi-class", ALPHA, groups=groups).values()
+        assert entry.power == power
 
 
 @given(
@@ -181,11 +205,13 @@ def test_candidates_are_the_same_at_every_temperature(
         assert sets[0] == sets[1] == set(np.flatnonzero(new >= reached))
 
 
-@pytest.mark.parametrize("clues", [1.0, 2.0, 6.0], ids=["right 30 %", "right 60 %", "right 90 %"])
-def test_coverage_lies_in_the_band_of_the_theory(clues: float) -> None:
-    """Over 200 random splits: temperature and threshold on one half, coverage on the other."""
+@pytest.mark.parametrize(
+    "clues", [1.0, 2.0, 6.0, None], ids=["right 30 %", "right 60 %", "right 90 %", "with a power"]
+)
+def test_coverage_lies_in_the_band_of_the_theory(clues: float | None) -> None:
+    """Over 200 random splits: all is fitted on one part, and coverage measured on the other."""
     pool, n, splits = 3000, 200, 200
-    logits, truth = drawn(pool, seed=1, clues=clues)
+    logits, truth = half_blind(pool, seed=1) if clues is None else drawn(pool, seed=1, clues=clues)
     random = np.random.default_rng(2)
     coverage, exact, ranks = [], [], math.ceil((n + 1) * (1 - ALPHA))
     for _ in range(splits):
@@ -241,10 +267,13 @@ def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:
 
 @pytest.mark.parametrize("task", ["multi-class", "multi-label"])
 @pytest.mark.parametrize("seed", range(20))
-def test_rounding_parts_no_equal_inputs(task: Task, seed: int) -> None:
+def test_rounding_parts_no_equal_inputs(task: Task, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Captions come again: many examples lie exactly at the limit, and count as covered."""
+    powers = POWERS[-1:] if seed % 2 else (0.0,)
+    monkeypatch.setattr(calibration, "choose_power", lambda *_: 0.0 if task == "multi-label" else powers[0])
     random = np.random.default_rng(seed)
-    head = Head(random.normal(size=(4, 8)).astype(np.float32), np.zeros(4, np.float32), task)
+    weight, bias = random.normal(size=(4, 8)), np.full(4, 100.0)  # what all logits have in common
+    head = Head(weight.astype(np.float32), bias.astype(np.float32), task)
     inputs = random.normal(size=(3, 8)).astype(np.float32)
     chosen, classes = random.integers(3, size=60), random.integers(4, size=60)
     labels = classes if task == "multi-class" else np.eye(4, dtype=int)[classes]

@@ -161,9 +161,11 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         ),
         (
             set_to(*FITTED, "temperature", value=0),
-            "subsets.audio.temperature: expected 0.001 to 1000, got 0.0",
+            "subsets.audio.temperature: expected 1e-06 to 1000, got 0.0",
         ),
-        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.001 to 1000, got -2.5"),
+        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 1e-06 to 1000, got -2.5"),
+        (set_to(*FITTED, "power", value=-1), "audio.power: expected 0 to 4, got -1.0"),
+        (set_to(*FITTED, "power", value=4.5), "audio.power: expected 0 to 4, got 4.5"),
         (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
         (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a fraction in .0, 1., got 1.5"),
         (set_to(*FITTED, "examples", value=-1), "calibration.subsets.audio.examples: expected 0 or more"),

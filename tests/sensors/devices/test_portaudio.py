@@ -4,13 +4,13 @@ import mmap
 import os
 import subprocess
 import sys
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from time import monotonic
 
 import pytest
 from sensemble_sensors.devices import portaudio as starts
 
+fcntl = pytest.importorskip("fcntl")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="JACK 2's database is Linux's")
 START = [sys.executable, "-c", "from sensemble_sensors.devices.portaudio import portaudio; portaudio()"]
 
@@ -35,6 +35,8 @@ def test_a_start_of_portaudio_makes_the_locks_anew() -> None:
     subprocess.run(START, check=True, timeout=30)
     if not folder.exists():
         pytest.skip("this machine's PortAudio does not know JACK 2")
+    if starts._used(folder):
+        pytest.skip("a JACK server runs here")
     region = folder / "__db.001"
     stale = region.stat().st_ino
     for _ in range(10):  # one at a time, in which another test may start PortAudio too
@@ -55,11 +57,42 @@ def test_a_database_in_use_is_left_alone(database: Path) -> None:
     assert files(database) == ["__db.001", "__db.002", "metadata.db"]
 
 
+def test_locks_that_are_replaced_already_do_not_count_as_in_use(database: Path) -> None:
+    with (database / "__db.001").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        (database / "__db.001").unlink()
+        starts.restart()
+    assert files(database) == ["metadata.db"]
+
+
+def test_the_database_of_another_user_is_not_this_ones(database: Path) -> None:
+    other = Path(f"{database}1")
+    other.mkdir()
+    (other / "__db.001").write_bytes(bytes(4096))
+    with (other / "__db.001").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        starts.restart()
+    assert files(database) == ["metadata.db"]
+    assert files(other) == ["__db.001"]
+
+
+def test_where_nothing_says_who_uses_it_it_is_left_alone(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starts, "_PROC", tmp_path / "proc")
+    starts.restart()
+    assert len(files(database)) == 3
+
+
+def test_portaudio_starts_where_nothing_can_be_removed(database: Path) -> None:
+    (database / "__db.003").mkdir()
+    starts.restart()
+    assert files(database) == ["__db.003", "metadata.db"]
+
+
 def test_a_start_waits_for_another_but_not_for_ever(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "_PATIENCE", 0.5)
     other = os.open(database, os.O_RDONLY)
     try:
-        flock(other, LOCK_EX)
+        fcntl.flock(other, fcntl.LOCK_EX)
         began = monotonic()
         starts.restart()
         assert monotonic() - began >= 0.5

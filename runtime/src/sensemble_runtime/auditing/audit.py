@@ -25,7 +25,7 @@ from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.reliability import Reliability, reliabilities, unfamiliar_shares
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import of_every_subset
+from sensemble_runtime.bundle.calibration import calibrated_subsets
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
@@ -247,7 +247,7 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
 
 def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
     labels, sets = bundle.manifest.labels, subsets.subsets(bundle.modalities)
-    probabilities = of_every_subset(chunk.logits, bundle.manifest)
+    probabilities = calibrated_subsets(chunk.logits, bundle.manifest)
     for column, example in enumerate(chunk.examples):
         for subset, found in zip(sets, probabilities[:, column], strict=True):
             if set(subset) <= set(example.modalities):

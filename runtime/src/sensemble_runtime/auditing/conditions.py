@@ -20,7 +20,7 @@ from sensemble_runtime.auditing.intervals import bootstrapped, proportion
 from sensemble_runtime.auditing.resampling import average_precisions
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import are_sure, of_every_subset, of_subset
+from sensemble_runtime.bundle.calibration import are_sure, calibrated_subsets, of_subset
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
@@ -150,7 +150,7 @@ class _Predicted:
 
 def _predictions(bundle: Bundle, embeddings: Floats) -> dict[Subset, _Predicted]:
     """Return the predictions of each subset, of embeddings float32 [n, N, d]."""
-    found = of_every_subset(bundle.head.logits(pool_subsets(embeddings)), bundle.manifest)
+    found = calibrated_subsets(bundle.head.logits(pool_subsets(embeddings)), bundle.manifest)
     predicted = {}
     for subset, probabilities in zip(subsets.subsets(bundle.modalities), found, strict=True):
         threshold = of_subset(bundle.manifest.calibration, subset).threshold

@@ -7,8 +7,9 @@ conformal prediction with one group for each live set.
 
 **The guarantee.** Let an example be drawn as those of `calibrate` were, and let the live set not depend on
 its content. Then its candidates hold the truth (multi-label: every true label) with a probability of at least
-1 - alpha, for each live set by itself, over the draw of `calibrate` and of the example. It says nothing about
-one class or one input, nor about data of another kind: another room, other voices.
+1 - alpha, for each live set by itself, over the draw of `calibrate` and of the example. That is exact where
+the power is 0, and nearly so where one was chosen on the same examples. It says nothing about one class or
+one input, nor about data of another kind: another room, other voices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,11 +124,11 @@ def are_sure(probabilities: NDArray[np.floating], threshold: float, task: Task) 
     return np.asarray(single & (threshold > 0))
 
 
-def of_every_subset(logits: Floats, manifest: Manifest) -> Floats:
+def calibrated_subsets(logits: Floats, manifest: Manifest) -> Floats:
     """Return calibrated probabilities float32 [2^n - 1, N, C] of logits in the order of `subsets.subsets`."""
     found = [of_subset(manifest.calibration, subset) for subset in subsets.subsets(manifest.modalities)]
-    scales = np.array([[entry.temperature, entry.power] for entry in found], dtype=np.float32)
-    temperatures, powers = scales.T[:, :, np.newaxis, np.newaxis]
+    temperatures = np.array([[[entry.temperature]] for entry in found], dtype=np.float32)
+    powers = np.array([[[entry.power]] for entry in found], dtype=np.float32)
     return calibrated(logits, temperatures, powers, manifest.task)
 
 

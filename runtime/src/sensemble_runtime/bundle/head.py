@@ -76,11 +76,11 @@ def calibrated(
 def scaled(
     logits: NDArray[np.floating], temperature: float | Floats, power: float | Floats, task: Task
 ) -> NDArray[np.floating]:
-    """Return logits [..., C] that are worth what they say, of their dtype.
+    """Return logits [..., C], scaled so that their softmax is calibrated, of their dtype.
 
-    They are multiplied by their own confidence, the largest probability before, to a power, and divided
-    by a temperature (Guo et al., 2017): a temperature that rises with the doubt (Balanya et al., 2022). The
-    order of the classes stays the same.
+    They are multiplied by their own confidence, the largest probability before, to a power, and divided by a
+    temperature (Guo et al., 2017): a temperature that rises with the doubt (after Balanya et al., 2022, who
+    use the entropy). The order of the classes stays the same. A head that is sure of everything gets no help.
 
     Args:
         logits: the head's.
@@ -88,6 +88,8 @@ def scaled(
         power: from 0, which changes nothing; broadcasts likewise. 0 in a multi-label task.
         task: `multi-class` or `multi-label`.
     """
+    if task == "multi-class":  # what all have in common costs digits, and says nothing
+        logits = logits - logits.max(axis=-1, keepdims=True)
     divided = logits / np.asarray(temperature, logits.dtype)
     if not np.any(power):
         return divided

@@ -131,7 +131,7 @@ class SubsetCalibration:
     """The calibration of one subset of modalities; see `bundle.calibration`.
 
     Attributes:
-        temperature: divides the logits, from 0.001 to 1000; 1 where there were too few examples to fit it.
+        temperature: divides the logits, from 0.000001 to 1000; 1 where there were too few examples to fit it.
         power: of a prediction's own confidence, by which its logits are multiplied (`head.scaled`), from 0 to
             4; 0 where the temperature alone does as well, and in a multi-label task.
         threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest

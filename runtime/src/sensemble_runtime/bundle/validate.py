@@ -19,7 +19,7 @@ _LABELS = 100_000
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
-_TEMPERATURES = (1e-3, 1e3)
+_TEMPERATURES = (1e-6, 1e3)
 _POWER = 4
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 

@@ -20,6 +20,7 @@ if sys.platform != "win32":
     import fcntl
 
 _SHARED = Path("/dev/shm")  # noqa: S108 (JACK's choice)
+_PROC = Path("/proc")
 _PATIENCE = 5.0  # seconds that a start waits for another one, which may hang for a reason of its own
 _GLANCE = 0.01  # seconds between two looks
 
@@ -45,7 +46,11 @@ def portaudio() -> ModuleType:
 
 
 def restart() -> None:
-    """Start PortAudio again, which looks for devices only then. No stream may be open."""
+    """Start PortAudio again, which looks for devices only then. No stream may be open.
+
+    Raises:
+        SensorUnavailableError: PortAudio is missing; says what to install.
+    """
     library = portaudio()
     with _in_turn():
         library._terminate()  # noqa: SLF001
@@ -54,7 +59,11 @@ def restart() -> None:
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    """Start PortAudio in the context: no other process of ours does, and no lock of a dead one is left."""
+    """Start PortAudio in the context, as far as possible alone, and without the locks of the dead.
+
+    Not alone at the very first start on a machine, nor when another start takes longer than `_PATIENCE`. What
+    runs in another container, or may not be looked at, counts as not there.
+    """
     if sys.platform != "linux":
         yield
         return
@@ -65,9 +74,11 @@ def _in_turn() -> Iterator[None]:
         yield
         return
     try:
-        if _locked(held) and not _used(folder):
-            for region in folder.glob("__db.*"):  # locks and a cache; the data are in another file
-                region.unlink(missing_ok=True)
+        if os.fstat(held).st_uid == os.getuid() and _locked(held) and not _used(folder):
+            for name in os.listdir(held):  # noqa: PTH208 - by its descriptor, whatever its name means by now
+                if name.startswith("__db."):  # locks and a cache; the data are in another file
+                    with suppress(OSError):  # gone already, or not to be removed
+                        os.unlink(name, dir_fd=held)
         yield
     finally:
         os.close(held)
@@ -77,18 +88,26 @@ def _locked(folder: int) -> bool:
     """Return whether the folder could be locked in time; the system unlocks it if this process is killed."""
     until = monotonic() + _PATIENCE
     while monotonic() < until:
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sleep(_GLANCE)
+        except OSError:
+            return False
+        else:
             return True
-        sleep(_GLANCE)
     return False
 
 
 def _used(folder: Path) -> bool:
-    """Return whether a process has mapped the database: a JACK server, or a program that starts PortAudio."""
-    name = os.fsencode(folder)
-    for maps in Path("/proc").glob("[0-9]*/maps"):
+    """Return whether a process has mapped the present locks: a JACK server, or one that starts PortAudio."""
+    if not (_PROC / "self/maps").exists():
+        return True  # for all that is known
+    name = os.fsencode(folder / "__db.")
+    for maps in _PROC.glob("[0-9]*/maps"):
         with suppress(OSError):  # it has ended, or belongs to another user, who cannot open the folder
-            if name in maps.read_bytes():
+            if any(
+                name in line and not line.endswith(b"(deleted)") for line in maps.read_bytes().splitlines()
+            ):
                 return True
     return False
