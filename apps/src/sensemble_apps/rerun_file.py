@@ -49,7 +49,13 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
     except OSError as error:
         raise refused(error, path) or error from error
     stream = RecordingStream("sensemble")
-    stream.save(path)
+    try:
+        stream.save(path)
+    except RuntimeError as error:  # Rerun's own, with the system's words in it
+        path.unlink()
+        raise InputError(
+            f"{path}: cannot be written ({error}); free some space, or name another disk"
+        ) from error
     # Before the session has anything to say: Rerun's first entry takes a second, for what it imports.
     order = "\n".join(f"{number}: {label}" for number, label in enumerate(labels))
     stream.log("answer/labels", TextDocument(order), static=True)
@@ -61,6 +67,10 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
         for queue in queues:
             session.unsubscribe(queue)
         late = [queue for queue in queues if not queue.join(_CLOSE)]
+        try:
+            stream.flush(timeout_sec=_CLOSE)
+        except RuntimeError as error:
+            remark(f"sensemble: {path}: is not whole ({error}); is the disk full?")
         stream.disconnect()
         dropped = sum(queue.dropped for queue in queues)
         if late or dropped:

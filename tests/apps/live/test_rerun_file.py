@@ -29,6 +29,15 @@ from sensemble_apps.entry import main
 sys.exit(main())
 """
 
+# A process whose files may hold so many bytes; the error differs from that of a full disk in its words only.
+CRAMPED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+from sensemble_apps.entry import main
+sys.exit(main())
+"""
+
 
 def read(path: Path) -> dict[str, list[tuple[float | None, dict[str, Any]]]]:
     """Return the rows of each entity: the seconds on the timeline, and the components."""
@@ -100,6 +109,29 @@ def test_a_file_that_cannot_be_is_refused(
     assert (tmp_path / "there.rrd").read_text() == "precious"
     assert refusal(*command, tmp_path / "no" / "a.rrd").startswith(f"sensemble: {tmp_path}/no/a.rrd: cannot")
     assert "--rerun is for real time" in refusal(*command, tmp_path / "fast.rrd", "--fast")
+
+
+@pytest.mark.parametrize(
+    ("room", "status", "said"),
+    [(0, 2, "cannot be written"), (60_000, 0, "is not whole")],
+    ids=["none at first", "none in the end"],
+)
+def test_where_the_disk_is_full_it_says_so(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, room: int, status: int, said: str
+) -> None:
+    path = tmp_path / "a.rrd"
+    script = CRAMPED.format(room=room)
+    result = subprocess.run(
+        [sys.executable, "-c", script, "run", bundle_folder, "--replay", dataset_folder, "--rerun", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == status, result.stderr
+    assert f"sensemble: {path}: {said} (" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert path.exists() == (status == 0)
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])
