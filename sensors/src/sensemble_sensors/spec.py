@@ -8,6 +8,9 @@ DType = Literal["uint8", "float32", "int64"]
 MODALITIES = {"audio": "waveform", "text": "text", "video": "frames"}
 """The kind of each modality, sorted by the modality's name: the only place that knows both names."""
 
+HIGHEST_RATE = 1_000_000
+"""Samples or frames a second of any stream; far above what any sensor gives or any encoder needs."""
+
 
 def kind_name(modality: str) -> str:
     """Return the kind of `modality`: `waveform`, `frames` or `text`.

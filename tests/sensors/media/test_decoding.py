@@ -1,6 +1,7 @@
 """Files are written by PyAV with known frames and sound; what comes out must be what went in."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -357,3 +358,43 @@ def test_a_file_cut_short_gives_what_is_left(studio: Studio) -> None:
     numbers = studio.numbers(decode_video(short, 8, 40, (32, 32)))
     assert numbers == sorted(numbers)
     assert numbers[:8] == list(range(8))
+
+
+@pytest.mark.parametrize("name", ["{}", "{}#0+1000"])
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / "pipe.tar"
+    os.mkfifo(pipe)
+    for file in (pipe, "/dev/zero"):
+        path = Path(name.format(file))
+        reason = "No such file" if path.name == "zero#0+1000" else "not a regular file"
+        for read in (probe, frame_size, lambda path: decode_audio(path, 16000)):
+            with pytest.raises(BadDataError, match=rf"cannot be decoded \({reason}"):
+                read(path)
+
+
+def wav(rate: int, channels: int = 1) -> bytes:
+    sound = np.full((64, channels), 8192, np.int16).tobytes()
+    head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
+    data = b"data" + struct.pack("<I", len(sound)) + sound
+    return b"RIFF" + struct.pack("<I", 4 + len(head) + len(data)) + b"WAVE" + head + data
+
+
+def test_sound_of_an_absurd_rate_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    path = tmp_path / "fast.wav"
+    path.write_bytes(wav(1_000_000))
+    assert len(decode_audio(path, 500_000)) == 32
+    for rate in (1_000_001, 220_000_003, 2**31 - 1):
+        path.write_bytes(wav(rate))
+        with pytest.raises(BadDataError, match=rf"its sound claims {rate} samples a second, above 1000000"):
+            decode_audio(path, 16000)
+
+
+@pytest.mark.parametrize("channels", [8, 9, 32, 64, 65])
+def test_any_number_of_channels_is_averaged_or_refused(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "many.wav"
+    path.write_bytes(wav(16000, channels))
+    if channels > 64:  # FFmpeg's limit
+        with pytest.raises(BadDataError, match="its audio"):
+            decode_audio(path, 16000)
+    else:
+        np.testing.assert_allclose(decode_audio(path, 16000), np.full(64, 0.25), atol=1e-6)

@@ -1,5 +1,6 @@
 """Open a media file of any origin within bounds: no other file is read, and no picture is too large."""
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +34,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
     """Open a media file, or a member of a shard, for as long as the context lasts.
 
     Raises:
-        BadDataError: it is unreadable, or a playlist; or FFmpeg fails in the context.
+        BadDataError: it is unreadable, no regular file, or a playlist; or FFmpeg fails in the context.
     """
+    _check_regular(path)
     try:
         with av.open(shards.url(str(path)), options=OPTIONS, **_METADATA) as container:
             for stream in container.streams:
@@ -46,6 +48,23 @@ def opened(path: Path) -> Iterator[InputContainer]:
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
         hint = f"; a picture may have {_PIXELS} pixels" if odd else ""
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror}){hint}") from error
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse a pipe or a device, which FFmpeg would wait for without end.
+
+    The name is looked up without opening it, and FFmpeg opens it again: from the name it tells some formats.
+
+    Raises:
+        BadDataError: the file, or the shard of a member, is no regular file or does not exist.
+    """
+    inside = shards.parse(str(path))
+    try:
+        regular = stat.S_ISREG(Path(inside[0] if inside else path).stat().st_mode)
+    except OSError as error:
+        raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
+    if not regular:
+        raise BadDataError(f"{path}: cannot be decoded (not a regular file)")
 
 
 def first_track(path: Path, container: InputContainer, kind: Literal["audio", "video"]) -> Stream:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.codecs.containers import first_track, is_track, opened
 from sensemble_sensors.codecs.framing import COVER, Framing, fit
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.spec import HIGHEST_RATE
 
 # Seconds of audio that are decoded before the start: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
@@ -114,7 +115,13 @@ def _sound(path: Path, rate: float, start: float) -> Iterator[NDArray[np.float32
         if resampler is None or hole > _HOLE * rate:
             yield from _resampled(path, resampler, None) if resampler else []
             yield hole
-            resampler = av.AudioResampler(format="fltp", rate=round(rate), frame_size=round(_PIECE * rate))
+            if frame.sample_rate > HIGHEST_RATE:  # the resampler's filter would take memory without bound
+                raise BadDataError(
+                    f"{path}: its sound claims {frame.sample_rate} samples a second, above {HIGHEST_RATE}; "
+                    "resample it"
+                )
+            # Not "fltp": PyAV reads past the end of the planes of eight channels or more.
+            resampler = av.AudioResampler(format="flt", rate=round(rate), frame_size=round(_PIECE * rate))
             due = time
         yield from _resampled(path, resampler, frame)
         due += frame.samples / frame.sample_rate
@@ -258,10 +265,20 @@ def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]
 def _resampled(
     path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
 ) -> list[NDArray[np.float32]]:
-    """Resample one frame, or the rest (None), to mono in [-1, 1], which a lossy codec may exceed."""
+    """Resample one frame, or the rest (None), to mono in [-1, 1], which a lossy codec may exceed.
+
+    Raises:
+        BadDataError: the form of the sound changes midway, or FFmpeg fails.
+    """
     try:
         frames = resampler.resample(frame)
     except ValueError as error:
         raise BadDataError(f"{path}: its audio changes its form midway ({error})") from error
-    channels = (np.asarray(piece.to_ndarray(), np.float32) for piece in frames)
+    except av.FFmpegError as error:
+        raise BadDataError(f"{path}: its audio cannot be resampled ({error.strerror})") from error
+    samples = (
+        np.asarray(piece.to_ndarray(), np.float32).reshape(-1, piece.layout.nb_channels) for piece in frames
+    )
+    # Channel by channel: the mean of neighbours in memory takes NumPy seven times as long.
+    channels = (np.ascontiguousarray(piece.T) for piece in samples)
     return [np.asarray(np.clip(piece.mean(axis=0), -1, 1), np.float32) for piece in channels]

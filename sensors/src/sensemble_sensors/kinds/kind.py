@@ -21,14 +21,13 @@ from sensemble_sensors.kinds.interfaces import (
 )
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import DType, InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, DType, InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 if TYPE_CHECKING:  # PyAV is loaded by the first media file
     from av.container import OutputContainer
 
 # Limits of a spec, which may come from a stranger's bundle; each far above what any encoder of ours needs.
-_RATE = 1e6  # samples or frames a second
 _HOP = 1e-3, 3600.0  # seconds
 _WINDOW = 3600.0  # seconds
 _TTL = 86_400.0  # seconds
@@ -89,10 +88,12 @@ class Kind(ABC):
 
     def _time_problems(self, spec: InputSpec) -> Iterator[str]:
         """Yield what is wrong with the rate, the window and the hop, and with the shape that follows."""
-        if not (0 < spec.rate <= _RATE and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
+        rate_is_good = 0 < spec.rate <= HIGHEST_RATE
+        if not (rate_is_good and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
             yield (
-                f"expected a rate above 0 and up to {_RATE:g} Hz, a window above 0 and up to {_WINDOW:g} s, "
-                f"a hop of {_HOP[0]:g} to {_HOP[1]:g} s, got {spec.rate:g}, {spec.window:g} and {spec.hop:g}"
+                f"expected a rate above 0 and up to {HIGHEST_RATE:g} Hz, a window above 0 and up to "
+                f"{_WINDOW:g} s, a hop of {_HOP[0]:g} to {_HOP[1]:g} s, "
+                f"got {spec.rate:g}, {spec.window:g} and {spec.hop:g}"
             )
         elif spec.shape[1] != round(spec.rate * spec.window):
             yield (

@@ -23,7 +23,7 @@ from sensemble_sensors.kinds.interfaces import (
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
 from sensemble_sensors.thresholds import SETTLE, Thresholds
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Waveform(TrackKind):
     partner = "frames"
     track = "audio"
     slots = 64
-    form_limits = (1_000_000,)
+    form_limits = (HIGHEST_RATE,)
     conditions = CONDITIONS
 
     def windows(self, spec: InputSpec) -> WindowRing:
