@@ -109,7 +109,33 @@ def test_a_camera_file_that_leads_elsewhere_is_refused(
     monkeypatch.setattr(tracks, "frame_size", lambda _: (32, 32))  # it became a playlist after the check
     with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
         Camera(playlist).open(specs["video"])
+    with pytest.raises(SensorUnavailableError, match=r"clip\.m3u8: OpenCV cannot decode this file"):
+        Camera(playlist.as_uri()).open(specs["video"])
     assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" not in os.environ
+
+
+def test_a_file_at_an_address_is_a_file_and_other_ways_to_files_are_refused(
+    studio: Studio, specs: Specs
+) -> None:
+    film = studio.write("at home.ts", studio.frames(8), video=("mpeg2video", "yuv420p"), fps=25)
+    for address in (film.as_uri(), film.as_uri().replace("file", "FILE")):
+        taken = Camera(address)
+        assert not taken.live
+        taken.open(specs["video"])
+        assert taken.read(10) is not None
+        taken.close()
+    for way in ("concat", "subfile,,start,0,end,999999,,:", "crypto", "gopher", "RTSP,"):
+        with pytest.raises(
+            SensorUnavailableError, match=r"no camera is at an address .*; give one of http, "
+        ):
+            Camera(f"{way}://{film}").open(specs["video"])
+
+
+def test_a_camera_that_is_a_pipe_is_refused_at_once(tmp_path: Path, specs: Specs) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(SensorUnavailableError, match="is neither a video file nor the node of a camera"):
+            Camera(path).open(specs["video"])
 
 
 class Stream:

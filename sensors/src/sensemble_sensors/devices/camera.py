@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ from sensemble_sensors.spec import InputSpec
 _PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
 _STEADY = 1000  # pictures, half a minute or more, of which the one with the least delay sets the clock
 _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
+# Schemes of streams. FFmpeg knows others that lead to files of this machine, such as `concat` and `subfile`.
+_STREAMS = (*_TIMED, "http", "https", "rtmps", "rtp", "tcp")
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # of the environment; OpenCV hands them on to FFmpeg
 
 
@@ -66,7 +68,7 @@ class Camera:
 
     Args:
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 when the camera is
-            opened), the address of a stream (http://, rtsp://, ...), or a video file.
+            opened), the address of a stream (http://, rtsp://, ...), or a video file (its path, or file:///...).
         name: of the sensor; by default made of the source, without user and password.
     """
 
@@ -111,6 +113,13 @@ class Camera:
         if isinstance(source, int) and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
             # An absent camera is tried again and again: loading OpenCV would take most of each try.
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")
+        scheme = source.partition("://")[0] if isinstance(source, str) else ""
+        if scheme and scheme not in _STREAMS:
+            known = ", ".join(sorted(_STREAMS))
+            raise SensorUnavailableError(
+                f"{self.name}: no camera is at an address {scheme}://; give one of {known}, "
+                "or the path of a file"
+            )
         cv2 = opencv()
         capture: _Capture
         if isinstance(source, str):
@@ -127,7 +136,7 @@ class Camera:
         if isinstance(source, Path):
             shots = _played(capture, spec, self.name, self._wait)
         else:
-            timed = isinstance(source, int) or urlsplit(source).scheme in _TIMED
+            timed = isinstance(source, int) or scheme in _TIMED
             shots = _captured(capture, spec, self.name, self._wait, timed=timed)
         self._stop, self._queue = Event(), self._given_queue or SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
@@ -158,7 +167,10 @@ def _source(source: int | str | Path) -> int | str | Path:
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return int(source)
     if isinstance(source, str) and "://" in source:
-        return source
+        scheme, _, rest = source.partition("://")
+        if scheme.lower() != "file":
+            return f"{scheme.lower()}://{rest}"
+        source = url2pathname(rest)
     node = re.fullmatch(r"/dev/video(\d+)", str(Path(source).resolve()))
     return int(node[1]) if node else Path(source)
 
@@ -198,6 +210,8 @@ def _remedy(source: int | str | Path) -> str:
     if isinstance(source, str):
         return "no video comes from this address; check it, and the network"
     if isinstance(source, Path):
+        if source.exists() and not source.is_file():
+            return "is neither a video file nor the node of a camera (/dev/videoN)"
         return "OpenCV cannot decode this file" if source.exists() else "there is no such file"
     if Path(node).exists() and not os.access(node, os.R_OK | os.W_OK):
         return f"you may not use {node}; join its group with 'sudo usermod -aG video $USER' and log in again"
