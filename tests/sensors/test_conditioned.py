@@ -55,6 +55,35 @@ def given(sensor: Sensor) -> Iterator[Sample]:
             yield sample
 
 
+class Reusing:
+    """Pictures, each one brighter than the one before, in one array that is filled again and again."""
+
+    modality = "video"
+    name = "reusing"
+    live = True
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros((32, 32, 3), np.uint8)
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.modality == self.modality
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        self.buffer += 1
+        return Sample("video", self.buffer, monotonic())
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_a_picture_that_is_shown_again_is_the_one_of_before(specs: Specs) -> None:
+    sensor = Conditioned(Reusing(), [applied("video", "dropped", 5)])
+    sensor.open(specs["video"])
+    shown = [np.asarray(sample.data)[0, 0, 0] for _ in range(50) if (sample := sensor.read(1)) is not None]
+    assert len(shown) == 50
+    assert len(set(shown)) < 25, "of a line that loses 90 %"
+
+
 def test_a_played_sensor_gives_what_the_condition_makes_of_its_samples(studio: Studio, specs: Specs) -> None:
     path = studio.write("conditioned.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
     replay = Replay([studio.example(audio=path)], {"audio": specs["audio"]})

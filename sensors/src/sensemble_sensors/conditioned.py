@@ -63,7 +63,8 @@ class Conditioned:
     def _next(self, timeout: float) -> Sample | None:
         """Return the sensor's next sample; a sensor that has ended gives none until nothing is held back."""
         try:
-            return self._sensor.read(timeout)
+            sample = self._sensor.read(timeout)
+            return sample.frozen() if sample is not None else None  # conditions look back
         except SensorEndedError:
             if not self._held:
                 raise

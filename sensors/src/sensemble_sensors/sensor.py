@@ -1,7 +1,7 @@
 """The `Sensor` protocol, which cameras, microphones, captions and replays implement, and its samples."""
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ class Sample:
     cut: bool = False
     lost: int = 0
 
+    def frozen(self) -> Self:
+        """Return the sample with data that stays as it is: a writable array is copied, the copy is not."""
+        if not isinstance(self.data, np.ndarray) or not self.data.flags.writeable:
+            return self
+        data = self.data.copy()
+        data.flags.writeable = False
+        return replace(self, data=data)
+
 
 class Sensor(Protocol):
     """A source of samples of one modality; one thread opens, reads and closes it."""
@@ -54,6 +62,9 @@ class Sensor(Protocol):
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample, or None when none came within `timeout` seconds.
+
+        A session copies a writable array, so that it may be filled again at the next `read`. An array that is
+        marked as not writable is shared as it is, and must never change.
 
         Raises:
             SensorLostError: the device stopped working; reopening may help.

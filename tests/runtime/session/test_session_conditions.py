@@ -1,5 +1,6 @@
 """A session whose sensors are under conditions: degraded before they are encoded, and said so."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,26 @@ def test_who_listens_gets_the_samples_that_are_used_as_they_are_degraded(bundle:
         np.testing.assert_allclose(sample.data, np.float32(0.1) * noise, atol=1e-6)
     with pytest.raises(SessionError, match="closed"):
         running.listen(lambda *_: None)
+
+
+def test_nobody_changes_a_sample_that_others_hear(bundle: Bundle) -> None:
+    camera, buffer = Puppet("video"), np.zeros((8, 8, 3), np.uint8)
+    kept: list[Sample] = []
+    refused: list[ValueError] = []
+
+    def erase(_: str, sample: Sample) -> None:
+        try:
+            np.asarray(sample.data)[...] = 0
+        except ValueError as error:
+            refused.append(error)
+
+    with Session(bundle) as running:
+        running.listen(erase)
+        running.listen(lambda _, sample: kept.append(sample))
+        running.attach(camera)
+        for level in (10, 20, 30):  # a sensor that fills one buffer again and again
+            buffer[:] = level
+            camera.acts.put(Sample("video", buffer, time.monotonic()))
+            wait_for(lambda level=level: len(kept) == level // 10 == len(refused))
+    assert [int(np.mean(sample.data)) for sample in kept] == [10, 20, 30]
+    assert buffer.flags.writeable, "it stays the sensor's"

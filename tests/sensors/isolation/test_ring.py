@@ -36,6 +36,7 @@ def test_sound_crosses_the_ring_whole_whatever_its_pieces(sizes: list[int]) -> N
         shared.put(Sample("audio", piece, end, cut=i == 0))
         while (sample := shared.get()) is not None:
             got.append(sample)
+    assert all(sample.frozen() is sample for sample in got), "nothing copies it again"
     np.testing.assert_array_equal(
         np.concatenate([np.zeros(0, np.float32), *(np.asarray(s.data, np.float32) for s in got)]),
         np.concatenate([np.zeros(0, np.float32), *pieces]),

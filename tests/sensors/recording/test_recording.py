@@ -115,6 +115,17 @@ def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Pa
     np.testing.assert_array_equal(decode_video(example.video, 15, 1, (32, 32))[0], first_frame)
 
 
+def test_an_array_that_is_filled_again_is_recorded_as_it_was(tmp_path: Path) -> None:
+    buffer = np.zeros((32, 32, 3), np.uint8)
+    with Recording(tmp_path / "out", {}) as out:
+        for i in range(4):
+            buffer[:] = 10 * i
+            out.put(Sample("video", buffer, out.began + i / 10))
+    (path,) = (tmp_path / "out" / "segments").glob("*.mkv")
+    pictures = decode_video(path, 10, 4, (32, 32))
+    assert pictures.mean(axis=(1, 2, 3)).tolist() == [0, 10, 20, 30]
+
+
 def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> None:
     first = take(monotonic(), 1.0, seed=1)
     record(tmp_path, first, split="train", labels=("one",))

@@ -190,7 +190,8 @@ class SensorThread:
             raise SensorLostError(f"{self.name}: {self._lost}")
         if sample is not None and monotonic() - began > self._backoff.delay:
             self._backoff.reset()  # a sensor that works for a shorter time has not recovered
-        return sample
+        # Many keep it from here on: the health checks, windows, recordings and listeners.
+        return sample.frozen() if sample is not None else None
 
     def _pace(self) -> None:
         """Wait, after a sample, if too many came recently."""

@@ -143,6 +143,7 @@ class Session:
         """Call `callback` with each sample that windows are made of, and its sensor's name; see `subscribe`.
 
         Samples are as degraded as their conditions say; those of unhealthy and standby sensors are left out.
+        Their arrays are shared, and cannot be written: copy what is to be changed.
         """
         return self._subscribe(lambda item: callback(*item), self._state.listen)
 

@@ -279,4 +279,6 @@ def _shot(capture: _Capture, spec: InputSpec, name: str, time: float) -> Sample:
     if not good:
         raise SensorLostError(f"{name}: gave a picture that cannot be decoded")
     _, _, height, width, _ = spec.shape
-    return Sample("video", fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (height, width)), time)
+    picture = fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (height, width))
+    picture.flags.writeable = False
+    return Sample("video", picture, time)

@@ -175,6 +175,7 @@ class Microphone:
         self._count += count
         time = self._clock.read(self._count / self._rate, latest)
         wave = np.clip(sound[:, 0], -1, 1)
+        wave.flags.writeable = False
         self._queue.put(Sample("audio", wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:

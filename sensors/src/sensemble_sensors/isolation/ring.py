@@ -111,6 +111,7 @@ class Ring:
                 cut, self._cut = bool(cut) or self._cut, False
                 lost, self._reported = lost + self._overwritten - self._reported, lost + self._overwritten
                 self._next += 1
+                data.flags.writeable = False
                 return Sample(self._spec.modality, self._kind.unpack(data, self._spec), time, cut, lost)
             oldest = number - slots // 2  # overwritten: leave the writer some room
             self._overwritten += oldest - self._next

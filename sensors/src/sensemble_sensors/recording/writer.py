@@ -120,7 +120,7 @@ class Recording:
             cut = sample.cut or sample.modality in self._holes
             self._holes.discard(sample.modality)
             segment = max(math.floor(time / self._seconds), self._next)
-            self._waiting.setdefault(segment, []).append(replace(sample, time=time, cut=cut))
+            self._waiting.setdefault(segment, []).append(replace(sample.frozen(), time=time, cut=cut))
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
         """Add an event of a sensor at the present time; the fields are those of a `SensorEvent`."""
