@@ -163,15 +163,23 @@ def test_clipping() -> None:
     assert findings(AUDIO, loud(1.05)) == [], "a peak now and then is no harm"
 
 
-def test_nan_is_found_at_once() -> None:
+@pytest.mark.parametrize(
+    ("value", "finding"),
+    [
+        (math.nan, "the sound holds NaN or infinity"),
+        (-math.inf, "the sound holds NaN or infinity"),
+        (-1e30, "the sound exceeds 1e+06 times full scale"),
+    ],
+)
+def test_what_is_no_sound_is_found_at_once(value: float, finding: str) -> None:
     def broken() -> Iterator[Sample]:
         for i, s in enumerate(sound(100)):
             wave = np.array(s.data, np.float32)
-            wave[3] = math.nan if i == 20 else wave[3]
+            wave[3] = value if i == 20 else wave[3]
             yield replace(s, data=wave)
 
     reported = findings(AUDIO, broken())
-    assert [wrong for _, wrong in reported] == [("the sound holds NaN or infinity",), ()]
+    assert [wrong for _, wrong in reported] == [(finding,), ()]
     assert reported[0][0] == pytest.approx(21 * 0.05, abs=0.01)
 
 

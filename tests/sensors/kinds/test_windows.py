@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.waveform import LOUDEST
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -216,6 +217,7 @@ def test_a_caption_is_a_window_and_the_newest_wins() -> None:
         (AUDIO, np.zeros(5), r"float64 \[5\], not float32"),
         (AUDIO, np.zeros((1, 5), np.float32), r"float32 \[1, 5\]"),
         (AUDIO, np.array([0, np.nan], np.float32), "NaN"),
+        (AUDIO, np.array([0, -2e6], np.float32), "more than 1e\\+06 times full scale"),
         (AUDIO, "hello", "str"),
         (VIDEO, np.zeros((3, 2, 3), np.uint8), r"uint8 \[3, 2, 3\], not uint8 \[2, 2, 3\]"),
         (VIDEO, np.zeros((2, 2, 3), np.float32), "float32"),
@@ -227,6 +229,15 @@ def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, sa
     with pytest.raises(SampleError, match=says):
         ring.push(Sample(spec.modality, data, 0.0))  # type: ignore[arg-type]
     assert not ring.ready
+
+
+def test_the_loudest_sound_that_is_taken_has_a_level() -> None:
+    kind, ring = kind_of("audio"), kind_of("audio").windows(AUDIO)
+    ring.push(Sample("audio", np.full(AUDIO.shape[1], LOUDEST, np.float32), 0.0))
+    window = ring.take()
+    assert window is not None
+    assert kind.level(window.data) == pytest.approx(120)
+    assert np.isfinite(np.asarray(kind.sketch(window.data), np.float32)).all()
 
 
 @pytest.mark.parametrize("by", [0.003, 0.1])

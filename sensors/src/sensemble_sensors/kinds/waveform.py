@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BANDS = 16  # of the spectrum, equally wide in octaves, that are compared to find a change
 QUIET = -60.0  # dB below full scale, under which all sound is the same silence
+LOUDEST = 1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
 _SLOT = 0.1  # seconds of sound in a slot of shared memory; a longer sample is split
 
 
@@ -179,8 +180,10 @@ class WaveformRing(WindowRing):
         if problem := _problem(sample.data):
             raise SampleError(f"{sample.modality}: {problem}")
         data = np.asarray(sample.data, np.float32)
-        if not np.isfinite(data).all():
-            raise SampleError(f"{sample.modality}: holds NaN or infinity")
+        if not peak(data) <= LOUDEST:
+            raise SampleError(
+                f"{sample.modality}: holds NaN, infinity or more than {LOUDEST:g} times full scale"
+            )
         return len(data) / self._spec.rate
 
     def _empty(self) -> None:
@@ -227,6 +230,9 @@ class _SoundChecks(Checks):
         loudest = peak(wave)
         if not math.isfinite(loudest):
             yield Symptom("the sound holds NaN or infinity", holds=True)
+            return
+        if loudest > LOUDEST:
+            yield Symptom(f"the sound exceeds {LOUDEST:g} times full scale", holds=True)
             return
         yield Symptom("the sound is silent", loudest < limits.silent_level, limits.silent, clears=True)
         share = clipped_share(wave, limits.clipped_level) if loudest >= limits.clipped_level else 0.0
