@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
+from sensemble_runtime.bundle.tokenizer_fields import CLIP_WORD
 from sensemble_runtime.errors import BundleCorruptError, EncoderError
+from sensemble_sensors.sensor import LONGEST_CAPTION
 from tokenizers import Tokenizer
 
 PATH = Path("tokenizer.json")
@@ -27,6 +29,10 @@ def test_long_captions_are_cut(tokenizer: Tokenizer) -> None:
     assert tokenize(tokenizer, "one " * 9, 4).tolist() == [[3, 3, 3, 3]]
 
 
+def test_of_a_caption_without_end_the_beginning_is_read(tokenizer: Tokenizer) -> None:
+    assert tokenize(tokenizer, " " * (LONGEST_CAPTION - 3) + "one two", 3).tolist() == [[3, 0, 0]]
+
+
 @given(st.text())
 def test_any_caption_fits(tokenizer: Tokenizer, caption: str) -> None:
     assert tokenize(tokenizer, caption, 6).shape == (1, 6)
@@ -41,6 +47,18 @@ PAD = {
     "pad_type_id": 0,
     "pad_token": "[PAD]",
 }
+
+
+TENFOLD = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}
+BACKTRACKING = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+MARK, CAPTION = {"SpecialToken": {"id": "<e>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+
+
+def template(*single: object, ids: object = (1,)) -> dict[str, object]:
+    """A post-processor of these pieces."""
+    mark = {"id": "<e>", "ids": ids, "tokens": ["<e>"]}
+    return {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {"<e>": mark}}
 
 
 def changed(bundle_folder: Path, **fields: object) -> bytes:
@@ -70,12 +88,26 @@ def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
         ({"padding": "much"}, "padding.strategy: expected"),
         ({"padding": PAD | {"pad_to_multiple_of": 10**12}}, "padding.pad_to_multiple_of: expected 1 to the"),
         ({"padding": PAD | {"pad_to_multiple_of": 0}}, "padding.pad_to_multiple_of: expected 1 to the"),
+        ({"normalizer": TENFOLD}, "normalizer.content: expected nothing or a space"),
+        ({"normalizer": {"type": "Sequence", "normalizers": [TENFOLD] * 8}}, "normalizer.content: expected"),
+        ({"normalizer": {"type": "Prepend", "prepend": "a"}}, "normalizer.type: expected NFC, .*'Prepend'"),
+        ({"normalizer": {"type": "Sequence", "normalizers": 5}}, "normalizer.normalizers: expected a list"),
+        ({"normalizer": TENFOLD | {"pattern": {"String": ""}, "content": " "}}, "normalizer.pattern: exp"),
+        ({"normalizer": [5]}, "normalizer.type: expected NFC"),
+        ({"pre_tokenizer": BACKTRACKING}, "pre_tokenizer.pattern: expected a text, or an expression of"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTES] * 2}}, "expected ByteLevel once"),
+        ({"post_processor": template(*[CAPTION] * 9)}, "post_processor.single: expected the caption once"),
+        ({"post_processor": template(CAPTION, *[MARK] * 17)}, "post_processor.single: expected the caption"),
+        ({"post_processor": template(CAPTION, MARK, ids=[1] * 9)}, "post_processor.single: expected the"),
+        ({"decoder": {"type": "Strip", "content": "a", "start": 0, "stop": 0}}, "decoder.type: expected"),
+        ({"model": {"type": "Unigram", "vocab": []}}, "model.type: expected BPE or WordLevel"),
+        ({"model": {"type": "BPE", "continuing_subword_prefix": "a" * 99}}, "model.continuing_subword_pr"),
     ],
 )
 def test_a_tokenizer_that_cannot_cut_or_pad_so_is_refused(
     bundle_folder: Path, fields: dict[str, object], reported: str
 ) -> None:
-    with pytest.raises(BundleCorruptError, match=rf"tokenizer\.json: not a tokenizer \({reported}"):
+    with pytest.raises(BundleCorruptError, match=rf"tokenizer\.json: not a tokenizer \(.*{reported}"):
         check_tokenizer(changed(bundle_folder, **fields), 6, PATH)
 
 
@@ -83,6 +115,36 @@ def test_a_tokenizer_that_cannot_cut_or_pad_so_is_refused(
 def test_what_is_no_tokenizer_is_refused(data: bytes) -> None:
     with pytest.raises(BundleCorruptError, match=r"tokenizer\.json: not a tokenizer"):
         check_tokenizer(data, 6, PATH)
+
+
+def test_the_steps_of_clip_and_gpt2_are_taken(bundle_folder: Path) -> None:
+    data = changed(
+        bundle_folder,
+        normalizer={
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "NFC"},
+                {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+                {"type": "Lowercase"},
+            ],
+        },
+        pre_tokenizer={
+            "type": "Sequence",
+            "pretokenizers": [
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": CLIP_WORD},
+                    "behavior": "Removed",
+                    "invert": True,
+                },
+                BYTES | {"use_regex": False, "add_prefix_space": False},
+            ],
+        },
+        post_processor=template(MARK, CAPTION, MARK),
+        decoder={"type": "Sequence", "decoders": [BYTES, TENFOLD | {"content": " "}]},
+    )
+    check_tokenizer(data, 6, PATH)
+    assert tokenize(load_tokenizer(data, PATH), "ONE  two", 6).tolist() == [[1, 3, 6, 1, 0, 0]]
 
 
 def test_a_panic_of_the_library_is_an_encoder_s_error(bundle_folder: Path) -> None:

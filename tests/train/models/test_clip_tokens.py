@@ -7,7 +7,7 @@ import open_clip.tokenizer
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.bundle.tokenize import check_tokenizer, tokenize
 from sensemble_train.errors import CheckpointError
 from sensemble_train.models.clip_tokens import END, clip_tokenizer
 from tokenizers import Tokenizer
@@ -37,6 +37,7 @@ def test_gives_open_clips_ids(text: str) -> None:
 def test_a_long_caption_keeps_its_end_and_survives_the_file(tmp_path: Path) -> None:
     short = clip_tokenizer(MERGES, 60)
     short.save(str(tmp_path / "tokenizer.json"))
+    check_tokenizer((tmp_path / "tokenizer.json").read_bytes(), 60, tmp_path / "tokenizer.json")
     again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     long = "a dog barks " * 40
     assert tokenize(again, long, 60)[0].tolist() == ORACLE(long, context_length=60)[0].tolist()

@@ -4,6 +4,5 @@ Only what reads, checks and writes a bundle's folder belongs here. Running its a
 
 Doors: `bundle` (open and use a bundle), `manifest` (its contents), `manifest_file` (read and write
 `manifest.json`), `files` (read one verified file), `head`, `calibration` (what probabilities are worth),
-`tokenize` (for training and export), `probe`,
-`signature`, `strict_json`.
+`tokenize` (for training and export), `tokenizer_fields` (for training), `probe`, `signature`, `strict_json`.
 """

@@ -13,10 +13,9 @@ from sensemble_sensors.kinds.interfaces import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import LONGEST_CAPTION, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
-_LONGEST = 1 << 16  # bytes of a caption in shared memory; the rest is cut off
 _TOKENS = 65_536
 
 
@@ -52,13 +51,13 @@ class Text(Kind):
 
     def slot_size(self, spec: InputSpec) -> int:  # noqa: ARG002
         """See `Kind`."""
-        return _LONGEST
+        return LONGEST_CAPTION
 
     def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
         """Return at most 65,536 bytes of UTF-8."""
         if problem := _problem(data):
             raise ValueError(f"gave {problem}")
-        return np.frombuffer(str(data).encode()[:_LONGEST], np.uint8)
+        return np.frombuffer(str(data).encode()[:LONGEST_CAPTION], np.uint8)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         """See `Kind`."""

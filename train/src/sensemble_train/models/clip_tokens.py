@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+from sensemble_runtime.bundle.tokenizer_fields import CLIP_WORD, CONTROLS
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from sensemble_train.errors import CheckpointError
@@ -10,8 +11,6 @@ from sensemble_train.errors import CheckpointError
 START, END = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY = 49408
 _MERGES = _VOCABULARY - 2 * 256 - 2  # bytes have two ids each: within and at the end of a word
-_CONTROLS = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
-_WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
@@ -40,11 +39,11 @@ def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
     ids = {word: i for i, word in enumerate(words)}
     tokenizer = Tokenizer(models.BPE(ids, pairs, end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Replace(Regex(_CONTROLS), ""), normalizers.NFC(), normalizers.Lowercase()]
+        [normalizers.Replace(Regex(CONTROLS), ""), normalizers.NFC(), normalizers.Lowercase()]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORD), "removed", invert=True),
+            pre_tokenizers.Split(Regex(CLIP_WORD), "removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
