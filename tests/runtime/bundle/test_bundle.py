@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,7 +131,7 @@ def test_encoders_load_on_first_use_and_again_after_unloading(bundle_folder: Pat
     bundle.unload("audio")
     bundle.unload("audio")
     del encoder
-    bundle.settle()
+    bundle.settle(time.monotonic() + 20)
     assert gone() is None
     assert bundle.encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
 
@@ -147,7 +148,7 @@ def test_an_encoder_may_be_unloaded_while_it_is_loaded(bundle_folder: Path) -> N
 
     bundle._encoders = Unloaded()
     assert bundle.load("video").embedding == 8
-    bundle.settle()
+    bundle.settle(time.monotonic() + 20)
 
 
 def test_many_threads_share_a_bundle(bundle_folder: Path, reference: dict[str, np.ndarray]) -> None:

@@ -1,6 +1,7 @@
 """To free an encoder takes a while, for which nobody else waits."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,6 @@ def test_settling_waits_until_the_encoder_is_gone(
     monkeypatch.setattr(executor, "give_back_memory", done.set)
     bundle.load("audio")
     bundle.unload("audio")
-    bundle.settle()
+    bundle.settle(time.monotonic() + 20)
     assert done.is_set()
-    bundle.settle()
+    bundle.settle(time.monotonic() + 20)

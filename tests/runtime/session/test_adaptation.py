@@ -1,3 +1,4 @@
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -122,3 +123,17 @@ def test_what_cannot_be_written_is_reported_and_raised_at_the_end(
     wait_for(lambda: any(isinstance(e, AdaptEvent) and e.kind == "unsaved" for e in log.events))
     with pytest.raises(AdaptError, match="cannot be written"):
         session.close()
+
+
+def test_a_disk_that_does_not_answer_is_said_when_closing(
+    sighted: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adaptation, "LAST", 0.2)
+    before, go = set(threading.enumerate()), threading.Event()
+    monkeypatch.setattr(Adapter, "write", lambda *_: go.wait(20))
+    session = Session(sighted, adapt=Adapt(tmp_path / "kept"))
+    with pytest.raises(AdaptError, match="kept: its disk does not answer"):
+        session.close()
+    session.close()
+    go.set()
+    wait_for(lambda: set(threading.enumerate()) == before)

@@ -152,6 +152,30 @@ def test_a_subscriber_that_does_not_return_is_named_when_closing(
     wait_for(lambda: set(threading.enumerate()) == before)
 
 
+def test_everything_that_is_stuck_is_waited_for_together_and_counted(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "CLOSE", 0.5)
+    monkeypatch.setattr(sensor_thread, "KILL", 0.2)
+    before, go = set(threading.enumerate()), threading.Event()
+    running = Session(bundle)
+    for _ in range(4):
+        running.subscribe(lambda _: go.wait(20))
+    for i in range(6):
+        camera = Puppet("video", f"v{i}")
+        camera.acts.put(go)
+        running.attach(camera)
+        wait_for(camera.acts.empty)
+    began = time.monotonic()
+    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 0\.5 s"
+    with pytest.raises(SessionError, match=stuck):
+        running.close()
+    assert time.monotonic() - began < 1.5
+    running.close()
+    go.set()
+    wait_for(lambda: set(threading.enumerate()) == before)
+
+
 def test_a_disk_that_does_not_answer_is_said_when_closing(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

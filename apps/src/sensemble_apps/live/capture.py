@@ -10,7 +10,7 @@ from typing import Self
 
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.session.sensor_set import SensorSet
-from sensemble_runtime.session.sensor_thread import join
+from sensemble_runtime.session.sensor_thread import CLOSE, join
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.recording.writer import LAG, Recording
@@ -78,7 +78,7 @@ class Capture:
     def __exit__(self, *_: object) -> None:
         with self.changed:
             threads = self._set.stop()
-        if left := join(threads):
+        if left := join(threads, monotonic() + CLOSE):
             names = ", ".join(thread.name for thread in left)
             remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.session.sensor_set import SensorSet
-from sensemble_runtime.session.sensor_thread import join
+from sensemble_runtime.session.sensor_thread import CLOSE, join
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT
@@ -52,7 +52,7 @@ class Bench:
         with self.changed:
             self._stopped = True
             threads = self._set.stop()
-        if left := join(threads):
+        if left := join(threads, monotonic() + CLOSE):
             names = ", ".join(thread.name for thread in left)
             remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
 

@@ -106,7 +106,7 @@ class Adapter:
 
     A teacher is the opinion of all other live modalities together that are trusted, familiar and about the
     same time, as the bundle shipped them: what a sensor was taught, it does not teach on. It has no thread;
-    use it from one at a time.
+    use it from one at a time. What is learned is kept in `folder`.
 
     Args:
         bundle: an open bundle, calibrated, of single classes.
@@ -130,6 +130,7 @@ class Adapter:
             raise AdaptError(f"trusted: the bundle has no {', '.join(strange)}; it has {known}")
         self._bundle, self._adapt = bundle, adapt
         self._store = Store(Path(adapt.folder) if adapt.folder else beside(bundle.path), bundle, adapt.days)
+        self.folder = self._store.folder
         self._rules = Rules(bundle.manifest)
         self._changes: list[AdaptEvent] = []
         self._taught_by: dict[Sensor, set[str]] = {}

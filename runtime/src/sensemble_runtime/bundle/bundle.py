@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from pathlib import Path, PurePosixPath
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,10 +141,16 @@ class Bundle:
         self._freeing.add(thread)
         thread.start()
 
-    def settle(self) -> None:
-        """Wait until all unloaded encoders are freed."""
-        for thread in tuple(self._freeing):
-            thread.join()
+    def settle(self, deadline: float) -> bool:
+        """Wait until all unloaded encoders are freed, up to `deadline`; return whether they are.
+
+        Args:
+            deadline: on the clock of `time.monotonic`.
+        """
+        freeing = tuple(self._freeing)
+        for thread in freeing:
+            thread.join(max(0.0, deadline - monotonic()))
+        return not any(thread.is_alive() for thread in freeing)
 
     def contents(self, modality: str, target: str) -> Contents:
         """Return the bytes of the artifact that encodes `modality` for `target`, verified.

@@ -3,8 +3,8 @@
 The `tokenizers` library checks none of them: a stride as long as the text makes it panic, a large padding
 takes all memory, a chain of replacements turns ten letters into gigabytes, and an expression may backtrack
 for hours, with the interpreter's lock held. So the steps of a tokenizer are listed here: those that
-`sensemble-train` writes, and the usual ones of CLIP and GPT-2. No step repeats in a sequence: a byte-level one
-lengthens its own result.
+`sensemble-train` writes, and the usual ones of CLIP and GPT-2. No step repeats in a sequence: a byte-level
+one lengthens its own result.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ CONTROLS = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
 """The control characters that CLIP's tokenizer removes."""
 
 CLIP_WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""What CLIP's tokenizer takes for a word."""
+"""A word of CLIP's tokenizer."""
 
 _GPT2_WORD = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _EXPRESSIONS = (CONTROLS, CLIP_WORD, _GPT2_WORD, r"\s+")

@@ -9,6 +9,7 @@ from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.session.state import SessionState
 
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
+LAST = 10.0  # seconds that the disk has for the last one
 
 
 class Adaptation:
@@ -24,7 +25,7 @@ class Adaptation:
     def __init__(self, adapter: Adapter, state: SessionState) -> None:
         self._adapter, self._state = adapter, state
         self._stop = threading.Event()
-        self._reason = ""
+        self._unsaved: AdaptError | None = None  # why the last write failed
         self._thread = threading.Thread(target=self._run, name="sensemble adaptation", daemon=True)
         self._thread.start()
 
@@ -37,21 +38,27 @@ class Adaptation:
         if self._stop.is_set():
             return None
         self._stop.set()
-        self._thread.join()
-        with self._state.changed:
-            self._adapter.finish(monotonic())
-            self._state.note_live_set()
-        error = self._write()
-        self._adapter.close()
-        return error
+        self._thread.join(LAST)
+        if self._thread.is_alive():
+            folder = self._adapter.folder
+            return AdaptError(f"{folder}: its disk does not answer; what was learned last is lost")
+        return self._unsaved
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
-            error = self._write()
-            reason = str(error or "")
-            if reason != self._reason and reason:
-                self._state.report(AdaptEvent(monotonic(), "", "", "unsaved", (), 0.0, 0.0, reason))
-            self._reason = reason
+        try:
+            while not self._stop.wait(EVERY):
+                before, self._unsaved = self._unsaved, self._write()
+                reason = str(self._unsaved or "")
+                if reason not in ("", str(before or "")):
+                    self._state.report(AdaptEvent(monotonic(), "", "", "unsaved", (), 0.0, 0.0, reason))
+            with self._state.changed:
+                self._adapter.finish(monotonic())
+                self._state.note_live_set()
+            self._unsaved = self._write()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
+            self._state.fail(error)
+        finally:
+            self._adapter.close()
 
     def _write(self) -> AdaptError | None:
         with self._state.changed:

@@ -48,14 +48,13 @@ class EncoderThreads:
         for thread in self._threads.values():
             thread.start()
 
-    def join(self, timeout: float) -> set[str]:
+    def join(self, deadline: float) -> set[str]:
         """Wait until nothing is encoded any more; the state must be stopped, and its lock free.
 
         Returns:
-            The modalities whose encoders did not return within `timeout` seconds; their threads are daemons,
-            and left behind.
+            The modalities whose encoders did not return until `deadline`, on the clock of `time.monotonic`;
+            their threads are daemons, and left behind.
         """
-        deadline = time.monotonic() + timeout
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         return {modality for modality, thread in self._threads.items() if thread.is_alive()}

@@ -22,8 +22,8 @@ RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at 
 FLOOD = 200  # samples a second that are read at most, on average: a flood takes no time from other sensors
 BURST = 0.25  # seconds of them that may come at once
 
-CLOSE = 5.0  # seconds that `join` gives the sensors to return from what they are doing
-KILL = 1.0  # seconds more for a sensor in a process of its own, once that is killed
+CLOSE = 5.0  # seconds that everything has to return from what it is doing, when a session is closed
+KILL = 1.0  # seconds more for sensors in processes of their own, once those are killed
 
 
 class Owner(Protocol):
@@ -120,10 +120,12 @@ class SensorThread:
         self.reported = (kind, reason)
         return SensorEvent(monotonic(), self.name, self.modality, kind, reason)
 
-    def kill(self) -> None:
-        """End the sensor's process, if it has one."""
-        if isinstance(self.sensor, Killable):
-            self.sensor.kill()
+    def kill(self) -> bool:
+        """End the sensor's process; return whether it has one."""
+        if not isinstance(self.sensor, Killable):
+            return False
+        self.sensor.kill()
+        return True
 
     def _run(self) -> None:
         for thread in self._previous:
@@ -201,22 +203,24 @@ class SensorThread:
             self._stopped.wait(self._ahead - now - BURST)
 
 
-def join(threads: Sequence[SensorThread]) -> list[SensorThread]:
+def join(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
     """Wait for stopped sensor threads, and kill the processes of those that do not return in time.
+
+    Args:
+        threads: their `stop` was called.
+        deadline: on the clock of `time.monotonic`; those that are killed have `KILL` seconds more.
 
     Returns:
         Those that still run; they are daemons, and left behind.
     """
-    deadline = monotonic() + CLOSE
-    for sensor in threads:
-        _join(sensor.thread, deadline - monotonic())
-    for sensor in threads:
-        if sensor.thread.is_alive():
-            sensor.kill()
-            _join(sensor.thread, KILL)
+    killed = [sensor for sensor in _running(threads, deadline) if sensor.kill()]
+    _running(killed, monotonic() + KILL)
     return [sensor for sensor in threads if sensor.thread.is_alive()]
 
 
-def _join(thread: threading.Thread, timeout: float) -> None:
-    if thread is not threading.current_thread():
-        thread.join(max(0.0, timeout))
+def _running(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
+    """Wait for threads until `deadline`; return those that still run."""
+    for sensor in threads:
+        if sensor.thread is not threading.current_thread():
+            sensor.thread.join(max(0.0, deadline - monotonic()))
+    return [sensor for sensor in threads if sensor.thread.is_alive()]

@@ -16,7 +16,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_runtime.adapting.adapter import Adapt, Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import AdaptError, RecordError, SessionError
+from sensemble_runtime.errors import AdaptError, RecordError, SessionError, check_stopped
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
@@ -26,7 +26,7 @@ from sensemble_runtime.session.adaptation import Adaptation
 from sensemble_runtime.session.encoder_threads import EncoderThreads
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_set import SensorSet
-from sensemble_runtime.session.sensor_thread import SensorThread, join
+from sensemble_runtime.session.sensor_thread import join
 from sensemble_runtime.session.state import Listener, SessionState, Subscriber
 
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
@@ -85,8 +85,9 @@ class Session:
         self._sensors = SensorSet(self._state, health, conditions)
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[BackgroundQueue[Any]] = []
-        self._left: list[SensorThread] = []  # that did not return when the session was closed
-        self._stuck: set[str] = set()  # encoders and subscribers that did not, either
+        self._stuck: set[object] = (
+            set()
+        )  # sensors, encoders, subscribers that did not return when it was closed
         self._raised = False
         self._writer: BackgroundWriter | None = None
         if record is not None:
@@ -248,46 +249,45 @@ class Session:
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
+        All sensors, encoders and subscribers together have 5 s to return, and up to 3 s more to clean up
+        after what is stuck. The disk has 30 s for the record and 10 s for what the sensors learned.
+
         Raises:
             SessionError: a sensor, an encoder or a subscriber did not return in time; names it. Its thread is
-                left behind, and keeps no process from ending.
+                left behind, and keeps no process from ending, unless it frees an encoder.
             RecordError: some of what should be in the record could not be written; says how much.
             AdaptError: what the sensors learned could not be written.
             Exception: what a subscriber raised, if no consumer has got it.
         """
-        state, patience = self._state, 0.0 if self._stuck else sensor_thread.CLOSE
+        state, again = self._state, bool(self._stuck)
+        deadline = time.monotonic() + (0.0 if again else sensor_thread.CLOSE)
+        least = 0.0 if again else sensor_thread.KILL  # for what had to wait for something that is stuck
         with state.changed:
             state.closed = True
             state.wake()
-            threads = [thread for thread in self._sensors.stop() if thread not in self._left]
-        encoding = self._encoders.join(patience)
-        left = join(threads)
-        self._left += left  # closing again does not wait for them again
-        with state.changed:
-            for modality in self._bundle.modalities:
-                state.live_set.remove(modality, keep=modality in encoding)
-            state.wake()
-        self._bundle.settle()
+            threads = [thread for thread in self._sensors.stop() if thread not in self._stuck]
+        encoding = self._encoders.join(deadline)
+        left = join(threads, deadline)
+        self._stuck |= {*left}
+        state.clear(keep=encoding)
+        freed = self._bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
         if self._adaptation is not None:
             unsaved = self._adaptation.finish()
             state.error = state.error or unsaved
         if self._writer is not None:
             unwritten = self._writer.finish(complete=state.error is None)
             state.error = state.error or unwritten
-        stuck = {f"the {modality} encoder" for modality in encoding}
         for subscriber in self._subscribers:
             subscriber.close()
         if any(subscriber.is_current_thread for subscriber in self._subscribers):
             return  # a subscriber closes the session; its thread ends when it returns
-        stuck |= {"a subscriber" for subscriber in self._subscribers if not subscriber.join(patience)}
-        found = sorted(stuck - self._stuck) + [thread.name for thread in left]
-        self._stuck |= stuck
+        deadline = max(deadline, time.monotonic() + least)
+        busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - time.monotonic()))]
+        stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {self._bundle})
+        new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()
-        if found:
-            raise SessionError(
-                f"{', '.join(found)}: did not stop within {sensor_thread.CLOSE:g} s; "
-                "its thread is left behind"
-            )
+        names, freeing = [thread.name for thread in left], self._bundle in new
+        check_stopped(sorted(encoding & new), names, len(new & {*busy}), freeing, sensor_thread.CLOSE)
 
     def _is_over(self) -> bool:
         """Return whether nothing more will come: the last sensor has ended by itself."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
@@ -27,8 +27,8 @@ class SessionState:
     """The state that the parts of a session share: samples, embeddings, predictions and events.
 
     It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`, `listen`,
-    `unsubscribe`, `wait_for_item` and `fail`. The lock is never held while a sensor is read, a window is
-    encoded or a record is written.
+    `unsubscribe`, `wait_for_item`, `clear` and `fail`. The lock is never held while a sensor is read, a
+    window is encoded or a record is written.
 
     Args:
         bundle: an open bundle.
@@ -141,6 +141,13 @@ class SessionState:
             error.__cause__ = cause
         with self.changed:
             self.error = self.error or error
+            self.wake()
+
+    def clear(self, keep: Collection[str]) -> None:
+        """Empty the live set of a closed session; free all encoders but those of `keep`, which are stuck."""
+        with self.changed:
+            for modality in self._bundle.modalities:
+                self.live_set.remove(modality, keep=modality in keep)
             self.wake()
 
     # For consumers.
