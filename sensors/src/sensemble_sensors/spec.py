@@ -32,7 +32,7 @@ class InputSpec:
         rate: audio samples a second (Hz); video frames a second between the T frames; 0 for text.
         window: seconds of samples that an encoder sees; for text, 0: a caption is its own window.
         hop: seconds between the starts of two windows that a session encodes; for text, 0: on arrival.
-        ttl: seconds for which an embedding stays in the live set.
+        ttl: seconds for which an embedding stays in the live set, at least the hop.
     """
 
     modality: str

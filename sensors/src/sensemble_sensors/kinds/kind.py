@@ -82,6 +82,10 @@ class Kind(ABC):
         if not 0 < spec.ttl <= _TTL:
             yield f"expected a ttl above 0 s and up to {_TTL:g} s, got {spec.ttl:g}"
         yield from self._time_problems(spec)
+        if spec.ttl < spec.hop:
+            yield (
+                f"expected a ttl of at least the hop, {spec.hop:g} s, or nothing stays live; got {spec.ttl:g}"
+            )
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:  # noqa: ARG002
         yield from ()
