@@ -21,6 +21,7 @@ from sensemble_runtime.record.reader import (
     read_runs,
 )
 from sensemble_runtime.record.schema import TABLES
+from sensemble_runtime.record.writer import Records
 
 from tests.mutations import SEEDS, THOUSAND, mutated
 
@@ -137,3 +138,28 @@ def test_a_view_that_never_ends_is_not_asked(whole: Path) -> None:
         db.commit()
     with pytest.raises(RecordError, match="views or triggers"):
         read_runs(path)
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        (
+            "DROP TABLE events; CREATE TABLE events (run, at, kind, reason AS (hex(zeroblob(4000000))))",
+            "generated columns",
+        ),
+        ("CREATE INDEX slow ON events (hex(kind))", "an index on an expression"),
+        ("CREATE VIRTUAL TABLE other USING fts5 (x)", "virtual tables"),
+        ("CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM events; END", "views or triggers"),
+    ],
+)
+def test_what_computes_when_it_is_read_or_written_is_refused(
+    tmp_path: Path, statements: str, found: str
+) -> None:
+    path = tmp_path / "record.sqlite"
+    Records(path).close()
+    read_runs(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(statements)
+    for use in (Records, read_runs):
+        with pytest.raises(RecordError, match=rf"record\.sqlite: has {found}, as no record has; give the"):
+            use(path)

@@ -6,9 +6,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.record.schema import reported, version
+from sensemble_runtime.record.schema import REMEDY, reported, version
 
-_REMEDY = "give the file that a session or an audit recorded"
 _LARGEST = 1 << 24  # bytes of a value or a row
 
 
@@ -17,7 +16,7 @@ def reading(path: Path | str) -> Iterator[sqlite3.Connection]:
     """Open a record; a `ValueError` that the block raises for a bad value becomes a `RecordError`."""
     path = Path(path)
     if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
-        raise RecordError(f"{path}: there is no such file, or none that may be read; {_REMEDY}")
+        raise RecordError(f"{path}: there is no such file, or none that may be read; {REMEDY}")
     try:
         with (
             reported(path),
@@ -26,16 +25,7 @@ def reading(path: Path | str) -> Iterator[sqlite3.Connection]:
             db.row_factory = sqlite3.Row
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             if version(db, path) == 0:
-                raise RecordError(f"{path}: empty; {_REMEDY}")
-            _check_plain(db)
+                raise RecordError(f"{path}: empty; {REMEDY}")
             yield db
     except (ValueError, IndexError, RecursionError) as error:  # IndexError: a column is missing
-        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {_REMEDY}") from error
-
-
-def _check_plain(db: sqlite3.Connection) -> None:
-    """Refuse views and triggers: reading a view may compute for ever."""
-    query = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
-    (others,) = db.execute(query).fetchone()
-    if others:
-        raise ValueError("views or triggers")
+        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {REMEDY}") from error

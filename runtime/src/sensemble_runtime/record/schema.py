@@ -18,6 +18,16 @@ _REMEDIES = {
     "SQLITE_IOERR": "is its disk still there, and not full?",
 }
 
+REMEDY = "give the file that a session or an audit recorded"
+_COMPUTED = {
+    "views or triggers": "SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')",
+    "virtual tables": "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND type != 'table'",
+    "generated columns": "SELECT 1 FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c "
+    "WHERE s.type = 'table' AND c.hidden != 0",
+    "an index on an expression": "SELECT 1 FROM sqlite_schema AS s, pragma_index_xinfo(s.name) AS c "
+    "WHERE s.type = 'index' AND c.cid = -2",
+}
+
 _APPLICATION = 0x53454E53  # "SENS", in the file's header
 TABLES = f"""
 BEGIN IMMEDIATE;
@@ -136,7 +146,7 @@ def version(db: sqlite3.Connection, path: Path) -> int:
     """Return the schema version of an open record, `SCHEMA`, or 0 for an empty file.
 
     Raises:
-        RecordError: it is another program's file, or a record of another version.
+        RecordError: it is another program's file, a record of another version, or one that computes.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (found,) = db.execute("PRAGMA user_version").fetchone()
@@ -145,9 +155,17 @@ def version(db: sqlite3.Connection, path: Path) -> int:
         return 0
     if application == _APPLICATION:
         if found == SCHEMA:
+            _check_plain(db, path)
             return SCHEMA
         raise RecordError(
             f"{path}: a record of schema version {found}, and this sensemble-runtime reads version {SCHEMA}; "
             "make a new one: `sensemble run --record FILE`"
         )
     raise RecordError(f"{path}: another program's database; name another file")
+
+
+def _check_plain(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse what computes, maybe for ever, when it is read or written; no record of ours has any."""
+    for what, found in _COMPUTED.items():
+        if db.execute(f"SELECT EXISTS ({found})").fetchone()[0]:
+            raise RecordError(f"{path}: has {what}, as no record has; {REMEDY}")
