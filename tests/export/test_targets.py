@@ -3,8 +3,13 @@
 import pytest
 from sensemble_export.errors import SchemeError
 from sensemble_export.targets import TARGETS, Job, plan
+from sensemble_runtime.bundle import manifest
 
 SENSORS = ("audio", "video")
+
+
+def test_the_runtime_knows_the_targets() -> None:
+    assert sorted(TARGETS) == sorted(manifest.TARGETS)
 
 
 def test_without_a_choice_each_target_has_its_default() -> None:

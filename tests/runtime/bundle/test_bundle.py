@@ -294,6 +294,25 @@ def test_a_package_with_more_files_than_listed_is_refused(folder: Path) -> None:
         Bundle.open(folder)
 
 
+def test_a_folder_is_walked_once_however_many_artifacts_name_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    artifacts = raw["modalities"]["audio"]["artifacts"]
+    artifacts["executorch-xnnpack"]["path"] = "audio"
+    for target in ("coreml", "executorch-coreml", "onnx"):
+        artifacts[target] = artifacts["executorch-xnnpack"]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    walked, walk = [], Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda *given: walked.append(given[0]) or walk(*given))
+    Bundle.open(folder)
+    assert walked.count(folder / "audio") == 1
+    (folder / "audio" / "more").touch()
+    with pytest.raises(BundleCorruptError, match="audio/more: not in the manifest"):
+        Bundle.open(folder)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_link_out_of_the_bundle_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.move(folder / name, tmp_path / "elsewhere")

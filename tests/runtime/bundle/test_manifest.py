@@ -54,6 +54,17 @@ VAST = {
 FITTED = ("calibration", "subsets", "audio")
 ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9}
 SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
+FILES = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 1, "sha256": HASH} for i in range(5000)]
+STRANGE = {
+    "path": "audio/encoder.pte",
+    "files": [{"path": "audio/encoder.pte", "bytes": 10, "sha256": HASH}],
+    "scheme": "fp32",
+    "kept": [],
+    "parity": None,
+    "latency_ms": None,
+    "peak_mb": None,
+    "differs": None,
+}
 MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
 
 
@@ -109,6 +120,25 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             "audio.spec: expected a ttl above 0 s and up to 86400",
         ),
         (set_to(*AUDIO, "spec", "ttl", value=0), "audio.spec: expected a ttl above 0 s and up to 86400"),
+        (
+            set_to(*AUDIO, "spec", "ttl", value=1e-6),
+            "audio.spec: expected a ttl of at least the hop, 0.5 s, or nothing stays live; got 1e-06",
+        ),
+        (set_to(*AUDIO, "spec", "hop", value=9), "audio.spec: expected a ttl of at least the hop, 9 s"),
+        (set_to(*AUDIO, "artifacts", "dsp", value=STRANGE), "audio.artifacts.dsp: expected coreml, executor"),
+        (
+            set_to(*ARTIFACT, "kept", value=["layer"] * 5000),
+            "executorch-xnnpack.kept: expected at most 4096 names, got 5000",
+        ),
+        (
+            set_to(*ARTIFACT, "kept", value=[""] * 200_000),
+            "kept: expected at most 100000 entries, got",
+        ),
+        (
+            set_to("provenance", "tools", value=dict.fromkeys(map(str, range(5000)), "1")),
+            "provenance.tools: expected at most 4096 entries, got 5000",
+        ),
+        (set_to(*AUDIO, "artifacts", "coreml", "files", value=FILES), "coreml.files: expected at most 4096"),
         (set_to(*AUDIO, "spec", "rate", value=8000), "expected 8000 Hz x 1 s in the second dimension"),
         (set_to(*AUDIO, "spec", "window", value=2), "expected 16000 Hz x 2 s in the second dimension"),
         (set_to(*AUDIO, "spec", "shape", value=[1, 8000]), "expected 16000 Hz x 1 s in the second dimension"),

@@ -232,8 +232,7 @@ def _verify(folder: Path, contents: Manifest) -> Head:
     """Check every file that the manifest lists, and return the head."""
     for file in dict.fromkeys(file for _, file in contents.files()):
         check_file(folder, file)
-    for _, artifact in contents.artifacts():
-        _verify_nothing_else(folder, artifact)
+    _verify_nothing_else(folder, [artifact for _, artifact in contents.artifacts()])
     spec = _tokenized(contents)
     if contents.tokenizer is not None and spec is not None:
         path = folder / contents.tokenizer.path
@@ -261,12 +260,19 @@ def _tokenized(contents: Manifest) -> "InputSpec | None":
     return next((spec for spec in specs if kind_of(spec.modality).tokenized), None)
 
 
-def _verify_nothing_else(folder: Path, artifact: Artifact) -> None:
-    """Refuse a package (a folder) with files that its manifest does not list."""
-    listed = {folder / file.path for file in artifact.files}
-    for found in (folder / artifact.path).rglob("*"):
-        if found not in listed and (found.is_symlink() or not found.is_dir()):
-            raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
+def _verify_nothing_else(folder: Path, artifacts: list[Artifact]) -> None:
+    """Refuse a package (a folder) with files that its manifest does not list; walk each folder once."""
+    present = {path: _files_in(folder / path) for path in {artifact.path for artifact in artifacts}}
+    for artifact in artifacts:
+        listed = {folder / file.path for file in artifact.files}
+        for found in present[artifact.path]:
+            if found not in listed:
+                raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return everything in a folder and its folders that is no folder itself; links are not followed."""
+    return [found for found in folder.rglob("*") if found.is_symlink() or not found.is_dir()]
 
 
 def sign(path: Path, key: Path) -> Path:

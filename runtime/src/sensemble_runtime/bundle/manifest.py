@@ -11,6 +11,9 @@ from sensemble_runtime.subsets import SubsetScore
 SCHEMA = 5
 FILE_NAME = "manifest.json"
 
+TARGETS = ("coreml", "executorch-coreml", "executorch-xnnpack", "onnx")
+"""The targets that artifacts are made for. No executor here runs `executorch-coreml`: it is for apps."""
+
 Task = Literal["multi-class", "multi-label"]
 Scheme = Literal[
     "fp32",

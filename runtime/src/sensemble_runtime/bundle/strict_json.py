@@ -4,10 +4,13 @@ import dataclasses
 import json
 import reprlib
 import types
+from collections.abc import Sized
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
 _LONGEST = 4096  # characters of a string, so that an error that quotes one stays a line
+_ENTRIES = 4096  # of an object; ours are by modality, target, set of modalities or package
+_ITEMS = 100_000  # of a list; the longest is of labels
 _EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
 
 
@@ -57,6 +60,8 @@ def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an
     if origin is tuple:
         if not isinstance(raw, list):
             raise _mismatch(field, "a list", raw)
+        if len(raw) > _ITEMS:
+            raise _too_many(field, _ITEMS, raw)
         return tuple(decode(arguments[0], item, f"{field}[{i}]") for i, item in enumerate(raw))
     return _plain(kind, raw, field)
 
@@ -89,7 +94,13 @@ def _plain(kind: type, raw: object, field: str) -> object:
 def _object(raw: object, field: str) -> dict[str, object]:
     if not isinstance(raw, dict):
         raise _mismatch(field, "an object", raw)
+    if len(raw) > _ENTRIES:
+        raise _too_many(field, _ENTRIES, raw)
     return raw
+
+
+def _too_many(field: str, most: int, raw: Sized) -> DecodeError:
+    return DecodeError(f"{field or 'document'}: expected at most {most} entries, got {len(raw)}")
 
 
 def _mismatch(field: str, expected: str, raw: object) -> DecodeError:

@@ -7,7 +7,14 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.manifest import FileEntry, Manifest, Provenance, SubsetCalibration, Task
+from sensemble_runtime.bundle.manifest import (
+    TARGETS,
+    FileEntry,
+    Manifest,
+    Provenance,
+    SubsetCalibration,
+    Task,
+)
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
@@ -16,6 +23,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
 _EMBEDDING = 65_536
 _LABELS = 100_000
+_NAMES = 4096  # layers of an encoder that stay float
+_FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
@@ -39,6 +48,7 @@ def problems(manifest: Manifest) -> Iterator[str]:
     for modality, entry in manifest.modalities.items():
         if not entry.artifacts:
             yield f"modalities.{modality}.artifacts: there is none"
+        yield from _target_problems(f"modalities.{modality}.artifacts", entry.artifacts)
         for problem in _spec_problems(modality, entry.spec):
             yield f"modalities.{modality}.spec: {problem}"
     if not 1 <= manifest.embedding <= _EMBEDDING:
@@ -53,6 +63,12 @@ def problems(manifest: Manifest) -> Iterator[str]:
     yield from _file_problems(manifest)
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
     yield from _calibration_problems(manifest)
+
+
+def _target_problems(field: str, targets: Iterable[str]) -> Iterator[str]:
+    for target in targets:
+        if target not in TARGETS:
+            yield f"{field}.{target}: expected {', '.join(TARGETS)}"
 
 
 def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
@@ -80,6 +96,10 @@ def _file_problems(manifest: Manifest) -> Iterator[str]:
     if sum(file.bytes for file in {file for _, file in _files(manifest)}) > _ALL:
         yield f"modalities: all files together have more than {_ALL} bytes"
     for field, artifact in manifest.artifacts():
+        if len(artifact.kept) > _NAMES:
+            yield f"{field}.kept: expected at most {_NAMES} names, got {len(artifact.kept)}"
+        if len(artifact.files) > _FILES:
+            yield f"{field}.files: expected at most {_FILES}, got {len(artifact.files)}"
         paths = [file.path for file in artifact.files]
         if paths != [artifact.path] and not (paths and all(_inside(artifact.path, path) for path in paths)):
             yield f"{field}.files: expected {artifact.path} itself or files in it"
@@ -99,6 +119,7 @@ def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
 def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:
     if not set(provenance.train_modalities) <= modalities:
         yield "provenance.train_modalities: names a modality that has no encoder here"
+    yield from _target_problems("provenance.accuracy_quantized", provenance.accuracy_quantized)
     tables = {f"accuracy_quantized.{t}": scores for t, scores in provenance.accuracy_quantized.items()}
     for name, scores in {"accuracy": provenance.accuracy, **tables}.items():
         yield from _subset_problems(f"provenance.{name}", scores, modalities)
