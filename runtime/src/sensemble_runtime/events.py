@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sensemble_sensors.errors import SampleError, SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import (
+    SampleError,
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+    text_of,
+)
 
 from sensemble_runtime.errors import SensembleRuntimeError
 
@@ -194,7 +200,7 @@ def fields_of(event: Event) -> tuple[str, str, str, str]:
 
 def explain(error: BaseException) -> tuple[Kind, str]:
     """Return the kind and the reason of the event that an exception out of a sensor causes."""
-    text = _line(error)
+    text = text_of(error)
     match error:
         case SensorUnavailableError():
             return "unavailable", text
@@ -209,11 +215,4 @@ def explain(error: BaseException) -> tuple[Kind, str]:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line: its type and its text."""
-    return f"{type(error).__name__}: {_line(error)}"
-
-
-def _line(error: BaseException) -> str:
-    try:
-        return " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - an exception's own text may fail, too
-        return "it has no text"
+    return f"{type(error).__name__}: {text_of(error)}"

@@ -37,3 +37,11 @@ class BadDataError(SensorsError):
 
 class RecordingError(SensorsError):
     """A recording cannot be written, or the folder holds none; names the folder and says what to do."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text as one line; its `__str__` may raise, and whatever it likes."""
+    try:
+        return " ".join(str(error).split())
+    except BaseException:  # noqa: BLE001 - or the error would end the thread that reports it
+        return "it has no text"

@@ -22,12 +22,20 @@ class Panic(BaseException):
     """A stand-in for a panic in Rust, which PyO3 raises as no `Exception`."""
 
 
-FATAL = (SystemExit("3"), KeyboardInterrupt(), GeneratorExit(), Panic("index out of bounds"))
-
-
 class SpeechlessError(RuntimeError):
     def __str__(self) -> str:
         raise ValueError("no text")
+
+
+class SpeechlessPanic(BaseException):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+FATAL = (
+    *(SystemExit("3"), KeyboardInterrupt(), GeneratorExit()),
+    *(Panic("index out of bounds"), SpeechlessPanic()),
+)
 
 
 @pytest.mark.usefixtures("soon", "no_thread_is_left")

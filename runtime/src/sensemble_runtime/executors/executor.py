@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.errors import text_of
 from sensemble_sensors.spec import DType
 
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
@@ -188,5 +189,5 @@ def check_embedding(found: NDArray[np.generic], length: int, path: Path) -> Embe
 
 def describe(error: BaseException) -> str:
     """Return an executor's error as one printable line: it may quote the bytes of a broken artifact."""
-    line = " ".join(str(error).split()) or type(error).__name__
+    line = text_of(error) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in line)
