@@ -62,6 +62,7 @@ class Unruly:
             "hang": lambda: time.sleep(1000),
             # Unlike CDLL, PyDLL keeps Python's lock.
             "hang with the lock": lambda: ctypes.PyDLL(None).sleep(1000),
+            "with a child, stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
             "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
             "crash": crash,
             "with a child, crash": crash,

@@ -223,6 +223,10 @@ def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> No
     assert "died of SIGKILL" in str(read_on(sensor)[1])
 
 
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -264,11 +268,12 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> N
     assert held() == before
 
 
-def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed() -> None:
+@pytest.mark.parametrize("act", ["with a child", "with a child, stop"])
+def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed(act: str) -> None:
     script = (
         "import sys\nfrom unruly import Unruly\nfrom sensemble_sensors.isolation.isolated import Isolated\n"
         "from sensemble_sensors.spec import InputSpec\n"
-        "sensor = Isolated(Unruly, 'with a child')\n"
+        f"sensor = Isolated(Unruly, {act!r}, 0)\n"
         "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
         "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
     )
@@ -278,6 +283,7 @@ def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed(
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         (child,) = children(pid)
+        wait_until(lambda: act == "with a child" or is_stopped(pid))
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not is_alive(pid) and not is_alive(child))
 

@@ -6,6 +6,7 @@ and a JSON message when the sensor is open or over. The process ends when its st
 when its parent closes it or dies, and by itself when it hangs.
 """
 
+import ctypes
 import faulthandler
 import json
 import mmap
@@ -20,7 +21,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, NoReturn
 
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError, text_of
 from sensemble_sensors.isolation.ring import Ring
 from sensemble_sensors.sample_queue import Driven, SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
@@ -38,6 +39,7 @@ _KINDS: dict[type[BaseException], str] = {
     SensorEndedError: "ended",
 }
 _STDIN = 0
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _SENDING = Lock()  # of the pipe, which two threads may write to
 
 
@@ -71,13 +73,16 @@ class Job:
 def main(job: Job) -> None:
     """Run the sensor of `job` until standard input ends, or until the sensor fails."""
     stop = Event()
+    _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
     try:
         _run(job, stop)
     except BaseException as error:  # noqa: BLE001 - the parent gets every failure
         kind = _KINDS.get(type(error), "lost")
-        text = str(error) if type(error) in _KINDS else f"failed with {type(error).__name__}: {error}"
-        _send(job.pipe, {"kind": kind, "reason": " ".join(text.split())[:_LONGEST]})
+        text = text_of(error)
+        if type(error) not in _KINDS:
+            text = f"failed with {type(error).__name__}: {text}"
+        _send(job.pipe, {"kind": kind, "reason": text[:_LONGEST]})
 
 
 def _run(job: Job, stop: Event) -> None:
@@ -146,6 +151,16 @@ def _resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Not `ru_maxrss`, which on Linux a process inherits from its parent.
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _outlast_no_parent() -> None:
+    """Let a worker that is stopped (SIGSTOP) go on when its parent dies, to see that and end its children.
+
+    SIGKILL would spare the children. Nor may it come early: the kernel sends the signal when the thread ends
+    that started the worker, and only this one does no harm then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _watch(stop: Event) -> None:
