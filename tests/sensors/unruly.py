@@ -62,7 +62,9 @@ class Unruly:
             "hang": lambda: time.sleep(1000),
             # Unlike CDLL, PyDLL keeps Python's lock.
             "hang with the lock": lambda: ctypes.PyDLL(None).sleep(1000),
-            "with a child, stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+            "with a child, stop": lambda: (
+                self._given == self._well + 1 and os.kill(os.getpid(), signal.SIGSTOP)
+            ),
             "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
             "crash": crash,
             "with a child, crash": crash,
