@@ -75,13 +75,18 @@ def _in_turn() -> Iterator[None]:
         return
     try:
         if os.fstat(held).st_uid == os.getuid() and _locked(held) and not _used(folder):
-            for name in os.listdir(held):  # noqa: PTH208 - by its descriptor, whatever its name means by now
-                if name.startswith("__db."):  # locks and a cache; the data are in another file
-                    with suppress(OSError):  # gone already, or not to be removed
-                        os.unlink(name, dir_fd=held)
+            _remove_locks(held)
         yield
     finally:
         os.close(held)
+
+
+def _remove_locks(folder: int) -> None:
+    """Remove the database's locks and its cache, as far as possible; the data are in another file."""
+    for name in os.listdir(folder):  # by its descriptor, whatever its name means by now
+        if name.startswith("__db."):
+            with suppress(OSError):  # gone already, or not to be removed
+                os.unlink(name, dir_fd=folder)
 
 
 def _locked(folder: int) -> bool:
