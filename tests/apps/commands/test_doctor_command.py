@@ -4,8 +4,6 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-import pytest
-
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
 
 SoundServer = Any
@@ -24,7 +22,6 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
     assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
 
 
-@pytest.mark.devices
 def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
     with subprocess.Popen(
         [COMMAND, "doctor", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

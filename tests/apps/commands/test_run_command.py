@@ -222,7 +222,6 @@ def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
     assert (result.returncode, said["live"]) == (0, ["video"])
 
 
-@pytest.mark.devices
 def test_a_microphone_that_is_plugged_in_is_attached(
     bundle_folder: Path, sound_server: SoundServer, minute_of_speech: Path
 ) -> None:

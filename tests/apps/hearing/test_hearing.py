@@ -125,7 +125,6 @@ def test_what_is_likely_wrong_is_said_with_what_to_do(clips: list[Wave]) -> None
     assert (name, well, "--microphone" in text) == ("hearing", False, True)
 
 
-@pytest.mark.devices
 def test_doctor_hears_clips_through_a_sound_server(
     sound_server: SoundServer, bundle_folder: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

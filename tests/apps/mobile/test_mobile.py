@@ -1,9 +1,7 @@
 """The arithmetic of the sample apps, compiled here and compared with the Python that it repeats.
 
 What needs no phone (tokenizer, windows, session, head, pictures) is compiled from `apps/android` and
-`apps/ios` and compared with `tokenizers`, the runtime, and OpenCV. It takes compilers that CI does not
-install, a `swiftc`, and a `kotlinc` from 2.0 with Debian's libandroid-json-java: without them these tests are
-reported as skipped.
+`apps/ios` and compared with `tokenizers`, the runtime, and OpenCV.
 """
 
 import json
@@ -143,7 +141,6 @@ def head_of(folder: Path) -> Head:
     return load_head(path.read_bytes(), json.loads((folder / "manifest.json").read_text())["task"], path)
 
 
-@pytest.mark.mobile
 def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -> None:
     language, *command = sample
     answer = json.loads(run([*command, str(folder)]))
@@ -170,7 +167,6 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     assert difference.max() <= 1  # OpenCV rounds its weights
 
 
-@pytest.mark.mobile
 @pytest.mark.parametrize("language", ["kotlin", "swift"])
 def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) -> None:
     head = head_of(folder)

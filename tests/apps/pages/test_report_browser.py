@@ -15,7 +15,7 @@ from sensemble_apps.commands.report import write_page
 from tests.apps.conftest import matrices, write_matrix
 from tests.apps.shipped import write_audit, write_run
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.needs("chromium")
 
 # Without these, the browser itself looks for updates, which has nothing to do with the page.
 FLAGS = (

@@ -14,7 +14,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example
 
 from tests.apps.chromium import (
-    NODE,
     SCHEMES,
     SLOW,
     WIDTHS,
@@ -26,12 +25,13 @@ from tests.apps.chromium import (
     sound,
     unreached,
 )
+from tests.needs import WEB_CHECKS
 
 from .serving import Served, packed, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.needs("chromium")
 
-TSC = NODE / "typescript" / "bin" / "tsc"
+TSC = WEB_CHECKS / "typescript" / "bin" / "tsc"
 expect.set_options(timeout=SLOW)
 
 LOADED = "performance.getEntriesByType('resource').map(({name}) => name)"
@@ -207,7 +207,7 @@ def family(process: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not TSC.exists(), reason="needs TypeScript, which .ci/run installs")
+@pytest.mark.needs("web-checks")
 def test_the_pages_modules_have_no_error_of_types() -> None:
     project = Path(__file__).with_name("tsconfig.json")
     done = subprocess.run(["node", TSC, "-p", project], capture_output=True, text=True, check=False)

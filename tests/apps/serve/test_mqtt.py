@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Queue
-from shutil import which
 from socket import create_connection, create_server
 from time import monotonic, sleep
 from typing import Any
@@ -20,8 +19,7 @@ from sensemble_sensors.media.dataset import Example
 
 from .serving import PATIENCE, Served, serving
 
-MOSQUITTO = which("mosquitto", path="/usr/sbin:/usr/bin")
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto, which .ci/run installs")
+pytestmark = pytest.mark.needs("mosquitto")
 
 
 class Broker:
@@ -39,7 +37,7 @@ class Broker:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [str(MOSQUITTO), "-c", self._configuration], stderr=subprocess.DEVNULL
+            ["/usr/sbin/mosquitto", "-c", self._configuration], stderr=subprocess.DEVNULL
         )
         until = monotonic() + PATIENCE
         while monotonic() < until:

@@ -23,7 +23,7 @@ from tests.apps.chromium import (
 
 from .studying import Steady, Studying, studying
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.needs("chromium")
 
 TAKES = 4  # of each class
 TRAINED = 900_000  # milliseconds; a busy machine is no failure

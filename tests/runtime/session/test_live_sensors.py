@@ -95,7 +95,6 @@ def make(device: Device) -> Sensor:
     return Isolated(kind, device.key, device.modality)
 
 
-@pytest.mark.devices
 def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on(
     patient: Bundle,
     sound_server: SoundServer,

@@ -338,7 +338,6 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
     hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
 
 
-@pytest.mark.devices
 def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
     bundle: Bundle, log: Log, sound_server: SoundServer
 ) -> None:

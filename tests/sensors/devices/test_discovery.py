@@ -141,7 +141,7 @@ def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
         Microphone("desk")._choose(served, [card])
 
 
-@pytest.mark.devices
+@pytest.mark.needs("portaudio")
 def test_a_microphone_that_is_not_there_is_reported(specs: Specs) -> None:
     with pytest.raises(
         SensorUnavailableError, match=r"no such thing: is not there; `sensemble doctor` shows"

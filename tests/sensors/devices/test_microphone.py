@@ -55,7 +55,6 @@ def test_a_pause_of_the_device_is_found_in_the_times_after_it() -> None:
     assert reported[-1] == pytest.approx(ends[-1])
 
 
-@pytest.mark.devices
 def test_a_tone_that_is_played_is_heard(studio: Studio, specs: Specs, sound_server: SoundServer) -> None:
     path = studio.write("tone.wav", wave=studio.tone(30, 16000, 440), audio="pcm_s16le")
     before = active_count()
@@ -83,7 +82,6 @@ def test_a_tone_that_is_played_is_heard(studio: Studio, specs: Specs, sound_serv
     assert active_count() == before
 
 
-@pytest.mark.devices
 def test_a_microphone_that_goes_away_is_lost(specs: Specs, sound_server: SoundServer) -> None:
     microphone = Microphone("default")
     microphone.open(specs["audio"])

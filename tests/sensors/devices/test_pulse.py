@@ -44,7 +44,6 @@ def loudness(microphone: Sensor, seconds: float) -> float:
     return float(np.abs(np.concatenate(waves[5:])).max())
 
 
-@pytest.mark.devices
 def test_a_source_is_listed_named_and_heard_as_what_it_is(
     either_server: SoundServer, studio: Studio, specs: Specs
 ) -> None:
@@ -69,7 +68,6 @@ def test_a_source_is_listed_named_and_heard_as_what_it_is(
     assert pulse.VARIABLE not in os.environ
 
 
-@pytest.mark.devices
 def test_a_watch_tells_of_sources_that_come_and_go(either_server: SoundServer) -> None:
     watcher = Watcher([watched_microphones], lambda _: None)
     assert [item.device.key for item in watcher.search() if isinstance(item, Appeared)] == ["speaker.monitor"]
@@ -84,7 +82,6 @@ def test_a_watch_tells_of_sources_that_come_and_go(either_server: SoundServer) -
     assert [type(item) for item in watcher.search()][:1] == [Disappeared]
 
 
-@pytest.mark.devices
 @pytest.mark.parametrize("isolated", [True, False])
 def test_a_source_that_is_removed_is_lost_and_no_other_is_heard_in_its_place(
     either_server: SoundServer, specs: Specs, *, isolated: bool
@@ -106,7 +103,6 @@ def test_a_source_that_is_removed_is_lost_and_no_other_is_heard_in_its_place(
         desk.close()
 
 
-@pytest.mark.devices
 def test_a_server_that_ends_takes_its_sources_with_it(either_server: SoundServer, specs: Specs) -> None:
     desk = Isolated(Microphone, "speaker.monitor")
     desk.open(specs["audio"])
@@ -119,7 +115,6 @@ def test_a_server_that_ends_takes_its_sources_with_it(either_server: SoundServer
     assert "Hz" not in str(reported.value)
 
 
-@pytest.mark.devices
 def test_a_server_without_a_source_is_not_blamed_on_the_rate(sound_server: SoundServer, specs: Specs) -> None:
     sound_server.unplug_speaker()
     assert pulse.sources() == []
@@ -127,7 +122,6 @@ def test_a_server_without_a_source_is_not_blamed_on_the_rate(sound_server: Sound
         Microphone("default").open(specs["audio"])
 
 
-@pytest.mark.devices
 def test_a_server_that_hangs_makes_a_watch_blind_and_ends_no_guard(
     sound_server: SoundServer, specs: Specs
 ) -> None:

@@ -237,7 +237,6 @@ def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.M
     assert event.reason
 
 
-@pytest.mark.devices
 def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens(
     specs: Specs, sound_server: SoundServer
 ) -> None:
@@ -262,7 +261,6 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
     first.close()
 
 
-@pytest.mark.devices
 def test_an_isolated_microphone_hears_is_lost_and_hears_again(
     specs: Specs, sound_server: SoundServer
 ) -> None:

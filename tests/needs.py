@@ -1,0 +1,63 @@
+"""Programs and libraries that some tests need beside what the README asks for, and how to install them."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from ctypes.util import find_library
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+JSON_JAR = Path("/usr/share/java/com.android.json.jar")
+WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a test may need.
+
+    Attributes:
+        found: whether it is installed.
+        packages: Debian's packages that hold it, separated by spaces; none where only `.ci/run` installs it.
+    """
+
+    found: Callable[[], bool]
+    packages: str = ""
+
+
+def programs(*names: str) -> Callable[[], bool]:
+    """Return a function that says whether all these programs are installed."""
+    return lambda: all(map(which, names))
+
+
+PARTS = {
+    "chromium": Part(programs("/usr/bin/chromium"), "chromium"),
+    "kotlin": Part(lambda: "KOTLIN_COMPILER" in os.environ and JSON_JAR.exists() and programs("java")()),
+    "mosquitto": Part(programs("/usr/sbin/mosquitto"), "mosquitto"),
+    "pipewire": Part(
+        programs("pipewire", "pipewire-pulse", "wireplumber"), "pipewire pipewire-pulse wireplumber"
+    ),
+    "portaudio": Part(lambda: find_library("portaudio") is not None, "libportaudio2 libasound2-plugins"),
+    "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
+    "swift": Part(programs("swiftc")),
+    "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),
+}
+
+
+def need(*parts: str) -> None:
+    """Skip the running test where one of these parts is not installed."""
+    if missing := [part for part in parts if not PARTS[part].found()]:
+        pytest.skip(f"needs {', '.join(missing)}")
+
+
+def summary(reasons: Iterable[str]) -> str:
+    """Return one line for all the skipped tests that need a part: how many there are, and what to install."""
+    needed = [match[1].split(", ") for reason in reasons if (match := re.search(r"needs (.*)", reason))]
+    missing = sorted({part for parts in needed for part in parts})
+    packages = [PARTS[part].packages for part in missing if PARTS[part].packages]
+    remedies = [f"apt-get install {' '.join(packages)}"] if packages else []
+    if others := [part for part in missing if not PARTS[part].packages]:
+        remedies.append(f"for {', '.join(others)} see .ci/run and CONTRIBUTING.md")
+    return f"Skipped for want of parts, {len(needed)}: {'; '.join(remedies)}" if needed else ""
