@@ -10,6 +10,7 @@ from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.kinds.conditions import text
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sample_queue import SampleQueue
@@ -84,16 +85,40 @@ def test_a_picture_that_is_shown_again_is_the_one_of_before(specs: Specs) -> Non
     assert len(set(shown)) < 25, "of a line that loses 90 %"
 
 
+class Obedient(Reusing):
+    """Noise, in pictures of the size that is asked for."""
+
+    def open(self, spec: InputSpec) -> None:
+        self.buffer = np.random.default_rng(0).integers(0, 256, spec.shape[2:], dtype=np.uint8)
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        return Sample("video", self.buffer, monotonic())
+
+
+def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs) -> None:
+    camera, dark = Obedient(), applied("video", "dark", 1)
+    sensor = Conditioned(camera, [dark])
+    sensor.open(specs["video"])
+    assert camera.buffer.shape == (120, 120, 3)
+    sample = sensor.read(1)
+    assert sample is not None
+    expected = begin([dark], specs["video"])(Sample("video", camera.buffer, 0.0))
+    np.testing.assert_array_equal(sample.data, expected.data)
+    assert np.shape(sample.data) == (32, 32, 3)
+    Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
+    assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"
+
+
 def test_a_played_sensor_gives_what_the_condition_makes_of_its_samples(studio: Studio, specs: Specs) -> None:
     path = studio.write("conditioned.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
     replay = Replay([studio.example(audio=path)], {"audio": specs["audio"]})
-    sensor = Conditioned(replay.sensor("audio"), [applied("audio", "quiet", 3)])
+    sensor = Conditioned(replay.sensor("audio"), [applied("audio", "loud", 1)])
     assert (sensor.modality, sensor.name, sensor.live) == ("audio", "replay audio", False)
     sensor.open(specs["audio"])
     with replay:
         heard = [np.asarray(sample.data) for sample in given(sensor)]
     sensor.close()
-    np.testing.assert_allclose(np.concatenate(heard), 0.1 * studio.tone(1, 16000)[0], atol=1e-4)
+    np.testing.assert_allclose(np.concatenate(heard), 10**0.3 * studio.tone(1, 16000)[0], atol=1e-3)
 
 
 def test_a_late_caption_waits_for_its_time_while_others_pass(

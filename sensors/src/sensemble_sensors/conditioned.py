@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from time import monotonic, sleep
 
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -33,7 +34,7 @@ class Conditioned:
 
     def open(self, spec: InputSpec) -> None:
         """Open the sensor, and begin a new degraded stream; see `Sensor`."""
-        self._sensor.open(spec)
+        self._sensor.open(captured(self._applied, spec))
         self._spec = spec
         self._degrade = begin(self._applied, spec)
         self._held.clear()

@@ -12,7 +12,8 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.subsets import CLEAN, ConditionScore
-from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.media.dataset import Dataset
 from sensemble_sensors.media.example_stream import samples

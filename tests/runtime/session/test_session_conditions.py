@@ -36,19 +36,19 @@ def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_pa
     expected = bundle.head.probabilities(bundle.encode("audio", np.float32(0.1) * noise))
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
     attached = {item.name: item.reason for item in seen if isinstance(item, SensorEvent)}
-    assert attached == {"desk": "under quiet:3 (20 dB quieter)", "front": ""}
+    assert attached == {"desk": "under quiet:3 (20 dB quieter, floor -70 dB)", "front": ""}
     (run,) = read_runs(record)
     events = read_events(record, run.id)
-    assert ("desk", "attached", "under quiet:3 (20 dB quieter)") in [
+    assert ("desk", "attached", "under quiet:3 (20 dB quieter, floor -70 dB)") in [
         (e.name, e.kind, e.reason) for e in events
     ]
 
 
 def test_who_listens_gets_the_samples_that_are_used_as_they_are_degraded(bundle: Bundle) -> None:
-    quiet = condition_of("audio", "quiet")
+    loud = condition_of("audio", "loud")
     standby, desk = Puppet("audio", "standby"), Puppet("audio", "desk")
     heard: list[tuple[str, Sample]] = []
-    with Session(bundle, conditions=[Applied("audio", quiet, 3)]) as running:
+    with Session(bundle, conditions=[Applied("audio", loud, 1)]) as running:
         listener = running.listen(lambda sensor, sample: heard.append((sensor, sample)))
         running.attach(standby)
         standby.hear()
@@ -67,7 +67,7 @@ def test_who_listens_gets_the_samples_that_are_used_as_they_are_degraded(bundle:
     assert [sensor for sensor, _ in heard] == ["standby", "desk", "desk"]
     noise = np.random.default_rng(0).uniform(-1, 1, 1600).astype(np.float32)
     for _, sample in heard:
-        np.testing.assert_allclose(sample.data, np.float32(0.1) * noise, atol=1e-6)
+        np.testing.assert_allclose(sample.data, np.clip(np.float32(10**0.3) * noise, -1, 1), atol=1e-6)
     with pytest.raises(SessionError, match="closed"):
         running.listen(lambda *_: None)
 

@@ -1,5 +1,8 @@
 """Each condition does what its table states, on any stream, and the same again."""
 
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
 import cv2
 import numpy as np
 import pytest
@@ -7,15 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition, begin
+from sensemble_sensors.codecs.framing import fit
+from sensemble_sensors.kinds.conditions.condition import SCENES, SEVERITIES, Applied, Condition
+from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import KINDS, condition_of, kind_of
+from sensemble_sensors.media.degraded import degraded_window
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 RATE = 8000
 BLOCK = 400  # 0.05 s
 AUDIO = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
-VIDEO = InputSpec("video", "uint8", (1, 4, 40, 50, 3), 8, 0.5, 0.5, 2.0)
+WIDE = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
+VIDEO = InputSpec("video", "uint8", (1, 4, 120, 150, 3), 8, 0.5, 0.5, 2.0)
 TEXT = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0)
 SPECS = {spec.modality: spec for spec in (AUDIO, VIDEO, TEXT)}
 
@@ -36,7 +43,7 @@ def speech(seconds: float, level: float = 0.1) -> NDArray[np.float32]:
 
 
 def seen(name: str, severity: int, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    degrade = begin([Applied("video", condition_of("video", name), severity)], VIDEO)
+    degrade = condition_of("video", name).begin(severity, VIDEO)
     given = [degrade(Sample("video", p, i / 8, cut=i == 0)) for i, p in enumerate(pictures)]
     return np.stack([np.asarray(sample.data, np.uint8) for sample in given])
 
@@ -109,9 +116,15 @@ def test_sound_is_degraded_alike_however_it_is_cut_into_samples(
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_sound_is_as_quiet_and_as_loud_as_stated(severity: int) -> None:
     wave = speech(2, level=0.001)
-    for name, sign in (("quiet", -1), ("loud", 1)):
-        expected = sign * condition_of("audio", name).amounts[severity - 1]
-        assert decibels(heard(name, severity, wave)) - decibels(wave) == pytest.approx(expected, abs=0.01)
+    louder = decibels(heard("loud", severity, wave)) - decibels(wave)
+    assert louder == pytest.approx(condition_of("audio", "loud").amounts[severity - 1], abs=0.01)
+    floor = heard("quiet", severity, 0 * wave)
+    assert decibels(floor) == pytest.approx(-70, abs=0.1)
+    tone = np.float32(0.1 * np.sqrt(2)) * np.sin(np.arange(2 * RATE)).astype(np.float32)  # -20 dB
+    quieter = condition_of("audio", "quiet").amounts[severity - 1]
+    signal = heard("quiet", severity, tone) - floor
+    assert decibels(signal) - decibels(tone) == pytest.approx(-quieter, abs=0.01)
+    assert decibels(signal) - decibels(floor) == pytest.approx(50 - quieter, abs=0.2), "the SNR"
     assert np.abs(heard("loud", severity, speech(2, level=0.9))).max() == 1, "cut off at full scale"
 
 
@@ -184,7 +197,7 @@ def test_as_many_buffers_are_lost_as_stated_and_the_others_are_whole(severity: i
 def pictures() -> NDArray[np.uint8]:
     rng = np.random.default_rng(1)
     small = rng.integers(40, 90, (8, 8, 10, 3), dtype=np.uint8)
-    return np.stack([cv2.resize(p, (50, 40), interpolation=cv2.INTER_NEAREST) for p in small])
+    return np.stack([cv2.resize(p, (150, 120), interpolation=cv2.INTER_NEAREST) for p in small])
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
@@ -192,9 +205,12 @@ def test_pictures_are_degraded_by_what_is_stated(pictures: NDArray[np.uint8], se
     def amount(name: str) -> float:
         return condition_of("video", name).amounts[severity - 1]
 
-    for name in ("dark", "bright"):
-        expected = np.clip(np.rint(pictures * np.float32(amount(name))), 0, 255)
-        np.testing.assert_array_equal(seen(name, severity, pictures), expected)
+    expected = np.clip(np.rint(pictures * np.float32(amount("bright"))), 0, 255)
+    np.testing.assert_array_equal(seen("bright", severity, pictures), expected)
+    white = seen("dark", severity, np.full_like(pictures, 255)) / 255
+    if severity < 4:  # the noise of a darker one is cut off at black
+        assert white.mean() == pytest.approx(0.5 ** amount("dark"), abs=0.001)
+        assert white.std() == pytest.approx(np.hypot(0.01, 12**-0.5 / 255), rel=0.02), "and eight bits"
     flat = seen("contrast", severity, pictures).astype(float)
     spread = flat.std(axis=(1, 2)) / pictures.std(axis=(1, 2))
     np.testing.assert_allclose(spread, amount("contrast") / 100, atol=0.02)
@@ -208,13 +224,12 @@ def test_pictures_are_degraded_by_what_is_stated(pictures: NDArray[np.uint8], se
     _, packed = cv2.imencode(".jpg", pictures[0][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(amount("jpeg"))])
     decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
     np.testing.assert_array_equal(seen("jpeg", severity, pictures)[0], decoded)
-    point = np.zeros((1, 40, 50, 3), np.uint8)
-    point[0, 20, 25] = 255
-    spot = seen("blur", severity, point)[0, :, :, 0].astype(float)
-    if amount("blur") >= 2:  # of 40 pixels; less is hidden by rounding
-        radius = np.hypot(*(np.indices(spot.shape) - np.array([20, 25])[:, None, None]))
-        sigma = np.sqrt((spot * radius**2).sum() / spot.sum() / 2)
-        assert sigma == pytest.approx(0.4 * amount("blur"), rel=0.15)
+    square = np.zeros((1, 120, 150, 3), np.uint8)
+    square[0, 45:75, 60:90] = 255
+    spread_of_it = seen("blur", severity, square)[0, :, :, 0].astype(float)
+    radius = np.hypot(*(np.indices((120, 150)) - np.array([59.5, 74.5])[:, None, None]))
+    variance = (spread_of_it * radius**2).sum() / spread_of_it.sum() / 2 - (30**2 - 1) / 12
+    assert np.sqrt(variance) == pytest.approx(1.2 * amount("blur"), rel=0.05), "of 120 pixels"
 
 
 def test_a_lost_picture_is_replaced_by_the_one_before() -> None:
@@ -263,3 +278,100 @@ def test_conditions_of_one_sensor_add_up_in_their_order() -> None:
     sample = Sample("audio", wave, 1.0)
     np.testing.assert_array_equal(both(sample).data, second(first(sample)).data)
     assert begin([], AUDIO)(sample) is sample
+
+
+def test_a_picture_is_degraded_as_a_camera_captures_it_before_it_is_resized() -> None:
+    window = InputSpec("video", "uint8", (1, 4, 32, 40, 3), 8, 0.5, 0.5, 2.0)
+    noise = Applied("video", condition_of("video", "noise"), 1)
+    form = captured([noise], window)
+    assert form.shape == (1, 4, 120, 150, 3)
+    assert captured([noise], VIDEO) == VIDEO, "a window that is as large is degraded as it is"
+    assert captured([Applied("audio", condition_of("audio", "noise"), 1)], window) == window
+    grey = np.full((120, 150, 3), 128, np.uint8)
+    for camera in (grey, grey[:32, :40], np.full((480, 640, 3), 128, np.uint8)):
+        shown = np.asarray(begin([noise], window)(Sample("video", camera, 0.0)).data)
+        at_camera = noise.condition.begin(1, form)(Sample("video", grey, 0.0)).data
+        np.testing.assert_array_equal(shown, fit(np.asarray(at_camera, np.uint8), (32, 40)))
+        # A pixel of the window is the mean of 3.75 x 3.75 of the camera's.
+        assert shown.std() / 255 == pytest.approx(noise.condition.amounts[0] / 100 / 3.75, rel=0.1)
+
+
+@pytest.mark.parametrize(("modality", "share"), [(m, s) for m in SPECS for s in (3, 5)])
+def test_a_lying_sensor_gives_a_whole_scene_of_before(modality: str, share: int) -> None:
+    kind, spec = kind_of(modality), InputSpec("video", "uint8", (1, 4, 8, 8, 3), 8, 0.5, 0.5, 2.0)
+    spec = spec if modality == "video" else SPECS[modality]
+    rng = np.random.default_rng(0)
+    degrade = begin([Applied(modality, condition_of(modality, "swapped"), share)], spec)
+    shown, windows = [], []
+    for i in range(200):
+        if modality == "text":
+            stream = [Sample("text", f"caption {i}", float(i), cut=True)]
+        elif modality == "audio":
+            wave = rng.uniform(-1, 1, (10, RATE // 10)).astype(np.float32)
+            stream = [Sample("audio", w, i + n / 10, cut=n == 0) for n, w in enumerate(wave)]
+        else:
+            pictures = (
+                np.full((4, *spec.shape[2:]), i, np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
+            )
+            stream = [Sample("video", p, i + n / 8, cut=n == 0) for n, p in enumerate(pictures)]
+        windows.append(degraded_window(stream, spec, lambda sample: sample))
+        shown.append(degraded_window(stream, spec, degrade))
+    of = [next(j for j in range(i, -1, -1) if np.array_equal(shown[i], windows[j])) for i in range(200)]
+    lies = [i - j for i, j in enumerate(of) if i != j]
+    assert max(lies) <= SCENES, "a window of before, and all of it"
+    amount = condition_of(modality, "swapped").amounts[share - 1] / 100
+    assert len(lies) / 199 == pytest.approx(amount, abs=3 * np.sqrt(amount * (1 - amount) / 199))
+    assert kind.name in KINDS
+
+
+@pytest.mark.parametrize(("modality", "name"), [(m, c.name) for m in SPECS for c in kind_of(m).conditions])
+def test_each_severity_changes_the_window_more_than_the_one_before(modality: str, name: str) -> None:
+    """Measured on many windows of 32 x 32 pixels, a second of sound, or a caption."""
+    small = InputSpec("video", "uint8", (1, 4, 32, 32, 3), 8, 0.5, 0.5, 2.0)
+    spec = {"audio": WIDE, "video": small, "text": TEXT}[modality]
+    distances = []
+    for severity in SEVERITIES:
+        applied = [Applied(modality, condition_of(modality, name), severity)]
+        degrade, found = begin(applied, spec), []
+        for stream in scenes(modality):
+            clean = degraded_window(
+                stream, spec, lambda sample: begin([], spec)(kind_of(modality).fitted(sample, spec))
+            )
+            found.append(distance(modality, clean, degraded_window(stream, spec, degrade)))
+        distances.append(float(np.mean(found)))
+    assert distances[0] > 0, f"{name}:1 changes nothing"
+    assert distances == sorted(set(distances)), f"{name}: {distances}"
+
+
+def scenes(modality: str) -> Iterator[list[Sample]]:
+    """Yield the samples of 60 windows: a square that moves over a wall, syllables, captions."""
+    rng = np.random.default_rng(4)
+    for i in range(60):
+        if modality == "audio":
+            time = np.arange(16000) / 16000 + rng.uniform(0, 1)
+            wave = rng.uniform(0.05, 0.3) * np.sin(np.pi * 3 * time) ** 2 * rng.standard_normal(16000)
+            pieces = np.split(wave.astype(np.float32), 10)
+            yield [Sample("audio", w, i + n / 10, cut=n == 0) for n, w in enumerate(pieces)]
+        elif modality == "video":
+            wall = cv2.resize(
+                rng.integers(40, 160, (9, 9, 3), dtype=np.uint8), (120, 120), interpolation=cv2.INTER_LINEAR
+            )
+            pictures = [wall.copy() for _ in range(4)]
+            for n, picture in enumerate(pictures):
+                picture[20 + 15 * n : 60 + 15 * n, 30:70] = rng.integers(120, 240)
+            yield [Sample("video", p, i + n / 8, cut=n == 0) for n, p in enumerate(pictures)]
+        else:
+            words = rng.choice(["seven", "people", "say", "three", "loud", "numbers", "slowly"], 8)
+            yield [Sample("text", " ".join(words), 9.0 * i, cut=True)]
+
+
+def distance(modality: str, clean: Media | str | None, degraded: Media | str | None) -> float:
+    """Return the mean difference of the pixels, of the spectrograms in dB, or the share of a caption."""
+    if modality == "text":
+        return 1 - SequenceMatcher(None, str(clean), str(degraded or "")).ratio()
+    one, other = np.asarray(clean, np.float64), np.asarray(degraded, np.float64)
+    if modality == "audio":
+        one, other = (
+            10 * np.log10(signal.spectrogram(wave[0], WIDE.rate)[2] + 1e-10) for wave in (one, other)
+        )
+    return float(np.abs(one - other).mean())

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, begin
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import condition_of, kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_stream, degraded_window
@@ -45,6 +46,17 @@ def test_sound_in_chunks_through_the_ring_is_the_window_degraded_in_one_piece(
         whole = direct(Sample("audio", wave, 0.0, cut=True)).data
         assert found is not None
         np.testing.assert_allclose(np.asarray(found)[0], whole, atol=2e-6)
+
+
+def test_a_film_is_degraded_before_it_is_resized(studio: Studio, specs: Specs) -> None:
+    checks = np.indices((8, 120, 120)).sum(axis=0)[..., None].repeat(3, axis=3) % 2 * 255
+    path = studio.write("large.mkv", checks.astype(np.uint8))
+    spec, kind = specs["video"], kind_of("video")
+    bright = [Applied("video", condition_of("video", "bright"), 5)]
+    film = kind.samples(studio.example(video=path), captured(bright, spec), 0.0)
+    found = degraded_window(film, spec, begin(bright, spec))
+    assert found is not None
+    assert abs(np.asarray(found).mean() - 127.5) < 3, "black and white pixels stay; grey ones would be white"
 
 
 def test_a_late_caption_is_not_there_in_an_audit_and_comes_later_in_a_stream(specs: Specs) -> None:

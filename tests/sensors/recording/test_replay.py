@@ -186,7 +186,7 @@ def test_what_is_not_played_is_reported(studio: Studio, specs: Specs) -> None:
     replay = Replay([studio.example(text="a")], {"text": specs["text"]})
     with pytest.raises(SensorUnavailableError, match="replay: has no video; it plays text"):
         replay.sensor("video")
-    with pytest.raises(SensorUnavailableError, match="replay text: plays InputSpec"):
+    with pytest.raises(SensorUnavailableError, match="replay text: plays text, not audio"):
         replay.sensor("text").open(specs["audio"])
 
 

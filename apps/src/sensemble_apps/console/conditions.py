@@ -45,7 +45,7 @@ def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
 
 
 def described(applied: Applied) -> str:
-    """Return a condition in words: `microphone under quiet:3 (20 dB quieter)`."""
+    """Return a condition in words: `microphone under quiet:3 (20 dB quieter, floor -70 dB)`."""
     return f"{sensor_title(applied.modality)} under {applied}"
 
 

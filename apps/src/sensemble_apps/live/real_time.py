@@ -21,6 +21,7 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import captured
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
@@ -129,7 +130,7 @@ def replay(
     length = span(bundle.specs) * len(examples)
     with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
         began = monotonic()
-        player = Replay(examples, bundle.specs)
+        player = Replay(examples, {m: captured(conditions, spec) for m, spec in bundle.specs.items()})
         plugged: dict[str, str] = {}
         _plug(session, player, plugged, phases[0])
         with player:
@@ -171,7 +172,7 @@ def recording(
         RecordError: the record cannot be opened or written.
         AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
-    player = RecordingReplay(recorded, bundle.specs)
+    player = RecordingReplay(recorded, {m: captured(conditions, spec) for m, spec in bundle.specs.items()})
     with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
         for modality in player.modalities:
             session.attach(player.sensor(modality))

@@ -7,7 +7,8 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.media import example_stream
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_stream
@@ -40,13 +41,14 @@ def fast(
     """
     live_set = LiveSet(bundle, policy, adapter)
     degradations = {m: begin(conditions, spec) for m, spec in bundle.specs.items()}
+    forms = {m: captured(conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
     pause = max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
         origin = i * (length + pause)
         plugged = phase_at(phases, i / len(examples)).plugged
         yield from _plug(live_set, plugged, origin)
-        specs = {m: bundle.specs[m] for m in plugged}
+        specs = {m: forms[m] for m in plugged}
         for sample in example_stream.samples(example, specs, origin + length - span(specs)):
             degraded = degradations[sample.modality](sample)
             if degraded.time <= origin + length:
@@ -91,7 +93,8 @@ def recording(
         BadDataError: it cannot be read.
     """
     live_set = LiveSet(bundle, policy, adapter)
-    samples = degraded_stream(recorded.samples(bundle.specs), conditions, bundle.specs)
+    forms = {m: captured(conditions, spec) for m, spec in bundle.specs.items()}
+    samples = degraded_stream(recorded.samples(forms), conditions, bundle.specs)
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
     streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):

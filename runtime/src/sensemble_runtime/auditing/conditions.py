@@ -1,7 +1,7 @@
 """The audit under conditions: the score of every subset while one of its sensors is degraded.
 
 A condition costs one encoding of the degraded modality for each example that has it; the subsets with it then
-cost one matrix product. All five severities of all conditions of three sensors are 95 such rounds.
+cost one matrix product. All five severities of all conditions of three sensors are 110 such rounds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.kinds.conditions.condition import Applied, begin
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_window
@@ -77,12 +78,12 @@ def scores_under(
         EncoderError, BundleError: as `Bundle.encode`.
     """
     modality, spec = applied.modality, bundle.specs[applied.modality]
-    degrade = begin([applied], spec)
+    degrade, form = begin([applied], spec), captured([applied], spec)
     embeddings, there = labelled.embeddings.copy(), np.zeros(len(labelled.examples), bool)
     row = bundle.modalities.index(modality)
     for column, example in enumerate(labelled.examples):
         if modality in example.modalities:
-            data = degraded_window(kind_of(modality).samples(example, spec, 0.0), spec, degrade)
+            data = degraded_window(kind_of(modality).samples(example, form, 0.0), spec, degrade)
             there[column] = data is not None
             if data is not None:
                 tensor = bundle.tokenize(data) if isinstance(data, str) else data

@@ -6,5 +6,5 @@ checks, the conditions. All that differs between sound, pictures and text is her
 the few other places that name a modality. A new kind is a class here and its name in `spec.MODALITIES`.
 
 Doors: `registry` (the kind of a modality), `kind` (what a kind supplies), `interfaces`, `windows`,
-`conditions.condition`.
+`conditions.condition`, `degrading` (streams under conditions).
 """

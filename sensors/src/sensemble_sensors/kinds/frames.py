@@ -36,6 +36,7 @@ GRID = 8  # pixels a side of each frame that are compared to find a change
 # Frames kept for each one that a window needs: close enough for the nearest to be a good one, and memory does
 # not grow with the camera's rate.
 OVERSAMPLING = 4
+CAPTURED = 120  # pixels of the shorter side of a picture that is degraded, as the smallest cameras give
 _SMALL = (16, 16)  # pixels of a picture that is only decoded to see that it can be
 
 
@@ -77,6 +78,17 @@ class Frames(TrackKind):
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
         """Return the mean difference of pixels, as a fraction of full scale."""
         return float(np.abs(np.asarray(after) - np.asarray(before)).mean())
+
+    def captured(self, spec: InputSpec) -> InputSpec:
+        """Return pictures of a camera's size, in the proportions of the window's."""
+        _, count, *size, channels = spec.shape
+        scale = max(1.0, CAPTURED / min(size))
+        return replace(spec, shape=(1, count, *(round(scale * side) for side in size), channels))
+
+    def fitted(self, sample: Sample, spec: InputSpec) -> Sample:
+        """Return a picture resized to that of `spec`."""
+        _, _, height, width, _ = spec.shape
+        return replace(sample, data=fit(np.asarray(sample.data, np.uint8), (height, width)))
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
         """Return checks for frozen and black pictures and for a low rate."""

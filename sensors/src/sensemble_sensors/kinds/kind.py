@@ -123,6 +123,16 @@ class Kind(ABC):
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
         """Return how far two sketches are apart, 0 for equal ones; the kind states the unit."""
 
+    # A sensor under conditions.
+
+    def captured(self, spec: InputSpec) -> InputSpec:
+        """Return the form in which conditions degrade samples, for windows of `spec`."""
+        return spec
+
+    def fitted(self, sample: Sample, spec: InputSpec) -> Sample:  # noqa: ARG002
+        """Return a sample of either form in the form of `spec`."""
+        return sample
+
     # A sensor's health.
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:  # noqa: ARG002

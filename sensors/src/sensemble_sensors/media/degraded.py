@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
-from sensemble_sensors.kinds.conditions.condition import Applied, Degradation, begin
+from sensemble_sensors.kinds.conditions.condition import Applied, Degradation
+from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
@@ -14,7 +15,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
     """Return what an encoder sees at the end of an example whose samples are degraded.
 
     Args:
-        samples: one modality of an example, as `Kind.samples` yields it.
+        samples: one modality of an example, as `Kind.samples` yields it in the form of `captured`.
         spec: the form of that modality.
         degrade: the degradation of a stream of examples, of which this is the next.
 
@@ -36,7 +37,7 @@ def degraded_stream(
     """Yield a stream of samples of any modalities, degraded, in the order of their times.
 
     Args:
-        samples: in the order of their times.
+        samples: in the order of their times, in the forms of `captured`.
         applied: the conditions.
         specs: the form of each modality.
     """

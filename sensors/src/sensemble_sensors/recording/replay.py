@@ -48,10 +48,9 @@ class _Outlet:
     It is plugged in when the player hands it out, so that no sample is missed before it is opened.
     """
 
-    def __init__(self, name: str, spec: InputSpec) -> None:
-        self.modality = spec.modality
+    def __init__(self, name: str, modality: str) -> None:
+        self.modality = modality
         self.name = name
-        self._spec = spec
         self._lock = Lock()
         self._queue: SampleQueue | None = None  # None while unplugged
         self._open = False
@@ -69,8 +68,8 @@ class _Outlet:
                     self._queue.end(self._over)
 
     def open(self, spec: InputSpec) -> None:
-        if spec != self._spec:
-            raise SensorUnavailableError(f"{self.name}: plays {self._spec}, not {spec}")
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: plays {self.modality}, not {spec.modality}")
         self.plug()
         self._open = True
 
@@ -122,7 +121,7 @@ class Player(ABC):
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
         self.modalities = tuple(sorted(specs))
         self._name = name
-        self._outlets = {modality: _Outlet(f"{name} {modality}", spec) for modality, spec in specs.items()}
+        self._outlets = {modality: _Outlet(f"{name} {modality}", modality) for modality in specs}
         self._stop = Event()
         self._thread = Thread(target=self._play, name=name, daemon=True)
         self._bad: BadDataError | None = None

@@ -1,17 +1,21 @@
 """The interface of a condition."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import reduce
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 SEVERITIES = (1, 2, 3, 4, 5)
 """From slight to severe."""
+SWAPPED = (10.0, 25.0, 50.0, 75.0, 100.0)
+"""The amounts of `swapped`, in per cent of all scenes."""
+SCENES = 16
+"""The number of scenes before, of which `swapped` gives one."""
 
 Degradation = Callable[[Sample], Sample]
 """A degraded stream: called with each sample in order, it returns the sample that is given in its place.
@@ -80,7 +84,24 @@ class Applied:
         }
 
 
-def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degradation:
-    """Return the degradation of a new stream by all of `applied` that are of its modality, in order."""
-    of_it = [a.condition.begin(a.severity, spec, seed) for a in applied if a.modality == spec.modality]
-    return lambda sample: reduce(lambda given, degrade: degrade(given), of_it, sample)
+def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Give a scene before in place of `amount` per cent of all: a sensor that lies.
+
+    A scene begins at a cut and lasts a window; a caption is one by itself.
+    """
+    before: deque[list[Media | str]] = deque(maxlen=SCENES)
+    scene: list[Media | str] = []
+    shown: list[Media | str] = scene  # in place of the scene
+    began = 0.0
+
+    def swap(sample: Sample) -> Sample:
+        nonlocal scene, shown, began
+        if not scene or sample.cut or sample.time - began >= spec.window:
+            lies = before and draw.random() < amount / 100
+            began, scene = sample.time, []
+            shown = before[draw.integers(len(before))] if lies else scene
+            before.append(scene)
+        scene.append(sample.data)
+        return replace(sample, data=shown[min(len(scene), len(shown)) - 1])
+
+    return swap

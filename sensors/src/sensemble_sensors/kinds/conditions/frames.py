@@ -1,5 +1,6 @@
 """The conditions of pictures.
 
+A picture is degraded as a camera captures it, before it is resized to the window (`Kind.captured`).
 Amounts in per cent are of full scale, of the picture's shorter side, of its area, or of all pictures.
 """
 
@@ -9,12 +10,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 Picture = NDArray[np.uint8]
+
+_SENSOR = 2.55  # standard deviation of a sensor's noise, 1 % of full scale: 40 dB below a white picture
+
+
+def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Halve the light `amount` times, under a sensor's noise; eight bits hold what is left."""
+    gain, noise = np.float32(0.5**amount), np.float32(_SENSOR)
+    return _each(lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32))
 
 
 def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
@@ -89,7 +98,7 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
 
 
 CONDITIONS = (
-    Condition("dark", "a {} in the dark", "pixels times {:g}", (0.7, 0.5, 0.35, 0.2, 0.1), _exposure),
+    Condition("dark", "a {} in the dark", "{:g} stops darker, noise of 1 %", (1, 2.5, 4, 5, 6), _dark),
     Condition("bright", "a dazzled {}", "pixels times {:g}", (1.3, 1.6, 2, 3, 4), _exposure),
     Condition("contrast", "a {} in fog", "{:g} % of the contrast", (40, 30, 20, 10, 5), _contrast),
     Condition("blur", "a blurred {}", "sigma {:g} % of the side", (1, 2, 3, 4, 6), _blur),
@@ -97,6 +106,7 @@ CONDITIONS = (
     Condition("occlusion", "a covered {}", "{:g} % of the area covered", (10, 20, 30, 40, 60), _occlusion),
     Condition("jpeg", "a {} on a slow line", "JPEG quality {:g}", (25, 18, 15, 10, 7), _jpeg),
     Condition("dropped", "a {} that loses frames", "{:g} % of frames lost", (10, 25, 50, 75, 90), _dropped),
+    Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 
 

@@ -6,7 +6,7 @@ from string import ascii_lowercase
 
 import numpy as np
 
-from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -52,6 +52,7 @@ CONDITIONS = (
     Condition("dropped", "{} that miss words", "{:g} % of the words missing", (10, 20, 30, 50, 70), _dropped),
     Condition("misspelt", "misspelt {}", "{:g} % of the letters mistyped", (2, 5, 10, 20, 30), _misspelt),
     Condition("late", "late {}", "{:g} % of them 5 s late", (10, 25, 50, 75, 90), _late),
+    Condition("swapped", "lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 
 

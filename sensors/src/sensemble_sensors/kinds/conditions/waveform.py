@@ -5,13 +5,14 @@ relative to it. So a condition knows nothing of the future, adds no delay, and i
 is cut into samples.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.kinds.conditions.condition import Condition, Degradation
+from sensemble_sensors.kinds.conditions.condition import SCENES, SWAPPED, Condition, Degradation
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -25,10 +26,18 @@ _BEHIND = 1.0, 12.0  # seconds by which the voices of babble are behind
 _DIRECT = 0.5  # share of the power of reverberant sound that comes straight
 _LOW = 300.0  # Hz, the lower edge of the telephone band
 _FILTER = 0.025  # seconds that its filter lasts
+_FLOOR = -70.0  # dB of full scale: a small microphone's own noise, and that of a quiet room
 
 
-def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    return _loud(-amount, spec, draw)
+def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Lower by `amount` dB what is above the noise floor, which stays."""
+    gain, floor = np.float32(_amplitude(-amount)), np.float32(_amplitude(_FLOOR))
+
+    def lower(sample: Sample) -> NDArray[np.floating]:
+        wave = _wave(sample)
+        return gain * wave + floor * draw.standard_normal(len(wave), dtype=np.float32)
+
+    return _each(lower)
 
 
 def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
@@ -40,7 +49,9 @@ def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
 def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
     """Amplify the level to `amount` dB of full scale, whatever it is, and cut off what exceeds that."""
     level = _Level(spec)
-    return _by_block(spec, lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave)
+    return _by_block(
+        lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave, _block(spec)
+    )
 
 
 def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
@@ -51,7 +62,7 @@ def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
         scale = _amplitude(-amount) * np.sqrt(level.before(wave))
         return wave + np.float32(scale) * draw.standard_normal(len(wave), dtype=np.float32)
 
-    return _by_block(spec, add)
+    return _by_block(add, _block(spec))
 
 
 def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
@@ -69,7 +80,7 @@ def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
         scale = _amplitude(-amount) * np.sqrt(wanted / found) if found else 0.0
         return wave + np.float32(scale) * np.asarray(voices, np.float32)
 
-    return _by_block(spec, add)
+    return _by_block(add, _block(spec))
 
 
 def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
@@ -97,11 +108,29 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
         lost = draw.random() < amount / 100 if begins else lost
         return np.zeros_like(wave) if lost else wave
 
-    return _by_block(spec, drop)
+    return _by_block(drop, _block(spec))
+
+
+def _swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Give a window before in place of `amount` per cent of all; see `condition.swapped`."""
+    before: deque[Wave] = deque(maxlen=SCENES)
+    scene = np.zeros(0, np.float32)
+    shown: Wave | None = None  # in place of the scene
+
+    def swap(wave: Wave, begins: bool) -> Wave:
+        nonlocal scene, shown
+        if begins:
+            before.extend([scene] if len(scene) else [])
+            shown = before[draw.integers(len(before))] if before and draw.random() < amount / 100 else None
+            scene = wave[:0]
+        at, scene = len(scene), np.concatenate([scene, wave])
+        return wave if shown is None else shown[at : len(scene)]
+
+    return _by_block(swap, spec.shape[1])
 
 
 CONDITIONS = (
-    Condition("quiet", "a quiet {}", "{:g} dB quieter", (6, 12, 20, 30, 40), _quiet),
+    Condition("quiet", "a quiet {}", "{:g} dB quieter, floor -70 dB", (6, 12, 20, 30, 40), _quiet),
     Condition("loud", "a loud {}", "{:g} dB louder, cut off at full scale", (6, 10, 15, 20, 30), _loud),
     Condition("clipping", "a clipping {}", "driven to {:g} dB of full scale", (-6, 0, 6, 12, 18), _clipping),
     Condition("noise", "a noisy {}", "white noise, SNR {:g} dB", (25, 20, 15, 10, 5), _noise),
@@ -109,6 +138,7 @@ CONDITIONS = (
     Condition("reverb", "a {} in an echoing room", "RT60 {:g} s", (0.3, 0.5, 0.8, 1.2, 2), _reverb),
     Condition("phone", "a {} on the phone", "300 to {:g} Hz", (7000, 5000, 3400, 2400, 1600), _phone),
     Condition("dropped", "a {} that loses buffers", "{:g} % of buffers lost", (5, 10, 20, 35, 50), _dropped),
+    Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, _swapped),
 )
 
 
@@ -116,7 +146,7 @@ class _Level:
     """The power of the loudest block of a stream so far."""
 
     def __init__(self, spec: InputSpec) -> None:
-        self._size = round(_BLOCK * spec.rate)
+        self._size = _block(spec)
         self._level = self._sum = 0.0
         self._count = 0  # samples of the block that is not complete
 
@@ -133,6 +163,10 @@ class _Level:
         return level if level > _SILENT else 0.0
 
 
+def _block(spec: InputSpec) -> int:
+    return round(_BLOCK * spec.rate)
+
+
 def _amplitude(decibels: float) -> float:
     return float(10 ** (decibels / 20))
 
@@ -146,9 +180,8 @@ def _each(act: Callable[[Sample], NDArray[np.floating]]) -> Degradation:
     return lambda sample: replace(sample, data=np.clip(act(sample), -1, 1).astype(np.float32))
 
 
-def _by_block(spec: InputSpec, act: Callable[[Wave, bool], NDArray[np.floating]]) -> Degradation:
+def _by_block(act: Callable[[Wave, bool], NDArray[np.floating]], size: int) -> Degradation:
     """Return the degradation that calls `act` with parts of blocks, and whether a block begins there."""
-    size = round(_BLOCK * spec.rate)
     count = 0  # samples since a block began
 
     def parts(wave: Wave) -> Iterator[NDArray[np.floating]]:
