@@ -43,9 +43,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chance = np.array([0.25, 0.75], "<f4").tobytes()
         run = ("b" * 64, '["one", "two"]', "multi-class")
         db.execute(
-            "INSERT INTO runs VALUES (1, 'session', ?, NULL, ?, ?, ?, NULL, NULL)", (time.time(), *run)
+            "INSERT INTO runs VALUES (1, 'session', 9, NULL, ?, ?, ?, ?, NULL, NULL)", (time.time(), *run)
         )
-        db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, ?, ?, ?, 'data', 'eval')", run)
+        db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, 0, ?, ?, ?, 'data', 'eval')", run)
         opinion = '{"audio": {"label": "two", "confidence": 0.75, "sure": true}}'
         said = ("audio+video", "two", chance, 0.5, opinion, '["text"]')
         said += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")

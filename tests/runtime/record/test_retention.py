@@ -92,6 +92,48 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
     assert b"gives no more sound" not in path.read_bytes(), "what is removed is gone"
 
 
+def test_a_clock_that_jumps_from_1970_to_today_costs_nothing(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, month = tmp_path / "record.sqlite", Retention(seconds=30 * DAY)
+    today, now = time.time(), time.monotonic()
+    with Records(path) as records:
+        before = records.begin("session", bundle)
+        records.add_items(before, [said(now - 29 * DAY), said(now - 20 * DAY)])
+        monkeypatch.setattr(time, "time", lambda: 60.0)
+        booted = records.begin("session", bundle)
+        records.add_items(booted, [said(now - 30)])
+        records.end(booted)
+        run = records.begin("session", bundle)
+        records.add_items(run, [said(now - 20)])
+        assert trim(records, month, run) == 1
+        assert len(read_predictions(path, before)) == 2
+        monkeypatch.setattr(time, "time", lambda: today)
+        assert trim(records, month, run) == 1, "though what is written next would have the new time"
+        records.add_items(run, [said(now)])
+    assert [round(today - p.at) for p in read_predictions(path, run)] == [20, 0], "the jump is no pause"
+    assert len(read_predictions(path, booted)) == 1
+    assert [round((today - p.at) / DAY) for p in read_predictions(path, before)] == [29, 20]
+
+
+def test_what_a_clock_of_2037_recorded_goes_once_it_was_there_for_as_long(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, month = tmp_path / "record.sqlite", Retention(seconds=30 * DAY)
+    today, now = time.time(), time.monotonic()
+    with Records(path) as records:
+        monkeypatch.setattr(time, "time", lambda: today + 11 * 365 * DAY)
+        wrong = records.begin("session", bundle)
+        records.add_items(wrong, [said(now - 30), said(now - 20)])
+        for days in (0, 29, 31):
+            monkeypatch.setattr(time, "time", lambda days=days: today + days * DAY)
+            run = records.begin("session", bundle)
+            records.add_items(run, [said(now)])
+            trim(records, month, run)
+            assert len(read_predictions(path, wrong)) == (2 if days < 30 else 0)
+    assert wrong not in [one.id for one in read_runs(path)]
+
+
 def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     bounds = Retention(bytes=2e6)

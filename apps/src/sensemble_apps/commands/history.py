@@ -133,7 +133,7 @@ def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict
     gone = dict.fromkeys(found, since)  # the start of an absence, by modality
     starts: list[LiveSince] = [(since, ()), *live_sets]
     for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
-        passed = max(0.0, stop - start)  # the clock may have been set back
+        passed = stop - start
         for modality, presence in found.items():
             if modality in live:
                 presence.live += passed

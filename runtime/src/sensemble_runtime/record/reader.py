@@ -118,8 +118,8 @@ def read_runs(path: Path | str) -> list[Run]:
             Run(
                 id=values.count(row["id"]),
                 kind=values.one_of(row["kind"], get_args(Kind)),
-                began=values.moment(row["began"]),
-                ended=None if row["ended"] is None else values.moment(row["ended"]),
+                began=values.moment(row["since_1970"]),
+                ended=None if row["ended"] is None else values.moment(row["until"]),
                 bundle=values.text(row["bundle"]),
                 labels=values.names(row["labels"]),
                 task=values.one_of(row["task"], get_args(Task)),
@@ -129,7 +129,9 @@ def read_runs(path: Path | str) -> list[Run]:
                 chance=chance.get(row["id"], {}),
                 estimates=estimates.get(row["id"], {}),
             )
-            for row in db.execute("SELECT * FROM runs ORDER BY id")
+            for row in db.execute(
+                "SELECT *, offset + began AS since_1970, offset + ended AS until FROM runs ORDER BY id"
+            )
         ]
 
 
@@ -143,7 +145,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
         labels = _labels(db, run)
         return [
             RecordedPrediction(
-                at=values.moment(row["at"]),
+                at=values.moment(row["since_1970"]),
                 time=values.number(row["time"]),
                 live=values.live(row["live"]),
                 probabilities=values.unpack(row["probabilities"], len(labels)),
@@ -157,7 +159,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
                 skipped=values.by_modality(row["skipped"], values.count),
                 lost=values.by_modality(row["lost"], values.count),
             )
-            for row in db.execute("SELECT * FROM predictions WHERE run = ? ORDER BY rowid", (run,))
+            for row in _rows(db, "predictions", run, "predictions.rowid")
         ]
 
 
@@ -170,7 +172,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     with reading(path) as db:
         return [
             RecordedEvent(
-                at=values.moment(row["at"]),
+                at=values.moment(row["since_1970"]),
                 time=values.number(row["time"]),
                 name=values.text(row["name"]),
                 modality=values.text(row["modality"]),
@@ -178,7 +180,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
                 reason=values.text(row["reason"]),
             )
             # By time: the event that stands for removed ones is written after those that are left.
-            for row in db.execute("SELECT * FROM events WHERE run = ? ORDER BY time, rowid", (run,))
+            for row in _rows(db, "events", run, "time, events.rowid")
         ]
 
 
@@ -234,9 +236,17 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
         RecordError: as `read_runs`.
     """
     with reading(path) as db:
-        query = "SELECT at, live FROM predictions WHERE run = ? ORDER BY rowid"
-        for row in db.execute(query, (run,)):
-            yield values.moment(row["at"]), values.live(row["live"])
+        for row in _rows(db, "predictions", run, "predictions.rowid"):
+            yield values.moment(row["since_1970"]), values.live(row["live"])
+
+
+def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[sqlite3.Row]:
+    """Return the rows of a session, each with its time `since_1970`."""
+    return db.execute(
+        f"SELECT {table}.*, offset + at AS since_1970 FROM {table} JOIN runs ON id = run "  # noqa: S608
+        f"WHERE run = ? ORDER BY {order}",
+        (run,),
+    )
 
 
 def _labels(db: sqlite3.Connection, run: int) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([A-Za-z]{1,2})")
 _LEAST = 1e6  # bytes
 _SHARE = 100  # a record that is too large loses this share of its rows at a time: one hundredth
+_EARLIEST = 1735689600.0  # seconds since 1970, 2025: a clock that shows less was never set
+_TABLES = ("predictions", "events")
 _AT_ONCE = 20_000  # rows removed in one commit: SQLite's log stays small, and the wait short
 
 
@@ -71,50 +73,78 @@ def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int)
     Raises:
         sqlite3.Error: it failed, and nothing was removed.
     """
-    before = _before(db, retention, now)
-    if before is None:
-        return False
+    removed, left = 0, _AT_ONCE
     with db:
-        removed = [
-            row
-            for table, state in (("predictions", "NULL"), ("events", "CASE kind WHEN 'live' THEN reason END"))
-            for row in db.execute(
-                f"DELETE FROM {table} WHERE rowid IN "  # noqa: S608 - both are written above
-                f"(SELECT rowid FROM {table} WHERE at < ? ORDER BY at LIMIT ?) "
-                f"RETURNING run, at, time, {state}",
-                (before, _AT_ONCE),
-            ).fetchall()
-        ]
-        removed.sort(key=lambda row: row[1])
-        last = {run: (at, time) for run, at, time, _ in removed}
-        live = {run: reason for run, _, _, reason in removed if reason is not None}
-        for run, (at, time) in last.items():
-            if run != current and not _holds(db, run):
+        for run, before in _bounds(db, retention, now):
+            rows = [
+                row
+                for table, state in zip(
+                    _TABLES, ("NULL", "CASE kind WHEN 'live' THEN reason END"), strict=True
+                )
+                for row in db.execute(
+                    f"DELETE FROM {table} WHERE rowid IN "  # noqa: S608 - both are written above
+                    f"(SELECT rowid FROM {table} WHERE run = ? AND at < ? ORDER BY at LIMIT ?) "
+                    f"RETURNING at, time, {state}",
+                    (run, before, left),
+                ).fetchall()
+            ]
+            left = max(left - len(rows), 0)
+            removed += len(rows)
+            if rows and run != current and not _holds(db, run):
                 db.execute("DELETE FROM runs WHERE id = ?", (run,))
-                continue
-            events = [(TRIMMED, "what was recorded before is removed")]
-            events += [("live", live[run])] if run in live else []  # the live set at the first row left
-            db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, '', '', ?, ?)",
-                [(run, at, time, kind, reason) for kind, reason in events],
-            )
-    return len(removed) >= _AT_ONCE or _is_large(db, retention)
+            elif rows:
+                rows.sort(key=lambda row: row[:2])
+                events = [(TRIMMED, "what was recorded before is removed")]
+                # The live set at the first row left.
+                events += [("live", reason) for *_, reason in rows[::-1] if reason is not None][:1]
+                db.executemany(
+                    "INSERT INTO events VALUES (?, ?, ?, '', '', ?, ?)",
+                    [(run, *rows[-1][:2], kind, reason) for kind, reason in events],
+                )
+    return removed >= _AT_ONCE or _is_large(db, retention)
 
 
-def _before(db: sqlite3.Connection, retention: Retention, now: float) -> float | None:
-    """Return the time, in seconds since 1970, before which rows must go; None if none must."""
-    before = [] if retention.seconds is None else [now - retention.seconds]
+def _bounds(db: sqlite3.Connection, retention: Retention, now: float) -> list[tuple[int, float]]:
+    """Return sessions, oldest first, each with the time before which its rows must go.
+
+    A time is in seconds since the machine booted; infinite: all of them.
+    """
+    bounds: dict[int, float] = {}
+    if retention.seconds is not None:
+        bounds = {run: now - retention.seconds - offset for run, offset in _offsets(db, now).items()}
     if _is_large(db, retention):
         (rows,) = db.execute(
             "SELECT (SELECT count(*) FROM predictions) + (SELECT count(*) FROM events)"
         ).fetchone()
-        oldest = db.execute(
-            "SELECT at FROM (SELECT at FROM predictions UNION ALL SELECT at FROM events) "
-            "ORDER BY at LIMIT 1 OFFSET ?",
+        last = db.execute(
+            "SELECT run, at FROM (SELECT run, at FROM predictions UNION ALL SELECT run, at FROM events) "
+            "ORDER BY run, at LIMIT 1 OFFSET ?",
             (rows // _SHARE,),
         ).fetchone()
-        before += [math.nextafter(oldest[0], math.inf)] if oldest else []
-    return max(before, default=None)
+        for run, at in [last] if last else []:
+            older = db.execute("SELECT id FROM runs WHERE kind = 'session' AND id < ?", (run,))
+            bounds |= {one: math.inf for (one,) in older}
+            bounds[run] = max(bounds.get(run, -math.inf), math.nextafter(at, math.inf))
+    return sorted(bounds.items())
+
+
+def _offsets(db: sqlite3.Connection, now: float) -> dict[int, float]:
+    """Return what makes the times of each session seconds since 1970.
+
+    A session that was recorded before `_EARLIEST` or is still to come had a wrong clock to its end. It counts
+    as ended just before the next one began: as the youngest that it can be.
+    """
+    offsets: dict[int, float] = {}
+    following = now  # when the next one began
+    for run, offset, began, last in db.execute(
+        "SELECT id, offset, began, max(began, ifnull(p, began), ifnull(e, began)) FROM "
+        "(SELECT *, (SELECT max(at) FROM predictions WHERE run = id) AS p, "
+        "(SELECT max(at) FROM events WHERE run = id) AS e FROM runs WHERE kind = 'session') ORDER BY id DESC"
+    ):
+        right = _EARLIEST <= offset + last <= now
+        offsets[run] = offset if right else following - last
+        following = offsets[run] + began
+    return offsets
 
 
 def _is_large(db: sqlite3.Connection, retention: Retention) -> bool:
@@ -129,5 +159,5 @@ def _holds(db: sqlite3.Connection, run: int) -> bool:
     """Return whether a session has any rows left."""
     return any(
         db.execute(f"SELECT 1 FROM {table} WHERE run = ? LIMIT 1", (run,)).fetchone()  # noqa: S608 - as above
-        for table in ("predictions", "events")
+        for table in _TABLES
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 6
+SCHEMA = 7
 Kind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -34,8 +34,9 @@ BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('session', 'audit')),
-    began REAL NOT NULL,       -- seconds since 1970
+    began REAL NOT NULL,       -- seconds since the machine booted, as `at` and `ended`
     ended REAL,
+    offset REAL NOT NULL,      -- what makes them seconds since 1970, by the clock when it was last written
     bundle TEXT NOT NULL,      -- SHA-256 of its manifest.json
     labels TEXT NOT NULL,      -- JSON list
     task TEXT NOT NULL,
@@ -44,7 +45,7 @@ CREATE TABLE IF NOT EXISTS runs (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS predictions (
     run INTEGER NOT NULL REFERENCES runs,
-    at REAL NOT NULL,          -- seconds since 1970
+    at REAL NOT NULL,          -- seconds since the machine booted
     time REAL NOT NULL,        -- seconds on the clock of the samples
     live TEXT NOT NULL,
     label TEXT,                -- the single candidate; NULL if unsure
@@ -60,17 +61,15 @@ CREATE TABLE IF NOT EXISTS predictions (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     run INTEGER NOT NULL REFERENCES runs,
-    at REAL NOT NULL,          -- seconds since 1970
+    at REAL NOT NULL,          -- seconds since the machine booted
     time REAL NOT NULL,        -- seconds on the clock of the samples
     name TEXT NOT NULL,        -- of a sensor
     modality TEXT NOT NULL,
     kind TEXT NOT NULL,
     reason TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run);
-CREATE INDEX IF NOT EXISTS events_of ON events (run);
-CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at);
-CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run, at);
+CREATE INDEX IF NOT EXISTS events_of ON events (run, at);
 CREATE TABLE IF NOT EXISTS scores (
     run INTEGER NOT NULL REFERENCES runs,
     subset TEXT NOT NULL,

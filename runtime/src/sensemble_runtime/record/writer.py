@@ -111,14 +111,14 @@ class Records:
         made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)
         with reported(self._path), self._db:
             cursor = self._db.execute(
-                "INSERT INTO runs (kind, began, bundle, labels, task, dataset, split) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (kind, time.time(), *made, dataset, split),
+                "INSERT INTO runs (kind, began, offset, bundle, labels, task, dataset, split) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (kind, _uptime(), _offset(), *made, dataset, split),
             )
         return int(cursor.lastrowid or 0)
 
     def began(self, run: int) -> float | None:
-        """Return when a run began, in seconds since 1970; None if there is no such run."""
+        """Return when a run began, in seconds since the machine booted; None if there is no such run."""
         with reported(self._path):
             found = self._db.execute("SELECT began FROM runs WHERE id = ?", (run,)).fetchone()
         return found[0] if found else None
@@ -126,15 +126,16 @@ class Records:
     def end(self, run: int) -> None:
         """Mark a run as complete."""
         with reported(self._path), self._db:
-            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), run))
+            self._set_clock(run)
+            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_uptime(), run))
 
     def add_items(self, run: int, items: Sequence[Prediction | Event]) -> None:
         """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
-        offset = time.time() - time.monotonic()
+        slept = _uptime() - time.monotonic()
         predictions = [
             (
                 run,
-                offset + p.time,
+                slept + p.time,
                 p.time,
                 "+".join(p.live),
                 p.label,
@@ -148,9 +149,10 @@ class Records:
             if isinstance(p, Prediction)
         ]
         events = [
-            (run, offset + e.time, e.time, *fields_of(e)) for e in items if not isinstance(e, Prediction)
+            (run, slept + e.time, e.time, *fields_of(e)) for e in items if not isinstance(e, Prediction)
         ]
         with reported(self._path), self._db:
+            self._set_clock(run)
             self._db.executemany(
                 "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
             )
@@ -188,7 +190,13 @@ class Records:
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""
         with reported(self._path):
+            with self._db:
+                self._set_clock(run)
             return trim(self._db, retention, time.time(), run)
+
+    def _set_clock(self, run: int) -> None:
+        """Let the times of a run follow the clock, which may have been wrong until now."""
+        self._db.execute("UPDATE runs SET offset = ? WHERE id = ?", (_offset(), run))
 
     def _prepare(self) -> None:
         if version(self._db, self._path) == 0:
@@ -203,6 +211,15 @@ class Records:
 def fingerprint(bundle: Path) -> str:
     """Return the SHA-256 of the `manifest.json` of the bundle in a folder, in hex."""
     return hashlib.sha256(read_data(bundle / FILE_NAME)).hexdigest()
+
+
+def _uptime() -> float:
+    """Return the seconds since the machine booted; on Linux those count in which it slept."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _offset() -> float:
+    return time.time() - _uptime()
 
 
 def _opinion(opinion: Opinion) -> dict[str, object]:
