@@ -89,6 +89,18 @@ def test_another_pages_origin_is_refused(plain: Served, origin: str) -> None:
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_page_may_only_link_to_this_one(plain: Served, site: str) -> None:
+    there = {"Sec-Fetch-Site": site}
+    for path in ("/", "/api/state", "/api/stream", "/main.js"):
+        assert plain.ask(path, headers=there)[0] == 403
+    assert plain.ask("/api/stream", headers=there | {"Sec-Fetch-Dest": "document"})[0] == 403
+    assert plain.ask("/", headers=there | {"Sec-Fetch-Dest": "iframe"})[0] == 403
+    assert plain.ask("/", headers=there | {"Sec-Fetch-Dest": "document"})[0] == 200
+    for own in "same-origin", "none":
+        assert plain.ask("/api/state", headers={"Sec-Fetch-Site": own})[0] == 200
+
+
 def test_its_own_origin_or_none_is_answered(plain: Served) -> None:
     for headers in ({}, {"Origin": plain.origin}):
         assert plain.ask("/api/label", "POST", {"label": None}, headers)[0] == 204

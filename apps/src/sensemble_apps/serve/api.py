@@ -16,7 +16,7 @@ from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.websocket import StateFeed, actions, hello
 from sensemble_apps.web import limits
-from sensemble_apps.web.clients import EVERY, Clients
+from sensemble_apps.web.clients import EVERY, LONGEST, Clients
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
 
@@ -30,7 +30,6 @@ _PATHS = {
 }
 _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
 """The actions that take a body beside what their path says, and the fields that it need not have."""
-_BEAT = 10.0  # seconds of quiet after which an event stream sends a comment, to see whether it is read
 
 
 class Api:
@@ -67,22 +66,19 @@ class Api:
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
-        """Yield the state whenever it has changed, and each new entry of the timeline."""
+        """Yield each new entry of the timeline, and the state: also unchanged, for it may be read no more."""
         board = self._board
         board.viewers += 1
         try:
             entries = board.timeline()
             number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
             while True:
-                if board.version != seen:
+                if board.version != seen or monotonic() - sent > LONGEST:
                     seen, sent = board.version, monotonic()
                     for entry in board.timeline(number):
                         number = entry["number"]
                         yield _event(entry["kind"], entry)
                     yield _event("state", board.snapshot())
-                elif monotonic() - sent > _BEAT:
-                    sent = monotonic()
-                    yield ": nothing new\n\n"
                 await asyncio.sleep(EVERY)
         finally:
             board.viewers -= 1

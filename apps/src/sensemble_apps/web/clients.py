@@ -25,7 +25,7 @@ from sensemble_apps.web.switchboard import SHOWN, Switchboard
 
 EVERY = 0.1  # seconds between two states of a viewer, at least
 _LOOK = 0.02  # seconds between two looks whether there is something new
-_LONGEST = 1.0  # seconds after which a state is sent though nothing is new
+LONGEST = 1.0  # seconds after which a state is sent though nothing is new
 _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
@@ -122,7 +122,7 @@ class _Client:
     async def _send_states(self) -> None:
         sent = 0.0
         while True:
-            if not self._feed.has_news() and monotonic() - sent < _LONGEST:
+            if not self._feed.has_news() and monotonic() - sent < LONGEST:
                 await asyncio.sleep(_LOOK)
                 continue
             sent = monotonic()

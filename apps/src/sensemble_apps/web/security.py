@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sensemble_apps.web.gate import Gate
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -26,6 +28,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every response: nothing is loaded from elsewhere, framed, guessed, or kept."""
+_LAST = {**HEADERS, "Connection": "close"}  # of a refusal: the rest of the request is not awaited
 
 
 def is_loopback(host: str) -> bool:
@@ -73,6 +76,10 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and origin != f"{'https' if self.secure else 'http'}://{host}":
             return f"{origin}: another page's origin"
+        site = headers.get("sec-fetch-site", "none")
+        opened = scope["path"] == "/" and headers.get("sec-fetch-dest") == "document"
+        if site not in ("same-origin", "none") and not opened:
+            return f"a {site} request: another page's; only its own page's address may be linked to"
         return ""
 
     def admits(self, scope: Scope, headers: Headers) -> bool:
@@ -119,8 +126,8 @@ class Guard:
     keeps it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
+    def __init__(self, app: ASGIApp, access: Access, gate: Gate) -> None:
+        self._app, self._access, self._gate = app, access, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or let it through."""
@@ -130,16 +137,17 @@ class Guard:
         headers = Headers(scope=scope)
         refusal: Response | None = None
         if reason := self._access.refusal(scope, headers):
-            refusal = PlainTextResponse(f"refused: {reason}\n", 403, HEADERS)
+            refusal = PlainTextResponse(f"refused: {reason}\n", 403, _LAST)
         elif not self._access.admits(scope, headers):
             refusal = PlainTextResponse(
-                "refused: open the address with the token that the command printed\n", 401, HEADERS
+                "refused: open the address with the token that the command printed\n", 401, _LAST
             )
         if scope["type"] == "websocket":
             if refusal is not None:
                 await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
                 return
-            await self._app(scope, receive, send)
+            with self._gate.answering(scope):
+                await self._app(scope, receive, send)
             return
         if refusal is None and self._access.token is not None and scope["path"] == "/" and _in_query(scope):
             refusal = self._signed_in(scope)
@@ -153,7 +161,8 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *given]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        with self._gate.answering(scope):
+            await self._app(scope, receive, send_with_headers)
 
     def _signed_in(self, scope: Scope) -> Response:
         response = RedirectResponse("/", 303, HEADERS)

@@ -1,8 +1,10 @@
 """The web server of a page: its application, its socket, and the thread that it runs in."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from threading import Thread
 from types import TracebackType
 from typing import Self
@@ -11,9 +13,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sensemble_apps.errors import InputError, StepError
-from sensemble_apps.web.limits import BoundedLoop, bounded_protocol
+from sensemble_apps.web.gate import Gate
 from sensemble_apps.web.security import Access, Guard
 
 _CLOSE = 2  # seconds that clients have to leave
@@ -60,11 +63,10 @@ class Server:
         largest: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access)])
+        self._gate = Gate(listening, tls)
+        app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access, gate=self._gate)])
         config = uvicorn.Config(
             app,
-            http=bounded_protocol(),
-            loop=f"{BoundedLoop.__module__}:{BoundedLoop.__name__}",
             ws_max_size=largest,
             ws_ping_interval=_PING,
             ws_ping_timeout=_PING,
@@ -75,13 +77,10 @@ class Server:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_CLOSE,
-            ssl_context_factory=None if tls is None else lambda *_: tls,
         )
         self._server = uvicorn.Server(config)
         self._socket = listening
-        self._thread = Thread(
-            target=self._server.run, args=([listening],), name="sensemble server", daemon=True
-        )
+        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="sensemble server", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -99,3 +98,9 @@ class Server:
         self._server.should_exit = True
         self._thread.join(2.0 * _CLOSE)
         self._socket.close()
+
+    async def _serve(self) -> None:
+        make = partial(H11Protocol, self._server.config, self._server.server_state, {})
+        accepting = asyncio.create_task(self._gate.serve(make))
+        await self._server.serve(sockets=[])
+        accepting.cancel()
