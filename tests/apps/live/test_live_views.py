@@ -27,7 +27,7 @@ from sensemble_apps.live.view_events import (
 )
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent, UnfamiliarEvent
+from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.session import Session
@@ -124,6 +124,15 @@ def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
             view.show(item)
     rich.reconfigure()
     return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
+
+
+def test_a_terminal_says_that_the_record_fails_while_it_does(bundle_folder: Path) -> None:
+    failed, again = RecordEvent(1.0, "r.sqlite: no room", 3), RecordEvent(2.0, "", 9)
+    others = [change(1.5, "audio", "desk", "lost", str(n)) for n in range(60)]
+    lines = _picture(bundle_folder, 80, view_event(failed, 0.0), *others)
+    assert "! record failed: r.sqlite: no room" in lines
+    lines = _picture(bundle_folder, 80, view_event(failed, 0.0), *others, view_event(again, 0.0))
+    assert not any(line.startswith("! record failed") for line in lines)
 
 
 def _said(time: float, **latencies: float) -> Predicted:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+from shutil import rmtree
 from time import monotonic, sleep
 
 import numpy as np
@@ -129,6 +131,39 @@ def test_a_recording_is_a_dataset_of_what_the_sensors_gave(
         viewer.next("state", lambda state: state["recorded"] is None)
     assert is_recording(folder)
     assert {example.given("video") is not None for example in read_dataset(folder).examples} == {True}
+
+
+def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refused_or_good(
+    empty: Served, tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    with empty.viewer() as viewer:
+        sensor, _ = viewer.give("video")
+        viewer.send(type="record", on=True)
+        viewer.next("state", lambda state: state["recorded"] is not None)
+        rmtree(folder)  # its card is pulled
+        viewer.sample(sensor, 0, packed(bundle, "video", noise(bundle, "video")))
+        state = viewer.next("state", lambda state: state["recording_failed"])
+        assert state["recorded"] is None
+        assert state["recording_failed"].startswith(f"{folder}: cannot be written (No such file")
+        assert f"sensemble: {state['recording_failed']}\n" in capsys.readouterr().err
+        (entry,) = (one for one in empty.board.timeline() if one.get("what") == "recording failed")
+        assert (entry["fault"], entry["text"]) == (
+            True,
+            f"session recording failed: {state['recording_failed']}",
+        )
+        limit = getrlimit(RLIMIT_FSIZE)
+        setrlimit(RLIMIT_FSIZE, (0, limit[1]))  # the disk is full
+        try:
+            status, _, answer = empty.ask("/api/record", "POST", {"on": True})
+        finally:
+            setrlimit(RLIMIT_FSIZE, limit)
+        assert (status, "cannot be written (File too large)" in answer.decode()) == (400, True)
+        assert empty.state()["recording_failed"]
+        assert empty.ask("/api/record", "POST", {"on": True})[0] == 204
+        assert empty.state()["recording_failed"] == ""
+        assert empty.ask("/api/record", "POST", {"on": False})[0] == 204
+    assert is_recording(folder)
 
 
 def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:

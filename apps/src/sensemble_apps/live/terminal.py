@@ -56,6 +56,7 @@ class TerminalView:
         self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
         self._changes: deque[str] = deque(maxlen=_CHANGES)
         self._predicted: Predicted | None = None
+        self._failures: list[Text] = []  # of the record, while it cannot be written
         self._live: tuple[str, ...] = ()
         self._session: Session | None = None  # None in virtual time, where no sensor is lost
         self._lock = Lock()  # of all the above, which the screen's own thread draws, too
@@ -85,6 +86,9 @@ class TerminalView:
                 self._states[event.modality].pop(event.name, None)
             elif event.modality:
                 self._states[event.modality][event.name] = event
+            elif event.kind in ("record failed", "recorded"):
+                failed = event.kind == "record failed"
+                self._failures = [Text(f"! {event.event}", "red")] if failed else []
             self._changes.append(change_line(event))
         elif isinstance(event, LiveSetChange):
             self._live = event.live
@@ -107,6 +111,7 @@ class TerminalView:
             above = Group(
                 self._sensors(waits, whole=whole),
                 *self._conditions,
+                *self._failures,
                 self._answer(),
                 self._classes(_MOST if whole else _TOP),
             )

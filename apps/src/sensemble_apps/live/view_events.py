@@ -24,6 +24,7 @@ FAULTS = (
     "failed",
     "encoder failed",
     "record failed",
+    "recording failed",
     "unfamiliar",
     "disputed",
     "unsaved",

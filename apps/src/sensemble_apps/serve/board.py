@@ -15,11 +15,13 @@ from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.media.dataset import Example
 
+from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.live.view_events import FAULTS, LiveSetChange, view_event
+from sensemble_apps.live.view_events import FAULTS, Change, LiveSetChange, change, view_event
 from sensemble_apps.serve.lattice import opinions, verdict
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates
@@ -60,6 +62,7 @@ class Board:
         self.bundle = bundle
         self.switchboard = switchboard
         self.previews = Previews(switchboard)
+        switchboard.failed = self._recording_failed
         self._example_at = example_at
         self._lock = Lock()
         self._sensors = SensorStates()
@@ -135,6 +138,7 @@ class Board:
             "played": list(played),
             "score": score,
             "recorded": self.switchboard.segments,
+            "recording_failed": self.switchboard.failure,
             "process": {"cpu": cpu, "memory": memory()},
             "viewers": self.viewers,
         }
@@ -145,6 +149,13 @@ class Board:
         """Return the entries of the timeline whose `number` is above `after`, the oldest first."""
         with self._lock:
             return list(reversed(list(islice(reversed(self._timeline), max(0, self._entries - after)))))
+
+    def _recording_failed(self, error: RecordingError) -> None:
+        remark(f"sensemble: {error}")
+        with self._lock:
+            now = monotonic()
+            self._show(change(now - self.began, "", "", "recording failed", str(error)), now)
+            self.version += 1
 
     # With the lock held.
 
@@ -177,11 +188,14 @@ class Board:
             return
         if isinstance(event, SensorEvent):
             self.switchboard.note(event.name, event.modality, event.kind, event.reason)
+        self._show(shown, event.time)
+
+    def _show(self, shown: Change, time: float) -> None:
         self._sensors.note(shown)
         title = sensor_title(shown.modality, shown.name)
         self._enter(
             "event",
-            event.time,
+            time,
             modality=shown.modality,
             name=shown.name,
             what=shown.kind,

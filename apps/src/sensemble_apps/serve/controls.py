@@ -53,3 +53,4 @@ class Controls:
             self._switchboard.record(self._folder)
         else:
             self._switchboard.stop_recording()
+        self._board.touch()

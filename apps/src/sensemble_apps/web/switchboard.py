@@ -13,6 +13,7 @@ from typing import Protocol
 from sensemble_runtime.errors import SessionError
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import form_of
@@ -104,11 +105,15 @@ class Switchboard:
     Args:
         session: to attach to, or what else reads sensors.
         specs: the form of each modality's samples.
+
+    Attributes:
+        failed: called from another thread with what ends a recording by itself.
     """
 
     def __init__(self, session: Reader, specs: Mapping[str, InputSpec]) -> None:
         self._session = session
         self.specs = specs
+        self.failed: Callable[[RecordingError], None] = lambda _: None
         self._lock = Lock()
         self._taps: dict[str, Tap] = {}
         self._recording: Recording | None = None
@@ -185,7 +190,13 @@ class Switchboard:
     def segments(self) -> int | None:
         """The number of segments of the recording that are on the disk; None while nothing is recorded."""
         recording = self._recording
-        return None if recording is None else recording.segments
+        return None if recording is None or recording.error is not None else recording.segments
+
+    @property
+    def failure(self) -> str:
+        """Why the recording has ended by itself, until it is stopped or begun again; empty if it has not."""
+        recording = self._recording
+        return "" if recording is None or recording.error is None else str(recording.error)
 
     def record(
         self,
@@ -209,9 +220,15 @@ class Switchboard:
             RecordingError: the folder cannot be written, or holds something else.
         """
         with self._lock:
-            if self._recording is None:
+            if self._recording is None or self._recording.error is not None:
+                self._recorded.clear()
                 self._recording = recording = Recording(
-                    folder, form_of(self.specs), split=split, labels=labels, background=background
+                    folder,
+                    form_of(self.specs),
+                    split=split,
+                    labels=labels,
+                    background=background,
+                    failed=self.failed,
                 )
                 self._until = recording.began + seconds
 

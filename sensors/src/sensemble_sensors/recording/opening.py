@@ -1,11 +1,12 @@
 """Begin a take: make, lock and repair the folder, and check that the take fits the recording."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from sensemble_sensors.durable import create, create_folder, lock, repair
+from sensemble_sensors.durable import append, create, create_folder, lock, repair
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import Fields
@@ -20,9 +21,11 @@ from sensemble_sensors.recording.header import (
     segment_path,
 )
 
+_BEGAN = {"name": "", "modality": "", "kind": "began", "reason": ""}
+
 
 def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
-    """Make, lock and repair a recording's folder for another take.
+    """Make, lock and repair a recording's folder, and begin another take.
 
     Args:
         folder: of the recording.
@@ -48,12 +51,14 @@ def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
             create_folder(folder / SEGMENTS)
             for half in (folder / SEGMENTS).glob("*.partial"):
                 half.unlink()
+            take = max((n for _, n in takes), default=0) + 1
+            append(folder / EVENTS, json.dumps({"take": take, "time": 0.0, **_BEGAN}) + "\n")
             stack.pop_all()
     except BlockingIOError as error:
         raise RecordingError(f"{folder}: is in use by another recording; name another folder") from error
     except OSError as error:
         raise RecordingError(f"{folder}: cannot be written ({error.strerror}); name another") from error
-    return held, max((n for _, n in examples), default=-1) + 1, max((n for _, n in takes), default=0) + 1
+    return held, max((n for _, n in examples), default=-1) + 1, take
 
 
 def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:

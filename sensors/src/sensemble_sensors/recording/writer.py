@@ -13,7 +13,7 @@ Two recordings into one folder at the same time are refused.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition, Thread
@@ -47,11 +47,13 @@ class Recording:
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
         background: whether the examples show none of the classes, and so have no labels.
+        failed: called from the writer's thread with the error that stops it; see `check`.
 
     Attributes:
         take: the number of this take, from 1.
         began: when it began, on the clock of `time.monotonic`.
         segments: how many segments of this take are on the disk.
+        error: what stopped the writing; None while nothing did.
 
     Raises:
         RecordingError: the folder cannot be written, holds something else or a recording of another form, is
@@ -68,6 +70,7 @@ class Recording:
         split: str = "pretrain",
         labels: Sequence[str] = (),
         background: bool = False,
+        failed: Callable[[RecordingError], None] = lambda _: None,
     ) -> None:
         check_labels(split, labels, background=background)
         if not 0 < seconds <= SPAN:
@@ -91,8 +94,8 @@ class Recording:
         self._lost: dict[tuple[str, str], int] = {}  # samples by modality and reason, not reported yet
         self._holes: set[str] = set()  # modalities whose next sample follows lost ones
         self._closed = False
-        self._error: RecordingError | None = None
-        self.event("", "", "began", "")
+        self.error: RecordingError | None = None
+        self._failed = failed
         self._thread = Thread(target=self._write, name=f"recording {folder}", daemon=True)
         self._thread.start()
 
@@ -136,8 +139,8 @@ class Recording:
             RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; every
                 segment in the index is on the disk.
         """
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def close(self) -> None:
         """Write the last segment and stop; closing twice is allowed.
@@ -149,7 +152,6 @@ class Recording:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
-        self._lock.close()
         self.check()
 
     def _unwritable(self, time: float) -> str:
@@ -174,15 +176,18 @@ class Recording:
             while not self._write_next():
                 pass
         except OSError as error:
-            self._error = RecordingError(
-                f"{self._folder}: cannot be written ({error.strerror}); its {self.segments} segments of this "
-                "take are good; make room and record again"
-            )
+            self._end(f"cannot be written ({error.strerror})", "make room")
         except BaseException as error:  # noqa: BLE001 - `check` and `close` raise it
-            self._error = RecordingError(
-                f"{self._folder}: a sample cannot be written ({type(error).__name__}: {error}); its "
-                f"{self.segments} segments of this take are good; leave out its sensor and record again"
-            )
+            self._end(f"a sample cannot be written ({type(error).__name__}: {error})", "leave out its sensor")
+        finally:
+            self._lock.close()
+
+    def _end(self, why: str, remedy: str) -> None:
+        self.error = RecordingError(
+            f"{self._folder}: {why}; its {self.segments} segments of this take are good; {remedy} and record "
+            "again"
+        )
+        self._failed(self.error)
 
     def _write_next(self) -> bool:
         """Write the complete segments and the events; return whether the recording is over."""

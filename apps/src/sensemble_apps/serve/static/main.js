@@ -176,5 +176,5 @@ function session(now) {
   const on = now.recorded !== null;
   byId("record").setAttribute("aria-pressed", String(on));
   say(byId("record"), on ? "Stop recording" : "Record");
-  say(byId("recorded"), on ? `recording: ${now.recorded} segments on the disk` : "");
+  say(byId("recorded"), on ? `recording: ${now.recorded} segments on the disk` : now.recording_failed && `The recording has failed: ${now.recording_failed}`);
 }

@@ -21,7 +21,7 @@
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
  *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
- *   score: Record<string, Score>, recorded: number | null, process: {cpu: number, memory: number},
+ *   score: Record<string, Score>, recorded: number | null, recording_failed: string, process: {cpu: number, memory: number},
  *   viewers: number, timeline: Entry[], previews: Record<string, Preview>}} State
  * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
  * @typedef {{type: "clock", sent: number, answered: number}} Clock
