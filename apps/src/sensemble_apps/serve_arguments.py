@@ -33,7 +33,10 @@ class Serve(Serving, Running):
     split: Annotated[str | None, optional("NAME")] = None
     """The split to play; by default, eval of a dataset, and all of a recording."""
     mqtt: Annotated[str | None, optional("URL")] = None
-    """Publish answers and events to an MQTT broker, mqtt://[USER:PASSWORD@]HOST[:PORT]; mqtts for TLS."""
+    """Publish answers and events to an MQTT broker, mqtt://[USER@]HOST[:PORT]; mqtts for TLS. The password is
+    read from the environment, SENSEMBLE_MQTT_PASSWORD."""
+    device: Annotated[str | None, optional("NAME")] = None
+    """The name in MQTT's topics and ids; by default one of this machine and bundle, which stays the same."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""
 

@@ -1,11 +1,16 @@
 """Answers and events by MQTT, through Debian's mosquitto."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from os import getuid
 from pathlib import Path
+from pwd import getpwuid
 from queue import Queue
-from socket import create_connection, create_server
+from socket import create_connection, create_server, socket
+from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -13,13 +18,17 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve.mqtt import Publisher
+from sensemble_apps.serve import mqtt
+from sensemble_apps.serve.mqtt import Publisher, device_name
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SensorEvent
 from sensemble_sensors.media.dataset import Example
 
 from .serving import PATIENCE, Served, serving
 
 pytestmark = pytest.mark.needs("mosquitto")
+
+ACCEPTED = b"\x20\x02\x00\x00"  # a connection (MQTT 3.1.1, Sec. 3.2)
 
 
 class Broker:
@@ -31,9 +40,9 @@ class Broker:
         self._configuration = folder / "mosquitto.conf"
         self._configuration.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
         self.messages: Queue[tuple[str, str]] = Queue()
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_connect = lambda client, *_: client.subscribe("#")
-        self._client.on_message = lambda _, __, got: self.messages.put((got.topic, got.payload.decode()))
+        self.client = Client(CallbackAPIVersion.VERSION2)
+        self.client.on_connect = lambda client, *_: client.subscribe("#")
+        self.client.on_message = lambda _, __, got: self.messages.put((got.topic, got.payload.decode()))
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -48,16 +57,16 @@ class Broker:
                 sleep(0.05)
 
     def listen(self) -> None:
-        self._client.connect("127.0.0.1", self.port)
-        self._client.loop_start()
+        self.client.connect("127.0.0.1", self.port)
+        self.client.loop_start()
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(PATIENCE)
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        self.client.disconnect()
+        self.client.loop_stop()
         self.stop()
 
     def next(self, topic: str) -> Any:  # noqa: ANN401 - JSON
@@ -114,6 +123,115 @@ def test_a_broker_that_is_away_is_found_when_it_is_back(
         broker.listen()
         assert broker.next("/available") == "online"
     broker.close()
+
+
+def test_what_happens_while_the_broker_is_away_is_not_sent_later(played: Served, tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", played.board, "board-7"):
+        played.board.add(SensorEvent(monotonic(), "old", "audio", "lost", ""))
+        sleep(0.5)  # it may pass it over, and must not keep it
+        broker.start()
+        broker.listen()
+        assert broker.next("sensemble/board-7/available") == "online"
+        assert broker.next("sensemble/board-7/recording") == {"on": False, "failed": ""}
+        played.board.add(SensorEvent(monotonic(), "new", "audio", "lost", ""))
+        assert broker.next("sensemble/board-7/event")["name"] == "new"
+    broker.close()
+
+
+def test_the_password_is_in_the_environment_alone(
+    played: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Broker(tmp_path)
+    (tmp_path / "users").write_text("ann:secret\n")
+    subprocess.run(["/usr/bin/mosquitto_passwd", "-U", tmp_path / "users"], check=True, capture_output=True)
+    (tmp_path / "mosquitto.conf").write_text(
+        f"listener {broker.port} 127.0.0.1\npassword_file {tmp_path / 'users'}\n"
+        f"user {getpwuid(getuid()).pw_name}\n"
+    )
+    with pytest.raises(InputError, match="give the password as SENSEMBLE_MQTT_PASSWORD") as refused:
+        Publisher("mqtt://ann:secret@127.0.0.1", played.board)
+    assert "secret" not in str(refused.value)
+    monkeypatch.setenv("SENSEMBLE_MQTT_PASSWORD", "secret")
+    broker.start()
+    with Publisher(f"mqtt://ann@127.0.0.1:{broker.port}", played.board):
+        broker.client.username_pw_set("ann", "secret")
+        broker.listen()
+        assert broker.next("/available") == "online"
+    broker.close()
+
+
+@contextmanager
+def odd_broker(answer: bytes) -> Iterator[tuple[str, "Queue[socket]"]]:
+    """A broker that takes a connection, sends an answer, and leaves the rest to the test."""
+    with create_server(("127.0.0.1", 0)) as listening:
+        found: Queue[socket] = Queue()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            connection.settimeout(PATIENCE)
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+            found.put(connection)
+
+        Thread(target=serve, daemon=True).start()
+        yield f"mqtt://127.0.0.1:{listening.getsockname()[1]}", found
+
+
+def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(played: Served) -> None:
+    with (
+        odd_broker(ACCEPTED) as (url, found),
+        Publisher(url, played.board) as publisher,
+        found.get(timeout=PATIENCE) as connection,
+    ):
+        first = connection.recv(1)[0]
+        assert (first >> 4, first & 6) == (3, 0), "published, at most once"
+        stuck, until = 0, monotonic() + PATIENCE
+        while stuck < 30 and monotonic() < until:
+            played.board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
+            sleep(0.02)
+            stuck = stuck + 1 if publisher._client.want_write() else 0
+        waiting = len(publisher._client._out_packet)
+        for _ in range(50):
+            played.board.add(SensorEvent(monotonic(), "y", "audio", "lost", ""))
+            sleep(0.01)
+        assert 0 < len(publisher._client._out_packet) <= waiting < 20
+        assert not publisher._client._out_messages
+
+
+def test_a_packet_that_would_fill_the_memory_is_not_read(
+    played: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endless = ACCEPTED + b"\x30\xff\xff\xff\x7f"
+    with (
+        odd_broker(endless) as (url, found),
+        Publisher(url, played.board),
+        found.get(timeout=PATIENCE) as connection,
+    ):
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 1 << 11:
+                connection.sendall(bytes(1 << 16))
+                sent += 1
+    assert sent < 1 << 10
+    assert "is lost" in capsys.readouterr().err
+
+
+def test_a_device_has_a_name_that_stays_and_that_no_other_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {device_name(tmp_path / folder / "bundle") for folder in ("a", "b", "a", "\udcff")}
+    (tmp_path / "machine").write_text("another machine")
+    monkeypatch.setattr(mqtt, "_MACHINE", tmp_path / "machine")
+    names.add(device_name(tmp_path / "a" / "bundle"))
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{12,51}", name) for name in names)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "#", "+", "\udcff", "\xfc", "x" * 65, "a\n"])
+def test_a_name_that_is_no_level_of_a_topic_is_refused(played: Served, name: str) -> None:
+    with pytest.raises(InputError, match=r"--device [^\0]*: give 1 to 64 letters"):
+        Publisher("mqtt://127.0.0.1", played.board, name)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 """Publish the answer by MQTT, which homes and robots listen to; Home Assistant finds it by itself."""
 
 import json
+import os
 import re
+import uuid
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from socket import gethostname
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessageInfo
@@ -21,34 +27,42 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
 _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for devices
 _LAST = 1.0  # seconds that the broker has for the last message
+_SILENT = 20  # seconds without a word of the broker after which it is asked for one, and then is away
+_LARGEST = 1 << 16  # bytes of a packet of the broker, which sends no more than acknowledgements
+_MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); where there is none, its network card is known
+PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 
 
 class Publisher:
     """Publishes a board's answer and the events of its sensors to a broker, while the block runs.
 
-    Below `sensemble/NAME`, the folders' names of the bundle: `answer`, whenever it changes and retained, is
-    `{"label", "best", "confidence", "live"}`: no label if unsure, and none of the first three while nothing
-    is live. `event` is an entry of the timeline; `available` is `online` or, also where this process was
-    killed, `offline`. A broker that is away is tried again; what happens meanwhile is not sent later.
+    Below `sensemble/DEVICE`: `answer`, whenever it changes and retained, is `{"label", "best", "confidence",
+    "live"}`: no label if unsure, and none of the first three while nothing is live. `recording`, likewise, is
+    `{"on", "failed"}`, with why it has ended by itself. `event` is an entry of the timeline; `available` is
+    `online` or, also where this process was killed, `offline`. A broker that is away is tried again; what
+    happens meanwhile is not sent later.
 
     Args:
-        url: `mqtt://[USER:PASSWORD@]HOST[:PORT]`; `mqtts` for TLS.
+        url: `mqtt://[USER@]HOST[:PORT]`; `mqtts` for TLS. The password is in the environment, as `PASSWORD`.
         board: the state.
+        device: the name of this device and run, which no other may have; None for `device_name`.
 
     Raises:
-        InputError: the address has another form.
+        InputError: the address or the name has another form.
     """
 
-    def __init__(self, url: str, board: Board) -> None:
+    def __init__(self, url: str, board: Board, device: str | None = None) -> None:
         parts = _parsed(url)
         self._board = board
-        # No level of a topic may hold what separates or selects levels.
-        name = re.sub(r"[^\w-]+", "_", "_".join(board.bundle.path.resolve().parts[-2:]))
+        name = device_name(board.bundle.path) if device is None else device
+        if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):  # as a level of a topic, and an id
+            raise InputError(f"--device {name}: give 1 to 64 letters, digits, - and _")
         self._name, self._topic = name, f"sensemble/{name}"
         self._broker = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
-        self._client = Client(CallbackAPIVersion.VERSION2)
+        # By its id, a connection takes the place of one that is lost before the broker sends that one's will.
+        self._client = _Client(CallbackAPIVersion.VERSION2, f"sensemble-{name}")
         if parts.username:
-            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+            self._client.username_pw_set(unquote(parts.username), os.environ.get(PASSWORD))
         if parts.scheme == "mqtts":
             self._client.tls_set()
         self._client.reconnect_delay_set(*_AGAIN)
@@ -56,9 +70,9 @@ class Publisher:
         self._client.on_connect = self._connected
         self._client.on_connect_fail = lambda *_: self._away("does not answer")
         self._client.on_disconnect = self._disconnected
-        self._client.connect_async(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        self._client.connect_async(parts.hostname or "", parts.port or _PORTS[parts.scheme], _SILENT)
         self._is_away = False
-        self._answer: dict[str, Any] | None = None  # as it was published last
+        self._sent: dict[str, str] = {}  # what is retained, by topic
         self._stop = Event()
         self._thread = Thread(target=self._run, name="sensemble mqtt", daemon=True)
 
@@ -72,38 +86,42 @@ class Publisher:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if self._client.is_connected():
+        with suppress(RuntimeError):  # it is lost
             self._publish("available", "offline", retain=True).wait_for_publish(_LAST)
         self._client.disconnect()
         self._client.loop_stop()
 
     def _run(self) -> None:
         entries = self._board.timeline()
-        number, seen = (entries[-1]["number"] if entries else 0), -1
+        number = entries[-1]["number"] if entries else 0
         while not self._stop.wait(_EVERY):
-            version = self._board.version
-            if version == seen or not self._client.is_connected():
+            connected = self._client.is_connected()
+            if connected and self._client.want_write():  # it takes nothing now: let nothing pile up
                 continue
-            seen = version
             for entry in self._board.timeline(number):
                 number = entry["number"]
-                if entry["kind"] == "event":
+                if connected and entry["kind"] == "event":
                     self._publish("event", json.dumps(entry, ensure_ascii=False))
-            self._publish_answer()
+            if connected:
+                self._publish_state()
 
-    def _publish_answer(self) -> None:
-        """Publish the answer if it is another than before; of confidences, whole per cents count."""
+    def _publish_state(self) -> None:
+        """Publish what is another than before; of confidences, whole per cents count."""
         state = self._board.snapshot()
         said = state["answer"] or {"label": None, "best": None, "confidence": None}
         answer = {key: said[key] for key in ("label", "best", "confidence")} | {"live": state["live"]}
         if said["confidence"] is not None:
             answer["confidence"] = round(said["confidence"], 2)
-        if answer != self._answer:
-            self._answer = answer
-            self._publish("answer", json.dumps(answer, ensure_ascii=False), retain=True)
+        recording = {"on": state["recorded"] is not None, "failed": state["recording_failed"]}
+        for topic, value in ("answer", answer), ("recording", recording):
+            text = json.dumps(value, ensure_ascii=False)
+            if text != self._sent.get(topic):
+                self._sent[topic] = text
+                self._publish(topic, text, retain=True)
 
     def _publish(self, topic: str, text: str, *, retain: bool = False) -> MQTTMessageInfo:
-        return self._client.publish(f"{self._topic}/{topic}", text, qos=1 if retain else 0, retain=retain)
+        """Publish at most once: what must be acknowledged would pile up, and be sent again when it is old."""
+        return self._client.publish(f"{self._topic}/{topic}", text, retain=retain)
 
     # Called in paho's thread.
 
@@ -114,10 +132,10 @@ class Publisher:
             self._away(f"refuses: {reason}")
             return
         self._is_away = False
-        self._answer = None  # the broker may have lost it
+        self._sent.clear()  # the broker may have lost it
         self._publish("available", "online", retain=True)
         discovery = f"{_FINDERS}/sensor/{self._name}/answer/config"
-        client.publish(discovery, json.dumps(self._description), qos=1, retain=True)
+        client.publish(discovery, json.dumps(self._description), retain=True)
 
     def _disconnected(
         self, _: Client, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: Properties | None
@@ -145,11 +163,34 @@ class Publisher:
         }
 
 
+class _Client(Client):
+    """Refuses a packet that would fill the memory."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > _LARGEST:
+            raise ConnectionError(f"a packet of {bufsize} bytes")
+        return super()._sock_recv(bufsize)
+
+
+def device_name(bundle: Path) -> str:
+    """Return a name that stays the same for this machine and a bundle's folder, and no other pair has."""
+    host = re.sub(r"[^\w-]+", "_", gethostname(), flags=re.ASCII)[:40]
+    machine = _MACHINE.read_text() if _MACHINE.exists() else str(uuid.getnode())
+    return (
+        f"{host}-{sha256(f'{machine} {host} {bundle.resolve()}'.encode(errors='replace')).hexdigest()[:10]}"
+    )
+
+
 def _parsed(url: str) -> Any:  # noqa: ANN401 - the standard library's type is not public
     try:
         parts = urlsplit(url)
-        if parts.scheme in _PORTS and parts.hostname and parts.path in ("", "/") and parts.port != 0:
-            return parts
+        good = parts.scheme in _PORTS and parts.hostname and parts.path in ("", "/") and parts.port != 0
     except ValueError:
-        pass
-    raise InputError("--mqtt: give mqtt://[USER:PASSWORD@]HOST[:PORT], or mqtts:// for TLS")
+        good = False
+    if not good:
+        raise InputError("--mqtt: give mqtt://[USER@]HOST[:PORT], or mqtts:// for TLS")
+    if parts.password is not None:
+        raise InputError(
+            f"--mqtt: every user of this machine sees a command line; give the password as {PASSWORD}"
+        )
+    return parts

@@ -56,7 +56,7 @@ def main(arguments: Serve) -> None:
         if arguments.mqtt is not None:
             from sensemble_apps.serve.mqtt import Publisher
 
-            stack.enter_context(Publisher(arguments.mqtt, board))
+            stack.enter_context(Publisher(arguments.mqtt, board, arguments.device))
         routes, largest = Api(board, controls).routes, largest_message(bundle.specs)
         stack.enter_context(Server(listening, access, routes, largest, tls))
         for line in lines:
@@ -77,6 +77,8 @@ def _check(arguments: Serve) -> None:
         )
     if arguments.split is not None and arguments.replay is None:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
+    if arguments.device is not None and arguments.mqtt is None:
+        raise InputError("--device: only for --mqtt; leave it out, or name the broker")
     check_serving(arguments)
 
 
