@@ -142,16 +142,17 @@ def test_a_late_caption_waits_for_its_time_while_others_pass(
     assert [sample.time for sample in seen] == sorted(sample.time for sample in seen)
 
 
-def test_read_waits_no_longer_than_asked_and_reopening_forgets_what_was_held(specs: Specs) -> None:
+def test_read_waits_no_longer_than_asked_and_reopening_forgets_what_was_held(
+    specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "_LATE", 1000.0)
     dictation = Dictation()
     sensor = Conditioned(dictation, [applied("text", "late", SEVERITIES[-1])])
     sensor.open(specs["text"])
     for i in range(9):
         dictation.queue.put(Sample("text", str(i), monotonic()))
-    began, found = monotonic(), []
-    while monotonic() - began < 0.3:
-        found.append(sensor.read(0.1))
-    assert 3 <= len(found) < 15, "each read returns in time"
+    found = [sensor.read(0.05) for _ in range(12)]
+    assert 3 <= found.count(None) < 12, "some are held back, and no read waits for them"
     sensor.open(specs["text"])
     assert sensor.read(0.01) is None
     sensor.close()

@@ -82,6 +82,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_search_ends_in_a_bundle_a_table_and_a_drawing(run: Path, sensemble: Sensemble) -> None:
     asked = ("--method", "finetune", "--train-modalities", "text", "--target", "onnx", "--budget")
     result = sensemble("export", run, *asked, "size=5MB,drop=100")

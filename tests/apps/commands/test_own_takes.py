@@ -10,6 +10,7 @@ from tests.apps.conftest import Sensemble
 from tests.spoken_takes import record
 
 
+@pytest.mark.slow
 def test_a_few_takes_teach_a_microphone_and_a_blind_camera_is_named(
     sensemble: Sensemble, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_jobs_make_the_matrix_that_one_makes_from_the_others_configuration(
     clips: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ def test_an_example_is_short_and_imports_no_deep_path(script: Path) -> None:
     assert 20 <= len([line for line in source.splitlines() if line]) <= 40
 
 
+@pytest.mark.slow
 def test_train_and_export(demo: DemoRun, tmp_path: Path) -> None:
     *scores, bundle = run("train_and_export.py", demo.data, tmp_path / "run", "2").splitlines()
     assert len(scores) == 7

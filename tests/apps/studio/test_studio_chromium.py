@@ -104,6 +104,7 @@ def give(page: Page) -> None:
     expect(page.locator(".card.live")).to_have_count(2)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * TRAINED / 1000)
 def test_from_an_empty_folder_to_a_live_model(playwright: Playwright, tmp_path: Path) -> None:
     folder = tmp_path / "project"

@@ -4,7 +4,6 @@ import os
 import signal
 from pathlib import Path
 from threading import Event, Thread
-from time import sleep
 
 import pytest
 from sensemble_apps.errors import InputError
@@ -75,15 +74,15 @@ def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Pat
 
 
 def test_a_process_ends_though_ctrl_c_is_ignored_where_it_was_started(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "captions")  # the command waits for somebody to write
+    os.mkfifo(tmp_path / "captions")  # the command waits for a caption
     arguments = ["record", str(tmp_path / "out"), "--captions", str(tmp_path / "captions"), "--in-process"]
     process, found = Process(arguments), list[int]()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for what a script starts in the background
     try:
         thread = Thread(target=lambda: found.append(process.run(lambda _: None)))
         thread.start()
-        sleep(2.0)
-        process.stop()
+        with (tmp_path / "captions").open("w"):  # when it reads
+            process.stop()
         thread.join(PATIENCE)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -144,17 +144,17 @@ from sensemble_runtime.executors._native import Module
 slow, quick = (Module(Path(program).read_bytes(), 1) for program in sys.argv[1:])
 windows = [np.zeros(module.input[1], module.input[0]) for module in (slow, quick)]
 quick(windows[1])
-done = threading.Event()
-
-def run():
-    slow(windows[0])
-    done.set()
-
-threading.Thread(target=run).start()
-time.sleep(0.02)  # it has begun, and needs several times as long
-quick(windows[1])
-assert not done.is_set(), "the quick program waited for the slow one"
-done.wait()
+for _ in range(50):  # a busy machine may run the slow one first
+    running = threading.Thread(target=slow, args=(windows[0],))
+    running.start()
+    time.sleep(0.02)
+    quick(windows[1])
+    overtaken = running.is_alive()
+    running.join()
+    if overtaken:
+        break
+else:
+    raise AssertionError("the quick program waits for the slow one")
 """
 
 
@@ -195,17 +195,19 @@ big, small = (Path(program).read_bytes() for program in sys.argv[1:])
 start = time.perf_counter()
 Module(big, 1)
 whole = time.perf_counter() - start
-waits = []
-for _ in range(3):
+for _ in range(50):  # a busy machine takes long for anything
     module = Module(small, 1)
     loading = threading.Thread(target=Module, args=(big,))
     loading.start()
     time.sleep(whole / 20)  # it has begun
     start = time.perf_counter()
     del module
-    waits.append(time.perf_counter() - start)
+    wait = time.perf_counter() - start
     loading.join()
-assert min(waits) < whole / 4, (whole, waits)
+    if wait < whole / 4:
+        break
+else:
+    raise AssertionError((whole, wait))
 """
 
 

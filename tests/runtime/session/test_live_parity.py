@@ -240,6 +240,7 @@ def difference(first: int, second: int, n: int) -> tuple[float, float]:
     return a - b - math.hypot(a - least, high - b), a - b + math.hypot(most - a, b - low)
 
 
+@pytest.mark.slow
 def test_clips_that_are_heard_and_seen_score_as_in_the_audit(
     sound_server: SoundServer, fitted: Bundle, clips: Path, tmp_path: Path
 ) -> None:

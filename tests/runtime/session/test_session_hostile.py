@@ -132,11 +132,10 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     running.attach(captions)
     captions.say()
     assert busy.wait(20)
-    began = time.monotonic()
     with pytest.raises(SessionError, match=r"the text encoder: did not stop within 0\.2 s"):
         running.close()
     running.close()
-    assert time.monotonic() - began < 10
+    assert set(threading.enumerate()) != before, "closing again does not wait for it"
     assert running.live == ()
     go.set()
     wait_for(lambda: set(threading.enumerate()) == before)
@@ -178,7 +177,7 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 0\.5 s"
     with pytest.raises(SessionError, match=stuck):
         running.close()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4, "one after the other takes 5 s"
     running.close()
     go.set()
     wait_for(lambda: set(threading.enumerate()) == before)
@@ -197,9 +196,8 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
     with pytest.raises(RecordError, match=r"record\.sqlite: its disk does not answer"):
         running.close()
     monkeypatch.setattr(background, "LAST", 20.0)
-    began = time.monotonic()
     running.close()
-    assert time.monotonic() - began < 10, "closing again does not wait for it again"
+    assert set(threading.enumerate()) != before, "closing again does not wait for it again"
     go.set()
     wait_for(lambda: set(threading.enumerate()) == before)
 

@@ -93,6 +93,7 @@ def busy() -> Iterator[None]:
         loop.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy")
 def test_a_busy_machine_raises_no_false_alarm_in_twenty_starts(bundle: Bundle) -> None:
     logs = [Log() for _ in range(STARTS)]

@@ -365,14 +365,17 @@ camera.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rtsp", "mpegts"])
 def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
     # FFmpeg serves no RTSP, but listens for one who sends.
     listening = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;listen|listen_timeout;30|rtsp_transport;tcp"}
     if kind == "rtsp":
-        address = f"rtsp://127.0.0.1:{free_port(socket.SOCK_STREAM)}/live"
+        port, table = free_port(socket.SOCK_STREAM), Path("/proc/net/tcp")
+        address = f"rtsp://127.0.0.1:{port}/live"
     else:
-        address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+        port, table = free_port(socket.SOCK_DGRAM), Path("/proc/net/udp")
+        address = f"udp://127.0.0.1:{port}"
     sender = [sys.executable, str(Path(__file__).parents[1].joinpath("push_stream.py"))]
     options = "?pkt_size=1316" if kind == "mpegts" else ""
     with subprocess.Popen(
@@ -381,7 +384,9 @@ def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as listener:
-        sleep(2)  # it listens before anyone sends
+        while f":{port:04X} " not in table.read_text():  # it listens before anyone sends
+            assert listener.poll() is None
+            sleep(0.01)
         with subprocess.Popen([*sender, address + options, kind, "120", "180", "1.0"]) as pushing:
             output, _ = listener.communicate(timeout=120)
             pushing.terminate()
