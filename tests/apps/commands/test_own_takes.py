@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from sensemble_apps.runs.matrices import at_chance, read_intervals
 from sensemble_apps.runs.run_folder import MATRIX
 from sensemble_sensors import read_dataset
