@@ -20,9 +20,9 @@ def main(clips: str, out: str, steps: int) -> None:
         finetune=FinetuneConfig(steps=steps),
     )
     matrix = run(config, out)
-    for sensors, accuracy in matrix["subset+wiseft"]["video"].items():
+    for sensors, accuracy in matrix["subset"]["video"].items():
         print(f"{sensors:20} {accuracy:.0%}")
-    print(export_run(out, "subset+wiseft", ["video"]).bundle)
+    print(export_run(out, "subset", ["video"]).bundle)
 
 
 if __name__ == "__main__":

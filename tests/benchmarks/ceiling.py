@@ -25,12 +25,12 @@ from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.media.dataset import Example
 from sensemble_train.data.clips import Source
 from sensemble_train.distributed import alone
+from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import Task
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.examples import choose, read
-from sensemble_train.recipe.experiments import EXPERIMENTS
 from sensemble_train.recipe.initialization import new_model
 from sensemble_train.recipe.methods import FinetuneConfig
 from sensemble_train.recipe.sources import make_sources

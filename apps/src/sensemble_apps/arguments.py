@@ -60,7 +60,7 @@ class Training(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Training):
-    """Pretrain, probe, finetune and distil into a run folder, and score every set of sensors."""
+    """Pretrain, train specialists and distil them into one model, and score every set of sensors."""
 
     estimate: bool = False
     """Train nothing: say what the data is too small for, and how long each stage will take here."""
@@ -74,6 +74,8 @@ class Demo(Training):
 
     fast: bool = False
     """Replay as fast as possible instead of in real time."""
+    compare: bool = False
+    """Also train the paper's methods and rivals, so that the report compares them; it takes much longer."""
     serve: bool = False
     """Then open the live page on the replay, until Ctrl-C."""
 
@@ -84,8 +86,8 @@ class Export(Common):
 
     run: Positional[Folder]
     """A run folder that `sensemble train` or `sensemble demo` wrote."""
-    method: Annotated[str | None, optional("NAME")] = None
-    """One of the run's methods; by default, the more robust of `subset` and `subset+wiseft` on calibrate."""
+    method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "subset"
+    """One of the run's methods."""
     train_modalities: Annotated[str | None, optional("SET")] = None
     """The modalities it was trained on (M_T); by default, the most robust M_T (R_best, Eq. 5)."""
     target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ("executorch-xnnpack",)

@@ -36,7 +36,7 @@ COMMANDS = {
     "train": Command(
         arguments.Train,
         f"{_COMMANDS}.training.train",
-        "Pretrain, probe, finetune and distil into a run folder, and score every set of sensors. "
+        "Pretrain, train specialists and distil them into one model, and score every set of sensors. "
         "`sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting a flag.",
     ),
     "train matrix": Command(None, f"{_COMMANDS}.training.matrix"),

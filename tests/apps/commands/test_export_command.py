@@ -123,14 +123,13 @@ def test_the_shipped_set_is_chosen_by_the_matrix_of_calibrate(tmp_path: Path, re
     """On eval, which only reports, the other M_T looks best."""
     for name, best in (("matrix.json", "audio"), ("matrix.calibrate.json", "text")):
         rows = {train: {"audio": 0.5, "text": 0.9 if train == best else 0.4} for train in ("audio", "text")}
-        methods = {"masd+wiseft": rows, "subset+wiseft": {train: {"audio": 0.3} for train in rows}}
-        methods["subset"] = {"audio": {"audio": 0.2}, "text": {"audio": 0.4}}
+        methods = {"masd+wiseft": rows, "subset": {"audio": {"audio": 0.2}, "text": {"audio": 0.4}}}
         (tmp_path / name).write_text(json.dumps({"methods": methods}))
     asked = ("--method", "masd+wiseft")
     assert f"{tmp_path}/models/masd+wiseft/text: not trained" in refusal("export", tmp_path, *asked)
     assert f"{tmp_path}/models/subset/text: not trained" in refusal("export", tmp_path)
     line = refusal("export", tmp_path, "--train-modalities", "audio")
-    assert f"{tmp_path}/models/subset+wiseft/audio: not trained" in line
+    assert f"{tmp_path}/models/subset/audio: not trained" in line
 
 
 def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refusal, tmp_path: Path) -> None:

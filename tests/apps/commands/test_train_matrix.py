@@ -9,8 +9,8 @@ import open_clip.tokenizer
 import pytest
 from sensemble_apps.cli import main
 from sensemble_runtime import subsets
-from sensemble_train.recipe.experiments import EXPERIMENTS
-from sensemble_train.recipe.methods import METHODS
+from sensemble_train.experiments.matrix import ROWS
+from sensemble_train.experiments.presets import EXPERIMENTS
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import COMMAND, MODALITIES, Refusal
@@ -121,7 +121,7 @@ def trained(*arguments: str | Path) -> dict[str, object]:
     out = Path(arguments[-1])
     assert main(["train", "matrix", *map(str, arguments[:-1]), *SMALL, "--out", str(out)]) == 0
     matrix = json.loads((out / "matrix.json").read_text())["methods"]
-    assert matrix.keys() == set(METHODS)
+    assert matrix.keys() == set(ROWS)
     assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
     config: dict[str, object] = json.loads((out / "config.json").read_text())
     return config

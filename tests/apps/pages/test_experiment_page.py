@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +15,6 @@ from sensemble_apps.pages import evidence, experiment, tables
 from sensemble_apps.pages.experiment import Experiment
 from sensemble_apps.pages.tables import Pretraining
 from sensemble_apps.runs.matrices import as_fractions
-from sensemble_runtime.auditing.robustness import summary
 from sensemble_runtime.errors import MatrixError
 
 from tests.apps.conftest import write_matrix
@@ -338,21 +336,6 @@ def test_pretrainings_on_different_modalities_stand_side_by_side() -> None:
     assert bars.has("figure-4-bar-1-3")
     assert not bars.has("figure-4-bar-0-3")
     assert [row[0] for row in page.tables["trained-T"]][1] == "avt"
-
-
-def test_the_share_of_the_ceiling_is_a_column_where_a_run_has_one() -> None:
-    measured = audioset(of_paper(TABLE_9))
-    title = "Table 1: performance and robustness by method"
-    assert "Share" not in shown(measured).tables[title][1]
-    page = shown(replace(measured, ceilings={"contrastive": 0.4}))
-    assert page.tables[title][1][-1] == "Share"
-    contrastive, mae = (
-        [row[-1] for row in page.tables[title] if row[0] == name] for name in ("MASD", "Finetune")
-    )
-    r = summary(measured.pretrainings["contrastive"]["masd"]).r
-    assert contrastive[0] == f"{100 * r / 0.4:.1f}"
-    assert mae[1] == "\N{EN DASH}", "MAE has no specialists"
-    assert "what the specialist of the worst sensor reaches" in page.text
 
 
 def test_markup_in_names_stays_text() -> None:

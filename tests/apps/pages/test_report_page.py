@@ -9,7 +9,6 @@ import pytest
 from sensemble_apps.pages import evidence, report
 from sensemble_apps.pages.headline import Evidence, headline
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.robustness import summary
 from sensemble_runtime.subsets import Estimate, SubsetScore
 
 from tests.apps.conftest import METHODS, contrast, matrices, variables
@@ -176,14 +175,6 @@ def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
     )
     complete = replace(of_run, matrices=matrices())
     assert "training set was trained" not in Page(report.render(complete, MADE)).text
-
-
-def test_the_share_of_the_ceiling_is_a_row_where_the_run_has_one(of_run: Evidence) -> None:
-    assert "The ceiling" not in Page(report.render(of_run, MADE)).text
-    text = Page(report.render(replace(of_run, ceiling=0.8), MADE)).text
-    shares = [f"{100 * (summary(of_run.matrices[m]).r / 0.8):.1f}" for m in METHODS]
-    assert "Share " + " ".join(shares) in text
-    assert "The ceiling is 80.0." in text
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:

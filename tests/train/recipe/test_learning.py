@@ -14,6 +14,7 @@ from sensemble_train.recipe.methods import (
     distill_subsets,
     finetune,
     linear_probe,
+    masd,
 )
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
@@ -62,9 +63,8 @@ def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_ch
     for m in ("audio", "text"):
         probed = linear_probe(pretrained, embedded, (m,), ProbeConfig())
         made = {"probe": probed}
-        for method, extra in (("finetune", None), ("masd", unlabelled)):
-            loop = Loop(tmp_path / method / m, 0)
-            made[method] = finetune(probed, labelled, (m,), TUNING, loop, extra)
+        made["finetune"] = finetune(probed, labelled, (m,), TUNING, Loop(tmp_path / "finetune" / m, 0))
+        made["masd"] = masd(probed, labelled, (m,), TUNING, Loop(tmp_path / "masd" / m, 0), unlabelled)
         loop, teacher = Loop(tmp_path / "subset" / m, 0), made["masd"]
         made["subset"] = distill_subsets(
             probed, labelled, (m,), TUNING, loop, unlabelled, teacher, teacher.modalities

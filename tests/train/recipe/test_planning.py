@@ -94,12 +94,11 @@ def test_an_estimate_times_each_stage_and_keeps_nothing(
     assert [(stage.name, stage.steps) for stage in found] == [
         ("decode", 8 + 4 + 4 + 4),
         ("pretrain", 1000),
-        ("finetune video", 500),
         ("masd video", 500),
         ("subset video", 500),
-        ("finetune audio+text+video", 500),
+        *((f"specialist {m}", 500) for m in ("audio", "text", "video")),
         ("subset audio+text+video", 500),
-        ("score", 2 * 7 * (4 + 4)),
+        ("score", 2 * (4 + 4)),
     ]
     assert all(stage.seconds == stage.steps * stage.step_seconds > 0 for stage in found)
     assert sorted(tmp_path.rglob("*")) == before

@@ -1,4 +1,4 @@
-"""Train models that survive missing sensors: pretraining, linear probe, finetuning, MASD and WiSE-FT."""
+"""Train models that survive missing sensors, and the methods of the paper to compare them with."""
 
 from typing import TYPE_CHECKING
 
@@ -6,11 +6,11 @@ from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
     from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError, TrainError
+    from sensemble_train.experiments.presets import EXPERIMENTS
     from sensemble_train.models.augment_config import AugmentConfig
     from sensemble_train.models.model import Model, load_model
     from sensemble_train.models.model_config import ModelConfig
     from sensemble_train.recipe.config import Config
-    from sensemble_train.recipe.experiments import EXPERIMENTS
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
     from sensemble_train.recipe.planning.derived import derived
     from sensemble_train.recipe.planning.estimate import StageEstimate, estimate
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EXPERIMENTS": "recipe.experiments",
+    "EXPERIMENTS": "experiments.presets",
     "AugmentConfig": "models.augment_config",
     "CheckpointError": "errors",
     "Config": "recipe.config",

@@ -44,10 +44,10 @@ def main(arguments: Demo) -> None:
         data = arguments.data or _digits(arguments.seed)
         dataset = read_dataset(data)
         console.print(f"  {len(dataset.examples)} examples in {data}")
-    with _step(console, 2, "Pretrain the encoders; probe, finetune and distil the classifier"):
+    with _step(console, 2, "Pretrain the encoders, train specialists, and distil them into one model"):
         from sensemble_apps.commands.training.train import labelled_set, train
 
-        train(arguments, data)
+        train(arguments, data, compare=arguments.compare)
         labelled = labelled_set(arguments, dataset)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
         asked = None if labelled == "all" else subsets.parse(labelled)
@@ -136,12 +136,11 @@ def _summarize(console: Console, run: Path) -> None:
             estimates.ends(score),
             estimates.examples(score.n, score),
         )
-    for column in ("P", "R", *(["share of the ceiling"] if found.ceiling else [])):
+    for column in ("P", "R"):
         methods.add_column(column, justify="right")
     for method in wording.in_order(found.matrices):
         summary = robustness.summary(found.matrices[method])
         whole = {"P": summary.p, "R": summary.r}
         cells = [estimates.percent_within(whole[name], found.audits.estimates[name]) for name in whole]
-        share = [wording.percent(summary.r / found.ceiling)] if found.ceiling else []
-        methods.add_row(wording.method_title(method), *cells, *share)
+        methods.add_row(wording.method_title(method), *cells)
     console.print(scores, methods, sep="\n")

@@ -14,8 +14,10 @@ _METHODS = {
     "wiseft": "WiSE-FT",
     "masd": "MASD",
     "masd+wiseft": "MASD + WiSE-FT",
+    "late_fusion": "Late fusion",
+    "labelled_subsets": "Subsets on labels",
+    "modality_dropout": "Modality dropout",
     "subset": "Subset",
-    "subset+wiseft": "Subset + WiSE-FT",
     "finetune_everything": "Finetune on all labels",
 }
 _PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}

@@ -20,12 +20,11 @@ from sensemble_apps.pages.headline import Evidence
 from sensemble_apps.runs.audits import audits
 from sensemble_apps.runs.matrices import (
     as_fractions,
-    read_ceiling,
     read_intervals,
     read_matrices,
     read_unfinished,
 )
-from sensemble_apps.runs.run_folder import BUNDLE, CEILING, CONFIG, MATRIX, MODEL
+from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MATRIX, MODEL
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
 
@@ -59,13 +58,11 @@ def of_experiment(folder: Path) -> Experiment:
     lines = settings[runs[0].name] if len(runs) == 1 else settings
     task = _settings(runs[0] / MODEL).get("task")
     named = dict(zip(_pretrainings(runs), runs, strict=True))
-    ceilings = {name: read_ceiling(run / CEILING) for name, run in named.items()}
     return Experiment(
         dataset=_dataset(folder, runs),
         metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
         pretrainings={name: as_fractions(read_unfinished(run / MATRIX)) for name, run in named.items()},
         facts=(*_lines(lines), *_versions()),
-        ceilings={name: ceiling for name, ceiling in ceilings.items() if ceiling is not None},
         intervals=[
             score
             for run in runs
@@ -136,7 +133,6 @@ def of_run(run: Path) -> Evidence:
         matrices=matrices,
         manifest=manifest,
         audits=found,
-        ceiling=read_ceiling(run / CEILING),
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
         conditions=found.conditions,
     )

@@ -1,7 +1,7 @@
 """The experiment's page: the paper's Tables 1 to 3 and 9 to 11 and Figures 4 to 6 for given matrices."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
@@ -27,8 +27,6 @@ class Experiment:
         pretrainings: pretraining -> method -> M_T -> M_E -> score as a fraction. An unfinished
             matrix lacks scores, rows or all of them; the page shows where.
         facts: provenance, in the order to show.
-        ceilings: pretraining -> score of the worst modality's specialist, trained on all labels, as a
-            fraction; those that were not trained are left out.
         intervals: the scores of which training wrote the 95 % intervals.
     """
 
@@ -36,7 +34,6 @@ class Experiment:
     metric: str
     pretrainings: Mapping[str, Mapping[str, Matrix]]
     facts: Sequence[tuple[str, str]] = ()
-    ceilings: Mapping[str, float] = field(default_factory=dict)
     intervals: Sequence[SubsetScore] = ()
 
 
@@ -163,7 +160,7 @@ def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
 def _begun(experiment: Experiment) -> list[Pretraining]:
     """Return the pretrainings that have a score, in the paper's order."""
     begun = [
-        Pretraining(name, experiment.pretrainings[name], experiment.ceilings.get(name))
+        Pretraining(name, experiment.pretrainings[name])
         for name in wording.pretrainings_in_order(experiment.pretrainings)
         if any(row for matrix in experiment.pretrainings[name].values() for row in matrix.values())
     ]

@@ -28,7 +28,6 @@ class Evidence:
         audits: the bundle's audits, on that dataset and on other data.
         facts: provenance, in the order to show.
         conditions: the scores of that audit while a sensor is degraded; empty where it had none.
-        ceiling: the score of the worst modality's specialist, trained on all labels; None without one.
     """
 
     title: str
@@ -38,7 +37,6 @@ class Evidence:
     audits: Audits
     facts: Sequence[tuple[str, str]]
     conditions: Sequence[ConditionScore] = ()
-    ceiling: float | None = None
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,10 @@ class Pretraining:
     Attributes:
         name: its name, such as `contrastive`.
         methods: method -> M_T -> M_E -> score; missing scores are left out.
-        ceiling: the score of the worst modality's specialist, trained on all labels; None without one.
     """
 
     name: str
     methods: Mapping[str, Matrix]
-    ceiling: float | None = None
 
     @property
     def title(self) -> str:
@@ -104,12 +102,6 @@ class SummaryRow:
     summary: Summary | None
     finished: int
     of: int
-    ceiling: float | None = None
-
-    @property
-    def share(self) -> float | None:
-        """R over the ceiling; 1 leaves nothing to be had."""
-        return None if self.summary is None or self.ceiling is None else self.summary.r / self.ceiling
 
     @property
     def partial(self) -> bool:
@@ -133,7 +125,6 @@ def table_1(pretraining: Pretraining) -> list[SummaryRow]:
             robustness.summary(rows) if rows else None,
             len(rows),
             len(pretraining.sets),
-            pretraining.ceiling,
         )
         for method, rows in pretraining.finished.items()
     ]

@@ -48,26 +48,6 @@ def read_unfinished(path: Path) -> dict[str, Matrix]:
     return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
 
 
-def read_ceiling(path: Path) -> float | None:
-    """Return what the worst modality's specialist reaches, in [0, 1], or None if the run trained none.
-
-    Raises:
-        InputError: the file is not of the form {modality: score}.
-    """
-    if not path.exists():
-        return None
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-        lowest = min(map(float, scores.values()))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"{path}: not of the form {{modality: score}} ({error}); train the run again"
-        ) from error
-    if not 0 < lowest <= 1:
-        raise InputError(f"{path}: {lowest:g} is no score in (0, 1]; train the run again")
-    return lowest
-
-
 Measured = tuple[SubsetScore, float]
 """A score of a matrix with its interval, and what always giving the commonest label scores."""
 
@@ -137,38 +117,28 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
     }
 
 
-SHIPPED = ("subset+wiseft", "subset")
-"""The methods to choose from where nobody names one; the first is preferred where they are equal."""
+SHIPPED = "subset"
+"""The method that ships where nobody names one."""
 
 
-def most_robust(path: Path, method: str | None = None, train: Subset | None = None) -> tuple[str, Subset]:
-    """Return the method and the M_T in `path` that are most robust: R_best (Eq. 5), then P.
+def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) -> tuple[str, Subset]:
+    """Return the method and the M_T in `path` that is most robust: R_best (Eq. 5), then P.
 
     Args:
         path: the matrix of the split `calibrate`.
-        method: the method, if it is given; else it is one of `SHIPPED`.
-        train: M_T, if it is given; it need not be in the file if the method is given too.
+        method: the method.
+        train: M_T, if it is given; it need not be in the file.
 
     Raises:
-        InputError, MatrixError: as `read_matrices`, or the file does not have that method or that M_T.
+        InputError, MatrixError: as `read_matrices`, or the file does not have that method.
     """
-    if method and train:
+    if train:
         return method, train
     matrices = read_matrices(path)
-    methods = [method] if method else [m for m in SHIPPED if m in matrices]
-    if not methods or methods[0] not in matrices:
-        asked = repr(method) if method else " or ".join(map(repr, SHIPPED))
-        raise InputError(f"{path}: has no method {asked}; it has {', '.join(matrices)}; name one of these")
-    points = {
-        (name, subsets.parse(row)): (r, p)
-        for name in methods
-        for row, (p, r) in robustness.per_train(matrices[name]).items()
-        if train in (None, subsets.parse(row))
-    }
-    if not points:
-        assert train is not None  # noqa: S101 - a matrix has rows
-        raise InputError(f"{path}: has no row {subsets.name(train)} of {' or '.join(methods)}")
-    return max(points, key=lambda cell: points[cell])
+    if method not in matrices:
+        raise InputError(f"{path}: has no method {method!r}; it has {', '.join(matrices)}; name one of these")
+    points = robustness.per_train(matrices[method])
+    return method, subsets.parse(max(points, key=lambda row: points[row][::-1]))
 
 
 def _methods(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ MODEL = "pretrained/model.json"
 MODELS = "models"
 MATRIX = "matrix.json"
 SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by it
-CEILING = "ceiling.json"  # the score of each modality's specialist, which had all labels
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"

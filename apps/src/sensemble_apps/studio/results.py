@@ -20,6 +20,7 @@ _LOG = "steps.jsonl"
 def curves(run: Path) -> list[dict[str, Any]]:
     """Return the loss of each stage so far, in their order: `points` of [step, loss]."""
     stages = {"pretrain": run / "pretrained" / _LOG}
+    stages |= {f"specialist {path.parent.name}": path for path in run.glob(f"specialists/*/{_LOG}")}
     stages |= {path.parts[-3]: path for path in run.glob(f"models/*/*/{_LOG}")}
     begun = [(path.stat().st_ctime, stage, path) for stage, path in stages.items() if path.is_file()]
     return [{"stage": stage, "points": _points(path)} for _, stage, path in sorted(begun)]

@@ -1,8 +1,8 @@
-"""Recipe: the paper's experiments, from a dataset's folder to the matrix of scores.
+"""Recipe: what ships, from a dataset's folder to a trained model and its scores.
 
-`recipe.run` is the way in: it reads the dataset, makes the model and the sources, and trains and scores every
-method in a run folder.
+`recipe.run` is the way in, and reads top to bottom: data, pretraining, specialists, subset distillation, and
+scores.
 
-Doors: `recipe`, `config`, `experiments`, `planning.derived`, `planning.estimate`, `run_folder`, `pretrain`,
-`methods`, `teacher`, `evaluate`.
+Doors: `recipe`, `cell`, `config`, `planning.derived`, `planning.estimate`, `run_folder`, `pretrain`,
+`methods`, `fusion`, `teacher`, `evaluate`.
 """

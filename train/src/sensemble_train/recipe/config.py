@@ -44,9 +44,6 @@ class Config:
             examples are streamed, the next one takes its place.
         augment: random changes in training (App. E); by default those of derived presets.
         everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
-        ceiling: also finetune a specialist of each modality on all labels, pretraining's too. No set of
-            sensors can be expected to do much better than the specialist of its modality, so R of a method
-            over the worst specialist's score says how much more could be had.
         distill: largest number of unlabelled examples in D_SD. The default is more than `digits` has: a
             student memorizes a small set.
         held_out: share of the labelled examples that make D_SD, without their labels (Sec. 5, Kinetics); 0 to
@@ -72,7 +69,6 @@ class Config:
     skip_bad: bool = False
     augment: AugmentConfig = DERIVED
     everything: bool = False
-    ceiling: bool = False
     distill: int = 2700
     held_out: float = 0.0
     distill_data: str = ""

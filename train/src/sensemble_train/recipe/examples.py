@@ -67,7 +67,7 @@ def choose(config: Config, dataset: Dataset) -> dict[str, Sequence[Example]]:
         "calibrate": dataset.selection,
         "eval": dataset.split("eval"),
     }
-    if config.everything or config.ceiling:
+    if config.everything:
         chosen["everything"] = labelled(dataset)
     every = dataset.modalities
     if config.distill_data:

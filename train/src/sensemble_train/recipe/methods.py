@@ -1,4 +1,4 @@
-"""Downstream training: linear probe, finetuning, MASD and WiSE-FT (paper, Sec. 4.2 and App. C), and ours."""
+"""Downstream training: probe, finetuning, MASD (paper, Sec. 4.2 and App. C), and subset distillation."""
 
 import copy
 import math
@@ -19,11 +19,6 @@ from sensemble_train.recipe.background_loss import background_loss
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer
-
-METHODS = ("linear_probe", "finetune", "wiseft", "masd", "masd+wiseft", "subset", "subset+wiseft")
-"""The paper's five, then subset distillation without and with WiSE-FT; each may build on those before it."""
-AVERAGED = {"wiseft": "finetune", "masd+wiseft": "masd", "subset+wiseft": "subset"}
-"""The methods that average a trained model with the probe -> the method that trained it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +117,8 @@ def finetune(
     train: Sequence[str],
     config: FinetuneConfig,
     loop: Loop,
-    unlabelled: Source | None = None,
 ) -> Model:
-    """Train the whole model from the probe: on the task alone or, with `unlabelled` data, by MASD (Eq. 8).
+    """Train the whole model from the probe on the labels of M_T (Sec. 4.2).
 
     Args:
         probed: the linear probe for `train`; it is copied.
@@ -132,8 +126,6 @@ def finetune(
         train: M_T.
         config: settings of the optimizer.
         loop: folder, seed, scale and ranks.
-        unlabelled: D_SD; its examples with every modality are used. If M_T is everything, there is no
-            student, and MASD is finetuning.
 
     Returns:
         The trained model, in evaluation mode.
@@ -141,11 +133,35 @@ def finetune(
     Raises:
         ConfigurationError, CheckpointError: as `fit`.
     """
-    model, complete = copy.deepcopy(probed), labelled.having(train)
-    if unlabelled is None or not config.distillation or set(train) == set(model.modalities):
-        return fit(Task(model, train), [complete], config, loop)
-    objective = Distillation(model, train, config.distillation)
-    return fit(objective, [complete, unlabelled.having(model.modalities)], config, loop)
+    return fit(Task(copy.deepcopy(probed), train), [labelled.having(train)], config, loop)
+
+
+def masd(
+    probed: Model,
+    labelled: Source,
+    train: Sequence[str],
+    config: FinetuneConfig,
+    loop: Loop,
+    unlabelled: Source,
+) -> Model:
+    """Train the whole model from the probe by MASD (Eq. 8).
+
+    Args:
+        probed: the linear probe for `train`; it is copied.
+        labelled: D_T; examples that lack one of `train` are left out.
+        train: M_T, a part of the modalities: without others, there is no student (Table 9).
+        config: settings of the optimizer.
+        loop: folder, seed, scale and ranks.
+        unlabelled: D_SD; its examples with every modality are used.
+
+    Returns:
+        The trained model, in evaluation mode.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `fit`.
+    """
+    objective = Distillation(copy.deepcopy(probed), train, config.distillation)
+    return fit(objective, [labelled.having(train), unlabelled.having(probed.modalities)], config, loop)
 
 
 def distill_subsets(
@@ -215,17 +231,3 @@ def specialist(
     """
     probed = linear_probe(model, embedded, (modality,), probe, loop.seed)
     return finetune(probed, labelled, (modality,), config, loop)
-
-
-@torch.no_grad()
-def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
-    """Return alpha * trained + (1 - alpha) * probed, weight by weight (Eq. 9)."""
-    merged = copy.deepcopy(probed)
-    start = probed.state_dict()
-    merged.load_state_dict(
-        {
-            name: alpha * value + (1 - alpha) * start[name] if value.is_floating_point() else value
-            for name, value in trained.state_dict().items()
-        }
-    )
-    return merged.eval()

@@ -4,8 +4,7 @@ config.json                     the configuration; another one is refused
 pretrained/                     a saved model and its training log
 models/<method>/<M_T>/          a saved model, its training log, scores.json: M_E -> score, and
                                 intervals.json: M_E -> the score's 95 % interval, its examples, and chance
-specialists/<modality>/         with `ceiling`: a saved model and its training log
-ceiling.json                    modality -> score of its specialist on the split eval
+specialists/<modality>/         the same, trained on its labels alone
 matrix.json                     method -> M_T -> M_E -> score, of the finished cells; and their intervals
 
 `scores.json` and `matrix.json` are of the split `eval`, for reporting; `scores.calibrate.json` and
@@ -15,7 +14,7 @@ matrix.json                     method -> M_T -> M_E -> score, of the finished c
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,16 +37,6 @@ Matrix = dict[str, dict[str, dict[str, float]]]
 def cell(out: Path, method: str, train: Sequence[str]) -> Path:
     """Return the folder of one cell of the matrix."""
     return out / "models" / method / subset_name(train)
-
-
-def specialist(out: Path, modality: str) -> Path:
-    """Return the folder of a modality's specialist."""
-    return out / "specialists" / modality
-
-
-def ceiling(out: Path) -> Path:
-    """Return the file of the specialists' scores."""
-    return out / "ceiling.json"
 
 
 def finished(folder: Path) -> bool:
@@ -78,16 +67,16 @@ def intervals(folder: Path, split: str) -> Path:
     return folder / f"intervals{SCORED[split]}.json"
 
 
-def collect(out: Path, methods: Sequence[str], file: str) -> dict[str, dict[str, Any]]:
-    """Return what all finished cells hold in a file, by method and M_T."""
-    found: dict[str, dict[str, Any]] = {method: {} for method in methods}
-    for method in methods:
-        for path in sorted((out / "models" / method).glob(f"*/{file}")):
-            found[method][path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+def collect(out: Path, file: Callable[[Path, str], Path], split: str) -> dict[str, dict[str, Any]]:
+    """Return what all finished cells hold in the file of a split, by method and M_T."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((out / "models").glob(f"*/*/{file(out, split).name}")):
+        method, train = path.parts[-3:-1]
+        found.setdefault(method, {})[train] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def scored(out: Path, methods: Sequence[str], trained: Sequence[Sequence[str]]) -> bool:
+def scored(out: Path, methods: Iterable[str], trained: Sequence[Sequence[str]]) -> bool:
     """Return whether the matrices hold a row of every method for each of the sets `trained`."""
     found = [read_matrix(out, split) if matrix(out, split).exists() else {} for split in SCORED]
     return all(

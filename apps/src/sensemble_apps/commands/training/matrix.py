@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from sensemble_train.recipe import recipe
+from sensemble_train.experiments import matrix
+from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.recipe.config import Config, read_config
-from sensemble_train.recipe.experiments import EXPERIMENTS
 
 from sensemble_apps.arguments import Common, Folder
 from sensemble_apps.commands.data.build import digits
@@ -89,7 +89,7 @@ def main(arguments: TrainMatrix) -> None:
     check_writable(arguments.out)
     data = Path(config.data) if config.data else digits(config.seed)
     with stages() as advance:
-        recipe.run(_absolute(config, data), arguments.out, advance)
+        matrix.run(_absolute(config, data), arguments.out, advance)
     if int(os.environ.get("RANK", "0")) == 0:  # only one of the ranks of `torchrun`
         for line in at_chance(arguments.out / MATRIX):
             remark(f"warning: {line}")

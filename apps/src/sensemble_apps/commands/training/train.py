@@ -1,4 +1,4 @@
-"""`sensemble train`: run the paper's recipe on a dataset, into a run folder."""
+"""`sensemble train`: train what ships on a dataset, into a run folder."""
 
 import json
 import math
@@ -42,17 +42,24 @@ def main(arguments: Train) -> None:
     say(json.dumps({"matrix": matrix}) if arguments.json else matrix)
 
 
-def train(arguments: Training, data: Path, *, in_json: bool = False) -> None:
+def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bool = False) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance.
+
+    Args:
+        arguments: the command line.
+        data: the dataset.
+        compare: whether the paper's methods and rivals are trained too.
+        in_json: whether progress is printed as JSON.
 
     Raises:
         InputError, BadDataError, ConfigurationError: as `main`.
     """
     check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
+    from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
 
     with stages(in_json=in_json) as advance:
-        recipe.run(_config(arguments, data), arguments.out, advance)
+        (matrix.run if compare else recipe.run)(_config(arguments, data), arguments.out, advance)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
 

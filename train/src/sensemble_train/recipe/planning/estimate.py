@@ -1,6 +1,6 @@
 """Estimate of how long a run will take on this machine: a few real steps of each stage are timed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,18 +9,15 @@ from time import perf_counter
 
 import torch
 from sensemble_runtime.progress import Stages, no_progress
-from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Example
 
-from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import join
-from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.initialization import new_model
-from sensemble_train.recipe.methods import METHODS, distill_subsets, finetune, linear_probe
+from sensemble_train.recipe.methods import distill_subsets, finetune, linear_probe, masd
 from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import SCORED
@@ -53,7 +50,7 @@ class StageEstimate:
 def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstimate, ...]:
     """Time a few real steps of each stage of a run, and extrapolate; nothing is kept.
 
-    Decoding, the methods of every M_T and scores are among the stages; `everything` and `ceiling` are not.
+    Decoding and scores are among the stages; the rows of `experiments.matrix` that do not ship are not.
     As many examples are decoded as the largest batch has.
 
     Args:
@@ -88,36 +85,22 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
         began = perf_counter()
         embedded = embed({"": model}, sources["train"], Loop(Path(folder), 0, config.scale, world))[""]
         scoring = (perf_counter() - began) / len(sources["train"])
+        tuning, labelled = replace(config.finetune, steps=_TIMED), sources["train"]
+        steps = config.finetune.length(len(chosen["train"]))
+        probed = linear_probe(model, embedded, model.modalities, replace(config.probe, steps=_TIMED))
         for train in wanted:
-            probed = linear_probe(model, embedded, train, replace(config.probe, steps=_TIMED))
-            for method, tune in _methods(config, probed, train, sources, strange).items():
-                steps = config.finetune.length(len(chosen["train"]))
-                timed(f"{method} {subset_name(train)}", steps, tune)
-    scores = len(wanted) * len(METHODS) * sum(len(chosen[split]) for split in SCORED)
+            named = subset_name(train)
+            if train == model.modalities:
+                for m in train:
+                    timed(f"specialist {m}", steps, partial(finetune, probed, labelled, (m,), tuning))
+            else:
+                taught = partial(masd, probed, labelled, train, tuning, unlabelled=sources["distill"])
+                timed(f"masd {named}", steps, taught)
+            distil = partial(distill_subsets, probed, labelled, train, tuning, unlabelled=sources["distill"])
+            distil = partial(distil, teacher=probed, inputs=train, background=strange)
+            timed(f"subset {named}", steps, distil)
+    scores = len(wanted) * sum(len(chosen[split]) for split in SCORED)
     return (*found, StageEstimate("score", scores, scoring))
-
-
-def _methods(
-    config: Config, probed: Model, train: Subset, sources: Mapping[str, Source], background: Clips | None
-) -> dict[str, Callable[[Loop], object]]:
-    """Return the methods of an M_T that take time, each a few steps from the probe."""
-    few = replace(config.finetune, steps=_TIMED)
-    tune = partial(finetune, probed, sources["train"], train, few)
-    distil = partial(
-        distill_subsets,
-        probed,
-        sources["train"],
-        train,
-        few,
-        unlabelled=sources["distill"],
-        background=background,
-    )
-    missing = set(probed.modalities) - set(train)
-    return {
-        "finetune": tune,
-        **({"masd": partial(tune, unlabelled=sources["distill"])} if missing else {}),
-        "subset": partial(distil, teacher=probed, inputs=probed.modalities),
-    }
 
 
 class _Watch:

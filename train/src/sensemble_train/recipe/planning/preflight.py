@@ -37,8 +37,8 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
             f"--modalities {' '.join(config.modalities)}: no example of {config.data} has "
             f"{subset_name(lacking)}"
         )
-    if config.everything or config.ceiling:
-        _check_labels(dataset, "--everything" if config.everything else "--ceiling")
+    if config.everything:
+        _check_labels(dataset)
     check_unlabelled(dataset)
     for shortage in shortages(dataset, from_scratch=config.from_scratch):
         LOG.warning("%s", shortage)
@@ -65,11 +65,11 @@ def _restriction(config: Config) -> str:
     return "" if config.modalities == ("all",) else f" with --modalities {' '.join(config.modalities)}"
 
 
-def _check_labels(dataset: Dataset, flag: str) -> None:
+def _check_labels(dataset: Dataset) -> None:
     known = {label for example in dataset.split("train") for label in example.labels}
     strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
     if strange is not None:
         raise ConfigurationError(
-            f"{flag}: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
+            f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
             f"labels {', '.join(strange.labels)}; only labels of the split 'train' can be trained"
         )

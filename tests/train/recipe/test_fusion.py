@@ -1,0 +1,58 @@
+"""Late fusion of specialists: the sum of their calibrated log-probabilities."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from sensemble_runtime.subsets import name, subsets
+from sensemble_train.recipe.evaluate import embed, evaluate
+from sensemble_train.recipe.fusion import fuse
+from sensemble_train.training.loop import Loop
+from torch.nn import functional
+
+from tests.train.recipe.test_methods import ALL, clips_of
+from tests.train.tiny import STEM, tiny_model
+
+
+def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path: Path) -> None:
+    specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
+    clips, loop = clips_of(specialists["audio"], 60), Loop(tmp_path, 0)
+    with torch.no_grad():
+        for model in specialists.values():  # sure of what they say, and often wrong
+            model.head.linear.weight.mul_(50)
+        logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}
+    fused = fuse(specialists, clips, loop)
+    found = evaluate(fused, embed({"": fused}, clips, loop)[""])
+    sums = {}
+    for m, each in logits.items():
+        temperature = fused.encoders[m].temperature
+        assert isinstance(temperature, float)
+        assert temperature > 1
+        losses = [functional.cross_entropy(each / t, clips.targets) for t in (temperature, 1.0)]  # type: ignore[arg-type]
+        assert losses[0] < losses[1]
+        sums[m] = (each / temperature).log_softmax(dim=1)
+    for subset in subsets(ALL):
+        answers = torch.stack([sums[m] for m in subset]).sum(dim=0).argmax(dim=1)
+        assert found[name(subset)] == pytest.approx(float((answers == clips.targets).float().mean()))
+
+
+def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> None:
+    """A teacher must be: the mean of three opinions is surer of nothing than each of them."""
+    specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
+    clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
+    fused = fuse(specialists, clips, loop)
+    embedded = embed({"": fused}, clips, loop)[""].inputs
+    opinions = torch.stack([embedded[m] for m in ALL])
+    found, expected = fused.head(opinions.mean(dim=0)), opinions.sum(dim=0)
+    torch.testing.assert_close(found.softmax(dim=1), expected.softmax(dim=1), rtol=1e-3, atol=1e-4)
+
+
+def test_a_sensor_without_labels_is_read_by_the_heads_of_the_others(tmp_path: Path) -> None:
+    specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL[:2])}
+    clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
+    fused = fuse(specialists, replace(clips, targets=None), loop)
+    with torch.no_grad():
+        expected = torch.stack([s.classify({"video": clips.inputs["video"]}) for s in specialists.values()])
+    found = embed({"": fused}, clips, loop)[""].inputs["video"]
+    torch.testing.assert_close(found, expected.mean(dim=0))

@@ -1,0 +1,79 @@
+"""WiSE-FT (paper, Sec. 4.2.2), and rivals: all sets of sensors on labels alone, and modality dropout."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from sensemble_runtime.subsets import subsets
+from torch import Tensor
+
+from sensemble_train.data.clips import Clips, Source
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.subset_distillation import subset_logits
+from sensemble_train.objectives.task import Task, task_loss
+from sensemble_train.recipe.methods import FinetuneConfig
+from sensemble_train.training.loop import Loop, fit
+
+
+class LabelledSubsets(Task):
+    """The task's mean loss over all subsets of M_T: the first half of subset distillation.
+
+    Args:
+        model: trained in place: its head and the encoders of M_T.
+        train: M_T, the modalities of the labelled examples.
+        drawn: whether each example is seen with one subset, drawn from torch's global generator (modality
+            dropout; Neverova et al., 2015), instead of with all of them.
+    """
+
+    def __init__(self, model: Model, train: Sequence[str], *, drawn: bool = False) -> None:
+        super().__init__(model, train)
+        self.sets, self.drawn = subsets(train), drawn
+
+    def forward(self, *batches: Clips) -> Tensor:
+        """Return the loss of a micro-batch of labelled examples, a scalar."""
+        (labelled,) = batches
+        targets = labelled.targets
+        assert targets is not None  # noqa: S101 - labelled, by its name
+        logits, task = subset_logits(self.model, labelled.inputs, self.sets), self.model.description.task
+        if self.drawn:
+            rows = torch.arange(len(labelled), device=logits.device)
+            return task_loss(logits[torch.randint(len(self.sets), rows.shape).to(rows), rows], targets, task)
+        targets = targets.repeat(len(self.sets), *[1] * (targets.dim() - 1))
+        return task_loss(logits.flatten(0, 1), targets, task)
+
+
+def labelled_subsets(
+    probed: Model,
+    labelled: Source,
+    train: Sequence[str],
+    config: FinetuneConfig,
+    loop: Loop,
+    *,
+    drawn: bool = False,
+) -> Model:
+    """Train the whole model from the probe on the labels of all subsets of M_T, or of drawn ones.
+
+    Args:
+        probed: the linear probe for `train`; it is copied.
+        labelled: D_T; examples that lack one of `train` are left out.
+        train: M_T.
+        config: settings of the optimizer, those of finetuning.
+        loop: folder, seed, scale and ranks.
+        drawn: modality dropout; as in `LabelledSubsets`.
+    """
+    objective = LabelledSubsets(copy.deepcopy(probed), train, drawn=drawn)
+    return fit(objective, [labelled.having(train)], config, loop)
+
+
+@torch.no_grad()
+def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
+    """Return alpha * trained + (1 - alpha) * probed, weight by weight (Eq. 9)."""
+    merged = copy.deepcopy(probed)
+    start = probed.state_dict()
+    merged.load_state_dict(
+        {
+            name: alpha * value + (1 - alpha) * start[name] if value.is_floating_point() else value
+            for name, value in trained.state_dict().items()
+        }
+    )
+    return merged.eval()

@@ -1,0 +1,115 @@
+"""A job on a run folder, and one set M_T in it: what is trained, and what from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from sensemble_runtime.progress import Progress, Stages, no_progress
+from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import name as subset_name
+
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.clips import Clips, Source
+from sensemble_train.distributed import World
+from sensemble_train.models.model import Model, load_model
+from sensemble_train.recipe import run_folder
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.methods import linear_probe, masd, specialist
+from sensemble_train.training.loop import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A process, or ranks that share each batch, at work on a run folder; other jobs may be, too.
+
+    Attributes:
+        config: what to train.
+        out: the run folder.
+        world: the ranks.
+        progress: called with (stage, steps done, steps in all), on rank 0.
+    """
+
+    config: Config
+    out: Path
+    world: World
+    progress: Stages
+
+    def trained(self, name: str, stage: str, make: Callable[[Loop], Model]) -> Model:
+        """Return the model in the folder `name` of the run, made and saved first if it is not there yet."""
+        folder = self.out / name
+        with run_folder.claimed(self.out, name.replace("/", " "), self.world, wait=True):
+            if not self.world.agree(run_folder.finished(folder)):
+                loop = self.loop(stage, folder)
+                torch.manual_seed(loop.seed)  # random draws must not depend on what was there before
+                run_folder.save(make(loop), folder, self.world)
+        return load_model(folder)
+
+    def loop(self, stage: str, folder: Path | None = None) -> Loop:
+        """Return the settings of a stage's training loop, or of a pass over examples."""
+        config, seed = self.config, seeded(self.config.seed, stage).initial_seed()
+        return Loop(folder or self.out, seed, config.scale, self.world, config.augment, self.report(stage))
+
+    def report(self, stage: str) -> Progress:
+        """Return the progress of one stage: that of the run on rank 0, and none elsewhere."""
+        return partial(self.progress, stage) if self.world.rank == 0 else no_progress
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One set M_T of a run: a row of the matrix is a function of it.
+
+    Attributes:
+        job: the job that trains it.
+        train: M_T.
+        pretrained: the pretrained model.
+        embedded: the labelled examples, embedded by it.
+        sources: examples by their use, as `sources.make_sources` returns them.
+        background: features of windows that show none of the classes; None for none.
+    """
+
+    job: Job
+    train: Subset
+    pretrained: Model
+    embedded: Clips
+    sources: Mapping[str, Source]
+    background: Clips | None
+
+    def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
+        """Return the model of a method for this M_T, made and saved first if it is not there yet."""
+        name = subset_name(self.train)
+        return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
+
+    def probed(self) -> Model:
+        """Return the linear probe of this M_T."""
+        probe = self.job.config.probe
+        return self.trained(
+            "linear_probe",
+            lambda loop: linear_probe(self.pretrained, self.embedded, self.train, probe, loop.seed),
+        )
+
+    def masd(self) -> Model:
+        """Return MASD's model of an M_T that lacks some modality."""
+        settings, sources = self.job.config.finetune, self.sources
+        return self.trained(
+            "masd",
+            lambda loop: masd(
+                self.probed(), sources["train"], self.train, settings, loop, sources["distill"]
+            ),
+        )
+
+    def specialists(self) -> dict[str, Model]:
+        """Return the specialist of each modality of M_T; every M_T with the modality has the same one."""
+        probe, finetune = self.job.config.probe, self.job.config.finetune
+
+        def one(modality: str) -> Model:
+            return self.job.trained(
+                f"specialists/{modality}",
+                f"specialist {modality}",
+                lambda loop: specialist(
+                    self.pretrained, self.embedded, self.sources["train"], modality, probe, finetune, loop
+                ),
+            )
+
+        return {modality: one(modality) for modality in self.train}
