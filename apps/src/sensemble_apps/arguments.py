@@ -20,7 +20,7 @@ OptionalFolder = Annotated[Path | None, optional("FOLDER")]
 OptionalFile = Annotated[Path | None, optional("FILE")]
 Texts = UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE")]]
 """An option that may be repeated; each time, it takes one value."""
-REPEATABLE = ("--camera", "--microphone", "--captions", "--label", "--teacher", "--condition")
+REPEATABLE = ("--encoder", "--camera", "--microphone", "--captions", "--label", "--teacher", "--condition")
 """The options that are `Texts`. Of any other option, a second value would silently replace the first."""
 
 
@@ -53,6 +53,10 @@ class Training(Common):
     that most labelled examples have."""
     seed: Seed = 0
     """The seed of everything random."""
+    encoder: Annotated[Texts, tyro.conf.arg(metavar="MODALITY=SOURCE")] = ()
+    """The pretrained encoder of a modality, frozen behind an adapter that learns: `whisper-tiny.en` (sound),
+    `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
+    `package.module:factory`."""
     effort: Annotated[float, tyro.conf.arg(metavar="X")] = 1.0
     """Multiply the training steps, which follow from the data, by X: below 1 for a quick look, above 1 for
     harder data."""

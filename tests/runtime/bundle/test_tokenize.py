@@ -100,7 +100,8 @@ def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
         ({"post_processor": template(CAPTION, *[MARK] * 17)}, "post_processor.single: expected the caption"),
         ({"post_processor": template(CAPTION, MARK, ids=[1] * 9)}, "post_processor.single: expected the"),
         ({"decoder": {"type": "Strip", "content": "a", "start": 0, "stop": 0}}, "decoder.type: expected"),
-        ({"model": {"type": "Unigram", "vocab": []}}, "model.type: expected BPE or WordLevel"),
+        ({"model": {"type": "Unigram", "vocab": []}}, "model.type: expected BPE or WordLevel or WordPiece"),
+        ({"model": {"type": "WordPiece", "max_input_chars_per_word": 10**6}}, "model.max_input_chars_per_w"),
         ({"model": {"type": "BPE", "continuing_subword_prefix": "a" * 99}}, "model.continuing_subword_pr"),
     ],
 )
@@ -145,6 +146,32 @@ def test_the_steps_of_clip_and_gpt2_are_taken(bundle_folder: Path) -> None:
     )
     check_tokenizer(data, 6, PATH)
     assert tokenize(load_tokenizer(data, PATH), "ONE  two", 6).tolist() == [[1, 3, 6, 1, 0, 0]]
+
+
+def test_the_steps_of_bert_are_taken(bundle_folder: Path) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "one", "##s"]
+    data = changed(
+        bundle_folder,
+        normalizer={
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
+        post_processor=None,
+        model={
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {word: i for i, word in enumerate(words)},
+        },
+    )
+    check_tokenizer(data, 6, PATH)
+    assert tokenize(load_tokenizer(data, PATH), "ONES, one", 6).tolist() == [[4, 5, 1, 4, 0, 0]]
 
 
 def test_a_panic_of_the_library_is_an_encoder_s_error(bundle_folder: Path) -> None:

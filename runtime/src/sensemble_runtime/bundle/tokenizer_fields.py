@@ -3,8 +3,8 @@
 The `tokenizers` library checks none of them: a stride as long as the text makes it panic, a large padding
 takes all memory, a chain of replacements turns ten letters into gigabytes, and an expression may backtrack
 for hours, with the interpreter's lock held. So the steps of a tokenizer are listed here: those that
-`sensemble-train` writes, and the usual ones of CLIP and GPT-2. No step repeats in a sequence: a byte-level
-one lengthens its own result.
+`sensemble-train` writes, and the usual ones of CLIP, GPT-2 and BERT. No step repeats in a sequence: a
+byte-level one lengthens its own result.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,10 @@ _AFFIX = 16  # characters that the model adds to a part of a word
 _MARKS = 16  # that a post-processor adds to a caption; CLIP's adds two
 
 _STEPS = {  # by field, its types
-    "normalizer": ("NFC", "NFD", "Lowercase", "Replace"),
-    "pre_tokenizer": ("ByteLevel", "Whitespace", "WhitespaceSplit", "Split"),
+    "normalizer": ("NFC", "NFD", "Lowercase", "Replace", "BertNormalizer"),
+    "pre_tokenizer": ("ByteLevel", "Whitespace", "WhitespaceSplit", "Split", "BertPreTokenizer"),
     "post_processor": ("ByteLevel", "RobertaProcessing", "TemplateProcessing"),
-    "decoder": ("ByteLevel", "Replace"),
+    "decoder": ("ByteLevel", "Replace", "WordPiece"),
 }
 _LISTS = {  # by field, what a sequence calls its steps
     "normalizer": "normalizers",
@@ -32,7 +32,8 @@ _LISTS = {  # by field, what a sequence calls its steps
     "post_processor": "processors",
     "decoder": "decoders",
 }
-_MODELS = ("BPE", "WordLevel")  # others take the square of a word's length
+_MODELS = ("BPE", "WordLevel", "WordPiece")  # others take the square of a word's length
+_LONGEST = 100  # characters of a word that WordPiece divides, in such a time
 
 
 def problems(raw: object, length: int) -> Iterator[str]:
@@ -56,6 +57,8 @@ def _model_problems(model: object) -> Iterator[str]:
     if not isinstance(model, dict) or model.get("type") not in _MODELS:
         yield f"model.type: expected {' or '.join(_MODELS)}"
         return
+    if model["type"] == "WordPiece" and not _within(model.get("max_input_chars_per_word"), 1, _LONGEST):
+        yield f"model.max_input_chars_per_word: expected at most {_LONGEST}"
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         affix = model.get(name)
         if affix is not None and not (isinstance(affix, str) and len(affix) <= _AFFIX):

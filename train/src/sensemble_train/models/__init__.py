@@ -4,5 +4,6 @@ All that depends on the kind of a modality is in `kinds`. The other modules are 
 presets by name, and CLIP's weights and tokenizer.
 
 Doors: `model`, `model_config`, `augment_config`, `presets`, `infer_spec`, `tokenizer`, `clip_tokens`,
-`clip_weights`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`.
+`clip_weights`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`;
+`pretrained.encoder` and `pretrained.sources`.
 """

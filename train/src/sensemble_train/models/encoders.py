@@ -47,6 +47,8 @@ class EncoderConfig:
         spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
         relative: whether the front end makes the embedding independent of the level of sound and of the
             brightness and contrast of frames, instead of the fixed scales of Table 6.
+        source: a pretrained encoder (`pretrained.sources`) before an adapter; of the other fields, only
+            `embedding` and `vocabulary` then have a meaning.
     """
 
     width: int
@@ -64,6 +66,7 @@ class EncoderConfig:
     project: bool = True
     spread: bool = True
     relative: bool = False
+    source: str = ""
 
 
 class Trunk(nn.Module):
@@ -166,10 +169,27 @@ def flat(features: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module, ABC):
-    """A front end without parameters, then all that is learned; each kind of modality has a subclass.
+    """A front end without parameters that learn, then all that is learned.
 
     The front end's output is the same for a window every time, so training on data that fits in memory
     computes it once; the exported graph holds both.
+    """
+
+    def front(self, raw: Tensor) -> Tensor:
+        """Turn the sensor's tensor [B, ...] into features [B, ...]; nothing here is learned."""
+        return raw
+
+    @abstractmethod
+    def encode(self, features: Tensor) -> Tensor:
+        """Turn features into embeddings float32 [B, d] of unit length."""
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
+        return self.encode(self.front(raw))
+
+
+class TokenEncoder(Encoder):
+    """An encoder whose trunk reads tokens; each kind of modality has a subclass.
 
     Attributes:
         grid: number of tokens along each axis: (time, mel) for sound, (frames, rows, columns) for frames,
@@ -182,10 +202,6 @@ class Encoder(nn.Module, ABC):
     grid: tuple[int, ...]
     trunk: Trunk
 
-    def front(self, raw: Tensor) -> Tensor:
-        """Turn the sensor's tensor [B, ...] into features [B, ...]; nothing here is learned."""
-        return raw
-
     @abstractmethod
     def tokens(self, features: Tensor) -> Tensor:
         """Turn features into tokens float32 [B, N, width], positions included, in the order of the grid."""
@@ -193,10 +209,6 @@ class Encoder(nn.Module, ABC):
     def encode(self, features: Tensor) -> Tensor:
         """Turn features into embeddings float32 [B, d] of unit length."""
         return self.trunk(self.tokens(features))  # type: ignore[no-any-return]
-
-    def forward(self, raw: Tensor) -> Tensor:
-        """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
-        return self.encode(self.front(raw))
 
     # Masked autoencoding.
 
@@ -218,7 +230,7 @@ class Encoder(nn.Module, ABC):
         """Return the losses [n] of predictions [n, prediction_size]; guessing costs about 1."""
 
 
-class PatchEncoder(Encoder):
+class PatchEncoder(TokenEncoder):
     """An encoder of images that are cut into patches.
 
     Its targets are patches, each normalized, and its loss is their mean squared error (He et al., 2022).

@@ -1,7 +1,7 @@
 """The model for a dataset: its inputs, from the media; its labels and task, from the index."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
@@ -30,6 +30,7 @@ def describe(
     shape: ModelConfig = SMALL,
     objective: Literal["contrastive", "mae"] = "contrastive",
     task: Wanted = "derived",
+    encoders: Mapping[str, str] | None = None,
 ) -> Description:
     """Describe the model of `shape` for `dataset`.
 
@@ -38,6 +39,7 @@ def describe(
         shape: the preset and its sizes; `fit` fills in those that it leaves open.
         objective: of pretraining; a small model has other encoders for masked autoencoding.
         task: of the labels; derived, it is `multi-class` if every labelled example has one label.
+        encoders: modality -> source of its pretrained encoder (`pretrained.sources`), in a small model.
 
     Raises:
         ConfigurationError: the dataset lacks a labelled split or has fewer than two modalities or labels, or
@@ -60,10 +62,22 @@ def describe(
     found, shape = _task(labelled, task), fit(dataset, shape)
     if not shape.fitted:
         return PAPERS[shape.name](labels, modalities, found, shape)
-    specs = {m: KINDS[kind_name(m)].spec(m, shape, hop=shape.seconds / 2) for m in modalities}
+    sources = dict(encoders or {})
+    if unknown := set(sources) - set(modalities):
+        raise ConfigurationError(
+            f"--encoder {min(unknown)}={sources[min(unknown)]}: {dataset.folder} has {', '.join(modalities)}"
+        )
+    shapes = {
+        m: KINDS[kind_name(m)].fit_source(shape, sources[m], _having(dataset, m)) if m in sources else shape
+        for m in modalities
+    }
+    specs = {m: KINDS[kind_name(m)].spec(m, shapes[m], hop=shape.seconds / 2) for m in modalities}
     if objective == "mae":
         return Description(specs, small_mae(specs, shape), labels, found, shape.shared)
-    return Description(specs, small(specs, shape), labels, found)
+    configs = {
+        m: replace(small({m: spec}, shapes[m])[m], source=sources.get(m, "")) for m, spec in specs.items()
+    }
+    return Description(specs, configs, labels, found)
 
 
 def _task(labelled: Sequence[Example], wanted: Wanted) -> Task:
@@ -86,9 +100,13 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     """
     shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
     for modality in dataset.modalities:
-        having = (example for example in dataset.known if modality in example.modalities)
-        shape = KINDS[kind_name(modality)].fit(shape, list(islice(having, _SAMPLED)))
+        shape = KINDS[kind_name(modality)].fit(shape, _having(dataset, modality))
     return shape
+
+
+def _having(dataset: Dataset, modality: str) -> list[Example]:
+    """Return the first examples that have a modality."""
+    return list(islice((e for e in dataset.known if modality in e.modalities), _SAMPLED))
 
 
 def _window(examples: Sequence[Example]) -> float:

@@ -17,8 +17,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import EncoderConfig, Trunk
+from sensemble_train.models.encoders import Encoder, EncoderConfig, Trunk
 from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.pretrained.encoder import Pretrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,12 @@ class Model(nn.Module):
         super().__init__()
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
-        self.encoders = nn.ModuleDict(
-            {m: KINDS[specs[m].kind].encoder(specs[m], configs[m]) for m in sorted(specs)}
-        )
+        self.encoders = nn.ModuleDict({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
         if description.shared:
             _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self._copies = _copies(self)
-        self.register_state_dict_post_hook(_leave_out_copies)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_put_copies_back)  # type: ignore[no-untyped-call]
+        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
         self.head = Head(next(iter(configs.values())).embedding, len(description.labels))
 
     @property
@@ -123,6 +122,10 @@ class Model(nn.Module):
     def embed(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Encode features, each modality on its own: [B, ...] to [B, d]."""
         return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]
+
+
+def _encoder(spec: InputSpec, config: EncoderConfig) -> Encoder:
+    return Pretrained(spec, config) if config.source else KINDS[spec.kind].encoder(spec, config)
 
 
 def _share(trunks: list[Trunk], count: int) -> None:
@@ -149,16 +152,28 @@ def _copies(model: nn.Module) -> dict[str, str]:
     return {name: kept for name, kept in named.items() if name != kept}
 
 
-def _leave_out_copies(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
-    """Keep every parameter once in a state dict, as safetensors needs it."""
-    for name in model._copies:  # noqa: SLF001 - a hook of the model's own
+def _leave_out(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
+    """Keep every parameter once in a state dict, as safetensors needs it, and none of a frozen encoder."""
+    for name in (*model._copies, *_frozen(model)):  # noqa: SLF001 - a hook of the model's own
         state.pop(prefix + name, None)
 
 
-def _put_copies_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+def _put_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     for name, kept in model._copies.items():  # noqa: SLF001 - a hook of the model's own
         if prefix + kept in state:
             state.setdefault(prefix + name, state[prefix + kept])
+    for name, value in _frozen(model).items():
+        state[prefix + name] = value
+
+
+def _frozen(model: Model) -> dict[str, Tensor]:
+    """Return the weights of frozen encoders, named as in the model."""
+    return {
+        f"encoders.{m}.frozen.{name}": value
+        for m, encoder in model.encoders.items()
+        if isinstance(encoder, Pretrained)
+        for name, value in encoder.frozen.state_dict().items()
+    }
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
-from sensemble_train.models.encoders import HIDE, Encoder
+from sensemble_train.models.encoders import HIDE, TokenEncoder
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block, sinusoids
 from sensemble_train.objectives.objective import MeanLoss
@@ -108,9 +108,9 @@ class MAE(MeanLoss):
             counts.append(weight.any())
         return torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1)
 
-    def _encoder(self, modality: str) -> Encoder:
+    def _encoder(self, modality: str) -> TokenEncoder:
         encoder = self.model.encoders[modality]
-        assert isinstance(encoder, Encoder)  # noqa: S101 - so models are built
+        assert isinstance(encoder, TokenEncoder)  # noqa: S101 - so models are built
         return encoder
 
     def _kept(self, modality: str) -> int:

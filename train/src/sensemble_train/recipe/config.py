@@ -34,6 +34,9 @@ class Config:
             from pretraining to evaluation (D|_M of Eq. 1), as for Figure 4's model of audio and video.
         task: whether examples have one class each or any number; `derived` follows the labels.
         model: the encoders: `small` ones that fit the data, or one of the paper's (`presets`).
+        encoders: modality -> source of its pretrained encoder, frozen behind an adapter: a name such as
+            `whisper-tiny.en`, `timm:NAME`, `hf:FOLDER` or `package.module:factory` (`pretrained.sources`).
+            The other modalities' encoders learn from scratch.
         initialize: a file of CLIP's weights (App. D), or the folder of a saved model with the encoders,
             as Kinetics uses AudioSet's; `random` to train from scratch. Empty means `random`, but is refused
             if the encoders should be pretrained: in a run without pretraining, or with CLIP's shape.
@@ -62,6 +65,7 @@ class Config:
     modalities: tuple[str, ...] = ("all",)
     task: Literal["derived", "multi-class", "multi-label"] = "derived"
     model: ModelConfig = field(default_factory=ModelConfig)
+    encoders: dict[str, str] = field(default_factory=dict)
     initialize: str = ""
     merges: str = ""
     stream: bool = False
@@ -85,6 +89,11 @@ class Config:
         if strange or not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
             raise ConfigurationError(
                 f"--modalities {' '.join(self.modalities)}: name some of {' '.join(MODALITIES)}, or `all`"
+            )
+        if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):
+            raise ConfigurationError(
+                "--encoders: pretrained encoders take the model `small` and contrastive learning; leave out "
+                "--encoders, or --model.name and --pretrain.objective"
             )
         if self.distill_data and self.held_out:
             raise ConfigurationError(

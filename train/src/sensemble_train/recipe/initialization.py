@@ -13,6 +13,7 @@ from sensemble_train.models.clip_weights import initialize, read_clip
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.presets import small, small_mae
+from sensemble_train.models.pretrained.sources import tokenizer as own_tokenizer
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe.config import RANDOM, Config
@@ -49,7 +50,7 @@ def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, fl
         ConfigurationError: the dataset or the settings do not fit the model.
         CheckpointError: a file of weights or merges cannot be used.
     """
-    description = describe(dataset, config.model, config.pretrain.objective, config.task)
+    description = describe(dataset, config.model, config.pretrain.objective, config.task, config.encoders)
     path = Path(config.initialize)
     if not config.from_scratch and path.is_dir():
         return _of_another_run(path, description, config), LOG_SCALE
@@ -64,7 +65,9 @@ def _tokenizer(config: Config, description: Description, dataset: Dataset, world
         return None
     (modality,) = description.tokenized
     length = description.specs[modality].shape[1]
-    vocabulary = description.configs[modality].vocabulary
+    vocabulary, source = description.configs[modality].vocabulary, description.configs[modality].source
+    if source and (own := own_tokenizer(source, length)):
+        return own
     if config.model.name == "clip_b16":
         if not config.merges:
             raise ConfigurationError(

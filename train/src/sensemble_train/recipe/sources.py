@@ -5,16 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.media.dataset import Dataset, Example
+from torch import Tensor
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import LOG, Clips, Source, decode
+from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.data.packed_index import pack
 from sensemble_train.data.streamed import Streamed
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
+from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe.config import Config
 
 _AT_ONCE = 200  # examples that pass the front ends together
+_TRAINED_ON = {"pretrain", "train", "distill", "everything"}
 _SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
 
 
@@ -58,7 +62,7 @@ def backgrounds(
         for m, spec in described.specs.items()
     }
     there = torch.ones(_SYNTHETIC, dtype=torch.bool)
-    made = Clips(model.front(raw), dict.fromkeys(raw, there), None)
+    made = _features(config, model, "background", Clips(raw, dict.fromkeys(raw, there), None), report)
     own = (*dataset.background("pretrain"), *dataset.background("train"))
     if not own:
         return made
@@ -103,6 +107,22 @@ def _decode(
     )
     if raw.skipped:
         LOG.warning("skipped %d of %d examples of %s", raw.skipped, len(raw), use)
-    parts = [model.front(raw.take(rows).inputs) for rows in torch.arange(len(raw)).split(_AT_ONCE)]
-    features = {m: torch.cat([part[m] for part in parts]) for m in raw.inputs}
+    return _features(config, model, use, raw, report)
+
+
+def _features(config: Config, model: Model, use: str, raw: Clips, report: Callable[[str], Progress]) -> Clips:
+    """Return raw clips as the encoders see them; a frozen encoder sees those to train on in several views."""
+    views = VIEWS if use in _TRAINED_ON else 1
+    features: dict[str, Tensor] = {}
+    for m, windows in raw.inputs.items():
+        encoder = model.encoders[m]
+        if isinstance(encoder, Pretrained):
+            there = raw.present[m]
+            found = embedded(
+                encoder, windows[there], views, config.augment, model.tokenizer, report(f"embed {m} of {use}")
+            )
+            features[m] = found.new_zeros(len(raw), *found.shape[1:]).index_put((there,), found)
+        else:
+            parts = [model.front({m: some})[m] for some in windows.split(_AT_ONCE)]
+            features[m] = torch.cat(parts)
     return Clips(features, raw.present, raw.targets)

@@ -27,12 +27,21 @@ def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     """
     described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
-        kind = KINDS[described.specs[m].kind]
-        inputs[m] = kind.augment(inputs[m], config, described.configs[m], model.tokenizer)
+        if described.configs[m].source:
+            inputs[m] = one_view(inputs[m])
+        else:
+            kind = KINDS[described.specs[m].kind]
+            inputs[m] = kind.augment(inputs[m], config, described.configs[m], model.tokenizer)
     changed = replace(batch, inputs=inputs)
     if not config.mixup or batch.targets is None:
         return changed
     return mixup(changed, config.mixup, config.beta, len(described.labels))
+
+
+def one_view(features: Tensor) -> Tensor:
+    """Draw one of the views of each window: features of a frozen encoder [B, V, F] to [B, 1, F]."""
+    views = torch.randint(features.shape[1], (len(features),), device=features.device)
+    return features[torch.arange(len(features), device=features.device), views][:, None]
 
 
 def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:

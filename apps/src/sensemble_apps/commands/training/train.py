@@ -95,6 +95,13 @@ def _duration(seconds: float) -> str:
     return str(timedelta(seconds=math.ceil(seconds)))
 
 
+def _encoder(choice: str) -> tuple[str, str]:
+    modality, _, source = choice.partition("=")
+    if not source:
+        raise InputError(f"--encoder {choice}: write MODALITY=SOURCE, such as audio=whisper-tiny.en")
+    return modality, source
+
+
 def _config(arguments: Training, data: Path) -> "Config":
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.planning.derived import derived
@@ -102,5 +109,10 @@ def _config(arguments: Training, data: Path) -> "Config":
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     dataset = read_dataset(data)
-    config = Config(str(data.resolve()), (labelled_set(arguments, dataset),), arguments.seed)
+    config = Config(
+        str(data.resolve()),
+        (labelled_set(arguments, dataset),),
+        arguments.seed,
+        encoders=dict(map(_encoder, arguments.encoder)),
+    )
     return derived(config, dataset, arguments.effort)

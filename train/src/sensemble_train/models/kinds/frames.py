@@ -26,6 +26,7 @@ from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.frames_augment import change_frames
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.pretrained.sources import side
 
 LARGE = 48
 """Pixels of the shorter side, above which inferred frames are 64 wide instead of 32."""
@@ -46,6 +47,11 @@ class Frames(Kind):
         smallest = min(measured(_shorter_side, examples[:_MEASURED]), default=LARGE)
         return replace(shape, frames=frames, side=32 if smallest <= LARGE else 64)
 
+    def fit_source(self, shape: ModelConfig, source: str, examples: Sequence[Example]) -> ModelConfig:
+        """Return the size of the pictures, at most that of the source's training."""
+        smallest = min(measured(_shorter_side, examples[:_MEASURED]), default=LARGE)
+        return replace(shape, side=int(min(smallest, side(source))) // 16 * 16)
+
     def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
         """Return uint8 [1, T, H, W, 3]."""
         window, size = shape.seconds, (1, shape.frames, shape.side, shape.side, 3)
@@ -62,12 +68,10 @@ class Frames(Kind):
         """See `Kind`."""
         return FramesEncoder(spec, config)
 
-    def augment(
-        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
-    ) -> Tensor:
+    def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
         """Change light, colours and sharpness."""
-        del encoder, tokenizer  # frames are kept as bytes
-        return change_frames(features, config) if config.frames else features
+        del tokenizer
+        return change_frames(raw, config) if config.frames else raw
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return plain, shaded and noisy pictures."""

@@ -29,6 +29,15 @@ class Kind(ABC):
         """Return `shape` with the sizes that it leaves open taken from examples that have the modality."""
         return shape
 
+    def fit_source(
+        self,
+        shape: ModelConfig,
+        source: str,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+    ) -> ModelConfig:
+        """Return `shape` with the sizes of a pretrained encoder's input."""
+        return shape
+
     @abstractmethod
     def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
         """Return the encoder's input of the sizes of `shape`; `hop` is in seconds."""
@@ -45,14 +54,24 @@ class Kind(ABC):
             ConfigurationError: the configuration does not fit the spec.
         """
 
+    def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:  # noqa: ARG002
+        """Return raw windows [B, ...] changed at random; draws from torch's global generator.
+
+        Args:
+            raw: in the form of the spec.
+            config: the changes.
+            tokenizer: of captions.
+        """
+        return raw
+
     def augment(
         self,
         features: Tensor,
-        config: AugmentConfig,  # noqa: ARG002
+        config: AugmentConfig,
         encoder: EncoderConfig,  # noqa: ARG002
-        tokenizer: Tokenizer | None,  # noqa: ARG002
+        tokenizer: Tokenizer | None,
     ) -> Tensor:
-        """Return features [B, ...] changed at random; draws from torch's global generator.
+        """Return features [B, ...] changed as `change` does; by default, they are the raw windows.
 
         Args:
             features: as the front end of an encoder of the configuration `encoder` gives them.
@@ -60,7 +79,7 @@ class Kind(ABC):
             encoder: says what the features are.
             tokenizer: of captions.
         """
-        return features
+        return self.change(features, config, tokenizer)
 
     @abstractmethod
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:

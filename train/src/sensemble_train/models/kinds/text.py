@@ -1,26 +1,35 @@
 """Text: token ids of captions."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.encoders import HIDE, Encoder, EncoderConfig, Trunk, positions
+from sensemble_train.models.encoders import HIDE, EncoderConfig, TokenEncoder, Trunk, positions
 from sensemble_train.models.kinds.backgrounds import captions
 from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.kinds.text_augment import change_captions
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.pretrained.sources import TOKENS, tokenizer
 
 
 class Text(Kind):
     """Captions: int64 [B, L] token ids, 0 for padding."""
 
     name = "text"
+
+    def fit_source(self, shape: ModelConfig, source: str, examples: Sequence[Example]) -> ModelConfig:
+        """Return the length and the vocabulary of the source's own tokenizer, if it has one."""
+        del examples
+        own = tokenizer(source, TOKENS)
+        return replace(shape, tokens=TOKENS, vocabulary=own.get_vocab_size()) if own else shape
 
     def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
         """Return int64 [1, L]; a caption is its own window."""
@@ -39,22 +48,19 @@ class Text(Kind):
         """See `Kind`."""
         return TextEncoder(spec, config)
 
-    def augment(
-        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
-    ) -> Tensor:
+    def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
         """Drop and misspell words."""
-        del encoder
         if not (config.drop or config.typos):
-            return features
+            return raw
         assert tokenizer is not None  # noqa: S101 - a model with captions has one
-        return change_captions(features, config, tokenizer)
+        return change_captions(raw, config, tokenizer)
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return random tokens."""
         return captions(count, spec.shape[1], encoder.vocabulary, draw)
 
 
-class TextEncoder(Encoder):
+class TextEncoder(TokenEncoder):
     """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
 
     pads = True

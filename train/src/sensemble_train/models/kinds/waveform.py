@@ -19,6 +19,7 @@ from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel
 from sensemble_train.models.kinds.backgrounds import sounds
 from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.kinds.sound_augment import change_sound, hide
+from sensemble_train.models.kinds.wave_augment import change_waves
 from sensemble_train.models.model_config import ModelConfig
 
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
@@ -43,6 +44,11 @@ class Waveform(Kind):
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "WaveformEncoder":
         """See `Kind`."""
         return WaveformEncoder(spec, config)
+
+    def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
+        """Change pace, place in time, microphones and noise."""
+        del tokenizer
+        return change_waves(raw, config)
 
     def augment(
         self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None

@@ -1,0 +1,55 @@
+"""Embeddings of a frozen encoder: views of each window, computed once for all who ask."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sensemble_runtime.progress import no_progress
+from sensemble_train.data.embedded import embedded
+from sensemble_train.models.augment_config import DERIVED, AugmentConfig
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.pretrained.encoder import Pretrained
+from torch import Tensor
+
+from tests.train.tiny import SPECS, Frozen, raw_inputs
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pretrained:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return Pretrained(SPECS["audio"], EncoderConfig(8, 1, 1, 4, source="tests.train.tiny:own"))
+
+
+def embed(encoder: Pretrained, windows: Tensor, config: AugmentConfig = DERIVED, views: int = 3) -> Tensor:
+    return embedded(encoder, windows, views, config, None, no_progress)
+
+
+def test_the_first_view_is_the_window_and_the_others_are_changed(encoder: Pretrained) -> None:
+    windows = raw_inputs(5)["audio"]
+    found = embed(encoder, windows)
+    assert found.shape == (5, 3, 2)
+    torch.testing.assert_close(found[:, 0], encoder.frozen(windows))
+    assert (found[:, 1] != found[:, 0]).any(dim=1).all()
+    assert (found[:, 2] != found[:, 1]).any(dim=1).all()
+
+
+def test_a_window_is_read_once_and_its_views_depend_on_it_alone(encoder: Pretrained) -> None:
+    windows = raw_inputs(40)["audio"]
+    state, first = torch.get_rng_state(), embed(encoder, windows)
+    assert torch.equal(torch.get_rng_state(), state), "training's own draws stay as they are"
+    before = Frozen.read
+    assert torch.equal(embed(encoder, windows[torch.arange(39, -1, -1)]).flip(0), first)
+    more = torch.cat([windows[7:9], raw_inputs(3, seed=1)["audio"]])
+    assert torch.equal(embed(encoder, more)[:2], first[7:9])
+    assert Frozen.read - before == 2 + 3 * 3, "a look at the encoder twice, and the three new ones"
+
+
+def test_other_changes_and_another_encoder_are_computed_anew(encoder: Pretrained) -> None:
+    windows = raw_inputs(4)["audio"]
+    first = embed(encoder, windows)
+    assert not torch.equal(embed(encoder, windows, AugmentConfig(noise=1.0)), first)
+    assert embed(encoder, windows, views=1).shape == (4, 1, 2)
+    video = Pretrained(SPECS["video"], EncoderConfig(8, 1, 1, 4, source="tests.train.tiny:own"))
+    before = Frozen.read
+    embed(video, raw_inputs(4)["video"])
+    assert Frozen.read - before == 1 + 4 * 3

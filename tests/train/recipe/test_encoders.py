@@ -1,0 +1,91 @@
+"""Runs with pretrained encoders: from a name or a function of one's own to the matrix."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.model import load_model
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.pretrained.encoder import Pretrained
+from sensemble_train.recipe import recipe
+from sensemble_train.recipe.config import Config, read_config
+from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
+from sensemble_train.recipe.pretrain import PretrainConfig
+
+from tests.train.tiny import Frozen, dark_and_bright, write_index
+
+ENCODERS = {"audio": "whisper-tiny.en", "text": "minilm", "video": "tests.train.tiny:own"}
+
+
+def quiet(_stage: str, _done: int, _all: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    folder = tmp_path_factory.mktemp("clips")
+    write_index(folder, dark_and_bright(folder))
+    few = FinetuneConfig(steps=2, batch=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield Config(
+            str(folder),
+            ("video",),
+            encoders=ENCODERS,
+            pretrain=PretrainConfig(steps=2, batch=8),
+            probe=ProbeConfig(steps=5),
+            finetune=few,
+        )
+
+
+def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Config, tmp_path: Path) -> None:
+    matrix = recipe.run(config, tmp_path / "a", quiet)
+    assert matrix["subset"]["video"].keys() >= {"audio", "text", "video", "audio+text+video"}
+    with safe_open(tmp_path / "a/pretrained/weights.safetensors", "pt") as file:
+        names = set(file.keys())
+    assert {name.split(".")[2] for name in names if name.startswith("encoders.")} == {"adapter"}
+    assert read_config(tmp_path / "a/config.json") == config
+    model = load_model(tmp_path / "a/pretrained").train()
+    whisper = model.encoders["audio"]
+    assert isinstance(whisper, Pretrained)
+    assert whisper.frozen is load_model(tmp_path / "a/models/subset/video").encoders["audio"].frozen
+    assert not any(p.requires_grad for p in whisper.frozen.parameters())
+    assert not whisper.frozen.training
+    weights = {name: value.clone() for name, value in whisper.frozen.state_dict().items()}
+    assert model.description.specs["text"].shape == (1, 32)
+    assert model.tokenizer is not None
+    assert model.tokenizer.encode("word").tokens == ["[CLS]", "word", "[SEP]"]
+    before = Frozen.read
+    recipe.run(replace(config, seed=1), tmp_path / "b", quiet)
+    looks = Frozen.read - before
+    assert looks < 20 + 400, "backgrounds are drawn anew; of the clips, nothing is read again"
+    assert all(torch.equal(value, weights[name]) for name, value in whisper.frozen.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("encoders", "message"),
+    [
+        ({"video": "whisper-tiny.en"}, "--encoder video=whisper-tiny.en: it reads waveform"),
+        ({"smell": "minilm"}, "--encoder smell=minilm: .* has audio, text, video"),
+        ({"audio": "whisper"}, "--encoder audio=whisper: give whisper-tiny.en, .*package.module:factory"),
+        ({"audio": "no.such:thing"}, "--encoder audio=no.such:thing: No module named 'no'"),
+        ({"audio": "tests.train.tiny:none"}, "--encoder audio=tests.train.tiny:none: .*name a function"),
+        ({"audio": "hf:/nowhere"}, "/nowhere/config.json: cannot be read"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused(
+    config: Config, tmp_path: Path, encoders: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        recipe.run(replace(config, encoders=encoders), tmp_path / "run", quiet)
+
+
+def test_the_paper_s_models_take_no_pretrained_encoder(config: Config) -> None:
+    with pytest.raises(ConfigurationError, match="--encoders: pretrained encoders take the model `small`"):
+        replace(config, model=ModelConfig(name="vit_b16", frames=8, side=224, seconds=8.0))
+    with pytest.raises(ConfigurationError, match="--encoders"):
+        replace(config, pretrain=replace(config.pretrain, objective="mae"))

