@@ -1,5 +1,7 @@
 """Errors of sensors, datasets and recordings."""
 
+import re
+
 
 class SensembleError(Exception):
     """Base of all errors of Sensemble, in every distribution; its text is one line.
@@ -39,9 +41,18 @@ class RecordingError(SensorsError):
     """A recording cannot be written, or the folder holds none; names the folder and says what to do."""
 
 
+# They steer a terminal, or the order of writing; or are no characters, as in a file's name that is not UTF-8.
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text in one line that every file and terminal takes as such; the rest of it is escaped."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def text_of(error: BaseException) -> str:
-    """Return an exception's text as one line; its `__str__` may raise, and whatever it likes."""
+    """Return an exception's text as one printable line; its `__str__` may raise, and whatever it likes."""
     try:
-        return " ".join(str(error).split())
+        return printable(" ".join(str(error).split()))
     except BaseException:  # noqa: BLE001 - or the error would end the thread that reports it
         return "it has no text"

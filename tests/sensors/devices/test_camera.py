@@ -396,3 +396,14 @@ def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
     assert np.median(reported[20:begins]) < 0.3
     assert 0.8 < np.median(reported[begins : begins + 40]) < 1.5
     assert np.median(reported[-20:]) < 0.3
+
+
+@pytest.mark.parametrize("source", ["{}/caf\udce9.mkv", "http://127.0.0.1:1/\udce9"])
+def test_a_name_that_opencv_dies_of_is_refused(tmp_path: Path, specs: Specs, source: str) -> None:
+    source = source.format(tmp_path)
+    if "://" not in source:
+        Path(source).touch()
+    for odd in Camera(source), Isolated(Camera, source):
+        assert r"\udce9" in odd.name
+        with pytest.raises(SensorUnavailableError, match="in UTF-8 alone; rename it"):
+            odd.open(specs["video"])

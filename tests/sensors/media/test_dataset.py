@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.errors import BadDataError, printable
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.splits import SPLITS
 
@@ -78,7 +78,8 @@ BAD = [
     (GOOD | {"background": 1}, "background: must be true or false"),
     (GOOD | {"background": False, "labels": []}, "labels: a train example needs at least one"),
     (GOOD | {"labels": "seven"}, "labels: must be a list of names"),
-    (GOOD | {"labels": ["a", "a"]}, "labels: must be a list of names, each once"),
+    (GOOD | {"labels": ["a", "a"]}, "labels: must be a list of names, each once and printable"),
+    (GOOD | {"labels": ["a\x1b[2J"]}, "labels: must be a list of names, each once and printable"),
     (GOOD | {"labels": ["a", 7]}, "labels: must be a list of names"),
     (GOOD | {"labels": [["a"]]}, "labels: must be a list of names"),
     (GOOD | {"text": " "}, "text: must be a string that is not blank"),
@@ -158,6 +159,7 @@ def test_no_index_and_no_good_line_are_reported(tmp_path: Path) -> None:
 
 
 names = st.text(min_size=1).filter(str.strip)
+labels = names.filter(lambda name: printable(name) == name)
 
 
 @given(
@@ -166,7 +168,7 @@ names = st.text(min_size=1).filter(str.strip)
             {
                 "id": names,
                 "split": st.sampled_from(["train", "eval"]),
-                "labels": st.lists(names, min_size=1, unique=True),
+                "labels": st.lists(labels, min_size=1, unique=True),
             },
             optional={"start": st.floats(0, 10), "end": st.floats(11, 20), "text": names},
         ).map(lambda fields: fields | {"text": fields.get("text", "caption")}),

@@ -89,7 +89,7 @@ def main(arguments: History) -> None:
         return
     if not runs:
         remark(f"{arguments.record}: holds no session and no audit; its command failed as it began")
-    console = Console()
+    console = Console(markup=False, highlight=False)
     for run in runs:
         _show(run, console)
 
@@ -147,18 +147,18 @@ def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict
 def _show(run: Summary, console: Console) -> None:
     began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
     end = "" if run.ended is not None else ", without an end"
-    console.print(f"{run.kind} {run.id}, {began}, {run.seconds:.1f} s{end}", style="bold", highlight=False)
+    console.print(f"{run.kind} {run.id}, {began}, {run.seconds:.1f} s{end}", style="bold")
     of = f" on {data_title(run.dataset, run.split)}" if run.kind == "audit" else ""
-    console.print(f"bundle {run.bundle[:12]}{of}", style="dim", highlight=False, markup=False)
+    console.print(f"bundle {run.bundle[:12]}{of}", style="dim")
     if run.kind == "audit":
         console.print(_table(("live", "score, %", INTERVAL, "examples"), _scores(run)))
     else:
         console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in run.predictions.items())))
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
-        console.print(f"longest without a prediction: {run.gap:.1f} s", highlight=False)
+        console.print(f"longest without a prediction: {run.gap:.1f} s")
         for e in run.events:
             line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
-            console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+            console.print(line, style="dim", soft_wrap=True)
     console.print()
 
 

@@ -10,19 +10,24 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from sensemble_sensors.durable import PRIVATE_FILE
+from sensemble_sensors.errors import printable
 
 from sensemble_apps.errors import InputError
 
 
 def say(text: str) -> None:
-    """Write one line of a result and flush it, so that the reader of a pipe sees it at once."""
-    sys.stdout.write(text + "\n")
+    """Write lines of a result and flush them, so that the reader of a pipe sees them at once."""
+    sys.stdout.write(_printable(text))
     sys.stdout.flush()
 
 
 def remark(line: str) -> None:
     """Write one line that is not a result, such as a warning."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(_printable(line))
+
+
+def _printable(lines: str) -> str:
+    return "".join(printable(line) + "\n" for line in lines.split("\n"))
 
 
 def say_executors(executors: Mapping[str, str]) -> None:

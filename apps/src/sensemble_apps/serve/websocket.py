@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sensemble_sensors.errors import printable
+
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.lattice import audited
@@ -60,7 +62,7 @@ def hello(board: Board) -> dict[str, Any]:
     """Return what does not change while a session runs: the bundle, its labels, modalities and subsets."""
     bundle = board.bundle
     return {
-        "bundle": "/".join(bundle.path.resolve().parts[-2:]),
+        "bundle": printable("/".join(bundle.path.resolve().parts[-2:])),
         "fingerprint": bundle.fingerprint,
         "labels": list(bundle.manifest.labels),
         "modalities": describe_modalities(bundle.specs),

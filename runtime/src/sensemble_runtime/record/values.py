@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.errors import printable
 
 from sensemble_runtime import subsets
 from sensemble_runtime.errors import SubsetError
@@ -20,10 +21,10 @@ Entry = TypeVar("Entry")
 
 
 def text(value: object) -> str:
-    """Return a text."""
+    """Return a text, printable."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `reading` knows one error
-    return value
+    return printable(value)
 
 
 def number(value: object, least: float = -_FAR, most: float = _FAR) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
-from sensemble_sensors.errors import SampleError
+from sensemble_sensors.errors import SampleError, printable
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
@@ -128,7 +128,8 @@ class SensorSet:
             )
         if any(thread.sensor is sensor for thread in self._attached.values()):
             raise SessionError(f"{sensor.name}: already attached; detach it first")
-        names = (sensor.name if n == 1 else f"{sensor.name} ({n})" for n in count(1))
+        title = printable(sensor.name)
+        names = (title if n == 1 else f"{title} ({n})" for n in count(1))
         name = next(name for name in names if name not in self._attached)
         self._running = [thread for thread in self._running if thread.thread.is_alive()]
         previous = [thread.thread for thread in self._running if thread.sensor is sensor]

@@ -24,8 +24,10 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorsError,
     SensorUnavailableError,
+    printable,
 )
 from sensemble_sensors.libraries import opencv
+from sensemble_sensors.lines import is_unicode
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -75,7 +77,7 @@ class Camera:
     modality = "video"
 
     def __init__(self, source: int | str | Path, name: str | None = None) -> None:
-        self.name = name or f"camera {without_credentials(str(source))}"
+        self.name = printable(name or f"camera {without_credentials(str(source))}")
         self._given = source
         self._queue: SampleQueue | None = None
         self._given_queue: SampleQueue | None = None
@@ -110,6 +112,8 @@ class Camera:
             raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
         self.close()
         source = _source(self._given)
+        if not is_unicode(str(source)):  # which ends the process
+            raise SensorUnavailableError(f"{self.name}: OpenCV takes a name in UTF-8 alone; rename it")
         if isinstance(source, int) and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
             # An absent camera is tried again and again: loading OpenCV would take most of each try.
             raise SensorUnavailableError(f"{self.name}: {_remedy(source)}")

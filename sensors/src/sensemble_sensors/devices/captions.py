@@ -12,7 +12,13 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from sensemble_sensors.devices.subtitles import read_subtitles
-from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import (
+    BadDataError,
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+    printable,
+)
 from sensemble_sensors.readable import readable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
@@ -42,7 +48,7 @@ class Captions:
     modality = "text"
 
     def __init__(self, source: str | Path, name: str | None = None) -> None:
-        self.name = name or f"captions {source}"
+        self.name = printable(name or f"captions {source}")
         self._source = source
         self._lines: _Text | _Lines | _Cues | None = None
 

@@ -16,7 +16,7 @@ from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources
 from sensemble_sensors.devices.portaudio import portaudio, restart
-from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -60,7 +60,7 @@ class Microphone:
 
     def __init__(self, device: int | str | None = None, name: str | None = None) -> None:
         self._device = "default" if device is None else str(device)
-        self.name = name or f"microphone {self._device}"
+        self.name = printable(name or f"microphone {self._device}")
         self._rate = 0.0
         self._clock = Clock(_STEADY)
         self._count = 0  # samples of sound since it was opened

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.errors import BadDataError, printable
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LONGEST, Fields, is_unicode, numbered, opened
+from sensemble_sensors.lines import LONGEST, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
 from sensemble_sensors.spec import MODALITIES
@@ -196,10 +196,9 @@ def _labels(line: Fields) -> tuple[str, ...]:
     names = value if isinstance(value, list) else [None]
     if value is None:
         return ()
-    if not all(isinstance(name, str) and name.strip() and is_unicode(name) for name in names) or len(
-        set(names)
-    ) < len(names):
-        raise BadDataError("labels: must be a list of names, each once")
+    named = all(isinstance(name, str) and name.strip() and printable(name) == name for name in names)
+    if not named or len(set(names)) < len(names):
+        raise BadDataError("labels: must be a list of names, each once and printable")
     return tuple(map(sys.intern, names))
 
 

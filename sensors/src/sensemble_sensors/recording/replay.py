@@ -20,6 +20,7 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorsError,
     SensorUnavailableError,
+    printable,
 )
 from sensemble_sensors.kinds.registry import kind_of, track_kind_of
 from sensemble_sensors.media.dataset import Example
@@ -244,7 +245,7 @@ class MediaReplay(Player):
         path = Path(path)
         tracks = track_types(path)
         kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(m)) and kind.track in tracks}
-        super().__init__(path.name, {m: specs[m] for m in kinds})
+        super().__init__(printable(path.name), {m: specs[m] for m in kinds})
         if not kinds:
             raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
         self._path = path

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.durable import sync_folder
-from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.errors import BadDataError, RecordingError, printable
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Example, read_index
 from sensemble_sensors.media.splits import SPLITS
@@ -60,8 +60,11 @@ def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None
         raise RecordingError(
             f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label, or a background"
         )
-    if not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
-        raise RecordingError(f"labels {', '.join(map(repr, labels))}: give names, each once, none blank")
+    named = all(label.strip() and printable(label) == label for label in labels)
+    if not named or len(set(labels)) < len(labels):
+        raise RecordingError(
+            f"labels {', '.join(map(repr, labels))}: give printable names, each once, none blank"
+        )
 
 
 def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...]:
