@@ -5,11 +5,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.sensor_thread import SensorThread
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.errors import SensorEndedError
+from sensemble_sensors.errors import BadDataError, SensorEndedError
 from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -63,3 +66,42 @@ def test_a_text_may_be_read_as_fast_as_it_goes(tmp_path: Path) -> None:
     given, reported = read_to_its_end(Captions(path), TEXT)
     assert reported == ["opened", "SensorEndedError"]
     assert [sample.data for sample in given] == [f"caption {i}" for i in range(200)]
+
+
+def test_each_line_of_a_caption_file_is_answered(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "said.txt"
+    path.write_text("one\ntwo\nthree\n")
+    with Session(bundle) as session:
+        session.attach(Captions(path))
+        assert len(list(session)) == 3
+
+
+def test_a_session_replays_a_recording_a_dataset_and_a_film(
+    bundle: Bundle, still: Path, tmp_path: Path
+) -> None:
+    with Recording(tmp_path / "recorded", {"video": (8, 8)}) as recording:
+        for i in range(12):
+            recording.put(Sample("video", np.full((8, 8, 3), i, np.uint8), recording.began + i / 10))
+    (tmp_path / "data").mkdir()
+    still.rename(tmp_path / "data" / "still.mkv")
+    (tmp_path / "data" / "index.jsonl").write_text(
+        '{"id": "a", "split": "eval", "labels": ["one"], "video": "still.mkv", "text": "one"}\n'
+    )
+    for folder, live in (("recorded", "video"), ("data", "text+video"), ("data/still.mkv", "video")):
+        with Session(bundle) as session:
+            player = session.replay(tmp_path / folder)
+            assert "+".join(sorted(player.modalities)) in (live, "audio+" + live)
+            assert {m for prediction in session for m in prediction.live} == {*live.split("+")}
+
+
+def test_what_cannot_be_replayed_is_told(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "index.jsonl").write_text(
+        '{"id": "a", "split": "eval", "labels": ["one"], "video": "noise.mkv"}\n'
+    )
+    (tmp_path / "noise.mkv").write_text("no film")
+    session = Session(bundle)
+    session.replay(tmp_path)
+    assert list(session) == []
+    with pytest.raises(BadDataError, match=r"noise\.mkv"):
+        session.close()
+    session.close()

@@ -121,6 +121,46 @@ def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
     assert lost.reason == "ZeroDivisionError: in the driver"
 
 
+class Buggy(Puppet):
+    """A sensor whose code is wrong in one place."""
+
+    def read(self, timeout: float) -> Sample | None:
+        return Sample("video", np.zeros(2) + "a picture", timeout)  # type: ignore[operator]
+
+
+def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_three_times(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    with Session(bundle) as running:
+        running.subscribe(log)
+        running.attach(Buggy("video", "desk"))
+        assert list(running) == [], "it is over with its last sensor"
+    assert log.of("desk") == ["attached", "lost", "attached", "lost", "attached", "failed"]
+    (failed,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "failed"]
+    assert "3 times in a row; mend the sensor's code" in failed.reason
+    assert caplog.text.count("Traceback") == 1
+    assert 'np.zeros(2) + "a picture"' in caplog.text
+
+
+@pytest.mark.usefixtures("soon")
+def test_errors_of_a_system_or_between_samples_never_stop_a_sensor(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.0, 0.0))
+    camera = Puppet("video", "desk")
+    with Session(bundle) as running:
+        running.subscribe(log)
+        running.attach(camera)
+        for error in (OSError, ValueError) * 4:
+            for _ in range(5 if error is OSError else 1):
+                camera.acts.put(error("out of order"))
+            camera.see()
+        camera.see()
+        wait_for(camera.acts.empty)
+        assert "failed" not in log.of("desk")
+
+
 def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
     first, second = Puppet("text", "first"), Puppet("text", "second")
     with Session(bundle, lasting=True) as running:

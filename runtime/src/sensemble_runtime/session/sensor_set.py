@@ -1,5 +1,6 @@
 """The attached sensors: the active one of each modality, and how each comes and goes."""
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -7,16 +8,18 @@ from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
-from sensemble_sensors.errors import SampleError, printable
+from sensemble_sensors.errors import SampleError, SensorsError, printable
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec, kind_name
 from sensemble_sensors.thresholds import Thresholds
 
-from sensemble_runtime.errors import SessionError
+from sensemble_runtime.errors import SensembleRuntimeError, SessionError
 from sensemble_runtime.events import ActiveSensorEvent, Event, Kind, explain
-from sensemble_runtime.session.sensor_thread import SensorThread
+from sensemble_runtime.session.sensor_thread import ALIKE, SensorThread
+
+_LOG = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
@@ -200,6 +203,8 @@ class SensorSet:
         if modality not in self._active and not thread.stopped:
             self._load(thread)
         with self._sink.changed:
+            if not (thread.sensor.live or kind_of(modality).steady):  # every caption of a file is answered
+                self._await_window(thread)
             if thread.stopped:
                 return
             if thread not in self._giving:
@@ -227,9 +232,15 @@ class SensorSet:
     def failed(self, thread: SensorThread, error: BaseException) -> None:
         """Report why the sensor leaves; one that has ended leaves when its last window is encoded."""
         kind, reason = explain(error)
+        if not isinstance(error, SensorsError | SensembleRuntimeError | OSError):
+            times = thread.count(error)
+            if times == 1:
+                _LOG.error("%s: its code raised an error", thread.name, exc_info=error)
+            if times == ALIKE:
+                kind, reason = "failed", f"{reason}, {times} times in a row; mend the sensor's code"
         with self._sink.changed:
             if kind == "ended":
-                self._sink.changed.wait_for(lambda: thread.stopped or not self._has_window(thread))
+                self._await_window(thread)
             if kind == "failed" or not thread.stopped:
                 self._report(thread, kind, reason)
             self._leave(thread, ended=kind == "ended")
@@ -269,8 +280,15 @@ class SensorSet:
         )
         return next(giving, None)
 
-    def _has_window(self, thread: SensorThread) -> bool:
-        return self._active.get(thread.modality) is thread and self._sink.is_pending(thread.modality)
+    def _await_window(self, thread: SensorThread) -> None:
+        """Wait until the sensor's last window is in a prediction, or the thread is to end."""
+        self._sink.changed.wait_for(
+            lambda: (
+                thread.stopped
+                or self._active.get(thread.modality) is not thread
+                or not self._sink.is_pending(thread.modality)
+            )
+        )
 
     def _has_other(self, thread: SensorThread) -> bool:
         """True if another attached sensor is of the same modality."""

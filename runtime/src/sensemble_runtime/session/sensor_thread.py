@@ -1,6 +1,7 @@
 """The thread of one sensor: it opens, reads and closes the sensor, and tries again after a failure."""
 
 import threading
+import traceback
 from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol
@@ -18,6 +19,8 @@ from sensemble_runtime.events import Kind, SensorEvent
 
 READ = 0.1  # seconds that one read may wait, and so about how long a sensor thread takes to stop
 RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
+
+ALIKE = 3  # errors in a row at one place, after which it is the sensor's code that is broken
 
 FLOOD = 200  # samples a second that are read at most, on average: a flood takes no time from other sensors
 BURST = 0.25  # seconds of them that may come at once
@@ -94,6 +97,7 @@ class SensorThread:
         self._lost = ""  # why it is to be lost
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # the faults for which it was last closed
+        self._raised: list[object] = []  # the type and place of each error in a row of its own code
 
     @property
     def stopped(self) -> bool:
@@ -112,6 +116,13 @@ class SensorThread:
     def lose(self, reason: str) -> None:
         """Treat an open sensor as lost, though it may still give samples."""
         self._lost = reason
+
+    def count(self, error: BaseException) -> int:
+        """Return how many times in a row the sensor's code raised an error of this type at this place."""
+        calls = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        raised = type(error), calls
+        self._raised = [*(one for one in self._raised if one == raised), raised]
+        return len(self._raised)
 
     def event(self, kind: Kind, reason: str) -> SensorEvent | None:
         """Return the event to report; None if the last one said the same."""
@@ -192,6 +203,7 @@ class SensorThread:
             raise SensorLostError(f"{self.name}: {self._lost}")
         if sample is not None and monotonic() - began > self._backoff.delay:
             self._backoff.reset()  # a sensor that works for a shorter time has not recovered
+            self._raised.clear()
         # Many keep it from here on: the health checks, windows, recordings and listeners.
         return sample.frozen() if sample is not None else None
 

@@ -7,9 +7,11 @@ subscriber, and one keeps the record. They share a `SessionState`.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.degrading import captured
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
@@ -28,6 +30,9 @@ from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import join
 from sensemble_runtime.session.state import Listener, SessionState, Subscriber
+
+if TYPE_CHECKING:  # its codecs are loaded by the first replay
+    from sensemble_sensors.recording.replay import Player
 
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
 
@@ -83,6 +88,8 @@ class Session:
         adapter = Adapter(bundle, adapt) if adapt is not None else None
         self._state = SessionState(bundle, policy, adapter)
         self._sensors = SensorSet(self._state, health, conditions)
+        self._conditions = conditions
+        self._players: list[Player] = []
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[BackgroundQueue[Any]] = []
         self._stuck: set[object] = (
@@ -212,6 +219,35 @@ class Session:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
             return self._sensors.attach(sensor)
 
+    def replay(self, path: Path | str) -> "Player":
+        """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
+
+        Returns:
+            The player, which knows what it plays; the session closes it.
+
+        Raises:
+            BadDataError: it cannot be read, or has nothing for this bundle.
+            SessionError: as `attach`.
+        """
+        from sensemble_sensors.media.dataset import read_dataset
+        from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+        from sensemble_sensors.recording.replay import MediaReplay, Replay
+
+        path, specs = Path(path), self._state.specs
+        forms = {modality: captured(self._conditions, spec) for modality, spec in specs.items()}
+        player: Player
+        if not path.is_dir():
+            player = MediaReplay(path, forms)
+        elif is_recording(path):
+            player = RecordingReplay(Recorded(path, read_dataset(path).examples, specs), forms)
+        else:
+            player = Replay(read_dataset(path).examples, forms)
+        for modality in player.modalities:
+            self.attach(player.sensor(modality))
+        self._players.append(player)
+        player.start()
+        return player
+
     def detach(self, name: str) -> bool:
         """Stop reading a sensor; its modality leaves the live set before this returns.
 
@@ -257,6 +293,7 @@ class Session:
                 left behind, and keeps no process from ending, unless it frees an encoder.
             RecordError: some of what should be in the record could not be written; says how much.
             AdaptError: what the sensors learned could not be written.
+            BadDataError: a file that is replayed could not be decoded.
             Exception: what a subscriber raised, if no consumer has got it.
         """
         state, again = self._state, bool(self._stuck)
@@ -271,6 +308,11 @@ class Session:
         self._stuck |= {*left}
         state.clear(keep=encoding)
         freed = self._bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
+        for player in self._players:
+            try:
+                player.close()
+            except BadDataError as error:
+                state.error = state.error or error
         if self._adaptation is not None:
             unsaved = self._adaptation.finish()
             state.error = state.error or unsaved
