@@ -67,3 +67,11 @@ def test_a_bundle_of_nobody_who_is_trusted_runs_nothing(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(KeyFileError):
         list(probe(bundle_folder, tmp_path / "absent.pem"))
+
+
+def test_a_bundle_that_is_exchanged_after_it_was_checked_is_not_run(folder: Path) -> None:
+    found = probe(folder)
+    assert not next(found).problem
+    with (folder / "manifest.json").open("a") as other:
+        other.write(" ")
+    assert "has changed since it was opened" in next(found).problem

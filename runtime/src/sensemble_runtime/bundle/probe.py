@@ -1,6 +1,6 @@
 """The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY`. Probing finds encoders that fail by
+A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY FINGERPRINT`. Probing finds encoders that fail by
 accident. It does not confine them: such a process has all rights of its user.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import SensembleRuntimeError
+from sensemble_runtime.errors import BundleChangedError, SensembleRuntimeError
 from sensemble_runtime.executors.executor import Input, describe
 
 LIMIT = 60.0  # seconds for loading an encoder and encoding a few windows
@@ -53,12 +53,13 @@ def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
     """
     bundle = Bundle.open(path, trust=trust)
     for modality in bundle.modalities:
-        latency, problem = _run(path, modality)
+        latency, problem = _run(bundle, modality)
         yield Probed(modality, bundle.executors[modality], latency, problem)
 
 
-def _run(path: Path, modality: str) -> tuple[float | None, str]:
-    command = [sys.executable, "-m", "sensemble_runtime.bundle.probe", str(path.resolve()), modality]
+def _run(bundle: Bundle, modality: str) -> tuple[float | None, str]:
+    given = (str(bundle.path.resolve()), modality, bundle.fingerprint)
+    command = [sys.executable, "-m", "sensemble_runtime.bundle.probe", *given]
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=LIMIT, check=False
@@ -74,9 +75,15 @@ def _run(path: Path, modality: str) -> tuple[float | None, str]:
         return None, said[-1]
 
 
-def main(path: Path, modality: str) -> None:
-    """Encode a few windows of `modality` and print the longest time of a window, in milliseconds."""
+def main(path: Path, modality: str, fingerprint: str) -> None:
+    """Encode a few windows of `modality` and print the longest time of a window, in milliseconds.
+
+    Raises:
+        BundleChangedError: another bundle than the one of `fingerprint`, whose signature was checked.
+    """
     bundle = Bundle.open(path)
+    if bundle.fingerprint != fingerprint:
+        raise BundleChangedError(f"{path}: has changed since it was opened; check it again")
     bundle.load(modality)
     times = []
     for window in _windows(bundle, modality):
@@ -102,6 +109,6 @@ def _windows(bundle: Bundle, modality: str) -> Iterator[Input]:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), sys.argv[2])
+        main(Path(sys.argv[1]), *sys.argv[2:])
     except SensembleRuntimeError as error:
         sys.exit(describe(error))
