@@ -32,11 +32,12 @@ class Process:
         self._stopped = False
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, note: Callable[[dict[str, Any]], None]) -> int:
+    def run(self, note: Callable[[dict[str, Any]], None], held: IO[bytes] | None = None) -> int:
         """Run it to its end, and return its exit status; 1 if it was stopped before it began.
 
         Args:
             note: called with each object of JSON that it prints on a line.
+            held: a lock that it holds, too, until it ends; its number is written there.
 
         Raises:
             OSError: it cannot be started.
@@ -52,7 +53,12 @@ class Process:
                 text=True,
                 errors="replace",
                 start_new_session=True,  # Ctrl-C of the terminal is the studio's
+                pass_fds=() if held is None else (held.fileno(),),
             )
+            if held is not None:
+                held.truncate(0)
+                held.write(str(process.pid).encode())
+                held.flush()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
         assert process.stdout is not None  # noqa: S101 - both are pipes

@@ -8,6 +8,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.live.sources import FORM
 from sensemble_apps.live.takes import COUNTDOWN
@@ -17,7 +18,7 @@ from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.recorder import Recorder
 from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
-from sensemble_apps.studio.training import Estimate, Job, refuse_while
+from sensemble_apps.studio.training import Estimate, Job, is_left_behind, refuse_while
 from sensemble_apps.web.previews import Previews
 
 # Sensors that give samples all the time: a take of some seconds has something of each.
@@ -66,6 +67,9 @@ class Studio:
         self.summary: dict[str, Any] = {}
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
+        for run in filter(is_left_behind, project.runs()):
+            remark(f"sensemble: run {run.number} is still being trained: an earlier studio left it behind")
+            self.job = Job(run, project.data, 0.0, self._over)
         self._changed()
 
     def close(self) -> None:

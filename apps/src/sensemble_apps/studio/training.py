@@ -1,14 +1,19 @@
 """Trains and exports a run in the background: `sensemble train`, then `sensemble export`, each a process.
 
 Both go on where they stopped when they are started again: a training can be cancelled and resumed, and so can
-that of a studio that was closed.
+that of a studio that was closed. The processes of a studio that was killed run on, and hold the run's lock.
 """
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from time import monotonic
-from typing import Any
+from time import monotonic, sleep
+from typing import IO, Any
+
+from sensemble_sensors import durable
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
@@ -20,8 +25,23 @@ _LOOK = 1.0  # seconds between two looks at the curves
 _PATIENCE = 20.0  # seconds that a process may take to end
 
 
+def is_left_behind(run: Run) -> bool:
+    """Return whether processes of a studio that was killed still train a run."""
+    try:
+        durable.lock(_lock(run)).close()
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock(run: Run) -> Path:
+    return run.folder.with_suffix(".lock")
+
+
 class Job:
-    """A training and export of one run. Safe from any thread.
+    """A training and export of one run, after what an earlier studio left behind. Safe from any thread.
 
     Args:
         run: where.
@@ -42,7 +62,7 @@ class Job:
         self._expected, self._done = expected, done
         self._began = self._stage_began = self._looked = monotonic()
         self._ended: float | None = None
-        self._cancelled = False
+        self._ending: signal.Signals | None = None  # sent to what an earlier studio left behind
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
         self._processes = (
             Process(["train", "--data", str(data), "--out", str(run.folder), "--json"]),
@@ -66,7 +86,7 @@ class Job:
 
     def cancel(self) -> None:
         """End it; what is finished stays, and the next job of the run goes on from there."""
-        self._cancelled = True
+        self._ending = signal.SIGTERM
         for process in self._processes:
             process.stop()
 
@@ -74,6 +94,7 @@ class Job:
         """Cancel it, and wait until its process is gone."""
         self.cancel()
         self._thread.join(_PATIENCE)
+        self._ending = signal.SIGKILL
         for process in self._processes:
             process.stop(kill=True)
         self._thread.join()
@@ -90,19 +111,43 @@ class Job:
 
     def _work(self) -> None:
         try:
-            for process in self._processes:
-                if process.run(self._note) != 0:
-                    self.reason = process.reason
-                    break
-            else:
-                self.status = "done"
+            with self._alone() as held:
+                for process in self._processes:
+                    if process.run(self._note, held) != 0:
+                        self.reason = process.reason
+                        break
+                else:
+                    self.status = "done"
         except OSError as error:
             self.reason = f"a process cannot be started ({error.strerror})"
         finally:
             if self.status == "running":
-                self.status = "cancelled" if self._cancelled else "failed"
+                self.status = "failed" if self._ending is None else "cancelled"
             self._ended = monotonic()
             self._done()
+
+    def _alone(self) -> IO[bytes]:
+        """Return the lock of the run, once what an earlier studio left behind is over.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = _lock(self.run)
+        durable.create_folder(path.parent)
+        durable.create(path)
+        while True:
+            try:
+                return durable.lock(path)
+            except BlockingIOError:
+                self._stage = {
+                    **self._stage,
+                    "stage": "waiting for a training that an earlier studio left behind",
+                }
+            if self._ending is not None:
+                with suppress(OSError, ValueError):  # it is over meanwhile
+                    os.killpg(int(path.read_bytes()), self._ending)
+            self.curves = curves(self.run.folder)
+            sleep(_LOOK)
 
     def _note(self, said: dict[str, Any]) -> None:
         """Note a line of progress; the result is another."""

@@ -1,7 +1,7 @@
 """The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY FINGERPRINT`. Probing finds encoders that fail by
-accident. It does not confine them: such a process has all rights of its user.
+A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY FINGERPRINT`. Probing finds
+encoders that fail by accident. It does not confine them: such a process has all rights of its user.
 """
 
 import signal
