@@ -1,11 +1,13 @@
 """A viewer's picture of a session, and its buttons."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from shutil import rmtree
 from time import monotonic, sleep
 
+import cv2
 import numpy as np
 import pytest
 from sensemble_runtime import subsets
@@ -15,6 +17,8 @@ from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import is_recording
+
+from tests.apps.clips import CLASSES
 
 from .serving import PATIENCE, Served, noise, packed, serving
 
@@ -72,6 +76,32 @@ def test_answers_are_scored_by_live_set_against_the_example_or_what_somebody_say
         played = viewer.next("state", lambda state: state["truth"] is None and state["played"])
     assert refused["reason"].startswith("no such label: no such label; there are ")
     assert set(played["played"]) <= set(viewer.hello["labels"])
+
+
+def test_what_a_browser_gives_is_not_scored_by_what_a_replay_plays(replayed: Served, bundle: Bundle) -> None:
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: state["played"])
+        sensor, name = viewer.give("text")
+        viewer.sample(sensor, 0, packed(bundle, "text", "one"))
+        state = viewer.next("state", lambda state: state["answer"] and not state["played"])
+        assert [one["name"] for one in state["sensors"] if one["active"] and one["modality"] == "text"] == [
+            name
+        ]
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: state["played"])
+
+
+def test_a_picture_of_a_replay_stands_beside_its_answer(replayed: Served) -> None:
+    seen = 0
+    with replayed.viewer() as viewer:
+        viewer.next("state", lambda state: state["live"] == ALL and state["answer"])
+        while seen < 8:
+            shown = viewer.next("state", lambda state: "replay video" in state["previews"])
+            data = b64decode(shown["previews"]["replay video"]["picture"].partition(",")[2])
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+            colours = {label: picture.mean((0, 1)) - colour for label, (colour, _) in CLASSES.items()}
+            assert [min(colours, key=lambda label: float(np.abs(colours[label]).sum()))] == shown["played"]
+            seen += 1
 
 
 def test_two_viewers_get_each_entry_of_the_timeline_once(replayed: Served) -> None:

@@ -165,7 +165,11 @@ class Board:
         self._latencies |= item.latencies
         if self._example_at is not None:
             example = self._example_at(item.time - min(item.ages.values()))
-            self._played = example.labels if example else ()
+            given = any(
+                tap.live and tap.modality in item.live and self._sensors.is_used(tap)
+                for tap in self.switchboard.taps
+            )
+            self._played = example.labels if example and not given else ()  # a browser shows what it likes
         truths = (self._truth,) if self._truth is not None else self._played
         if truths:
             counts = self._score.setdefault(subsets.name(item.live), Counter(right=0, unsure=0, n=0))

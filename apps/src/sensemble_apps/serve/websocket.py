@@ -1,5 +1,6 @@
 """The live page's WebSocket: the newest state goes out, and buttons come in."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.lattice import audited
 from sensemble_apps.web.clients import EVERY, Action, describe_modalities
 from sensemble_apps.web.messages import optional_text, text, truth, whole
+
+_ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 
 
 class StateFeed:
@@ -24,6 +27,7 @@ class StateFeed:
         self._board, self._home = board, home
         self._seen = -1
         self._known: dict[str, int] = {}  # previews that it has
+        self._until = math.inf  # when the newest window of the answer that it has ended
         self._entries = 0  # of the timeline that it has
 
     def hello(self) -> dict[str, Any]:
@@ -32,7 +36,8 @@ class StateFeed:
 
     def has_news(self) -> bool:
         """Return whether the board has changed, or a sensor has given something since the last state."""
-        return self._board.version != self._seen or self._board.previews.has_news(self._known)
+        previews = self._board.previews
+        return self._board.version != self._seen or previews.has_news(self._known, self._until)
 
     def next(self) -> dict[str, Any]:
         """Return the state, with what is new to this client."""
@@ -41,7 +46,9 @@ class StateFeed:
         state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
         if state["timeline"]:
             self._entries = state["timeline"][-1]["number"]
-        state["previews"] = board.previews.new(self._known)
+        answer = state["answer"]
+        self._until = board.began + answer["time"] - answer["age"] + _ROUNDED if answer else math.inf
+        state["previews"] = board.previews.new(self._known, self._until)
         return state
 
 

@@ -1,7 +1,10 @@
 """The newest samples of a page's sensors, drawn once for all who look."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
+
+from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.web.switchboard import Switchboard, Tap
@@ -16,19 +19,19 @@ class Previews:
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._drawn: dict[str, tuple[int, dict[str, Any]]] = {}  # by name, with the tap's count
+        self._drawn: dict[str, tuple[int, dict[str, Any]]] = {}  # by name, with the number of the last sample
 
-    def has_news(self, known: dict[str, int]) -> bool:
-        """Return whether a sensor has given something since the `known` counts."""
-        return any(True for _ in self._news(known))
+    def has_news(self, known: dict[str, int], until: float = math.inf) -> bool:
+        """Return whether a sensor has given something since the `known` numbers; see `new`."""
+        return any(True for _ in self._news(known, until))
 
-    def new(self, known: dict[str, int]) -> dict[str, dict[str, Any]]:
-        """Return the preview of each sensor that has news, by its name, and count it as `known`."""
+    def new(self, known: dict[str, int], until: float = math.inf) -> dict[str, dict[str, Any]]:
+        """Return the preview of each sensor that has news, by its name, and note its number as `known`.
+
+        Samples of a replay are shown up to `until`, in seconds of the session's clock: beside their answer.
+        """
         found = {}
-        for tap in self._news(known):
-            number, samples = tap.count, tuple(tap.newest)
-            if not samples:  # it was closed meanwhile
-                continue
+        for tap, number, samples in self._news(known, until):
             drawn, preview = self._drawn.get(tap.name, (-1, {}))
             if drawn != number:
                 spec = self._switchboard.specs[tap.modality]
@@ -42,5 +45,11 @@ class Previews:
         """Forget all sensors but those of `names`."""
         self._drawn = {name: drawn for name, drawn in self._drawn.items() if name in names}
 
-    def _news(self, known: dict[str, int]) -> Iterator[Tap]:
-        return (tap for tap in self._switchboard.taps if tap.newest and tap.count != known.get(tap.name))
+    def _news(self, known: dict[str, int], until: float) -> Iterator[tuple[Tap, int, tuple[Sample, ...]]]:
+        """Yield each sensor with news, with the number of its last sample that is shown, and those before."""
+        for tap in self._switchboard.taps:
+            number, newest = tap.count, tuple(tap.newest)
+            shown = newest if tap.live else tuple(sample for sample in newest if sample.time <= until)
+            number -= len(newest) - len(shown)
+            if shown and number != known.get(tap.name):
+                yield tap, number, shown

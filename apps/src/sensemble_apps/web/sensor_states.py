@@ -42,6 +42,11 @@ class SensorStates:
         """Forget all sensors but those of `names`: browsers come under new names, and leave for good."""
         self._states = {name: state for name, state in self._states.items() if name in names}
 
+    def is_used(self, tap: Tap) -> bool:
+        """Return whether a sensor is plugged in and, of several of its modality, the active one."""
+        described = self.describe(tap)
+        return bool(described["plugged"] and described["active"])
+
     def describe(self, tap: Tap) -> dict[str, Any]:
         """Return a sensor with its state, as JSON holds it."""
         name, modality = tap.name, tap.modality

@@ -24,7 +24,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.errors import InputError
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
-_KEPT = 24  # samples of a continuous kind that are kept to be drawn; of any other, one
+_KEPT = 24  # samples that are kept to be drawn, of a continuous kind or a replay; of any other sensor, one
 _SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
 
 
@@ -46,7 +46,8 @@ class Tap:
         self.sensor = sensor
         self.modality = sensor.modality
         self.name = name
-        self.newest: deque[Sample] = deque(maxlen=_KEPT if kind_of(self.modality).continuous else 1)
+        several = kind_of(self.modality).continuous or not sensor.live
+        self.newest: deque[Sample] = deque(maxlen=_KEPT if several else 1)
         self.count = 0
         self.condition: Applied | None = None
         self._source = Conditioned(sensor, ())
