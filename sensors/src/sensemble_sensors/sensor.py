@@ -1,6 +1,6 @@
 """The `Sensor` protocol, which cameras, microphones, captions and replays implement, and its samples."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -43,7 +43,8 @@ class Sample:
             return self
         data = self.data.copy()
         data.flags.writeable = False
-        return replace(self, data=data)
+        # Not `dataclasses.replace`, which takes four times as long.
+        return type(self)(self.modality, data, self.time, self.cut, self.lost)
 
 
 class Sensor(Protocol):

@@ -206,8 +206,8 @@ class LiveSet:
         Args:
             modalities: only these; None: all.
         """
-        rings = {m: r for m, r in sorted(self._windows.items()) if modalities is None or m in modalities}
-        taken = ((m, ring, ring.take()) for m, ring in rings.items())
+        names = self.modalities if modalities is None else sorted(self._windows.keys() & modalities)
+        taken = ((m, self._windows[m], self._windows[m].take()) for m in names)
         return [TakenWindow(m, w, ring, self._sensors[m]) for m, ring, w in taken if w is not None]
 
     def encode(self, taken: Iterable[TakenWindow]) -> list[Encoded]:

@@ -255,8 +255,9 @@ class SensorSet:
     def lag_of_other(self, modality: str) -> float | None:
         """Return the lag of the active sensor that one of `modality` must not drift from, or None."""
         partner = kind_of(modality).partner
-        with self._sink.changed:  # other threads change the active sensor
-            return next((t.lag for m, t in self._active.items() if kind_name(m) == partner), None)
+        # Without the lock, which every sample would wait for; a copy, for other threads change it.
+        active = tuple(self._active.items()) if partner else ()
+        return next((t.lag for m, t in active if kind_name(m) == partner), None)
 
     def _load(self, thread: SensorThread) -> None:
         """Load in the sensor's thread, so that neither an encoder nor the lock waits."""

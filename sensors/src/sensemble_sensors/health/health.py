@@ -55,9 +55,12 @@ class Health:
         self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
         self._unhealthy: float | None = None  # since when
         self._suspected = set(suspected)
-        self._trusted = now + thresholds.longest  # when the suspicions no longer count
+        self._longest = thresholds.longest
+        self._trusted = now + self._longest  # when the suspicions no longer count
         self._lags: deque[tuple[float, float]] = deque()  # (arrival, how late) of the last samples
         self._apart = math.inf  # the least distance behind the partner so far
+        partner = KINDS[self._kind.partner].noun if self._kind.partner else ""
+        self._drifts = f"it drifts, {thresholds.drift:g} s behind the {partner}"
 
     @property
     def lag(self) -> float | None:
@@ -94,7 +97,7 @@ class Health:
             self._arrivals.append(now)
             many = len(self._arrivals) == self._arrivals.maxlen and now - self._arrivals[0] < 1
             self._judge(Symptom("it floods", many, self._limits.flood), now)
-            if self._limits.longest:  # otherwise every check of the data is off
+            if self._longest:  # otherwise every check of the data is off
                 for symptom in self._checks.examine(sample, self._last):
                     self._judge(symptom, now)
             self._time(sample, now, partner_lag)
@@ -107,7 +110,7 @@ class Health:
         unhealthy = now - self._unhealthy if self._unhealthy is not None else 0.0
         self.must_reopen = self.stalled or (sample is not None and unhealthy >= self._limits.reopen)
         if self._until:
-            self._trusted = now + self._limits.longest
+            self._trusted = now + self._longest
         elif now >= self._trusted:
             self._suspected.clear()
         return tuple(sorted(self._suspected | self._until.keys()))
@@ -155,9 +158,8 @@ class Health:
         """Find a drift behind the partner; a constant distance does no harm."""
         behind = -math.inf if lag is None or partner_lag is None else lag - partner_lag
         self._apart = self._apart if behind == -math.inf else min(self._apart, max(behind, 0.0))
-        limit, partner = self._limits.drift, KINDS[self._kind.partner].noun
-        drifts = Symptom(f"it drifts, {limit:g} s behind the {partner}", behind - self._apart > limit, DRIFTS)
-        self._judge(drifts, now, "drift")
+        drifts = behind - self._apart > self._limits.drift
+        self._judge(Symptom(self._drifts, drifts, DRIFTS), now, "drift")
 
     def _count(self, sample: Sample, now: float) -> None:
         """Measure the rate over the last seconds since a cut, by the samples' times and by their arrival.
