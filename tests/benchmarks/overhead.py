@@ -5,8 +5,9 @@ prints
 
 1. for 1, 2, 3 and 8 sensors (of the bundle's modalities in turn; of several of one, one feeds and the others
    stand by), each in a thread and each in a process of its own as in `sensemble run`: from when a sensor gave
-   the last sample of a window to its prediction, less the time of encoding; p10, which
-   a busy machine changes least, median and p99, and the median as a share of encoding. `align` is what a window waits for those due with it.
+   the last sample of a window to its prediction, less the time of encoding; p10, which a busy machine changes
+   least, median and p99, and the median as a share of encoding. `align` is what a window waits for those due
+   with it.
 2. the same for one modality alone, and beside a sensor that is mute, absent, or hangs in its process.
 3. with all sensors, then with one dead: encoding and fusing by the session's core, beside the same encoders
    exported as one fused graph, which is fed zeros for what is missing; median of a prediction. The graph has
