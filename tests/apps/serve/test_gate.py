@@ -114,13 +114,12 @@ def test_a_body_that_is_refused_and_goes_on_is_ended(page: Served, monkeypatch: 
         assert monotonic() < until
 
 
-def test_a_stream_that_nobody_reads_ends(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNREAD", 1.0)
-    request = f"GET /api/stream?token={TOKEN} HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n"
-    with socket.socket() as deaf:
+    with serving(bundle) as page, socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", page.port))
-        deaf.sendall(request.encode())
+        deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
         wait(lambda: page.board.viewers == 1)
         wait(lambda: page.board.viewers == 0)
 

@@ -40,6 +40,9 @@ class Gate:
         loop = asyncio.get_running_loop()
         self._listening.listen()
         self._listening.setblocking(False)
+        if sys.platform == "linux":  # a connection, which inherits it, ends where its client takes nothing
+            milliseconds = round(1e3 * limits.UNREAD)
+            self._listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         try:
             while True:
                 try:
@@ -102,8 +105,6 @@ class _Connection:
         self.answering = 0
         self._socket = accepted
         self._transport: asyncio.Transport | None = None  # None until the handshake is done
-        if sys.platform == "linux":  # end it, too, if the client takes nothing of what it is sent
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1e3 * limits.UNREAD))
         self._loop = asyncio.get_running_loop()
         self._opening = self._loop.create_task(self._open(make, tls))
         self.wait()
