@@ -8,8 +8,6 @@ from time import monotonic, sleep
 
 import pytest
 from sensemble_apps.web import limits
-from sensemble_apps.web.certificate import self_signed
-from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
 from websockets.exceptions import ConnectionClosed
 
@@ -137,19 +135,6 @@ def test_browsers_may_give_so_many_sensors(page: Served, monkeypatch: pytest.Mon
         assert "sensors of browsers" in viewer.next("refused")["reason"]
 
 
-def test_idle_connections_keep_nobody_out(page: Served) -> None:
-    idle = [raw(page.port, b"") for _ in range(150)] + [raw(page.port, b"GET / HT") for _ in range(50)]
-    try:
-        assert page.ask("/api/state")[0] == 200
-        with page.viewer() as viewer:
-            assert viewer.next("state")
-        with suppress(ConnectionResetError):
-            assert not idle[0].recv(1)  # the oldest was closed for the newest
-    finally:
-        for connection in idle:
-            connection.close()
-
-
 def test_a_connection_that_asks_for_nothing_is_closed(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SILENT", 0.1)
     with raw(page.port, b"GET / HT") as connection, suppress(ConnectionResetError):
@@ -181,15 +166,3 @@ def test_a_body_that_never_ends_is_not_awaited(page: Served, monkeypatch: pytest
     head = f"POST /api/label HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 9\r\n\r\n{{"
     with raw(page.port, head.encode()) as connection:
         assert connection.recv(12) == b"HTTP/1.1 400"
-
-
-def test_a_client_that_agrees_on_no_tls_is_closed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SILENT", 0.2)
-    tls, _ = self_signed(["127.0.0.1"])
-    access = Access(secure=True, token="token")  # noqa: S106 - of the test
-    with (
-        serving(bundle, access=access, tls=tls) as served,
-        suppress(ConnectionResetError),
-        raw(served.port, b"\x16\x03") as connection,
-    ):
-        assert connection.recv(1) == b""

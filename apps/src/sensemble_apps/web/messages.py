@@ -31,60 +31,33 @@ def _integer(digits: str) -> int:
 
 
 def text(given: dict[str, Any], name: str) -> str:
-    """Return a field of a message that must be a text.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if not isinstance(value, str):
-        raise SampleError(f"{name}: must be a text")
-    return value
+    """Return a field of a message that must be a text; else `SampleError`, as below."""
+    return str(_checked(given, name, str, "a text"))
 
 
 def optional_text(given: dict[str, Any], name: str) -> str | None:
-    """Return a field of a message that must be a text or null.
-
-    Raises:
-        SampleError: it is neither.
-    """
-    value = given.get(name)
-    if value is not None and not isinstance(value, str):
-        raise SampleError(f"{name}: must be a text or null")
-    return value
+    """Return a field of a message that must be a text or null."""
+    return None if given.get(name) is None else str(_checked(given, name, str, "a text or null"))
 
 
 def number(given: dict[str, Any], name: str) -> float:
-    """Return a field of a message that must be a finite number.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SampleError(f"{name}: must be a number")
-    return float(value)
+    """Return a field of a message that must be a finite number."""
+    return float(_checked(given, name, (int, float), "a number"))
 
 
 def whole(given: dict[str, Any], name: str) -> int:
-    """Return a field of a message that must be a whole number.
-
-    Raises:
-        SampleError: it is none.
-    """
-    value = given.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise SampleError(f"{name}: must be a whole number")
-    return value
+    """Return a field of a message that must be a whole number."""
+    return int(_checked(given, name, int, "a whole number"))
 
 
 def truth(given: dict[str, Any], name: str) -> bool:
-    """Return a field of a message that must be true or false.
+    """Return a field of a message that must be true or false."""
+    return bool(_checked(given, name, bool, "true or false"))
 
-    Raises:
-        SampleError: it is neither.
-    """
+
+def _checked(given: dict[str, Any], name: str, kinds: type | tuple[type, ...], words: str) -> Any:  # noqa: ANN401
     value = given.get(name)
-    if not isinstance(value, bool):
-        raise SampleError(f"{name}: must be true or false")
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool) or not finite:
+        raise SampleError(f"{name}: must be {words}")
     return value
