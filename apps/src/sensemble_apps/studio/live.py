@@ -11,7 +11,7 @@ from time import monotonic
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.errors import SensorLostError
+from sensemble_sensors.errors import RecordingError, SensorLostError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
@@ -119,11 +119,11 @@ class LiveSession:
     def close(self) -> None:
         """End the session."""
         self._over.set()
-        try:
-            self._switchboard.stop_recording()
-            self._session.close()
-        except SessionError as error:  # a sensor that does not stop changes nothing about how it ended
-            remark(f"sensemble: {error}")
+        for end in (self._switchboard.stop_recording, self._session.close):
+            try:
+                end()
+            except (RecordingError, SessionError) as error:  # which is in the way of nothing else
+                remark(f"sensemble: {error}")
         for thread in self._threads:
             thread.join()
 

@@ -67,6 +67,7 @@ class Server:
         app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access, gate=self._gate)])
         config = uvicorn.Config(
             app,
+            http="h11",
             ws_max_size=largest,
             ws_ping_interval=_PING,
             ws_ping_timeout=_PING,
