@@ -1,10 +1,13 @@
 """A bundle is calibrated with the artifacts that ship, and says where it is not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sensemble_export.calibration import NEVER, _least_familiar, describe_calibration
+import torch
+from sensemble_export import run
+from sensemble_export.calibration import NEVER, _least_familiar, describe_calibration, fit_calibration
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import LEAST, calibrate
 from sensemble_runtime.auditing.intervals import group_codes
@@ -53,6 +56,39 @@ def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Ex
     )
     assert scores is not None
     assert bundle.manifest.audited == scores.subsets
+
+
+class Scored:
+    """A store of logits, in place of one of artifacts: 30 people of 10 examples, each alike."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.head = SimpleNamespace(task="multi-class")
+        self.truth = np.repeat(rng.integers(0, 3, 30), 10)
+        drawn = rng.normal(size=(1, 30, 3)) + 1.5 * np.eye(3)[self.truth[::10]]
+        self.found = np.repeat(drawn, 10, axis=1).astype(np.float32)
+        self.there = {"audio": np.ones(300, bool)}
+
+    def encode(self, *_: object) -> dict[str, np.ndarray]:
+        return {}
+
+    def logits(self, *_: object) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return self.found, self.there
+
+
+def test_people_rather_than_examples_are_calibrated_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, people = Scored(), [str(index // 10) for index in range(300)]
+    clips = Clips(
+        {"audio": torch.zeros(300, 1)}, {"audio": torch.ones(300, dtype=bool)}, torch.tensor(store.truth)
+    )
+    monkeypatch.setattr(run, "_decode", lambda *_: clips)
+    monkeypatch.setattr(run, "calibrate_examples", lambda _: [SimpleNamespace(group=one) for one in people])
+    data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
+    found, _ = fit_calibration(store, (), data)
+    codes = group_codes(people)
+    fitted = (store.found, store.there, store.truth, "multi-class")
+    assert found.subsets == calibrate(*fitted, groups=codes)
+    assert found.subsets != calibrate(*fitted)
 
 
 def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:

@@ -81,6 +81,27 @@ def test_a_difference_of_proportions_is_newcombes() -> None:
     assert (found.low, found.high) == pytest.approx((0.0569, 0.3404), abs=1e-4)
 
 
+def test_a_drop_is_of_the_examples_that_have_both_sensors() -> None:
+    present = {"audio": np.ones(40, bool), "video": np.arange(40) < 20}
+    labels = np.zeros(40, int)
+    predictions = np.zeros((3, 40, 2))
+    predictions[..., 0] = 1
+    predictions[0, 20:] = [0, 1]  # sound is wrong where there is nothing else
+    found = measure(predictions, present, labels, "multi-class", np.arange(40))
+    assert found is not None
+    assert found.subsets["audio"].accuracy == 0.5
+    assert found.drops["video"].value == 0, "both are right in all that have both"
+    assert found.drops["video"].high < 0.2
+
+
+def test_a_drop_is_surer_the_more_alike_the_answers_are() -> None:
+    right = np.arange(100) < 60
+    alike, unlike = np.stack([right] * 3), np.stack([right, right, right[::-1]])
+    alike[0, 0] = False
+    one, other = (measured(correct).drops["video"] for correct in (alike, unlike))
+    assert one.high - one.low < (other.high - other.low) / 4
+
+
 def test_a_set_that_no_example_has_is_unscored_and_nothing_drops_from_it() -> None:
     present = {"audio": np.array([True, True, False]), "video": np.array([False, False, True])}
     labels = np.array([0, 0, 1])
