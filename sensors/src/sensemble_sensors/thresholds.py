@@ -3,6 +3,10 @@
 import math
 from dataclasses import dataclass
 
+BLACK = 4.0  # mean of a picture, from 0 to 255
+SILENT = 1e-4  # absolute value of a sample of sound, from 0 to 1
+CLIPPED = 0.99  # absolute value of a sample of sound, from 0 to 1
+CLIPPED_SHARE = 0.1  # of the samples
 SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
 BACKLOG = 0.5  # seconds of queueing delay to ignore: the reader was busy, and the sensor did nothing wrong
 DRIFTS = 5.0  # seconds for which a stream must drift: a sound server's delay swells for two on a busy machine
@@ -15,14 +19,10 @@ class Thresholds:
     Attributes:
         stalled: seconds without a sample from a camera or a microphone, after which it is reopened.
         frozen: seconds of pictures that are equal to the last bit.
-        black: seconds of pictures with a mean below `black_level`; cleared by the first brighter picture.
-        black_level: mean of a picture, from 0 to 255.
-        silent: seconds of sound that stays within `silent_level`; cleared by the first louder sample, for a
-            noise gate makes silence between words.
-        silent_level: absolute value of a sample, from 0 to 1.
-        clipped: seconds over which, on average, `clipped_share` of the sound reaches `clipped_level`.
-        clipped_level: absolute value of a sample, from 0 to 1.
-        clipped_share: fraction of the samples.
+        black: seconds of pictures with a mean below `BLACK`; cleared by the first brighter picture.
+        silent: seconds of sound that stays within `SILENT`; cleared by the first louder sample, for a noise
+            gate makes silence between words.
+        clipped: seconds over which, on average, `CLIPPED_SHARE` of the sound reaches `CLIPPED`.
         rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.
@@ -39,12 +39,8 @@ class Thresholds:
     stalled: float = 3.0
     frozen: float = 2.0
     black: float = 2.0
-    black_level: float = 4.0
     silent: float = 3.0
-    silent_level: float = 1e-4
     clipped: float = 1.0
-    clipped_level: float = 0.99
-    clipped_share: float = 0.1
     rate: float = 5.0
     sound_rate: float = 0.06
     picture_rate: float = 0.5

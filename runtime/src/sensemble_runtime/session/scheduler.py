@@ -6,7 +6,7 @@ It has no thread and no clock: times are given, so equal input gives equal decis
 import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal, get_args
 
@@ -37,9 +37,8 @@ class Policy:
         threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is
             loaded can set it. 0: one per performance core, or a single one if all encoders are fast
             (`Bundle`).
-        budget: the share of the time for which the session may be encoding, in (0, 1].
-        priority: the weight of a modality, 1 if absent. Under overload each gets a share of the budget in
-            proportion to its weight; what one does not need, the others get (weighted max-min fairness).
+        budget: the share of the time for which the session may be encoding, in (0, 1]. Under overload each
+            modality gets an equal part; what one does not need, the others get (max-min fairness).
         skew: seconds within which windows end that are pooled together. A caption has no window: it holds for
             its time to live.
         align: seconds that a complete window waits for other modalities' windows that are due, to be pooled
@@ -56,7 +55,6 @@ class Policy:
 
     threads: int = 0
     budget: float = 1.0
-    priority: Mapping[str, float] = field(default_factory=dict)
     skew: float = 2.0
     align: float = 0.01
     duty: Duty | None = None
@@ -66,8 +64,6 @@ class Policy:
     def __post_init__(self) -> None:
         if not 0 < self.budget <= 1:
             raise PolicyError(f"budget {self.budget}: give a share of the time, above 0 and at most 1")
-        if not all(0 < weight < math.inf for weight in self.priority.values()):
-            raise PolicyError(f"priority {dict(self.priority)}: give weights above 0")
         if self.threads < 0:
             raise PolicyError(f"threads {self.threads}: give 0 or more")
         if not self.skew >= 0:
@@ -149,18 +145,14 @@ class Scheduler:
             demands[modality] = cost / hop
         if sum(demands.values()) <= budget:
             return {}
-        shares = fair_shares(demands, self._policy.priority, budget)
+        shares = fair_shares(demands, budget)
         return {m: costs[m] / shares[m] for m in costs if shares[m] < demands[m]}
 
 
-def fair_shares(
-    demands: Mapping[str, float], weights: Mapping[str, float], budget: float
-) -> dict[str, float]:
-    """Divide a budget by weighted max-min fairness: none gets more than it demands, and none starves."""
+def fair_shares(demands: Mapping[str, float], budget: float) -> dict[str, float]:
+    """Divide a budget by max-min fairness: none gets more than it demands, and none starves."""
     shares: dict[str, float] = {}
-    left, weight = budget, sum(weights.get(name, 1.0) for name in demands)
-    for name in sorted(demands, key=lambda name: (demands[name] / weights.get(name, 1.0), name)):
-        own = weights.get(name, 1.0)
-        shares[name] = min(demands[name], left * own / weight)
-        left, weight = left - shares[name], weight - own
+    for name in sorted(demands, key=lambda name: (demands[name], name)):
+        shares[name] = min(demands[name], budget / (len(demands) - len(shares)))
+        budget -= shares[name]
     return shares

@@ -26,7 +26,7 @@ from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.thresholds import SETTLE, Thresholds
+from sensemble_sensors.thresholds import BLACK, SETTLE, Thresholds
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -264,7 +264,7 @@ class _PictureChecks(Checks):
     def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
         limits, picture = self._limits, np.asarray(sample.data, np.uint8)
         same = last is not None and np.array_equal(picture, np.asarray(last.data))
-        dark = is_black(picture, limits.black_level)
+        dark = is_black(picture, BLACK)
         yield Symptom("the picture is frozen", same and not dark, limits.frozen)
         yield Symptom("the picture is black", dark, limits.black, clears=True)
 

@@ -24,7 +24,7 @@ from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
-from sensemble_sensors.thresholds import SETTLE, Thresholds
+from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -234,11 +234,11 @@ class _SoundChecks(Checks):
         if loudest > LOUDEST:
             yield Symptom(f"the sound exceeds {LOUDEST:g} times full scale", holds=True)
             return
-        yield Symptom("the sound is silent", loudest < limits.silent_level, limits.silent, clears=True)
-        share = clipped_share(wave, limits.clipped_level) if loudest >= limits.clipped_level else 0.0
+        yield Symptom("the sound is silent", loudest < SILENT, limits.silent, clears=True)
+        share = clipped_share(wave, CLIPPED) if loudest >= CLIPPED else 0.0
         weight = 1 - math.exp(-len(wave) / self._rate / limits.clipped)
         self._clipped += weight * (share - self._clipped)
-        yield Symptom("the sound is clipped; turn it down", self._clipped >= limits.clipped_share)
+        yield Symptom("the sound is clipped; turn it down", self._clipped >= CLIPPED_SHARE)
 
     def count(self, sample: Sample) -> int:
         return len(sample.data)
