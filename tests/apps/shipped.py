@@ -20,7 +20,8 @@ from sensemble_runtime.bundle.manifest import (
     SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.record.writer import Answer, Records, fingerprint
+from sensemble_runtime.prediction import Doubt
+from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
@@ -75,7 +76,9 @@ def manifest() -> Manifest:
             created="2026-11-24T12:00:00+00:00",
             tools={},
         ),
-        calibration=Calibration(0.1, {name: SubsetCalibration(1.5, 0.5, 0.4, 200) for name in scores}, {}),
+        calibration=Calibration(
+            0.1, 0.0, {name: SubsetCalibration(1.5, 0.5, 0.4, 200, 50) for name in scores}, {}
+        ),
         audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},
     )
 
@@ -96,7 +99,9 @@ def condition_score(
 ) -> ConditionScore:
     found = SubsetScore(accuracy, 100, accuracy - 0.05, accuracy + 0.05)
     unsure = round((1 - accuracy) / 2, 6)
-    return ConditionScore(modality, condition, severity, f"by {severity}", subset, found, accuracy, unsure)
+    return ConditionScore(
+        modality, condition, severity, f"by {severity}", subset, found, accuracy, unsure, accuracy, accuracy
+    )
 
 
 def condition_scores() -> list[ConditionScore]:
@@ -136,7 +141,7 @@ def write_audit(folder: Path, n: int = 400) -> None:
         records.end(run)
 
 
-def _answers(scores: Mapping[str, float], n: int) -> Iterator[Answer]:
+def _answers(scores: Mapping[str, float], n: int) -> Iterator[RecordedAnswer]:
     """Yield answers that are as often right as they say, but for captions, which say 95 % and are sure."""
     for i in range(n):
         for name, score in scores.items():
@@ -144,4 +149,6 @@ def _answers(scores: Mapping[str, float], n: int) -> Iterator[Answer]:
             said, other = ("zero", "one") if i < score * n else ("one", "zero")
             chances = {said: confidence, other: 1 - confidence}
             probabilities = np.array([chances["zero"], chances["one"]], np.float32)
-            yield Answer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities)
+            least = 0.4 * float(probabilities.max())
+            doubt: Doubt | None = "several" if (probabilities >= least).sum() > 1 else None
+            yield RecordedAnswer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities, least, doubt, name)

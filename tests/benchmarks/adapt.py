@@ -28,7 +28,7 @@ from sensemble_runtime.adapting.correction import centred, fit
 from sensemble_runtime.adapting.pupil import Lesson, Pupil
 from sensemble_runtime.adapting.ridge import Sums
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import of_subset
+from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance

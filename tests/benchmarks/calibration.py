@@ -1,84 +1,96 @@
-"""The worth of calibration on a dataset, and whether coverage is as the theory says.
+"""The worth of a bundle's answers as they ship, on `eval`, for new persons, and on noise.
 
-`uv run python tests/benchmarks/calibration.py BUNDLE DATA` fits it on `calibrate` and reports on `eval`:
-for each subset its mean confidence, the expected calibration error before, after and by chance alone, the
-share unsure, the accuracy of the rest, and the coverage of the candidates. Then it mixes both splits, divides
-them anew 200 times, and prints the mean coverage, and how many divisions lie within the 95 % band of the
-beta-binomial law.
+`uv run python tests/benchmarks/calibration.py BUNDLE DATA` prints the reliability of each subset from an
+audit of the bundle, then the mean coverage of 200 divisions of all persons of `calibrate` and `eval` into
+known and new ones, and then what each sensor alone says about noise that no training saw.
 """
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import betabinom
-from sensemble_runtime.auditing.calibration import ALPHA, calibrate
-from sensemble_runtime.auditing.reliability import Reliability, reliabilities
-from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_apps.runs import reliability_table
+from sensemble_runtime.auditing.audit import audit
+from sensemble_runtime.auditing.calibration import ALPHA, quantile, shortfalls
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.executors.executor import Input
 from sensemble_runtime.pooling import pool_subsets
-from weights import Split, opened
+from sensemble_runtime.subsets import name, subsets
+from weights import Split, arguments, encode
 
 DIVISIONS = 200
+WINDOWS = 100
 
 
-def judge(fitted: Split, new: Split, modalities: tuple[str, ...]) -> dict[str, Reliability]:
-    """Fit on one split, and return the reliability on the other, by subset."""
-    present = [dict(zip(modalities, split.present, strict=True)) for split in (fitted, new)]
-    found = calibrate(pool_subsets(fitted.logits), present[0], fitted.truth, "multi-class")
-    return reliabilities(
-        pool_subsets(new.logits), present[1], new.truth, "multi-class", Calibration(ALPHA, found, {})
-    )
-
-
-def divided(fitted: Split, new: Split, modalities: tuple[str, ...]) -> Table:
-    """Return the coverage of random divisions of both splits; only where every example has all modalities."""
-    whole = Split(
-        *(
-            np.concatenate([getattr(fitted, field), getattr(new, field)], axis=axis)
-            for field, axis in (("logits", 1), ("present", 1), ("truth", 0), ("groups", 0))
-        )
-    )
-    n, count = len(fitted.truth), len(whole.truth)
-    rank = math.ceil((1 - ALPHA) * (n + 1))
-    law = betabinom(count - n, rank, n + 1 - rank)
-    low, high = law.ppf(0.025) / (count - n), law.ppf(0.975) / (count - n)
+def coverage(bundle: Bundle, known: Split, new: Split) -> Table:
+    """Return the share of candidates that hold the truth, of persons divided anew."""
+    logits = np.concatenate([pool_subsets(split.logits) for split in (known, new)], axis=1)
+    truth = np.concatenate([known.truth, new.truth])
+    groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
+    present = np.concatenate([known.present, new.present], axis=1)
+    persons, fitted = np.unique(groups), len(np.unique(known.groups))
     draw = np.random.default_rng(0)
-    coverage: dict[str, list[float]] = {}
-    for _ in range(DIVISIONS):
-        order = draw.permutation(count)
-        first, rest = (
-            Split(whole.logits[:, rows], whole.present[:, rows], whole.truth[rows], whole.groups[rows])
-            for rows in (order[:n], order[n:])
-        )
-        for name, found in judge(first, rest, modalities).items():
-            coverage.setdefault(name, []).append(found.covered)
-    expected, band = 100 * rank / (n + 1), f"{100 * low:.1f} to {100 * high:.1f}"
-    title = f"{DIVISIONS} divisions, {n} fitted: expected {expected:.1f}, band {band}"
-    table = Table("live set", "coverage, %", "in the band, %", title=title)
-    for name, shares in coverage.items():
-        inside = np.mean([low <= share <= high for share in shares])
-        table.add_row(name, f"{100 * np.mean(shares):.1f}", f"{100 * inside:.1f}")
+    table = Table(
+        "live set", "covered, %", title=f"{fitted} of {len(persons)} persons fitted on: promised 90 %"
+    )
+    for subset, rows in zip(subsets(bundle.modalities), logits, strict=True):
+        has = present[[bundle.modalities.index(m) for m in subset]].all(axis=0)
+        scores, held = shortfalls(rows, truth, "multi-class"), []
+        for _ in range(DIVISIONS):
+            old = np.isin(groups, draw.permutation(persons)[:fitted])
+            limit = max(quantile(scores[old & has], ALPHA, groups[old & has]), 0.0)
+            shares = [(scores[has & (groups == g)] <= limit).mean() for g in np.unique(groups[~old & has])]
+            held.append(np.mean(shares))
+        table.add_row(name(subset), f"{100 * np.mean(held):.1f}")
+    return table
+
+
+def noises(bundle: Bundle) -> Table:
+    """Return the answers of sound and frames to noise: how many are sure, and the highest confidence."""
+    draw = np.random.default_rng(0)
+    table = Table("sensor", "noise", "familiar, %", "sure, %", "highest confidence, %")
+
+    def row(modality: str, kind: str, windows: Sequence[Input]) -> None:
+        found = [bundle.encode(modality, window) for window in windows]
+        familiar = bundle.judge.are_familiar(modality, np.stack(found))
+        said = [
+            bundle.judge.answer({modality: one}, () if known else (modality,))[0]
+            for one, known in zip(found, familiar, strict=True)
+        ]
+        highest = max(one.confidence for one in said)
+        shares = (familiar.mean(), np.mean([one.sure for one in said]), highest)
+        table.add_row(modality, kind, *(f"{100 * share:.0f}" for share in shares))
+
+    for modality, spec in bundle.specs.items():
+        shape, each = spec.shape, range(WINDOWS)
+        if spec.kind == "frames":
+            row(modality, "pixels", [draw.integers(0, 256, shape, np.uint8) for _ in each])
+            black = [np.clip(draw.normal(2, 1.5, shape), 0, 255).astype(np.uint8) for _ in each]
+            row(modality, "black", black)
+            bars = [np.arange(shape[3]) // draw.integers(1, 6) % 2 * draw.integers(60, 255) for _ in each]
+            row(modality, "bars", [np.broadcast_to(b.astype(np.uint8)[:, None], shape).copy() for b in bars])
+        if spec.kind == "waveform":
+            time = np.arange(shape[1]) / spec.rate
+            levels = 10 ** draw.uniform(-3, -0.5, WINDOWS)
+            row(
+                modality,
+                "white",
+                [(x * draw.standard_normal(shape)).clip(-1, 1).astype("f4") for x in levels],
+            )
+            row(modality, "silence", [np.zeros(shape, np.float32)])
+            hums = [x * np.sign(np.sin(2 * np.pi * draw.uniform(45, 130) * time)) for x in levels]
+            row(modality, "hum", [hum[None].astype(np.float32) for hum in hums])
     return table
 
 
 def main() -> None:
-    """Print both tables."""
-    bundle, fitted, new = opened(__doc__)
-    columns = ("confidence", "ECE before", "after", "by chance", "unsure", "right if sure", "covered")
-    table = Table("live set", *columns, title=f"fitted on {len(fitted.truth)}, measured on {len(new.truth)}")
-    for name, found in judge(fitted, new, bundle.modalities).items():
-        shares = (
-            found.confidence,
-            found.uncalibrated_error,
-            found.calibration_error,
-            found.chance_error,
-            found.unsure,
-            math.nan if found.sure_right is None else found.sure_right,
-            found.covered,
-        )
-        table.add_row(name, *(f"{100 * share:.1f}" for share in shares))
-    Console(soft_wrap=True).print(table, divided(fitted, new, bundle.modalities))
+    """Print the three tables."""
+    bundle, dataset = arguments(__doc__)
+    found = audit(bundle, dataset.split("eval"))
+    fitted, new = (encode(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
+    console = Console(soft_wrap=True)
+    console.print(reliability_table.table(found), coverage(bundle, fitted, new), noises(bundle))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.subsets import Subset, name, subsets
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 
 RESAMPLES = 2000
 
@@ -105,19 +105,19 @@ def compare(bundle: Bundle, subset: Subset, fitted: Split, new: Split) -> list[s
     ]
 
 
-def opened(description: str | None) -> tuple[Bundle, Split, Split]:
-    """Return the bundle that the command line names, and its logits on `calibrate` and `eval` of the data."""
+def arguments(description: str | None) -> tuple[Bundle, Dataset]:
+    """Return the bundle and the data that the command line names."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("bundle")
     parser.add_argument("data")
-    arguments = parser.parse_args()
-    bundle, dataset = Bundle.open(arguments.bundle), read_dataset(arguments.data)
-    return bundle, encode(bundle, dataset.split("calibrate")), encode(bundle, dataset.split("eval"))
+    given = parser.parse_args()
+    return Bundle.open(given.bundle), read_dataset(given.data)
 
 
 def main() -> None:
     """Print a table of the subsets of two and more modalities."""
-    bundle, fitted, new = opened(__doc__)
+    bundle, dataset = arguments(__doc__)
+    fitted, new = (encode(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
     table = Table("live set", "Eq. 7, %", "weights, %", "gain (95 %)", "weights", "examples")
     for subset in subsets(bundle.modalities):
         if len(subset) > 1 and (row := compare(bundle, subset, fitted, new)):

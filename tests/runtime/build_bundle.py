@@ -175,7 +175,7 @@ def main(out: Path) -> None:
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
     names = map(subsets.name, subsets.subsets(SPECS))
-    fitted = {name: SubsetCalibration(1 + i / 4, i / 8, 0.9, 100) for i, name in enumerate(names)}
+    fitted = {name: SubsetCalibration(1 + i / 4, i / 8, 0.9, 100, 100) for i, name in enumerate(names)}
     manifest = Manifest(
         SCHEMA,
         modalities,
@@ -186,7 +186,7 @@ def main(out: Path) -> None:
         words,
         held_out={},
         provenance=provenance,
-        calibration=Calibration(0.1, fitted, {}),
+        calibration=Calibration(0.1, 0.0, fitted, {}),
         audited={"audio+video": SubsetScore(0.75, 8, 0.41, 0.93)},
     )
     write_manifest(manifest, folder / "manifest.json")

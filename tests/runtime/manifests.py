@@ -87,9 +87,10 @@ MANIFEST = Manifest(
     ),
     calibration=Calibration(
         alpha=0.1,
+        floor=0.5,
         subsets={
-            "audio": SubsetCalibration(temperature=1.5, power=0.0, threshold=0.25, examples=200),
-            "text": SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=4),
+            "audio": SubsetCalibration(temperature=1.5, power=0.0, threshold=0.25, examples=200, groups=20),
+            "text": SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=4, groups=4),
         },
         familiar={"audio": -1.5, "text": 0.0},
     ),

@@ -170,8 +170,10 @@ class Running(Sources):
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     unfamiliar: Literal["leave", "pool"] = "leave"
-    """The way of a modality whose windows have been unlike those of training for a while: to leave the live
-    set, or to be reported and pooled all the same."""
+    """The way of a modality whose window is unlike those of training: to leave the live set, or to be pooled
+    all the same."""
+    floor: Annotated[float | None, optional("SHARE")] = None
+    """The least confidence of a sure answer, from 0 to 1; by default, that of the bundle."""
     rerun: OptionalFile = None
     """Write samples, opinions, answers and events to this new Rerun recording (.rrd), in real time."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from rerun import BarChart, Image, RecordingStream, Scalars, StateChange, TextDocument, TextLog, TextLogLevel
 from sensemble_runtime import subsets
 from sensemble_runtime.events import Event
-from sensemble_runtime.prediction import Prediction, Verdict
+from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
@@ -101,10 +101,10 @@ class _Writer:
         """Log a prediction with all opinions, or an event."""
         self._stream.set_time(_TIMELINE, duration=item.time - self._began)
         if isinstance(item, Prediction):
-            self._verdict("answer", item, f"{subsets.name(item.live)}: {answer(item)}")
+            self._answered("answer", item, f"{subsets.name(item.live)}: {answer(item)}")
             self._stream.log("answer/probabilities", BarChart(np.asarray(item.probabilities)))
             for modality, opinion in item.opinions.items():
-                self._verdict(f"opinions/{modality}", opinion, answer(opinion))
+                self._answered(f"opinions/{modality}", opinion, answer(opinion))
             return
         shown = view_event(item, self._began)
         if isinstance(shown, LiveSetChange):
@@ -118,8 +118,8 @@ class _Writer:
         title = sensor_title(shown.modality, shown.name)
         self._stream.log("events", TextLog(f"{title} {shown.event}", level=level))
 
-    def _verdict(self, entity: str, verdict: Verdict, words: str) -> None:
-        self._stream.log(f"{entity}/confidence", Scalars(verdict.confidence))
+    def _answered(self, entity: str, said: Answer, words: str) -> None:
+        self._stream.log(f"{entity}/confidence", Scalars(said.confidence))
         self._words(f"{entity}/words", words)
 
     def _words(self, entity: str, words: str) -> None:

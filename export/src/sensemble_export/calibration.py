@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate, quantile
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
-from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.bundle.manifest import Calibration, Manifest, SubsetCalibration
+from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, groups_needed
 from sensemble_runtime.subsets import SubsetScore
 from sensemble_train.data.clips import Clips
 from torch import Tensor
@@ -18,10 +20,12 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-STRANGE = 0.05
-"""The share of known windows that count as unfamiliar; only a run of them takes a modality out."""
-NEVER = -1e12
-"""A threshold below every score, where too few known windows were held out to set one."""
+STRANGE = 0.02
+"""The share of known windows that count as unfamiliar. Of fewer than 49, the least familiar is the limit."""
+LEAST_KNOWN = 19
+"""Known windows below which nothing counts as unfamiliar."""
+FLOOR = 0.5
+"""The least confidence of a sure answer: it is right more often than not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,15 @@ class FittedOn:
         known: modality -> raw windows that the model was trained on, of every modality; empty: there are no
             scores of familiarity.
         background: modality -> raw windows that show none of the classes, as `familiarity.synthetic` makes.
+        degraded: modality -> raw windows that do, but badly, and their targets, as `familiarity.degraded`
+            makes. Those that the classifier gets wrong count as background.
     """
 
     calibrate: Clips | None = None
     groups: Sequence[str | None] = ()
     known: Mapping[str, Tensor] = field(default_factory=dict)
     background: Mapping[str, Tensor] = field(default_factory=dict)
+    degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 NOTHING = FittedOn()
@@ -61,32 +68,46 @@ def fit_calibration(
         CalibrationMissingError: windows do not fit an encoder's input.
         MeasurementError: an artifact does not run in the runtime.
     """
-    embeddings, subset = dict[str, Floats](), dict[str, SubsetCalibration]()
-    clips = data.calibrate
-    if clips is not None and clips.targets is not None and len(clips):
-        embeddings = store.encode(clips, jobs)
-        logits, present = store.logits(embeddings, clips)
-        codes = group_codes(data.groups or [None] * len(clips))
-        subset = calibrate(logits, present, clips.targets.numpy(), store.head.task, groups=codes)
-    if not data.known:
-        return Calibration(ALPHA, subset, {}), None
-    sides = (
+    clips, scores, familiar = data.calibrate, None, dict[str, float]()
+    known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
+    are_known = {m: np.ones(len(rows), bool) for m, rows in known.items()}
+    if data.known:
+        scores = _fit_familiarity(store, jobs, data)
+        for row, modality in enumerate(sorted(data.known)):
+            if len(known.get(modality, ())) < LEAST_KNOWN:
+                continue
+            found = known[modality] @ scores.weight[row] + scores.bias[row]
+            share = max(STRANGE, 1 / (len(found) + 1))
+            least = -quantile(-found, share, np.arange(len(found)))
+            familiar[modality], are_known[modality] = least, found >= least
+    if not known or clips is None or clips.targets is None:
+        return Calibration(ALPHA, FLOOR, {}, familiar), scores
+    logits, present = store.logits(known, clips)
+    for modality, rows in are_known.items():  # a session leaves out the others
+        present[modality][present[modality]] = rows
+    codes = group_codes(data.groups or [None] * len(clips))
+    fitted = calibrate(logits, present, clips.targets.numpy(), store.head.task, groups=codes)
+    return Calibration(ALPHA, FLOOR, fitted, familiar), scores
+
+
+def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> Familiarity:
+    known, background = (
         {m: store.embed(m, windows[m], jobs) for m in windows} for windows in (data.known, data.background)
     )
-    scores = Familiarity(*familiarity.fit(*sides))
-    thresholds = {
-        modality: _least_familiar(scores, row, embeddings.get(modality))
-        for row, modality in enumerate(sorted(data.known))
-    }
-    return Calibration(ALPHA, subset, thresholds), scores
+    for modality, (windows, truth) in data.degraded.items():
+        if len(windows):
+            rows = store.embed(modality, windows, jobs)
+            wrong = rows[~_are_right(store.head, rows, truth.numpy())]
+            background[modality] = np.concatenate([background[modality], wrong])
+    return Familiarity(*familiarity.fit(known, background))
 
 
-def _least_familiar(scores: Familiarity, row: int, embeddings: Floats | None) -> float:
-    """Return the score that all but `STRANGE` of new known windows reach; NEVER for too few examples."""
-    if embeddings is None:
-        return NEVER
-    found = -quantile(-(embeddings @ scores.weight[row] + scores.bias[row]), STRANGE)
-    return max(found, NEVER)
+def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return whether the most probable class is a true one, bool [N], of embeddings [N, d]."""
+    likeliest = head.logits(embeddings).argmax(axis=1)
+    if head.task == "multi-label":
+        return np.asarray(truth[np.arange(len(truth)), likeliest] > 0)
+    return np.asarray(likeliest == truth)
 
 
 def score_shipped(
@@ -116,14 +137,20 @@ def describe_calibration(manifest: Manifest) -> Iterator[str]:
     if not found:
         yield "not calibrated, so every prediction is unsure: the data has no examples of the split calibrate"
         return
-    few = [f"{subset} ({entry.examples})" for subset, entry in found.items() if entry.examples < LEAST]
-    few += [
-        f"{name} (0)" for name in map(subsets.name, subsets.subsets(manifest.modalities)) if name not in found
-    ]
+    names = list(map(subsets.name, subsets.subsets(manifest.modalities)))
+    few = [f"{name} ({found[name].examples})" for name in found if found[name].examples < LEAST]
+    few += [f"{name} (0)" for name in names if name not in found]
     most = max(entry.examples for entry in found.values())
     yield f"calibrated on up to {most} examples of the split calibrate"
     if few:
         yield (
             f"not calibrated, for fewer than {LEAST} examples of calibrate have them: {', '.join(few)}; "
             "their confidence is the classifier's own"
+        )
+    needed = groups_needed(manifest.calibration.alpha)
+    without = [f"{n} ({found[n].groups})" for n in names if n in found and found[n].groups < needed]
+    if without:
+        yield (
+            f"always unsure, for fewer than {needed} groups (persons) of calibrate have them: "
+            f"{', '.join(without)}; record takes of more, each with a group of its own"
         )

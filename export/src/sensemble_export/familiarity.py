@@ -2,16 +2,26 @@
 
 score = w . e + b is the log-odds that a window is known rather than background, by a logistic regression on
 the embeddings of the model as it ships. It exists for every dataset, because each kind of modality generates
-backgrounds of its own; those of the dataset join them.
+backgrounds of its own; those of the dataset join them. So do windows that its conditions degrade so far that
+the classifier takes them for another class: a covered camera is then no better than none. What is learned
+from some conditions holds for others (each left out in turn, the digits' encoders).
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, swapped
+from sensemble_sensors.kinds.degrading import begin, captured
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.degraded import degraded_window
 from sensemble_train.data.batching import seeded
+from sensemble_train.data.clips import as_input, targets
 from sensemble_train.data.splits import unlabelled
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
@@ -25,6 +35,9 @@ SYNTHETIC = 400
 """Synthetic backgrounds of each modality."""
 PENALTY = 1e-4
 """Weight of the squared length of w, next to the mean loss of an example."""
+DEGRADED = 600
+"""Degraded windows of each modality, of which the misclassified ones count."""
+_SEVERE = SEVERITIES[2:]
 _STEPS = 100
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
 
@@ -92,6 +105,41 @@ def background_examples(dataset: Dataset, modality: str) -> list[Example]:
     """Return the backgrounds of training with `modality`; those of `calibrate` and `eval` are held out."""
     trained: Sequence[Example] = (*dataset.background("train"), *dataset.background("pretrain"))
     return [example for example in trained if modality in example.modalities]
+
+
+def degraded(
+    model: Model, dataset: Dataset, modality: str, progress: Progress = no_progress
+) -> tuple[Tensor, Tensor]:
+    """Return raw windows [N, ...] of labelled training examples, degraded, and their targets.
+
+    The examples take turns in the conditions of the kind and the upper severities. `swapped` is left out: it
+    shows a window as good as any.
+    """
+    described, kind = model.description, kind_of(modality)
+    spec = described.specs[modality]
+    chosen = [
+        Applied(modality, condition, severity)
+        for severity in _SEVERE
+        for condition in kind.conditions
+        if condition.degradation is not swapped
+    ]
+    labelled = [example for example in dataset.split("train") if modality in example.modalities]
+    turns = cycle([(begin([one], spec), captured([one], spec)) for one in chosen])
+    examples, windows = list[Example](), list[Tensor]()
+    some = spread(labelled, DEGRADED) if chosen else []
+    for done, (example, (degrade, form)) in enumerate(zip(some, turns, strict=False), start=1):
+        try:
+            window = degraded_window(kind.samples(example, form, 0.0), spec, degrade)
+        except BadDataError:  # training skipped it too, and said so
+            window = None
+        if window is not None:
+            examples.append(example)
+            windows.append(as_input(window, spec, model.tokenizer))
+        progress(done, len(some))
+    truth = targets(examples, described.labels, described.task)
+    if truth is None or not windows:
+        return torch.zeros(0, *spec.shape[1:]), torch.zeros(0, dtype=torch.int64)
+    return torch.cat(windows), truth
 
 
 def synthetic(model: Model, modality: str, count: int = SYNTHETIC) -> Tensor:

@@ -27,7 +27,7 @@ from sensemble_export.examples import (
     held_out_examples,
     searched_examples,
 )
-from sensemble_export.familiarity import background_examples, known_examples, synthetic
+from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 
@@ -127,6 +127,7 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
     groups = [example.group for example in labelled]
     known, background = dict[str, Tensor](), dict[str, Tensor]()
+    hard = dict[str, tuple[Tensor, Tensor]]()
     for modality in model.modalities:
         stage = partial(progress, f"decode {modality}, familiar and not")
         others = background_examples(dataset, modality)
@@ -137,9 +138,10 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         split = len(seen)
         known[modality] = rows[:split][there[:split]]
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality)])
+        hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     if not all(map(len, known.values())):  # nothing shows what is familiar
         return FittedOn(calibrate, groups)
-    return FittedOn(calibrate, groups, known, background)
+    return FittedOn(calibrate, groups, known, background, hard)
 
 
 def _search(

@@ -1,29 +1,39 @@
-"""Predictions and opinions: the probabilities of the classes, and which of them come into question."""
+"""Predictions and opinions: the probabilities of the classes, and what may be said on their strength."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.subsets import SubsetScore
 
+Doubt = Literal["unfamiliar", "uncalibrated", "several", "contradiction", "weak"]
+"""Why an answer is unsure.
 
-class Verdict:
-    """A judgement of probabilities: the candidates, and the label if there is a single one."""
+`unfamiliar`: no live window is like those of training, so there is no evidence. `uncalibrated`: the live set
+has no conformal threshold, for want of groups to calibrate on. `several`: not exactly one class is a
+candidate. `contradiction`: two live modalities have no candidate in common. `weak`: the confidence is below
+the floor (`bundle.judge`).
+"""
+
+
+class Answer:
+    """An answer, as `bundle.judge` makes it: the candidates, and the label or why it is unsure."""
 
     __slots__ = ()
 
     probabilities: NDArray[np.float32]
     least: float
     labels: tuple[str, ...]
+    doubt: Doubt | None
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """The prediction set: the labels that come into question, the most probable first.
 
-        At least 1 - alpha of such sets hold the truth, under the conditions that `bundle.calibration` states.
-        Every label is a candidate where nothing is known about that; in a multi-label task there may be none.
+        At least 1 - alpha of such sets hold the truth, under the conditions that `bundle.judge` states. Every
+        label is a candidate without evidence or calibration; in a multi-label task there may be none.
         """
         chosen = np.flatnonzero(self.probabilities >= self.least)
         order = np.argsort(-self.probabilities[chosen], kind="stable")
@@ -31,42 +41,44 @@ class Verdict:
 
     @property
     def sure(self) -> bool:
-        """True if there is a single candidate, and evidence for that: `least` is above 0."""
-        return self.least > 0 and int(np.count_nonzero(self.probabilities >= self.least)) == 1
+        """True if there is no doubt."""
+        return self.doubt is None
 
     @property
     def label(self) -> str | None:
-        """The single candidate; None if unsure."""
+        """The most probable label; None if unsure."""
         return self.best if self.sure else None
 
     @property
-    def best(self) -> str:
-        """The most probable label, sure or not."""
-        return self.labels[int(self.probabilities.argmax())]
+    def best(self) -> str | None:
+        """The most probable label, sure or not; None without evidence."""
+        return None if self.doubt == "unfamiliar" else self.labels[int(self.probabilities.argmax())]
 
     @property
     def confidence(self) -> float:
-        """The calibrated probability of `best`, in [0, 1]: about so often it is right."""
+        """The calibrated probability of `best`: about so often it is right. Without evidence 1 / C."""
         return float(self.probabilities.max())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opinion(Verdict):
+class Opinion(Answer):
     """The answer of one modality alone, calibrated as a live set of its own. Its array is read-only.
 
     Attributes:
         probabilities: float32 [C], in the order of the bundle's labels.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
         labels: the bundle's labels.
+        doubt: why it is unsure; None if it is sure.
     """
 
     probabilities: NDArray[np.float32]
     least: float
     labels: tuple[str, ...]
+    doubt: Doubt | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction(Verdict):
+class Prediction(Answer):
     """The probabilities of the classes, from the sensors live at one moment. Its arrays are read-only.
 
     Attributes:
@@ -76,7 +88,7 @@ class Prediction(Verdict):
             the last moment that the prediction knows of.
         probabilities: float32 [C], calibrated for this live set, in the order of the bundle's labels.
         pooled: the pooled representation (Eq. 7), float32 [d].
-        latencies: for each modality encoded for it, seconds that encoding took, with tokenization.
+        latencies: for each modality encoded for it, live or not, the seconds of tokenizing and encoding.
         dropped: for each attached modality, how many windows were dropped for newer ones since it was added.
         skipped: for each attached modality, how many windows were so like the one last encoded that they got
             its embedding, since it was added; only with a `Duty`.
@@ -85,15 +97,16 @@ class Prediction(Verdict):
         labels: the bundle's labels, in the order of `probabilities`.
         embeddings: for each live modality, its embedding, float32 [d]: `pooled` is their mean.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
-        opinions: what each live modality says alone, and each that is unfamiliar.
+        doubt: why it is unsure; None if it is sure.
+        opinions: the answer of each modality alone, of those in `live` and in `unfamiliar`.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
         adapted: the modalities whose opinion is that of their sensor's own correction, sorted (`Adapt`).
-        unfamiliar: the modalities whose windows have been unlike those that the encoder was trained on for a
-            while, sorted. Unless `Policy.unfamiliar` is `pool`, they are not in the live set, or they are all
-            of it, and the prediction is unsure.
-        levels: how loud or bright the windows are, by modality: RMS in dB of full scale of waveforms,
-            brightness from 0 to 1 of frames; none of captions.
+        unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
+            `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
+            the live set, and there is no evidence.
+        levels: how loud or bright the windows are, of the modalities in `live` and in `unfamiliar`: RMS in dB
+            of full scale of waveforms, brightness from 0 to 1 of frames; none of captions.
     """
 
     time: float
@@ -108,6 +121,7 @@ class Prediction(Verdict):
     labels: tuple[str, ...] = ()
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     least: float = 0.0
+    doubt: Doubt | None = "uncalibrated"
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
     unfamiliar: tuple[str, ...] = ()

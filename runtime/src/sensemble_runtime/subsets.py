@@ -58,7 +58,7 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, slots=True)
 class ConditionScore:
-    """The score of a subset of modalities while one of them is degraded.
+    """The score of a subset of modalities while one of them is degraded, as a session answers.
 
     Attributes:
         modality: the degraded one; empty for `CLEAN`.
@@ -79,6 +79,8 @@ class ConditionScore:
     score: SubsetScore
     confidence: float
     unsure: float
+    sure_right: float | None
+    plain: float
 
     @property
     def key(self) -> tuple[str, str, int]:

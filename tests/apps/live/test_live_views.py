@@ -28,7 +28,7 @@ from sensemble_apps.live.view_events import (
 from sensemble_apps.live.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
-from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.subsets import SubsetScore
@@ -262,7 +262,7 @@ def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
         listed = [line.split()[0] for line in shown if line.startswith("class") and "%" in line]
         assert len(listed) == rows
         assert sum(label.endswith("?") for label in listed) == min(candidates, rows)
-    sure = replace(made, least=0.5, probabilities=np.array([0.9, *chances[1:]], np.float32))
+    sure = replace(made, least=0.5, doubt=None, probabilities=np.array([0.9, *chances[1:]], np.float32))
     shown = _picture(bundle_folder, 80, Predicted(1.0, sure, None))
     assert not any(line.startswith("class00?") for line in shown)
 
@@ -309,13 +309,16 @@ def _read(screen: int, until: Callable[[str], bool]) -> str:
 def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder: Path) -> None:
     labels, live = ("zero", "one", "two"), ("audio", "video")
     chances = np.array([0.125, 0.25, 0.625], np.float32)
-    opinions = {"audio": Opinion(chances, 0.25, labels), "video": Opinion(chances, 0.5, labels)}
+    opinions = {
+        "audio": Opinion(chances, 0.25, labels, "several"),
+        "video": Opinion(chances, 0.5, labels, None),
+    }
     made = Prediction(
-        1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, opinions=opinions,
-        audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
+        1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, doubt="several",
+        opinions=opinions, audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
     shown = "\n".join(_picture(bundle_folder, 100, Predicted(1.0, made, None)))
-    assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
+    assert "unsure: most likely two, or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
     assert "two? 62%" in shown
     assert "two 62%" in shown
     assert "▆ -20 dB" in shown
@@ -324,32 +327,36 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
 
 def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> None:
     labels, chances = ("zero", "one", "two"), np.array([0.125, 0.25, 0.625], np.float32)
-    opinion = Opinion(chances, 0.5, labels)
+    opinion = Opinion(chances, 0.5, labels, None)
+    nothing = Opinion(np.full(3, 1 / 3, np.float32), 0.0, labels, "unfamiliar")
     made = Prediction(
-        1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, least=0.5,
-        opinions={"audio": opinion, "video": opinion}, unfamiliar=("audio",),
+        1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, least=0.5, doubt=None,
+        opinions={"audio": nothing, "video": opinion}, unfamiliar=("audio",),
     )  # fmt: skip
     reported = view_event(UnfamiliarEvent(1.0, "audio", over=False), 0.0)
     shown = _picture(bundle_folder, 140, reported, Predicted(1.0, made, None))
     (row,) = (line for line in shown if line.startswith("○ microphone"))
     assert "unfamiliar: it is unlike what the encoder was trained on" in row
-    assert "two 62%" in row, "it still has an opinion"
+    assert "? 33%" in row, "it has no evidence"
     again = view_event(UnfamiliarEvent(2.0, "audio", over=True), 0.0)
     (row,) = (line for line in _picture(bundle_folder, 140, reported, again) if "microphone" in line[:14])
     assert "unfamiliar" not in row
 
 
 @pytest.mark.parametrize(
-    ("least", "written"),
+    ("least", "doubt", "written"),
     [
-        (0.5, "a"),
-        (0.2, "unsure: a or b"),
-        (0.1, "unsure: a, b or c"),
-        (0.05, "unsure: a, b or 2 others"),
-        (0.0, "unsure: any class"),
-        (0.9, "unsure: no class stands out"),
+        (0.5, None, "a"),
+        (0.2, "several", "unsure: most likely a, or b"),
+        (0.1, "several", "unsure: most likely a, or b or c"),
+        (0.0, "several", "unsure: most likely a, or 4 others"),
+        (0.9, "several", "unsure: no class stands out"),
+        (0.5, "weak", "unsure: most likely a"),
+        (0.0, "uncalibrated", "unsure: most likely a"),
+        (0.5, "contradiction", "unsure: the sensors contradict each other, most likely a"),
+        (0.0, "unfamiliar", "unsure: like nothing it has learned"),
     ],
 )
-def test_an_answer_is_written_in_few_words(least: float, written: str) -> None:
+def test_an_answer_is_written_in_few_words(least: float, doubt: Doubt | None, written: str) -> None:
     chances = np.array([0.5, 0.2, 0.125, 0.0625, 0.03125], np.float32)
-    assert answer(Opinion(chances, least, tuple("abcde"))) == written
+    assert answer(Opinion(chances, least, tuple("abcde"), doubt)) == written

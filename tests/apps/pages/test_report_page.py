@@ -57,7 +57,10 @@ def test_it_shows_bad_conditions_where_they_were_audited(of_run: Evidence, html:
     page.check_standing_alone()
     assert "With a noisy microphone and no camera: right 60 % of the time, unsure 20 %." in page.text
     assert "Microphone degraded Without: alone 60 %, with all sensors 80 %." in page.text
-    assert 'title="by 5: 45 % (40 to 50), unsure 28 %">45</td>' in shown
+    assert (
+        'title="by 5: 45 % (40 to 50), unsure 28 %, sure answers right in 45 %, all pooled 45 %">45</td>'
+        in shown
+    )
     alone = [one for one in condition_scores() if one.subset == "audio" and one.severity in (0, 3)]
     page = Page(report.render(replace(of_run, conditions=alone), MADE))
     assert "Microphone degraded Without: alone 60 %." in page.text

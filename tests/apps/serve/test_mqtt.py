@@ -99,7 +99,7 @@ def test_answers_and_events_are_published_and_home_assistant_finds_them(
         assert broker.next("/available") == "online"
         found = broker.next("/answer/config")
         answer = broker.next("/answer")
-        assert answer.keys() == {"label", "best", "confidence", "live"}
+        assert answer.keys() == {"label", "best", "confidence", "doubt", "live"}
         assert found["state_topic"].endswith("/answer")
         played.switchboard.unplug("replay video")
         assert broker.next("/event")["what"] == "detached"

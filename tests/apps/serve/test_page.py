@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import of_subset
+from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example, read_dataset

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.adapting.adapter import Adapt, Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.errors import AdaptError
 from sensemble_sensors.spec import InputSpec
@@ -40,14 +41,19 @@ def bundle_of(
     familiar: dict[str, float] | None = None,
 ) -> Bundle:
     names = ("audio", "text", "video", "audio+text", "audio+video", "text+video", "audio+text+video")
-    subsets = {name: SubsetCalibration(1.0, 0.0, threshold, 100) for name in names}
+    subsets = {name: SubsetCalibration(1.0, 0.0, threshold, 100, 100) for name in names}
     manifest = SimpleNamespace(
-        task=task, labels=LABELS, calibration=Calibration(0.1, subsets, familiar or {}), audited={}
+        task=task,
+        labels=LABELS,
+        modalities=SPECS,
+        calibration=Calibration(0.1, 0.0, subsets, familiar or {}),
+        audited={},
     )
     return cast(
         "Bundle",
         SimpleNamespace(
             head=head,
+            judge=Judge(manifest, head),  # type: ignore[arg-type]
             manifest=manifest,
             modalities=tuple(SPECS),
             specs=SPECS,

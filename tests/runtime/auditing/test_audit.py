@@ -11,6 +11,7 @@ from sensemble_runtime.auditing.audit import CHUNK, audit
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.record.reader import read_answers, read_runs
 from sensemble_sensors.errors import BadDataError
@@ -207,10 +208,10 @@ def test_it_says_what_confidence_and_sure_answers_are_worth(
     answers = read_answers(path, read_runs(path)[0].id)
     for name, one in found.reliability.items():
         mine = [a for a in answers if a.subset == name]
-        threshold = bundle.manifest.calibration.subsets[name].threshold
         assert one.confidence == pytest.approx(np.mean([a.probabilities.max() for a in mine]), abs=1e-6)
-        sure = [(a.probabilities >= threshold * a.probabilities.max()).sum() == 1 for a in mine]
-        assert one.unsure == pytest.approx(1 - np.mean(sure))
+        assert all(a.used == name for a in mine)
+        assert one.unsure == pytest.approx(np.mean([a.doubt is not None for a in mine]))
+        assert one.accuracy == pytest.approx(found.subsets[name].accuracy)
     assert json.loads(json.dumps(found.to_json()))["reliability"]["audio"].keys() == {
         "confidence",
         "unsure",
@@ -218,11 +219,11 @@ def test_it_says_what_confidence_and_sure_answers_are_worth(
         "covered",
         "calibration_error",
         "chance_error",
-        "uncalibrated_error",
+        "accuracy",
     }
 
 
-def test_unfamiliar_windows_are_counted_and_pooled(bundle: Bundle, dataset: Dataset) -> None:
+def test_unfamiliar_windows_are_left_out_of_answers_alone(bundle: Bundle, dataset: Dataset) -> None:
     plain = audit(bundle, dataset.examples)
     embeddings = [
         bundle.encode("audio", window(e, bundle.specs["audio"])) for e in dataset.examples if e.audio
@@ -233,6 +234,9 @@ def test_unfamiliar_windows_are_counted_and_pooled(bundle: Bundle, dataset: Data
     familiar = {"audio": middle, "text": -1e12, "video": 1e12}
     calibration = dataclasses.replace(bundle.manifest.calibration, familiar=familiar)
     bundle.manifest = dataclasses.replace(bundle.manifest, calibration=calibration)
+    bundle.judge = Judge(bundle.manifest, bundle.head)
     found = audit(bundle, dataset.examples)
     assert found.unfamiliar == {"audio": pytest.approx(0.5, abs=0.06), "text": 0, "video": 1}
-    assert found.subsets == plain.subsets
+    assert found.subsets == plain.subsets, "the paper's scores pool everything"
+    assert found.reliability["video"].accuracy == 0
+    assert found.reliability["video"].confidence == pytest.approx(1 / 3)

@@ -52,7 +52,7 @@ VAST = {
     "ttl": 2,
 }
 FITTED = ("calibration", "subsets", "audio")
-ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9}
+ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9, "groups": 9}
 SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
 FILES = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 1, "sha256": HASH} for i in range(5000)]
 STRANGE = {
@@ -191,25 +191,34 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         ),
         (
             set_to(*FITTED, "temperature", value=0),
-            "subsets.audio.temperature: expected 1e-06 to 1000, got 0.0",
+            "subsets.audio.temperature: expected 0.01 to 100, got 0.0",
         ),
-        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 1e-06 to 1000, got -2.5"),
+        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.01 to 100, got -2.5"),
         (set_to(*FITTED, "power", value=-1), "audio.power: expected 0 to 4, got -1.0"),
         (set_to(*FITTED, "power", value=4.5), "audio.power: expected 0 to 4, got 4.5"),
         (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
         (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a fraction in .0, 1., got 1.5"),
-        (set_to(*FITTED, "examples", value=-1), "calibration.subsets.audio.examples: expected 0 or more"),
+        (set_to(*FITTED, "temperature", value=1e-6), "audio.temperature: expected 0.01 to 100, got 1e-06"),
+        (
+            set_to(*FITTED, "examples", value=0),
+            "subsets.audio.groups: expected 0 to 0, the number of examples",
+        ),
+        (
+            set_to(*FITTED, "groups", value=8),
+            "audio.threshold: expected 0, for 8 groups are too few, got 0.25",
+        ),
+        (set_to("calibration", "floor", value=1.1), "calibration.floor: expected a share in .0, 1., got 1.1"),
         (
             set_to("calibration", "subsets", "video", value=ENTRY),
             "calibration.subsets.video: not a sorted set",
         ),
         (
             set_to("calibration", "familiar", "video", value=0),
-            "calibration.familiar.video: expected a threshold",
+            "calibration.familiar.video: has no encoder here",
         ),
         (
-            set_to("calibration", "familiar", value={"text": 1}),
-            "calibration.familiar.audio: expected a thres",
+            set_to("calibration", "familiar", "audio", value=-(2**53)),
+            "calibration.familiar.audio: expected at most 10000 in size, got -9",
         ),
         (set_to("audited", "video", value=SCORE), "audited.video: not a sorted set of audio, text"),
         (set_to("audited", "audio", value=SCORE | {"low": 0.6}), "audited.audio: expected 0 <= low <="),

@@ -47,19 +47,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, 0, ?, ?, ?, 'data', 'eval')", run)
         opinion = '{"audio": {"label": "two", "confidence": 0.75, "sure": true}}'
-        said = ("audio+video", "two", chance, 0.5, opinion, '["text"]')
+        said = ("audio+video", "two", chance, 0.5, None, opinion, '["text"]')
         said += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
         for i in range(5):
             db.execute(
-                "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (i + 0.5, i, *said),
             )
             db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
         db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85, 0.25)")
         db.execute("INSERT INTO estimates VALUES (2, 'drop.audio', 0.1, -0.2, 0.3)")
-        degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1)
-        db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
-        db.execute("""INSERT INTO answers VALUES (2, 'a', 1, '["one"]', 'audio', 'two', ?)""", (chance,))
+        degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1, None, 0.5)
+        db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
+        answer = (2, "a", 1, '["one"]', "audio", "two", chance, 0.5, "several", "")
+        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", answer)
         db.commit()
     assert read_all(path) == 2
     return path
@@ -71,7 +72,7 @@ def read_all(path: Path) -> int:
     for number in {1, 2, *(run.id for run in runs[:5])}:
         for prediction in read_predictions(path, min(number, 2**62)):
             assert math.isfinite(prediction.at + prediction.time + sum(prediction.ages.values()))
-            assert set(prediction.candidates) <= set(prediction.labels) >= {prediction.best}
+            assert set(prediction.candidates) <= set(prediction.labels) >= {prediction.best} - {None}
             assert all(0 <= opinion.confidence <= 1 for opinion in prediction.opinions.values())
         assert all(math.isfinite(event.at) for event in read_events(path, min(number, 2**62)))
         assert all(live for _, live in read_moments(path, min(number, 2**62)))

@@ -21,7 +21,7 @@ from sensemble_runtime.record.reader import (
     read_runs,
 )
 from sensemble_runtime.record.schema import SCHEMA
-from sensemble_runtime.record.writer import Answer, Records, fingerprint
+from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 LABELS = ("zero", "one", "two")
@@ -40,9 +40,10 @@ def prediction(when: float) -> Prediction:
         lost={"audio": 4, "video": 0},
         labels=LABELS,
         least=0.5,
+        doubt=None,
         opinions={
-            "audio": Opinion(np.array([0.5, 0.375, 0.125], np.float32), 0.25, LABELS),
-            "video": Opinion(np.array([0.0, 1.0, 0.0], np.float32), 0.5, LABELS),
+            "audio": Opinion(np.array([0.5, 0.375, 0.125], np.float32), 0.25, LABELS, "several"),
+            "video": Opinion(np.array([0.0, 1.0, 0.0], np.float32), 0.5, LABELS, None),
         },
         unfamiliar=("text",),
     )
@@ -59,7 +60,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     before = time.time()
     run = records.begin("session", bundle)
     now = time.monotonic()
-    records.add_items(run, [prediction(now), replace(prediction(now + 1), least=0.1)])
+    records.add_items(run, [prediction(now), replace(prediction(now + 1), least=0.1, doubt="several")])
     found = read_predictions(path, run)
     assert [p.time for p in found] == [now, now + 1]
     first = found[0]
@@ -68,6 +69,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
         ("one", "one", ("one",)),
         (None, "one", ("one", "zero", "two")),
     ]
+    assert [p.doubt for p in found] == [None, "several"]
     assert first.confidence == 0.625
     assert first.opinions == {
         "audio": RecordedOpinion("zero", 0.5, sure=False),
@@ -95,14 +97,25 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     path = tmp_path / "record.sqlite"
     other = records.begin("session", bundle)
     run = records.begin("audit", bundle, "digits", "eval")
-    answer = Answer("a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32))
+    answer = RecordedAnswer(
+        "a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32), 0.5, "several", "audio"
+    )
     records.add_answers(run, [answer])
     scores = {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
     chance = {"audio": 0.25, "audio+text": 0.5}
     estimates = {"P": Estimate(0.75, 0.3, 0.9), "drop.text": Estimate(-0.1, -0.5, 0.2)}
     records.add_scores(run, scores, chance, estimates)
     degraded = ConditionScore(
-        "audio", "quiet", 3, "20 dB quieter", "audio+text", SubsetScore(0.5, 2, 0.1, 0.9), 0.7, 0.25
+        "audio",
+        "quiet",
+        3,
+        "20 dB quieter",
+        "audio+text",
+        SubsetScore(0.5, 2, 0.1, 0.9),
+        0.7,
+        0.25,
+        None,
+        0.4,
     )
     records.add_conditions(run, [degraded])
     assert read_conditions(path, run) == [degraded]
@@ -112,6 +125,7 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
         ("a", 7, ("two",), "audio+text", "one")
     )
     assert found.probabilities.tolist() == [0, 1, 0]
+    assert (found.least, found.doubt, found.used) == (0.5, "several", "audio")
     assert read_answers(path, other) == []
     recorded = {r.id: r for r in read_runs(path)}
     assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
@@ -225,14 +239,23 @@ def test_what_keeps_it_from_being_written_has_its_own_remedy(
     other.close()
     records._db.execute("PRAGMA max_page_count = 1")  # no less than there are: the disk is full now
     with pytest.raises(RecordError, match=r"full\); make room on its disk"):
-        records.add_answers(run, [Answer("a" * 100_000, 1, (), "audio", "one", np.zeros(3, np.float32))])
+        records.add_answers(
+            run,
+            [
+                RecordedAnswer(
+                    "a" * 100_000, 1, (), "audio", "one", np.zeros(3, np.float32), 0.5, "several", "audio"
+                )
+            ],
+        )
 
 
 def test_a_failed_write_is_reported_and_nothing_of_it_is_kept(
     records: Records, bundle: Bundle, tmp_path: Path
 ) -> None:
     run = records.begin("audit", bundle)
-    answer = Answer("a", 1, ("two",), "audio", "one", np.zeros(3, np.float32))
+    answer = RecordedAnswer(
+        "a", 1, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several", "audio"
+    )
     with pytest.raises(RecordError, match=r"record\.sqlite"):
         records.add_answers(run, [answer, answer])
     assert read_answers(tmp_path / "record.sqlite", run) == []

@@ -14,7 +14,7 @@ from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
 from sensemble_runtime.record.retention import TRIMMED, Retention
-from sensemble_runtime.record.writer import Answer, Records
+from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.session.session import Session
 
 from tests.runtime.puppets import Puppet
@@ -71,7 +71,9 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
         old = records.begin("session", bundle)
         records.add_items(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))])
         audit = records.begin("audit", bundle, "digits", "eval")
-        answer = Answer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32))
+        answer = RecordedAnswer(
+            "a", 7, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several", "audio"
+        )
         records.add_answers(audit, [answer])
         run = records.begin("session", bundle)
         items = [said(now - days * DAY) for days in (31, 29, 1)]

@@ -8,6 +8,7 @@ import pytest
 from sensemble_runtime.adapting.adapter import Adapt, Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, calibrated
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
@@ -35,8 +36,9 @@ def sighted(bundle_folder: Path) -> Bundle:
     weight = 4 * (means - means.mean(0)) / np.square(means - means.mean(0)).sum(1).max()
     bias = -0.5 * (weight * (means + means.mean(0))).sum(1)
     bundle.head = Head(weight.astype(np.float32), bias.astype(np.float32), "multi-class")
-    entries = {name: SubsetCalibration(0.2, 0.5, 0.9, 100) for name in ("audio", "video", "audio+video")}
-    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, entries, {}))
+    entries = {name: SubsetCalibration(0.2, 0.5, 0.9, 100, 100) for name in ("audio", "video", "audio+video")}
+    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, 0.0, entries, {}))
+    bundle.judge = Judge(bundle.manifest, bundle.head)
     return bundle
 
 

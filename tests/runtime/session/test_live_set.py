@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.errors import BundleError
 from sensemble_runtime.pooling import pool
@@ -323,7 +324,8 @@ def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: 
 
 
 def test_a_set_that_was_not_calibrated_is_never_sure(bundle: Bundle) -> None:
-    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, {}, {}), audited={})
+    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, 0.5, {}, {}), audited={})
+    bundle.judge = Judge(bundle.manifest, bundle.head)
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
     found = live_set.step(1.0)

@@ -40,7 +40,7 @@ def main(arguments: Run) -> None:
             used.
     """
     _check(arguments)
-    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     conditions = parse_applied(arguments.condition, bundle.modalities)
     for applied in conditions:
@@ -48,7 +48,7 @@ def main(arguments: Run) -> None:
     summary, without = (RunSummary(virtual=arguments.fast) for _ in range(2))
     compared = arguments.fast and arguments.duty
     # The same stream again, on a bundle of its own, to see what the duty costs.
-    again = Bundle.open(arguments.bundle, trust=arguments.trust) if compared else None
+    again = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor) if compared else None
     other = None if again is None else play(replace(arguments, duty=False), again, conditions)
     try:
         # Closing the generator closes its session, also when the limit ends it early.

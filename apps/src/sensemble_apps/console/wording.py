@@ -1,8 +1,9 @@
 """Titles for sensors, sets, methods and scores, which the other distributions only name."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sensemble_runtime.prediction import Verdict
+from sensemble_runtime.prediction import Answer
 from sensemble_runtime.subsets import Subset, SubsetScore
 from sensemble_sensors.spec import MODALITIES
 
@@ -21,7 +22,8 @@ _METHODS = {
     "finetune_everything": "Finetune on all labels",
 }
 _PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
-_NAMED = 3  # candidates, at most
+_NAMED = 3  # candidates beside the likeliest, from which they are counted
+_LISTED = 10  # candidates, at most
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
@@ -78,19 +80,46 @@ def data_title(dataset: str | None, split: str | None) -> str:
     return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
 
 
-def answer(verdict: Verdict) -> str:
-    """Write the label of a prediction or an opinion, or what it is unsure between: `unsure: two or seven`."""
-    if verdict.label is not None:
-        return verdict.label
-    candidates = verdict.candidates
+def answer(said: Answer) -> str:
+    """Write the label of an answer, or why it is unsure: `unsure: most likely two, or seven`."""
+    if said.label is not None:
+        return said.label
+    likely = f"most likely {said.best}"
+    match said.doubt:
+        case "unfamiliar":
+            return "unsure: like nothing it has learned"
+        case "contradiction":
+            return f"unsure: the sensors contradict each other, {likely}"
+        case "several":
+            return f"unsure: {_several(said, likely)}"
+    return f"unsure: {likely}"
+
+
+def _several(said: Answer, likely: str) -> str:
+    candidates = said.candidates
     if not candidates:
-        return "unsure: no class stands out"
-    if len(candidates) == len(verdict.labels) > _NAMED:
-        return "unsure: any class"
-    named = list(candidates if len(candidates) <= _NAMED else candidates[: _NAMED - 1])
-    others = len(candidates) - len(named)
-    *rest, last = [*named, f"{others} others"] if others else named
-    return f"unsure: {', '.join(rest)} or {last}" if rest else f"unsure: {last}"
+        return "no class stands out"
+    others = [label for label in candidates if label != said.best]
+    if len(others) >= _NAMED:
+        return f"{likely}, or {len(others)} others"
+    return f"{likely}, or {' or '.join(others)}" if others else likely
+
+
+def answer_as_json(said: Answer) -> dict[str, Any]:
+    """Return an answer for `json.dumps`; without a label it is unsure, for the reason `doubt`.
+
+    The most probable `candidates` are named, of `among` in all.
+    """
+    candidates = said.candidates
+    return {
+        "label": said.label,
+        "best": said.best,
+        "confidence": round(said.confidence, 4),
+        "doubt": said.doubt,
+        "words": answer(said),
+        "candidates": list(candidates[:_LISTED]),
+        "among": len(candidates),
+    }
 
 
 def audited(score: SubsetScore) -> str:

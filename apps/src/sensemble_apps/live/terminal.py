@@ -170,7 +170,7 @@ class TerminalView:
         live = modality in self._live
         opinion = prediction.opinions.get(modality) if live or modality in prediction.unfamiliar else None
         numbers = (
-            f"{opinion.best}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
+            f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
             kind_of(modality).level(prediction.levels[modality]) if modality in prediction.levels else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",

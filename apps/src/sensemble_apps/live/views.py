@@ -8,7 +8,7 @@ from sensemble_runtime import subsets
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import answer, sensor_title
+from sensemble_apps.console.wording import answer, answer_as_json, sensor_title
 from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 
@@ -26,13 +26,8 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
         "time": round(predicted.time, 6),
         "live": list(prediction.live),
         "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "candidates": list(prediction.candidates),
-        "opinions": {
-            m: {"label": o.label, "confidence": o.confidence, "candidates": list(o.candidates)}
-            for m, o in prediction.opinions.items()
-        },
+        **answer_as_json(prediction),
+        "opinions": {m: answer_as_json(opinion) for m, opinion in prediction.opinions.items()},
         "audited": asdict(prediction.audited) if prediction.audited else None,
         "unfamiliar": list(prediction.unfamiliar),
         "adapted": list(prediction.adapted),

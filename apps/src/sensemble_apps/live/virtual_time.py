@@ -33,7 +33,7 @@ def fast(
     """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
 
     Between two examples, time passes by the longest time to live, so nothing of one is live in the next. One
-    window of each modality is encoded: none is ever unfamiliar for long enough to leave the live set.
+    window of each modality is encoded.
     The same input gives the same predictions; only their latencies depend on this machine.
 
     Raises:

@@ -63,5 +63,8 @@ def _cell(one: ConditionScore | None) -> Cell | None:
     if one is None:
         return None
     low, high = percent(one.score.low, 0), percent(one.score.high, 0)
-    value = f"{percent(one.score.accuracy, 0)} % ({low} to {high}), unsure {percent(one.unsure, 0)} %"
+    value = (
+        f"{percent(one.score.accuracy, 0)} % ({low} to {high}), unsure {percent(one.unsure, 0)} %, "
+        f"sure answers right in {percent(one.sure_right, 0)} %, all pooled {percent(one.plain, 0)} %"
+    )
     return Cell(one.score.accuracy, f"{one.effect}: {value}")

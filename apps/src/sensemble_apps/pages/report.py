@@ -7,7 +7,7 @@ from datetime import datetime
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Judged, Worth
+from sensemble_runtime.auditing.reliability import Outcomes, Reliability
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import Subset, SubsetScore
@@ -49,7 +49,7 @@ class WorthView:
 
     subset: Subset
     right: SubsetScore
-    found: Worth
+    found: Reliability
     figure: str
 
 
@@ -58,7 +58,7 @@ def render(evidence: Evidence, made: datetime) -> str:
     methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
     trained = in_order({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
-    worths = [_worth(subsets.parse(name), judged) for name, judged in evidence.audits.judged.items()]
+    worths = [_worth(subsets.parse(name), found) for name, found in evidence.audits.outcomes.items()]
     promised = 1 - evidence.manifest.calibration.alpha
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return page_template.template("report.html.j2").render(
@@ -109,13 +109,15 @@ def _method(name: str, matrix: Matrix) -> MethodView:
     )
 
 
-def _worth(subset: Subset, judged: Judged) -> WorthView:
+def _worth(subset: Subset, found: Outcomes) -> WorthView:
     name = subsets.name(subset)
-    n, right = len(judged.right), int(judged.right.sum())
+    n, right = len(found.right), int(found.right.sum())
     panel = panels.reliability_panel(
-        f"worth-{name.replace('+', '-')}", f"Reliability with {name}", judged.bins
+        f"worth-{name.replace('+', '-')}", f"Reliability with {name}", found.bins
     )
-    return WorthView(subset, SubsetScore(right / n, n, *wilson(right, n)), judged.worth, svg.inline(panel))
+    return WorthView(
+        subset, SubsetScore(right / n, n, *wilson(right, n)), found.reliability, svg.inline(panel)
+    )
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:

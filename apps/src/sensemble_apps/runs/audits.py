@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sensemble_runtime.auditing.reliability import Judged, judge_answers
+from sensemble_runtime.auditing.reliability import Outcomes, recorded_outcomes
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
@@ -24,7 +24,7 @@ class Audits:
         estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
-        judged: its answers beside the truth, by subset, of the same audit as `scores`.
+        outcomes: its answers beside the truth, by subset, of the same audit as `scores`.
     """
 
     scores: dict[str, SubsetScore]
@@ -32,7 +32,7 @@ class Audits:
     estimates: dict[str, Estimate]
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
-    judged: dict[str, Judged] = field(default_factory=dict)
+    outcomes: dict[str, Outcomes] = field(default_factory=dict)
 
 
 def audits(run: Path) -> Audits:
@@ -62,5 +62,5 @@ def audits(run: Path) -> Audits:
         last.estimates,
         named,
         tuple(degraded[-1]) if degraded else (),
-        judge_answers(answers, last.labels, last.task, made.calibration),
+        recorded_outcomes(answers, last.labels, last.task),
     )

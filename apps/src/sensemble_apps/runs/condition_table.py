@@ -41,6 +41,18 @@ class Row:
         return fmean(one.confidence for one in self.scores)
 
     @property
+    def sure_right(self) -> float | None:
+        """Of the examples with a label, the share that is right; None if there is none."""
+        sure = [(1 - one.unsure, one.sure_right) for one in self.scores if one.sure_right is not None]
+        total = sum(share for share, _ in sure)
+        return sum(share * right for share, right in sure) / total if total else None
+
+    @property
+    def plain(self) -> float:
+        """The mean accuracy if unfamiliar windows were pooled as well."""
+        return fmean(one.plain for one in self.scores)
+
+    @property
     def worst(self) -> ConditionScore:
         """The severity with the lowest score."""
         return min(self.scores, key=lambda one: one.score.accuracy)
@@ -68,7 +80,8 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
-    Confidence and the share unsure are those with all sensors.
+    The last columns are of all sensors: confidence, the share unsure, the share of the sure answers that is
+    right, and the score if unfamiliar windows were pooled as well.
     """
     for modality, grid in grids(scores).items():
         title = f"{kind_of(modality).sensor} degraded: {metric}, %, mean of the severities (worst)"
@@ -76,7 +89,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         table.add_column("condition", no_wrap=True)
         for subset in grid:
             table.add_column(subsets.name(subset).replace("+", "+\n"), justify="right", overflow="fold")
-        for column in ("confidence", "unsure"):
+        for column in ("confidence", "unsure", "right if sure", "all pooled"):
             table.add_column(column, justify="right")
         for rows in zip(*grid.values(), strict=True):
             cells = [
@@ -84,7 +97,9 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
                 + (f" ({percent(row.worst.score.accuracy, 0)})" if len(row.scores) > 1 else "")
                 for row in rows
             ]
-            last = [percent(number, 0) for number in (rows[-1].confidence, rows[-1].unsure)]
+            every = rows[-1]
+            numbers = (every.confidence, every.unsure, every.sure_right, every.plain)
+            last = [percent(number, 0) for number in numbers]
             table.add_row(rows[0].condition, *cells, *last, style="dim" if rows[0].condition == CLEAN else "")
         yield title, table
 

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from rich.table import Table
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Worth
+from sensemble_runtime.auditing.reliability import Reliability
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import estimates
 from sensemble_apps.console.wording import percent, words
 
-_COLUMNS = ("confidence", "unsure", "right if sure", "covered", "ECE", "by chance", "before")
+_COLUMNS = ("right", "confidence", "unsure", "right if sure", "covered", "ECE", "by chance")
 _CAPTION = (
     "covered: the candidates hold the truth; ECE: expected calibration error, the gap between confidence and "
-    "accuracy, in points; by chance: that of a perfectly calibrated classifier on as many examples; before: "
-    "without temperatures and powers"
+    "accuracy, in points; by chance: that of a perfectly calibrated classifier on as many examples"
 )
 
 
@@ -26,17 +25,17 @@ def table(result: AuditResult) -> Table:
     for column in _COLUMNS:
         made.add_column(column, justify="right")
     for name, found in result.reliability.items():
-        shares = (found.confidence, found.unsure, found.sure_right, found.covered)
-        errors = (found.calibration_error, found.chance_error, found.uncalibrated_error)
+        shares = (found.accuracy, found.confidence, found.unsure, found.sure_right, found.covered)
+        errors = (found.calibration_error, found.chance_error)
         made.add_row(name, *(percent(share) for share in (*shares, *errors)))
     made.caption, made.caption_justify = _CAPTION, "left"
     if result.unfamiliar:
         shares_of = ", ".join(f"{m} {percent(share)}" for m, share in result.unfamiliar.items())
-        made.caption += f"; windows unlike those of training, %: {shares_of}"
+        made.caption += f"; windows unlike those of training, which are left out, %: {shares_of}"
     return made
 
 
-def doubts(subset: Subset, right: SubsetScore, found: Worth, promised: float) -> Iterator[str]:
+def doubts(subset: Subset, right: SubsetScore, found: Reliability, promised: float) -> Iterator[str]:
     """Yield a sentence if a set's confidence is not what it is right, and if its candidates lack the truth.
 
     Args:

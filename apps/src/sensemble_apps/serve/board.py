@@ -20,9 +20,9 @@ from sensemble_sensors.media.dataset import Example
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer as in_words
-from sensemble_apps.console.wording import sensor_title
+from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.live.view_events import FAULTS, Change, LiveSetChange, change, view_event
-from sensemble_apps.serve.lattice import opinions, verdict
+from sensemble_apps.serve.lattice import opinions
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates
 from sensemble_apps.web.switchboard import Switchboard
@@ -179,8 +179,9 @@ class Board:
         shown = (item.live, in_words(item))
         if shown != self._shown:
             self._shown = shown
-            said = {"label": item.label, "words": shown[1], "confidence": round(item.confidence, 3)}
-            self._enter("answer", item.time, live=list(item.live), **said)
+            said = answer_as_json(item)
+            words = {key: said[key] for key in ("label", "confidence", "doubt", "words")}
+            self._enter("answer", item.time, live=list(item.live), **words)
 
     def _changed(self, event: Event) -> None:
         shown = view_event(event, self.began)
@@ -218,7 +219,7 @@ class Board:
     def _answer(self, prediction: Prediction) -> dict[str, Any]:
         best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]
         return {
-            **verdict(prediction),
+            **answer_as_json(prediction),
             "unfamiliar": list(prediction.unfamiliar),
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),

@@ -26,6 +26,7 @@ _EVERY = 0.1  # seconds between two looks whether there is something new
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
 _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for devices
+_SAID = ("label", "best", "confidence", "doubt")
 _LAST = 1.0  # seconds that the broker has for the last message
 _SILENT = 20  # seconds without a word of the broker after which it is asked for one, and then is away
 _LARGEST = 1 << 16  # bytes of a packet of the broker, which sends no more than acknowledgements
@@ -37,10 +38,10 @@ class Publisher:
     """Publishes a board's answer and the events of its sensors to a broker, while the block runs.
 
     Below `sensemble/DEVICE`: `answer`, whenever it changes and retained, is `{"label", "best", "confidence",
-    "live"}`: no label if unsure, and none of the first three while nothing is live. `recording`, likewise, is
-    `{"on", "failed"}`, with why it has ended by itself. `event` is an entry of the timeline; `available` is
-    `online` or, also where this process was killed, `offline`. A broker that is away is tried again; what
-    happens meanwhile is not sent later.
+    "doubt", "live"}`: no label if unsure, and none of the first four while nothing is live. `recording`,
+    likewise, is `{"on", "failed"}`, with why it has ended by itself. `event` is an entry of the timeline;
+    `available` is `online` or, also where this process was killed, `offline`. A broker that is away is tried
+    again; what happens meanwhile is not sent later.
 
     Args:
         url: `mqtt://[USER@]HOST[:PORT]`; `mqtts` for TLS. The password is in the environment, as `PASSWORD`.
@@ -108,8 +109,8 @@ class Publisher:
     def _publish_state(self) -> None:
         """Publish what is another than before; of confidences, whole per cents count."""
         state = self._board.snapshot()
-        said = state["answer"] or {"label": None, "best": None, "confidence": None}
-        answer = {key: said[key] for key in ("label", "best", "confidence")} | {"live": state["live"]}
+        said = state["answer"] or dict.fromkeys(_SAID)
+        answer = {key: said[key] for key in _SAID} | {"live": state["live"]}
         if said["confidence"] is not None:
             answer["confidence"] = round(said["confidence"], 2)
         recording = {"on": state["recorded"] is not None, "failed": state["recording_failed"]}

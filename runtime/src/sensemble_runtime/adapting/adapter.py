@@ -13,10 +13,9 @@ from sensemble_runtime.adapting.guard import State
 from sensemble_runtime.adapting.pupil import LABEL, Change, Lesson, Pupil
 from sensemble_runtime.adapting.store import Sensor, Store, beside
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import Rules, of_subset
+from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
-from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Opinion
 from sensemble_runtime.subsets import Subset
 
@@ -131,7 +130,6 @@ class Adapter:
         self._bundle, self._adapt = bundle, adapt
         self._store = Store(Path(adapt.folder) if adapt.folder else beside(bundle.path), bundle, adapt.days)
         self.folder = self._store.folder
-        self._rules = Rules(bundle.manifest)
         self._changes: list[AdaptEvent] = []
         self._taught_by: dict[Sensor, set[str]] = {}
         try:
@@ -272,9 +270,7 @@ class Adapter:
 
     def _opinion(self, modalities: Subset, newest: Mapping[str, Heard]) -> Opinion:
         """Return what modalities say together, calibrated, without any correction."""
-        embeddings = {m: newest[m].embedding for m in modalities}
-        rule = self._rules.of(modalities)
-        return rule.judge(self._bundle.head, pool(embeddings), list(embeddings.values()))[0]
+        return self._bundle.judge.answer({m: newest[m].embedding for m in modalities})[0]
 
     def _teach(self, window: Heard, lesson: Lesson, by: Subset, now: float) -> None:
         sensor = (window.modality, window.sensor)

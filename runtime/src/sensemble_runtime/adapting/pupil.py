@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sensemble_runtime.adapting.correction import Correction, centred, fit
 from sensemble_runtime.adapting.guard import Guard, Outcome, State
 from sensemble_runtime.adapting.ridge import Sums
-from sensemble_runtime.bundle.calibration import UNCALIBRATED
 from sensemble_runtime.bundle.head import Head, scaled
+from sensemble_runtime.bundle.judge import UNCALIBRATED
 from sensemble_runtime.bundle.manifest import SubsetCalibration
 
 Floats = NDArray[np.float32]

@@ -24,8 +24,8 @@ from sensemble_runtime.adapting.evidence import FRACTIONS
 from sensemble_runtime.adapting.guard import SHOWN, Outcome, State
 from sensemble_runtime.adapting.pupil import Pupil
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import of_subset
 from sensemble_runtime.bundle.files import regular
+from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
 from sensemble_runtime.errors import AdaptError
 

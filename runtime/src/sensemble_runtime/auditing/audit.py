@@ -22,14 +22,15 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finished, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.auditing.reliability import Reliability, reliabilities, unfamiliar_shares
+from sensemble_runtime.auditing.policy import plain_answers, policy_answers
+from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import calibrated_subsets
+from sensemble_runtime.bundle.judge import DOUBTS
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
-from sensemble_runtime.record.writer import Answer, Records
+from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.session.change_gate import ChangeGate, Duty
 from sensemble_runtime.subsets import ConditionScore
 
@@ -51,7 +52,8 @@ class AuditResult(Measures):
             condition those of the subsets with the degraded modality.
         reliability: by subset, how much confidence, sure answers and candidates are worth.
         unfamiliar: by modality, the share of windows that are unlike those of training, if the bundle scores
-            that. They are pooled all the same: a single one takes no modality out of a live set.
+            that. `subsets` pools them all the same, as the paper does; `reliability` and `conditions` leave
+            them out, as a session does.
     """
 
     metric: str
@@ -135,7 +137,7 @@ def audit(
                 records.add_answers(run, _answers(bundle, chunk))
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
-        every = np.concatenate(logits, axis=1)
+        every, every_embedding = (np.concatenate(rows, axis=1) for rows in (logits, embeddings))
         found = measure(every, present, truth, task, groups)
         if found is None:
             known = ", ".join(bundle.modalities)
@@ -144,7 +146,7 @@ def audit(
             records.add_scores(run, found.subsets, found.chance, found.estimates)
         under: list[ConditionScore] = []
         if conditions:
-            labelled = Labelled(examples, np.concatenate(embeddings, axis=1), present, truth, groups)
+            labelled = Labelled(examples, every_embedding, present, truth, groups)
             earlier = finished(Path(record), run) if record is not None else {}
             for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, steps)):
                 under += scores
@@ -152,7 +154,10 @@ def audit(
                     records.add_conditions(run, scores)
         if records:
             records.end(run)
-    calibration = bundle.manifest.calibration
+    familiar = _familiar(bundle, every_embedding)
+    usable = {m: present[m] & familiar[m] for m in present}
+    given = policy_answers(bundle.judge, plain_answers(bundle.judge, every, bundle.modalities), usable)
+    there = {name: np.all([present[m] for m in subsets.parse(name)], axis=0) for name in found.subsets}
     return AuditResult(
         found.subsets,
         found.mean,
@@ -166,9 +171,23 @@ def audit(
         bundle=bundle.fingerprint,
         saved=gate.saved if gate else {},
         conditions=tuple(under),
-        reliability=reliabilities(every, present, truth, task, calibration),
-        unfamiliar=unfamiliar_shares(bundle.head, calibration, np.concatenate(embeddings, axis=1), present),
+        reliability={
+            name: outcomes(given[subsets.parse(name)], truth, task, has).reliability
+            for name, has in there.items()
+        },
+        unfamiliar={
+            m: 1 - float(familiar[m][present[m]].mean())
+            for m in bundle.manifest.calibration.familiar
+            if present[m].any()
+        },
     )
+
+
+def _familiar(bundle: Bundle, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
+    """Return whether windows are familiar, bool [N] by modality, of embeddings [n, N, d]."""
+    return {
+        m: bundle.judge.are_familiar(m, rows) for m, rows in zip(bundle.modalities, embeddings, strict=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +264,21 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
     return table.argmax(axis=1) if multi_class else table
 
 
-def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[Answer]:
-    labels, sets = bundle.manifest.labels, subsets.subsets(bundle.modalities)
-    probabilities = calibrated_subsets(chunk.logits, bundle.manifest)
+def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[RecordedAnswer]:
+    labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
+    answers = plain_answers(bundle.judge, chunk.logits, bundle.modalities)
     for column, example in enumerate(chunk.examples):
-        for subset, found in zip(sets, probabilities[:, column], strict=True):
+        for subset, found in answers.items():
             if set(subset) <= set(example.modalities):
-                label = labels[int(found.argmax())]
-                yield Answer(example.id, example.line, example.labels, subsets.name(subset), label, found)
+                probabilities = found.probabilities[column]
+                yield RecordedAnswer(
+                    example.id,
+                    example.line,
+                    example.labels,
+                    subsets.name(subset),
+                    labels[int(probabilities.argmax())],
+                    probabilities,
+                    float(found.least[column]),
+                    DOUBTS[found.doubts[column]],
+                    subsets.name(m for m in subset if familiar[m][column]),
+                )

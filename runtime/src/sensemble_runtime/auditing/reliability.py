@@ -1,17 +1,15 @@
 """Reliability: how much confidence, sure answers and candidates are worth, measured on labelled examples."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.bundle.calibration import are_candidates, are_sure, of_subset
-from sensemble_runtime.bundle.head import Head, calibrated, probabilities
-from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
-from sensemble_runtime.record.writer import Answer
+from sensemble_runtime.bundle.judge import DOUBTS, SURE, UNFAMILIAR, Answers
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.subsets import Interval
 
 _BINS = 15
@@ -19,36 +17,27 @@ _DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """The worth of a subset's confidence and candidates; a prediction is right if its most probable label is.
+class Reliability:
+    """The worth of a subset's answers; one is right if its most probable label is, wrong without evidence.
 
     Attributes:
+        accuracy: the share of answers that is right, sure or not, in [0, 1].
         confidence: the mean calibrated confidence, in [0, 1].
-        unsure: the share of predictions with no single candidate.
+        unsure: the share of answers without a label.
         sure_right: of the others, the share that is right; None if all are unsure.
-        covered: the share of predictions whose candidates hold the truth (every true label, multi-label).
+        covered: the share of answers whose candidates hold the truth (every true label, multi-label).
         calibration_error: the expected calibration error of the confidence, in [0, 1].
         chance_error: what a perfectly calibrated classifier with these confidences would show on as many
             examples, on average: the part of `calibration_error` that is no fault.
     """
 
+    accuracy: float
     confidence: float
     unsure: float
     sure_right: float | None
     covered: float
     calibration_error: float
     chance_error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability(Worth):
-    """The worth of a subset's answers, beside what it would be without calibration.
-
-    Attributes:
-        uncalibrated_error: the calibration error without temperature and power.
-    """
-
-    uncalibrated_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +60,13 @@ class Bin(Interval):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """The predictions of a subset beside the truth, N > 0 of them in the order of the examples.
+class Outcomes:
+    """The answers of a subset beside the truth, N > 0 of them in the order of the examples.
 
     Attributes:
         confidences: calibrated, floating [N] in [0, 1].
-        right: bool [N], whether the most probable label is true.
-        sure: bool [N], whether there is a single candidate.
+        right: bool [N], whether there is evidence, and the most probable label is true.
+        sure: bool [N], whether there is a label.
         held: bool [N], whether the candidates hold the truth (every true label, multi-label).
     """
 
@@ -87,9 +76,10 @@ class Judged:
     held: NDArray[np.bool_]
 
     @property
-    def worth(self) -> Worth:
-        """The worth of these predictions."""
-        return Worth(
+    def reliability(self) -> Reliability:
+        """The worth of these answers."""
+        return Reliability(
+            accuracy=float(self.right.mean()),
             confidence=float(self.confidences.mean()),
             unsure=1 - float(self.sure.mean()),
             sure_right=float(self.right[self.sure].mean()) if self.sure.any() else None,
@@ -100,7 +90,7 @@ class Judged:
 
     @property
     def bins(self) -> list[Bin]:
-        """A reliability diagram: the bins of `calibration_error` that have predictions, by confidence."""
+        """A reliability diagram: the bins of `calibration_error` that have answers, by confidence."""
         places = _bins(self.confidences)
         found = []
         for place in np.unique(places):
@@ -110,99 +100,57 @@ class Judged:
         return found
 
 
-def reliabilities(
-    logits: NDArray[np.float32],
-    present: Mapping[str, NDArray[np.bool_]],
-    labels: NDArray[np.integer],
-    task: Task,
-    calibration: Calibration,
-) -> dict[str, Reliability]:
-    """Return the reliability of each subset, by name, on the examples with all its modalities.
-
-    A subset without such examples is left out.
+def outcomes(
+    answers: Answers, truth: NDArray[np.integer], task: Task, rows: NDArray[np.bool_] | slice = slice(None)
+) -> Outcomes:
+    """Return answers beside the truth.
 
     Args:
-        logits: float32 [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
-        present: modality -> bool [N], whether each example has it.
-        labels: integers [N], or 0 and 1 [N, C] if the task is multi-label.
+        answers: N of them.
+        truth: class indices [N], or zeros and ones [N, C] if the task is multi-label.
         task: `multi-class` or `multi-label`.
-        calibration: the bundle's.
+        rows: the examples to count, at least one; by default all.
     """
-    found = {}
-    for subset, rows in zip(subsets.subsets(present), logits, strict=True):
-        has = np.all([present[m] for m in subset], axis=0)
-        if has.any():
-            fitted = of_subset(calibration, subset)
-            found[subsets.name(subset)] = reliability(rows[has], labels[has], task, fitted)
-    return found
-
-
-def reliability(
-    logits: NDArray[np.float32], labels: NDArray[np.integer], task: Task, fitted: SubsetCalibration
-) -> Reliability:
-    """Return the reliability of predictions with logits [N, C], N > 0, as `reliabilities` takes them."""
-    found = calibrated(logits, fitted.temperature, fitted.power, task)
-    truth = np.eye(logits.shape[1], dtype=bool)[labels] if task == "multi-class" else labels.astype(bool)
-    judged = judge(found, truth, task, fitted.threshold)
-    before = probabilities(logits, task).max(axis=1)
-    return Reliability(**asdict(judged.worth), uncalibrated_error=calibration_error(before, judged.right))
-
-
-def judge(chances: NDArray[np.floating], truth: NDArray[np.bool_], task: Task, threshold: float) -> Judged:
-    """Return predictions, calibrated probabilities [N, C], beside the truth, bool [N, C]; N > 0."""
-    return Judged(
+    chances, least, doubts = answers.probabilities[rows], answers.least[rows], answers.doubts[rows]
+    true = (np.eye(chances.shape[1], dtype=bool)[truth] if task == "multi-class" else truth.astype(bool))[
+        rows
+    ]
+    evident = doubts != UNFAMILIAR
+    return Outcomes(
         confidences=chances.max(axis=1),
-        right=truth[np.arange(len(truth)), chances.argmax(axis=1)],
-        sure=are_sure(chances, threshold, task),
-        held=np.asarray(np.all(are_candidates(chances, threshold, task) | ~truth, axis=1)),
+        right=np.asarray(true[np.arange(len(true)), chances.argmax(axis=1)] & evident),
+        sure=np.asarray(doubts == SURE),
+        held=np.asarray(np.all((chances >= least[:, np.newaxis]) | ~true, axis=1)),
     )
 
 
-def judge_answers(
-    answers: Iterable[Answer], labels: Sequence[str], task: Task, calibration: Calibration
-) -> dict[str, Judged]:
+def recorded_outcomes(
+    recorded: Iterable[RecordedAnswer], labels: Sequence[str], task: Task
+) -> dict[str, Outcomes]:
     """Return the recorded answers of an audit beside the truth, by subset, smallest first.
 
     Args:
-        answers: of one audit.
+        recorded: of one audit.
         labels: the classes, in the order of the answers' probabilities.
         task: `multi-class` or `multi-label`.
-        calibration: the audited bundle's.
     """
-    rows: dict[str, tuple[list[NDArray[np.float32]], list[NDArray[np.bool_]]]] = {}
-    for answer in answers:
-        found, truth = rows.setdefault(answer.subset, ([], []))
-        found.append(answer.probabilities)
-        truth.append(np.array([label in answer.truth for label in labels]))
-    return {
-        name: judge(
-            np.stack(found), np.stack(truth), task, of_subset(calibration, subsets.parse(name)).threshold
+    by_set: dict[str, list[RecordedAnswer]] = {}
+    plain = {(answer.example, answer.subset): answer for answer in recorded}
+    for answer in plain.values():
+        by_set.setdefault(answer.subset, []).append(answer)
+    uniform = np.full(len(labels), 1 / len(labels), np.float32)
+    found = {}
+    for name, some in sorted(by_set.items(), key=lambda item: (item[0].count("+"), item[0])):
+        given = [plain[a.example, a.used] if a.used else None for a in some]
+        answers = Answers(
+            np.stack([uniform if a is None else a.probabilities for a in given]),
+            np.array([0 if a is None else a.least for a in given], np.float32),
+            np.array([UNFAMILIAR if a is None else DOUBTS.index(a.doubt) for a in given], np.int8),
         )
-        for name, (found, truth) in sorted(rows.items(), key=lambda item: (item[0].count("+"), item[0]))
-    }
-
-
-def unfamiliar_shares(
-    head: Head,
-    calibration: Calibration,
-    embeddings: NDArray[np.float32],
-    present: Mapping[str, NDArray[np.bool_]],
-) -> dict[str, float]:
-    """Return the share of windows below the threshold of familiarity, by modality; none without scores.
-
-    Args:
-        head: the bundle's.
-        calibration: the bundle's.
-        embeddings: float32 [n, N, d], of the modalities of `present`, sorted.
-        present: modality -> bool [N], whether each example has it.
-    """
-    scores, shares = head.familiarity, dict[str, float]()
-    for row, modality in enumerate(sorted(present) if scores is not None else ()):
-        assert scores is not None  # noqa: S101 - or there would be no row
-        found = embeddings[row][present[modality]] @ scores.weight[row] + scores.bias[row]
-        if len(found):
-            shares[modality] = float((found < calibration.familiar[modality]).mean())
-    return shares
+        table = np.array([[label in a.truth for label in labels] for a in some])
+        truth = table.argmax(axis=1) if task == "multi-class" else table.astype(np.int64)
+        found[name] = outcomes(answers, truth, task)
+    return found
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:

@@ -14,6 +14,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_runtime.bundle import manifest, signature
 from sensemble_runtime.bundle.files import check_file, read_file
 from sensemble_runtime.bundle.head import Head, load_head
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
@@ -45,12 +46,19 @@ class Bundle:
         specs: the input of each encoder, by modality.
         executors: the target whose artifact encodes each modality.
         head: the classifier.
+        judge: judges the answers of its live sets.
         threads: the size of the executor's thread pool, for encoders loaded from now on. 0 means one thread
             per core, or a single thread if every encoder took less than 2 ms when it was exported.
     """
 
     def __init__(
-        self, path: Path, contents: Manifest, fingerprint: str, head: Head, executors: dict[str, str]
+        self,
+        path: Path,
+        contents: Manifest,
+        fingerprint: str,
+        head: Head,
+        executors: dict[str, str],
+        floor: float | None = None,
     ) -> None:
         self.path = path
         self.manifest = contents
@@ -59,6 +67,7 @@ class Bundle:
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
         self.executors = executors
         self.head = head
+        self.judge = Judge(contents, head, floor)
         self.threads = 0
         self._encoders: dict[str, Encoder] = {}
         self._freeing: set[threading.Thread] = set()
@@ -68,7 +77,12 @@ class Bundle:
 
     @classmethod
     def open(
-        cls, path: Path | str, executor: str | None = None, *, trust: Path | str | None = None
+        cls,
+        path: Path | str,
+        executor: str | None = None,
+        *,
+        trust: Path | str | None = None,
+        floor: float | None = None,
     ) -> "Bundle":
         """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
 
@@ -80,11 +94,13 @@ class Bundle:
                 `executors.executor.available` for which it has an artifact; artifacts whose parity was
                 measured come first. The attribute `executors` holds the choice.
             trust: the PEM file of the public key that must have signed the bundle; None accepts any bundle.
+            floor: the least confidence of a sure answer, in [0, 1]; None: that of the manifest.
 
         Raises:
             BundleCorruptError: a file is missing, truncated, altered, or contradicts the manifest.
             BundleIncompatibleError: it has another schema version, or no executor here runs it.
             BundlePathError: a file lies outside the folder.
+            BundleError: the floor is out of its range.
             BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or the file holds no key.
         """
         path = Path(path)
@@ -92,7 +108,7 @@ class Bundle:
         contents = parse_manifest(data, path / manifest.FILE_NAME)
         executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         head = _verify(path, contents)
-        return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors)
+        return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
     def encode(self, modality: str, window: Input) -> Embedding:
         """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
@@ -246,10 +262,10 @@ def _verify(folder: Path, contents: Manifest) -> Head:
             f"{list(expected)}; export the bundle again"
         )
     scored = 0 if head.familiarity is None else len(head.familiarity.bias)
-    if scored != len(contents.calibration.familiar):
+    if scored not in (0, len(contents.modalities)) or (contents.calibration.familiar and not scored):
         raise BundleCorruptError(
-            f"{path}: scores the familiarity of {scored} modalities, the manifest has "
-            f"{len(contents.calibration.familiar)} thresholds; export the bundle again"
+            f"{path}: scores the familiarity of {scored} modalities, not of "
+            f"{len(contents.modalities)} as the manifest says; export the bundle again"
         )
     return head
 

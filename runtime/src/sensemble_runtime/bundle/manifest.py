@@ -1,5 +1,6 @@
 """The contents of a bundle's `manifest.json` as dataclasses: encoders, head, labels and provenance."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +9,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.subsets import SubsetScore
 
-SCHEMA = 5
+SCHEMA = 6
 FILE_NAME = "manifest.json"
 
 TARGETS = ("coreml", "executorch-coreml", "executorch-xnnpack", "onnx")
@@ -131,21 +132,23 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class SubsetCalibration:
-    """The calibration of one subset of modalities; see `bundle.calibration`.
+    """The calibration of one subset of modalities; see `bundle.judge`.
 
     Attributes:
-        temperature: divides the logits, from 0.000001 to 1000; 1 where there were too few examples to fit it.
+        temperature: divides the logits, from 0.01 to 100; 1 where there were too few examples to fit it.
         power: of a prediction's own confidence, by which its logits are multiplied (`head.scaled`), from 0 to
             4; 0 where the temperature alone does as well, and in a multi-label task.
         threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest
-            one (multi-class), or at least this (multi-label). 0: every class is one, for too few examples.
-        examples: the number of examples of `calibrate` with all modalities of the subset.
+            one (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
+        examples: the number of examples of `calibrate` with all modalities of the subset, all familiar.
+        groups: the number of their groups.
     """
 
     temperature: float
     power: float
     threshold: float
     examples: int
+    groups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +157,22 @@ class Calibration:
 
     Attributes:
         alpha: the share of candidate sets that may lack the truth, in (0, 1).
+        floor: the least confidence of a sure answer, in [0, 1].
         subsets: by subset; one without examples is absent, and every class is a candidate there.
         familiar: by modality, the score of familiarity (`head.Familiarity`) below which a window is unlike
-            those that the encoder was trained on; empty if the head has no such scores.
+            those that the encoder was trained on; empty if the head has no such scores. A modality of which
+            too few windows were held out is absent: all its windows count as familiar.
     """
 
     alpha: float
+    floor: float
     subsets: dict[str, SubsetCalibration]
     familiar: dict[str, float]
+
+
+def groups_needed(alpha: float) -> int:
+    """Return the least number of groups whose scores set a conformal threshold: 9 for an alpha of 0.1."""
+    return math.ceil(round(1 / alpha, 9)) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sensemble_runtime.bundle.manifest import (
     Provenance,
     SubsetCalibration,
     Task,
+    groups_needed,
 )
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
@@ -28,8 +29,9 @@ _FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
-_TEMPERATURES = (1e-6, 1e3)
+_TEMPERATURES = (1e-2, 1e2)
 _POWER = 4
+_FAMILIAR = 1e4  # the largest size of a score's threshold
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
@@ -85,7 +87,7 @@ def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
 
 
 def _file_problems(manifest: Manifest) -> Iterator[str]:
-    rows = len(manifest.labels) + len(manifest.calibration.familiar)
+    rows = len(manifest.labels) + len(manifest.modalities)
     head = 4 * rows * (manifest.embedding + 1) + _HEADER
     most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
     for field, file in _files(manifest):
@@ -132,11 +134,17 @@ def _calibration_problems(manifest: Manifest) -> Iterator[str]:
     calibration, modalities = manifest.calibration, set(manifest.modalities)
     if not 0 < calibration.alpha < 1:
         yield f"calibration.alpha: expected a share between 0 and 1, got {calibration.alpha}"
+    if not 0 <= calibration.floor <= 1:
+        yield f"calibration.floor: expected a share in [0, 1], got {calibration.floor}"
     yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
+    least = groups_needed(calibration.alpha)
     for subset, found in calibration.subsets.items():
-        yield from _fitted_problems(f"calibration.subsets.{subset}", found, manifest.task)
-    for modality in calibration.familiar.keys() ^ (modalities if calibration.familiar else set()):
-        yield f"calibration.familiar.{modality}: expected a threshold for each modality, or none at all"
+        yield from _fitted_problems(f"calibration.subsets.{subset}", found, manifest.task, least)
+    for modality, threshold in calibration.familiar.items():
+        if modality not in modalities:
+            yield f"calibration.familiar.{modality}: has no encoder here"
+        if not abs(threshold) <= _FAMILIAR:
+            yield f"calibration.familiar.{modality}: expected at most {_FAMILIAR:g} in size, got {threshold}"
     yield from _subset_problems("audited", manifest.audited, modalities)
     for subset, score in manifest.audited.items():
         if not 0 <= score.low <= score.accuracy <= score.high <= 1 or score.n < 1:
@@ -150,7 +158,7 @@ def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> 
             yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
 
 
-def _fitted_problems(field: str, found: SubsetCalibration, task: Task) -> Iterator[str]:
+def _fitted_problems(field: str, found: SubsetCalibration, task: Task, groups: int) -> Iterator[str]:
     least, most = _TEMPERATURES
     if not least <= found.temperature <= most:
         yield f"{field}.temperature: expected {least:g} to {most:g}, got {found.temperature}"
@@ -160,5 +168,7 @@ def _fitted_problems(field: str, found: SubsetCalibration, task: Task) -> Iterat
         yield f"{field}.power: expected 0 in a multi-label task, got {found.power}"
     if not 0 <= found.threshold <= 1:
         yield f"{field}.threshold: expected a fraction in [0, 1], got {found.threshold}"
-    if found.examples < 0:
-        yield f"{field}.examples: expected 0 or more, got {found.examples}"
+    if not 0 <= found.groups <= found.examples:
+        yield f"{field}.groups: expected 0 to {found.examples}, the number of examples, got {found.groups}"
+    if found.threshold and found.groups < groups:
+        yield f"{field}.threshold: expected 0, for {found.groups} groups are too few, got {found.threshold}"

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.prediction import Verdict
+from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record import values
 from sensemble_runtime.record.opening import reading
 from sensemble_runtime.record.schema import Kind
-from sensemble_runtime.record.writer import Answer
+from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 
@@ -54,15 +54,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RecordedOpinion:
-    """A recorded `Opinion`: its most probable label, its confidence in [0, 1], and whether it was sure."""
+    """A recorded `Opinion`: its most probable label if there is evidence, and whether it is sure."""
 
-    label: str
+    label: str | None
     confidence: float
     sure: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RecordedPrediction(Verdict):
+class RecordedPrediction(Answer):
     """A recorded `Prediction`, with its label, candidates and confidence; `at` is in seconds since 1970."""
 
     at: float
@@ -71,6 +71,7 @@ class RecordedPrediction(Verdict):
     probabilities: NDArray[np.float32]
     least: float
     labels: tuple[str, ...]
+    doubt: Doubt | None
     opinions: dict[str, RecordedOpinion]
     unfamiliar: tuple[str, ...]
     ages: dict[str, float]
@@ -151,6 +152,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
                 probabilities=values.unpack(row["probabilities"], len(labels)),
                 least=values.number(row["least"], 0, 1),
                 labels=labels,
+                doubt=_doubt(row["doubt"]),
                 opinions=values.by_modality(row["opinions"], _opinion),
                 unfamiliar=values.names(row["unfamiliar"]),
                 ages=values.by_modality(row["ages"], values.number),
@@ -184,7 +186,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
         ]
 
 
-def read_answers(path: Path | str, run: int) -> list[Answer]:
+def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
     """Return the answers of an audit, example by example.
 
     Raises:
@@ -193,13 +195,16 @@ def read_answers(path: Path | str, run: int) -> list[Answer]:
     with reading(path) as db:
         labels = _labels(db, run)
         return [
-            Answer(
+            RecordedAnswer(
                 example=values.text(row["example"]),
                 line=values.count(row["line"]),
                 truth=values.names(row["truth"]),
                 subset=subsets.name(values.live(row["subset"])),
                 label=values.text(row["label"]),
                 probabilities=values.unpack(row["probabilities"], len(labels)),
+                least=values.number(row["least"], 0, 1),
+                doubt=_doubt(row["doubt"]),
+                used=subsets.name(values.live(row["used"])) if row["used"] else "",
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
@@ -222,9 +227,23 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
                 score=_score(row),
                 confidence=values.number(row["confidence"], 0, 1),
                 unsure=values.number(row["unsure"], 0, 1),
+                sure_right=None if row["sure_right"] is None else values.number(row["sure_right"], 0, 1),
+                plain=values.number(row["plain"], 0, 1),
             )
             for row in db.execute("SELECT * FROM conditions WHERE run = ? ORDER BY rowid", (run,))
         ]
+
+
+def same_answers(path: Path | str, run: int, other: int) -> bool:
+    """Return whether two audits gave the same answers to the same examples.
+
+    Raises:
+        RecordError: as `read_runs`.
+    """
+    columns = "example, line, truth, subset, label, probabilities, least, doubt, used"
+    query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
+    with reading(path) as db:
+        return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))
 
 
 def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
@@ -259,8 +278,12 @@ def _score(row: sqlite3.Row) -> SubsetScore:
     return SubsetScore(accuracy, values.count(row["n"]), low, high)
 
 
+def _doubt(value: object) -> Doubt | None:
+    return None if value is None else values.one_of(value, get_args(Doubt))
+
+
 def _opinion(value: object) -> RecordedOpinion:
     match value:
-        case {"label": str(label), "confidence": confidence, "sure": bool(sure)}:
+        case {"label": str() | None as label, "confidence": confidence, "sure": bool(sure)}:
             return RecordedOpinion(label, values.number(confidence, 0, 1), sure)
     raise ValueError(f"{value!r:.40} where an opinion is")

@@ -48,9 +48,10 @@ CREATE TABLE IF NOT EXISTS predictions (
     at REAL NOT NULL,          -- seconds since the machine booted
     time REAL NOT NULL,        -- seconds on the clock of the samples
     live TEXT NOT NULL,
-    label TEXT,                -- the single candidate; NULL if unsure
+    label TEXT,                -- NULL if unsure
     probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
     least REAL NOT NULL,       -- the least probability of a candidate; 0 where every class is one
+    doubt TEXT,                -- why it is unsure
     opinions TEXT NOT NULL,    -- JSON: by modality, its label, its confidence, whether it is sure
     unfamiliar TEXT NOT NULL,  -- JSON list of modalities
     ages TEXT NOT NULL,        -- JSON
@@ -93,6 +94,8 @@ CREATE TABLE IF NOT EXISTS conditions (
     high REAL NOT NULL,
     confidence REAL NOT NULL,
     unsure REAL NOT NULL,      -- the share of the examples without a label
+    sure_right REAL,           -- of the others, the share that is right; NULL if there is none
+    plain REAL NOT NULL,       -- the accuracy if unfamiliar windows were pooled as well
     PRIMARY KEY (run, modality, condition, severity, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
@@ -111,6 +114,9 @@ CREATE TABLE IF NOT EXISTS answers (
     subset TEXT NOT NULL,
     label TEXT NOT NULL,
     probabilities BLOB NOT NULL,
+    least REAL NOT NULL,
+    doubt TEXT,
+    used TEXT NOT NULL,        -- the subset that answers in a session; empty where all windows are unfamiliar
     PRIMARY KEY (run, example, subset)
 ) STRICT;
 PRAGMA application_id = {_APPLICATION};

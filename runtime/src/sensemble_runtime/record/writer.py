@@ -25,15 +25,15 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_data
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, fields_of
-from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, Kind, reported, version
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """The answer of a bundle to one example, from one subset of its modalities.
+class RecordedAnswer:
+    """The answer of a bundle to one example, from all windows of one subset of its modalities.
 
     Attributes:
         example: the example's id.
@@ -42,6 +42,9 @@ class Answer:
         subset: the modalities used, joined with `+`.
         label: the most probable class.
         probabilities: float32 [C].
+        least: the least probability of a candidate.
+        doubt: why it is unsure; None if it is sure.
+        used: the subset that answers in a session, without unfamiliar windows; empty if all are unfamiliar.
     """
 
     example: str
@@ -50,6 +53,9 @@ class Answer:
     subset: str
     label: str
     probabilities: NDArray[np.float32]
+    least: float
+    doubt: Doubt | None
+    used: str
 
 
 class Records:
@@ -141,6 +147,7 @@ class Records:
                 p.label,
                 _pack(p.probabilities),
                 p.least,
+                p.doubt,
                 json.dumps({m: _opinion(opinion) for m, opinion in p.opinions.items()}),
                 json.dumps(p.unfamiliar),
                 *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
@@ -154,18 +161,29 @@ class Records:
         with reported(self._path), self._db:
             self._set_clock(run)
             self._db.executemany(
-                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
+                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
             )
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", events)
 
-    def add_answers(self, run: int, answers: Iterable[Answer]) -> None:
+    def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""
         rows = [
-            (run, a.example, a.line, json.dumps(a.truth), a.subset, a.label, _pack(a.probabilities))
+            (
+                run,
+                a.example,
+                a.line,
+                json.dumps(a.truth),
+                a.subset,
+                a.label,
+                _pack(a.probabilities),
+                a.least,
+                a.doubt,
+                a.used,
+            )
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def add_scores(
         self,
@@ -183,9 +201,24 @@ class Records:
 
     def add_conditions(self, run: int, scores: Iterable[ConditionScore]) -> None:
         """Add an audit's scores under conditions."""
-        rows = [(run, *s.key, s.effect, s.subset, *astuple(s.score), s.confidence, s.unsure) for s in scores]
+        rows = [
+            (
+                run,
+                *s.key,
+                s.effect,
+                s.subset,
+                *astuple(s.score),
+                s.confidence,
+                s.unsure,
+                s.sure_right,
+                s.plain,
+            )
+            for s in scores
+        ]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""

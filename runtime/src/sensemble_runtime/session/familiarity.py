@@ -1,62 +1,66 @@
-"""The time for which the windows of a modality have been unlike those that its encoder was trained on.
+"""The modalities whose newest window is unlike those that its encoder was trained on.
 
 It has no thread and no clock: times are given, so equal input gives equal answers.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection
 
-from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.events import UnfamiliarEvent
 from sensemble_runtime.executors.executor import Embedding
 
+LASTING = 2.0
+"""Seconds for which windows must stay unfamiliar, or familiar, before an event says so."""
+
 
 class Familiarity:
-    """Tells the modalities whose windows have been unfamiliar for a while, without a familiar one in between.
+    """Tells which modalities are unfamiliar: the first window counts, and an event follows once it lasts.
 
-    A single unfamiliar window is no news: some of the known ones are. A modality is unfamiliar from `after`
-    seconds after the first of an unbroken run of them, until the next familiar window. A bundle without
-    scores of familiarity knows no unfamiliar window.
+    One window proves nothing, because a few known windows score low. It is left out all the same, and the
+    events, and the live set that they report, wait for `LASTING` seconds.
 
     Args:
-        bundle: its head scores embeddings, its manifest has the thresholds.
-        after: seconds.
+        judge: scores windows.
     """
 
-    def __init__(self, bundle: Bundle, after: float) -> None:
-        self._scores = bundle.head.familiarity
-        self._rows = {modality: row for row, modality in enumerate(bundle.modalities)}
-        self._thresholds = bundle.manifest.calibration.familiar
-        self._specs = bundle.specs
-        self._after = after
-        self._since: dict[str, float] = {}  # the time of the first unfamiliar window of the present run
-        self._last: dict[str, float] = {}
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._unfamiliar: set[str] = set()
         self._reported: set[str] = set()
+        self._since: dict[str, float] = {}  # when the newest windows began to differ from what was reported
 
     def note(self, modality: str, embedding: Embedding, time: float) -> None:
         """Score a window that ended at `time` by its embedding, float32 [d] of length 1."""
-        if self._scores is None:
-            return
-        if time - self._last.get(modality, time) > self._specs[modality].ttl:  # another scene
-            self._since.pop(modality, None)
-        self._last[modality] = time
-        if self._scores.score(self._rows[modality], embedding) < self._thresholds[modality]:
-            self._since.setdefault(modality, time)
+        if self._judge.are_familiar(modality, embedding):
+            self._unfamiliar.discard(modality)
         else:
+            self._unfamiliar.add(modality)
+        if (modality in self._unfamiliar) == (modality in self._reported):
             self._since.pop(modality, None)
+        else:
+            self._since.setdefault(modality, time)
 
     def forget(self, modality: str) -> None:
         """Forget what was noted of a modality, whose sensor left."""
-        self._since.pop(modality, None)
-        self._last.pop(modality, None)
+        self._unfamiliar.discard(modality)
+        if modality in self._reported:
+            self._since[modality] = -math.inf
+        else:
+            self._since.pop(modality, None)
 
-    def unfamiliar(self, modalities: Iterable[str], now: float) -> tuple[str, ...]:
-        """Return those of `modalities` that are unfamiliar at `now`, in their order."""
-        since = self._since
-        return tuple(m for m in modalities if m in since and now - since[m] >= self._after) if since else ()
+    def unfamiliar(self, modalities: Collection[str]) -> tuple[str, ...]:
+        """Return those of `modalities` whose newest window is unfamiliar, in their order."""
+        return tuple(m for m in modalities if m in self._unfamiliar) if self._unfamiliar else ()
+
+    def lasting(self, modalities: Collection[str]) -> tuple[str, ...]:
+        """Return those of `modalities` that were last reported as unfamiliar, in their order."""
+        return tuple(m for m in modalities if m in self._reported) if self._reported else ()
 
     def changes(self, now: float) -> list[UnfamiliarEvent]:
-        """Return an event for each modality that became unfamiliar, or familiar, since the last call."""
-        found = set(self.unfamiliar(self._since, now))
-        events = [UnfamiliarEvent(now, m, over=m not in found) for m in sorted(found ^ self._reported)]
-        self._reported = found
-        return events
+        """Return an event for each modality that has become unfamiliar, or familiar, and stayed so."""
+        turned = sorted(m for m, since in self._since.items() if now - since >= LASTING)
+        for modality in turned:
+            del self._since[modality]
+        self._reported ^= set(turned)
+        return [UnfamiliarEvent(now, m, over=m not in self._reported) for m in turned]

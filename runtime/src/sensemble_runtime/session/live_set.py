@@ -17,9 +17,9 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 
+from sensemble_runtime import subsets
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.calibration import Rules
 from sensemble_runtime.events import AdaptEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
@@ -78,8 +78,7 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._rules = Rules(bundle.manifest)
-        self._familiarity = Familiarity(bundle, self._policy.unfamiliar_after)
+        self._familiarity = Familiarity(bundle.judge)
         self._windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
@@ -151,12 +150,14 @@ class LiveSet:
         self._windows[sample.modality].push(sample)
 
     def live(self, now: float) -> tuple[str, ...]:
-        """Return the live set at `now`, sorted.
+        """Return the live set at `now`, sorted, without the modalities that were reported as unfamiliar.
 
         A modality is live while its embedding is not older than its time to live, its window ends within the
         skew of the newest one, and it is not unfamiliar, unless all others are too, or the policy pools them.
+        A prediction also leaves out a modality whose newest window alone is unfamiliar.
         """
-        return self._divided(now)[0]
+        near = self._near(now)
+        return self._without(self._familiarity.lasting(near), near)
 
     def newest(self, now: float) -> dict[str, Encoded]:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""
@@ -166,16 +167,19 @@ class LiveSet:
         """Return what became unfamiliar, or familiar, and what the sensors learned, since the last call."""
         return [*self._familiarity.changes(now), *(self._adapter.take_changes() if self._adapter else ())]
 
-    def _divided(self, now: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the live set, and the modalities that are unfamiliar, in it or not."""
-        near = self._near(now)
-        unfamiliar = self._familiarity.unfamiliar(near, now)
-        if self._adapter and unfamiliar:  # what a correction was made for is no longer strange
+    def _unfamiliar(self, near: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those whose newest window is unfamiliar, and that learned no correction for it."""
+        unfamiliar = self._familiarity.unfamiliar(near)
+        if self._adapter and unfamiliar:
             known = self._adapter.logits({m: self._embeddings[m] for m in unfamiliar})
             unfamiliar = tuple(m for m in unfamiliar if m not in known)
+        return unfamiliar
+
+    def _without(self, unfamiliar: tuple[str, ...], near: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the live set: without unfamiliar modalities, unless all are, or the policy pools them."""
         if not unfamiliar or self._policy.unfamiliar == "pool":
-            return near, unfamiliar
-        return tuple(m for m in near if m not in unfamiliar) or near, unfamiliar
+            return near
+        return tuple(m for m in near if m not in unfamiliar) or near
 
     def _near(self, now: float) -> tuple[str, ...]:
         """Return the modalities that are fresh and within the skew, sorted."""
@@ -228,39 +232,37 @@ class LiveSet:
         for modality, found in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + found.skipped
             self._familiarity.note(modality, found.embedding, found.time)
-        live, unfamiliar = self._divided(now)
+        near = self._near(now)
+        unfamiliar = self._unfamiliar(near)
+        live = self._without(unfamiliar, near)
         if not fresh or not live:
             return None
         embeddings = {m: self._embeddings[m].embedding for m in live}
-        pooled = pool(embeddings)
-        aside = tuple(m for m in unfamiliar if m not in live)
-        heard = (*live, *aside)
-        rule = self._rules.of(live, aside)
-        newest = {m: self._embeddings[m] for m in heard}
-        adapted = self._adapter.logits(newest) if self._adapter else {}
-        by_place = {heard.index(m): logits for m, logits in adapted.items()}
-        vectors = [encoded.embedding for encoded in newest.values()]
-        whole, *alone = rule.judge(self._bundle.head, pooled, vectors, by_place, len(live))
+        heard = {m: self._embeddings[m] for m in near if m in live or m in unfamiliar}
+        adapted = self._adapter.logits(heard) if self._adapter else {}
+        strange = unfamiliar if self._policy.unfamiliar == "leave" else ()
+        judge = self._bundle.judge
+        whole, opinions = judge.answer(embeddings, strange, adapted)
+        opinions |= dict.fromkeys((m for m in strange if m not in live), judge.no_evidence)
         if self._adapter:  # for the next prediction: this one owes nothing to its own windows
-            self._adapter.learn([m for m, e in fresh.items() if m in newest and not e.skipped], newest, now)
-        # Nothing that is live is like what was trained on: whatever the classifier says is no evidence.
-        groundless = unfamiliar == live and self._policy.unfamiliar == "leave"
+            self._adapter.learn([m for m, e in fresh.items() if m in heard and not e.skipped], heard, now)
         here = sorted(self._windows.items())
         return Prediction(
             time=now,
             live=live,
             ages={m: now - self._embeddings[m].time for m in live},
             probabilities=whole.probabilities,
-            pooled=pooled,
+            pooled=pool(embeddings),
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: ring.dropped for m, ring in here},
             skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
             lost={m: ring.lost for m, ring in here},
             embeddings=embeddings,
             labels=whole.labels,
-            least=0.0 if groundless else whole.least,
-            opinions=dict(zip(heard, alone or [whole], strict=True)),
-            audited=rule.audited,
+            least=whole.least,
+            doubt=whole.doubt,
+            opinions=opinions,
+            audited=self._bundle.manifest.audited.get(subsets.name(live)),
             unfamiliar=unfamiliar,
             adapted=tuple(sorted(adapted)),
             levels={m: level for m in heard if (level := self._embeddings[m].level) is not None},
@@ -283,7 +285,7 @@ class LiveSet:
 
     def _is_current(self, encoded: Encoded) -> bool:
         if encoded.modality not in self._windows:
-            # Encoding it after its removal loaded its encoder again.
+            # A late window would reload the encoder: unload it.
             self._bundle.unload(encoded.modality)
         return self._windows.get(encoded.modality) is encoded.source
 

@@ -44,10 +44,9 @@ class Policy:
         align: seconds that a complete window waits for other modalities' windows that are due, to be pooled
             with them.
         duty: when to reuse an embedding instead of encoding; None: never.
-        unfamiliar: `leave`: a modality whose windows have been unlike those of training for a while leaves
-            the live set; if there is no other, all are pooled and the prediction is unsure. `pool`: it is
-            reported, and pooled all the same.
-        unfamiliar_after: seconds of such windows, without a familiar one in between, until that happens.
+        unfamiliar: `leave`: a modality whose newest window is unlike those of training leaves the live set;
+            if there is no other, there is no evidence and the prediction is unsure. `pool`: it is reported,
+            and pooled all the same.
 
     Raises:
         PolicyError: a field is out of its range.
@@ -59,7 +58,6 @@ class Policy:
     align: float = 0.01
     duty: Duty | None = None
     unfamiliar: Unfamiliar = "leave"
-    unfamiliar_after: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 < self.budget <= 1:
@@ -72,8 +70,6 @@ class Policy:
             raise PolicyError(f"align {self.align}: give seconds, 0 or more, but not infinitely many")
         if self.unfamiliar not in get_args(Unfamiliar):
             raise PolicyError(f"unfamiliar {self.unfamiliar}: give {' or '.join(get_args(Unfamiliar))}")
-        if not self.unfamiliar_after >= 0:
-            raise PolicyError(f"unfamiliar_after {self.unfamiliar_after}: give seconds, 0 or more")
 
 
 class Scheduler:

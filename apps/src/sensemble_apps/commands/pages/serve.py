@@ -37,7 +37,7 @@ def main(arguments: Serve) -> None:
         InputError, BundleError, KeyFileError, BadDataError: an argument cannot be used.
     """
     _check(arguments)
-    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)

@@ -51,7 +51,7 @@ export class Lattice {
       else cell.removeAttribute("aria-current");
       cell.classList.toggle("within", subset.split("+").every((modality) => live.includes(modality)));
       cell.classList.toggle("unsure", opinion?.label === null);
-      say(says, opinion ? `${opinion.label ?? `unsure, ${opinion.best}?`} ${percent(opinion.confidence)}` : "–");
+      say(says, opinion ? `${opinion.label ?? (opinion.best ? `unsure, ${opinion.best}?` : "unsure")} ${percent(opinion.confidence)}` : "–");
     }
   }
 }

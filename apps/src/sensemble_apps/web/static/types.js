@@ -9,8 +9,8 @@
  * @typedef {{name: string, modality: string, kind: string, state: string, note: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
- * @typedef {{label: string | null, best: string, confidence: number, words: string, candidates: string[],
- *   among: number}} Verdict what is said: without a label it is unsure
+ * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string,
+ *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
  * @typedef {Verdict & {time: number, age: number, unfamiliar: string[], probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
