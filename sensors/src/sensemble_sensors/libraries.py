@@ -22,8 +22,7 @@ def opencv() -> ModuleType:
         cv2 = import_module("cv2")
     except ImportError as error:
         raise SensorUnavailableError(
-            f"OpenCV cannot be loaded ({error}); `apt-get install libgl1 libglib2.0-0`, "
-            "or install opencv-python-headless instead of opencv-python"
+            f"OpenCV cannot be loaded ({error}); install opencv-python-headless, without opencv-python"
         ) from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
