@@ -1,31 +1,48 @@
 """The real parts that several folders' tests run on."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from .needs import need, summary
 from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
-settings.register_profile("busy", deadline=None)  # a busy machine is no failure
-settings.load_profile("busy")
+_BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 
 # What a shell makes a background job ignore, or nohup, the commands that the tests start would ignore too.
 for _sent in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_sent) is signal.SIG_IGN:
         signal.signal(_sent, signal.SIG_DFL)
 
-_DEAR = ("demo", "exported", "built")
-"""Fixtures that take so long that all tests which need one share one process, and so one of it."""
+Once = Callable[[str, Callable[[Path], None]], Path]
 
 
-def pytest_itemcollected(item: pytest.Function) -> None:
-    """Tell xdist which tests belong together: by a dear fixture, or else by their module."""
-    module = item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(next((f for f in _DEAR if f in item.fixturenames), module)))
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Have a function write a folder of a name, once for all the workers of xdist; return its path."""
+    own = tmp_path_factory.getbasetemp()
+    base = own if worker_id == "master" else own.parent
+
+    def written(name: str, write: Callable[[Path], None]) -> Path:
+        folder, done = base / name, base / f"{name}.done"
+        with (base / f"{name}.lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            if not done.exists():
+                write(folder)
+                done.touch()
+        return folder
+
+    return written
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start a worker more than there are cores, for many tests wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,9 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Run every test of the files that are named; only a run of all files leaves the long tests out."""
+    """Leave the long tests out, and fuzz less, where no file is named."""
     if not hasattr(config, "workerinput"):  # a worker of xdist has the option already
         config.option.all |= config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    settings.register_profile("tests", _BUSY, max_examples=100 if config.option.all else 25)
+    settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

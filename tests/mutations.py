@@ -5,9 +5,8 @@ from random import Random
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-THOUSAND = settings(
-    max_examples=1000,
-    deadline=None,
+MANY = settings(
+    max_examples=10 * settings().max_examples,
     database=None,
     phases=[Phase.generate],  # a seed is as simple as another
     suppress_health_check=list(HealthCheck),

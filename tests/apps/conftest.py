@@ -1,6 +1,7 @@
 """The real command, run as a user runs it, matrices to report on, and one run of the demo."""
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -78,15 +79,20 @@ class DemoRun:
 
 
 @pytest.fixture(scope="session")
-def demo(sensemble: Sensemble, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+def demo(sensemble: Sensemble, once: Callable[[str, Callable[[Path], None]], Path]) -> DemoRun:
     """The whole of Sensemble once, barely trained, for every test that needs a bundle. Read only."""
-    base = tmp_path_factory.mktemp("demo")
-    data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
-    arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.2", "--fast")
-    arguments += ("--train-modalities", "video")
-    result = sensemble(*arguments)
-    assert result.returncode == 0, result.stderr
-    return DemoRun(arguments, data, base / "run", result.stdout)
+
+    def run(base: Path) -> None:
+        data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
+        arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.2", "--fast")
+        arguments += ("--train-modalities", "video")
+        result = sensemble(*arguments)
+        assert result.returncode == 0, result.stderr
+        made = DemoRun(arguments, data, base / "run", result.stdout)
+        (base / "demo.pickle").write_bytes(pickle.dumps(made))
+
+    made: DemoRun = pickle.loads((once("demo", run) / "demo.pickle").read_bytes())  # noqa: S301
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A real export of a small model, shared by the tests because it is slow."""
 
+import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,8 +101,13 @@ def make_clips(count: int, seed: int) -> Clips:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    folder = tmp_path_factory.mktemp("export")
+def exported(once: Callable[[str, Callable[[Path], None]], Path]) -> Export:
+    export: Export = pickle.loads((once("export", write_export) / "export.pickle").read_bytes())  # noqa: S301
+    return export
+
+
+def write_export(folder: Path) -> None:
+    """Export every job into a folder, and keep there what the tests compare with."""
     programs = folder / "programs"
     divisions: dict[str, Delegation] = {}
     real = artifact_store.lower_all
@@ -132,4 +138,5 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
-    return Export(model, held_out, calibrate, folder / "bundle", manifest, divisions, programs, steps)
+    made = Export(model, held_out, calibrate, folder / "bundle", manifest, divisions, programs, steps)
+    (folder / "export.pickle").write_bytes(pickle.dumps(made))

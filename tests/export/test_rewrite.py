@@ -141,7 +141,7 @@ def test_an_empty_caption_has_a_finite_embedding() -> None:
             assert module(torch.zeros(1, 8, dtype=torch.long)).isfinite().all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.integers(1, 20), width=st.integers(1, 20), scale=st.floats(1e-6, 1e4), seed=st.integers(0, 1000)
 )

@@ -5,26 +5,22 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from sensemble_runtime.bundle import head, manifest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
 
 from .puppets import Log
 
-settings.register_profile("runtime", deadline=None)  # a busy machine is no failure
-settings.load_profile("runtime")
-
 BUILDER = Path(__file__).with_name("build_bundle.py")
 
 
 @pytest.fixture(scope="session")
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The output of `build_bundle.py`: `bundle/` and `reference.npz`. Read only; copy it to alter it.
 
     Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result
@@ -37,13 +33,19 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     assert request.config.cache is not None
     cached = request.config.cache.mkdir(f"bundle-{hashlib.sha256(made_from).hexdigest()[:16]}") / "built"
-    folder = tmp_path_factory.mktemp("built") / "built"
-    if not cached.exists():
-        run = subprocess.run([sys.executable, BUILDER, folder], capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        shutil.copytree(folder, cached.with_name("partial"), dirs_exist_ok=True).rename(cached)
-        return folder
-    return Path(shutil.copytree(cached, folder))
+
+    def copy(folder: Path) -> None:
+        if not cached.exists():
+            partial = cached.with_name("partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            run = subprocess.run(
+                [sys.executable, BUILDER, partial], capture_output=True, text=True, check=False
+            )
+            assert run.returncode == 0, run.stderr
+            partial.rename(cached)
+        shutil.copytree(cached, folder)
+
+    return once("built", copy)
 
 
 @pytest.fixture(scope="session")

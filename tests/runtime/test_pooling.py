@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.pooling import Floats, pool, pool_subsets
 from sensemble_runtime.subsets import subsets
-
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def embeddings(modalities: set[str], shape: tuple[int, ...], seed: int) -> dict[str, Floats]:
@@ -14,7 +11,6 @@ def embeddings(modalities: set[str], shape: tuple[int, ...], seed: int) -> dict[
     return {m: rng.standard_normal(shape, dtype=np.float32) for m in sorted(modalities)}
 
 
-@untimed
 @given(
     st.sets(st.sampled_from(["audio", "depth", "imu", "text", "video"]), min_size=1),
     st.sampled_from([(4,), (3, 4), (2, 3, 4)]),

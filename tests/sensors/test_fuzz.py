@@ -20,7 +20,7 @@ from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from tests.mutations import SEEDS, THOUSAND, json_mutated, mutated
+from tests.mutations import MANY, SEEDS, json_mutated, mutated
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
@@ -42,7 +42,7 @@ def one_line(error: Exception) -> None:
     str(error).encode()
 
 
-@THOUSAND
+@MANY
 @given(seed=SEEDS)
 def test_an_index(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.getbasetemp() / "fuzzed index"
@@ -65,7 +65,7 @@ def test_an_index(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
                 )
 
 
-@THOUSAND
+@MANY
 @given(seed=SEEDS, kind=st.sampled_from([(".srt", SRT), (".vtt", VTT)]))
 def test_subtitles(tmp_path_factory: pytest.TempPathFactory, seed: int, kind: tuple[str, bytes]) -> None:
     suffix, whole = kind
@@ -121,7 +121,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
     path = recorded / name
     whole = path.read_bytes()
 
-    @THOUSAND
+    @MANY
     @given(SEEDS)
     def check_one(seed: int) -> None:
         path.write_bytes(json_mutated(whole, seed))
@@ -141,7 +141,7 @@ def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     path = recorded / name
     whole = path.read_bytes()
 
-    @THOUSAND
+    @MANY
     @given(SEEDS)
     def check_one(seed: int) -> None:
         path.write_bytes(json_mutated(whole, seed))
@@ -175,7 +175,7 @@ def films(studio: Studio) -> dict[str, bytes]:
     return {path.suffix: path.read_bytes() for path in files}
 
 
-@THOUSAND
+@MANY
 @given(seed=SEEDS, suffix=st.sampled_from([".mkv", ".mp4", ".ts", ".wav", ".mp3", ".png", ".jpg"]))
 def test_media(studio: Studio, films: dict[str, bytes], specs: Specs, seed: int, suffix: str) -> None:
     path = studio.folder / f"fuzzed{suffix}"
@@ -202,7 +202,7 @@ def test_a_recording_s_media(recorded: Path, specs: Specs) -> None:
     path = recorded / "segments" / "000000.mkv"
     whole = path.read_bytes()
 
-    @THOUSAND
+    @MANY
     @given(SEEDS)
     def check_one(seed: int) -> None:
         path.write_bytes(mutated(whole, seed))

@@ -2,6 +2,8 @@
 
 import json
 import re
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 from sensemble_apps.runs.matrices import read_matrices
@@ -66,12 +68,15 @@ def test_its_page_has_float_and_int8_scores(demo: DemoRun) -> None:
     assert str(demo.data.parent) not in page
 
 
-def test_started_again_it_goes_on_after_what_is_finished(demo: DemoRun, sensemble: Sensemble) -> None:
-    kept = {path: path.stat().st_mtime_ns for path in demo.folder.rglob("*.safetensors")}
-    page = demo.folder / "report.html"
+def test_started_again_it_goes_on_after_what_is_finished(
+    demo: DemoRun, sensemble: Sensemble, tmp_path: Path
+) -> None:
+    folder = copytree(demo.folder, tmp_path / "run")
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    page = folder / "report.html"
     before = page.read_text(encoding="utf-8")
     page.unlink()
-    result = sensemble(*demo.arguments)
+    result = sensemble(*(folder if given == demo.folder else given for given in demo.arguments))
     assert result.returncode == 0, result.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert "already exported" in result.stdout
@@ -100,12 +105,13 @@ def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, r
 
 
 @pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])
-def test_bad_options_are_one_line(demo: DemoRun, refusal: Refusal, option: str, value: str) -> None:
-    assert refusal("train", "--data", demo.data, "--out", demo.folder.with_name("other"), option, value)
+def test_bad_options_are_one_line(
+    demo: DemoRun, refusal: Refusal, tmp_path: Path, option: str, value: str
+) -> None:
+    assert refusal("train", "--data", demo.data, "--out", tmp_path / "run", option, value)
 
 
-def test_a_bad_dataset_is_one_line(refusal: Refusal, demo: DemoRun) -> None:
-    folder = demo.folder.with_name("bad")
-    folder.mkdir()
-    (folder / "index.jsonl").write_text(json.dumps({"id": "a", "split": "exam"}) + "\n", encoding="utf-8")
-    assert "index.jsonl:1" in refusal("train", "--data", folder, "--out", folder / "run")
+def test_a_bad_dataset_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
+    line = json.dumps({"id": "a", "split": "exam"})
+    (tmp_path / "index.jsonl").write_text(f"{line}\n", encoding="utf-8")
+    assert "index.jsonl:1" in refusal("train", "--data", tmp_path, "--out", tmp_path / "run")

@@ -1,14 +1,11 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.gate import Criterion, GateError, judge, parse
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.subsets import WIDE, Estimate, SubsetScore, name, subsets
-
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MODALITIES = ("audio", "text", "video")
 SENSORS = {"microphone": "audio", "captions": "text", "camera": "video"}
@@ -82,14 +79,12 @@ def test_a_single_sensor_has_nothing_to_drop_to() -> None:
         parse("drop.microphone<=0.1", ("audio",), {"microphone": "audio"})
 
 
-@untimed
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(GateError):
         assert parse(text, MODALITIES, SENSORS)
 
 
-@untimed
 @given(audits(), st.sampled_from([name(s) for s in subsets(MODALITIES)]), shares)
 def test_a_score_is_judged_by_its_lower_end(audit: Measures, subset: str, limit: float) -> None:
     (found,) = judge([Criterion("", "score", tuple(subset.split("+")), limit)], audit)
@@ -103,7 +98,6 @@ def test_a_score_is_judged_by_its_lower_end(audit: Measures, subset: str, limit:
         assert score.high - score.low > WIDE
 
 
-@untimed
 @given(audits(), st.sampled_from(MODALITIES), shares)
 def test_a_drop_is_judged_by_its_upper_end(audit: Measures, modality: str, limit: float) -> None:
     (found,) = judge([Criterion("", "drop", (modality,), limit)], audit)
@@ -113,7 +107,6 @@ def test_a_drop_is_judged_by_its_upper_end(audit: Measures, modality: str, limit
         assert found.verdict == "failed"
 
 
-@untimed
 @given(audits(), st.sampled_from(["P", "R"]), shares, shares)
 def test_a_lower_limit_is_never_harder(audit: Measures, kind: str, one: float, other: float) -> None:
     low, high = sorted((one, other))

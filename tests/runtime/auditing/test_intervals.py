@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from scipy.stats import binomtest
@@ -13,16 +13,11 @@ from sensemble_runtime.auditing.intervals import (
     student,
     wilson,
 )
-from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.resampling import RESAMPLES, average_precisions, resamples
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.subsets import SubsetScore
 
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-
-@untimed
 @given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_is_that_of_scipy(n: int, share: float, level: float) -> None:
     successes = round(share * n)
@@ -30,7 +25,6 @@ def test_wilson_is_that_of_scipy(n: int, share: float, level: float) -> None:
     assert wilson(successes, n, level) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@untimed
 @given(st.floats(0.1, 1e6), st.floats(0, 1))
 def test_wilson_holds_its_estimate_at_any_size(n: float, share: float) -> None:
     low, high = wilson(share * n, n)
@@ -55,13 +49,11 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return correct, draw(nps.arrays(np.int64, n, elements=st.integers(0, 5)))
 
 
-@untimed
 @given(st.integers(1, 100_000), st.sampled_from([0.5, 0.95, 0.99]))
 def test_students_bound_is_that_of_scipy(freedom: int, level: float) -> None:
     assert student(level, freedom) == pytest.approx(student_t.ppf((1 + level) / 2, freedom), rel=1e-5)
 
 
-@untimed
 @given(answers())
 def test_no_group_counts_for_more_than_its_examples(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     correct, groups = drawn
@@ -120,7 +112,7 @@ def test_resamples_draw_whole_groups_and_the_same_again() -> None:
 coarse = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])  # ties are where average precisions differ
 
 
-@settings(untimed, max_examples=25)
+@settings(max_examples=25)
 @given(st.data(), nps.array_shapes(min_dims=2, max_dims=2, max_side=9))
 def test_a_resample_scores_as_its_examples_do(data: st.DataObject, shape: tuple[int, int]) -> None:
     probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))
@@ -144,7 +136,6 @@ def test_perfect_rankings_of_a_few_are_not_certain() -> None:
     assert bootstrapped(np.linspace(0.4, 0.6, 99), 0.5, 1) == wilson(0.5, 1), "one group shows no spread"
 
 
-@untimed
 @given(nps.arrays(np.float64, 50, elements=st.floats(0, 1)), st.floats(0, 1), st.integers(1, 500))
 def test_a_bootstrap_holds_its_value_within_bounds(resampled: np.ndarray, value: float, groups: int) -> None:
     low, high = bootstrapped(resampled, value, groups)
@@ -167,24 +158,6 @@ def test_a_bootstrap_holds_the_truth_nearly_as_often_as_it_says() -> None:
         low, high = bootstrapped(resampled, score(scores, tags, "multi-label"), 120)
         held += low <= truth <= high
     assert held >= 52
-
-
-@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
-def test_a_subset_is_scored_on_the_examples_that_have_all_of_it(task: str) -> None:
-    random = np.random.default_rng(0)
-    present = {m: random.random(60) < 0.7 for m in ("video", "audio")} | {"text": np.zeros(60, bool)}
-    predictions = random.random((7, 60, 3))
-    labels = random.integers(0, 3, 60) if task == "multi-class" else random.integers(0, 2, (60, 3))
-    groups = np.arange(60) // 3
-    measured = measure(predictions, present, labels, task, groups)  # type: ignore[arg-type]
-    assert measured is not None
-    found = measured.subsets
-    assert list(found) == ["audio", "video", "audio+video"]
-    for name, row in {"audio": 0, "video": 2, "audio+video": 4}.items():
-        has = np.all([present[m] for m in name.split("+")], axis=0)
-        value = score(predictions[row][has], labels[has], task)  # type: ignore[arg-type]
-        assert (found[name].accuracy, found[name].n) == (value, has.sum())
-        assert found[name].low < value < found[name].high
 
 
 def test_too_few_examples_say_so() -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from statistics import fmean
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.robustness import (
     added,
@@ -33,9 +33,6 @@ from tests.paper import (
     long,
     matrix,
 )
-
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TABLE_8 = {  # Missing at Test; Added at Test; Transferability
     "V": ("", "AV VT AVT", "A T AT"),
@@ -145,7 +142,6 @@ def matrices(draw: st.DrawFn) -> dict[str, dict[str, float]]:
     return {train: {test: draw(scores) for test in sets} for train in trains}
 
 
-@untimed
 @given(matrices())
 def test_what_holds_for_every_matrix(table: dict[str, dict[str, float]]) -> None:
     found = summary(table)
@@ -164,7 +160,6 @@ def test_what_holds_for_every_matrix(table: dict[str, dict[str, float]]) -> None
             assert sum(kinds) <= 1
 
 
-@untimed
 @given(matrices())
 def test_the_order_of_keys_and_modalities_does_not_matter(table: dict[str, dict[str, float]]) -> None:
     shuffled = {

@@ -1,20 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from sensemble_runtime.auditing.scores import ScoreError, Task, score, score_subsets
 from sklearn.metrics import accuracy_score, average_precision_score
-
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 shapes = nps.array_shapes(min_dims=2, max_dims=2, max_side=12)
 # Few distinct values, so that ties are common: they are where average precisions differ.
 coarse = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
 
 
-@untimed
 @given(st.data(), shapes)
 def test_mean_average_precision_is_that_of_sklearn(data: st.DataObject, shape: tuple[int, int]) -> None:
     probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))
@@ -28,7 +24,6 @@ def test_mean_average_precision_is_that_of_sklearn(data: st.DataObject, shape: t
     )
 
 
-@untimed
 @given(st.data(), shapes)
 def test_accuracy_is_that_of_sklearn(data: st.DataObject, shape: tuple[int, int]) -> None:
     probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))

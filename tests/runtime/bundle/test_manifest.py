@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
@@ -330,7 +330,7 @@ json_values = st.recursive(
 
 
 @given(data=st.data())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_whatever_stands_in_a_place_only_a_bundle_error_comes(path: Path, data: st.DataObject) -> None:
     raw = document(path)
     for place in data.draw(st.lists(st.sampled_from(places(raw)), min_size=1, max_size=3, unique=True)):

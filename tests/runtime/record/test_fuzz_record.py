@@ -23,7 +23,7 @@ from sensemble_runtime.record.reader import (
 from sensemble_runtime.record.schema import TABLES
 from sensemble_runtime.record.writer import Records
 
-from tests.mutations import SEEDS, THOUSAND, mutated
+from tests.mutations import MANY, SEEDS, mutated
 
 _VALUES = (
     *(None, -1, 0, 2**62, 1e300, math.inf, -0.5, b"", b"123", b"\xff"),
@@ -93,7 +93,7 @@ def tolerated(path: Path) -> None:
         one_line(error)
 
 
-@THOUSAND
+@MANY
 @given(seed=SEEDS)
 def test_bytes(whole: Path, seed: int) -> None:
     path = whole.with_name("bytes.sqlite")
@@ -110,7 +110,7 @@ def altered(whole: Path) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-@THOUSAND
+@MANY
 @given(seed=SEEDS)
 def test_values(whole: Path, altered: sqlite3.Connection, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 - no secret

@@ -1,7 +1,4 @@
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -135,44 +132,6 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
         estimates,
     )
     assert (recorded[other].scores, recorded[other].chance, recorded[other].estimates) == ({}, {}, {})
-
-
-WRITER = """
-import sys
-from pathlib import Path
-import numpy as np
-from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.writer import Records
-
-records = Records(Path(sys.argv[2]))
-run = records.begin("session", Bundle.open(Path(sys.argv[1])))
-i = 0
-while True:
-    ones = np.ones(3, np.float32)
-    made = Prediction(float(i), ("audio",), {}, ones, ones, {}, {}, labels=("zero", "one", "two"))
-    records.add_items(run, [made])
-    print(i, flush=True)
-    i += 1
-"""
-
-
-def test_kill_loses_no_committed_record(bundle_folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "record.sqlite"
-    for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, bundle_folder, path], stdout=subprocess.PIPE, text=True
-        ) as writer:
-            assert writer.stdout is not None
-            committed = [int(writer.stdout.readline()) for _ in range(20)][-1]
-            writer.send_signal(signal.SIGKILL)
-            committed = max([committed, *map(int, writer.stdout.read().split())])
-        run = read_runs(path)[-1]
-        assert run.ended is None
-        times = [p.time for p in read_predictions(path, run.id)]
-        assert times == list(range(len(times)))
-        assert len(times) >= committed + 1
-    assert len(read_runs(path)) == 3, "and the file goes on after a kill"
 
 
 def test_commits_are_synced_before_they_return(records: Records) -> None:

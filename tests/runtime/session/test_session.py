@@ -126,11 +126,7 @@ def perform(running: session.Session, plan: list[str], modality: str) -> None:
             {"audio": sensors[-1].hear, "text": sensors[-1].say, "video": sensors[-1].see}[modality]()
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle, data: st.DataObject) -> None:
     plans = data.draw(

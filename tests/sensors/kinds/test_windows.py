@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
@@ -10,9 +10,6 @@ from sensemble_sensors.kinds.waveform import LOUDEST
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-
-# A busy machine makes no test fail.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 RATE = 100
 AUDIO = InputSpec("audio", "float32", (1, 50), rate=RATE, window=0.5, hop=0.2, ttl=1)
@@ -46,7 +43,6 @@ def speak(ring: WindowRing, signal: np.ndarray, sizes: list[int]) -> list[Window
     return found
 
 
-@untimed
 @given(st.integers(0, 400), st.lists(st.integers(0, 20), max_size=60), st.integers(1, 60), st.integers(1, 30))
 def test_any_chunking_of_a_signal_gives_the_same_windows(
     n: int, sizes: list[int], size: int, hop: int
@@ -66,7 +62,6 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
         assert round(found[-1].time * RATE) == ends[-1], "the newest wins"
 
 
-@untimed
 @given(st.integers(50, 300), st.lists(st.integers(1, 20), min_size=1, max_size=30))
 def test_chunks_no_longer_than_a_hop_lose_nothing(n: int, sizes: list[int]) -> None:
     signal = np.random.default_rng(n).standard_normal(n, dtype=np.float32)
@@ -135,7 +130,6 @@ def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
     assert ring.dropped == 1
 
 
-@untimed
 @given(st.lists(st.floats(-0.02, 0.02), min_size=40, max_size=40))
 def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> None:
     ring = kind_of(VIDEO.modality).windows(VIDEO)
@@ -148,7 +142,6 @@ def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> 
     assert ring.dropped == 0
 
 
-@untimed
 @given(st.integers(1, 240), st.floats(0, 1))
 def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float) -> None:
     ring = kind_of(VIDEO.modality).windows(VIDEO)

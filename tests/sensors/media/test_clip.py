@@ -43,7 +43,7 @@ def times(sound: Media) -> tuple[float, float]:
 
 
 @given(seed=st.none() | st.integers(0, 2**32), stride=st.integers(1, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_sound_begins_at_the_first_sampled_frame_and_ends_at_the_last(
     studio: Studio, film: Path, seed: int | None, stride: int
 ) -> None:

@@ -74,7 +74,7 @@ def test_seeking_into_a_long_file_gives_the_same_as_decoding_it_whole(
     assert studio.numbers(whole) == pytest.approx(list(range(100)), abs=1)
 
     @given(start=st.integers(0, 99), count=st.integers(1, 5))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def check(start: int, count: int) -> None:
         part = decode_video(path, 10, count, (32, 32), start / 10)
         np.testing.assert_array_equal(part, whole[np.minimum(np.arange(start, start + count), 99)])
@@ -101,7 +101,7 @@ def test_sound_stands_where_it_was_put_in_every_container(
     expected = np.round(wave[0] * 32767) / 32768
 
     @given(start=st.integers(0, 590), count=st.integers(1, 100))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def check(start: int, count: int) -> None:
         first = start * 160
         part = decode_audio(path, 16000, start / 100, count / 100)

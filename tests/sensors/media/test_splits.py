@@ -123,7 +123,7 @@ GROUPED = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(GROUPED, st.randoms(use_true_random=False))
 def test_what_is_drawn_is_whole_groups_a_tenth_and_leaves_each_label(
     members: list[tuple[str | None, str]], random: Random

@@ -45,7 +45,7 @@ def sound(stream: list[Sample]) -> NDArray[np.float32]:
     origin=st.floats(0, 1e6),
     has=st.sets(st.sampled_from(["audio", "text", "video"]), min_size=1),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_samples_put_together_are_the_windows(
     *, studio: Studio, specs: Specs, seconds: float, frames: int, rate: float, origin: float, has: set[str]
 ) -> None:

@@ -109,7 +109,7 @@ def test_people_differ_and_come_back() -> None:
         assert {person.voice.partition("+")[2] for person in people[side]} - {""} == set(VARIANTS[side])
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(1, 40), min_size=4, max_size=4))
 def test_a_picture_is_in_one_split_and_filmed_by_one_person(seed: int, sizes: list[int]) -> None:
     splits = tuple(SIDES)

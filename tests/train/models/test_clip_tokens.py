@@ -22,7 +22,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(ASSIGNED), st.lists(WORDS, max_size=90).map(" ".join)))
 @example("")
 @example("Muzik tipiko di Korsou/ Traditional Curacao music")

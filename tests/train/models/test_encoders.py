@@ -74,7 +74,7 @@ def test_a_relative_encoder_hears_a_whisper_as_it_hears_a_shout_and_sees_in_the_
             assert unlike < alike - 0.001
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(tokens=st.lists(st.integers(1, 299), min_size=1, max_size=6), seed=st.integers(0, 9))
 def test_padding_does_not_change_a_caption(tokens: list[int], seed: int) -> None:
     model = tiny_model(seed=seed)
@@ -94,7 +94,7 @@ def test_clips_text_is_read_at_its_largest_id_and_sees_nothing_behind_it() -> No
         assert (text(torch.tensor([[7, 9, 299, 0, 0, 0]])) - caption).abs().max() > 1e-4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(grid=st.lists(st.integers(1, 5), min_size=1, max_size=3), pairs=st.integers(1, 3))
 def test_sinusoidal_positions_differ_and_depend_on_each_axis_alone(grid: list[int], pairs: int) -> None:
     width = 2 * pairs * len(grid)

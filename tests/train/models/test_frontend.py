@@ -34,7 +34,7 @@ def fbank(wave: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.stack(features).float().clamp(min=FLOOR)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     samples=st.integers(400, 8_000),
     batch=st.integers(1, 3),
@@ -80,7 +80,7 @@ def relative(wave: Tensor) -> Tensor:
     return RelativeLog()(Mel()(wave)[:, None])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(decibels=st.floats(-50, 12), snr=st.floats(0, 40), seed=st.integers(0, 1000))
 def test_the_relative_log_mel_does_not_depend_on_the_level(decibels: float, snr: float, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
@@ -106,7 +106,7 @@ def test_silence_has_no_relative_level_and_is_not_amplified() -> None:
     assert (faint - silent).abs().max() < 0.1  # far below what 16 bits can hold
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(gain=st.floats(0.4, 1.3), shift=st.floats(-20, 30), seed=st.integers(0, 1000))
 def test_relative_frames_do_not_depend_on_brightness_and_contrast(
     gain: float, shift: float, seed: int

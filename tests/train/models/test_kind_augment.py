@@ -24,7 +24,7 @@ FRAMES = AugmentConfig(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), level=st.floats(1e-4, 1e4))
 def test_changes_of_sound_keep_energies_and_do_not_depend_on_the_level(seed: int, level: float) -> None:
     energies = torch.rand(6, 1, 98, 128, generator=torch.Generator().manual_seed(seed)) ** 4

@@ -30,7 +30,7 @@ def made(count: int, seed: int) -> Clips:
     return Clips(model.front(raw), dict.fromkeys(raw, there), None)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(known=st.integers(1, 6), other=st.integers(1, 6), seed=st.integers(0, 99))
 def test_the_loss_is_the_log_loss_of_the_rows_that_are_there(known: int, other: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -48,7 +48,7 @@ def everywhere(modalities: Iterable[str], count: int) -> dict[str, Tensor]:
     return {m: torch.ones(count, dtype=torch.bool) for m in modalities}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(2, 9), size=st.integers(2, 6), scale=st.floats(0.5, 90), seed=st.integers(0, 999))
 def test_two_modalities_give_clips_loss(count: int, size: int, scale: float, seed: int) -> None:
     a, b = units(count, size, seed), units(count, size, seed + 1000)
@@ -99,7 +99,7 @@ def masks(draw: st.DrawFn) -> dict[str, list[bool]]:
     return {m: draw(row) for m in ("audio", "text", "video")}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(present=masks(), seed=st.integers(0, 99))
 def test_is_the_mean_over_pairs_of_the_rows_that_both_have(present: dict[str, list[bool]], seed: int) -> None:
     count = len(present["audio"])
@@ -135,6 +135,7 @@ def test_loss_and_gradients_are_open_clips() -> None:
         torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_loss_and_gradients_of_two_ranks_are_open_clips() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     done = subprocess.run(

@@ -66,7 +66,7 @@ def test_with_two_subsets_and_a_live_teacher_it_is_eq_8(train: Subset, multi: bo
             assert parameter.grad is None, name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     train=st.sampled_from(SETS),
     weight=st.sampled_from([0.0, 0.25, 1.0]),

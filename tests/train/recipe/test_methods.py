@@ -62,7 +62,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=st.integers(1, 8), classes=st.integers(1, 5), seed=st.integers(0, 999))
 def test_a_folded_norm_gives_the_same_logits(size: int, classes: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -109,7 +109,7 @@ def test_a_temperature_makes_the_probe_less_sure_and_changes_none_of_its_answers
     torch.testing.assert_close(soft, sharp / 5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.integers(1, 5), classes=st.integers(2, 6), multi=st.booleans(), seed=st.integers(0, 999))
 def test_self_distillation_is_the_papers_formula(rows: int, classes: int, multi: bool, seed: int) -> None:
     torch.manual_seed(seed)

@@ -28,7 +28,7 @@ def batch_of(count: int) -> Clips:
     return Clips(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs}, number)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 40), rate=st.floats(0, 1))
 def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: int, rate: float) -> None:
     torch.manual_seed(seed)

@@ -96,6 +96,7 @@ def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) ->
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["contrastive", "masd", "subset"])
 def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(
     objective: str, tmp_path: Path
@@ -107,6 +108,7 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     assert run(job, kills=20260) == [train(whole, alone())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["masd", "subset"])
 def test_a_killed_run_draws_the_same_windows_and_changes_again(objective: str, tmp_path: Path) -> None:
     """Streamed by workers, with crops, mixup, SpecAugment and colours."""
@@ -136,6 +138,7 @@ def test_what_saves_memory_or_time_changes_no_loss(
     assert (counters["stats"]["unique_graphs"] > 0) == scale.get("compile", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", [audioset_contrastive, audioset_mae])
 def test_every_call_of_a_block_is_compiled_under_the_papers_presets(
     experiment: Callable[[str], Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,6 +191,7 @@ def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path)
     assert losses != reference["contrastive"]
 
 
+@pytest.mark.slow
 def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
