@@ -22,6 +22,7 @@ from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import PICO
 from sensemble_train.digits.voices import ACCENTS, PICO_VOICES, VARIANTS
 from sensemble_train.digits.words import OTHER_WORDS, SIDES, WORDS, Side
+from sklearn.datasets import load_digits
 
 ALL = tuple(VARIANTS)
 
@@ -37,7 +38,7 @@ def phrases(side: Side) -> set[str]:
 
 
 def test_the_whole_dataset_is_made_of_scikit_learns_pictures(plans: list[Plan]) -> None:
-    assert len({each.picture.tobytes() for each in plans if each.picture is not None}) == 1797
+    assert len({each.picture.tobytes() for each in plans if each.picture is not None}) == 1787
     assert Counter(each.split for each in plans if each.digit is None) == dict(DigitsConfig().backgrounds)
 
 
@@ -58,6 +59,16 @@ def test_no_side_shares_anything_with_another(plans: list[Plan]) -> None:
         for one, other in combinations(ALL, 2):
             assert by_side[one], name
             assert not by_side[one] & by_side[other], name
+
+
+def test_no_writer_is_on_two_sides(plans: list[Plan]) -> None:
+    """Scikit-learn's pictures are in the order of their writers; each begins with all digits, and again."""
+    digits = load_digits()
+    rows = {picture.tobytes(): row for row, picture in enumerate(digits.images)}
+    for side, (first, last) in {"train": (0, 1156), "calibrate": (1157, 1414), "eval": (1415, 1796)}.items():
+        own = [rows[p.picture.tobytes()] for p in plans if p.picture is not None and SIDES[p.split] == side]
+        assert first <= min(own) <= max(own) <= last
+        assert digits.target[first : first + 20].tolist() == 2 * [*range(10)]
 
 
 def test_a_lookup_of_phrases_is_no_better_than_chance() -> None:

@@ -1,5 +1,6 @@
 """Subset distillation: its formula, computed by other means, and the paper's Eq. 8 as a case of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation, subset_logits
+from sensemble_train.objectives.task import task_loss
 from torch import Tensor
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model
@@ -32,6 +34,11 @@ def labels(model: Model, count: int) -> Tensor:
     classes = torch.arange(count) % 3
     multi = model.description.task == "multi-label"
     return torch.nn.functional.one_hot(classes, 3).float() if multi else classes
+
+
+def weighted(losses: Sequence[float], sets: Sequence[Subset]) -> float:
+    """The mean in which a modality by itself counts thrice."""
+    return float(np.average(losses, weights=[3 if len(subset) == 1 else 1 for subset in sets]))
 
 
 def probabilities(logits: Tensor, task: str) -> Tensor:
@@ -94,7 +101,8 @@ def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int)
     truth = np.eye(3)[np.arange(4) % 3]
     own, taught = losses(labelled.inputs, truth), losses(unlabelled.inputs, q.double().numpy())
     assert (len(own), len(taught)) == (2 ** len(train) - 1, 7)
-    assert loss.item() == pytest.approx((1 - weight) * np.mean(own) + weight * np.mean(taught), abs=1e-5)
+    means = [weighted(losses, subsets(sets)) for losses, sets in ((own, train), (taught, ALL))]
+    assert loss.item() == pytest.approx((1 - weight) * means[0] + weight * means[1], abs=1e-5)
 
 
 def test_each_subset_has_the_logits_of_the_model_on_it_alone() -> None:
@@ -102,3 +110,16 @@ def test_each_subset_has_the_logits_of_the_model_on_it_alone() -> None:
     features = clips_of(model, 4, 0).inputs
     for subset, logits in zip(SETS, subset_logits(model, features, SETS), strict=True):
         torch.testing.assert_close(logits, model.classify({m: features[m] for m in subset}))
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
+def test_each_subset_may_be_taught_something_of_its_own(multi: bool) -> None:
+    model = tiny_model(STEM, multi=multi)
+    labelled, unlabelled = replace(clips_of(model, 4, 0), targets=labels(model, 4)), clips_of(model, 5, 1)
+    q = probabilities(2 * torch.randn(5, 7, 3), model.description.task)
+    objective = SubsetDistillation(model, ALL, 1.0).train()
+    with torch.no_grad():
+        loss = objective(labelled, replace(unlabelled, targets=q))
+        logits = subset_logits(model, unlabelled.inputs, SETS)
+        each = [task_loss(f, q[:, place], model.description.task) for place, f in enumerate(logits)]
+    assert loss.item() == pytest.approx(weighted(torch.stack(each).tolist(), SETS), abs=1e-5)

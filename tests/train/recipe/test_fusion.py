@@ -8,6 +8,7 @@ import torch
 from sensemble_runtime.subsets import name, subsets
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import fuse
+from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop
 from torch.nn import functional
 
@@ -46,6 +47,23 @@ def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> Non
     opinions = torch.stack([embedded[m] for m in ALL])
     found, expected = fused.head(opinions.mean(dim=0)), opinions.sum(dim=0)
     torch.testing.assert_close(found.softmax(dim=1), expected.softmax(dim=1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
+def test_it_teaches_a_subset_what_its_sensors_say_and_half_of_what_the_others_do(
+    multi: bool, tmp_path: Path
+) -> None:
+    specialists = {m: tiny_model(STEM, seed=place, multi=multi) for place, m in enumerate(ALL)}
+    clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
+    fused = fuse(specialists, replace(clips, targets=None), loop)
+    targets = teach(fused, ALL, clips, loop).targets
+    assert targets is not None
+    with torch.no_grad():
+        logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}
+    for place, subset in enumerate(subsets(ALL)):
+        mixed = torch.stack([x if m in subset else x / 2 for m, x in logits.items()]).sum(dim=0)
+        expected = mixed.sigmoid() if multi else mixed.softmax(dim=1)
+        torch.testing.assert_close(targets[:, place], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_sensor_without_labels_is_read_by_the_heads_of_the_others(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.words import WORDS
 
-VERSION = 6
+VERSION = 7
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250

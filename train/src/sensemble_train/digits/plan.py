@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,14 @@ from sensemble_train.digits.backgrounds import SOUNDS
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.speech import Utterance
 from sensemble_train.digits.voices import spelled
-from sensemble_train.digits.words import OTHER_WORDS, SIDES
+from sensemble_train.digits.words import OTHER_WORDS, SIDES, Side
 
 Counts = tuple[tuple[str, int], ...]
 """A number for each split."""
 
+# Scikit-learn keeps the order of the original, in which 14 people write one after the other; each begins with
+# the digits 0 to 9, three times over. Nine write for training, two for calibration, three for evaluation.
+_WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 1157), "calibrate": (1157, 1415), "eval": (1415, 1797)}
 # How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
 _HEARD = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
 
@@ -25,7 +29,7 @@ class DigitsConfig:
 
     Attributes:
         seed: decides the people, the splits and every rendering.
-        pictures: number of the 1,797 pictures in each split; no picture is in two.
+        pictures: number of the 1,797 pictures in each split; none is in two, and no writer is on two sides.
         renderings: number of times each picture of a split is filmed, spoken and captioned, by one person.
         backgrounds: number of examples of each split that show no digit.
         video_noise: median standard deviation of the pixels' noise, relative to full scale.
@@ -33,7 +37,7 @@ class DigitsConfig:
     """
 
     seed: int = 0
-    pictures: Counts = (("pretrain", 750), ("calibrate", 150), ("train", 397), ("eval", 500))
+    pictures: Counts = (("pretrain", 750), ("train", 397), ("calibrate", 258), ("eval", 382))
     renderings: Counts = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
     video_noise: float = 0.06
@@ -71,21 +75,19 @@ def plan(config: DigitsConfig) -> list[Plan]:
 
     rng = np.random.default_rng([config.seed, 2])
     digits = load_digits()
-    order = rng.permutation(len(digits.target))
+    pools = {side: iter(rng.permutation(range(*ends)).tolist()) for side, ends in _WRITTEN.items()}
     people = personas(config.seed)
     renderings, backgrounds = dict(config.renderings), dict(config.backgrounds)
     plans: list[Plan] = []
-    first = 0
     for split, count in config.pictures:
         side = SIDES[split]
-        for picture in order[first : first + count]:
+        for picture in islice(pools[side], count):
             number = int(rng.integers(len(people[side])))
             person, digit = people[side][number], int(digits.target[picture])
             image, group = digits.images[picture], f"{side} {number}"
             for _ in range(renderings[split]):
                 says = utterance(spelled(digit, person.voice, side), person, rng)
                 plans.append(Plan(len(plans), split, group, person, digit, image, "digit", (says,)))
-        first += count
         for _ in range(backgrounds[split]):
             number = int(rng.integers(len(people[side])))
             sound = str(rng.choice(tuple(_HEARD), p=tuple(_HEARD.values())))

@@ -14,6 +14,9 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.task import Downstream, task_loss
 
+ALONE = 3.0
+"""Weight of the loss of a modality by itself, the hardest subset; that of any other is 1."""
+
 
 class SubsetDistillation(Downstream):
     """The mean loss of all subsets of M_T on labels, and of all subsets of M on a teacher's probabilities.
@@ -23,8 +26,9 @@ class SubsetDistillation(Downstream):
 
         (1 - weight) * mean over S in M_T of l(f_S(x), y)  +  weight * mean over S in M of l(f_S(u), q(u))
 
-    Each modality is encoded once; the subsets share its embedding. The loss that keeps backgrounds apart, if
-    there are any, is added: without it, what pretraining knew of them is forgotten.
+    The means are weighted: a modality by itself counts thrice (`ALONE`). What the teacher says may differ by
+    subset. Each modality is encoded once; the subsets share its embedding. The loss that keeps backgrounds
+    apart, if there are any, is added: without it, what pretraining knew of them is forgotten.
 
     Args:
         model: trained in place, all of it.
@@ -73,8 +77,12 @@ class SubsetDistillation(Downstream):
     def _mean_loss(self, embedded: Mapping[str, Tensor], clips: Clips, sets: Sequence[Subset]) -> Tensor:
         assert clips.targets is not None  # noqa: S101 - labelled by people or by the teacher
         logits = pooled_logits(self.model, embedded, sets)
-        targets = clips.targets.repeat(len(sets), *[1] * (clips.targets.dim() - 1))
-        return task_loss(logits.flatten(0, 1), targets, self.model.description.task)
+        own = clips.targets.dim() == 3  # a distribution for each subset
+        targets = clips.targets.unbind(dim=1) if own else [clips.targets] * len(sets)
+        task = self.model.description.task
+        losses = torch.stack([task_loss(f, q, task) for f, q in zip(logits, targets, strict=True)])
+        weights = losses.new_tensor([ALONE if len(subset) == 1 else 1.0 for subset in sets])
+        return (weights * losses).sum() / weights.sum()
 
 
 def subset_logits(model: Model, features: dict[str, Tensor], sets: Sequence[Subset]) -> Tensor:

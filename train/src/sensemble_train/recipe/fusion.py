@@ -1,9 +1,9 @@
 """Late fusion: specialists, one a modality, whose calibrated logits are added."""
 
-import copy
 from collections.abc import Mapping, Sequence
 
 import torch
+from sensemble_runtime.subsets import Subset
 from torch import Tensor, nn
 
 from sensemble_train.data.clips import Source
@@ -13,6 +13,7 @@ from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
 _TEMPERATURES = torch.logspace(-1, 2, 200)
+_OTHERS = 0.5  # weight of what sensors outside a subset say, in what it is taught
 
 
 class Logits(nn.Module):
@@ -42,12 +43,46 @@ class Logits(nn.Module):
         return torch.stack(logits).mean(dim=0) / self.temperature
 
 
-@torch.no_grad()
-def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> Model:
-    """Return the late fusion of specialists as a model: its embeddings are logits, its head adds them.
+class LateFusion(Model):
+    """Late fusion as a model: its embeddings are the specialists' logits, and its head adds them.
 
     The sum of logits is that of log-probabilities, up to a number that all classes share. A modality without
     a specialist is read by the heads of all of them, as its embeddings lie in the same space.
+
+    Args:
+        specialists: modality of M_T -> the model that was trained on it alone.
+    """
+
+    def __init__(self, specialists: Mapping[str, Model]) -> None:
+        first, *_ = every = list(specialists.values())
+        super().__init__(first.description, first.tokenizer)
+        readers = {m: [specialists[m]] if m in specialists else every for m in self.modalities}
+        self.encoders = nn.ModuleDict({m: Logits(some, m) for m, some in readers.items()})
+        classes = len(first.description.labels)
+        self.head = Head(classes, classes)
+        with torch.no_grad():
+            # The head reads a mean: times n, that of all n modalities is their sum.
+            self.head.linear.weight.copy_(len(self.modalities) * torch.eye(classes))
+            self.head.linear.bias.zero_()
+
+    def opinions(self, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
+        """Return what a student is taught of each subset: logits [B, S, C].
+
+        They are the sum of the subset's own sensors, and of half what the others say: what a sensor cannot
+        know, it would learn by heart.
+
+        Args:
+            embedded: modality -> its logits [B, C].
+            sets: the subsets.
+        """
+        stacked = torch.stack([embedded[m] for m in self.modalities])
+        weights = [[1.0 if m in subset else _OTHERS for m in self.modalities] for subset in sets]
+        return torch.einsum("sm,mbc->bsc", stacked.new_tensor(weights), stacked)
+
+
+@torch.no_grad()
+def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> LateFusion:
+    """Return the late fusion of specialists, each with a temperature.
 
     Args:
         specialists: modality of M_T -> the model that was trained on it alone.
@@ -55,22 +90,12 @@ def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> Mod
             each modality is fitted; it stays 1 where none has the modality.
         loop: scale and ranks.
     """
-    fused = copy.deepcopy(next(iter(specialists.values())))
-    fused.encoders = nn.ModuleDict(
-        {
-            m: Logits([specialists[m]] if m in specialists else list(specialists.values()), m)
-            for m in fused.modalities
-        }
-    )
-    described = fused.description
-    fused.head = Head(len(described.labels), len(described.labels))
-    # The head reads a mean: times n, that of all n modalities is their sum.
-    fused.head.linear.weight.copy_(len(fused.modalities) * torch.eye(len(described.labels)))
-    fused.head.linear.bias.zero_()
-    embedded = embed({"": fused.eval()}, selection, loop)[""]
+    fused = LateFusion(specialists).eval()
+    embedded = embed({"": fused}, selection, loop)[""]
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
-            losses = [task_loss(known.inputs[m] / t, known.targets, described.task) for t in _TEMPERATURES]
+            task = fused.description.task
+            losses = [task_loss(known.inputs[m] / t, known.targets, task) for t in _TEMPERATURES]
             encoder.temperature = float(_TEMPERATURES[int(torch.stack(losses).argmin())])  # type: ignore[assignment]
     return fused

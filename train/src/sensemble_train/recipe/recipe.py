@@ -47,8 +47,9 @@ def subset(cell: Cell) -> Model:
     settings, sources, choosing = cell.job.config.finetune, cell.sources, cell.job.loop("choose the teacher")
 
     def make(loop: Loop) -> Model:
-        if set(cell.train) == set(cell.pretrained.modalities):
-            teacher, inputs = fuse(cell.specialists(), sources["calibrate"], choosing), cell.train
+        teacher, inputs = cell.pretrained, cell.train
+        if set(inputs) == set(teacher.modalities):
+            teacher = fuse(cell.specialists(), sources["calibrate"], choosing)
         else:
             teacher = cell.masd()
             inputs = best_inputs(teacher, cell.train, sources["calibrate"], choosing)

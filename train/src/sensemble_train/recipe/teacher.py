@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from sensemble_runtime.subsets import subsets
 from torch import Tensor
 
 from sensemble_train.data.clips import Clips, Source, features
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
+from sensemble_train.recipe.fusion import LateFusion
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
@@ -49,6 +51,8 @@ def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: L
 def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> Source:
     """Return `source` with the probabilities of a teacher that reads the modalities `inputs` as its targets.
 
+    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities.
+
     Examples in memory are labelled now, once: their features are the same at every step. Streamed ones are
     labelled as they are loaded, because each step draws other windows and crops.
 
@@ -62,12 +66,12 @@ def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> 
     if not isinstance(source, Clips):
         return Taught(source, teacher, tuple(inputs), loop)
     embedded = embed({"": teacher}, source, loop)[""].inputs
-    return replace(source, targets=_probabilities(teacher, _logits(teacher, embedded, inputs)))
+    return replace(source, targets=_targets(teacher, embedded, inputs))
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A streamed source that yields features, with the teacher's probabilities float32 [B, C] as targets.
+    """A streamed source that yields features, with the teacher's probabilities as targets (see `teach`).
 
     Attributes:
         source: yields raw tensors.
@@ -113,8 +117,9 @@ class Taught:
             size = self.loop.scale.micro_batch or len(seen)
             parts = [seen.take(rows) for rows in torch.arange(len(seen)).split(size)]
             with autocast(self.loop.scale, self.loop.world):
-                logits = [self.teacher.classify({m: part.inputs[m] for m in self.inputs}) for part in parts]
-            yield replace(seen, targets=_probabilities(self.teacher, torch.cat(logits)))
+                read = [self.teacher.embed({m: part.inputs[m] for m in self.inputs}) for part in parts]
+            targets = [_targets(self.teacher, embedded, self.inputs) for embedded in read]
+            yield replace(seen, targets=torch.cat(targets))
 
 
 def _logits(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
@@ -122,7 +127,11 @@ def _logits(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str])
     return model.head(torch.stack([embedded[m] for m in sorted(inputs)]).mean(dim=0))  # type: ignore[no-any-return]
 
 
-def _probabilities(model: Model, logits: Tensor) -> Tensor:
-    """Return float32 [N, C]: one distribution over the classes, or each class's own."""
+def _targets(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
+    """Return distributions over the classes, or each class's own: float32 [N, C], or [N, S, C] of subsets."""
+    if isinstance(model, LateFusion):
+        logits = model.opinions(embedded, subsets(model.modalities))
+    else:
+        logits = _logits(model, embedded, inputs)
     logits = logits.float()
-    return logits.softmax(dim=1) if model.description.task == "multi-class" else logits.sigmoid()
+    return logits.softmax(dim=-1) if model.description.task == "multi-class" else logits.sigmoid()

@@ -1,6 +1,6 @@
-"""The best that each modality of `digits` can reach: a specialist, trained from scratch on all labels.
+"""What a specialist of each modality of `digits` reaches, trained from scratch on all labels.
 
-    uv run python tests/benchmarks/ceiling.py [--data FOLDER] [--steps 300 1200] [--modalities audio video]
+    uv run python tests/benchmarks/specialists.py [--data FOLDER] [--steps 300 1200]
 
 trains the ordinary encoder of each modality, alone, on the labels of `pretrain` and `train` together, once
 for each number of steps. It prints the accuracy of the one that is best on `calibrate`, with Wilson's
