@@ -3,20 +3,14 @@
 Files with samples of sensors are private to this user, whatever the umask.
 """
 
+import fcntl
 import json
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # permissions: for this user only
-_FAR = 1 << 40  # a byte beyond any file: on Windows, a locked byte cannot be read
 
 
 def create(path: Path) -> None:
@@ -68,7 +62,7 @@ def write(path: Path, data: bytes, *, private: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names of a folder's files to the disk, where the system can (Windows cannot)."""
+    """Write the names of a folder's files to the disk, where the system can."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -130,14 +124,8 @@ def lock(path: Path) -> IO[bytes]:
     """
     file = path.open("ab")
     try:
-        if sys.platform == "win32":
-            file.seek(_FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         file.close()
-        if sys.platform == "win32" and isinstance(error, PermissionError):
-            raise BlockingIOError(error.errno, error.strerror) from error
         raise
     return file

@@ -22,7 +22,7 @@ def opened(path: Path) -> IO[bytes]:
         OSError: it cannot be opened, or is not a regular file.
     """
     # The open file is checked, not its name, which may lead elsewhere by then.
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(number).st_mode):
         return os.fdopen(number, "rb")
     os.close(number)

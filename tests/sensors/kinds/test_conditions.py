@@ -208,7 +208,7 @@ def test_pictures_are_degraded_by_what_is_stated(pictures: NDArray[np.uint8], se
     expected = np.clip(np.rint(pictures * np.float32(amount("bright"))), 0, 255)
     np.testing.assert_array_equal(seen("bright", severity, pictures), expected)
     white = seen("dark", severity, np.full_like(pictures, 255)) / 255
-    if severity < 4:  # the noise of a darker one is cut off at black
+    if severity < 4:  # the noise of a darker picture is cut off at black
         assert white.mean() == pytest.approx(0.5 ** amount("dark"), abs=0.001)
         assert white.std() == pytest.approx(np.hypot(0.01, 12**-0.5 / 255), rel=0.02), "and eight bits"
     flat = seen("contrast", severity, pictures).astype(float)

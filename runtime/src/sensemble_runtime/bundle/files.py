@@ -12,8 +12,7 @@ from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.errors import BundleCorruptError, BundlePathError
 
 _CHUNK = 1 << 20  # bytes hashed at a time
-# Opening must not wait for a pipe's writer or adopt a terminal; Windows has neither flag.
-_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_FLAGS = os.O_NONBLOCK | os.O_NOCTTY  # opening must not wait for a pipe's writer or adopt a terminal
 
 
 @contextmanager

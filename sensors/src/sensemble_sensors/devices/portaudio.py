@@ -5,6 +5,7 @@ whose locks outlive a process: if one is killed in that moment, every later star
 user waits forever. So the starts of our processes take turns, and each first removes what the dead have left.
 """
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,6 @@ from time import monotonic, sleep
 from types import ModuleType
 
 from sensemble_sensors.errors import SensorUnavailableError
-
-if sys.platform != "win32":
-    import fcntl
 
 _SHARED = Path("/dev/shm")  # noqa: S108 (JACK's choice)
 _PROC = Path("/proc")

@@ -98,11 +98,11 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
 
 
 CONDITIONS = (
-    Condition("dark", "a {} in the dark", "{:g} stops darker, noise of 1 %", (1, 2.5, 4, 5, 6), _dark),
+    Condition("dark", "a {} in the dark", "{:g} stops darker, noise of 1 %", (3, 4, 4.7, 5.3, 6), _dark),
     Condition("bright", "a dazzled {}", "pixels times {:g}", (1.3, 1.6, 2, 3, 4), _exposure),
     Condition("contrast", "a {} in fog", "{:g} % of the contrast", (40, 30, 20, 10, 5), _contrast),
     Condition("blur", "a blurred {}", "sigma {:g} % of the side", (1, 2, 3, 4, 6), _blur),
-    Condition("noise", "a noisy {}", "noise of {:g} % of full scale", (8, 12, 18, 26, 38), _noise),
+    Condition("noise", "a noisy {}", "noise of {:g} % of full scale", (12, 24, 40, 65, 100), _noise),
     Condition("occlusion", "a covered {}", "{:g} % of the area covered", (10, 20, 30, 40, 60), _occlusion),
     Condition("jpeg", "a {} on a slow line", "JPEG quality {:g}", (25, 18, 15, 10, 7), _jpeg),
     Condition("dropped", "a {} that loses frames", "{:g} % of frames lost", (10, 25, 50, 75, 90), _dropped),
