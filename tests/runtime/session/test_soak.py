@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 
+@pytest.mark.slow
 def test_nothing_grows_while_sensors_come_go_and_fail(bundle_folder: Path) -> None:
     sizes = ["--events", "10000", "--windows", "100000", "--minutes", "1.0"]
     run = subprocess.run(
