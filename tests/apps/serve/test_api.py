@@ -119,6 +119,12 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
     assert "answer" in seen["state"]
 
 
+def test_a_stream_ends_and_makes_room(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_LASTS", 0.5)
+    assert b"event: state" in replayed.ask("/api/stream")[2]
+    assert replayed.board.viewers == 0
+
+
 def test_too_many_requests_are_refused(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Rate, "allows", lambda *_: False)
     assert replayed.ask("/api/state")[0] == 429

@@ -30,6 +30,9 @@ _PATHS = {
 }
 _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
 """The actions that take a body beside what their path says, and the fields that it need not have."""
+_LASTS = (
+    300.0  # seconds of an event stream: nobody knows whether a quiet one is read; EventSource opens another
+)
 
 
 class Api:
@@ -72,7 +75,8 @@ class Api:
         try:
             entries = board.timeline()
             number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
-            while True:
+            until = monotonic() + _LASTS
+            while monotonic() < until:
                 if board.version != seen or monotonic() - sent > LONGEST:
                     seen, sent = board.version, monotonic()
                     for entry in board.timeline(number):
