@@ -24,9 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
-from sensemble_runtime.adapting.correction import centred, fit
+from sensemble_runtime.adapting.correction import Sums, centred, fit
 from sensemble_runtime.adapting.pupil import Lesson, Pupil
-from sensemble_runtime.adapting.ridge import Sums
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
@@ -88,29 +87,27 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     video = of_subset(calibration, ("video",))
     camera = head.probabilities(voice.picture, video.temperature, video.power)
     pupil = Pupil.new(head, of_subset(calibration, ("audio",)))
-    sums, truth, plain = (Sums.empty(*reversed(head.weight.shape)) for _ in range(3))
+    taught, labelled = (Sums.empty(*reversed(head.weight.shape)) for _ in range(2))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:
-            pupil.learn(Lesson(embedding, opinion), 512)
-            sums.add(embedding, opinion)
-            plain.add(embedding, opinion)
-        truth.add(embedding, np.eye(len(WORDS))[digit])
-    pupil.end_scene(512)
-    taught, labelled = fit(sums, head), fit(truth, head)
-    penalty = float(np.trace(plain.scatter)) / len(plain.mean)
-    ridge = plain.solve(np.zeros_like(plain.cross), penalty)
-    test = x[tested]
+            pupil.learn(Lesson(embedding, opinion))
+            taught.add(embedding, opinion)
+        labelled.add(embedding, np.eye(len(WORDS))[digit])
+    pupil.end_scene()
+    penalty = float(np.trace(taught.scatter)) / len(taught.mean) * np.eye(len(taught.mean))
+    ridge = np.linalg.solve(taught.scatter + penalty, taught.cross)
+    test, none = x[tested], lambda x: x
     logits = {
         SHIPPED: head.logits(test),
         MOVED: (test - x[learned].mean(axis=0)) @ centred(head.weight),
-        PLAIN: (test - plain.mean) @ ridge,
-        TAUGHT: taught.logits(test) if taught else head.logits(test),
-        SESSION: (pupil.used or head).logits(test),
-        TRUE: labelled.logits(test) if labelled else head.logits(test),
+        PLAIN: (test - taught.mean) @ ridge,
+        TAUGHT: head.logits((fit(taught, head, pupil.inverse) or none)(test)),
+        SESSION: head.logits(((pupil.used and pupil.correction) or none)(test)),
+        TRUE: head.logits((fit(labelled, head, pupil.inverse) or none)(test)),
     }
     found = {way: float((z.argmax(axis=1) == y[tested]).mean()) for way, z in logits.items()}
     found["camera"] = float((camera.argmax(axis=1) == y).mean())
-    return found | {"in use": float(pupil.used is not None)}
+    return found | {"in use": float(pupil.used)}
 
 
 def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from sensemble_apps.arguments import Common, Folder, OptionalFolder, Texts, Trusting, optional
+from sensemble_apps.arguments import Common, Folder, OptionalFolder, Trusting, optional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,6 @@ class Adapting(Trusting):
     """A recording, or another dataset, to learn from."""
     split: Annotated[str | None, optional("NAME")] = None
     """The split to learn from; by default, all examples."""
-    teacher: Annotated[Texts, tyro.conf.arg(metavar="MODALITY")] = ()
-    """A modality that may teach the others; by default, each may."""
     labels: bool = False
     """Learn from the labels of the examples too, which a person gave."""
     out: OptionalFolder = None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
-    from sensemble_runtime.adapting.adapter import Adapt
+    from sensemble_runtime.adapting.adapter import Adapter
     from sensemble_runtime.auditing.audit import AuditResult, audit
     from sensemble_runtime.auditing.robustness import summary
     from sensemble_runtime.auditing.scores import ScoreError
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActiveSensorEvent",
-    "Adapt",
     "AdaptError",
     "AdaptEvent",
+    "Adapter",
     "AuditResult",
     "Bundle",
     "BundleChangedError",
@@ -89,9 +89,9 @@ __all__ = [
 
 _MODULES = {
     "ActiveSensorEvent": "events",
-    "Adapt": "adapting.adapter",
     "AdaptError": "errors",
     "AdaptEvent": "events",
+    "Adapter": "adapting.adapter",
     "AuditResult": "auditing.audit",
     "Bundle": "bundle.bundle",
     "BundleChangedError": "errors",

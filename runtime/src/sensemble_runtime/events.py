@@ -131,16 +131,15 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class AdaptEvent:
-    """A correction that a sensor learned from others came into use or left it, or cannot be kept.
+    """A correction that a sensor learned from others came into use or left it, or was not kept.
 
     Attributes:
         time: when, in seconds on the clock of the samples.
-        name: the sensor's; empty where `kind` is `unsaved`.
-        modality: the sensor's; empty where `kind` is `unsaved`.
+        name: the sensor's; empty where `kind` is about a file.
+        modality: the sensor's; likewise.
         kind: `taught`: its correction is used from now on. `untaught`: no longer, and what it learned is
-            forgotten. `disputed`: it and its teachers are both sure and disagree, so that it learns nothing
-            until the dispute is `settled`. `unsaved`: what was learned cannot be written, and will be tried
-            again.
+            forgotten. `unsaved`: what was learned cannot be written, and will be tried again. `set aside`: a
+            file of what was learned before is damaged or of another bundle, so that its sensor learns anew.
         teachers: the modalities that taught it since the session began, sorted.
         shipped: the share of the newest held-back windows about which the bundle's own head agreed with them.
         adapted: about which the correction did.
@@ -150,7 +149,7 @@ class AdaptEvent:
     time: float
     name: str
     modality: str
-    kind: Literal["taught", "untaught", "disputed", "settled", "unsaved"]
+    kind: Literal["taught", "untaught", "unsaved", "set aside"]
     teachers: tuple[str, ...]
     shipped: float
     adapted: float

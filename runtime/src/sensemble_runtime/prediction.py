@@ -95,13 +95,13 @@ class Prediction(Answer):
         lost: for each attached modality, how many samples were replaced by newer ones before they were read,
             since it was added.
         labels: the bundle's labels, in the order of `probabilities`.
-        embeddings: for each live modality, its embedding, float32 [d]: `pooled` is their mean.
+        embeddings: for each live modality, its embedding, float32 [d], as corrected: `pooled` is their mean.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
         doubt: why it is unsure; None if it is sure.
         opinions: the answer of each modality alone, of those in `live` and in `unfamiliar`.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
-        adapted: the modalities whose opinion is that of their sensor's own correction, sorted (`Adapt`).
+        adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.

@@ -30,24 +30,19 @@ class World:
     def truth(self, n: int) -> NDArray[np.intp]:
         return self.rng.integers(0, C, n)
 
-    def teach(
-        self, pupil: Pupil, teacher: Teacher, n: int, *, sure: bool = False, memory: int = 512
-    ) -> list[Change]:
-        """Let a teacher teach `n` windows; with `sure`, the pupil is sure of the truth in each of them."""
+    def teach(self, pupil: Pupil, teacher: Teacher, n: int) -> list[Change]:
+        """Let a teacher teach `n` windows."""
         truth = self.truth(n)
         said = teacher(truth, self.rng)
-        changes = []
-        for x, real, answer in zip(self.windows(truth), truth, said, strict=True):
-            lesson = Lesson(x, opinion(answer), sure=int(real) if sure else None)
-            changes.append(pupil.learn(lesson, memory))
-        return [change for change in changes if change is not None]
+        lessons = (Lesson(x, opinion(a)) for x, a in zip(self.windows(truth), said, strict=True))
+        return [change for lesson in lessons if (change := pupil.learn(lesson)) is not None]
 
     def accuracy(self, pupil: Pupil) -> tuple[float, float]:
         """Return how often the shipped head is right, and what the session would use."""
         truth = self.truth(2000)
         x = self.windows(truth)
-        used = pupil.used or pupil.head
-        return tuple(float((who.logits(x).argmax(1) == truth).mean()) for who in (pupil.head, used))
+        moved = pupil.correction(x) if pupil.used and pupil.correction else x
+        return tuple(float((pupil.head.logits(who).argmax(1) == truth).mean()) for who in (x, moved))
 
     def _directions(self) -> NDArray[np.float64]:
         drawn = self.rng.normal(0, 1, (C, D))

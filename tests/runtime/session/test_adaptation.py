@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_runtime.adapting.adapter import Adapt, Adapter
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, calibrated
 from sensemble_runtime.bundle.judge import Judge
@@ -15,6 +15,7 @@ from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import adaptation
 from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.session.state import SessionState
 from sensemble_sensors.sensor import Sample
 
 from tests.runtime.puppets import Log, Puppet, Session, wait_for
@@ -43,7 +44,7 @@ def sighted(bundle_folder: Path) -> Bundle:
 
 
 def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_path: Path) -> None:
-    with Adapter(sighted, Adapt(tmp_path / "kept")) as adapter:
+    with Adapter(sighted, tmp_path / "kept") as adapter:
         live_set = LiveSet(sighted, adapter=adapter)
         live_set.add("video", "camera")
         live_set.add("audio", "microphone")
@@ -54,10 +55,12 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
             for sample in [Sample("audio", sound.astype(np.float32), end), *frames(BRIGHTNESS[answer], end)]:
                 live_set.push(sample)
             assert live_set.step(end) is not None
+            adapter.study()
         standing = next(s for s in adapter.standings if s.sensor == ("audio", "microphone"))
         assert standing.windows > 30
         pupil = adapter._pupils["audio", "microphone"]
-        pupil.guard.state = "used"  # whatever the guard would say of these windows
+        pupil.used = True  # whatever the test would say of these windows
+        adapter.study()
         assert pupil.correction is not None
         live_set.push(Sample("audio", sound.astype(np.float32), 1000.0))
         for sample in frames(BRIGHTNESS[1], 1000.0):
@@ -65,16 +68,54 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
         prediction = live_set.step(1000.0)
         assert prediction is not None
         assert prediction.adapted == ("audio",)
-        embeddings = prediction.embeddings
-        expected = pupil.correction.logits(embeddings["audio"]) + sighted.head.logits(embeddings["video"])
-        chances = calibrated(expected / 2, 0.2, 0.5, "multi-class")
+        heard, seen = prediction.embeddings["audio"], prediction.embeddings["video"]
+        np.testing.assert_array_equal(heard, pupil.correction(live_set._embeddings["audio"].embedding))
+        np.testing.assert_array_equal(prediction.pooled, (heard + seen) / 2)
+        chances = calibrated(sighted.head.logits((heard + seen) / 2), 0.2, 0.5, "multi-class")
         np.testing.assert_allclose(prediction.probabilities, chances, atol=1e-3)
+        own = calibrated(sighted.head.logits(heard), 0.2, 0.5, "multi-class")
+        np.testing.assert_allclose(prediction.opinions["audio"].probabilities, own, atol=1e-3)
+
+
+def test_nothing_is_learned_or_written_under_the_lock(
+    sighted: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A d x d solve and the packing of files held up all sensors and predictions."""
+    free: dict[str, bool] = {}
+
+    def can_be_taken(state: SessionState) -> bool:
+        taken = []
+
+        def take() -> None:
+            taken.append(state.changed.acquire(timeout=20))
+            state.changed.release()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+        return taken == [True]
+
+    study, save = Adapter.study, Adapter.save
+
+    def checked_study(adapter: Adapter, *, end: bool = False) -> None:
+        free["study"] = can_be_taken(session._state)
+        study(adapter, end=end)
+
+    def checked_save(adapter: Adapter) -> None:
+        free["save"] = can_be_taken(session._state)
+        save(adapter)
+
+    monkeypatch.setattr(Adapter, "study", checked_study)
+    monkeypatch.setattr(Adapter, "save", checked_save)
+    session = Session(sighted, adapt=Adapter(sighted, tmp_path / "kept"))
+    session.close()
+    assert free == {"study": True, "save": True}
 
 
 @pytest.mark.usefixtures("no_thread_is_left")
 def test_a_session_learns_and_keeps(sighted: Bundle, tmp_path: Path) -> None:
-    kept = Adapt(tmp_path / "kept")
-    with Session(sighted, adapt=kept) as session:
+    kept = tmp_path / "kept"
+    with Session(sighted, adapt=Adapter(sighted, kept)) as session:
         camera, microphone = Puppet("video", "camera"), Puppet("audio", "microphone")
         session.attach(camera)
         session.attach(microphone)
@@ -100,17 +141,33 @@ def test_a_session_that_does_not_adapt_is_not_taught(sighted: Bundle) -> None:
 
 
 def test_two_sessions_do_not_share_a_folder(sighted: Bundle, tmp_path: Path) -> None:
-    kept = Adapt(tmp_path / "kept")
-    with Session(sighted, adapt=kept), pytest.raises(AdaptError, match="in use by another session"):
-        Session(sighted, adapt=kept)
-    Session(sighted, adapt=kept).close()
+    kept = tmp_path / "kept"
+    with (
+        Session(sighted, adapt=Adapter(sighted, kept)),
+        pytest.raises(AdaptError, match="in use by another session"),
+    ):
+        Adapter(sighted, kept)
+    Adapter(sighted, kept).close()
+
+
+def test_a_file_that_is_set_aside_is_an_event(sighted: Bundle, tmp_path: Path, log: Log) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "audio-0.learned").write_text("damaged")
+    with Session(sighted, adapt=Adapter(sighted, kept)) as session:
+        session.subscribe(log)
+        wait_for(lambda: log.events)
+    (event,) = log.events
+    assert isinstance(event, AdaptEvent)
+    assert event.kind == "set aside"
+    assert "audio-0.learned: damaged" in event.reason
 
 
 def test_what_cannot_be_written_is_reported_and_raised_at_the_end(
     sighted: Bundle, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adaptation, "EVERY", 0.05)
-    session = Session(sighted, adapt=Adapt(tmp_path / "kept"))
+    session = Session(sighted, adapt=Adapter(sighted, tmp_path / "kept"))
     session.subscribe(log)
     (tmp_path / "kept").rename(tmp_path / "away")
     camera, microphone = Puppet("video", "camera"), Puppet("audio", "microphone")
@@ -132,8 +189,8 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
 ) -> None:
     monkeypatch.setattr(adaptation, "LAST", 0.2)
     before, go = set(threading.enumerate()), threading.Event()
-    monkeypatch.setattr(Adapter, "write", lambda *_: go.wait(20))
-    session = Session(sighted, adapt=Adapt(tmp_path / "kept"))
+    monkeypatch.setattr(Adapter, "save", lambda *_: go.wait(20))
+    session = Session(sighted, adapt=Adapter(sighted, tmp_path / "kept"))
     with pytest.raises(AdaptError, match="kept: its disk does not answer"):
         session.close()
     session.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sensemble_runtime.adapting.adapter import Adapt
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
@@ -109,9 +109,14 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
 
     Raises:
         InputError, BadDataError, SensorUnavailableError: an argument cannot be used.
+        AdaptError: the bundle cannot be adapted, or another session adapts it.
     """
+    with Adapter(bundle) if arguments.adapt else nullcontext() as adapt:
+        yield from _play(arguments, bundle, conditions, adapt)
+
+
+def _play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied], adapt: Adapter | None) -> Stream:
     duty = Duty() if arguments.duty else None
-    adapt = Adapt() if arguments.adapt else None
     policy = Policy(
         threads=arguments.threads, budget=arguments.budget, duty=duty, unfamiliar=arguments.unfamiliar
     )

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from sensemble_runtime.adapting.adapter import Adapt
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import EncoderError, SessionError
 from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
@@ -54,7 +54,7 @@ def devices(
     *,
     health: Thresholds | None = DEFAULT,
     conditions: Sequence[Applied] = (),
-    adapt: Adapt | None = None,
+    adapt: Adapter | None = None,
     observe: Observe = nullcontext,
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
@@ -69,7 +69,6 @@ def devices(
         InputError: every one of them ended by failure.
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
-        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     first: dict[str, SensorEvent] = {}
     began = monotonic()
@@ -116,7 +115,7 @@ def replay(
     policy: Policy,
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
-    adapt: Adapt | None = None,
+    adapt: Adapter | None = None,
     observe: Observe = nullcontext,
 ) -> Stream:
     """Play `examples` one after another in real time, with sensors that come and go by `phases`.
@@ -125,7 +124,6 @@ def replay(
         BadDataError: a media file cannot be decoded.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
-        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     length = span(bundle.specs) * len(examples)
     with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
@@ -161,7 +159,7 @@ def recording(
     policy: Policy,
     record: RecordFile | None,
     conditions: Sequence[Applied] = (),
-    adapt: Adapt | None = None,
+    adapt: Adapter | None = None,
     observe: Observe = nullcontext,
 ) -> Stream:
     """Play a recording in real time, as the sensors gave it.
@@ -170,7 +168,6 @@ def recording(
         BadDataError: it cannot be read.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
-        AdaptError: what sensors learned before cannot be used, or the bundle cannot be adapted.
     """
     player = RecordingReplay(recorded, {m: captured(conditions, spec) for m, spec in bundle.specs.items()})
     with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
@@ -198,7 +195,7 @@ def _session(
     record: RecordFile | None,
     health: Thresholds | None,
     conditions: Sequence[Applied],
-    adapt: Adapt | None,
+    adapt: Adapter | None,
     observe: Observe,
     *,
     lasting: bool = False,

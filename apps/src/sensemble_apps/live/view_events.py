@@ -11,9 +11,9 @@ from sensemble_sensors.media.dataset import Example
 _WORDS = {
     "active": "is the active sensor",
     "taught": "was taught",
+    "unsaved": "what was learned is not saved",
+    "set aside": "what was learned is not used",
     "untaught": "unlearned",
-    "disputed": "disputed",
-    "settled": "no longer disputed",
 }
 
 FAULTS = (
@@ -26,8 +26,8 @@ FAULTS = (
     "record failed",
     "recording failed",
     "unfamiliar",
-    "disputed",
     "unsaved",
+    "set aside",
 )
 """The kinds of changes by which something works less well than before."""
 

@@ -60,7 +60,7 @@ def fast(
             yield Predicted(prediction.time, prediction, example)
     if adapter is not None:
         end = len(examples) * (length + pause)
-        adapter.finish(end)
+        adapter.study(end=True)
         yield from _learned(live_set, adapter, None, end)
 
 
@@ -118,7 +118,7 @@ def recording(
                 yield from _learned(live_set, adapter, example if labels else None, item.time)
             yield Predicted(prediction.time, prediction, example)
     if adapter is not None:
-        adapter.finish(recorded.length)
+        adapter.study(end=True)
         yield from _learned(live_set, adapter, None, recorded.length)
 
 
@@ -126,5 +126,6 @@ def _learned(live_set: LiveSet, adapter: Adapter, labelled: Example | None, now:
     """Teach the label of an example, if it has one, and yield what was learned since the last call."""
     for label in labelled.labels if labelled is not None else ():
         adapter.label(label, live_set.newest(now), now)
+    adapter.study()
     for event in live_set.changes(now):
         yield view_event(event, 0.0)

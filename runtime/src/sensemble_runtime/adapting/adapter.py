@@ -1,6 +1,6 @@
-"""The adapter: who teaches whom in a session, and which sensors' corrections are in use."""
+"""The adapter: which sensors learn from which at a moment, and whose corrections are in use."""
 
-import math
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,13 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.adapting.guard import State
-from sensemble_runtime.adapting.pupil import LABEL, Change, Lesson, Pupil
+from sensemble_runtime.adapting.correction import Correction
+from sensemble_runtime.adapting.pupil import Change, Lesson, Pupil
 from sensemble_runtime.adapting.store import Sensor, Store, beside
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
-from sensemble_runtime.prediction import Opinion
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.float32]
@@ -24,42 +23,13 @@ Floats = NDArray[np.float32]
 CONFIDENT = 0.5
 """The calibrated confidence from which a teacher teaches: it is right more often than not. Its probabilities
 are the target, so that a lesson says as much as its teacher knows."""
-
-_KINDS: dict[State, Literal["taught", "untaught", "disputed", "settled"]] = {
-    "used": "taught",
-    "dropped": "untaught",
-    "disputed": "disputed",
-    "learning": "settled",
-}
+LABEL = 4.0
+"""The weight of a window that a person has labelled."""
+PERSON = "a person"
+WAITING = 4096  # lessons that may wait for `study`, the newest
 
 
-@dataclass(frozen=True, slots=True)
-class Adapt:
-    """The settings by which sensors teach each other.
-
-    Attributes:
-        folder: of what was learned; None: beside the bundle (`store.beside`).
-        trusted: the modalities that may teach; None: all.
-        memory: lessons of a sensor after which one counts a third of a new one, 32 or more.
-        days: what was learned so long ago is forgotten, above 0.
-
-    Raises:
-        AdaptError: a field is out of its range.
-    """
-
-    folder: Path | str | None = None
-    trusted: tuple[str, ...] | None = None
-    memory: int = 512
-    days: float = 90.0
-
-    def __post_init__(self) -> None:
-        if self.memory < 32:
-            raise AdaptError(f"memory {self.memory}: give 32 lessons or more")
-        if not self.days > 0:
-            raise AdaptError(f"days {self.days}: give a number above 0")
-
-
-class Heard(Protocol):
+class Encoded(Protocol):
     """The newest window of a live modality, encoded."""
 
     @property
@@ -85,15 +55,15 @@ class Standing:
 
     Attributes:
         sensor: its modality and its name.
-        state: of the guard; the correction is in use if it is `used`.
+        used: whether its correction is in use.
         windows: the number of lessons.
-        scenes: the number of scenes, the newest ones, that the next two are of.
+        scenes: the number of held-back scenes that the next two are of.
         shipped: the share of their windows about which the bundle's own head agreed with the teacher.
         adapted: about which the correction did, before it had learned from them.
     """
 
     sensor: Sensor
-    state: str
+    used: bool
     windows: int
     scenes: int
     shipped: float
@@ -101,21 +71,26 @@ class Standing:
 
 
 class Adapter:
-    """Teaches the sensors of a session, and keeps what they learn; a context manager.
+    """Lets the sensors of a session teach each other, and keeps what they learn; a context manager.
 
-    A teacher is the opinion of all other live modalities together that are trusted, familiar and about the
-    same time, as the bundle shipped them: what a sensor was taught, it does not teach on. It has no thread;
-    use it from one at a time. What is learned is kept in `folder`.
+    The teacher is the opinion of all other live modalities together that are familiar and about the same
+    time, as the bundle shipped them: corrections never teach. `learn` and `label` note lessons, `study`
+    learns them, and may take milliseconds a scene: call it, `save` and `close` from one thread, which may be
+    another one than that of the rest.
 
     Args:
         bundle: an open bundle, calibrated, of single classes.
-        adapt: the rules.
+        folder: of what was learned; None: beside the bundle (`store.beside`).
+
+    Attributes:
+        folder: of what was learned.
+        problems: a line on each file in it that was set aside, because it is damaged or of another bundle.
 
     Raises:
-        AdaptError: the bundle cannot be adapted, or the folder or a file in it cannot be used.
+        AdaptError: the bundle cannot be adapted, or the folder cannot be used.
     """
 
-    def __init__(self, bundle: Bundle, adapt: Adapt) -> None:
+    def __init__(self, bundle: Bundle, folder: Path | str | None = None) -> None:
         if bundle.manifest.task != "multi-class":
             raise AdaptError(f"{bundle.path}: is multi-label; adapting is for bundles of single classes")
         if not any(entry.threshold > 0 for entry in bundle.manifest.calibration.subsets.values()):
@@ -123,21 +98,17 @@ class Adapter:
                 f"{bundle.path}: is not calibrated, so nothing it says is sure enough to teach; export it "
                 "with more examples in the split calibrate"
             )
-        strange = sorted(set(adapt.trusted or ()) - set(bundle.modalities))
-        if strange:
-            known = ", ".join(bundle.modalities)
-            raise AdaptError(f"trusted: the bundle has no {', '.join(strange)}; it has {known}")
-        self._bundle, self._adapt = bundle, adapt
-        self._store = Store(Path(adapt.folder) if adapt.folder else beside(bundle.path), bundle, adapt.days)
+        self._bundle = bundle
+        self._store = Store(Path(folder) if folder else beside(bundle.path), bundle)
         self.folder = self._store.folder
-        self._changes: list[AdaptEvent] = []
+        self._pupils, self.problems = self._store.load()
+        self._used: dict[Sensor, Correction] = {}
+        self._publish()
+        self._lessons: deque[tuple[Sensor, Lesson, Subset, float]] = deque(maxlen=WAITING)
         self._taught_by: dict[Sensor, set[str]] = {}
-        try:
-            self._pupils: dict[Sensor, Pupil] = self._store.load()
-        except AdaptError:
-            self._store.close()
-            raise
         self._unsaved: set[Sensor] = set()
+        self._changes: deque[AdaptEvent] = deque()
+        self._now = 0.0  # of the last lesson
 
     def __enter__(self) -> Self:
         return self
@@ -145,18 +116,17 @@ class Adapter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def logits(self, newest: Mapping[str, Heard]) -> dict[str, Floats]:
-        """Return the logits, float32 [C], of the newest windows whose sensor's correction is in use."""
-        pupils = ((window, self._pupils.get((m, window.sensor))) for m, window in newest.items())
-        used = ((window, pupil.used) for window, pupil in pupils if pupil is not None)
+    def correct(self, newest: Mapping[str, Encoded]) -> dict[str, Floats]:
+        """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
+        used = self._used
         return {
-            window.modality: found.logits(window.embedding)
-            for window, found in used
-            if found is not None and not self._is_background(window)
+            modality: used[modality, window.sensor](window.embedding)
+            for modality, window in newest.items()
+            if (modality, window.sensor) in used and not self._is_background(window)
         }
 
-    def learn(self, fresh: Collection[str], newest: Mapping[str, Heard], now: float) -> None:
-        """Let the sensors of `fresh` modalities learn from what the others say about the same moment.
+    def learn(self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float) -> None:
+        """Note what the sensors of `fresh` modalities can learn from the others about the same moment.
 
         Args:
             fresh: the modalities whose window is new.
@@ -168,15 +138,12 @@ class Adapter:
             teachers = self._teachers(window, newest)
             if not teachers or self._is_background(window):
                 continue
-            opinion = self._opinion(teachers, newest)
-            if opinion.least <= 0 or opinion.confidence < CONFIDENT:
-                continue
-            own = self._opinion((modality,), newest)
-            sure = int(own.probabilities.argmax()) if own.sure and self._is_familiar(window) else None
-            self._teach(window, Lesson(window.embedding, opinion.probabilities, sure=sure), teachers, now)
+            opinion, _ = self._bundle.judge.answer({m: newest[m].embedding for m in teachers})
+            if opinion.least > 0 and opinion.confidence >= CONFIDENT:
+                self._note(window, Lesson(window.embedding, opinion.probabilities), teachers, now)
 
-    def label(self, label: str, newest: Mapping[str, Heard], now: float) -> None:
-        """Teach the sensor of each of the newest windows that it shows `label`, as a person says.
+    def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
+        """Note that each of the newest windows shows `label`, as a person says.
 
         Raises:
             AdaptError: the bundle has no such label.
@@ -186,109 +153,95 @@ class Adapter:
             raise AdaptError(f"{label!r}: no label of the bundle; it has {', '.join(labels)}")
         truth = np.zeros(len(labels), np.float32)
         truth[labels.index(label)] = 1
-        for _, window in sorted(newest.items()):
+        for window in newest.values():
             if not self._is_background(window):
-                self._teach(window, Lesson(window.embedding, truth, LABEL), ("a person",), now)
+                self._note(window, Lesson(window.embedding, truth, LABEL), (PERSON,), now)
+
+    def study(self, *, end: bool = False) -> None:
+        """Learn what was noted since the last time; with `end`, the scenes that go on, too."""
+        while self._lessons:
+            sensor, lesson, teachers, self._now = self._lessons.popleft()
+            if sensor not in self._pupils:
+                alone = of_subset(self._bundle.manifest.calibration, (sensor[0],))
+                self._pupils[sensor] = Pupil.new(self._bundle.head, alone)
+            pupil = self._pupils[sensor]
+            self._taught_by.setdefault(sensor, set()).update(teachers)
+            self._unsaved.add(sensor)
+            self._report(sensor, pupil.learn(lesson))
+        for sensor, pupil in self._pupils.items() if end else ():
+            self._report(sensor, pupil.end_scene())
+        self._publish()
 
     def take_changes(self) -> list[AdaptEvent]:
         """Return what has changed since the last time, in order."""
-        changes, self._changes = self._changes, []
-        return changes
-
-    def finish(self, now: float) -> None:
-        """Learn the scenes that go on, as at the end of a session."""
-        for sensor, pupil in sorted(self._pupils.items()):
-            if pupil.scene:
-                self._note(sensor, pupil.end_scene(self._adapt.memory), now)
-                self._unsaved.add(sensor)
+        return [self._changes.popleft() for _ in range(len(self._changes))]
 
     @property
     def standings(self) -> list[Standing]:
         """The progress of each sensor, sorted."""
         return [
-            Standing(sensor, p.guard.state, p.windows, len(p.guard.recent), *p.guard.agreement)
-            for sensor, p in sorted(self._pupils.items())
+            Standing(sensor, pupil.used, pupil.windows, pupil.trial.scenes, *pupil.trial.agreement)
+            for sensor, pupil in sorted(self._pupils.items())
         ]
 
-    def pack(self) -> dict[Sensor, bytes]:
-        """Return, by sensor, the contents of the files of what was learned since the last time."""
-        packed = {sensor: self._store.pack(sensor, self._pupils[sensor]) for sensor in sorted(self._unsaved)}
-        self._unsaved.clear()
-        return packed
-
-    def write(self, packed: Mapping[Sensor, bytes]) -> None:
-        """Write what `pack` returned, from any thread.
+    def save(self) -> None:
+        """Write what was learned since the last time; what cannot be written stays for the next time.
 
         Raises:
             AdaptError: it cannot be written.
         """
-        for sensor, data in packed.items():
-            self._store.write(sensor, data)
-
-    def note_unsaved(self, packed: Mapping[Sensor, bytes]) -> None:
-        """Note that what `pack` returned could not be written: the next `pack` returns it again."""
-        self._unsaved |= packed.keys()
+        for sensor in sorted(self._unsaved):
+            self._store.save(sensor, self._pupils[sensor])
+            self._unsaved.remove(sensor)
 
     def close(self) -> None:
         """Unlock the folder; what was not saved is lost."""
         self._store.close()
 
-    def _teachers(self, window: Heard, newest: Mapping[str, Heard]) -> Subset:
-        """Return the modalities that may teach a window: trusted, familiar, and of the same time."""
-        trusted = self._adapt.trusted
+    def _note(self, window: Encoded, lesson: Lesson, teachers: Subset, now: float) -> None:
+        self._lessons.append(((window.modality, window.sensor), lesson, teachers, now))
+
+    def _report(self, sensor: Sensor, change: Change | None) -> None:
+        if change is None:
+            return
+        (modality, name), by = sensor, tuple(sorted(self._taught_by.get(sensor, ())))
+        shipped, adapted = change.agreement
+        kind: Literal["taught", "untaught"] = "untaught"
+        if (reason := change.reason) == "":
+            kind = "taught"
+            reason = f"by {' and '.join(by)}: {100 * shipped:.0f} → {100 * adapted:.0f} % agreement"
+        self._changes.append(AdaptEvent(self._now, name, modality, kind, by, shipped, adapted, reason))
+
+    def _publish(self) -> None:
+        """Replace the corrections in use at once, so that `correct` needs no lock."""
+        self._used = {
+            sensor: pupil.correction
+            for sensor, pupil in self._pupils.items()
+            if pupil.used and pupil.correction
+        }
+
+    def _teachers(self, window: Encoded, newest: Mapping[str, Encoded]) -> Subset:
+        """Return the modalities that may teach a window: familiar, and of the same time."""
         return tuple(
             modality
             for modality, other in sorted(newest.items())
-            if modality != window.modality
-            and (trusted is None or modality in trusted)
-            and self._overlap(window, other)
-            and self._is_familiar(other)
+            if modality != window.modality and self._overlap(window, other) and self._is_familiar(other)
         )
 
-    def _overlap(self, one: Heard, other: Heard) -> bool:
+    def _overlap(self, one: Encoded, other: Encoded) -> bool:
         """True if two windows share at least half of the shorter one; a caption holds while it is live."""
         spans = [self._bundle.specs[window.modality].window for window in (one, other)]
         return min(spans) == 0 or abs(one.time - other.time) <= min(spans) / 2
 
-    def _is_familiar(self, window: Heard) -> bool:
-        return self._score(window) >= self._bundle.manifest.calibration.familiar.get(
-            window.modality, -math.inf
-        )
+    def _is_familiar(self, window: Encoded) -> bool:
+        return bool(self._bundle.judge.are_familiar(window.modality, window.embedding))
 
-    def _is_background(self, window: Heard) -> bool:
+    def _is_background(self, window: Encoded) -> bool:
         """True if a window is unfamiliar, and likelier to show none of the classes than one of them.
 
         A voice that the encoder has not heard is unfamiliar, and is to be learned; silence is not.
         """
-        return not self._is_familiar(window) and self._score(window) < 0
-
-    def _score(self, window: Heard) -> float:
-        familiarity = self._bundle.head.familiarity
-        if familiarity is None:
-            return 0.0
-        return familiarity.score(self._bundle.modalities.index(window.modality), window.embedding)
-
-    def _opinion(self, modalities: Subset, newest: Mapping[str, Heard]) -> Opinion:
-        """Return what modalities say together, calibrated, without any correction."""
-        return self._bundle.judge.answer({m: newest[m].embedding for m in modalities})[0]
-
-    def _teach(self, window: Heard, lesson: Lesson, by: Subset, now: float) -> None:
-        sensor = (window.modality, window.sensor)
-        if sensor not in self._pupils:
-            alone = of_subset(self._bundle.manifest.calibration, (window.modality,))
-            self._pupils[sensor] = Pupil.new(self._bundle.head, alone)
-        self._taught_by.setdefault(sensor, set()).update(by)
-        self._unsaved.add(sensor)
-        self._note(sensor, self._pupils[sensor].learn(lesson, self._adapt.memory), now)
-
-    def _note(self, sensor: Sensor, change: Change | None, now: float) -> None:
-        if change is None:
-            return
-        teachers = tuple(sorted(self._taught_by.get(sensor, ())))
-        modality, name = sensor
-        kind, reason = _KINDS[change.state], change.reason
-        if kind == "taught":
-            agreement = f"{100 * change.shipped:.0f} → {100 * change.adapted:.0f} % agreement"
-            reason = f"by {' and '.join(teachers)}: {agreement}"
-        event = AdaptEvent(now, name, modality, kind, teachers, change.shipped, change.adapted, reason)
-        self._changes.append(event)
+        scores, row = self._bundle.head.familiarity, self._bundle.modalities.index(window.modality)
+        return (
+            scores is not None and not self._is_familiar(window) and scores.score(row, window.embedding) < 0
+        )

@@ -1,17 +1,15 @@
 """The folder of what a device has learned of its sensors: one private file a sensor, beside the bundle.
 
-A file belongs to one bundle, whose fingerprint it holds: to another one, the numbers in it mean nothing.
+A file is a SHA-256, then the safetensors that it is of. It belongs to one bundle, whose fingerprint it holds:
+to another one, the numbers in it mean nothing. A file that cannot be used is set aside, and learned anew.
 """
 
 import hashlib
 import json
-import time
-from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +17,21 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from sensemble_sensors import durable
 
-from sensemble_runtime.adapting.correction import fit
-from sensemble_runtime.adapting.evidence import FRACTIONS
-from sensemble_runtime.adapting.guard import SHOWN, Outcome, State
-from sensemble_runtime.adapting.pupil import Pupil
+from sensemble_runtime.adapting.correction import Sums, fit
+from sensemble_runtime.adapting.pupil import Pupil, Trial
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.bundle.judge import of_subset
-from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
+from sensemble_runtime.bundle.strict_json import decode, document
 from sensemble_runtime.errors import AdaptError
+from sensemble_runtime.executors.executor import LARGEST
 
-SCHEMA = 1
+SCHEMA = 2
 SENSORS = 32
 """Sensors that are kept; the one that learned longest ago makes room."""
-_SUFFIX, _LOCK = ".learned", "lock"
+_SUFFIX, _ASIDE = ".learned", ".learned.bad"
 _SUMS = ("mean", "target", "scatter", "cross")
-_WEALTH = ("better", "worse", "corroborated", "contradicted", "agreeing", "disputes")
+_DIGEST = hashlib.sha256().digest_size
 _REST = 1 << 20  # bytes of a file beside its sums, at most
 
 Sensor = tuple[str, str]
@@ -50,43 +47,39 @@ class _Header:
         bundle: the fingerprint of the bundle.
         modality: of the sensor.
         sensor: its name.
-        saved: when it was written, in seconds since 1970.
         weight: of the sums.
         windows: the number of lessons.
-        state: of the guard.
-        margin: of the guard.
-        credible: of the guard.
+        used: whether the correction is in use.
+        trial: its test.
     """
 
     schema: int
     bundle: str
     modality: str
     sensor: str
-    saved: float
     weight: float
     windows: int
-    state: State
-    margin: float
-    credible: bool
+    used: bool
+    trial: Trial
 
 
 class Store:
-    """The folder, locked for one process; a context manager.
+    """The folder, made private to this user and locked for one process.
 
     Args:
-        folder: made, private to this user, when the first file is written.
+        folder: made if it is not there.
         bundle: whose sensors these are.
-        days: the age at which a file is removed unread.
 
     Raises:
         AdaptError: another process has locked it, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, bundle: Bundle, days: float) -> None:
-        self.folder, self._bundle, self._days = folder, bundle, days
+    def __init__(self, folder: Path, bundle: Bundle) -> None:
+        self.folder, self._bundle = folder, bundle
         try:
             durable.create_folder(folder)
-            self._lock: IO[bytes] = durable.lock(folder / _LOCK)
+            durable.create(folder / "lock")
+            self._lock: IO[bytes] = durable.lock(folder / "lock")
         except BlockingIOError as error:
             raise AdaptError(f"{folder}: in use by another session; end that first") from error
         except OSError as error:
@@ -94,63 +87,38 @@ class Store:
                 f"{folder}: cannot be written ({error.strerror}); name another folder"
             ) from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Unlock the folder; closing twice is allowed."""
         self._lock.close()
 
-    def load(self) -> dict[Sensor, Pupil]:
-        """Return what was learned of each sensor; files that are too old are removed.
-
-        Raises:
-            AdaptError: a file is of another bundle or version, or damaged; names it.
-        """
-        found = {}
+    def load(self) -> tuple[dict[Sensor, Pupil], list[str]]:
+        """Return what was learned of each sensor, and a line on each file that was set aside."""
+        pupils, problems = {}, []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            header, pupil = self._read(path)
-            if time.time() - header.saved > self._days * 86400:
-                path.unlink(missing_ok=True)
-            else:
-                found[header.modality, header.sensor] = pupil
-        return found
+            try:
+                sensor, pupil = self._read(path)
+                pupils[sensor] = pupil
+            except (OSError, ValueError) as error:
+                aside = path.with_suffix(_ASIDE)
+                with suppress(OSError):
+                    path.replace(aside)
+                problems.append(f"{path}: {error}; set aside as {aside.name}, its sensor learns anew")
+        return pupils, problems
 
-    def pack(self, sensor: Sensor, pupil: Pupil) -> bytes:
-        """Return the contents of a sensor's file."""
-        guard, sums = pupil.guard, pupil.sums
-        header = _Header(
-            SCHEMA,
-            self._bundle.fingerprint,
-            *sensor,
-            saved=time.time(),
-            weight=sums.weight,
-            windows=pupil.windows,
-            state=guard.state,
-            margin=guard.margin,
-            credible=guard.credible,
-        )
-        tensors = {name: getattr(sums, name) for name in _SUMS}
-        tensors |= {name: getattr(guard, name).shares for name in _WEALTH}
-        tensors["recent"] = np.array([list(asdict(outcome).values()) for outcome in guard.recent]).reshape(
-            -1, 4
-        )
-        tensors |= {"answers": pupil.answers, "taught": pupil.taught}
-        tensors["header"] = np.frombuffer(json.dumps(asdict(header)).encode(), np.uint8)
-        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
-
-    def write(self, sensor: Sensor, packed: bytes) -> None:
-        """Write a sensor's file, whole or not at all; from any thread.
+    def save(self, sensor: Sensor, pupil: Pupil) -> None:
+        """Write a sensor's file, whole or not at all.
 
         Raises:
             AdaptError: the disk is full, or cannot be written.
         """
+        sums, known = pupil.sums, (SCHEMA, self._bundle.fingerprint, *sensor)
+        header = _Header(*known, sums.weight, pupil.windows, pupil.used, pupil.trial)
+        tensors = {name: np.ascontiguousarray(getattr(sums, name)) for name in _SUMS}
+        tensors |= {"taught": pupil.taught}
+        packed = save(tensors | {"header": np.frombuffer(json.dumps(asdict(header)).encode(), np.uint8)})
         path = self.folder / _name(sensor)
         try:
-            durable.write(path, packed, private=True)
+            durable.write(path, hashlib.sha256(packed).digest() + packed, private=True)
             durable.sync_folder(self.folder)
             self._make_room()
         except OSError as error:
@@ -167,58 +135,55 @@ class Store:
             OSError: one cannot be removed.
         """
         gone = []
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}*")):
             try:
-                name = self._read(path)[0].sensor
-            except AdaptError:
+                name = self._read(path)[0][1]
+            except (OSError, ValueError):
                 name = path.name
             if sensor in (None, name):
                 path.unlink(missing_ok=True)
                 gone.append(name)
         return gone
 
-    def _read(self, path: Path) -> tuple[_Header, Pupil]:
-        classes, d = self._bundle.head.weight.shape
-        most = 8 * (d + 1) * (d + classes + 1) + _REST
-        try:
-            with regular(path) as file:
-                data = file.read(most + 1)
-            if len(data) > most:
-                raise AdaptError(f"{path}: is too large; {_remedy(self._bundle)}")
-            tensors = load(data)
-            header: _Header = decode(_Header, document(tensors.pop("header").tobytes().decode()))
-        except OSError as error:
-            raise AdaptError(f"{path}: cannot be read ({error.strerror}); {_remedy(self._bundle)}") from error
-        except (SafetensorError, DecodeError, ValueError, KeyError, TypeError) as error:
-            raise AdaptError(f"{path}: is damaged ({error}); {_remedy(self._bundle)}") from error
-        if header.schema != SCHEMA:
-            raise AdaptError(f"{path}: version {header.schema}, not {SCHEMA}; {_remedy(self._bundle)}")
-        if header.bundle != self._bundle.fingerprint:
-            raise AdaptError(f"{path}: learned with another bundle; {_remedy(self._bundle)}")
-        shapes = {"mean": (d,), "target": (classes,), "scatter": (d, d), "cross": (d, classes)}
-        shapes |= dict.fromkeys(_WEALTH, (len(FRACTIONS),)) | dict.fromkeys(("answers", "taught"), (classes,))
-        shapes["recent"] = (min(len(tensors.get("recent", ())), SHOWN), 4)
-        _check(tensors, shapes, path, _remedy(self._bundle))
-        return header, self._pupil(header, tensors)
+    def _read(self, path: Path) -> tuple[Sensor, Pupil]:
+        """Return the sensor and the pupil of a file.
 
-    def _pupil(self, header: _Header, tensors: Mapping[str, NDArray[np.float64]]) -> Pupil:
-        alone = of_subset(self._bundle.manifest.calibration, (header.modality,))
-        pupil = Pupil.new(self._bundle.head, alone)
-        pupil.sums.weight, pupil.windows = header.weight, header.windows
-        pupil.answers, pupil.taught = tensors["answers"], tensors["taught"]
-        for name in _SUMS:
-            setattr(pupil.sums, name, tensors[name])
-        guard = pupil.guard
-        guard.restart(header.state)
-        for name in _WEALTH:
-            getattr(guard, name).shares = tensors[name]
-        guard.state, guard.margin, guard.credible = header.state, header.margin, header.credible
-        pupil.guard.recent = deque((Outcome(*row) for row in tensors["recent"].tolist()), maxlen=SHOWN)
-        pupil.correction = fit(pupil.sums, pupil.head)
-        return pupil
+        Raises:
+            OSError, ValueError: it cannot be read, or not be used; says why.
+        """
+        head = self._bundle.head
+        classes, d = head.weight.shape
+        most = 8 * (d + 1) * (d + classes + 1) + _REST
+        with regular(path) as file:
+            digest, data = file.read(_DIGEST), file.read(most)
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError("damaged")
+        try:
+            tensors = load(data)
+            raw = document(tensors.pop("header").tobytes().decode())
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(f"damaged ({error})") from error
+        match raw:
+            case {"schema": int(schema), "bundle": str(bundle)} if schema == SCHEMA:
+                if bundle != self._bundle.fingerprint:
+                    raise ValueError("learned with another bundle")
+            case _:
+                raise ValueError("of another version")
+        header: _Header = decode(_Header, raw)
+        sensor = header.modality, header.sensor
+        shapes = {"mean": (d,), "target": (classes,), "scatter": (d, d), "cross": (d, classes)}
+        _check(tensors, shapes | {"taught": (classes,)})
+        if not header.weight >= 0 or path.name != _name(sensor) or header.modality not in self._bundle.specs:
+            raise ValueError("damaged (its header is not that of this file)")
+        pupil = Pupil.new(head, of_subset(self._bundle.manifest.calibration, (header.modality,)))
+        pupil.sums = Sums(header.weight, *(tensors[name] for name in _SUMS))
+        pupil.taught, pupil.trial = tensors["taught"], header.trial
+        pupil.used, pupil.windows = header.used, header.windows
+        pupil.correction = fit(pupil.sums, head, pupil.inverse)
+        return sensor, pupil
 
     def _make_room(self) -> None:
-        ages = sorted((path.stat().st_mtime, path) for path in self.folder.glob(f"*{_SUFFIX}"))
+        ages = sorted((path.stat().st_mtime, path) for path in self.folder.glob(f"*{_SUFFIX}*"))
         for _, path in ages[: max(0, len(ages) - SENSORS)]:
             with suppress(OSError):
                 path.unlink()
@@ -232,17 +197,11 @@ def beside(bundle: Path) -> Path:
 
 def _name(sensor: Sensor) -> str:
     modality, name = sensor
-    return f"{modality}-{hashlib.sha256(name.encode()).hexdigest()[:16]}{_SUFFIX}"
+    return f"{modality}-{hashlib.sha256(json.dumps(name).encode()).hexdigest()[:16]}{_SUFFIX}"
 
 
-def _remedy(bundle: Bundle) -> str:
-    return f"`sensemble adapt {bundle.path} --reset all` begins anew"
-
-
-def _check(
-    tensors: Mapping[str, NDArray[np.float64]], shapes: Mapping[str, tuple[int, ...]], path: Path, remedy: str
-) -> None:
+def _check(tensors: dict[str, NDArray[np.float64]], shapes: dict[str, tuple[int, ...]]) -> None:
     found = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
-    expected = {name: ("float64", shape) for name, shape in shapes.items()}
-    if found != expected or not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise AdaptError(f"{path}: is damaged (its arrays are not those of this bundle); {remedy}")
+    bounded = all(bool((np.abs(tensor) <= LARGEST**2).all()) for tensor in tensors.values())
+    if found != {name: ("float64", shape) for name, shape in shapes.items()} or not bounded:
+        raise ValueError("damaged (its arrays are not those of this bundle)")

@@ -95,26 +95,18 @@ class Judge:
         self,
         embeddings: Mapping[str, Floats],
         unfamiliar: Collection[str] = (),
-        adapted: Mapping[str, Floats] | None = None,
     ) -> tuple[Opinion, dict[str, Opinion]]:
         """Return the answer of a live set, and that of each of its modalities alone.
 
         Args:
             embeddings: float32 [d] of each modality of the live set.
             unfamiliar: those of them whose window is unfamiliar; if all are, there is no evidence.
-            adapted: logits float32 [C] that take the place of the head's own. The head is linear, so each
-                changes the logits of the pooled representation by its share.
         """
         live = tuple(sorted(embeddings))
         if set(live) <= set(unfamiliar):
             return self.no_evidence, dict.fromkeys(live, self.no_evidence)
         vectors = [embeddings[m] for m in live]
         logits = self._head.logits(np.stack([pool(embeddings), *vectors] if len(live) > 1 else vectors))
-        for modality, own in (adapted or {}).items():
-            row = live.index(modality) - len(live)  # from the end: one modality alone has one row
-            if len(live) > 1:
-                logits[0] += (own - logits[row]) / len(live)
-            logits[row] = own
         judged = self.judge(live, logits[:, np.newaxis])
         whole, *alone = (
             Opinion(probabilities, float(least), self._labels, DOUBTS[doubt])

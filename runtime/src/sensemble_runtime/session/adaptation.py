@@ -1,24 +1,26 @@
-"""Keeping what a session's sensors learn: written by a thread of its own, now and then and at the end."""
+"""Learning of a session's sensors: in a thread of its own, outside the session's lock."""
 
 import threading
 from time import monotonic
+from typing import Literal
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.session.state import SessionState
 
+STUDY = 0.5  # seconds between two looks for lessons
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
 LAST = 10.0  # seconds that the disk has for the last one
 
 
 class Adaptation:
-    """Writes what the adapter has learned, while the session's threads use it.
+    """Learns and writes what the adapter has noted, while the session's threads use it.
 
     What cannot be written, because the disk is full, is reported once, and tried again.
 
     Args:
-        adapter: of the session; used with the state's lock held, closed at the end.
+        adapter: of the session; closed at the end.
         state: takes the events.
     """
 
@@ -30,7 +32,7 @@ class Adaptation:
         self._thread.start()
 
     def finish(self) -> AdaptError | None:
-        """Learn the scenes that go on, write the rest and free the folder; again, it does nothing.
+        """Learn the rest, write it and free the folder; again, it does nothing.
 
         Returns:
             Why something could not be written, to be raised; None if all was.
@@ -46,27 +48,35 @@ class Adaptation:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(EVERY):
-                before, self._unsaved = self._unsaved, self._write()
-                reason = str(self._unsaved or "")
-                if reason not in ("", str(before or "")):
-                    self._state.report(AdaptEvent(monotonic(), "", "", "unsaved", (), 0.0, 0.0, reason))
-            with self._state.changed:
-                self._adapter.finish(monotonic())
-                self._state.note_live_set()
-            self._unsaved = self._write()
+            due = monotonic() + EVERY
+            self._stop.wait(STUDY)  # for those who subscribe to the new session
+            for problem in self._adapter.problems:
+                self._report("set aside", problem)
+            while not self._stop.wait(STUDY):
+                self._study()
+                if monotonic() >= due:
+                    self._save()
+                    due = monotonic() + EVERY
+            self._study(end=True)
+            self._save()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
             self._state.fail(error)
         finally:
             self._adapter.close()
 
-    def _write(self) -> AdaptError | None:
+    def _study(self, *, end: bool = False) -> None:
+        self._adapter.study(end=end)
         with self._state.changed:
-            packed = self._adapter.pack()
+            self._state.note_live_set()
+
+    def _save(self) -> None:
+        before, self._unsaved = self._unsaved, None
         try:
-            self._adapter.write(packed)
+            self._adapter.save()
         except AdaptError as error:
-            with self._state.changed:
-                self._adapter.note_unsaved(packed)
-            return error
-        return None
+            self._unsaved = error
+            if str(error) != str(before):
+                self._report("unsaved", str(error))
+
+    def _report(self, kind: Literal["unsaved", "set aside"], reason: str) -> None:
+        self._state.report(AdaptEvent(monotonic(), "", "", kind, (), 0.0, 0.0, reason))

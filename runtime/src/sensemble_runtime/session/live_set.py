@@ -171,7 +171,7 @@ class LiveSet:
         """Return those whose newest window is unfamiliar, and that learned no correction for it."""
         unfamiliar = self._familiarity.unfamiliar(near)
         if self._adapter and unfamiliar:
-            known = self._adapter.logits({m: self._embeddings[m] for m in unfamiliar})
+            known = self._adapter.correct({m: self._embeddings[m] for m in unfamiliar})
             unfamiliar = tuple(m for m in unfamiliar if m not in known)
         return unfamiliar
 
@@ -237,14 +237,14 @@ class LiveSet:
         live = self._without(unfamiliar, near)
         if not fresh or not live:
             return None
-        embeddings = {m: self._embeddings[m].embedding for m in live}
         heard = {m: self._embeddings[m] for m in near if m in live or m in unfamiliar}
-        adapted = self._adapter.logits(heard) if self._adapter else {}
+        corrected = self._adapter.correct(heard) if self._adapter else {}
+        embeddings = {m: corrected.get(m, self._embeddings[m].embedding) for m in live}
         strange = unfamiliar if self._policy.unfamiliar == "leave" else ()
         judge = self._bundle.judge
-        whole, opinions = judge.answer(embeddings, strange, adapted)
+        whole, opinions = judge.answer(embeddings, strange)
         opinions |= dict.fromkeys((m for m in strange if m not in live), judge.no_evidence)
-        if self._adapter:  # for the next prediction: this one owes nothing to its own windows
+        if self._adapter:
             self._adapter.learn([m for m, e in fresh.items() if m in heard and not e.skipped], heard, now)
         here = sorted(self._windows.items())
         return Prediction(
@@ -264,7 +264,7 @@ class LiveSet:
             opinions=opinions,
             audited=self._bundle.manifest.audited.get(subsets.name(live)),
             unfamiliar=unfamiliar,
-            adapted=tuple(sorted(adapted)),
+            adapted=tuple(sorted(corrected)),
             levels={m: level for m in heard if (level := self._embeddings[m].level) is not None},
         )
 

@@ -15,7 +15,7 @@ from sensemble_sensors.kinds.degrading import captured
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
-from sensemble_runtime.adapting.adapter import Adapt, Adapter
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import AdaptError, RecordError, SessionError, check_stopped
@@ -61,12 +61,11 @@ class Session:
             played rather than captured.
         conditions: degrade the samples of each sensor by those of its modality, to see what becomes of them.
         lasting: go on when the last sensor has ended, for others may come.
-        adapt: let the sensors teach each other, so that each gets a correction of its own, which is used once
-            held-back windows show that it helps, and kept beside the bundle; None: they do not.
+        adapt: lets the sensors teach each other, so that each gets a correction of its own, which is used
+            once held-back windows show that it helps; closed with the session. None: they do not.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
-        AdaptError: the bundle cannot be adapted, or what was learned before cannot be used.
     """
 
     def __init__(
@@ -79,14 +78,14 @@ class Session:
         health: Thresholds | None = DEFAULT,
         conditions: Sequence[Applied] = (),
         lasting: bool = False,
-        adapt: Adapt | None = None,
+        adapt: Adapter | None = None,
     ) -> None:
         policy = policy or Policy()
         bundle.threads = policy.threads
         self._bundle = bundle
         self._lasting = lasting
-        adapter = Adapter(bundle, adapt) if adapt is not None else None
-        self._state = SessionState(bundle, policy, adapter)
+        self._adapter = adapt
+        self._state = SessionState(bundle, policy, adapt)
         self._sensors = SensorSet(self._state, health, conditions)
         self._conditions = conditions
         self._players: list[Player] = []
@@ -107,11 +106,11 @@ class Session:
                     failed=self._state.fail,
                 )
             except RecordError:
-                if adapter is not None:
-                    adapter.close()
+                if adapt is not None:
+                    adapt.close()
                 raise
             self._state.subscribe(self._writer.queue)
-        self._adaptation = Adaptation(adapter, self._state) if adapter is not None else None
+        self._adaptation = Adaptation(adapt, self._state) if adapt is not None else None
         self._encoders.start()
 
     def __enter__(self) -> Self:
@@ -276,11 +275,10 @@ class Session:
             AdaptError: the session does not adapt, or the bundle has no such label.
         """
         with self._state.changed:
-            now, adapter = time.monotonic(), self._state.adapter
-            if adapter is None:
-                raise AdaptError("teach: this session does not adapt; open it with adapt=Adapt()")
-            adapter.label(label, self._state.live_set.newest(now), now)
-            self._state.note_live_set()
+            if self._adapter is None:
+                raise AdaptError("teach: this session does not adapt; open it with adapt=Adapter(bundle)")
+            now = time.monotonic()
+            self._adapter.label(label, self._state.live_set.newest(now), now)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.

@@ -39,7 +39,6 @@ class SessionState:
         changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
         ready: by modality, a condition of the same lock; notified when its encoder may have a window.
         specs: of the bundle's modalities.
-        adapter: lets the sensors teach each other, or None.
         live_set: the samples, windows and embeddings.
         encoding: by modality, when the window ends that is being encoded.
         encoded: by modality, what is encoded and not yet in a prediction.
@@ -53,7 +52,6 @@ class SessionState:
         self.changed = threading.Condition(lock)
         # One for each: a single condition would wake all encoders with each window.
         self.ready = {modality: threading.Condition(lock) for modality in bundle.modalities}
-        self.adapter = adapter
         self.specs: Mapping[str, InputSpec] = bundle.specs
         self.live_set = LiveSet(bundle, policy, adapter)
         self.encoding: dict[str, float] = {}

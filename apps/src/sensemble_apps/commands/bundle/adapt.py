@@ -1,11 +1,12 @@
 """`sensemble adapt`: let the sensors of a recording teach each other, and show or forget what was learned."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.adapting.adapter import Adapt, Adapter, Standing
+from sensemble_runtime.adapting.adapter import Adapter, Standing
 from sensemble_runtime.adapting.store import Store, beside
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
@@ -25,12 +26,6 @@ from sensemble_apps.live.view_events import Change, Predicted, Stream
 from sensemble_apps.live.views import change_line
 
 ALL = "all"
-_STATES = {
-    "learning": "not yet: not enough evidence",
-    "used": "yes",
-    "dropped": "no longer: learning again",
-    "disputed": "no: it and its teacher are both sure and seldom agree",
-}
 
 
 def main(arguments: Adapting) -> None:
@@ -47,11 +42,12 @@ def main(arguments: Adapting) -> None:
     if arguments.reset is not None:
         _reset(bundle, folder, arguments.reset)
         return
-    adapt = Adapt(folder, arguments.teacher or None)
-    with Adapter(bundle, adapt) as adapter:
+    with Adapter(bundle, folder) as adapter:
+        for problem in adapter.problems:
+            remark(f"sensemble: {problem}")
         if arguments.replay is not None:
             _learn(arguments.replay, arguments, bundle, adapter)
-            adapter.write(adapter.pack())
+            adapter.save()
         standings = adapter.standings
     if not standings:
         raise InputError(f"{folder}: nothing was learned; a teacher must be live and sure at the same time")
@@ -88,14 +84,14 @@ def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
         if isinstance(event, Predicted) and event.example is not None:
             seen.add(event.example.line)
             report(len(seen), count)
-        elif isinstance(event, Change) and event.kind in ("taught", "untaught", "disputed", "settled"):
+        elif isinstance(event, Change) and event.kind in ("taught", "untaught"):
             yield event
 
 
 def _reset(bundle: Bundle, folder: Path, sensor: str) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder}: there is nothing to forget; --out names another folder")
-    with Store(folder, bundle, Adapt().days) as store:
+    with closing(Store(folder, bundle)) as store:
         gone = store.reset(None if sensor == ALL else sensor)
     if not gone and sensor != ALL:
         raise InputError(f"--reset {sensor}: no such sensor in {folder}; --show lists them")
@@ -110,7 +106,7 @@ def _table(standings: list[Standing]) -> Table:
             sensor_title(*found.sensor),
             str(found.windows),
             *(_share(share, found.scenes) for share in shares),
-            _STATES[found.state],
+            "yes" if found.used else "no: not enough evidence",
         )
     return table
 
