@@ -8,16 +8,12 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import LogMel, Mel
 from torch import Tensor, fx, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from sensemble_export.rewrite import RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4, within
-
-_FLOAT = tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in (Mel, LogMel, RootMeanSquare))
 
 
 def quantize(
@@ -25,9 +21,9 @@ def quantize(
 ) -> fx.GraphModule:
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
-    Float are the log-mel front end and the layer norms, whose values span many decades, and every operation
-    that is not a product with a weight (softmax, residual sums). Convolutions are static int8 in every
-    scheme. In `int4-weights`, small linear layers (`targets.is_int4`) are as in `int8-dynamic`.
+    Float is every operation that is not such a layer: softmax, residual sums, and the products with constants
+    of log-mel front ends and layer norms, whose values span many decades. Convolutions are static int8 in
+    every scheme. In `int4-weights`, small linear layers (`targets.is_int4`) are as in `int8-dynamic`.
 
     Args:
         encoder: takes [1, ...]; it is modified.
@@ -46,7 +42,9 @@ def quantize(
             weight_granularity=PerGroup(INT4_GROUP),
         )
         quantize_(encoder, config, filter_fn=lambda _, name: name in large)
-    quantizer = XNNPACKQuantizer().set_filter_function(partial(_is_quantized, kept=(*kept, *large)))
+    quantizer = XNNPACKQuantizer().set_filter_function(
+        partial(_is_quantized, encoder=encoder, kept=(*kept, *large))
+    )
     static = get_symmetric_quantization_config(is_per_channel=True)
     dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
     quantizer.set_operator_type(torch.ops.aten.conv2d.default, static)
@@ -59,6 +57,9 @@ def quantize(
     return quantized
 
 
-def _is_quantized(node: fx.Node, kept: tuple[str, ...]) -> bool:
-    stack = node.meta.get("nn_module_stack", {}).values()
-    return all(kind not in _FLOAT and not within(name, kept) for name, kind in stack)
+def _is_quantized(node: fx.Node, encoder: nn.Module, kept: tuple[str, ...]) -> bool:
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    if not stack:
+        return True  # a weight; the operation that takes it decides
+    name: str = stack[-1][0]
+    return isinstance(encoder.get_submodule(name), nn.Linear | nn.Conv2d) and not within(name, kept)

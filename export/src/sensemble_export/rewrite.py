@@ -2,9 +2,11 @@
 
 import copy
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
-from sensemble_train.models.encoders import ClassToken, Encoder, Trunk
+from sensemble_train.models.encoders import ClassToken, TokenEncoder, Trunk
+from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,6 +31,25 @@ class RootMeanSquare(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Bring [..., width] of mean 0 to variance 1."""
         return x * torch.rsqrt(functional.linear(x * x, self.average) + self.eps)
+
+
+class Norm(nn.Module):
+    """A layer norm in operations that XNNPACK has: its means are products."""
+
+    average: Tensor
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        (size,) = norm.normalized_shape
+        self.eps, self.affine = norm.eps, norm.elementwise_affine
+        self.weight, self.bias = norm.weight, norm.bias
+        self.register_buffer("average", torch.full((1, size), 1 / size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bring [..., width] to mean 0 and variance 1, then scale and shift it."""
+        x = x - functional.linear(x, self.average)
+        x = x * torch.rsqrt(functional.linear(x * x, self.average) + self.eps)
+        return x * self.weight + self.bias if self.affine else x
 
 
 class CentredAffine(nn.Module):
@@ -117,9 +138,9 @@ class Centred(nn.Module):
 
 @torch.no_grad()
 def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
-    """Return a copy of `encoder` whose projection's input is centred on its mean over `windows`.
+    """Return a copy of `encoder` in which the input of its projections is centred on its mean over `windows`.
 
-    The function is the same, and int8 preserves it better. Most of the projection's input is common to all
+    The function is the same, and int8 preserves it better. Most of a projection's input is common to all
     windows. The BatchNorm that is folded into the projection stretches the rest, and the rounding steps of
     int8 with it.
 
@@ -128,33 +149,45 @@ def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
         windows: [N, ...] of real data.
     """
     encoder = copy.deepcopy(encoder)
-    for trunk in [module for module in encoder.modules() if isinstance(module, Trunk)]:
-        if isinstance(trunk.project, nn.Linear):  # MAE's encoders project nothing
-            fed: list[Tensor] = []
-            hook = trunk.project.register_forward_pre_hook(lambda _, given, fed=fed: fed.append(given[0]))
-            for window in windows.split(1):
-                encoder(window)
-            hook.remove()
-            trunk.set_submodule("project", Centred(trunk.project, torch.cat(fed).mean(dim=0)))
+    layers = {name: layer for name, layer in encoder.named_modules() if _spreads(encoder, name, layer)}
+    fed: dict[str, list[Tensor]] = {name: [] for name in layers}
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given, rows=fed[name]: rows.append(given[0]))
+        for name, layer in layers.items()
+    ]
+    for window in windows.split(1):
+        encoder(window)
+    for hook in hooks:
+        hook.remove()
+    for name, layer in layers.items():
+        encoder.set_submodule(name, Centred(layer, torch.cat(fed[name]).mean(dim=0)))
     return encoder
+
+
+def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Linear]:
+    """Return whether a layer is the projection of a trunk or of an adapter, behind which is a batch norm."""
+    above = encoder.get_submodule(name.rpartition(".")[0])
+    adapts = name.startswith("adapter.") and isinstance(encoder, Pretrained)
+    return isinstance(layer, nn.Linear) and (adapts or getattr(above, "project", None) is layer)
 
 
 @torch.no_grad()
 def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
-    The affine parts of normalizations and the centring of layer norms move into the weights of neighbouring
-    layers: the same function with fewer constants and operations.
+    Any encoder's batch norms move into the layers before them, and its layer norms and attentions become
+    operations that XNNPACK has. In a `Trunk`, the affine parts of layer norms and their centring move into
+    the weights of neighbouring layers, too: the same function with fewer constants and operations.
 
     Args:
-        encoder: one of `sensemble_train.models.encoders`; it is not modified.
+        encoder: takes [1, ...]; it is not modified.
         int8: also store embedding tables as int8, which the quantizer does not reach.
         kept: modules whose tables stay float.
     """
     rewritten = copy.deepcopy(encoder).eval()
     _absorb_batch_norms(rewritten)
     for path, module in list(rewritten.named_modules()):
-        if isinstance(module, Encoder):
+        if isinstance(module, TokenEncoder):
             _centre_input(module)
         elif isinstance(module, ClassToken):
             module.token.sub_(module.token.mean(dim=-1, keepdim=True))
@@ -165,17 +198,26 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
             if isinstance(module.project, nn.Identity):
                 module.project = _identity(module.norm.normalized_shape[0])
             _hand_on(module, "norm", module.project)  # the mean over tokens between them commutes
-        elif isinstance(module, Block):
-            _hand_on(module, "norm1", module.attention.qkv)
-            _hand_on(module, "norm2", module.mlp[0])
-            _centre(module.attention.out)
-            _centre(module.mlp[2])
-            module.set_submodule("attention", SplitAttention(module.attention))
-        for name, child in module.named_children():
-            inside = f"{path}.{name}" if path else name
-            if int8 and isinstance(child, nn.Embedding) and not within(inside, kept):
-                setattr(module, name, Int8Embedding(child))
+            for block in module.blocks:
+                assert isinstance(block, Block)  # noqa: S101 - so trunks are built
+                _hand_on(block, "norm1", block.attention.qkv)
+                _hand_on(block, "norm2", block.mlp[0])
+                _centre(block.attention.out)
+                _centre(block.mlp[2])
+        _replace_children(module, path, kept if int8 else None)
     return rewritten
+
+
+def _replace_children(module: nn.Module, path: str, kept: tuple[str, ...] | None) -> None:
+    """Replace attentions and layer norms by what lowers, and tables by int8 unless `kept` is None."""
+    for name, child in module.named_children():
+        inside = f"{path}.{name}" if path else name
+        if isinstance(child, Attention):
+            setattr(module, name, SplitAttention(child))
+        elif isinstance(child, nn.LayerNorm):
+            setattr(module, name, Norm(child))
+        elif kept is not None and isinstance(child, nn.Embedding) and not within(inside, kept):
+            setattr(module, name, Int8Embedding(child))
 
 
 def _absorb_batch_norms(encoder: nn.Module) -> None:
@@ -193,7 +235,7 @@ def _identity(size: int) -> nn.Linear:
     return layer
 
 
-def _centre_input(encoder: Encoder) -> None:
+def _centre_input(encoder: TokenEncoder) -> None:
     """Centre the summands at the start of the residual stream: stem or token table, and positions."""
     for name, child in encoder.named_children():
         if name == "stem":

@@ -12,7 +12,7 @@ from executorch.backends.apple.coreml.compiler import CoreMLBackend
 from executorch.backends.apple.coreml.partition import CoreMLPartitioner
 from executorch.exir import to_edge_transform_and_lower
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import Mel
+from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, nn
 
 from sensemble_export.coreml_inspect import specification
@@ -91,7 +91,7 @@ def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Pat
     Raises:
         ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
     """
-    log_mel = any(isinstance(module, Mel) for module in encoder.modules())
+    log_mel = any(isinstance(module, Spectrum) for module in encoder.modules())
     if log_mel and scheme == "fp16":
         raise ValueError("its log-mel underflows in float16: choose fp32, or the target coreml")
     specs = CoreMLBackend.generate_compile_specs(

@@ -10,7 +10,7 @@ import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import Mel
+from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, nn
 
 from sensemble_export.rewrite import centred
@@ -37,7 +37,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     if scheme != "fp32":
         encoder = centred(encoder, windows)
     model = _export(encoder, windows[:1])
-    front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Mel))
+    front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Spectrum))
     weights = {constant.name for constant in model.graph.initializer}
     chosen = [n.name for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
     for node in model.graph.node:  # they contain paths of this machine

@@ -20,7 +20,8 @@ PLACES = {
 }
 
 
-def test_it_computes_what_torch_s_transformer_does() -> None:
+def torch_s_bert() -> tuple[dict[str, Tensor], nn.TransformerEncoder, list[nn.Embedding], nn.LayerNorm]:
+    """Random weights as transformers names them, and the modules that they are from."""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(
         WIDTH, HEADS, 40, 0.0, "gelu", layer_norm_eps=1e-12, batch_first=True, norm_first=False
@@ -40,6 +41,11 @@ def test_it_computes_what_torch_s_transformer_does() -> None:
             joined = getattr(one.get_submodule("self_attn"), f"in_proj_{part}").chunk(3)
             for each, value in zip(("query", "key", "value"), joined, strict=True):
                 state[f"{theirs}.attention.self.{each}.{part}"] = value
+    return {name: value.detach() for name, value in state.items()}, trunk, tables, norm
+
+
+def test_it_computes_what_torch_s_transformer_does() -> None:
+    state, trunk, tables, norm = torch_s_bert()
     ids = torch.randint(1, 50, (3, 8))
     ids[1, 5:] = 0
     ids[2, 1:] = 0
@@ -49,7 +55,7 @@ def test_it_computes_what_torch_s_transformer_does() -> None:
     keep = (ids > 0)[:, :, None]
     expected = (expected * keep).sum(dim=1) / keep.sum(dim=1)
     for named in (state, {f"bert.{name}": value for name, value in state.items()}):
-        found = Bert({name: value.detach() for name, value in named.items()}, HEADS, 8).eval()(ids)
+        found = Bert(named, HEADS, 8).eval()(ids)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(ConfigurationError, match=r"--model\.tokens 17: this encoder reads 16 at most"):
         Bert(state, HEADS, 17)

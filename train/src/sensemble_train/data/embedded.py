@@ -20,7 +20,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.pretrained.encoder import Pretrained
 
-VIEWS = 3
+VIEWS = 2
 """Views of an example to train on, the window as it is included."""
 _AT_ONCE = 16  # windows that an encoder reads together
 _KEPT = 512  # embeddings of windows in a file

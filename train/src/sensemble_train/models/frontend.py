@@ -48,7 +48,11 @@ def frames_of(samples: int) -> int:
     return (samples - FRAME) // HOP + 1
 
 
-class Mel(nn.Module):
+class Spectrum(nn.Module):
+    """The base of front ends of sound, whose energies span more decades than int8 or float16 do."""
+
+
+class Mel(Spectrum):
     """Kaldi-compatible mel energies of 16 kHz audio.
 
     Their logarithms equal `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000,

@@ -18,7 +18,7 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe.config import Config
 
 _AT_ONCE = 200  # examples that pass the front ends together
-_TRAINED_ON = {"pretrain", "train", "distill", "everything"}
+_SEVERAL = {"train", "everything"}  # of the few labelled windows, frozen encoders see several views
 _SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
 
 
@@ -111,8 +111,8 @@ def _decode(
 
 
 def _features(config: Config, model: Model, use: str, raw: Clips, report: Callable[[str], Progress]) -> Clips:
-    """Return raw clips as the encoders see them; a frozen encoder sees those to train on in several views."""
-    views = VIEWS if use in _TRAINED_ON else 1
+    """Return raw clips as the encoders see them; a frozen encoder sees labelled ones in several views."""
+    views = VIEWS if use in _SEVERAL else 1
     features: dict[str, Tensor] = {}
     for m, windows in raw.inputs.items():
         encoder = model.encoders[m]

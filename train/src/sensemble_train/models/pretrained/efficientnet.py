@@ -48,11 +48,11 @@ class EfficientNet(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Map clips to the mean over their frames."""
         batch, times = frames.shape[:2]
-        x = frames.flatten(0, 1).to(torch.float32).permute(0, 3, 1, 2) * (1 / _STD) - _MEAN / _STD
+        x = frames.to(torch.float32).flatten(0, 1).permute(0, 3, 1, 2) * (1 / _STD) - _MEAN / _STD
         x = functional.relu6(self.bn1(self.conv_stem(x)))
         x = functional.relu6(self.bn2(self.conv_head(self.blocks(x)))).mean(dim=(2, 3), keepdim=True)
         # A mean over frames as one over places, the only one that XNNPACK takes.
-        return x.view(batch, times, _HEAD, 1).transpose(1, 2).mean(dim=(2, 3))
+        return x.view(batch, times, _HEAD, 1).transpose(1, 2).mean(dim=(2, 3), keepdim=True).view(batch, -1)
 
 
 class _Block(nn.Module):

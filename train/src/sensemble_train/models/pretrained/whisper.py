@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.frontend import FRAME, HOP, RATE
+from sensemble_train.models.frontend import FRAME, HOP, RATE, Spectrum
 from sensemble_train.models.transformer import Block
 
 _BINS = FRAME // 2 + 1
@@ -97,7 +97,12 @@ class Whisper(nn.Module):
         tokens = self.tokens(wave)
         batch, _, width = tokens.shape
         # XNNPACK takes a mean over the last two of four dimensions only.
-        return tokens.transpose(1, 2).reshape(batch, width, -1, 1).mean(dim=(2, 3))
+        return (
+            tokens.transpose(1, 2)
+            .reshape(batch, width, -1, 1)
+            .mean(dim=(2, 3), keepdim=True)
+            .view(batch, width)
+        )
 
     def tokens(self, wave: Tensor) -> Tensor:
         """Map windows to tokens of 20 ms, float32 [B, N, width]."""
@@ -117,7 +122,7 @@ class Whisper(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
 
-class WhisperMel(nn.Module):
+class WhisperMel(Spectrum):
     """Whisper's log-mel: 25 ms Hann windows every 10 ms, centred, and Slaney's mel filters.
 
     Each window is first brought to the level of near speech, so that no microphone's gain matters: Whisper
