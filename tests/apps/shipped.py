@@ -51,7 +51,6 @@ def manifest() -> Manifest:
                         Parity(0.9987, 0.2, 0.01, 64, 0.99),
                         4.25,
                         41.0,
-                        None,
                     )
                 },
             )

@@ -39,7 +39,6 @@ JOBS = (
     Job("video", "onnx", "int8-static"),
     Job("text", "coreml", "palette-6bit"),
     Job("video", "coreml", "int8-weights", ("trunk.blocks.0.mlp",)),
-    Job("text", "executorch-coreml", "fp16"),
 )
 """Every target, with whatever modality is quick for it."""
 

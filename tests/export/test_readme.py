@@ -86,7 +86,7 @@ def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest,
     for target, path, feed, *about in listed:
         artifact = entry.artifacts[target]
         assert path == f"`{artifact.path}`"
-        dtype = FED[modality] if "coreml" in target else spec.dtype
+        dtype = FED[modality] if target == "coreml" else spec.dtype
         named = "" if target.startswith("executorch-") else " as `window`"
         assert feed == f"{dtype} {list(spec.shape)}{named}"
         parity = artifact.parity
@@ -117,7 +117,6 @@ CODE = [
     ("kotlin", "executorch-xnnpack"),
     ("swift", "executorch-xnnpack"),
     ("swift", "coreml"),
-    ("swift", "executorch-coreml"),
     ("kotlin", "onnx"),
     ("swift", "onnx"),
 ]
@@ -134,7 +133,7 @@ def test_the_code_loads_each_artifact_and_makes_its_tensor(manifest: Manifest, m
         if language == "kotlin":
             parts = [f"window: {array}", f"longArrayOf({shape})", buffer if target == "onnx" else tensor]
         else:
-            given = {"UInt8": "Float", "Int64": "Int32"}.get(scalar, scalar) if "coreml" in target else scalar
+            given = {"UInt8": "Float", "Int64": "Int32"}.get(scalar, scalar) if target == "coreml" else scalar
             parts = [f"_ window: [{given}]", f"shape: [{shape}]", *([kind] if target == "onnx" else [])]
         assert [part for part in parts if part not in code] == []
         named = target in ("coreml", "onnx")
@@ -156,7 +155,6 @@ def test_it_says_what_runs_each_kind_of_file_that_is_there(manifest: Manifest) -
         "executorch-xnnpack": "backend_xnnpack",
         "onnx": "ONNX Runtime",
         "coreml": "`.mlpackage` runs on Core ML",
-        "executorch-coreml": "backend_coreml",
     }
     assert all(words in readme(manifest) for words in said.values())
     for kept in TARGETS:
@@ -209,11 +207,11 @@ def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
     section = sections(readme(manifest))["Pool and classify"]
     rows = {row[0]: row[1:] for row in cells(section)[2:]}
     assert list(rows) == [subsets.name(subset) for subset in subsets.subsets(manifest.modalities)]
-    for name, (temperature, *power, threshold, examples, score) in rows.items():
+    for name, (temperature, *power, threshold, examples, groups, score) in rows.items():
         fitted, audited = manifest.calibration.subsets[name], manifest.audited[name]
         assert float(temperature) == pytest.approx(fitted.temperature, abs=5e-4)
         assert [float(p) for p in power] == ([fitted.power] if manifest.task == "multi-class" else [])
         assert float(threshold) == pytest.approx(fitted.threshold, rel=5e-3)
-        assert int(examples) == fitted.examples
+        assert (int(examples), int(groups)) == (fitted.examples, fitted.groups)
         assert score.startswith(f"{100 * audited.accuracy:.1f} % (")
         assert section.count(f'"{name}"') == 2, "in Kotlin and in Swift"

@@ -162,13 +162,6 @@ def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
         lower_all(tmp_path, [Job("audio", "executorch-xnnpack", "int8-static")], lambda: None)
 
 
-def test_what_a_target_cannot_do_is_said_with_the_remedy(exported: Export) -> None:
-    with pytest.raises(
-        NotLowerableError, match=r"^audio\..*log-mel underflows in float16: choose fp32, or the target"
-    ):
-        lower_all(exported.programs, [Job("audio", "executorch-coreml", "fp16")], lambda: None)
-
-
 def test_a_library_that_is_missing_is_named(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -233,8 +233,8 @@ def test_an_amount_is_never_a_power_of_ten() -> None:
 
 
 def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match="executorch-coreml has no executor"):
-        check_targets(["onnx", "executorch-coreml"])
+    with pytest.raises(BudgetError, match="coreml runs on darwin alone"):
+        check_targets(["onnx", "coreml"])
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     calibration = {"text": windows("text", 8, seed=2)}
     with staged_store(model, tmp_path / "bundle", calibration, held_out) as store:

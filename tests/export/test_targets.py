@@ -21,8 +21,6 @@ def test_without_a_choice_each_target_has_its_default() -> None:
         ("onnx", "video"): "int8-dynamic",
         ("coreml", "audio"): "int8-weights",
         ("coreml", "video"): "int8-weights",
-        ("executorch-coreml", "audio"): "fp32",  # a log-mel underflows in float16
-        ("executorch-coreml", "video"): "fp16",
     }
 
 
@@ -57,14 +55,14 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
             "--scheme onnx:audio=fp32 onnx:audio=fp32: two schemes for onnx:audio",
         ),
         (
-            ["executorch-coreml"],
-            ["audio=int8-weights"],
-            "--scheme audio=int8-weights: executorch-coreml has fp32, fp16",
+            ["coreml"],
+            ["audio=int8-static"],
+            "--scheme audio=int8-static: coreml has fp32, fp16",
         ),
         (
             ["onnx"],
-            ["executorch-coreml:audio=fp16"],
-            "--scheme executorch-coreml:audio=fp16: executorch-coreml is not exported; add it to --target",
+            ["coreml:audio=fp16"],
+            "--scheme coreml:audio=fp16: coreml is not exported; add it to --target",
         ),
         (["onnx"], ["tflite:audio=fp16"], "unknown target 'tflite'; there is executorch-xnnpack, onnx"),
         (
@@ -81,8 +79,7 @@ def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says:
 
 
 def test_a_job_that_a_target_cannot_do_is_refused() -> None:
-    with pytest.raises(SchemeError, match=r"^executorch-coreml has fp32, fp16.*, not palette-4bit$"):
-        Job("video", "executorch-coreml", "palette-4bit")
-    for target in ("executorch-coreml", "coreml"):
-        with pytest.raises(SchemeError, match=r"^fp16 quantizes nothing: there is nothing to keep"):
-            Job("video", target, "fp16", ("trunk",))
+    with pytest.raises(SchemeError, match=r"^onnx has fp32, int8-dynamic.*, not palette-4bit$"):
+        Job("video", "onnx", "palette-4bit")
+    with pytest.raises(SchemeError, match=r"^fp16 quantizes nothing: there is nothing to keep"):
+        Job("video", "coreml", "fp16", ("trunk",))

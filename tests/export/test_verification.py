@@ -3,19 +3,13 @@
 import hashlib
 import json
 import shutil
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
-import coremltools as ct
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sensemble_export import verification as verifying
-from sensemble_export.coreml_inspect import PackageSummary, problems, summarize, summarize_program
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.lowering_worker import build
-from sensemble_export.parity import Measurement, measure
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job
@@ -27,6 +21,7 @@ from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 
 from tests.export.conftest import JOBS, SPECS, Export, windows
+from tests.export.packages import PackageSummary, summarize
 
 
 @pytest.fixture
@@ -39,7 +34,7 @@ def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copie
     found = {(one.modality, one.target): one for one in verify(copied)}
     assert found.keys() == {(job.modality, job.target) for job in JOBS}
     for (modality, target), one in found.items():
-        if "coreml" in target:
+        if target == "coreml":
             assert one.parity is one.latency_ms is None
             assert one.reason
         else:
@@ -97,28 +92,6 @@ def test_what_is_too_far_from_its_encoder_is_named_and_stays_unproved(copied: Pa
     assert Bundle.open(copied).executors["text"] == "executorch-xnnpack"
 
 
-def test_core_ml_runs_the_package_in_an_executorch_program(
-    copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a Mac, but for Core ML itself: the package is real, what it would give is the float encoder's."""
-
-    def run(artifact: Path, target: str, windows: Path) -> Measurement:
-        if target != "coreml":
-            return measure(artifact, target, windows)
-        described = ct.utils.load_spec(str(artifact)).description
-        assert described.metadata.userDefined["dtype"] in {"int64", "uint8"}
-        assert summarize(artifact).inputs.keys() == {"window"}
-        return Measurement(load_file(windows)["embeddings"].numpy(), 1.5, 60.0)
-
-    monkeypatch.setattr(verifying, "measure", run)
-    monkeypatch.setattr(verifying, "missing", lambda _: "")
-    found = {(one.modality, one.target): one for one in verify(copied)}
-    assert found["text", "executorch-coreml"].parity.cosine == pytest.approx(1)
-    kept = read_manifest(copied / "manifest.json").modalities["text"].artifacts["executorch-coreml"]
-    assert (kept.parity, kept.latency_ms) == (found["text", "executorch-coreml"].parity, 1.5)
-    assert Bundle.open(copied).modalities == ("audio", "text", "video")  # the program is as it was
-
-
 def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
     shutil.rmtree(held_out_folder(copied))
     with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
@@ -156,47 +129,12 @@ def test_a_package_says_what_it_takes_and_how_its_weights_are_stored(exported: E
     assert text.computes["float16"] > 10
 
 
-def test_a_package_that_is_not_as_it_should_be_is_found_out(exported: Export) -> None:
-    found = package(exported, "text")
-    takes, gives, scheme = ("int32", (1, 8)), ("float32", (1, 128)), "palette-6bit"
-    assert list(problems(found, takes, gives, scheme)) == []
-    for bad, says in (
-        ((("int64", (1, 8)), gives, scheme), "its input is"),
-        ((("int32", (1, 9)), gives, scheme), "its input is"),
-        ((takes, ("float32", (1, 64)), scheme), "its output is"),
-        ((takes, gives, "int8-weights"), "its weights are"),
-        ((takes, gives, "fp16"), "its weights are"),
-    ):
-        assert next(problems(found, *bad)).startswith(says)
-    video, gives = package(exported, "video"), ("float32", (1, 128))
-    frames = ("float32", SPECS["video"].shape)
-    assert list(problems(video, frames, gives, "int8-weights", mixed=True)) == []
-    assert next(problems(video, frames, gives, "int8-weights")).startswith("most of its weights are not int8")
-    slow, coarse = (
-        replace(found, computes=Counter({dtype: 20, "int32": 1})) for dtype in ("float32", "float16")
-    )
-    assert next(problems(slow, takes, ("float32", (1, 128)), scheme)).startswith("it computes in")
-    whole = replace(coarse, weights=Counter({"float32": 1000}), weight_bytes=4000)
-    (said,) = problems(whole, takes, ("float32", (1, 128)), "fp32")
-    assert said == "it computes in {'float16': 20, 'int32': 1}, not float32"
-
-
-def test_the_package_in_an_executorch_program_is_read_back(exported: Export) -> None:
-    text = summarize_program(
-        exported.out / exported.manifest.modalities["text"].artifacts["executorch-coreml"].path
-    )
-    assert text.inputs == {"window": ("int32", SPECS["text"].shape)}
-    assert text.outputs == {"embedding": ("float16", (1, 128))}
-    assert set(text.weights) == {"float16"}
-    assert "float32" not in text.computes
-
-
 def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
     encoder = KINDS["waveform"].encoder(SPECS["audio"], tiny).eval()
     job = Job("audio", "coreml", "fp16")
-    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)  # reads it back, too
+    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)
     found = summarize(tmp_path / job.file)
     assert found.inputs == {"window": ("float32", SPECS["audio"].shape)}
     front = sum(buffer.numel() for buffer in encoder.mel.buffers())

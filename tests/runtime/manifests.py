@@ -35,7 +35,6 @@ MANIFEST = Manifest(
                     Parity(0.99, 0.1, 0.01, 64, 0.98),
                     latency_ms=1.5,
                     peak_mb=30,
-                    differs=None,
                 ),
                 "coreml": Artifact(
                     "audio/coreml.mlpackage",
@@ -48,7 +47,6 @@ MANIFEST = Manifest(
                     None,
                     None,
                     None,
-                    "the date",
                 ),
             },
         ),
@@ -60,7 +58,6 @@ MANIFEST = Manifest(
                     (FileEntry("text/encoder.pte", 10, HASH),),
                     "fp32",
                     (),
-                    None,
                     None,
                     None,
                     None,

@@ -27,14 +27,10 @@ actor Encoders {
         let module = executorch[modality] ?? Module(filePath: program.file.path)
         executorch[modality] = module
         let shape = bundle.specs[modality]!.shape
-        let delegated = program.target == "executorch-coreml"  // takes what Core ML takes
         let input: ValueConvertible
         switch window {
         case .audio(let samples): input = Tensor<Float>(samples, shape: shape)
-        case .video(let frames) where delegated: input = Tensor<Float>(frames.map(Float.init), shape: shape)
         case .video(let frames): input = Tensor<UInt8>(frames, shape: shape)
-        case .text(let caption) where delegated:
-            input = Tensor<Int32>(tokens(caption).map(Int32.init), shape: shape)
         case .text(let caption): input = Tensor<Int64>(tokens(caption), shape: shape)
         }
         return try Tensor<Float>(module.forward(input)).scalars()

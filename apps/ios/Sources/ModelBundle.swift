@@ -51,7 +51,7 @@ struct ModelBundle {
 
     /// What runs on iOS, the fastest first; but one that was proved against its float original comes before any
     /// that was not, as in the runtime.
-    static let targets = ["coreml", "executorch-coreml", "executorch-xnnpack"]
+    static let targets = ["coreml", "executorch-xnnpack"]
 
     let specs: [String: Spec]
     let programs: [String: Program]

@@ -95,7 +95,7 @@ class Export(Common):
     train_modalities: Annotated[str | None, optional("SET")] = None
     """The modalities it was trained on (M_T); by default, the most robust M_T (R_best, Eq. 5)."""
     target: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ("executorch-xnnpack",)
-    """The executors to export for: executorch-xnnpack, onnx, coreml, executorch-coreml."""
+    """The executors to export for: executorch-xnnpack, onnx, coreml."""
     scheme: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET:]MODALITY=SCHEME ...")] = ()
     """The quantization of a modality, such as `audio=int8-static`; by default, the target's usual scheme."""
     budget: Annotated[str | None, optional("LIMITS")] = None

@@ -23,7 +23,6 @@ from sensemble_export.errors import (
     ExportError,
     MeasurementError,
     NotLowerableError,
-    ParityFailedError,
 )
 from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
@@ -114,7 +113,6 @@ class ArtifactStore:
             ExportError: an artifact cannot be written.
             NotLowerableError: an encoder cannot be exported.
             MeasurementError: an artifact does not run in the runtime.
-            ParityFailedError: the contents of an artifact that this machine cannot run are wrong.
         """
         new = [job for job in dict.fromkeys(jobs) if job not in self.made]
         if not new:
@@ -129,7 +127,7 @@ class ArtifactStore:
                 if job.file in lost:
                     raise lost[job.file]
                 self.made[job] = self._prove(job, divisions.get(job.file))
-            except (NotLowerableError, MeasurementError, ParityFailedError) as error:
+            except (NotLowerableError, MeasurementError) as error:
                 if failed is None:
                     raise
                 failed[job] = error

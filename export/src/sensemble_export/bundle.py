@@ -244,7 +244,6 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
         made.parity,
         found.median_ms if found else None,
         found.peak_mb if found else None,
-        TARGETS[job.target].differs,
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
+from sensemble_export.errors import ExportError, NotLowerableError
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
 
@@ -34,14 +34,13 @@ def lower_all(
         jobs: the longest first; they are distributed in turn.
         done: called after each job, from other threads.
         failed: if given, called from other threads with the artifact (`Job.file`) and the error of each job
-            that fails, instead of raising NotLowerableError or ParityFailedError.
+            that fails, instead of raising NotLowerableError.
 
     Returns:
         The division of each ExecuTorch program, by artifact.
 
     Raises:
         NotLowerableError: a job failed; the others are stopped.
-        ParityFailedError: the contents of an artifact are wrong; the other jobs are stopped.
         ExportError: an artifact cannot be written.
     """
     count = min(os.cpu_count() or 1, len(jobs))
@@ -53,7 +52,7 @@ def lower_all(
         if error is None:
             if report["delegation"] is not None:
                 divisions[report["job"]] = Delegation(**report["delegation"])
-        elif failed is None or not isinstance(error, NotLowerableError | ParityFailedError):
+        elif failed is None or not isinstance(error, NotLowerableError):
             raise error
         else:
             failed(report["job"], error)
@@ -113,8 +112,6 @@ def _error(report: dict[str, Any], folder: Path) -> ExportError | None:
     match report:
         case {"job": job, "missing": name}:
             return NotLowerableError(f"{job}: needs {name}, not installed; `pip install {name}`")
-        case {"job": job, "mismatch": problem}:
-            return ParityFailedError(f"{job}: read back, {problem}; file it as a bug")
         case {"job": job, "disk": reason}:
             return ExportError(
                 f"{job}: cannot be written ({reason}); make room in {folder.parent} and in "

@@ -2,9 +2,8 @@
 
 Each JOB is a `Job` in JSON. The process reads `model/` and `calibration.MODALITY.safetensors` in FOLDER, and
 writes `Job.file`. Into PIPE, the number of an open file, it writes one line of JSON per job: `{"job",
-"delegation"}`, or for a failure `{"job", "error"}`, `{"job", "mismatch"}` (the contents are wrong), `{"job",
-"missing"}` (a Python module) or `{"job", "disk"}` (a file cannot be written). It ends when its standard input
-closes: its parent closed it, or died.
+"delegation"}`, or for a failure `{"job", "error"}`, `{"job", "missing"}` (a Python module) or `{"job",
+"disk"}` (a file cannot be written). It ends when its standard input closes: its parent closed it, or died.
 """
 
 import gc
@@ -23,14 +22,10 @@ from sensemble_train.models.model import load_model
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, input_dtype
+from sensemble_export.targets import Job
 
 _STDIN = 0
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
-
-
-class MismatchError(Exception):
-    """The contents of an artifact are wrong."""
 
 
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
@@ -44,9 +39,6 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
     Returns:
         For ExecuTorch, the program's division.
-
-    Raises:
-        MismatchError: a Core ML package, or the one in a program, has other contents than it should.
     """
     # Each target imports a library of its own, which takes seconds.
     if job.target == "executorch-xnnpack":
@@ -65,25 +57,10 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
         to_onnx(encoder, windows, job.scheme, job.kept, path)
         return None
-    from sensemble_export.coreml_inspect import problems, summarize, summarize_program
-    from sensemble_export.to_coreml import to_coreml, to_executorch
+    from sensemble_export.to_coreml import to_coreml
 
-    output, delegation = "float32", None
-    if job.target == "executorch-coreml":
-        delegation = to_executorch(encoder, windows, job.scheme, path)
-        found = summarize_program(path)
-        if job.scheme == "fp16":
-            output = "float16"  # ExecuTorch casts it
-    else:
-        to_coreml(encoder, windows, job.scheme, job.kept, path)
-        found = summarize(path)
-    window = input_dtype(str(windows.dtype).removeprefix("torch."), job.target), (1, *windows.shape[1:])
-    with torch.no_grad():
-        shape = tuple(encoder(windows[:1]).shape)
-    problem = next(problems(found, window, (output, shape), job.scheme, mixed=bool(job.kept)), None)
-    if problem is not None:
-        raise MismatchError(problem)
-    return delegation
+    to_coreml(encoder, windows, job.scheme, job.kept, path)
+    return None
 
 
 def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
@@ -104,8 +81,6 @@ def main(folder: Path, reports: TextIO, jobs: list[Job]) -> None:
 
 def _reason(error: Exception) -> dict[str, str]:
     match error:
-        case MismatchError():
-            return {"mismatch": str(error)}
         case ModuleNotFoundError(name=str(name)):
             return {"missing": name.partition(".")[0]}
         case OSError(errno=int()):  # without a number, a library failed to load

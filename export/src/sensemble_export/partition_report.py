@@ -13,7 +13,7 @@ class Delegation:
     """The division of an ExecuTorch program between its delegate and ExecuTorch's own kernels.
 
     Attributes:
-        subgraphs: the number of parts that the delegate (XNNPACK or Core ML) runs; one is best, because data
+        subgraphs: the number of parts that XNNPACK runs; one is best, because data
             is copied between parts.
         delegated: the number of operations in them, by name.
         remaining: the number of operations that ExecuTorch's own kernels run, by name.

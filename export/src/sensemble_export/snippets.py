@@ -15,7 +15,6 @@ from sensemble_export.targets import input_dtype
 
 _CODE = {
     "executorch-xnnpack": ("executorch.kt", "executorch.swift"),
-    "executorch-coreml": ("executorch.swift",),
     "coreml": ("coreml.swift",),
     "onnx": ("onnx.kt", "onnx.swift"),
 }

@@ -1,12 +1,11 @@
 """The targets of an export, the quantization schemes of each, and the plan of what to make."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_sensors.spec import kind_name
 
 from sensemble_export.errors import SchemeError
 from sensemble_export.parity import FLOATS
@@ -22,8 +21,6 @@ class Target:
         suffix: of the file or folder.
         tools: the packages, besides torch, whose version determines the artifact.
         bits: the bits that an int8 weight uses.
-        differs: which bytes are not reproducible; None if all are.
-        by_kind: the default for modalities of some kinds, by the kind's name.
     """
 
     schemes: tuple[Scheme, ...]
@@ -31,8 +28,6 @@ class Target:
     suffix: str
     tools: tuple[str, ...]
     bits: int = 8
-    differs: str | None = None
-    by_kind: Mapping[str, Scheme] = field(default_factory=dict)
 
 
 TARGETS = {
@@ -55,20 +50,8 @@ TARGETS = {
         ".mlpackage",
         ("coremltools",),
     ),
-    "executorch-coreml": Target(
-        ("fp32", "fp16"),
-        "fp16",
-        ".pte",
-        ("executorch", "coremltools"),
-        differs="the Core ML package inside has random names and the date",
-        by_kind={"waveform": "fp32"},  # one precision for the whole graph, and a log-mel underflows in fp16
-    ),
 }
-"""The targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation.
-
-ExecuTorch's Core ML delegate would quantize every constant, the log-mel's too, so `executorch-coreml` has no
-int8 scheme.
-"""
+"""The targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation."""
 
 INT4_GROUP = 32
 """The number of weights in a row that share a scale in int4; XNNPACK takes multiples of 32."""
@@ -164,13 +147,7 @@ def plan(
                     + ("" if target else f", or say for which target: TARGET:{choice}")
                 )
             schemes[one, modality] = scheme
-    return [Job(m, t, schemes.get((t, m), default(m, t))) for t in targets for m in modalities]
-
-
-def default(modality: str, target: str) -> Scheme:
-    """Return the scheme of a modality for which none is chosen."""
-    found = TARGETS[target]
-    return found.by_kind.get(kind_name(modality), found.default)
+    return [Job(m, t, schemes.get((t, m), TARGETS[t].default)) for t in targets for m in modalities]
 
 
 _CORE_ML = {"uint8": "float32", "int64": "int32", "float32": "float32"}  # Core ML has no uint8 and no int64
@@ -178,7 +155,7 @@ _CORE_ML = {"uint8": "float32", "int64": "int32", "float32": "float32"}  # Core 
 
 def input_dtype(dtype: str, target: str) -> str:
     """Return the dtype that an artifact for `target` takes for windows of `dtype`; the values are equal."""
-    return _CORE_ML[dtype] if "coreml" in target else dtype
+    return _CORE_ML[dtype] if target == "coreml" else dtype
 
 
 def within(name: str, modules: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Conversion of an encoder to a Core ML package, or to an ExecuTorch program for Core ML's delegate."""
+"""Conversion of an encoder to a Core ML package."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,9 @@ import coremltools as ct
 import coremltools.optimize.coreml as optimize
 import numpy as np
 import torch
-from executorch.backends.apple.coreml.compiler import CoreMLBackend
-from executorch.backends.apple.coreml.partition import CoreMLPartitioner
-from executorch.exir import to_edge_transform_and_lower
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, nn
 
-from sensemble_export.coreml_inspect import specification
-from sensemble_export.lower import divided
-from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import COREML_LEAST, input_dtype, within
 
 OLDEST = ct.target.iOS17
@@ -79,37 +72,6 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
     _make_reproducible(path, _dtype(windows))
 
 
-def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> Delegation:
-    """Write `encoder` as an ExecuTorch program whose whole graph is Core ML's.
-
-    Its input is a package's. The delegate has one precision for the whole graph, and a log-mel underflows in
-    float16, so an encoder with a log-mel needs `fp32`.
-
-    Returns:
-        The program's division: one subgraph with all operations.
-
-    Raises:
-        ValueError: `scheme` is `fp16` and the encoder has a log-mel, or not all of it is Core ML's.
-    """
-    log_mel = any(isinstance(module, Spectrum) for module in encoder.modules())
-    if log_mel and scheme == "fp16":
-        raise ValueError("its log-mel underflows in float16: choose fp32, or the target coreml")
-    specs = CoreMLBackend.generate_compile_specs(
-        minimum_deployment_target=OLDEST,
-        compute_precision=ct.precision.FLOAT16 if scheme == "fp16" else ct.precision.FLOAT32,
-    )
-    with torch.no_grad():
-        program = torch.export.export(NamedInput(encoder), (_first(windows),))
-    edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner(compile_specs=specs)])
-    delegation = divided(edge)
-    if delegation.remaining or delegation.subgraphs != 1:
-        raise ValueError(
-            f"Core ML takes {delegation.subgraphs} parts of it, and leaves {delegation.remaining}"
-        )
-    path.write_bytes(edge.to_executorch().buffer)
-    return delegation
-
-
 def _first(windows: Tensor) -> Tensor:
     """Return the first of windows [N, ...] in the dtype that Core ML takes."""
     return windows[:1].to(getattr(torch, input_dtype(_dtype(windows), "coreml")))
@@ -147,7 +109,7 @@ def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa
 
 def _make_reproducible(package: Path, dtype: str) -> None:
     """Replace the date by `dtype`, for the executor, and random names by fixed ones."""
-    written = specification(package)
+    written = package / "Data" / "com.apple.CoreML" / "model.mlmodel"  # everything but the weights
     spec = ct.utils.load_spec(str(package))
     del spec.description.metadata.userDefined["com.github.apple.coremltools.conversion_date"]
     spec.description.metadata.userDefined["dtype"] = dtype

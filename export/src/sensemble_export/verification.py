@@ -15,7 +15,7 @@ from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import missing
 
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import Measurement, compare, least_cosine, measure
+from sensemble_export.parity import compare, least_cosine, measure
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
 
@@ -89,33 +89,20 @@ def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verifi
 
 
 def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
-    # Core ML itself runs the package inside an ExecuTorch program.
-    inside = target == "executorch-coreml"
-    if reason := missing("coreml" if inside else target):
+    if reason := missing(target):
         return Verified(modality, target, artifact, None, None, reason)
     held_out = read_file(held_out_folder(bundle.path), bundle.manifest.held_out[modality])
     with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
         path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
         executor.write(bundle.contents(modality, target), path)
         windows.write_bytes(held_out)
-        found = (
-            _measure_inside(path, bundle.specs[modality].dtype, windows)
-            if inside
-            else measure(path, target, windows)
-        )
+        found = measure(path, target, windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     if artifact.parity is None and _good(artifact, parity):
         artifact = dataclasses.replace(
             artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
         )
     return Verified(modality, target, artifact, parity, found.median_ms, "")
-
-
-def _measure_inside(program: Path, dtype: str, windows: Path) -> Measurement:
-    from sensemble_export.coreml_inspect import extract  # importing coremltools and torch takes seconds
-
-    with TemporaryDirectory() as folder:
-        return measure(extract(program, Path(folder), dtype), "coreml", windows)
 
 
 def _good(artifact: Artifact, parity: Parity) -> bool:

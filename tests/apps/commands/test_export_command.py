@@ -32,7 +32,7 @@ def unproved(made: Manifest) -> Manifest:
     video = made.modalities["video"]
     found = video.artifacts["executorch-xnnpack"]
     later = replace(found, scheme="fp16", parity=None, latency_ms=None, peak_mb=None)
-    entry = replace(video, artifacts=video.artifacts | {"executorch-coreml": later})
+    entry = replace(video, artifacts=video.artifacts | {"coreml": later})
     return replace(made, modalities=made.modalities | {"video": entry})
 
 

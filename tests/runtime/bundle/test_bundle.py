@@ -231,9 +231,9 @@ def test_another_schema_is_refused(folder: Path) -> None:
 
 
 def test_a_bundle_for_other_executors_is_refused(folder: Path) -> None:
-    edit(folder, '"executorch-xnnpack"', '"executorch-coreml"')
+    edit(folder, '"executorch-xnnpack"', '"coreml"')
     with pytest.raises(
-        BundleIncompatibleError, match=r"audio does not run here: executorch-coreml .*here run executorch-xnn"
+        BundleIncompatibleError, match=r"audio does not run here: coreml .*here run executorch-xnn"
     ):
         Bundle.open(folder)
 
@@ -301,7 +301,7 @@ def test_a_folder_is_walked_once_however_many_artifacts_name_it(
     raw = json.loads(path.read_text(encoding="utf-8"))
     artifacts = raw["modalities"]["audio"]["artifacts"]
     artifacts["executorch-xnnpack"]["path"] = "audio"
-    for target in ("coreml", "executorch-coreml", "onnx"):
+    for target in ("coreml", "onnx"):
         artifacts[target] = artifacts["executorch-xnnpack"]
     path.write_text(json.dumps(raw), encoding="utf-8")
     walked, walk = [], Path.rglob

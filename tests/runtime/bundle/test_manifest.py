@@ -63,7 +63,6 @@ STRANGE = {
     "parity": None,
     "latency_ms": None,
     "peak_mb": None,
-    "differs": None,
 }
 MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
 

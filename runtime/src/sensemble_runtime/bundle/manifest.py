@@ -12,8 +12,8 @@ from sensemble_runtime.subsets import SubsetScore
 SCHEMA = 6
 FILE_NAME = "manifest.json"
 
-TARGETS = ("coreml", "executorch-coreml", "executorch-xnnpack", "onnx")
-"""The targets that artifacts are made for. No executor here runs `executorch-coreml`: it is for apps."""
+TARGETS = ("coreml", "executorch-xnnpack", "onnx")
+"""The targets that artifacts are made for."""
 
 Task = Literal["multi-class", "multi-label"]
 Scheme = Literal[
@@ -76,8 +76,6 @@ class Artifact:
             measured it (for Core ML, `sensemble export verify` on a Mac).
         latency_ms: median milliseconds per window on the machine that measured parity; None likewise.
         peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone; None likewise.
-        differs: which bytes are not reproducible when the same model, windows and scheme are exported again
-            with the same tools; None if all are.
     """
 
     path: str
@@ -87,7 +85,6 @@ class Artifact:
     parity: Parity | None
     latency_ms: float | None
     peak_mb: float | None
-    differs: str | None
 
     @property
     def bytes(self) -> int:
