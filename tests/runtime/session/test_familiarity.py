@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.judge import Judge
@@ -137,6 +139,28 @@ def test_where_everything_is_unfamiliar_there_is_no_evidence(bundle: Bundle) -> 
         assert (said.label, said.best, said.sure, said.doubt) == (None, None, False, "unfamiliar")
         assert set(said.candidates) == set(classes)
         assert said.confidence == pytest.approx(1 / len(classes))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=8))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_mapping_of_a_prediction_covers_the_modalities_that_it_says(
+    bundle: Bundle, steps: list[tuple[bool, bool, bool]]
+) -> None:
+    """As its attributes say, whichever windows are unfamiliar, and with captions or without."""
+    scene = Scene(bundle)
+    for known_sound, known_picture, said in steps:
+        if said:
+            scene.live_set.add("text")
+            scene.live_set.push(Sample("text", "a person", scene.now))
+        made = scene.show(0.1, known_sound=known_sound, known_picture=known_picture)
+        near = {*made.live, *made.unfamiliar}
+        assert made.ages.keys() == made.embeddings.keys() == set(made.live)
+        assert made.opinions.keys() == near
+        assert made.levels.keys() == near - {"text"}
+        assert made.latencies.keys() <= set(scene.live_set.modalities)
+        assert made.latencies.keys() >= {"audio", "video"}, "encoded for it, live or not"
+        assert made.dropped.keys() == made.lost.keys() == set(scene.live_set.modalities)
+        assert made.skipped == {}, "without a duty"
 
 
 def test_a_policy_may_pool_what_is_unfamiliar(bundle: Bundle) -> None:
