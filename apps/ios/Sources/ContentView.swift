@@ -15,7 +15,7 @@ struct ContentView: View {
                 .onSubmit { model.say(caption) }
             Text(model.prediction?.live.joined(separator: " + ") ?? "Nothing is live")
             ForEach(model.problems.sorted(by: <), id: \.key) { Text("\($0.key): \($0.value)").foregroundStyle(.red) }
-            if let found = model.prediction, found.candidates.count != 1 { Text("Unsure").font(.title2) }
+            if let found = model.prediction, !found.sure { Text("Unsure").font(.title2) }
             ForEach(best, id: \.label) { row in
                 HStack {
                     Text(row.label)

@@ -1,11 +1,12 @@
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
-/// What is known now: the modalities that count, the probability of each label, and which come into question.
+/// What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure.
 struct Prediction {
     let live: [String]
     let probabilities: [Float]
     let candidates: [Int]
+    var sure: Bool
 }
 
 /// The newest embedding of each modality, for as long as it is fresh.
@@ -13,9 +14,9 @@ struct LiveSet {
     private var entries: [String: (embedding: [Float], time: Double)] = [:]
     private let specs: [String: Spec]
     private let head: Head
-    private let calibration: [String: Calibration]
+    private let calibration: Calibration
 
-    init(specs: [String: Spec], head: Head, calibration: [String: Calibration]) {
+    init(specs: [String: Spec], head: Head, calibration: Calibration) {
         self.specs = specs
         self.head = head
         self.calibration = calibration
@@ -30,20 +31,41 @@ struct LiveSet {
         entries[modality] = nil
     }
 
-    /// The classes of the mean of the live embeddings, or nil if nothing is live.
+    /// The classes of the mean of the live, familiar embeddings, or nil if nothing is live; judged as by the runtime.
     func predict(at now: Double) -> Prediction? {
-        let live = live(at: now)
-        guard let size = live.first.map({ entries[$0]!.embedding.count }) else { return nil }
-        let pooled = (0..<size).map { i in
-            live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
+        let near = near(at: now)
+        if near.isEmpty { return nil }
+        let live = near.filter(isFamiliar)
+        if live.isEmpty {
+            let uniform = [Float](repeating: 1 / Float(head.size), count: head.size)
+            return Prediction(live: near, probabilities: uniform, candidates: Array(0..<head.size), sure: false)
         }
-        let fitted = calibration[live.joined(separator: "+")] ?? Calibration(temperature: 1, power: 0, threshold: 0)
-        let probabilities = head.probabilities(pooled, temperature: fitted.temperature, power: fitted.power)
-        let candidates = head.candidates(probabilities, threshold: fitted.threshold)
-        return Prediction(live: live, probabilities: probabilities, candidates: candidates)
+        var whole = judge(live)
+        let alone = live.map { Set(judge([$0]).candidates) }
+        // Of two modalities without a candidate in common, one is wrong.
+        let apart = alone.contains { one in alone.contains { one.isDisjoint(with: $0) } }
+        if head.multiClass && apart { whole.sure = false }
+        return whole
     }
 
-    private func live(at now: Double) -> [String] {
+    private func isFamiliar(_ modality: String) -> Bool {
+        guard let least = calibration.familiar[modality] else { return true }
+        return head.familiarity(modality, entries[modality]!.embedding) >= least
+    }
+
+    private func judge(_ live: [String]) -> Prediction {
+        let pooled = entries[live[0]]!.embedding.indices.map { i in
+            live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
+        }
+        let fitted = calibration.subsets[live.joined(separator: "+")] ?? Fitted(temperature: 1, power: 0, threshold: 0)
+        let probabilities = head.probabilities(pooled, temperature: fitted.temperature, power: fitted.power)
+        let candidates = head.candidates(probabilities, threshold: fitted.threshold)
+        let isStrong = Double(probabilities.max() ?? 0) >= calibration.floor
+        let sure = fitted.threshold > 0 && candidates.count == 1 && isStrong
+        return Prediction(live: live, probabilities: probabilities, candidates: candidates, sure: sure)
+    }
+
+    private func near(at now: Double) -> [String] {
         let fresh = entries.filter { now <= $0.value.time + specs[$0.key]!.ttl }
         // A caption has no window: it holds for its time to live.
         let ends = fresh.filter { specs[$0.key]!.hop > 0 }.mapValues(\.time)

@@ -11,10 +11,17 @@ struct Spec: Decodable {
 
 /// Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
 /// probability from which a class is a candidate.
-struct Calibration: Decodable {
+struct Fitted: Decodable {
     let temperature: Double
     let power: Double
     let threshold: Double
+}
+
+/// By live set what was fitted, the least confidence of a sure answer, and by modality the least score of a familiar window.
+struct Calibration: Decodable {
+    let floor: Double
+    let subsets: [String: Fitted]
+    let familiar: [String: Double]
 }
 
 struct BundleError: LocalizedError {
@@ -35,13 +42,12 @@ struct ModelBundle {
             let artifacts: [String: Artifact]
         }
         struct File: Decodable { let path: String }
-        struct Fitted: Decodable { let subsets: [String: Calibration] }
         let modalities: [String: Entry]
         let labels: [String]
         let task: String
         let head: File
         let tokenizer: File?
-        let calibration: Fitted
+        let calibration: Calibration
     }
 
     struct Program {
@@ -57,7 +63,7 @@ struct ModelBundle {
     let programs: [String: Program]
     let labels: [String]
     let head: Head
-    let calibration: [String: Calibration]
+    let calibration: Calibration
     let tokenizer: Tokenizer?
 
     init(folder: URL) throws {
@@ -77,9 +83,9 @@ struct ModelBundle {
             throw BundleError("It has no artifact for \(ModelBundle.targets.joined(separator: ", "))")
         }
         labels = manifest.labels
-        calibration = manifest.calibration.subsets
+        calibration = manifest.calibration
         let weights = try Data(contentsOf: folder.appendingPathComponent(manifest.head.path))
-        head = try Head(safetensors: weights, multiClass: manifest.task == "multi-class")
+        head = try Head(safetensors: weights, multiClass: manifest.task == "multi-class", modalities: manifest.modalities.keys.sorted())
         tokenizer = try manifest.tokenizer.map {
             try Tokenizer(json: Data(contentsOf: folder.appendingPathComponent($0.path)))
         }
@@ -87,7 +93,7 @@ struct ModelBundle {
 }
 
 /// The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
-/// or, multi-label, a sigmoid for each class.
+/// or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
 struct Head {
     private struct Entry: Decodable {
         let dtype: String
@@ -96,9 +102,13 @@ struct Head {
 
     private let weight: [Float]
     private let bias: [Float]
-    private let multiClass: Bool
+    private let familiarWeight: [Float]
+    private let familiarBias: [Float]
+    private let modalities: [String]
+    let multiClass: Bool
+    var size: Int { bias.count }
 
-    init(safetensors: Data, multiClass: Bool) throws {
+    init(safetensors: Data, multiClass: Bool, modalities: [String]) throws {
         let bytes = [UInt8](safetensors)
         let start = 8 + (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
         let header = try JSONDecoder().decode([String: Entry].self, from: Data(bytes[8..<start]))
@@ -112,15 +122,23 @@ struct Head {
         }
         weight = try tensor("weight")
         bias = try tensor("bias")
+        let isScored = header["familiar_weight"] != nil
+        familiarWeight = try isScored ? tensor("familiar_weight") : []
+        familiarBias = try isScored ? tensor("familiar_bias") : []
+        self.modalities = modalities
         self.multiClass = multiClass
     }
 
+    func familiarity(_ modality: String, _ embedding: [Float]) -> Double {
+        score(familiarWeight, familiarBias, modalities.firstIndex(of: modality)!, embedding)
+    }
+
+    private func score(_ weight: [Float], _ bias: [Float], _ row: Int, _ x: [Float]) -> Double {
+        x.indices.reduce(Double(bias[row])) { $0 + Double(weight[row * x.count + $1]) * Double(x[$1]) }
+    }
+
     func probabilities(_ pooled: [Float], temperature: Double, power: Double) -> [Float] {
-        let logits = bias.indices.map { row in
-            pooled.indices.reduce(Double(bias[row])) {
-                $0 + Double(weight[row * pooled.count + $1]) * Double(pooled[$1])
-            }
-        }
+        let logits = bias.indices.map { score(weight, bias, $0, pooled) }
         if !multiClass { return logits.map { Float(1 / (1 + exp(-$0 / temperature))) } }
         let top = logits.max() ?? 0
         let confidence = 1 / logits.reduce(0) { $0 + exp($1 - top) }
@@ -130,7 +148,7 @@ struct Head {
         return shares.map { Float($0 / whole) }
     }
 
-    /// The indices of the classes that come into question: one, if the prediction is sure.
+    /// The indices of the classes that come into question.
     func candidates(_ probabilities: [Float], threshold: Double) -> [Int] {
         let least = multiClass ? threshold * Double(probabilities.max() ?? 0) : threshold
         return probabilities.indices.filter { Double(probabilities[$0]) >= least }

@@ -89,7 +89,7 @@ private class Stream(private val bundle: Bundle) {
         told.put(
             JSONObject().put("time", time).put("live", JSONArray(found?.live.orEmpty()))
                 .put("probabilities", JSONArray(probabilities))
-                .put("candidates", JSONArray(found?.candidates.orEmpty()))
+                .put("candidates", JSONArray(found?.candidates.orEmpty())).put("sure", found?.sure)
         )
     }
 }

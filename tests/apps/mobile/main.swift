@@ -19,6 +19,7 @@ struct Found: Encodable {
     let live: [String]
     let probabilities: [Float]
     let candidates: [Int]
+    let sure: Bool
 }
 
 struct Answer: Encodable {
@@ -100,7 +101,7 @@ final class Stream {
         predictions.append(
             Found(
                 time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? [],
-                candidates: found?.candidates ?? []))
+                candidates: found?.candidates ?? [], sure: found?.sure ?? false))
     }
 }
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.bundle.judge import Judge
+from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.live_set import LiveSet
@@ -50,7 +51,8 @@ class Sines:
         self.modalities = tuple(sorted(specs))
         self.head = head
         labels = tuple(map(str, range(len(head.weight))))
-        self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={})
+        self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={}, modalities=specs)
+        self.judge = Judge(cast("Manifest", self.manifest), head)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def load(self, modality: str) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_export.snippets import classifier
-from sensemble_runtime.bundle.head import Head, load_head, save_head
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
+from sensemble_runtime.bundle.judge import DOUBTS
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.pooling import pool
@@ -70,7 +72,7 @@ def calibration(task: str) -> Calibration:
         "audio+video": SubsetCalibration(1.5, power / 4, 0.5, 100, 100),
         "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100, 100),
     }
-    return Calibration(0.1, 0.0, fitted, familiar={})
+    return Calibration(0.1, 0.8, fitted, familiar={"audio": -0.5, "video": -0.5})
 
 
 def artifact(proved: bool) -> dict[str, object]:
@@ -82,7 +84,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A bundle but for its encoders, and the cases to try on it."""
     source = np.random.default_rng(0)
     weight, bias = source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32)
-    save_head(Head(weight, bias, request.param), tmp_path / "head.safetensors")
+    scores = Familiarity(source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32))
+    save_head(Head(weight, bias, request.param, scores), tmp_path / "head.safetensors")
     train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
     manifest = {
         "modalities": {
@@ -149,13 +152,15 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
 
     expected = predictions(Sines(folder, SPECS, head := head_of(folder), calibration(head.task)))
     sets = {"+".join(made.live) for made in expected}
-    assert sets == {"audio", "video", "audio+video", "text+video", "audio+text+video"}
+    assert sets == {subsets.name(subset) for subset in subsets.subsets(SPECS)}
     assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
-    assert {made.sure for made in expected} == {True, False}
+    doubts = {made.doubt for made in expected}
+    assert doubts == {*DOUBTS} - ({"contradiction"} if head.task == "multi-label" else set())
     for found, made in zip(answer["predictions"], expected, strict=True):
         assert found["time"] == made.time
         np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)
         assert {str(index) for index in found["candidates"]} == set(made.candidates)
+        assert found["sure"] == made.sure
     assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
     if language == "swift":
         assert answer["targets"] == ON_IOS

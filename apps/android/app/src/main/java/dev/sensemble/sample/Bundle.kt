@@ -20,10 +20,19 @@ class Spec(json: JSONObject) {
  * Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
  * probability from which a class is a candidate.
  */
-class Calibration(json: JSONObject) {
+class Fitted(json: JSONObject) {
     val temperature: Double = json.getDouble("temperature")
     val power: Double = json.getDouble("power")
     val threshold: Double = json.getDouble("threshold")
+}
+
+/** By live set what was fitted, the least confidence of a sure answer, and by modality the least score of a familiar window. */
+class Calibration(json: JSONObject) {
+    val floor: Double = json.getDouble("floor")
+    val subsets: Map<String, Fitted> =
+        json.getJSONObject("subsets").let { all -> all.keys().asSequence().associateWith { Fitted(all.getJSONObject(it)) } }
+    val familiar: Map<String, Double> =
+        json.getJSONObject("familiar").let { all -> all.keys().asSequence().associateWith { all.getDouble(it) } }
 }
 
 /** A bundle that `sensemble export` wrote: what its encoders take, where their programs lie, and the classifier. */
@@ -32,7 +41,7 @@ class Bundle(val folder: File) {
     val programs: Map<String, File>
     val labels: List<String>
     val head: Head
-    val calibration: Map<String, Calibration>
+    val calibration: Calibration
     val tokenizer: Tokenizer?
 
     init {
@@ -53,9 +62,8 @@ class Bundle(val folder: File) {
         val names = manifest.getJSONArray("labels")
         labels = (0 until names.length()).map { names.getString(it) }
         val head = File(folder, manifest.getJSONObject("head").getString("path"))
-        this.head = Head(head.readBytes(), manifest.getString("task") == "multi-class")
-        val fitted = manifest.getJSONObject("calibration").getJSONObject("subsets")
-        calibration = fitted.keys().asSequence().associateWith { Calibration(fitted.getJSONObject(it)) }
+        this.head = Head(head.readBytes(), manifest.getString("task") == "multi-class", modalities.keys().asSequence().sorted().toList())
+        calibration = Calibration(manifest.getJSONObject("calibration"))
         tokenizer = manifest.optJSONObject("tokenizer")?.let {
             Tokenizer(JSONObject(File(folder, it.getString("path")).readText()))
         }
@@ -68,18 +76,21 @@ class Bundle(val folder: File) {
 
 /**
  * The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
- * or, multi-label, a sigmoid for each class.
+ * or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
  */
-class Head(safetensors: ByteArray, private val multiClass: Boolean) {
+class Head(safetensors: ByteArray, val multiClass: Boolean, private val modalities: List<String>) {
     private val weight: FloatArray
     private val bias: FloatArray
+    private val familiarWeight: FloatArray
+    private val familiarBias: FloatArray
+    val size get() = bias.size
 
     init {
         val bytes = ByteBuffer.wrap(safetensors).order(ByteOrder.LITTLE_ENDIAN)
         val start = 8 + bytes.getLong(0).toInt()
         val header = JSONObject(String(safetensors, 8, start - 8, Charsets.UTF_8))
         fun tensor(name: String): FloatArray {
-            val entry = header.getJSONObject(name)
+            val entry = header.optJSONObject(name) ?: return FloatArray(0)
             require(entry.getString("dtype") == "F32") { "head: $name is ${entry.getString("dtype")}, not F32" }
             val offsets = entry.getJSONArray("data_offsets")
             val from = start + offsets.getInt(0)
@@ -87,24 +98,32 @@ class Head(safetensors: ByteArray, private val multiClass: Boolean) {
         }
         weight = tensor("weight")
         bias = tensor("bias")
+        familiarWeight = tensor("familiar_weight")
+        familiarBias = tensor("familiar_bias")
+    }
+
+    fun familiarity(modality: String, embedding: FloatArray): Double =
+        modalities.indexOf(modality).let { score(familiarWeight, familiarBias, it, embedding) }
+
+    private fun score(weight: FloatArray, bias: FloatArray, row: Int, x: FloatArray): Double {
+        var sum = bias[row].toDouble()
+        for (i in x.indices) sum += weight[row * x.size + i].toDouble() * x[i]
+        return sum
     }
 
     fun probabilities(pooled: FloatArray, temperature: Double, power: Double): FloatArray {
-        val logits = DoubleArray(bias.size) { row ->
-            var sum = bias[row].toDouble()
-            for (i in pooled.indices) sum += weight[row * pooled.size + i].toDouble() * pooled[i]
-            sum
-        }
+        val logits = DoubleArray(size) { score(weight, bias, it, pooled) }
         if (!multiClass) return FloatArray(logits.size) { (1 / (1 + exp(-logits[it] / temperature))).toFloat() }
         var top = Double.NEGATIVE_INFINITY
         for (logit in logits) top = maxOf(top, logit)
         val confidence = 1 / logits.sumOf { exp(it - top) }
         val scale = confidence.pow(power) / temperature
         val shares = logits.map { exp((it - top) * scale) }
-        return FloatArray(logits.size) { (shares[it] / shares.sum()).toFloat() }
+        val whole = shares.sum()
+        return FloatArray(logits.size) { (shares[it] / whole).toFloat() }
     }
 
-    /** The indices of the classes that come into question: one, if the prediction is sure. */
+    /** The indices of the classes that come into question. */
     fun candidates(probabilities: FloatArray, threshold: Double): List<Int> {
         val least = if (multiClass) threshold * probabilities.max() else threshold
         return probabilities.indices.filter { probabilities[it] >= least }

@@ -3,14 +3,14 @@ package dev.sensemble.sample
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
 
-/** What is known now: the modalities that count, the probability of each label, and which come into question. */
-class Prediction(val live: List<String>, val probabilities: FloatArray, val candidates: List<Int>)
+/** What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure. */
+class Prediction(val live: List<String>, val probabilities: FloatArray, val candidates: List<Int>, val sure: Boolean)
 
 /** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
 class LiveSet(
     private val specs: Map<String, Spec>,
     private val head: Head,
-    private val calibration: Map<String, Calibration>
+    private val calibration: Calibration
 ) {
     private class Entry(val embedding: FloatArray, val time: Double)
 
@@ -25,22 +25,40 @@ class LiveSet(
         entries.remove(modality)
     }
 
-    /** The classes of the mean of the live embeddings, or null if nothing is live. */
+    /** The classes of the mean of the live, familiar embeddings, or null if nothing is live; judged as by the runtime. */
     fun predict(now: Double): Prediction? {
-        val live = live(now)
-        if (live.isEmpty()) return null
+        val near = near(now)
+        val live = near.filter { isFamiliar(it) }
+        if (near.isEmpty()) return null
+        if (live.isEmpty()) return Prediction(near, FloatArray(head.size) { 1f / head.size }, List(head.size) { it }, false)
+        val whole = judge(live)
+        val alone = live.map { judge(listOf(it)).candidates.toSet() }
+        // Of two modalities without a candidate in common, one is wrong.
+        val apart = head.multiClass && alone.any { one -> alone.any { (one intersect it).isEmpty() } }
+        return if (apart) Prediction(live, whole.probabilities, whole.candidates, false) else whole
+    }
+
+    private fun isFamiliar(modality: String): Boolean {
+        val least = calibration.familiar[modality] ?: return true
+        return head.familiarity(modality, entries.getValue(modality).embedding) >= least
+    }
+
+    private fun judge(live: List<String>): Prediction {
         val members = live.map { entries.getValue(it).embedding }
         val pooled = FloatArray(members[0].size) { i ->
             var sum = 0f
             for (member in members) sum += member[i]
             sum / members.size
         }
-        val fitted = calibration[live.joinToString("+")]
+        val fitted = calibration.subsets[live.joinToString("+")]
         val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
-        return Prediction(live, probabilities, head.candidates(probabilities, fitted?.threshold ?: 0.0))
+        val threshold = fitted?.threshold ?: 0.0
+        val candidates = head.candidates(probabilities, threshold)
+        val sure = threshold > 0 && candidates.size == 1 && probabilities.max() >= calibration.floor
+        return Prediction(live, probabilities, candidates, sure)
     }
 
-    private fun live(now: Double): List<String> {
+    private fun near(now: Double): List<String> {
         val fresh = entries.filter { (modality, entry) -> now <= entry.time + specs.getValue(modality).ttl }
         // A caption has no window: it holds for its time to live.
         val ends = fresh.filterKeys { specs.getValue(it).hop > 0 }.mapValues { it.value.time }

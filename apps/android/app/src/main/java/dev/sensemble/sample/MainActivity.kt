@@ -141,7 +141,7 @@ class MainActivity : ComponentActivity() {
         live.text = (listOf(names) + missing).joinToString("\n")
         val best = found?.probabilities?.withIndex()?.sortedByDescending { it.value }?.take(3).orEmpty()
         val rows = best.map { "${bundle.labels[it.index]}  ${"%.0f".format(100 * it.value)} %" }
-        val unsure = found != null && found.candidates.size != 1
+        val unsure = found != null && !found.sure
         prediction.text = (if (unsure) listOf(getString(R.string.unsure)) + rows else rows).joinToString("\n")
     }
 }
