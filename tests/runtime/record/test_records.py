@@ -97,7 +97,7 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     answer = RecordedAnswer(
         "a", 7, ("two",), "audio+text", "one", np.array([0, 1, 0], np.float32), 0.5, "several", "audio"
     )
-    records.add_answers(run, [answer])
+    records.add_answers(run, [answer, replace(answer, subset="audio")])
     scores = {"audio": SubsetScore(0.5, 4, 0.15, 0.85), "audio+text": SubsetScore(1.0, 2, 0.34, 1.0)}
     chance = {"audio": 0.25, "audio+text": 0.5}
     estimates = {"P": Estimate(0.75, 0.3, 0.9), "drop.text": Estimate(-0.1, -0.5, 0.2)}
@@ -117,7 +117,8 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     records.add_conditions(run, [degraded])
     assert read_conditions(path, run) == [degraded]
     assert read_conditions(path, other) == []
-    (found,) = read_answers(path, run)
+    found, alone = read_answers(path, run)
+    assert alone.subset == "audio"
     assert (found.example, found.line, found.truth, found.subset, found.label) == (
         ("a", 7, ("two",), "audio+text", "one")
     )
@@ -132,6 +133,17 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
         estimates,
     )
     assert (recorded[other].scores, recorded[other].chance, recorded[other].estimates) == ({}, {}, {})
+
+
+def test_an_answer_that_rests_on_one_that_is_not_there_is_refused(
+    records: Records, bundle: Bundle, tmp_path: Path
+) -> None:
+    run = records.begin("audit", bundle)
+    chances = np.array([0, 1, 0], np.float32)
+    answer = RecordedAnswer("a", 7, ("two",), "audio+text", "one", chances, 0.5, None, "audio")
+    records.add_answers(run, [answer])
+    with pytest.raises(RecordError, match="no answer of 'audio' to 'a'"):
+        read_answers(tmp_path / "record.sqlite", run)
 
 
 def test_commits_are_synced_before_they_return(records: Records) -> None:

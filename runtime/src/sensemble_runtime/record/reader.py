@@ -194,7 +194,7 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
     """
     with reading(path) as db:
         labels = _labels(db, run)
-        return [
+        answers = [
             RecordedAnswer(
                 example=values.text(row["example"]),
                 line=values.count(row["line"]),
@@ -208,6 +208,11 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
+        known = {(answer.example, answer.subset) for answer in answers}
+        for answer in answers:
+            if answer.used and (answer.example, answer.used) not in known:
+                raise ValueError(f"no answer of {answer.used!r:.40} to {answer.example!r:.40}, which is used")
+        return answers
 
 
 def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
