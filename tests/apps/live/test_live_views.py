@@ -15,7 +15,7 @@ from threading import Timer
 import numpy as np
 import pytest
 import rich
-from sensemble_apps.console.wording import answer
+from sensemble_apps.console.wording import answer, answer_as_json
 from sensemble_apps.live.terminal import TerminalView
 from sensemble_apps.live.view_events import (
     LiveSetChange,
@@ -360,3 +360,8 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
 def test_an_answer_is_written_in_few_words(least: float, doubt: Doubt | None, written: str) -> None:
     chances = np.array([0.5, 0.2, 0.125, 0.0625, 0.03125], np.float32)
     assert answer(Opinion(chances, least, tuple("abcde"), doubt)) == written
+
+
+def test_a_confidence_is_rounded_once() -> None:
+    said = Opinion(np.array([0.37497, 0.36, 0.26503], np.float32), 0.0, tuple("abc"), "weak")
+    assert round(answer_as_json(said)["confidence"], 2) == round(said.confidence, 2) == 0.37

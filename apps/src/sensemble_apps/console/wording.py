@@ -114,7 +114,7 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
     return {
         "label": said.label,
         "best": said.best,
-        "confidence": round(said.confidence, 4),
+        "confidence": said.confidence,  # who shows it rounds it, once
         "doubt": said.doubt,
         "words": answer(said),
         "candidates": list(candidates[:_LISTED]),

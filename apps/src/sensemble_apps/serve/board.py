@@ -223,9 +223,7 @@ class Board:
             "unfamiliar": list(prediction.unfamiliar),
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),
-            "probabilities": {
-                prediction.labels[i]: round(float(prediction.probabilities[i]), 4) for i in best
-            },
+            "probabilities": {prediction.labels[i]: float(prediction.probabilities[i]) for i in best},
         }
 
 
