@@ -21,7 +21,7 @@ from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
 STRANGE = 0.02
-"""The share of known windows that count as unfamiliar. Of fewer than 49, the least familiar is the limit."""
+"""The share of known windows that count as unfamiliar. Of fewer than 99, the least familiar is the limit."""
 LEAST_KNOWN = 19
 """Known windows below which nothing counts as unfamiliar."""
 FLOOR = 0.5
