@@ -1,6 +1,6 @@
-"""The camera's lessons for the microphone of one voice: 50 unlabelled windows beside a digit's film.
+"""The camera's lessons for the microphone of one voice: unlabelled windows beside a digit's film.
 
-    uv run python tests/benchmarks/adapt.py BUNDLE [--voices 12] [--windows 50] [--seed 0]
+    uv run python tests/benchmarks/adapt.py BUNDLE [--voices 12] [--windows 50 100 150] [--seed 0]
 
 BUNDLE is one of `digits`. The voices are those of its evaluation side, which no training heard, at all of its
 levels; with `flite` installed (Debian has it), four voices of another synthesizer join. Each says digits
@@ -61,28 +61,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--voices", type=int, default=12)
-    parser.add_argument("--windows", type=int, default=50)
+    parser.add_argument("--windows", type=int, nargs="+", default=[50, 100, 150])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     report(Bundle.open(arguments.bundle), arguments.voices, arguments.windows, arguments.seed)
 
 
-def report(bundle: Bundle, voices: int, windows: int, seed: int) -> None:
-    rows: dict[str, list[dict[str, float]]] = {"digits": [], "flite": []}
-    for voice in heard(bundle, voices, windows + TESTED, seed):
-        found = ways(bundle, voice, windows)
-        rows["flite" if voice.name in FLITE else "digits"].append(found)
+def report(bundle: Bundle, voices: int, windows: Sequence[int], seed: int) -> None:
+    rows: dict[str, list[dict[str, float]]] = {}
+    for voice in heard(bundle, voices, max(windows) + TESTED, seed):
+        kind = "flite" if voice.name in FLITE else "digits"
+        for count in windows:
+            found = ways(bundle, voice, count)
+            rows.setdefault(f"{kind}, {count} windows", []).append(found)
         print(voice.name, {way: round(100 * share) for way, share in found.items()}, flush=True)
-    table = Table("sound alone, right", *(name for name, found in rows.items() if found))
+    columns = sorted(rows, key=lambda column: (column.split()[0], int(column.split()[1])))
+    table = Table("sound alone, right", *columns)
     for way in (*WAYS, "camera", "in use"):
-        table.add_row(way, *(interval([r[way] for r in found]) for found in rows.values() if found))
-    Console(width=140).print(table)
+        table.add_row(way, *(interval([found[way] for found in rows[column]]) for column in columns))
+    Console(width=180).print(table)
 
 
 def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     """Return the share that sound alone gets right in each way of adapting, and how right the camera is."""
     head, x, y = bundle.head, voice.sound, voice.truth
-    learned, tested = slice(0, windows), slice(windows, None)
+    learned, tested = slice(0, windows), slice(-TESTED, None)
     calibration = bundle.manifest.calibration
     video = of_subset(calibration, ("video",))
     camera = head.probabilities(voice.picture, video.temperature, video.power)

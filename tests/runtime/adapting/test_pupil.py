@@ -1,13 +1,11 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sensemble_runtime.adapting.pupil import HARMFUL, SCENE, UNRELATED, Lesson, Pupil, SignTest
-from sensemble_runtime.bundle.head import Head
 
 from .world import (
-    C,
+    NULLS,
+    Null,
     Teacher,
     World,
     drifting,
@@ -74,58 +72,7 @@ def test_a_correction_is_used_once_both_tests_are_won(helps: str, borne: str, us
     assert (pupil.end_scene() is not None) == pupil.used == used
 
 
-@dataclass(frozen=True)
-class Null:
-    """A teacher that has nothing to do with the sensor: each favours class 6, and stays with a class.
-
-    Attributes:
-        teacher: the probability with which a scene of the teacher is class 6, beside chance.
-        sensor: likewise of the sensor's.
-        long: the probability that the teacher's scene goes on in the next window.
-        slow: that the sensor's does.
-    """
-
-    teacher: float
-    sensor: float
-    long: float = 0.0
-    slow: float = 0.0
-
-    def pupil(self, seed: int, windows: int) -> tuple[bool, float]:
-        """Return whether the correction came into use, and the most that `borne` has ever won."""
-        rng = np.random.default_rng(seed)
-        d = 8
-        weight = rng.normal(0, 1, (C, d))
-        weight = 3 * weight / np.linalg.norm(weight, axis=1, keepdims=True)
-        pupil = Pupil.new(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
-        said = _classes(rng, windows, self.teacher, self.long)
-        shown = _classes(rng, windows, self.sensor, self.slow)
-        noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
-        used, most = False, 0.0
-        for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
-            pupil.learn(Lesson(x, opinion(int(answer))))
-            used, most = used or pupil.used, max(most, pupil.trial.borne.wealth)
-        return used, most
-
-
-def _classes(rng: np.random.Generator, n: int, favoured: float, stay: float) -> np.ndarray:
-    drawn = np.where(rng.random(n) < favoured, 6, rng.integers(0, C, n))
-    for i in np.flatnonzero(rng.random(n - 1) < stay) + 1:
-        drawn[i] = drawn[i - 1]
-    return drawn
-
-
-@pytest.mark.parametrize(
-    "null",
-    [
-        Null(0, 0),
-        Null(0.6, 0.6),
-        Null(0.8, 0.5),
-        Null(0.6, 0.6, long=0.5),
-        Null(0.6, 0.6, slow=0.8),
-        Null(0.8, 0.5, long=0.5, slow=0.5),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("null", NULLS, ids=str)
 def test_a_teacher_that_has_nothing_to_do_with_the_sensor_is_believed_as_seldom_as_promised(
     null: Null,
 ) -> None:

@@ -1,10 +1,12 @@
 """A made-up sensor that hears its classes otherwise than the head expects, and teachers good and bad."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime.adapting.pupil import Change, Lesson, Pupil
+from sensemble_runtime.adapting.pupil import UNRELATED, Change, Lesson, Pupil
 from sensemble_runtime.bundle.head import Head
 
 D, C = 24, 10
@@ -87,3 +89,63 @@ def drifting(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.in
     """Becomes wrong about all classes, slowly."""
     wrong = rng.random(len(truth)) < np.linspace(0, 1, len(truth))
     return np.where(wrong, permuted(truth, rng), honest(truth, rng))
+
+
+@dataclass(frozen=True)
+class Null:
+    """A teacher that has nothing to do with the sensor: each favours class 6, and stays with a class.
+
+    `uv run python -m tests.runtime.adapting.world 200` prints how many of 200 runs believe it.
+
+    Attributes:
+        teacher: the probability with which a scene of the teacher is class 6, beside chance.
+        sensor: likewise of the sensor's.
+        long: the probability that the teacher's scene goes on in the next window.
+        slow: that the sensor's does.
+    """
+
+    teacher: float
+    sensor: float
+    long: float = 0.0
+    slow: float = 0.0
+
+    def pupil(self, seed: int, windows: int) -> tuple[bool, float]:
+        """Return whether the correction came into use, and the most that `borne` has ever won."""
+        rng = np.random.default_rng(seed)
+        d = 8
+        weight = rng.normal(0, 1, (C, d))
+        weight = 3 * weight / np.linalg.norm(weight, axis=1, keepdims=True)
+        pupil = Pupil.new(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
+        said = _classes(rng, windows, self.teacher, self.long)
+        shown = _classes(rng, windows, self.sensor, self.slow)
+        noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
+        used, most = False, 0.0
+        for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
+            pupil.learn(Lesson(x, opinion(int(answer))))
+            used, most = used or pupil.used, max(most, pupil.trial.borne.wealth)
+        return used, most
+
+
+def _classes(rng: np.random.Generator, n: int, favoured: float, stay: float) -> np.ndarray:
+    drawn = np.where(rng.random(n) < favoured, 6, rng.integers(0, C, n))
+    for i in np.flatnonzero(rng.random(n - 1) < stay) + 1:
+        drawn[i] = drawn[i - 1]
+    return drawn
+
+
+NULLS = [
+    Null(0, 0),
+    Null(0.6, 0.6),
+    Null(0.8, 0.5),
+    Null(0.6, 0.6, long=0.5),
+    Null(0.6, 0.6, slow=0.8),
+    Null(0.8, 0.5, long=0.5, slow=0.5),
+]
+
+
+if __name__ == "__main__":
+    for null in NULLS:
+        found = [null.pupil(seed, 600) for seed in range(int(sys.argv[1]))]
+        borne, used = sum(most >= 1 / UNRELATED for _, most in found), sum(used for used, _ in found)
+        sys.stdout.write(f"{null}: {borne} of {len(found)} borne out, {used} used\n")
+        sys.stdout.flush()
