@@ -172,9 +172,9 @@ def test_progress_counts_to_the_end(exported: Export) -> None:
 @pytest.mark.parametrize(
     "again",
     [
-        ("audio", "executorch-xnnpack"),
         ("video", "onnx"),
-        ("text", "coreml"),
+        pytest.param(("audio", "executorch-xnnpack"), marks=pytest.mark.slow),
+        pytest.param(("text", "coreml"), marks=pytest.mark.slow),
     ],
 )
 def test_the_same_encoder_and_scheme_give_the_same_bytes(

@@ -79,7 +79,7 @@ RELATIVE = EncoderConfig(
 )
 
 
-@pytest.mark.parametrize("scheme", ["fp32", "int8-static"])
+@pytest.mark.parametrize("scheme", [pytest.param("fp32", marks=pytest.mark.slow), "int8-static"])
 @pytest.mark.parametrize("modality", ["audio", "video"])
 def test_a_relative_front_end_lowers_to_one_subgraph_and_stays_independent_of_the_level(
     modality: str, scheme: Scheme, tmp_path: Path
@@ -114,8 +114,8 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
         assert lower(rewritten, rows[:1]).delegation.subgraphs == 1
 
 
-@pytest.mark.parametrize("scheme", ["int8-dynamic", "int4-weights"])
-@pytest.mark.parametrize("layer", ["token", "trunk.blocks.0.mlp"])
+@pytest.mark.parametrize("scheme", ["int8-dynamic", pytest.param("int4-weights", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("layer", [pytest.param("token", marks=pytest.mark.slow), "trunk.blocks.0.mlp"])
 def test_a_layer_that_is_kept_is_float_in_the_program(
     scheme: Scheme, layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

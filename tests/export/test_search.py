@@ -217,6 +217,7 @@ def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) 
             assert re.match(lost, line)
 
 
+@pytest.mark.slow
 def test_a_modality_that_no_scheme_lowers_ends_the_search(tmp_path: Path) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:

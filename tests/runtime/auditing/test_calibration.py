@@ -201,7 +201,13 @@ def test_candidates_are_the_same_at_every_temperature(
 
 
 @pytest.mark.parametrize(
-    "clues", [1.0, 2.0, 6.0, None], ids=["right 30 %", "right 60 %", "right 90 %", "with a power"]
+    "clues",
+    [
+        pytest.param(1.0, id="right 30 %", marks=pytest.mark.slow),
+        pytest.param(2.0, id="right 60 %", marks=pytest.mark.slow),
+        pytest.param(6.0, id="right 90 %"),
+        pytest.param(None, id="with a power"),
+    ],
 )
 def test_coverage_lies_in_the_band_of_the_theory(clues: float | None) -> None:
     """Over 200 random splits: all is fitted on one part, and coverage measured on the other."""

@@ -125,7 +125,7 @@ def test_a_killed_run_draws_the_same_windows_and_changes_again(objective: str, t
         ("contrastive", {"micro_batch": 4, "checkpoint_activations": True}),
         ("masd", {"micro_batch": 4, "checkpoint_activations": True}),
         ("subset", {"micro_batch": 4, "checkpoint_activations": True}),
-        ("masd", {"compile": True, "checkpoint_activations": True}),
+        pytest.param("masd", {"compile": True, "checkpoint_activations": True}, marks=pytest.mark.slow),
     ],
 )
 def test_what_saves_memory_or_time_changes_no_loss(
