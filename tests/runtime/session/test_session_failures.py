@@ -10,6 +10,7 @@ from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
 
 from tests.runtime.puppets import Log, Owner, Puppet, Session, wait_for
 
@@ -141,6 +142,28 @@ def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_thr
     assert "3 times in a row; mend the sensor's code" in failed.reason
     assert caplog.text.count("Traceback") == 1
     assert 'np.zeros(2) + "a picture"' in caplog.text
+
+
+class Unclosable(Puppet):
+    """A sensor that cannot be opened, nor closed for that."""
+
+    def open(self, spec: InputSpec) -> None:
+        self.device = spec.modality + 1  # type: ignore[operator]
+
+    def close(self) -> None:
+        self.device.close()  # type: ignore[has-type]
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_second_error_in_a_sensors_own_code_does_not_hide_the_first(
+    bundle: Bundle, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Session(bundle) as running:
+        running.subscribe(log)
+        running.attach(Unclosable("video", "desk"))
+        assert list(running) == []
+    assert log.of("desk").count("failed") >= 1
+    assert caplog.text.count("Traceback") == 2, "of each"
 
 
 @pytest.mark.usefixtures("soon")

@@ -2,6 +2,7 @@
 
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol
@@ -20,7 +21,7 @@ from sensemble_runtime.events import Kind, SensorEvent
 READ = 0.1  # seconds that one read may wait, and so about how long a sensor thread takes to stop
 RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
 
-ALIKE = 3  # errors in a row at one place, after which it is the sensor's code that is broken
+ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
 
 FLOOD = 200  # samples a second that are read at most, on average: a flood takes no time from other sensors
 BURST = 0.25  # seconds of them that may come at once
@@ -97,7 +98,7 @@ class SensorThread:
         self._lost = ""  # why it is to be lost
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # the faults for which it was last closed
-        self._raised: list[object] = []  # the type and place of each error in a row of its own code
+        self._raised: Counter[object] = Counter()  # errors of its own code since it worked, by type and place
 
     @property
     def stopped(self) -> bool:
@@ -118,11 +119,10 @@ class SensorThread:
         self._lost = reason
 
     def count(self, error: BaseException) -> int:
-        """Return how many times in a row the sensor's code raised an error of this type at this place."""
-        calls = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-        raised = type(error), calls
-        self._raised = [*(one for one in self._raised if one == raised), raised]
-        return len(self._raised)
+        """Return how many times the sensor's code raised such an error at this place since it last worked."""
+        calls = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+        self._raised[type(error), calls] += 1
+        return self._raised[type(error), calls]
 
     def event(self, kind: Kind, reason: str) -> SensorEvent | None:
         """Return the event to report; None if the last one said the same."""
