@@ -4,13 +4,16 @@ import re
 
 
 class SensembleError(Exception):
-    """Base of all errors of Sensemble, in every distribution; its text is one line.
+    """Base of all errors of Sensemble, in every distribution; its text is one printable line.
 
     Attributes:
         own: whether Sensemble itself failed; otherwise the user's input is at fault.
     """
 
     own = False
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it names files, whose names may be no text
 
 
 class SensorsError(SensembleError):

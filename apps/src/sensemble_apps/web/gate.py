@@ -14,7 +14,8 @@ from starlette.types import Scope
 
 from sensemble_apps.web import limits
 
-_Peer = tuple[str, int]  # the address and the port of a client
+_End = tuple[str, int]  # an address and a port
+_Ends = tuple[_End, _End]  # of a client, and of the server: which has several addresses, as a client one port
 _AGAIN = 0.1  # seconds until a connection is accepted again, where the system had no descriptor for it
 
 
@@ -26,19 +27,18 @@ class Gate:
     address or in all, the one that has been idle for longest gives way.
 
     Args:
-        listening: a bound socket.
+        listening: a socket that listens.
         tls: the context of TLS; None for none.
     """
 
     def __init__(self, listening: socket.socket, tls: SSLContext | None) -> None:
         self._listening, self._tls = listening, tls
         self._most = min(limits.CONNECTIONS, getrlimit(RLIMIT_NOFILE)[0] // 4)
-        self._connections: dict[_Peer, _Connection] = {}
+        self._connections: dict[_Ends, _Connection] = {}
 
     async def serve(self, make: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections until this is cancelled; `make` makes the protocol of each."""
         loop = asyncio.get_running_loop()
-        self._listening.listen()
         self._listening.setblocking(False)
         if sys.platform == "linux":  # a connection, which inherits it, ends where its client takes nothing
             milliseconds = round(1e3 * limits.UNREAD)
@@ -51,7 +51,8 @@ class Gate:
                     await asyncio.sleep(_AGAIN)
                     continue
                 if self._has_room(host):
-                    self._connections[host, port] = _Connection(accepted, make, self._tls)
+                    ends = (host, port), accepted.getsockname()[:2]
+                    self._connections[ends] = _Connection(accepted, make, self._tls)
                 else:
                     accepted.close()
                 await asyncio.sleep(0)  # for the one that gives way to be closed
@@ -62,7 +63,7 @@ class Gate:
     @contextmanager
     def answering(self, scope: Scope) -> Iterator[None]:
         """Give an admitted request as long as the block takes."""
-        connection = self._connections.get(scope["client"])
+        connection = self._connections.get((scope["client"], scope["server"]))
         if connection is None:  # it is closed already
             yield
             return
@@ -77,19 +78,19 @@ class Gate:
 
     def _has_room(self, host: str) -> bool:
         """Return whether another connection from `host` may be held; abort an idle one if that makes room."""
-        self._connections = {peer: one for peer, one in self._connections.items() if one.is_open}
-        idle: dict[str, list[_Peer]] = defaultdict(list)
-        for peer, one in self._connections.items():
+        self._connections = {ends: one for ends, one in self._connections.items() if one.is_open}
+        idle: dict[str, list[_Ends]] = defaultdict(list)
+        for ends, one in self._connections.items():
             if not one.answering:
-                idle[peer[0]].append(peer)
-        if sum(address == host for address, _ in self._connections) >= self._most // 2:
+                idle[ends[0][0]].append(ends)
+        if sum(client[0] == host for client, _ in self._connections) >= self._most // 2:
             others = idle[host]
         elif len(self._connections) >= self._most:
             others = max(idle.values(), key=len, default=[])
         else:
             return True
         if others:
-            self._connections.pop(min(others, key=lambda peer: self._connections[peer].timer.when())).abort()
+            self._connections.pop(min(others, key=lambda ends: self._connections[ends].timer.when())).abort()
         return bool(others)
 
 

@@ -37,6 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen()  # else another process may bind to it as well
     except OSError as error:
         raise InputError(
             f"--host {host} --port {port}: cannot be served ({error}); --port 0 takes a free one"
