@@ -119,8 +119,8 @@ def read_runs(path: Path | str) -> list[Run]:
             Run(
                 id=values.count(row["id"]),
                 kind=values.one_of(row["kind"], get_args(Kind)),
-                began=values.moment(row["since_1970"]),
-                ended=None if row["ended"] is None else values.moment(row["until"]),
+                began=values.number(row["since_1970"]),
+                ended=None if row["ended"] is None else values.number(row["until"]),
                 bundle=values.text(row["bundle"]),
                 labels=values.names(row["labels"]),
                 task=values.one_of(row["task"], get_args(Task)),
@@ -146,7 +146,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
         labels = _labels(db, run)
         return [
             RecordedPrediction(
-                at=values.moment(row["since_1970"]),
+                at=values.number(row["since_1970"]),
                 time=values.number(row["time"]),
                 live=values.live(row["live"]),
                 probabilities=values.unpack(row["probabilities"], len(labels)),
@@ -174,7 +174,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     with reading(path) as db:
         return [
             RecordedEvent(
-                at=values.moment(row["since_1970"]),
+                at=values.number(row["since_1970"]),
                 time=values.number(row["time"]),
                 name=values.text(row["name"]),
                 modality=values.text(row["modality"]),
@@ -261,7 +261,7 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
     """
     with reading(path) as db:
         for row in _rows(db, "predictions", run, "predictions.rowid"):
-            yield values.moment(row["since_1970"]), values.live(row["live"])
+            yield values.number(row["since_1970"]), values.live(row["live"])
 
 
 def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[sqlite3.Row]:

@@ -34,11 +34,6 @@ def number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
     return float(value)
 
 
-def moment(value: object) -> float:
-    """Return seconds since 1970."""
-    return number(value, 0)
-
-
 def count(value: object) -> int:
     """Return a count."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
