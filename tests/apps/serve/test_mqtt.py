@@ -199,6 +199,38 @@ def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(played
         assert not publisher._client._out_messages
 
 
+def test_a_broker_that_reads_nothing_is_not_waited_for_at_the_end(
+    played: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "_SILENT", 600)
+    with odd_broker(ACCEPTED) as (url, found):
+        publisher = Publisher(url, played.board)
+        publisher.__enter__()
+        with found.get(timeout=PATIENCE):
+            stuck, until = 0, monotonic() + PATIENCE
+            while stuck < 30 and monotonic() < until:
+                played.board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
+                sleep(0.02)
+                stuck = stuck + 1 if publisher._client.want_write() else 0
+            leaving = Thread(target=publisher.__exit__, args=(None, None, None))
+            leaving.start()
+            leaving.join(PATIENCE)
+            assert not leaving.is_alive()
+
+
+def test_messages_that_nobody_asked_for_are_not_kept(played: Served) -> None:
+    body = b"\x00\x01a\x00\x07" + bytes(1 << 14)  # a topic, an id, and what it says
+    length = bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
+    with (
+        odd_broker(ACCEPTED + b"\x34" + length + body) as (url, found),  # at its second quality of service
+        Publisher(url, played.board) as publisher,
+        found.get(timeout=PATIENCE) as connection,
+        suppress(ConnectionError),
+    ):
+        while connection.recv(1 << 16):
+            assert not publisher._client._in_messages
+
+
 def test_a_packet_that_would_fill_the_memory_is_not_read(
     played: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:

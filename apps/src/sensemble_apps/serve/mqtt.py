@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from socket import gethostname
+from socket import SHUT_RDWR, gethostname
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,7 +29,7 @@ _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for dev
 _SAID = ("label", "best", "confidence", "doubt")
 _LAST = 1.0  # seconds that the broker has for the last message
 _SILENT = 20  # seconds without a word of the broker after which it is asked for one, and then is away
-_LARGEST = 1 << 16  # bytes of a packet of the broker, which sends no more than acknowledgements
+_LARGEST = 1 << 6  # bytes of a packet of the broker, which sends no more than acknowledgements
 _MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); where there is none, its network card is known
 PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 
@@ -89,7 +89,11 @@ class Publisher:
         self._thread.join()
         with suppress(RuntimeError):  # it is lost
             self._publish("available", "offline", retain=True).wait_for_publish(_LAST)
+        stuck: Any = self._client.socket() if self._client.want_write() else None
         self._client.disconnect()
+        if stuck is not None:  # paho would wait for it; what is lost leaves its will, which says the same
+            with suppress(OSError):
+                stuck.shutdown(SHUT_RDWR)
         self._client.loop_stop()
 
     def _run(self) -> None:
