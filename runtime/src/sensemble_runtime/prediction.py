@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.subsets import SubsetScore
 
 Doubt = Literal["unfamiliar", "uncalibrated", "several", "contradiction", "weak"]
-"""Why an answer is unsure.
+"""The reason for which an answer is unsure.
 
 `unfamiliar`: no live window is like those of training, so there is no evidence. `uncalibrated`: the live set
 has no conformal threshold, for want of groups to calibrate on. `several`: not exactly one class is a

@@ -195,7 +195,7 @@ class Switchboard:
 
     @property
     def failure(self) -> str:
-        """Why the recording has ended by itself, until it is stopped or begun again; empty if it has not."""
+        """The reason for which the recording ended by itself; empty once it is stopped or begun again."""
         recording = self._recording
         return "" if recording is None or recording.error is None else str(recording.error)
 

@@ -69,7 +69,7 @@ def subset(cell: Cell) -> Model:
 
 
 SHIPPED: Rows = {"subset": subset}
-"""What is trained where nobody asks for comparisons."""
+"""The row that is trained unless somebody asks for comparisons."""
 
 
 def run(config: Config, out: Path | str, progress: Stages = no_progress, rows: Rows = SHIPPED) -> Matrix:
