@@ -14,6 +14,7 @@ if sys.platform != "linux":
     pytest.skip("JACK 2's database is Linux's", allow_module_level=True)
 import fcntl
 
+pytestmark = pytest.mark.needs("portaudio")
 START = [sys.executable, "-c", "from sensemble_sensors.devices.portaudio import portaudio; portaudio()"]
 
 
