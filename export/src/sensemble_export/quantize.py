@@ -8,12 +8,17 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, fx, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from sensemble_export.rewrite import Norm, RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4, within
+
+_FLOAT = (Spectrum, RootMeanSquare, Norm)
+"""Modules whose values span many decades."""
 
 
 def quantize(
@@ -21,9 +26,9 @@ def quantize(
 ) -> fx.GraphModule:
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
-    Float is every operation that is not such a layer: softmax, residual sums, and the products with constants
-    of log-mel front ends and layer norms, whose values span many decades. Convolutions are static int8 in
-    every scheme. In `int4-weights`, small linear layers (`targets.is_int4`) are as in `int8-dynamic`.
+    Float are log-mel front ends and layer norms, and every operation that is not a product with a weight
+    (softmax, residual sums). Convolutions are static int8 in every scheme. In `int4-weights`, small linear
+    layers (`targets.is_int4`) are as in `int8-dynamic`.
 
     Args:
         encoder: takes [1, ...]; it is modified.
@@ -58,8 +63,5 @@ def quantize(
 
 
 def _is_quantized(node: fx.Node, encoder: nn.Module, kept: tuple[str, ...]) -> bool:
-    stack = list(node.meta.get("nn_module_stack", {}).values())
-    if not stack:
-        return True  # a weight; the operation that takes it decides
-    name: str = stack[-1][0]
-    return isinstance(encoder.get_submodule(name), nn.Linear | nn.Conv2d) and not within(name, kept)
+    names = [name for name, _ in node.meta.get("nn_module_stack", {}).values()]
+    return not any(within(name, kept) or isinstance(encoder.get_submodule(name), _FLOAT) for name in names)

@@ -168,7 +168,8 @@ def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Li
     """Return whether a layer is the projection of a trunk or of an adapter, behind which is a batch norm."""
     above = encoder.get_submodule(name.rpartition(".")[0])
     adapts = name.startswith("adapter.") and isinstance(encoder, Pretrained)
-    return isinstance(layer, nn.Linear) and (adapts or getattr(above, "project", None) is layer)
+    projects = isinstance(above, Trunk) and above.project is layer
+    return isinstance(layer, nn.Linear) and (adapts or projects)
 
 
 @torch.no_grad()
