@@ -122,11 +122,12 @@ def test_an_interrupted_audit_goes_on_and_gives_what_one_in_one_piece_gives(
         if done == 3 * n + 5:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions, progress=stop)
-    (interrupted,) = read_runs(path)
-    assert interrupted.ended is None
-    assert len(read_conditions(path, interrupted.id)) == 7 + 4 + 4
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions, progress=stop)
+        interrupted = read_runs(path)
+        assert [run.ended for run in interrupted] == [None] * times
+        assert len(read_conditions(path, interrupted[-1].id)) == 7 + 4 + 4
 
     calls: list[str] = []
     real = bundle.encode

@@ -113,8 +113,10 @@ def finished(record: Path, run: int) -> dict[tuple[str, str, int], list[Conditio
             this.split,
         )
         if other.ended is None and alike and same_answers(record, run, other.id):
+            scores: dict[tuple[str, str, int], list[ConditionScore]] = {}
             for one in read_conditions(record, other.id):
-                found.setdefault(one.key, []).append(one)
+                scores.setdefault(one.key, []).append(one)
+            found |= scores  # it may repeat those of one before
     return found
 
 
