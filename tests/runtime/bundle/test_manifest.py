@@ -186,7 +186,11 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         ),
         (
             set_to("calibration", "alpha", value=1),
-            "calibration.alpha: expected a share between 0 and 1, got 1.0",
+            "calibration.alpha: expected a share from 1e-06, below 1, got 1.0",
+        ),
+        (
+            set_to("calibration", "alpha", value=1e-320),
+            "calibration.alpha: expected a share from 1e-06, below 1, got 1e-320",
         ),
         (
             set_to(*FITTED, "temperature", value=0),

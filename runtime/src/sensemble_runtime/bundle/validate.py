@@ -29,6 +29,7 @@ _FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
+_ALPHA = 1e-6  # a smaller one needs more groups than anybody has
 _TEMPERATURES = (1e-2, 1e2)
 _POWER = 4
 _FAMILIAR = 1e4  # the largest size of a score's threshold
@@ -132,8 +133,8 @@ def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterat
 
 def _calibration_problems(manifest: Manifest) -> Iterator[str]:
     calibration, modalities = manifest.calibration, set(manifest.modalities)
-    if not 0 < calibration.alpha < 1:
-        yield f"calibration.alpha: expected a share between 0 and 1, got {calibration.alpha}"
+    if not _ALPHA <= calibration.alpha < 1:
+        yield f"calibration.alpha: expected a share from {_ALPHA:g}, below 1, got {calibration.alpha}"
     if not 0 <= calibration.floor <= 1:
         yield f"calibration.floor: expected a share in [0, 1], got {calibration.floor}"
     yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
