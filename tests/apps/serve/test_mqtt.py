@@ -14,6 +14,7 @@ from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,7 +22,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.serve import mqtt
 from sensemble_apps.serve.mqtt import Publisher, device_name
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
 from .serving import PATIENCE, Served, serving
@@ -107,6 +109,28 @@ def test_answers_and_events_are_published_and_home_assistant_finds_them(
             pass
         played.switchboard.plug("replay video")
     assert broker.next("/available") == "offline"
+
+
+def test_an_answer_names_the_live_set_that_it_is_of(empty: Served, broker: Broker) -> None:
+    now, labels, zeros = monotonic(), empty.board.bundle.manifest.labels, np.zeros(4, np.float32)
+    chances, both = np.full(len(labels), 1 / len(labels), np.float32), ("audio", "text")
+    said = Prediction(
+        now,
+        both,
+        dict.fromkeys(both, 0.0),
+        chances,
+        zeros,
+        {},
+        {},
+        labels=labels,
+        embeddings=dict.fromkeys(both, np.zeros(empty.board.bundle.manifest.embedding, np.float32)),
+    )
+    empty.board.add(said)
+    empty.board.add(LiveSetEvent(now, ("text",)))  # before the next prediction, if there is one
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", empty.board):
+        assert broker.next("/answer")["live"] == ["audio", "text"]
+        empty.board.add(LiveSetEvent(now, ()))
+        assert broker.next("/answer")["live"] == []
 
 
 def test_a_broker_that_is_away_is_found_when_it_is_back(

@@ -220,6 +220,7 @@ class Board:
         best = np.argsort(-prediction.probabilities, kind="stable")[:_TOP]
         return {
             **answer_as_json(prediction),
+            "live": list(prediction.live),
             "unfamiliar": list(prediction.unfamiliar),
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),

@@ -26,7 +26,7 @@ _EVERY = 0.1  # seconds between two looks whether there is something new
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
 _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for devices
-_SAID = ("label", "best", "confidence", "doubt")
+_SAID = ("label", "best", "confidence", "doubt")  # and of which live set
 _LAST = 1.0  # seconds that the broker has for the last message
 _SILENT = 20  # seconds without a word of the broker after which it is asked for one, and then is away
 _LARGEST = 1 << 6  # bytes of a packet of the broker, which sends no more than acknowledgements
@@ -114,7 +114,7 @@ class Publisher:
         """Publish what is another than before; of confidences, whole per cents count."""
         state = self._board.snapshot()
         said = state["answer"] or dict.fromkeys(_SAID)
-        answer = {key: said[key] for key in _SAID} | {"live": state["live"]}
+        answer = {key: said[key] for key in _SAID} | {"live": said.get("live", [])}
         if said["confidence"] is not None:
             answer["confidence"] = round(said["confidence"], 2)
         recording = {"on": state["recorded"] is not None, "failed": state["recording_failed"]}

@@ -105,7 +105,7 @@ function show() {
     lattice.show(past.live, []);
   } else {
     const now = state.answer;
-    answer(now?.words, now?.label === null, now?.confidence ?? 0, state.live, now?.probabilities ?? {});
+    answer(now?.words, now?.label === null, now?.confidence ?? 0, now?.live ?? state.live, now?.probabilities ?? {});
     lattice.show(state.live, state.lattice);
   }
   sensors.show(state, past);
