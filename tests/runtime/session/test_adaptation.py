@@ -75,6 +75,8 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
         np.testing.assert_allclose(prediction.probabilities, chances, atol=1e-3)
         own = calibrated(sighted.head.logits(heard), 0.2, 0.5, "multi-class")
         np.testing.assert_allclose(prediction.opinions["audio"].probabilities, own, atol=1e-3)
+        again, _ = sighted.judge.answer(prediction.embeddings)  # as the live page's lattice asks
+        np.testing.assert_array_equal(again.probabilities, prediction.probabilities)
 
 
 def test_nothing_is_learned_or_written_under_the_lock(
