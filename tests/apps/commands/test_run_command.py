@@ -25,6 +25,10 @@ KEYS = {
     "ages",
     "label",
     "confidence",
+    "best",
+    "doubt",
+    "words",
+    "among",
     "candidates",
     "opinions",
     "audited",
@@ -58,8 +62,8 @@ def test_fast_replay_prints_one_json_object_an_example(
         assert s.keys() == KEYS
         best = max(s["probabilities"], key=s["probabilities"].__getitem__)
         assert s["confidence"] == s["probabilities"][best]
-        assert s["candidates"][0] == best
-        assert s["label"] is None, "the dataset is too small for a split calibrate"
+        assert s["candidates"][0] == s["best"] == best
+        assert (s["label"], s["doubt"]) == (None, "uncalibrated"), "too small for a split calibrate"
         assert len(s["candidates"]) == len(s["probabilities"])
         assert s["opinions"].keys() == set(s["live"])
         assert 0 <= s["audited"]["low"] <= s["audited"]["accuracy"] <= s["audited"]["high"] <= 1

@@ -27,7 +27,7 @@ from tests.losses import read_losses
 from tests.train.tiny import Line, dark_and_bright, write_index
 
 ALL = ("audio", "text", "video")
-TRAINED = ("video", "audio+text")
+TRAINED = ("video", "audio+text+video")
 FOLDERS = ("pretrained", "specialists", "models")
 EVERY = sorted(name(subset) for subset in subsets(ALL))
 
@@ -63,7 +63,8 @@ def weights(out: Path) -> dict[str, Path]:
 def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
     _, out, matrix = run
     trained = {f"models/{m}/{t}" for m in ("linear_probe", "subset") for t in TRAINED}
-    assert set(weights(out)) == {"pretrained", *(f"specialists/{m}" for m in ALL), *trained}
+    teachers = {"models/masd/video", *(f"specialists/{m}" for m in ALL)}
+    assert set(weights(out)) == {"pretrained", *teachers, *trained}
     matrices = {"matrix.json", "matrix.calibrate.json"}
     assert {p.name for p in out.iterdir()} == {"config.json", "locks", *FOLDERS, *matrices}
     assert len(read_losses(out / "pretrained")) == 2
@@ -110,7 +111,7 @@ def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -
     "lost",
     [
         ["models/subset/video"],
-        ["specialists/audio", "models/linear_probe/audio+text", "models/subset/audio+text"],
+        ["specialists/audio", "models/linear_probe/audio+text+video", "models/subset/audio+text+video"],
         [*FOLDERS],
     ],
     ids=["one cell", "one row", "everything"],
