@@ -13,7 +13,8 @@ class SensembleError(Exception):
     own = False
 
     def __str__(self) -> str:
-        return printable(super().__str__())  # it names files, whose names may be no text
+        # A library's reason may have lines, and a file's name may be no text.
+        return printable(" ".join(super().__str__().splitlines()))
 
 
 class SensorsError(SensembleError):
