@@ -304,7 +304,10 @@ def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Pat
     given = [s for s in take(monotonic(), 2.6) if s.modality != "text"]
     record(tmp_path, given)
     draw = np.random.default_rng(0)
-    for example in read_dataset(tmp_path).examples:
+    # A boundary of segments may fall between the first sound and the first picture.
+    filmed = [example for example in read_dataset(tmp_path).examples if example.video is not None]
+    assert len(filmed) >= 2
+    for example in filmed:
         assert example.video is not None
         assert example.end is not None
         assert example.end <= probe(example.video).seconds + 1e-3
