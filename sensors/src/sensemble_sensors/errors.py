@@ -13,7 +13,7 @@ class SensembleError(Exception):
     own = False
 
     def __str__(self) -> str:
-        # A library's reason may have lines, and a file's name may be no text.
+        # The reason of a library may have several lines, and a file name may not be UTF-8.
         return printable(" ".join(super().__str__().splitlines()))
 
 
@@ -45,17 +45,17 @@ class RecordingError(SensorsError):
     """A recording cannot be written, or the folder holds none; names the folder and says what to do."""
 
 
-# They steer a terminal, or the order of writing; or are no characters, as in a file's name that is not UTF-8.
+# Control characters, marks of writing direction, and the surrogates of a file name that is not UTF-8.
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """Return a text in one line that every file and terminal takes as such; the rest of it is escaped."""
+    """Return a text with control characters and lone surrogates escaped: safe for terminals and UTF-8."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def text_of(error: BaseException) -> str:
-    """Return an exception's text as one printable line; its `__str__` may raise, and whatever it likes."""
+    """Return an exception's text as one printable line, also where its `__str__` raises."""
     try:
         return printable(" ".join(str(error).split()))
     except BaseException:  # noqa: BLE001 - or the error would end the thread that reports it

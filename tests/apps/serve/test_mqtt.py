@@ -243,7 +243,7 @@ def test_a_broker_that_reads_nothing_is_not_waited_for_at_the_end(
 
 
 def test_messages_that_nobody_asked_for_are_not_kept(played: Served) -> None:
-    body = b"\x00\x01a\x00\x07" + bytes(1 << 14)  # a topic, an id, and what it says
+    body = b"\x00\x01a\x00\x07" + bytes(1 << 14)  # topic, packet id, payload
     length = bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
     with (
         odd_broker(ACCEPTED + b"\x34" + length + body) as (url, found),  # at its second quality of service

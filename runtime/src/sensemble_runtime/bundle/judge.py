@@ -12,10 +12,11 @@ threshold of its modality; one that is not takes no part in the answer.
 **The guarantee.** Let a person (a group: whatever must not be split) be drawn as those of `calibrate` were,
 and an example of that person, and let the live set not depend on its content. Then the candidates hold the
 truth (multi-label: every true label) with a probability of at least 1 - alpha, for each live set by itself,
-over the draw of `calibrate`, of the person and of the example. That is exact where nothing else was chosen on
-`calibrate` (a power, the limit of familiarity) and all windows are familiar. Otherwise it holds nearly, for
-all answers of a set of sensors together, and not for the few that lack an unfamiliar window. It says nothing
-about one class, one person or one input, nor about data of another kind: another room, another microphone.
+over the draw of `calibrate`, of the person and of the example. That is exact where all windows are familiar
+and nothing else was chosen on `calibrate`; as shipped, a power and the limits of familiarity are, so it is
+approximate. Where unfamiliar windows are left out, it is an average over all answers of a set of sensors:
+the answers that lack a window have no guarantee of their own. There is none for one class, one person or
+one input, nor for other data: another room, another microphone.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -75,7 +75,7 @@ def embedded(
 
 
 def _folder(frozen: nn.Module, window: Tensor) -> Path:
-    """Return the folder of an encoder's embeddings: named by its weights and what it makes of a window."""
+    """Return the folder of an encoder's embeddings, named by a hash of its weights and of a test output."""
     digest = hashlib.sha256(repr(frozen).encode())
     for value in frozen.state_dict().values():
         digest.update(value.numpy().tobytes())
