@@ -123,3 +123,19 @@ def test_each_subset_may_be_taught_something_of_its_own(multi: bool) -> None:
         logits = subset_logits(model, unlabelled.inputs, SETS)
         each = [task_loss(f, q[:, place], model.description.task) for place, f in enumerate(logits)]
     assert loss.item() == pytest.approx(weighted(torch.stack(each).tolist(), SETS), abs=1e-5)
+
+
+def test_a_subset_learns_from_the_examples_that_have_all_of_it() -> None:
+    model = tiny_model(STEM)
+    unlabelled = replace(clips_of(model, 5, 1), targets=torch.full((5, 3), 1 / 3))
+    some = replace(clips_of(model, 6, 0), targets=labels(model, 6))
+    some.present.update(audio=torch.arange(6) < 2, video=torch.arange(6) != 1)
+    train = ("audio", "video")
+    with torch.no_grad():
+        loss = SubsetDistillation(model, train, 0.0)(some.having(train, some=True), unlabelled)
+        each = []
+        for subset in subsets(train):
+            part = some.having(subset)
+            logits = model.classify(part.inputs)
+            each.append(float(torch.nn.functional.cross_entropy(logits, part.targets)))
+    assert loss.item() == pytest.approx(weighted(each, subsets(train)), abs=1e-5)

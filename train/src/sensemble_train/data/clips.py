@@ -36,8 +36,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def having(self, modalities: Sequence[str]) -> Self:
-        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
+    def having(self, modalities: Sequence[str], *, some: bool = False) -> Self:
+        """Keep the examples that have all of `modalities`, or some, reduced to them (D|m of Eq. 1)."""
 
     def take(self, rows: Tensor) -> Self:
         """Return the examples at `rows`, int64."""
@@ -77,9 +77,10 @@ class Clips:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
-    def having(self, modalities: Sequence[str]) -> "Clips":
-        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
-        rows = torch.stack([self.present[m] for m in modalities]).all(dim=0).nonzero().flatten()
+    def having(self, modalities: Sequence[str], *, some: bool = False) -> "Clips":
+        """See `Source`."""
+        present = torch.stack([self.present[m] for m in modalities])
+        rows = (present.any(dim=0) if some else present.all(dim=0)).nonzero().flatten()
         return self.take(rows, modalities)
 
     def take(self, rows: Tensor, modalities: Sequence[str] | None = None) -> "Clips":

@@ -48,10 +48,11 @@ class PackedIndex:
         media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
         return Example(**values | media | {"labels": tuple(values["labels"])})
 
-    def having(self, modalities: Iterable[str]) -> NDArray[np.int64]:
-        """Return the rows, [n], of the examples that have all of `modalities`."""
+    def having(self, modalities: Iterable[str], *, some: bool = False) -> NDArray[np.int64]:
+        """Return the rows, [n], of the examples that have all of `modalities`, or some of them."""
         absent = np.zeros(len(self), np.bool_)
-        return np.flatnonzero(np.all([self.present.get(m, absent) for m in modalities], axis=0))
+        present = np.array([self.present.get(m, absent) for m in modalities])
+        return np.flatnonzero(present.any(axis=0) if some else present.all(axis=0))
 
     def take(self, rows: NDArray[np.int64]) -> "PackedIndex":
         """Return the examples at `rows`, [n]; they share the bytes."""

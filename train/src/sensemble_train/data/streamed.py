@@ -52,9 +52,9 @@ class Streamed:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def having(self, modalities: Sequence[str]) -> "Streamed":
-        """Keep the examples that have all of `modalities`, reduced to these (x|m and D|m of Eq. 1)."""
-        rows = self.examples.having(modalities)
+    def having(self, modalities: Sequence[str], *, some: bool = False) -> "Streamed":
+        """See `Source`."""
+        rows = self.examples.having(modalities, some=some)
         return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":

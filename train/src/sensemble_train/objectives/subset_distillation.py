@@ -26,9 +26,10 @@ class SubsetDistillation(Downstream):
 
         (1 - weight) * mean over S in M_T of l(f_S(x), y)  +  weight * mean over S in M of l(f_S(u), q(u))
 
-    The means are weighted: a modality by itself counts thrice (`ALONE`). What the teacher says may differ by
-    subset. Each modality is encoded once; the subsets share its embedding. The loss that keeps backgrounds
-    apart, if there are any, is added: without it, what pretraining knew of them is forgotten.
+    The means are weighted: a modality by itself counts thrice (`ALONE`). A subset learns from the examples
+    that have all of it. The teacher may say something else for each subset. Each modality is encoded once;
+    the subsets share its embedding. The loss that keeps backgrounds apart, if there are any, is added:
+    without it, the encoders forget what pretraining taught them of backgrounds.
 
     Args:
         model: trained in place, all of it.
@@ -52,8 +53,8 @@ class SubsetDistillation(Downstream):
         """Return the loss of two micro-batches, a scalar.
 
         Args:
-            batches: labelled examples, and examples that have every modality, with the teacher's
-                probabilities as their targets.
+            batches: labelled examples with any of M_T, and examples that have every modality, with the
+                teacher's probabilities as their targets.
         """
         labelled, unlabelled = batches
         task = self._mean_loss(self.model.embed(labelled.inputs), labelled, self.labelled)
@@ -80,7 +81,10 @@ class SubsetDistillation(Downstream):
         own = clips.targets.dim() == 3  # a distribution for each subset
         targets = clips.targets.unbind(dim=1) if own else [clips.targets] * len(sets)
         task = self.model.description.task
-        losses = torch.stack([task_loss(f, q, task) for f, q in zip(logits, targets, strict=True)])
+        present = [torch.stack([clips.present[m] for m in subset]).all(dim=0) for subset in sets]
+        losses = torch.stack(
+            [task_loss(f, q, task, rows) for f, q, rows in zip(logits, targets, present, strict=True)]
+        )
         weights = losses.new_tensor([ALONE if len(subset) == 1 else 1.0 for subset in sets])
         return (weights * losses).sum() / weights.sum()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,17 +12,22 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.objective import MeanLoss
 
 
-def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
+def task_loss(logits: Tensor, targets: Tensor, task: str, present: Tensor | None = None) -> Tensor:
     """Return L of Eq. 2: cross entropy (`multi-class`), or binary cross entropy per class (`multi-label`).
 
     Args:
         logits: [B, C].
         targets: class indices int64 [B], or float32 [B, C] in [0, 1].
         task: `multi-class` or `multi-label`.
+        present: bool [B], the examples to count; None for all. Without any, the loss is 0.
     """
     if task == "multi-class":
-        return functional.cross_entropy(logits, targets)
-    return functional.binary_cross_entropy_with_logits(logits, targets)
+        losses = functional.cross_entropy(logits, targets, reduction="none")
+    else:
+        losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+    if present is None:
+        return losses.mean()
+    return torch.where(present, losses, 0.0).sum() / present.sum().clamp(min=1)
 
 
 class Downstream(MeanLoss):

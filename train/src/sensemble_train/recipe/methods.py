@@ -182,7 +182,7 @@ def distill_subsets(
 
     Args:
         probed: the linear probe for `train`; it is copied.
-        labelled: D_T; examples that lack one of `train` are left out.
+        labelled: D_T; each subset learns from the examples that have all of it.
         train: M_T.
         config: settings of the optimizer, those of finetuning.
         loop: folder, seed, scale and ranks.
@@ -203,7 +203,7 @@ def distill_subsets(
     strange = background_loss(model, background, config.background, loop)
     objective = SubsetDistillation(model, train, config.distillation, strange)
     taught = teach(teacher, inputs, unlabelled.having(probed.modalities), loop)
-    return fit(objective, [labelled.having(train), taught], config, loop)
+    return fit(objective, [labelled.having(train, some=True), taught], config, loop)
 
 
 def specialist(

@@ -98,9 +98,9 @@ class Taught:
     def __len__(self) -> int:
         return len(self.source)
 
-    def having(self, modalities: Sequence[str]) -> "Taught":
+    def having(self, modalities: Sequence[str], *, some: bool = False) -> "Taught":
         """See `Source`."""
-        return replace(self, source=self.source.having(modalities))
+        return replace(self, source=self.source.having(modalities, some=some))
 
     def take(self, rows: Tensor) -> "Taught":
         """See `Source`."""
