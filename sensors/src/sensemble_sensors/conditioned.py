@@ -12,11 +12,9 @@ from sensemble_sensors.spec import InputSpec
 
 
 class Conditioned:
-    """A sensor whose samples are degraded before anything else sees them, health checks included.
+    """Degrades a sensor's samples before anything else sees them, health checks included.
 
-    Args:
-        sensor: any sensor.
-        applied: conditions of its modality, in the order in which they act.
+    `applied` acts in its order; `change` replaces it from any thread.
     """
 
     def __init__(self, sensor: Sensor, applied: Sequence[Applied]) -> None:
@@ -29,11 +27,11 @@ class Conditioned:
 
     @property
     def live(self) -> bool:
-        """True if it captures what happens now; see `Sensor`."""
+        """See `Sensor`."""
         return self._sensor.live
 
     def open(self, spec: InputSpec) -> None:
-        """Open the sensor, and begin a new degraded stream; see `Sensor`."""
+        """Open the sensor and begin a new degraded stream."""
         self._sensor.open(captured(self._applied, spec))
         self._spec = spec
         self._degrade = begin(self._applied, spec)
@@ -46,7 +44,7 @@ class Conditioned:
             self._degrade = begin(applied, self._spec)
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next degraded sample; see `Sensor`. One that comes late is held back until its time."""
+        """Return the next degraded sample; hold a delayed one back until its time."""
         deadline = monotonic() + timeout
         while True:
             if self._held and self._held[0].time <= monotonic():
@@ -62,7 +60,7 @@ class Conditioned:
                 return None
 
     def _next(self, timeout: float) -> Sample | None:
-        """Return the sensor's next sample; a sensor that has ended gives none until nothing is held back."""
+        """Return the sensor's next sample; report its end only when no sample is held back."""
         try:
             sample = self._sensor.read(timeout)
             return sample.frozen() if sample is not None else None  # conditions look back

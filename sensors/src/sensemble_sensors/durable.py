@@ -1,7 +1,4 @@
-"""Write files that stay whole through a kill, a full disk or a power cut: by renaming, or line by line.
-
-Files with samples of sensors are private to this user, whatever the umask.
-"""
+"""Write files that survive a kill, a full disk or a power cut; files with samples are private."""
 
 import fcntl
 import json
@@ -14,36 +11,22 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # permissions: for this user only
 
 
 def create(path: Path) -> None:
-    """Make an empty private file; an existing file stays as it is.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make an empty private file; keep an existing one. Raises OSError."""
     with suppress(FileExistsError):
         # Exclusively: to open and close a file that is open elsewhere in this process would drop its locks.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
 
 
 def create_folder(path: Path) -> None:
-    """Make a private folder, and those above it; an existing folder stays as it is.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make a private folder and its parents; keep an existing one. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(PRIVATE_FOLDER, exist_ok=True)
 
 
 def write(path: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a file to the disk so that its name holds all of it or nothing; see `sync_folder`.
+    """Write a whole file or nothing, then sync it; replace an existing file (see `sync_folder` for its name).
 
-    Args:
-        path: the file; an existing one is replaced.
-        data: its whole content.
-        private: make it private to this user, whatever the umask.
-
-    Raises:
-        OSError: the disk is full, or cannot be written; nothing is left behind.
+    `private` makes it private to this user, whatever the umask. Raises OSError and leaves nothing behind.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -62,7 +45,7 @@ def write(path: Path, data: bytes, *, private: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names of a folder's files to the disk, where the system can."""
+    """Sync the names of a folder's files, where the system can."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -72,10 +55,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def append(path: Path, lines: str) -> None:
-    """Append whole lines and write them to the disk; a power cut may leave a part of them, see `repair`.
+    """Append whole lines and sync them; a power cut may leave a part, see `repair`.
 
-    Raises:
-        OSError: the disk is full, or cannot be written; the file is unchanged.
+    Raises OSError (disk full or not writable) and leaves the file unchanged.
     """
     with path.open("ab", buffering=0) as out:
         before = out.seek(0, os.SEEK_END)
@@ -91,13 +73,10 @@ def append(path: Path, lines: str) -> None:
 
 
 def repair(path: Path) -> list[bytes]:
-    """Return the lines of a JSON Lines file, after it was made to end with a whole line.
+    """Make a JSON Lines file end with a whole line and return its lines; create a missing file, private.
 
-    A file that does not exist is created, private to this user. The remains of a broken append are cut off; a
-    last line that only lacks its end, as an editor leaves it, gets it.
-
-    Raises:
-        OSError: it cannot be read or written.
+    Cut off the remains of a broken append; complete a last line that lacks only its end, as editors leave it.
+    Raises OSError.
     """
     create(path)
     data = path.read_bytes()
@@ -116,11 +95,9 @@ def repair(path: Path) -> list[bytes]:
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Lock a file until the returned handle is closed or the process ends, in whatever way.
+    """Lock a file until the returned handle is closed or the process ends.
 
-    Raises:
-        BlockingIOError: another process holds the lock.
-        OSError: it cannot be written, or its file system has no locks.
+    Raises BlockingIOError when another process holds the lock, OSError when it cannot be written.
     """
     file = path.open("ab")
     try:

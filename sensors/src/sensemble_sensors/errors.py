@@ -4,10 +4,9 @@ import re
 
 
 class SensembleError(Exception):
-    """Base of all errors of Sensemble, in every distribution; its text is one printable line.
+    """Base of all errors of Sensemble; its text is one printable line.
 
-    Attributes:
-        own: whether Sensemble itself failed; otherwise the user's input is at fault.
+    `own` is true where Sensemble itself failed, false where the user's input is at fault.
     """
 
     own = False
@@ -18,7 +17,7 @@ class SensembleError(Exception):
 
 
 class SensorsError(SensembleError):
-    """Base of the errors of this distribution; the text is one line that says what to do."""
+    """Base of the errors of this distribution; the line says what to do."""
 
 
 class SensorUnavailableError(SensorsError):
@@ -26,15 +25,15 @@ class SensorUnavailableError(SensorsError):
 
 
 class SensorLostError(SensorsError):
-    """A sensor that was open stopped giving samples; it may come back."""
+    """An open sensor stopped giving samples; it may come back."""
 
 
 class SensorEndedError(SensorsError):
-    """A finite source (a file, a pipe) reached its end; it will not come back."""
+    """A finite source (a file, a pipe) ended; it does not come back."""
 
 
 class SampleError(SensorsError):
-    """A sensor gave a sample that the modality's encoder cannot take."""
+    """A sample has not the form that the modality's encoder takes."""
 
 
 class BadDataError(SensorsError):
@@ -42,7 +41,7 @@ class BadDataError(SensorsError):
 
 
 class RecordingError(SensorsError):
-    """A recording cannot be written, or the folder holds none; names the folder and says what to do."""
+    """A recording cannot be written, or the folder holds none; names the folder."""
 
 
 # Control characters, marks of writing direction, and the surrogates of a file name that is not UTF-8.
@@ -50,12 +49,12 @@ _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2
 
 
 def printable(text: str) -> str:
-    """Return a text with control characters and lone surrogates escaped: safe for terminals and UTF-8."""
+    """Escape control characters and lone surrogates: safe for terminals and UTF-8."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def text_of(error: BaseException) -> str:
-    """Return an exception's text as one printable line, also where its `__str__` raises."""
+    """Return an exception's text as one printable line, even where its `__str__` raises."""
     try:
         return printable(" ".join(str(error).split()))
     except BaseException:  # noqa: BLE001 - or the error would end the thread that reports it

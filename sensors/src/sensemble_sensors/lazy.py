@@ -8,12 +8,7 @@ from importlib import import_module
 def attach(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return the `__getattr__` and the `__dir__` of `package`.
-
-    Args:
-        package: its name.
-        modules: the module of each public name, relative to the package.
-    """
+    """Return the `__getattr__` and `__dir__` of `package`; `modules` maps a public name to its module."""
 
     def load(name: str) -> object:
         if name not in modules:

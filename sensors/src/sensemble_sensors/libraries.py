@@ -1,7 +1,4 @@
-"""Load OpenCV on first use.
-
-A process that does not need it stays small, and where it is missing, that is an error only where it is used.
-"""
+"""Load OpenCV on first use: it takes 30 MB, and its absence matters only where it is used."""
 
 import os
 from importlib import import_module
@@ -11,11 +8,7 @@ from sensemble_sensors.errors import SensorUnavailableError
 
 
 def opencv() -> ModuleType:
-    """Return OpenCV, silenced: it writes nothing to standard error.
-
-    Raises:
-        SensorUnavailableError: it cannot be loaded; says what to install.
-    """
+    """Return OpenCV, silenced; raise SensorUnavailableError, which says what to install, if it is missing."""
     # Its FFmpeg reads this at the first file; -8 is AV_LOG_QUIET.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:

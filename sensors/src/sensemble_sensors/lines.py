@@ -16,11 +16,7 @@ _PIECE = 1 << 16  # bytes of a line that is too long, skipped at a time
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a regular file for reading; a pipe, which might never give a byte, is refused.
-
-    Raises:
-        OSError: it cannot be opened, or is not a regular file.
-    """
+    """Open a regular file for reading; raise OSError otherwise (a pipe might never give a byte)."""
     # The open file is checked, not its name, which may lead elsewhere by then.
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(number).st_mode):
@@ -30,7 +26,7 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield (number from 1, line with its end); a line that is too long is cut where `Fields` refuses it."""
+    """Yield (number from 1, line with its end); cut a line that is too long where `Fields` refuses it."""
     number = 0
     while line := file.readline(LONGEST + 1):
         number += 1
@@ -41,16 +37,10 @@ def numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 class Fields:
-    """The fields of one JSON object, checked on access; `null` is the same as absent.
+    """The fields of one JSON object (UTF-8), checked on access; `null` is the same as absent.
 
-    Args:
-        line: the object in UTF-8.
-
-    Attributes:
-        values: the fields by name, unchecked.
-
-    Raises:
-        BadDataError: the line is too long, or not a JSON object; here and below, the caller adds the place.
+    `values` holds them unchecked. A line that is too long or no JSON object, and a field of another type,
+    raise BadDataError; the caller adds the place.
     """
 
     def __init__(self, line: bytes) -> None:
@@ -105,7 +95,7 @@ class Fields:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether a text can be encoded in UTF-8; JSON may hold half a surrogate pair."""
+    """Return whether UTF-8 can encode a text; JSON may hold half a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

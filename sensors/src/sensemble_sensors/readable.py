@@ -7,7 +7,7 @@ import select
 def readable(file: int, timeout: float) -> bool:
     """Return whether a descriptor has data, an end or an error to read within `timeout` seconds.
 
-    It uses `poll`, for `select` refuses descriptors above 1023, which a process with many files has.
+    Uses `poll`: `select` refuses descriptors above 1023.
     """
     poll = select.poll()
     poll.register(file, select.POLLIN)

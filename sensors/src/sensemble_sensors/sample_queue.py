@@ -1,4 +1,4 @@
-"""The bounded queue between the thread that captures samples and the thread that reads them."""
+"""The bounded queue from the thread that captures samples to the thread that reads them."""
 
 from collections import deque
 from dataclasses import replace
@@ -11,13 +11,10 @@ from sensemble_sensors.sensor import Sample, Sensor
 
 
 class SampleQueue:
-    """Hands samples over in order; when full, it drops the oldest, so that a slow reader stays current.
+    """Holds at most `capacity` samples in order; drops the oldest when full.
 
-    The first sample is a `cut`, and so is the one after a hole in a continuous stream such as sound. Each
-    sample carries the number of those lost before it.
-
-    Args:
-        capacity: how many samples wait at most.
+    The first sample is a `cut`, as is the one after a hole in a continuous stream such as sound. Each sample
+    carries the number lost before it.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -48,18 +45,14 @@ class SampleQueue:
             self._changed.notify_all()
 
     def wait_until_used(self, timeout: float) -> None:
-        """Wait until the reader has used every sample and asks for more, for `timeout` seconds at most."""
+        """Wait up to `timeout` seconds until the reader has used every sample and asks for more."""
         with self._changed:
             self._changed.wait_for(
                 lambda: (self._waiting and not self._samples) or self._end is not None, timeout
             )
 
     def get(self, timeout: float) -> Sample | None:
-        """Return the oldest sample, or None when none comes within `timeout` seconds.
-
-        Raises:
-            SensorsError: the error that `end` was given.
-        """
+        """Return the oldest sample, or None after `timeout` seconds; raise the error given to `end`."""
         with self._changed:
             self._waiting = True
             self._changed.notify_all()
@@ -81,7 +74,7 @@ class Driven(Sensor, Protocol):
 
     @property
     def answered(self) -> float:
-        """The time of the driver's last answer, on the clock of `time.monotonic`; now while it owes none."""
+        """The time of the driver's last answer; the present time while no answer is due."""
 
     def capture_into(self, queue: SampleQueue) -> None:
-        """Put samples, from the next `open` on, into `queue`; `read` takes from it, too."""
+        """From the next `open` on, put samples into `queue`, from which `read` takes them."""

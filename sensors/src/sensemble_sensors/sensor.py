@@ -1,4 +1,4 @@
-"""The `Sensor` protocol, which cameras, microphones, captions and replays implement, and its samples."""
+"""The `Sensor` protocol and its samples."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
@@ -26,9 +26,9 @@ class Sample:
         modality: `audio`, `text` or `video`.
         data: audio: float32 [n], mono in [-1, 1] at the spec's rate; video: uint8 [H, W, 3], RGB of the
             spec's size; text: a caption.
-        time: when the end of `data` was captured, in seconds on the clock of `time.monotonic`.
+        time: capture time of the end of `data`, in seconds of `time.monotonic`.
         cut: the stream starts again here; no window spans this sample and the one before it.
-        lost: how many samples just before it were dropped, because they were not read in time.
+        lost: samples dropped just before it because they were not read in time.
     """
 
     modality: str
@@ -38,7 +38,7 @@ class Sample:
     lost: int = 0
 
     def frozen(self) -> Self:
-        """Return the sample with data that stays as it is: a writable array is copied, the copy is not."""
+        """Return the sample with read-only data; copy a writable array."""
         if not isinstance(self.data, np.ndarray) or not self.data.flags.writeable:
             return self
         data = self.data.copy()
@@ -55,28 +55,21 @@ class Sensor(Protocol):
 
     @property
     def live(self) -> bool:
-        """True if it captures what happens now; otherwise it plays a file, and only its clock is checked."""
+        """True for a device, false for a file that is played, of which only the clock is checked."""
 
     def open(self, spec: InputSpec) -> None:
-        """Start capturing samples in the form of `spec`.
-
-        Raises:
-            SensorUnavailableError: the device does not exist or cannot be used; says what to do.
-        """
+        """Start capturing in the form of `spec`; raise SensorUnavailableError, which says what to do."""
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next sample, or None when none came within `timeout` seconds.
+        """Return the next sample, or None after `timeout` seconds.
 
-        A session copies a writable array, so that it may be filled again at the next `read`. An array that is
-        marked as not writable is shared as it is, and must never change.
-
-        Raises:
-            SensorLostError: the device stopped working; reopening may help.
-            SensorEndedError: the source is finite and has ended.
+        A session copies a writable array, so a sensor may fill it again; a read-only array is shared and must
+        never change. Raises SensorLostError when the device failed (reopening may help) and SensorEndedError
+        at the end of a finite source.
         """
 
     def close(self) -> None:
-        """Release the device; a closed sensor may be reopened. Closing twice is allowed."""
+        """Release the device; closing twice and reopening are allowed."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The description of one encoder's input, which training, bundles and sensors share."""
+"""The input of one encoder, as training, bundles and sensors describe it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +13,7 @@ HIGHEST_RATE = 1_000_000
 
 
 def kind_name(modality: str) -> str:
-    """Return the kind of `modality`: `waveform`, `frames` or `text`.
-
-    Raises:
-        KeyError: there is no such modality.
-    """
+    """Return the kind of `modality`: `waveform`, `frames` or `text`; KeyError for an unknown one."""
     return MODALITIES[modality]
 
 
@@ -30,8 +26,8 @@ class InputSpec:
         dtype: `float32` for audio in [-1, 1], `uint8` for RGB video, `int64` for token ids.
         shape: audio [1, S]; video [1, T, H, W, 3]; text [1, L].
         rate: audio samples a second (Hz); video frames a second between the T frames; 0 for text.
-        window: seconds of samples that an encoder sees; for text, 0: a caption is its own window.
-        hop: seconds between the starts of two windows that a session encodes; for text, 0: on arrival.
+        window: seconds that an encoder sees; 0 for text: a caption is its own window.
+        hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
         ttl: seconds for which an embedding stays in the live set, at least the hop.
     """
 
@@ -45,5 +41,5 @@ class InputSpec:
 
     @property
     def kind(self) -> str:
-        """The kind of the modality, by which each room finds its class for it; see `kind_name`."""
+        """The kind of the modality; see `kind_name`."""
         return kind_name(self.modality)

@@ -17,23 +17,21 @@ class Thresholds:
     """Limits beyond which a sensor counts as unhealthy; an infinite one turns its check off.
 
     Attributes:
-        stalled: seconds without a sample from a camera or a microphone, after which it is reopened.
-        frozen: seconds of pictures that are equal to the last bit.
-        black: seconds of pictures with a mean below `BLACK`; cleared by the first brighter picture.
-        silent: seconds of sound that stays within `SILENT`; cleared by the first louder sample, for a noise
-            gate makes silence between words.
-        clipped: seconds over which, on average, `CLIPPED_SHARE` of the sound reaches `CLIPPED`.
+        stalled: seconds without a sample from a camera or microphone, after which it is reopened.
+        frozen: seconds of identical pictures.
+        black: seconds of pictures with a mean below `BLACK`; a brighter picture clears it.
+        silent: seconds of sound within `SILENT`; a louder sample clears it, for noise gates silence pauses.
+        clipped: averaging time in seconds of the share of sound that reaches `CLIPPED`.
         rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.
         flood: seconds of more than `flood_rate` samples a second.
         flood_rate: samples a second.
-        late: seconds by which samples may be behind the clock, for 0.5 s; for captions, at least their ttl.
-        drift: seconds by which sound or pictures may fall further behind the other's than they were, for 5 s.
-        recovery: seconds without a finding after which the sensor counts as recovered.
-        reopen: seconds of being unhealthy after which the sensor is reopened: that cures a library that
-            repeats its last picture, or shows that the device is unplugged.
-        doubted: findings that are only reported and keep no sample out: `late`, `drift` or both.
+        late: seconds by which samples may lag the clock, for 0.5 s; for captions at least their ttl.
+        drift: seconds by which sound and pictures may drift further apart, for 5 s.
+        recovery: seconds without a finding after which the sensor has recovered.
+        reopen: seconds of being unhealthy after which the sensor is reopened.
+        doubted: findings that are only reported (`late`, `drift`); the samples are used.
     """
 
     stalled: float = 3.0
@@ -54,7 +52,7 @@ class Thresholds:
 
     @property
     def longest(self) -> float:
-        """Seconds within which every fault that can be found is found."""
+        """Seconds within which every detectable fault is found."""
         drift = DRIFTS + BACKLOG if self.drift < math.inf else math.inf
         waits = (self.stalled, self.frozen, self.black, self.silent, self.clipped, self.rate + SETTLE)
         return max((wait for wait in (*waits, self.flood, drift) if wait < math.inf), default=0.0)

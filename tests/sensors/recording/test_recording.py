@@ -249,7 +249,7 @@ def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch
     def leave(*_: object) -> None:
         raise SystemExit("no encoder")
 
-    monkeypatch.setattr("sensemble_sensors.recording.matroska.encode", leave)
+    monkeypatch.setattr("sensemble_sensors.recording.writer._encode", leave)
     recording = Recording(tmp_path / "b", {"audio": (RATE,)})
     recording.put(Sample("audio", np.zeros(800, np.float32), monotonic()))
     with pytest.raises(RecordingError, match="SystemExit: no encoder"):

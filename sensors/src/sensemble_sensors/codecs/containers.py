@@ -1,4 +1,4 @@
-"""Open a media file of any origin within bounds: no other file is read, and no picture is too large."""
+"""Open a media file of any origin within bounds: no other file is read, no picture is too large."""
 
 import stat
 from collections.abc import Iterator
@@ -33,8 +33,7 @@ _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a media file, or a member of a shard, for as long as the context lasts.
 
-    Raises:
-        BadDataError: it is unreadable, no regular file, or a playlist; or FFmpeg fails in the context.
+    Raises BadDataError if it is unreadable, no regular file or a playlist, or if FFmpeg fails in the context.
     """
     _check_regular(path)
     try:
@@ -51,12 +50,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse a pipe or a device, which FFmpeg would wait for without end.
+    """Raise BadDataError for a missing file, a pipe or a device; FFmpeg would wait for the latter for ever.
 
-    The name is looked up without opening it, and FFmpeg opens it again: from the name it tells some formats.
-
-    Raises:
-        BadDataError: the file, or the shard of a member, is no regular file or does not exist.
+    Only the name is checked: FFmpeg opens the file itself, and tells some formats by the name.
     """
     inside = shards.parse(str(path))
     try:
@@ -68,11 +64,7 @@ def _check_regular(path: Path) -> None:
 
 
 def first_track(path: Path, container: InputContainer, kind: Literal["audio", "video"]) -> Stream:
-    """Return the first track of a kind that FFmpeg can decode.
-
-    Raises:
-        BadDataError: there is none.
-    """
+    """Return the first track of a kind that FFmpeg can decode; raise BadDataError if there is none."""
     found = next((track for track in container.streams if is_track(track, kind)), None)
     if found is None:
         raise BadDataError(f"{path}: has no {kind} track")
@@ -80,5 +72,5 @@ def first_track(path: Path, container: InputContainer, kind: Literal["audio", "v
 
 
 def is_track(stream: Stream, kind: str) -> bool:
-    """Return whether a stream is a track of a kind (`audio` or `video`) that FFmpeg can decode."""
+    """Return whether a stream is an `audio` or `video` track that FFmpeg can decode."""
     return stream.type == kind and stream.codec_context is not None

@@ -13,20 +13,11 @@ from sensemble_sensors.codecs.tracks import audio_pieces, video_frames
 def decode_audio(
     path: Path, rate: float, start: float = 0.0, duration: float | None = None
 ) -> NDArray[np.float32]:
-    """Decode a file's first audio track.
+    """Decode a file's first audio track: float32 [n], mono (the mean of the channels), in [-1, 1].
 
-    Args:
-        path: any file that FFmpeg reads.
-        rate: samples a second (Hz) of the result.
-        start: seconds within the file.
-        duration: seconds to decode; None for the rest.
-
-    Returns:
-        float32 [n], mono (the mean of the channels), in [-1, 1]; n is `duration * rate`, or less where the
-        track ends sooner.
-
-    Raises:
-        BadDataError: the file is unreadable, has no audio track, or ends before `start`.
+    `rate` is that of the result (Hz). `n` is `duration * rate`, or less where the track ends sooner; a
+    duration of None takes the rest. Raises BadDataError if the file is unreadable, has no audio or ends
+    before `start`.
     """
     count = None if duration is None else round(duration * rate)
     pieces = [np.zeros(0, np.float32)]
@@ -49,23 +40,10 @@ def decode_video(
     end: float | None = None,
     framing: Framing = COVER,
 ) -> NDArray[np.uint8]:
-    """Decode `frames` frames of a file's first video track, or of a still picture.
+    """Decode a file's first video track, or a still picture, to uint8 [frames, H, W, 3], RGB.
 
-    Args:
-        path: any file that FFmpeg reads.
-        rate: frames a second of the result.
-        frames: number of frames.
-        size: (height, width), reached by `framing.fit`.
-        start: seconds within the file.
-        end: seconds within the file from which on no frame is used; None for the file's end.
-        framing: which part of each picture fills the frame.
-
-    Returns:
-        uint8 [frames, H, W, 3], RGB: frame i is the one shown at `start + i / rate`; the last is held past
-        the end.
-
-    Raises:
-        BadDataError: the file is unreadable, has no video track, or ends before `start`.
+    Frame i is the one shown at `start + i / rate` seconds; the last is held past `end`, or the file's end.
+    Each is fitted to `size` (height, width) by `framing`. Raises BadDataError as `video_frames`.
     """
     images = list(islice(video_frames(path, rate, size, start, end=end, framing=framing), frames))
     images += [images[-1]] * (frames - len(images))

@@ -1,7 +1,6 @@
-"""Names of files inside a shard: `pretrain-000000.tar#1536+482113` is a range of a tar, by offset and size.
+"""Names of files in a WebDataset shard, such as `pretrain-000000.tar#1536+482113` (offset, size).
 
-A WebDataset shard is an uncompressed tar, so a member is a range of bytes, in which FFmpeg reads and seeks as
-in a file of its own.
+A shard is an uncompressed tar, so FFmpeg reads and seeks in the range of bytes as in a file.
 """
 
 import re
@@ -11,7 +10,7 @@ _MEMBER = re.compile(r"(.+\.tar)#(\d{1,18})\+(\d{1,18})", re.DOTALL)
 
 
 def member(shard: str, offset: int, size: int) -> str:
-    """Return the name of a member: `size` bytes of `shard` from `offset` on."""
+    """Return the name of the member at `offset`."""
     return f"{shard}#{offset}+{size}"
 
 
@@ -22,7 +21,7 @@ def parse(name: str) -> tuple[str, int, int] | None:
 
 
 def url(name: str) -> str:
-    """Return the URL by which FFmpeg opens a file or a member of a shard, whatever its name."""
+    """Return the URL by which FFmpeg opens a file or a member, whatever its name."""
     inside = parse(name)
     if inside is None:
         return _file(name)

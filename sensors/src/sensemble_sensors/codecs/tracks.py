@@ -1,7 +1,7 @@
 """Read a track of a media file as a stream, from any time on (PyAV, which is FFmpeg).
 
-Times are seconds from the file's beginning, which is its earliest timestamp (or 0, where a codec's priming
-lies before it), so that video and audio keep the file's alignment.
+Times are seconds from the file's earliest timestamp (or 0, where a codec's priming lies before it), so that
+video and audio stay aligned.
 """
 
 from collections.abc import Iterator
@@ -34,66 +34,41 @@ Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Properties of a media file.
+    """Properties of a media file."""
 
-    Attributes:
-        modalities: the kinds of its tracks, of `audio` and `video`.
-        seconds: its length; 0 for a still picture.
-        rate: frames a second (Hz) of its first video track, on average; 0 if it has none or does not say.
-    """
-
-    modalities: tuple[str, ...]
-    seconds: float
-    rate: float
+    modalities: tuple[str, ...]  # the kinds of its tracks, of `audio` and `video`
+    seconds: float  # its length; 0 for a still picture
+    rate: float  # mean frames a second (Hz) of its first video track; 0 if it has none or does not say
 
 
 def probe(path: Path) -> Probe:
-    """Return the properties of a media file without decoding it.
-
-    Raises:
-        BadDataError: it is unreadable.
-    """
+    """Return the properties of a media file without decoding it; BadDataError if it is unreadable."""
     with opened(path) as container:
         rate = container.streams.video[0].average_rate if container.streams.video else None
         return Probe(_track_types(container), _seconds(container), float(rate or 0))
 
 
 def track_types(path: Path) -> tuple[str, ...]:
-    """Return the kinds of the tracks of a media file, of `audio` and `video`.
+    """Return the kinds of a file's tracks, of `audio` and `video`; BadDataError if it is unreadable.
 
-    Unlike `probe`, it never reads to the end a file that does not state its length.
-
-    Raises:
-        BadDataError: it is unreadable.
+    Unlike `probe`, it never reads to its end a file that does not state its length.
     """
     with opened(path) as container:
         return _track_types(container)
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """Return the (height, width) of the first video track, or of a still picture, upright.
-
-    Raises:
-        BadDataError: the file is unreadable or has no picture.
-    """
+    """Return the (height, width) of a film or a still picture, upright; BadDataError if it has none."""
     for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
         return (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
     raise BadDataError(f"{path}: its video track holds no picture")
 
 
 def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
-    """Yield the first audio track from `start` to its end, piece by piece as it is decoded.
+    """Yield the first audio track from `start` (seconds) to its end in pieces, resampled to `rate` (Hz).
 
-    Args:
-        path: any file that FFmpeg reads.
-        rate: samples a second (Hz) of the result.
-        start: seconds within the file.
-
-    Yields:
-        float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
-
-    Raises:
-        BadDataError: the file is unreadable, has no audio track, or ends before `start`.
+    A piece is float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
+    Raises BadDataError if the file is unreadable, has no audio track, or ends before `start`.
     """
     skip = 0  # samples that lie before `start`
     for piece in _sound(path, rate, start):
@@ -141,19 +116,10 @@ def video_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the picture of the first video track, or a still one, at `start`, `start + 1 / rate`, ...
 
-    Args:
-        path: any file that FFmpeg reads.
-        rate: frames a second of the result; the file's timestamps count, not its own rate.
-        size: (height, width), reached by `framing.fit`.
-        start: seconds within the file.
-        end: seconds within the file from which on no frame is used; None for the file's end.
-        framing: which part of each picture fills the frame.
-
-    Yields:
-        uint8 [H, W, 3], RGB, at least one; the first frame also stands for the time before it.
-
-    Raises:
-        BadDataError: the file is unreadable, has no video track, or ends before `start`.
+    Each is uint8 [H, W, 3], RGB, fitted to `size` (height, width) by `framing`; there is at least one, and
+    the first frame also stands for the time before it. No frame from `end` on is used. The file's timestamps
+    count, not its own rate. Raises BadDataError if the file is unreadable, has no video, or ends before
+    `start`.
     """
     converter = VideoReformatter()
     count = 0
@@ -257,7 +223,6 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
 
 
 def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
-    """Convert to uint8 [H, W, 3], upright."""
     image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.rot90(np.asarray(image, np.uint8), frame.rotation // 90)
 
@@ -265,11 +230,7 @@ def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]
 def _resampled(
     path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
 ) -> list[NDArray[np.float32]]:
-    """Resample one frame, or the rest (None), to mono in [-1, 1], which a lossy codec may exceed.
-
-    Raises:
-        BadDataError: the form of the sound changes midway, or FFmpeg fails.
-    """
+    """Resample one frame, or the rest (None), to mono, clipped to [-1, 1], which a lossy codec may exceed."""
     try:
         frames = resampler.resample(frame)
     except ValueError as error:

@@ -39,9 +39,9 @@ class Captions:
 
     Args:
         source: "-" for standard input, a file, or a socket: tcp://HOST:PORT, or its path. A named pipe stays
-            open when its writers leave, for others may come, and is lost when it is removed. A socket is lost
-            when the other side hangs up, or half a minute after its machine is gone. Standard input and files
-            end. Of lines that are written faster than they are read, the newest are kept; of a file, all.
+            open when its writers leave, and is lost when it is removed. A socket is lost when the other side
+            hangs up, or half a minute after its machine is gone. Standard input and files end. A slow reader
+            gets the newest lines of a stream, and all lines of a file.
         name: of the sensor; by default made of the source.
     """
 
@@ -61,12 +61,7 @@ class Captions:
         return not Path(self._source).is_file()
 
     def open(self, spec: InputSpec) -> None:
-        """Open the source; subtitles start to play now.
-
-        Raises:
-            SensorUnavailableError: the file or socket does not exist or cannot be read, a subtitle file
-                breaks its format, or `spec` is not of text.
-        """
+        """Open the source and start to play subtitles; raise SensorUnavailableError, which says why not."""
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
         self.close()
@@ -83,7 +78,7 @@ class Captions:
             raise SensorUnavailableError(str(error)) from error
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next caption, or None when none came within `timeout` seconds; see `Sensor`."""
+        """Return the next caption; see `Sensor`."""
         if self._lines is None:
             raise SensorLostError(f"{self.name}: is closed")
         return self._lines.read(timeout)
@@ -129,10 +124,9 @@ class _Text:
 
 
 class _Lines:
-    """Gives lines as somebody writes them; it waits by `poll`, so that no thread is left behind.
+    """Gives lines as they are written; waits by `poll`, so that no thread is left behind.
 
-    Of lines that come faster than they are read, the newest are kept. A pause after each poll keeps a flood
-    cheap; it is short, for a line is stamped with the time at which it is read.
+    The pause after each poll keeps a flood cheap; it is short, because a line is stamped when it is read.
     """
 
     def __init__(self, file: int, source: str, name: str) -> None:
@@ -213,7 +207,7 @@ def _too_long(name: str) -> SensorLostError:
 
 
 def _opened(source: str) -> int:
-    """Open a file or socket; a named pipe also for writing, so that it does not end with its last writer."""
+    """Open a file or socket; open a named pipe also for writing, so that it outlives its last writer."""
     if source.startswith("tcp://"):
         address = urlsplit(source)
         if address.hostname is None or address.port is None:
@@ -243,7 +237,7 @@ def _kept(connection: socket.socket) -> int:
 
 
 class _Cues:
-    """Plays subtitles from now until the last one has been shown."""
+    """Plays subtitles until the last one has been shown."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name

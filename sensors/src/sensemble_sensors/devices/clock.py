@@ -1,15 +1,11 @@
-"""Compute the time of capture by a source's own clock, though its samples may arrive late."""
+"""Compute the time of capture by a source's own clock when its samples arrive late."""
 
 import math
 from collections import deque
 
 
 class Clock:
-    """Maps a source's own time to that of `time.monotonic` by the reading with the least delay.
-
-    Args:
-        memory: how many of the latest readings are compared.
-    """
+    """Maps a source's own time to `time.monotonic` by the least delayed of the last `memory` readings."""
 
     def __init__(self, memory: int) -> None:
         self._origins: deque[float] = deque(maxlen=memory)  # when the source's time began, by each reading

@@ -1,7 +1,4 @@
-"""Find the cameras and microphones of this machine.
-
-Microphones are the sources of a sound server, where one runs, and what PortAudio finds.
-"""
+"""Find this machine's cameras, and its microphones: the sources of a sound server and PortAudio's inputs."""
 
 import json
 import re
@@ -58,11 +55,7 @@ class Device:
 def cameras(stop: Event = _NEVER) -> list[Device]:
     """Return the cameras in the order of their numbers; on Linux without OpenCV, to keep a watch cheap.
 
-    Args:
-        stop: ends a slow search when it is set.
-
-    Raises:
-        SensorUnavailableError: OpenCV is needed to find them here and cannot be loaded; says what to install.
+    Setting `stop` ends a slow search. Raises SensorUnavailableError where OpenCV is needed and missing.
     """
     if not _SYS.is_dir():
         return _listed_afresh("video", stop)
@@ -82,10 +75,8 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
 def microphones() -> list[Device]:
     """Return all devices that `Microphone` takes: a sound server's sources and PortAudio's inputs.
 
-    ALSA may list one device under several names.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing, or the sound server hangs; says what to do.
+    ALSA may list one device under several names. Raises SensorUnavailableError if PortAudio is missing or the
+    server hangs.
     """
     return [*sources(), *portaudio_inputs()]
 
@@ -93,8 +84,7 @@ def microphones() -> list[Device]:
 def sources() -> list[Device]:
     """Return the sources of the sound server; none where there is no server.
 
-    Raises:
-        SensorUnavailableError: the server does not answer.
+    Raises SensorUnavailableError if the server does not answer.
     """
     return [_source(source) for source in pulse.sources() or ()]
 
@@ -104,11 +94,7 @@ def _source(source: pulse.Source) -> Device:
 
 
 def portaudio_inputs() -> list[Device]:
-    """Return PortAudio's inputs, on Linux by ALSA's names.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing; says what to install.
-    """
+    """Return PortAudio's inputs, on Linux by ALSA's names; SensorUnavailableError if PortAudio is missing."""
     found = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
     numbers = [str(device["index"]) for device in found]
     names = [str(device["name"]) for device in found]
@@ -133,13 +119,8 @@ def distinct_inputs(found: Sequence[Device]) -> list[Device]:
 def watched_microphones(stop: Event = _NEVER) -> list[Device]:
     """Return the microphones that a watch attaches: those of the sound server, or else of PortAudio.
 
-    A server holds the sound cards; if they were listed too, each would be captured twice.
-
-    Args:
-        stop: ends the search when it is set.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing, or it or the server does not answer; says what to do.
+    A server holds the sound cards; listing both would capture each card twice. Setting `stop` ends the
+    search. Raises SensorUnavailableError if PortAudio is missing, or it or the server does not answer.
     """
     found = pulse.sources()
     if found is not None:
@@ -151,12 +132,7 @@ def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
     """Return the present `microphones`, listed by a process of its own.
 
     PortAudio looks for devices only when it starts, and a restart would stop the streams that are open here.
-
-    Args:
-        stop: ends the search when it is set.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing, or does not answer; says what to do.
+    Raises as `watched_microphones`.
     """
     return _listed_afresh("audio", stop)
 
@@ -199,7 +175,6 @@ def _listed_afresh(modality: str, stop: Event) -> list[Device]:
 
 
 def _probed_cameras() -> list[Device]:
-    """Return the cameras that can be opened, where the system has no list of them."""
     cv2 = opencv()
     numbers = [str(number) for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
     return [Device("video", number, f"camera {number}", number) for number in numbers]
@@ -211,7 +186,7 @@ def _links(folders: Sequence[Path]) -> dict[str, str]:
 
 
 def _microphone_key(name: str, links: Mapping[str, str]) -> str:
-    """Return the key of a sound card's input, without the card's number, which depends on plugging order."""
+    """Return the key of a sound card's input without the card's number, which depends on plugging order."""
     card = _CARD.fullmatch(name)
     if card is None:
         return name

@@ -28,7 +28,7 @@ _STEADY = 40  # buffers, or 2 s of sound, of which the one with the least delay 
 
 
 class _Stream(Protocol):
-    """The part of `sounddevice.InputStream` that is used here; it has no types of its own."""
+    """The part of `sounddevice.InputStream` that is used here; it has no types."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -50,8 +50,7 @@ class Microphone:
 
     Args:
         device: "default" or None for the system's choice, or the number, the key, the name or a part of the
-            name of a device that `discovery.microphones` lists. A source of a sound server is lost when the
-            server no longer has it.
+            name of a device that `discovery.microphones` lists. A source is lost when the server removes it.
         name: of the sensor; by default made of the device.
     """
 
@@ -69,12 +68,7 @@ class Microphone:
         self._guard: pulse.Guard | None = None
 
     def open(self, spec: InputSpec) -> None:
-        """Open the device and start capturing.
-
-        Raises:
-            SensorUnavailableError: PortAudio is missing, the device does not exist or cannot be used at this
-                rate, or `spec` is not of audio; says what to do.
-        """
+        """Open the device and start capturing; raise SensorUnavailableError, which says what to do."""
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives audio, not {spec.modality}")
         self.close()
@@ -88,7 +82,7 @@ class Microphone:
             _open.add(self)
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next 0.05 s of sound, or None when none came within `timeout` seconds; see `Sensor`."""
+        """Return the next 0.05 s of sound; see `Sensor`."""
         if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
         return self._queue.get(timeout)
@@ -131,12 +125,7 @@ class Microphone:
             ) from error
 
     def _choose(self, served: list[Device], found: list[Device]) -> tuple[int | None, str | None]:
-        """Return PortAudio's number of the device, None for the system's choice, and the source's name.
-
-        Args:
-            served: the sources of a sound server.
-            found: what PortAudio lists.
-        """
+        """Return PortAudio's number of the device, None for the system's choice, and the source's name."""
         wanted = self._device.lower()
         if wanted == "default" and found:
             return None, None
@@ -165,7 +154,7 @@ class Microphone:
         return doors[0], match.id
 
     def _put(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
-        """Put a buffer into the queue, on PortAudio's own thread."""
+        """Queue a buffer, on PortAudio's own thread."""
         now = monotonic()
         if flags.input_overflow:
             self._clock = Clock(_STEADY)
@@ -198,7 +187,6 @@ def _chosen(source: str | None) -> Iterator[None]:
 
 
 def _why(error: Exception, source: str | None, rate: float) -> str:
-    """Return why a device could not be opened, by PortAudio's error and the present sources."""
     there = pulse.sources()
     if source is not None and source not in [known.name for known in there or ()]:
         return "is no longer there"

@@ -24,10 +24,9 @@ _GLANCE = 0.01  # seconds between two looks
 
 
 def portaudio() -> ModuleType:
-    """Return the `sounddevice` library, which loads and starts PortAudio.
+    """Load and start PortAudio, and return the `sounddevice` library.
 
-    Raises:
-        SensorUnavailableError: PortAudio is missing; says what to install.
+    Raises SensorUnavailableError, which says what to install.
     """
     # Opens sound cards by ALSA's plughw, which converts to any rate.
     os.environ.setdefault("PA_ALSA_PLUGHW", "1")
@@ -44,11 +43,7 @@ def portaudio() -> ModuleType:
 
 
 def restart() -> None:
-    """Start PortAudio again, which looks for devices only then. No stream may be open.
-
-    Raises:
-        SensorUnavailableError: PortAudio is missing; says what to install.
-    """
+    """Restart PortAudio, which looks for devices only when it starts; no stream may be open."""
     library = portaudio()
     with _in_turn():
         library._terminate()  # noqa: SLF001
@@ -57,10 +52,9 @@ def restart() -> None:
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    """Start PortAudio in the context, as far as possible alone, and without the locks of the dead.
+    """Start PortAudio in the context, alone as far as possible, and without the locks of dead processes.
 
-    Not alone at the very first start on a machine, nor when another start takes longer than `_PATIENCE`. What
-    runs in another container, or may not be looked at, counts as not there.
+    The very first start on a machine is not alone, nor one that waited `_PATIENCE` for another.
     """
     if sys.platform != "linux":
         yield
@@ -80,7 +74,7 @@ def _in_turn() -> Iterator[None]:
 
 
 def _remove_locks(folder: int) -> None:
-    """Remove the database's locks and its cache, as far as possible; the data are in another file."""
+    """Remove the database's locks and its cache; the data are in another file."""
     for name in os.listdir(folder):  # by its descriptor, whatever its name means by now
         if name.startswith("__db."):
             with suppress(OSError):  # gone already, or not to be removed

@@ -1,6 +1,6 @@
 """The sources of a sound server, PulseAudio or PipeWire, through the tool `pactl`.
 
-Its text is parsed rather than its JSON, which loses characters beyond ASCII and needs version 15.
+Its text is parsed because its JSON loses characters beyond ASCII.
 """
 
 import os
@@ -27,25 +27,19 @@ _DUMMY = "auto_null.monitor"  # the only source of a server to which nothing is 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that the clients of the server can capture.
+    """Something that the clients of the server can capture."""
 
-    Attributes:
-        name: in the server, unique while the source is there.
-        description: for people.
-        microphone: whether a watcher should attach it: anything but the monitor of an output, unless that is
-            a null sink, which is made to be captured.
-    """
-
-    name: str
+    name: str  # unique while the source is there
     description: str
+    # Whether a watcher attaches it: anything but the monitor of an output, unless that is a null sink, which
+    # is made to be captured.
     microphone: bool
 
 
 def sources() -> list[Source] | None:
-    """Return the sources of the sound server; None where there is no server, or no `pactl` to ask it.
+    """Return the sources of the sound server; None without a server or without `pactl`.
 
-    Raises:
-        SensorUnavailableError: the server does not answer.
+    Raises SensorUnavailableError if the server does not answer.
     """
     tool = shutil.which("pactl")
     if tool is None:
@@ -68,7 +62,7 @@ def sources() -> list[Source] | None:
 
 
 def parse(listing: str) -> list[Source]:
-    """Return the sources that `pactl list sources` wrote in English."""
+    """Return the sources in the English output of `pactl list sources`."""
     found = []
     for block in re.split(r"^Source #\d+\n", listing, flags=re.MULTILINE)[1:]:
         # The first of a name counts, because a description may have several lines.
@@ -81,16 +75,10 @@ def parse(listing: str) -> list[Source]:
 
 
 class Guard:
-    """Watches a source from a thread of its own until closed.
+    """Watches a source from its own thread until closed; calls `gone` once, when the source is removed.
 
-    The server moves a client of a source that is removed, or that never was, to another one, silently.
-
-    Args:
-        source: its name.
-        gone: called once, when the source is no longer there.
-
-    Raises:
-        OSError: the system has no process or thread for it.
+    The server silently moves a client of a removed source to another one. Raises OSError if the system has no
+    process or thread for it.
     """
 
     def __init__(self, source: str, gone: Callable[[], None]) -> None:
@@ -128,7 +116,7 @@ class Guard:
             look = min(2 * look, _LOOKS[1])
 
     def _wait(self, timeout: float) -> None:
-        """Wait until a source is removed, for `timeout` seconds at most."""
+        """Wait up to `timeout` seconds until a source is removed."""
         changes, until = self._changes.stdout, monotonic() + timeout
         while changes is not None and (left := until - monotonic()) > 0 and readable(changes.fileno(), left):
             events = os.read(changes.fileno(), 1 << 16)

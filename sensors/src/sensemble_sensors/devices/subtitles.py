@@ -29,10 +29,9 @@ class Cue:
 
 
 def read_subtitles(path: Path) -> list[Cue]:
-    """Return the cues of a .srt or .vtt file in order; lines of a cue are joined, markup is removed.
+    """Return the cues of a .srt or .vtt file in order; join the lines of a cue, remove markup.
 
-    Raises:
-        BadDataError: it is unreadable, has no cue, or breaks its format ("FILE:LINE: reason").
+    Raises BadDataError if it is unreadable, has no cue, or breaks its format ("FILE:LINE: reason").
     """
     kind = path.suffix.lower()
     if kind not in _CLOCK:

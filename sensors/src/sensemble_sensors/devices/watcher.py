@@ -1,4 +1,4 @@
-"""Watch devices come and go: a thread lists them again and again, and reports changes."""
+"""Watch devices come and go: a thread lists them repeatedly and reports changes."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -76,13 +76,12 @@ def _answers(address: str) -> bool:
 class Watcher:
     """Looks for devices from its own thread, from `start` until `close`; a context manager.
 
-    A device that comes back between two searches was never away. A slow finder delays the next search, and
-    nothing else.
+    A device that comes back between two searches was never away. A slow finder delays only the next search.
 
     Args:
         finders: each searches one sort of device.
-        on_event: called from the watcher's thread; it may take its time. An exception of it ends the watch,
-            and `close` raises it.
+        on_event: called from the watcher's thread; it may be slow. Its exception ends the watch, and `close`
+            raises it.
         interval: seconds between the end of a search and the next.
     """
 

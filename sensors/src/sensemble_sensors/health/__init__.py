@@ -1,7 +1,6 @@
-"""Health: faults of a sensor that its samples alone show, such as frozen pictures or a clock that jumps.
+"""Health: faults that the samples of a sensor show, such as frozen pictures or a clock that jumps.
 
-The checks of a sample's data belong to its kind (`Kind.checks`); here are those of time, rate and arrival,
-and the memory of how long a symptom has lasted.
+Checks of a sample's data belong to its kind (`Kind.checks`); checks of time, rate and arrival are here.
 
 Doors: `health`.
 """

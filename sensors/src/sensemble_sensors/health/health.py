@@ -27,13 +27,13 @@ class Health:
     Args:
         spec: of the samples.
         thresholds: when the sensor counts as unhealthy.
-        now: when it was opened, on the clock of `time.monotonic`.
+        now: when it was opened, in seconds of `time.monotonic`.
         suspected: the faults when it was last closed. They count until nothing was found for as long as the
             longest threshold: a camera that freezes for ever looks healthy in its first seconds, every time.
 
     Attributes:
-        stalled: whether no samples come any more; no library reports that.
-        must_reopen: whether the sensor must be reopened: it is stalled, or was unhealthy for too long.
+        stalled: no samples come any more; no library reports that.
+        must_reopen: the sensor is stalled, or was unhealthy for too long.
     """
 
     def __init__(
@@ -66,25 +66,22 @@ class Health:
     def lag(self) -> float | None:
         """Seconds from capture to arrival, the least of the last half second; None before that is known.
 
-        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): the other
-        samples waited on the way, or for a busy process.
+        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): other samples
+        waited on the way, or for a busy process.
         """
         lags = self._lags
         return min(lag for _, lag in lags) if lags and lags[-1][0] - lags[0][0] >= BACKLOG else None
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Findings that keep no sample out (`Thresholds.doubted`), sorted, as of the last `check`."""
+        """Findings that are only reported (`Thresholds.doubted`), sorted, as of the last `check`."""
         return tuple(sorted(self._doubts))
 
     def check(self, sample: Sample | None, now: float, partner_lag: float | None = None) -> tuple[str, ...]:
-        """Examine the next sample and return the faults of the sensor, sorted; empty while it is healthy.
+        """Examine the next sample (None where none came) and return the sensor's faults, sorted.
 
-        Args:
-            sample: None where nothing came.
-            now: its arrival, or the time at which it was awaited.
-            partner_lag: the `lag` of the sensor of the partner kind: the camera's for a microphone, and the
-                other way round.
+        `now` is its arrival, or the time at which it was awaited; `partner_lag` the `lag` of the sensor of
+        the partner kind: the camera's for a microphone, and the other way round.
         """
         if sample is None:
             self.stalled = self._kind.steady and now - self._arrival >= self._limits.stalled

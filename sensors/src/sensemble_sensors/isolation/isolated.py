@@ -1,7 +1,7 @@
-"""Run any sensor in a process of its own: one that hangs, crashes, leaks or floods harms nothing else.
+"""Run any sensor in a supervised process of its own. Needs POSIX.
 
-Nothing is left behind, whichever side is killed: the shared memory has no name, and the worker ends when the
-process that started it does. Needs POSIX.
+Nothing is left behind when either side is killed: the shared memory has no name, and the worker ends with the
+process that started it.
 """
 
 import json
@@ -18,10 +18,9 @@ class Isolated:
     Args:
         sensor_class: the sensor's class, which a fresh process can import.
         arguments: of its constructor; they travel as JSON.
-        limits: what the process may take.
+        limits: of the process.
 
-    Raises:
-        TypeError: a fresh process cannot import the class, or JSON cannot hold the arguments.
+    Raises TypeError if a fresh process cannot import the class, or JSON cannot hold the arguments.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Isolated:
 
     @property
     def live(self) -> bool:
-        """True if it captures what happens now; see `Sensor`."""
+        """See `Sensor`."""
         return self._twin.live
 
     @property
@@ -55,12 +54,7 @@ class Isolated:
         return self._worker.pid if self._worker else None
 
     def open(self, spec: InputSpec) -> None:
-        """Start the process and open the sensor in it.
-
-        Raises:
-            SensorUnavailableError: the sensor cannot be opened (its own message), did not open in time, or
-                the system cannot start a process for it.
-        """
+        """Start the process and open the sensor in it; raise SensorUnavailableError, which says why not."""
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
@@ -83,7 +77,7 @@ class Isolated:
         return self._worker.read(timeout)
 
     def close(self) -> None:
-        """Close the sensor; its process is killed if it does not end in time."""
+        """Close the sensor; kill its process if it does not end in time."""
         if self._worker is not None:
             self._worker.close()
         self._worker = None

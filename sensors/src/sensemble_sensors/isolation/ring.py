@@ -1,14 +1,11 @@
-"""A ring of samples in memory that two processes share: one writes, the other reads, and neither ever waits.
+"""A ring of samples in memory that two processes share: one writes, the other reads, and neither waits.
 
-Data crosses as bytes in place, through numpy views of the memory; the reader copies them out once. The writer
-overwrites the oldest sample, so that a slow reader gets the newest ones, and notices what it missed.
+The writer overwrites the oldest sample, so that a slow reader gets the newest ones and counts the others.
 
-The ring relies on no order of memory: Python has no fences, and a processor (such as ARM's) may show one
-process's writes to another in any order. Each slot holds the number of its sample and a checksum over that
-number and everything else in it. The reader copies a slot and checks the copy: it is a sample as it was
-written, or it is refused, whatever mixture of old and new the copy caught (except one torn copy in 2^32). A
-refused slot is read again after the writer has sent a byte through a pipe: that takes a system call on each
-side, so whatever was written before the first is visible after the second.
+Python has no memory fences, and a processor (such as ARM's) may show one process's writes to another in any
+order. So each slot holds its sample's number and a checksum over everything else in it; the reader copies a
+slot and checks the copy: it takes no torn sample (but one in 2^32). It reads a refused slot again after the
+writer has sent a byte through a pipe: the system calls on both sides make earlier writes visible.
 """
 
 from mmap import mmap
@@ -34,9 +31,7 @@ _DATA = _CHECK.size + _HEAD.size  # where a slot's data begins
 class Ring:
     """The samples of one sensor; one process calls `put` and `set_heartbeat`, the other the rest.
 
-    Args:
-        memory: `Ring.size(spec)` bytes, zeros at first, shared by both.
-        spec: of the samples; both sides must give the same.
+    `memory` has `Ring.size(spec)` bytes, zeros at first; both sides give the same `spec`.
     """
 
     def __init__(self, memory: mmap, spec: InputSpec) -> None:
@@ -69,11 +64,7 @@ class Ring:
         return float(heartbeat)
 
     def put(self, sample: Sample) -> None:
-        """Add a sample, in several pieces if it is longer than a slot.
-
-        Raises:
-            ValueError: it is not of the spec's form.
-        """
+        """Add a sample, in pieces if it is longer than a slot; ValueError if it is not of the spec's form."""
         if sample.modality != self._spec.modality:
             raise ValueError(f"gave a sample of {sample.modality}, not of {self._spec.modality}")
         data = self._kind.pack(sample.data, self._spec)
@@ -93,8 +84,7 @@ class Ring:
     def get(self) -> Sample | None:
         """Return the oldest sample that is left, or None; one after a hole in a continuous stream is a cut.
 
-        Raises:
-            ValueError: a slot holds something that `put` never writes.
+        Raises ValueError if a slot holds something that `put` never writes.
         """
         slots = len(self._slots)
         for _ in range(slots):  # a fast writer must not keep the reader here for ever
@@ -121,7 +111,6 @@ class Ring:
 
 
 def _slot(spec: InputSpec) -> int:
-    """Return the bytes of a slot, with its head."""
     return _DATA + -(-kind_of(spec.modality).slot_size(spec) // 8) * 8
 
 

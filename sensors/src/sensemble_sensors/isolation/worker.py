@@ -1,9 +1,9 @@
 """The process that runs an isolated sensor: `python -m sensemble_sensors.isolation.worker`.
 
-Its job comes as a JSON line on standard input, not on the command line, which everybody can read: an address
-may hold a password. Samples go into the shared ring. A pipe carries a newline for each, to wake the reader,
-and a JSON message when the sensor is open or over. The process ends when its standard input does, that is
-when its parent closes it or dies, and by itself when it hangs.
+Its job is a JSON line on standard input, not on the command line, which everybody can read: an address may
+hold a password. Samples go into the shared ring. A pipe carries a newline for each, to wake the reader, and a
+JSON message when the sensor is open or over. The process ends with its standard input, that is when its
+parent closes it or dies, and by itself when it hangs.
 """
 
 import ctypes
@@ -31,13 +31,10 @@ READ = 0.1  # seconds that one read may wait, and so about how long a healthy wo
 FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 BURST = 0.25  # seconds of them that may come at once from a thread that captures
 GRACE = 2.0  # seconds that a worker has to end by itself
-_LONGEST = 2000  # characters of a reason, for a person to read
+_MAX_REASON = 2000  # characters, for a person to read
 
-_KINDS: dict[type[BaseException], str] = {
-    SensorUnavailableError: "unavailable",
-    SensorLostError: "lost",
-    SensorEndedError: "ended",
-}
+ERRORS = {error.__name__: error for error in (SensorUnavailableError, SensorLostError, SensorEndedError)}
+"""The errors that a worker reports to its parent, by name; any other counts as `SensorLostError`."""
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _SENDING = Lock()  # of the pipe, which two threads may write to
@@ -45,44 +42,31 @@ _SENDING = Lock()  # of the pipe, which two threads may write to
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The job of a worker, in types that JSON can hold.
+    """The job of a worker, in types that JSON can hold."""
 
-    Attributes:
-        sensor_class: "module:class" of the sensor.
-        arguments: of its constructor.
-        path: where to look for modules.
-        spec: the fields of its `InputSpec`.
-        memory: the descriptor of the ring's memory.
-        pipe: the descriptor to write to.
-        opening: seconds after which the process ends itself if opening hangs.
-        hanging: seconds after which it ends itself if reading hangs.
-        resident: bytes of memory above which it ends itself.
-    """
-
-    sensor_class: str
-    arguments: list[Any]
-    path: list[str]
-    spec: dict[str, Any]
-    memory: int
-    pipe: int
-    opening: float
-    hanging: float
-    resident: int
+    sensor_class: str  # "module:class"
+    arguments: list[Any]  # of its constructor
+    path: list[str]  # `sys.path`
+    spec: dict[str, Any]  # the fields of its `InputSpec`
+    memory: int  # the descriptor of the ring's memory
+    pipe: int  # the descriptor to write to
+    opening: float  # seconds after which the process ends itself if opening hangs
+    hanging: float  # seconds after which it ends itself if reading hangs
+    resident: int  # bytes of memory above which it ends itself
 
 
 def main(job: Job) -> None:
-    """Run the sensor of `job` until standard input ends, or until the sensor fails."""
+    """Run the sensor of `job` until standard input ends or the sensor fails."""
     stop = Event()
     _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
     try:
         _run(job, stop)
     except BaseException as error:  # noqa: BLE001 - the parent gets every failure
-        kind = _KINDS.get(type(error), "lost")
-        text = text_of(error)
-        if type(error) not in _KINDS:
-            text = f"failed with {type(error).__name__}: {text}"
-        _send(job.pipe, {"kind": kind, "reason": text[:_LONGEST]})
+        kind, text = type(error).__name__, text_of(error)
+        if kind not in ERRORS:
+            kind, text = SensorLostError.__name__, f"failed with {kind}: {text}"
+        _send(job.pipe, {"kind": kind, "reason": text[:_MAX_REASON]})
 
 
 def _run(job: Job, stop: Event) -> None:
@@ -107,7 +91,9 @@ def _run(job: Job, stop: Event) -> None:
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
-                    _measure(sensor, job.resident)
+                    if _resident() > job.resident:
+                        limit = f"{job.resident >> 20} MB of memory"
+                        raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
                 sample = sensor.read(READ)
                 if sample is not None:
                     ring.put(sample)
@@ -128,7 +114,7 @@ class _RingQueue(SampleQueue):
         self._ahead = 0.0  # until when the samples so far would have lasted at the rate of a flood
 
     def put(self, sample: Sample) -> None:
-        """Put a sample into the ring and wake the reader; what floods is dropped and counted."""
+        """Put a sample into the ring and wake the reader; drop and count a flood."""
         now = monotonic()
         self._ahead = max(self._ahead, now) + 1 / FLOOD
         if self._ahead - now > BURST:
@@ -138,11 +124,6 @@ class _RingQueue(SampleQueue):
         self._ring.put(replace(sample, cut=sample.cut or self._cut, lost=sample.lost + self._lost))
         self._cut, self._lost = False, 0
         _send(self._pipe, None)
-
-
-def _measure(sensor: Sensor, resident: int) -> None:
-    if _resident() > resident:
-        raise SensorLostError(f"{sensor.name}: its process took more than {resident >> 20} MB of memory")
 
 
 def _resident() -> int:
@@ -156,8 +137,8 @@ def _resident() -> int:
 def _outlast_no_parent() -> None:
     """Let a worker that is stopped (SIGSTOP) go on when its parent dies, to see that and end its children.
 
-    SIGKILL would spare the children. Nor may it come early: the kernel sends the signal when the thread ends
-    that started the worker, and only this one does no harm then.
+    SIGKILL would spare the children. The kernel also sends the signal when only the thread ends that started
+    the worker; SIGCONT then does no harm.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)

@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import IO
 
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.ring import Ring
-from sensemble_sensors.isolation.worker import GRACE, Job
+from sensemble_sensors.isolation.worker import ERRORS, GRACE, Job
 from sensemble_sensors.readable import readable
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_ERRORS = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended": SensorEndedError}
-_LONGEST = 1 << 16  # bytes of a message in the pipe; a worker's own are shorter
+_MAX_MESSAGE = 1 << 16  # bytes of a message in the pipe; a worker's own are shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,9 @@ DEFAULT = Limits()
 
 
 class WorkerProcess:
-    """A process that runs one sensor, with the ring and the pipe through which it answers.
+    """A process that runs one sensor, with its ring and its pipe; OSError if the system has none for it.
 
-    Args:
-        name: of the sensor, for messages.
-        sensor_class: "module:class".
-        arguments: of its constructor.
-        spec: of its samples.
-        limits: what it may take.
-
-    Raises:
-        OSError: the system has no process, memory or pipe for it.
+    `name` is the sensor's, for messages; `sensor_class` is "module:class".
     """
 
     def __init__(
@@ -111,11 +102,7 @@ class WorkerProcess:
         return self._process.pid
 
     def wait_until_open(self) -> None:
-        """Wait until the sensor is open.
-
-        Raises:
-            SensorUnavailableError: it cannot be opened, or is not open in time.
-        """
+        """Wait until the sensor is open; SensorUnavailableError if it cannot be opened, or not in time."""
         until = monotonic() + self._limits.opening
         while not self._opened:
             if self._over is not None:
@@ -126,11 +113,7 @@ class WorkerProcess:
             self._receive(max(left, 0.0))
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next sample, or None when none came within `timeout` seconds.
-
-        Raises:
-            SensorsError: the sensor, or its process, is over.
-        """
+        """Return the next sample, or None after `timeout` seconds; SensorsError when the sensor is over."""
         until = monotonic() + timeout
         received = False
         while (sample := self._get()) is None:
@@ -187,7 +170,7 @@ class WorkerProcess:
             *messages, self._partial = (self._partial + data).split(b"\n")
             for message in filter(None, messages):
                 self._handle(message)
-            if len(self._partial) > _LONGEST:
+            if len(self._partial) > _MAX_MESSAGE:
                 self._end("wrote an invalid message")
                 self._partial = b""
             if not data and self._over is None:
@@ -195,7 +178,6 @@ class WorkerProcess:
         return monotonic() - began
 
     def _handle(self, message: bytes) -> None:
-        """Handle one message: the sensor is open, or the reason why it is over."""
         try:
             fields = json.loads(message)
             kind, reason = str(fields["kind"]), str(fields["reason"])
@@ -203,8 +185,8 @@ class WorkerProcess:
             self._end("wrote an invalid message")
             return
         self._opened |= kind == "opened"
-        if kind in _ERRORS and self._over is None:
-            self._over = _ERRORS[kind](reason)
+        if kind in ERRORS and self._over is None:
+            self._over = ERRORS[kind](reason)
 
     def _explain_exit(self) -> None:
         """Set why the pipe has ended: nearly always because the process has."""

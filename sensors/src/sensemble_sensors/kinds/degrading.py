@@ -1,4 +1,4 @@
-"""Degraded streams: the conditions of a sensor, acting on what its device captures."""
+"""Streams under conditions, in the form in which the device captures them."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -16,9 +16,9 @@ def captured(applied: Iterable[Applied], spec: InputSpec) -> InputSpec:
 
 
 def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degradation:
-    """Return the degradation of a new stream by all of `applied` that are of its modality, in order.
+    """Return the degradation of a new stream by those of `applied` that are of its modality, in order.
 
-    It takes samples in the form of `captured`, or in that of `spec`, and returns them in that of `spec`.
+    It takes samples in the form of `captured` or of `spec`, and returns them in that of `spec`.
     """
     kind = kind_of(spec.modality)
     form = kind.captured(spec)

@@ -165,22 +165,22 @@ class Frames(TrackKind):
         return np.shape(data)[:2]
 
     def describe(self, data: Media | str) -> dict[str, Any]:  # noqa: ARG002
-        """Return nothing: the track holds one picture a line."""
+        """See `Kind`; the track holds one picture a line."""
         return {}
 
     def track_writer(
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
         """Add a track of FFV1."""
-        from sensemble_sensors.kinds.frames_media import PictureWriter
+        from sensemble_sensors.kinds.frames_media import picture_writer
 
-        return PictureWriter(container, samples, form)
+        return picture_writer(container, samples, form)
 
     def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
         """See `Kind`."""
-        from sensemble_sensors.kinds.frames_media import PictureReader
+        from sensemble_sensors.kinds.frames_media import picture_reader
 
-        return PictureReader(path, form)
+        return picture_reader(path, form)
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a converter that resizes."""

@@ -1,7 +1,7 @@
 """The objects that a kind's methods take and return."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -12,7 +12,7 @@ from sensemble_sensors.sensor import Media, Sample
 
 
 class Source(Protocol):
-    """The part of a dataset example that a kind reads."""
+    """The part of a dataset example that a kind reads; see `media.dataset.Example`."""
 
     @property
     def start(self) -> float | None:
@@ -23,23 +23,16 @@ class Source(Protocol):
         """Seconds within its files at which the example ends; None for their end."""
 
     def given(self, field: str) -> Path | str | None:
-        """Return the value of a field of the dataset: a file or a text; None where it is absent."""
+        """Return the value of a field of the dataset, a file or a text; None where it is absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The part of an example that a window is decoded from.
+    """The part of an example that a window is decoded from."""
 
-    Attributes:
-        at: seconds from the example's start to the window's.
-        span: seconds of sound at most; infinite for the spec's window.
-        step: seconds from one frame to the next; 0 for the spec's rate.
-        framing: which part of each picture fills a frame.
-    """
-
-    at: float = 0.0
-    span: float = math.inf
-    step: float = 0.0
+    at: float = 0.0  # seconds from the example's start to the window's
+    span: float = math.inf  # seconds of sound at most; infinite for the spec's window
+    step: float = 0.0  # seconds from one frame to the next; 0 for the spec's rate
     framing: Framing = COVER
 
 
@@ -48,23 +41,16 @@ START = Excerpt()
 
 
 class Symptom(NamedTuple):
-    """A condition of a sensor's stream as of one sample.
+    """A sign of a fault in a sensor's stream as of one sample."""
 
-    Attributes:
-        finding: how it is reported.
-        holds: whether the condition holds.
-        seconds: how long it must hold to be a fault; 0: at once.
-        clears: whether the first sample for which it does not hold clears the fault.
-    """
-
-    finding: str
+    finding: str  # the fault, in words
     holds: bool
-    seconds: float = 0.0
-    clears: bool = False
+    seconds: float = 0.0  # for which it must hold to be a fault
+    clears: bool = False  # the first sample for which it does not hold clears the fault
 
 
 class Checks:
-    """The health checks of one open sensor that depend on its kind; of captions there is none."""
+    """The health checks of one open sensor that depend on its kind; captions have none."""
 
     def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:  # noqa: ARG002
         """Yield the symptoms of a sample; `last` is the one before it, None after a cut."""
@@ -75,28 +61,19 @@ class Checks:
         return 1 + sample.lost
 
     def rate(self, rates: Sequence[float]) -> Symptom | None:  # noqa: ARG002
-        """Judge the rates (Hz) measured by the samples' times and by their arrival; None: any will do."""
+        """Judge the rates (Hz) by the samples' times and by their arrival; None if any rate will do."""
         return None
 
 
-class TrackWriter(Protocol):
-    """The track of one modality in a media file that is being written.
+class TrackWriter(NamedTuple):
+    """One modality's track of a media file that is being written."""
 
-    Attributes:
-        begin: when its first sample begins, in seconds.
-    """
-
-    begin: float
-
-    def write(self, start: float) -> None:
-        """Encode all samples into the file, whose beginning is `start`."""
+    begin: float  # when its first sample begins, in seconds
+    write: Callable[[float], None]  # encodes all samples into the file, which begins at its argument
 
 
-class TrackReader(Protocol):
-    """The samples of one modality of a recorded segment, in order."""
-
-    def take(self, line: Fields) -> Media | str | None:
-        """Return the data of the sample that `line` describes; None where the file holds no more."""
+TrackReader = Callable[[Fields], Media | str | None]
+"""Returns the data of the sample that a line of a segment describes, in order; None at the file's end."""
 
 
 class Converter:

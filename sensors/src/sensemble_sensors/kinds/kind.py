@@ -35,34 +35,19 @@ _ELEMENTS = 10**8  # of a window, or of the samples of a hop
 
 
 class Kind(ABC):
-    """A sort of modality, such as sound; one instance serves all modalities of the kind.
+    """A sort of modality, such as sound; one instance serves all modalities of the kind."""
 
-    Attributes:
-        name: of the kind, as `InputSpec.kind` has it.
-        noun: a sample, in messages.
-        dtype: of a window.
-        rank: how many dimensions a window has.
-        steady: samples come all the time, so a pause is a fault; otherwise each comes when it comes.
-        continuous: a lost sample leaves a hole, which no window spans.
-        tokenized: samples are texts, of which the tokenizer makes windows, and the dataset holds them; for
-            other kinds the dataset names media files.
-        partner: the kind whose stream this one must not drift from; empty for none.
-        slots: how many samples wait in shared memory.
-        form_limits: the largest value of each number of `form`.
-        conditions: the degradations of its samples that an audit knows and that a live sensor can be given.
-    """
-
-    name: ClassVar[str]
-    noun: ClassVar[str]
-    dtype: ClassVar[DType]
-    rank: ClassVar[int]
-    steady: ClassVar[bool] = True
-    continuous: ClassVar[bool] = False
-    tokenized: ClassVar[bool] = False
-    partner: ClassVar[str] = ""
-    slots: ClassVar[int]
-    form_limits: ClassVar[tuple[int, ...]] = ()
-    conditions: ClassVar[tuple[Condition, ...]] = ()
+    name: ClassVar[str]  # as `InputSpec.kind` has it
+    noun: ClassVar[str]  # a sample, in messages
+    dtype: ClassVar[DType]  # of a window
+    rank: ClassVar[int]  # the number of dimensions of a window
+    steady: ClassVar[bool] = True  # samples come all the time, so a pause is a fault
+    continuous: ClassVar[bool] = False  # a lost sample leaves a hole, which no window spans
+    tokenized: ClassVar[bool] = False  # samples are texts: the dataset holds them, a tokenizer makes windows
+    partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
+    slots: ClassVar[int]  # samples that wait in shared memory
+    form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
+    conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
 
     # Samples and windows.
 
@@ -112,16 +97,16 @@ class Kind(ABC):
         """Return an empty ring that makes windows of samples."""
 
     def level(self, data: Media | str) -> float | None:  # noqa: ARG002
-        """Return how loud or bright a window is; None of what has no such level."""
+        """Return how loud or bright a window is; None if it has no such level."""
         return None
 
     @abstractmethod
     def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
-        """Return the part of a window that is compared to find a change; small and quick to compute."""
+        """Return the small part of a window that is compared to find a change."""
 
     @abstractmethod
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
-        """Return how far two sketches are apart, 0 for equal ones; the kind states the unit."""
+        """Return the distance of two sketches, 0 for equal ones; the kind states the unit."""
 
     # A sensor under conditions.
 
@@ -136,22 +121,18 @@ class Kind(ABC):
     # A sensor's health.
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:  # noqa: ARG002
-        """Return the checks of a sensor that was just opened."""
+        """Return the health checks of a sensor that was just opened."""
         return Checks()
 
     # A sample's slot in shared memory.
 
     @abstractmethod
     def slot_size(self, spec: InputSpec) -> int:
-        """Return how many bytes of data a slot has."""
+        """Return how many bytes of data a slot of shared memory has."""
 
     @abstractmethod
     def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
-        """Return a sample's data as bytes.
-
-        Raises:
-            ValueError: it is not of the spec's form.
-        """
+        """Return a sample's data as bytes; ValueError if it is not of the spec's form."""
 
     @abstractmethod
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
@@ -176,24 +157,15 @@ class Kind(ABC):
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return what an encoder sees of an example: an array of exactly `spec.shape`, or a text.
 
-        Raises:
-            BadDataError: the file is unreadable, has no such track, or ends before the excerpt.
+        Raises BadDataError if the file is unreadable, has no such track, or ends before the excerpt.
         """
 
     @abstractmethod
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        """Yield the window of an example as a device would have given it, complete at `end`.
-
-        Raises:
-            BadDataError: as `window`.
-        """
+        """Yield the window of an example as a device would have given it, complete at `end`."""
 
     def check(self, source: Source, modality: str) -> None:  # noqa: B027
-        """Decode the beginning of an example's file.
-
-        Raises:
-            BadDataError: it cannot be decoded.
-        """
+        """Decode the beginning of an example's file; BadDataError if that fails."""
 
     # A recording.
 
@@ -202,7 +174,7 @@ class Kind(ABC):
         return ()
 
     def form_of(self, data: Media | str, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
-        """Return the form of a sample, of which `asked` is what the recording was asked for."""
+        """Return the form of a sample; `asked` is the form that the recording was asked for."""
         return asked
 
     def worded(self, form: tuple[int, ...]) -> str:
@@ -215,7 +187,7 @@ class Kind(ABC):
 
     @abstractmethod
     def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
-        """Return the reader of a segment's samples; `path` is the media file, None where there is none."""
+        """Return the reader of a segment's samples; `path` is its media file, None if it has none."""
 
     def converter(self, spec: InputSpec) -> Converter:  # noqa: ARG002
         """Return a converter of recorded samples to the form of `spec`."""
@@ -223,11 +195,7 @@ class Kind(ABC):
 
 
 class TrackKind(Kind):
-    """A kind whose samples are a track of a media file.
-
-    Attributes:
-        track: FFmpeg's type of the track.
-    """
+    """A kind whose samples are a track of a media file; `track` is FFmpeg's type of it."""
 
     track: ClassVar[str]
 

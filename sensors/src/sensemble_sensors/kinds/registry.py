@@ -11,28 +11,16 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Text(), Wavefor
 
 
 def kind_of(modality: str) -> Kind:
-    """Return the kind of `modality`.
-
-    Raises:
-        KeyError: there is no such modality.
-    """
+    """Return the kind of `modality`; KeyError for an unknown one."""
     return KINDS[kind_name(modality)]
 
 
 def condition_of(modality: str, name: str) -> Condition:
-    """Return the condition of this name that the sensors of `modality` have.
-
-    Raises:
-        KeyError: there is no such modality, or no such condition.
-    """
+    """Return the condition `name` that sensors of `modality` have; KeyError if there is none."""
     return {condition.name: condition for condition in kind_of(modality).conditions}[name]
 
 
 def track_kind_of(modality: str) -> TrackKind | None:
-    """Return the kind of `modality` if its samples are a track of a media file, otherwise None.
-
-    Raises:
-        KeyError: there is no such modality.
-    """
+    """Return the kind of `modality` if its samples are a track of a media file, otherwise None."""
     kind = kind_of(modality)
     return kind if isinstance(kind, TrackKind) else None

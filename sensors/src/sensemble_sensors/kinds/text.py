@@ -1,4 +1,4 @@
-"""Text: captions, each of them a sample and a window of its own."""
+"""Text: captions, each a sample and a window of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.conditions.text import CONDITIONS
-from sensemble_sensors.kinds.interfaces import START, Excerpt, Source
+from sensemble_sensors.kinds.interfaces import START, Excerpt, Source, TrackReader
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
-from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import LONGEST_CAPTION, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -75,9 +74,9 @@ class Text(Kind):
         """Return the caption."""
         return {"text": data}
 
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> "_Lines":  # noqa: ARG002
+    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:  # noqa: ARG002
         """See `Kind`."""
-        return _Lines()
+        return lambda line: line.string("text")
 
 
 def _problem(data: object) -> str:
@@ -101,10 +100,3 @@ class TextRing(WindowRing):
 
     def _newest(self) -> Window:
         return Window(self._caption, self._time)
-
-
-class _Lines:
-    """Reads captions from the lines of the segment itself."""
-
-    def take(self, line: Fields) -> str:
-        return line.string("text")

@@ -142,15 +142,15 @@ class Waveform(TrackKind):
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
         """Add a track of 32-bit float PCM."""
-        from sensemble_sensors.kinds.waveform_media import SoundWriter
+        from sensemble_sensors.kinds.waveform_media import sound_writer
 
-        return SoundWriter(container, samples, *form)
+        return sound_writer(container, samples, *form)
 
     def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
         """See `Kind`."""
-        from sensemble_sensors.kinds.waveform_media import SoundReader
+        from sensemble_sensors.kinds.waveform_media import sound_reader
 
-        return SoundReader(path, *form)
+        return sound_reader(path, *form)
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a resampler."""

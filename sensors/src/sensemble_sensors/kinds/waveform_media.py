@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.containers import first_track, opened
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.interfaces import Converter
+from sensemble_sensors.kinds.interfaces import Converter, TrackReader, TrackWriter
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Sample
 
 _CHUNK = 0.1  # seconds of sound in a sample that is played
-_LONGEST = 120.0  # seconds of sound in a recorded sample; more is a mistake
+_MAX_SAMPLE = 120.0  # seconds of sound in a recorded sample; more is a mistake
 
 
 def chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Cut sound into equal chunks, the last one as short as it comes; yield (first sample, chunk)."""
+    """Cut sound into equal chunks of 0.1 s, the last one shorter; yield (first sample, chunk)."""
     size = round(_CHUNK * rate)
     first = 0
     rest = np.zeros(0, np.float32)
@@ -34,60 +34,51 @@ def chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple
         yield first, rest
 
 
-class SoundWriter:
-    """Writes sound as a track of 32-bit float PCM; see `TrackWriter`."""
+def sound_writer(container: OutputContainer, samples: Sequence[Sample], rate: int) -> TrackWriter:
+    """Add a track of 32-bit float PCM."""
+    track = container.add_stream("pcm_f32le", rate=rate, layout="mono")
 
-    def __init__(self, container: OutputContainer, samples: Sequence[Sample], rate: int) -> None:
-        self.begin = min(sample.time - len(sample.data) / rate for sample in samples)
-        self._container = container
-        self._samples = samples
-        self._rate = rate
-        self._track = container.add_stream("pcm_f32le", rate=rate, layout="mono")
-
-    def write(self, start: float) -> None:
-        """See `TrackWriter`."""
+    def write(start: float) -> None:
         end = 0
-        for begin, wave in self._runs():
+        for begin, wave in _runs(samples, rate):
             piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
-            piece.sample_rate, piece.time_base = self._rate, Fraction(1, self._rate)
+            piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
             # No earlier than the end of the run before it, because a clock may step back.
-            piece.pts = max(end, round((begin - start) * self._rate))
+            piece.pts = max(end, round((begin - start) * rate))
             end = piece.pts + len(wave)
-            self._container.mux(self._track.encode(piece))
-        self._container.mux(self._track.encode(None))
+            container.mux(track.encode(piece))
+        container.mux(track.encode(None))
 
-    def _runs(self) -> list[tuple[float, NDArray[np.float32]]]:
-        """Return (begin, float32 [n]) between cuts: the times of chunks jitter, their sound does not."""
-        runs: list[tuple[float, list[NDArray[np.float32]]]] = []
-        for sample in self._samples:
-            if sample.cut or not runs:
-                runs.append((sample.time - len(sample.data) / self._rate, []))
-            runs[-1][1].append(np.asarray(sample.data, np.float32))
-        return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
+    return TrackWriter(min(sample.time - len(sample.data) / rate for sample in samples), write)
 
 
-class SoundReader:
-    """Reads the track that `SoundWriter` wrote; see `TrackReader`."""
+def _runs(samples: Sequence[Sample], rate: int) -> list[tuple[float, NDArray[np.float32]]]:
+    """Return (begin, float32 [n]) between cuts: the times of chunks jitter, their sound does not."""
+    runs: list[tuple[float, list[NDArray[np.float32]]]] = []
+    for sample in samples:
+        if sample.cut or not runs:
+            runs.append((sample.time - len(sample.data) / rate, []))
+        runs[-1][1].append(np.asarray(sample.data, np.float32))
+    return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
 
-    def __init__(self, path: Path | None, rate: int) -> None:
-        self._rate = rate
-        self._pieces = iter(()) if path is None else _decoded(path, rate)
-        self._rest = np.zeros(0, np.float32)
 
-    def take(self, line: Fields) -> NDArray[np.float32] | None:
-        """Return the next `count` samples of sound.
+def sound_reader(path: Path | None, rate: int) -> TrackReader:
+    """Read the sound of such a track; a line states its `count` of samples."""
+    pieces = iter(()) if path is None else _decoded(path, rate)
+    rest = np.zeros(0, np.float32)
 
-        Raises:
-            BadDataError: the line has no such count, or the file is unreadable or of another form.
-        """
-        count = line.integer("count", 1, round(_LONGEST * self._rate))
-        while len(self._rest) < count:
-            piece = next(self._pieces, None)
+    def read(line: Fields) -> NDArray[np.float32] | None:
+        nonlocal rest
+        count = line.integer("count", 1, round(_MAX_SAMPLE * rate))
+        while len(rest) < count:
+            piece = next(pieces, None)
             if piece is None:
                 return None
-            self._rest = np.concatenate([self._rest, piece])
-        taken, self._rest = np.split(self._rest, [count])
-        return taken
+            rest = np.concatenate([rest, piece])
+        data, rest = np.split(rest, [count])
+        return data
+
+    return read
 
 
 def _decoded(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
@@ -101,15 +92,12 @@ def _decoded(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
 
 
 class Resampling(Converter):
-    """Resamples recorded sound, from cut to cut.
-
-    Args:
-        wanted: samples a second (Hz) of the result.
-    """
+    """Resamples recorded sound to `wanted` Hz, from cut to cut."""
 
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
-        self._run: _Run | None = None
+        self._rate = 0  # of the sound since the last cut
+        self._last: Sample | None = None  # None before the first sample after a cut
 
     def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:
         """See `Converter`."""
@@ -117,50 +105,31 @@ class Resampling(Converter):
         if rate == self._wanted:
             yield sample
             return
-        if self._run is None or sample.cut or rate != self._run.rate:
+        if self._last is None or sample.cut or rate != self._rate:
             yield from self.rest()
-            self._run = _Run(rate, self._wanted)
-        yield from self._run.convert(sample)
+            self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._wanted)
+            self._rate, self._cut = rate, True
+            self._count_in = self._count_out = 0  # samples of sound since the cut
+        wave = np.ascontiguousarray(sample.data, np.float32)
+        frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, self._count_in, Fraction(1, rate)
+        self._count_in += len(wave)
+        self._last = sample
+        yield from self._resampled(sample, frame)
 
     def rest(self) -> Iterator[Sample]:
         """See `Converter`."""
-        if self._run is not None:
-            yield from self._run.end()
-        self._run = None
+        if self._last is not None:
+            yield from self._resampled(self._last, None)
+        self._last = None
 
-
-class _Run:
-    """Sound between two cuts on its way to another rate."""
-
-    def __init__(self, rate: int, wanted: int) -> None:
-        self.rate = rate
-        self._wanted = wanted
-        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=wanted)
-        self._given = self._taken = 0  # samples so far
-        self._last: Sample | None = None
-        self._cut = True
-
-    def convert(self, sample: Sample) -> Iterator[Sample]:
-        wave = np.ascontiguousarray(sample.data, np.float32)
-        frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self.rate, self._given, Fraction(1, self.rate)
-        self._given += len(wave)
-        self._last = sample
-        yield from self._out(frame)
-
-    def end(self) -> Iterator[Sample]:
-        yield from self._out(None)
-
-    def _out(self, frame: av.AudioFrame | None) -> Iterator[Sample]:
-        assert self._last is not None  # noqa: S101 - a run begins with a sample
-        pieces: list[NDArray[np.float32]] = [
-            np.asarray(piece.to_ndarray(), np.float32)[0] for piece in self._resampler.resample(frame)
-        ]
+    def _resampled(self, last: Sample, frame: av.AudioFrame | None) -> Iterator[Sample]:
+        pieces = [np.asarray(piece.to_ndarray(), np.float32)[0] for piece in self._resampler.resample(frame)]
         if not pieces:
             return
         wave = np.clip(np.concatenate(pieces), -1, 1)
-        self._taken += len(wave)
+        self._count_out += len(wave)
         # The resampler holds back the sound whose future it has not seen.
-        behind = self._given / self.rate - self._taken / self._wanted
-        yield replace(self._last, data=wave, time=self._last.time - behind, cut=self._cut)
+        behind = self._count_in / self._rate - self._count_out / self._wanted
+        yield replace(last, data=wave, time=last.time - behind, cut=self._cut)
         self._cut = False

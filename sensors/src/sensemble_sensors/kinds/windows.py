@@ -1,4 +1,4 @@
-"""Ring buffers that turn a sensor's samples into the windows an encoder takes, one a hop, newest first.
+"""Ring buffers that turn a sensor's samples into an encoder's windows, one a hop.
 
 Samples alone decide when a window is complete, never the time at which it is taken: a slow caller gets the
 newest window, and the older ones count as dropped.
@@ -25,8 +25,8 @@ class WindowRing(ABC):
     """A ring of one modality's samples, and the windows that they complete. For one thread at a time.
 
     Attributes:
-        dropped: how many windows were never taken, because a newer one was complete.
-        lost: how many samples never arrived, because they were not read in time.
+        dropped: windows never taken, because a newer one was complete.
+        lost: samples that never arrived, because they were not read in time.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -54,14 +54,10 @@ class WindowRing(ABC):
         return self._untaken > 0
 
     def push(self, sample: Sample) -> None:
-        """Add a sample; O(its size).
+        """Add a sample; SampleError if it is not of the spec's form, or its time not finite.
 
         No window spans a cut, a step back in time of more than `STEP`, or a gap longer than a window and a
-        hop. A window that was complete before it can still be taken. A smaller step back counts as the time
-        of the sample before.
-
-        Raises:
-            SampleError: the sample is not of the spec's form, or its time is not finite.
+        hop; a window that was complete before can still be taken. A smaller step back counts as no step.
         """
         if not math.isfinite(sample.time):
             raise SampleError(f"{sample.modality}: its time is {sample.time}, which no clock shows")

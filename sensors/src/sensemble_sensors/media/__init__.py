@@ -3,5 +3,5 @@
 Training, the audit and the replay see examples through this room only, so they cannot disagree.
 
 Doors: `dataset` (read an index), `decoding` (windows of an example), `example_stream`, `degraded`, `splits`,
-`division` (what to hold out), `dataset_paths`.
+`division` (which examples to hold out), `dataset_paths`.
 """

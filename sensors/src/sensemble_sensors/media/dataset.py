@@ -30,8 +30,7 @@ class Example:
         id: unique within the dataset.
         split: one of `SPLITS`: for pretraining, for training, for selection and calibration, for reporting.
         labels: the names of its classes; empty only in `pretrain` and in a background.
-        video: the file with the video track, by itself or in a shard (`shards`); it may be the same as
-            `audio`.
+        video: the file with the video track, by itself or in a shard (`shards`); may be the same as `audio`.
         audio: the file with the audio track.
         image: a still picture, instead of a video.
         text: the caption.
@@ -39,8 +38,8 @@ class Example:
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.
         group: a person or a recording, say, whose examples must be in one split; None for an example alone.
-        background: whether it is known to show none of the classes: silence, noise, other words, an empty
-            sheet. Models learn from it what is unfamiliar; it is never one of the examples to classify.
+        background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
+            it what is unfamiliar; it is never classified.
     """
 
     id: str
@@ -82,7 +81,7 @@ class Dataset:
         folder: with `index.jsonl`.
         examples: the valid lines.
         skipped: "FILE:LINE: reason" of each bad line that was skipped.
-        drawn: whether the split `calibrate` was drawn from `train`, for the index has none.
+        drawn: the split `calibrate` was drawn from `train`, for the index has none.
     """
 
     folder: Path
@@ -97,15 +96,15 @@ class Dataset:
 
     @property
     def known(self) -> tuple[Example, ...]:
-        """The examples of all splits that may show a class: all but the backgrounds, in order."""
+        """The examples of all splits that may show a class: all but the backgrounds."""
         return tuple(example for example in self.examples if not example.background)
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """Return the examples of a split, one of `SPLITS`, without its backgrounds, in order."""
+        """Return the examples of a split, one of `SPLITS`, without its backgrounds."""
         return tuple(example for example in self.known if example.split == name)
 
     def background(self, name: str) -> tuple[Example, ...]:
-        """Return the backgrounds of a split, one of `SPLITS`, in order."""
+        """Return the backgrounds of a split, one of `SPLITS`."""
         return tuple(example for example in self.examples if example.background and example.split == name)
 
     @property
@@ -125,15 +124,9 @@ class Dataset:
 def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
     """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
 
-    If the index has no split `calibrate`, it is drawn from `train` (`splits.draw`). A last line that breaks
-    off, as a power cut leaves it, is skipped and listed in `Dataset.skipped`.
-
-    Args:
-        folder: the dataset.
-        skip_bad: skip bad lines and list them in `Dataset.skipped`, instead of raising at the first.
-
-    Raises:
-        BadDataError: the index is missing or has no example, or a line is bad ("FILE:LINE: reason").
+    If the index has no split `calibrate`, it is drawn from `train` (`splits.draw`). A bad line raises
+    BadDataError ("FILE:LINE: reason"), as does a missing or empty index; `skip_bad` lists bad lines in
+    `Dataset.skipped` instead. A last line that breaks off, as a power cut leaves it, is always skipped.
     """
     folder = Path(folder)
     examples, skipped = read_index(folder, skip_bad=skip_bad)
@@ -150,11 +143,8 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
 def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
     """Read `folder/index.jsonl` as it is: no split is drawn, and it may have no example.
 
-    Returns:
-        The examples of the good lines, and "FILE:LINE: reason" of each bad line that was skipped.
-
-    Raises:
-        BadDataError: the index is missing, or a line is bad; see `read_dataset`.
+    Returns the examples of the good lines and "FILE:LINE: reason" of each skipped line. Raises BadDataError
+    for a missing index, or a bad line unless `skip_bad`.
     """
     index = folder / "index.jsonl"
     root = Root(folder)

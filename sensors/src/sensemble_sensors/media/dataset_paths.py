@@ -21,14 +21,10 @@ class Root:
         self._last = "", folder
 
     def file(self, name: str, relative: str) -> Path:
-        """Return the path of an existing file inside the folder.
+        """Return the path of an existing file at `relative` inside the folder.
 
-        Args:
-            name: the field of the index, for the error.
-            relative: the path, relative to the folder.
-
-        Raises:
-            BadDataError: it does not exist, is outside, or is not a regular file; names the field.
+        Raises BadDataError, which names the field `name`, if it does not exist, is outside, or is no regular
+        file.
         """
         known, path = self._last  # audio and video are often the same file
         if known != relative:

@@ -46,24 +46,19 @@ def clip(
     *,
     only: Collection[str] | None = None,
 ) -> dict[str, Media]:
-    """Decode one window of `example`; all modalities cover the same seconds.
+    """Decode one window of `example` by modality, as `window` gives it; all cover the same seconds.
 
     With a stride, sound begins at the first sampled frame and ends at the last (App. E), even if the frames
-    are not decoded.
+    are not decoded. Text is left out. Raises BadDataError if a file is unreadable, has no such track, or
+    lasts no time.
 
     Args:
-        example: to decode; text, and modalities that it or `specs` lacks, are left out.
+        example: to decode.
         specs: the inputs of all of the model's encoders, which the window depends on.
         sampling: how the window is taken.
         draw: draws the window's place, zoom and crop, as in training; None for the middle, the least zoom and
             the centre.
         only: the modalities to decode; None for all of `specs`.
-
-    Returns:
-        Modality -> array of exactly the spec's shape, as `window` gives it.
-
-    Raises:
-        BadDataError: a file is unreadable, has no such track, or lasts no time.
     """
     asked = [m for m in example.modalities if m in specs and (only is None or m in only)]
     wanted = [m for m in asked if not kind_of(m).tokenized]
@@ -108,19 +103,12 @@ def _steps(
 
 
 def window(example: Example, spec: InputSpec) -> Media:
-    """Return the encoder's input for `example`.
+    """Return the encoder's input for `example`, an array of exactly `spec.shape`.
 
-    Args:
-        example: has the spec's modality.
-        spec: of a modality that is decoded from files, such as `audio` or `video`.
-
-    Returns:
-        An array of exactly `spec.shape`. Audio float32 [1, S]: zeros past the example's end. Video uint8
-        [1, T, H, W, 3]: frame i is the one shown `i / rate` after the example's start; the last is held past
-        its end; an image is repeated.
-
-    Raises:
-        BadDataError: a file is unreadable, has no such track, or ends before the example's start.
+    Audio float32 [1, S]: zeros past the example's end. Video uint8 [1, T, H, W, 3]: frame i is the one shown
+    `i / rate` after the example's start; the last is held past its end; an image is repeated. Raises
+    BadDataError if the example has no such media, or its file is unreadable or ends before the example's
+    start.
     """
     if spec.modality not in example.modalities or kind_of(spec.modality).tokenized:
         raise BadDataError(f"example {example.id!r} (line {example.line}) has no {spec.modality} to decode")
@@ -134,11 +122,7 @@ def _media(example: Example, spec: InputSpec, excerpt: Excerpt) -> Media:
 
 
 def check(example: Example) -> None:
-    """Check that each file of `example` opens and that its beginning can be decoded.
-
-    Raises:
-        BadDataError: a file is unreadable, has no such track, or lasts no time.
-    """
+    """Decode the beginning of each file of `example`; BadDataError if that fails or one lasts no time."""
     if example.files and duration(example) <= 0:
         raise BadDataError(f"{example.files[0]}: lasts no time")
     for modality in example.modalities:
@@ -146,10 +130,6 @@ def check(example: Example) -> None:
 
 
 def duration(example: Example) -> float:
-    """Return the seconds of media in `example`: to its `end`, or to that of its longest file if sooner.
-
-    Raises:
-        BadDataError: a file is unreadable.
-    """
+    """Return the seconds of media in `example`: to its `end`, or to that of its longest file if sooner."""
     start, end = example.start or 0.0, math.inf if example.end is None else example.end
     return max((min(probe(path).seconds, end) - start for path in example.files), default=0.0)

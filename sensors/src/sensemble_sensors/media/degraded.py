@@ -1,4 +1,4 @@
-"""Examples and streams under conditions: the samples that sensors under these would have given."""
+"""Examples and streams under conditions, as sensors under these would have given them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
@@ -14,13 +14,9 @@ from sensemble_sensors.spec import InputSpec
 def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degradation) -> Media | str | None:
     """Return what an encoder sees at the end of an example whose samples are degraded.
 
-    Args:
-        samples: one modality of an example, as `Kind.samples` yields it in the form of `captured`.
-        spec: the form of that modality.
-        degrade: the degradation of a stream of examples, of which this is the next.
-
-    Returns:
-        An array of exactly `spec.shape`, or a caption; None if it is late for the last sample.
+    `samples` are of one modality of an example, as `Kind.samples` yields them in the form of `captured`; the
+    example is the next in the stream of `degrade`. Returns an array of exactly `spec.shape`, or a caption;
+    None if the last sample is late.
     """
     ring = kind_of(spec.modality).windows(spec)
     given = list(samples)
@@ -34,13 +30,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
 def degraded_stream(
     samples: Iterable[Sample], applied: Sequence[Applied], specs: Mapping[str, InputSpec]
 ) -> Iterator[Sample]:
-    """Yield a stream of samples of any modalities, degraded, in the order of their times.
-
-    Args:
-        samples: in the order of their times, in the forms of `captured`.
-        applied: the conditions.
-        specs: the form of each modality.
-    """
+    """Yield a stream of samples (in the forms of `captured`), degraded, in the order of their times."""
     degradations = {modality: begin(applied, spec) for modality, spec in specs.items()}
     held: list[tuple[float, int, Sample]] = []
     number = count()  # keeps the order of equal times

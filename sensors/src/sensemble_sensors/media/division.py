@@ -31,7 +31,7 @@ class Division:
         splits: `train`, `calibrate` or `eval` by the id of each example that it covers: those with labels and
             the backgrounds. Unlabelled examples, and labelled ones of `pretrain`, stay where they are.
         shares: by class, `BACKGROUND` last, and by split.
-        shortages: a sentence for each class of which too few groups were recorded to hold some out.
+        shortages: a sentence for each class with too few groups to hold some out.
     """
 
     splits: Mapping[str, str]
@@ -43,13 +43,8 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     """Propose which examples to hold out: about a fifth of each class for `eval`, a seventh for `calibrate`.
 
     Groups stay whole; an example without one is a group of its own. No class loses more than three fifths of
-    its examples. The choice depends on the seed and the names of the groups, not on their order, so a group
-    more changes little.
-
-    Args:
-        dataset: the examples.
-        seed: decides the choice.
-        keep: leave held out what the index holds out already, and only add to it.
+    its examples. The choice depends on the seed and the names of the groups, not on their order, so one more
+    group changes little. `keep` leaves held out what the index holds out already.
     """
     groups = _groups(dataset)
     at = {name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()}

@@ -14,20 +14,11 @@ def span(specs: Mapping[str, InputSpec]) -> float:
 
 
 def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> list[Sample]:
-    """Return the window of `example` as the stream that devices would have given.
+    """Return the window of `example` as the stream that devices would have given, all later than `origin`.
 
-    Args:
-        example: to play; modalities that `specs` lacks are left out.
-        specs: the input of each encoder.
-        origin: when the example begins.
-
-    Returns:
-        Samples in the order of their times, all later than `origin`: sound in chunks of 0.1 s, video frame by
-        frame, and the caption just before the last of them, for no window waits for captions. Every window is
-        complete at `origin + span(specs)`. The first sample of each modality is a cut.
-
-    Raises:
-        BadDataError: a media file cannot be decoded.
+    Samples are in the order of their times: sound in chunks of 0.1 s, video frame by frame, and the caption
+    just before the last of them, for no window waits for captions. Every window is complete at `origin +
+    span(specs)`. The first sample of each modality is a cut. Raises BadDataError if a file cannot be decoded.
     """
     end = origin + span(specs)
     present = [m for m in example.modalities if m in specs]

@@ -44,11 +44,7 @@ class Groups:
         self._held: dict[str, tuple[str, str]] = {}  # the split, and the place of its first example
 
     def add(self, group: str, split: str, where: str) -> None:
-        """Add a labelled example, or a background, at `where` to a group.
-
-        Raises:
-            BadDataError: another split holds that group.
-        """
+        """Add a labelled example or a background; BadDataError if another split holds its group."""
         side = "train" if split == "pretrain" else split
         held, first = self._held.setdefault(group, (side, where))
         if held != side:
@@ -59,18 +55,14 @@ class Groups:
 
 
 def draw(examples: Sequence[_Member]) -> frozenset[str]:
-    """Choose a tenth of the examples of `train`, in whole groups, for the split `calibrate`.
+    """Choose a tenth of `train`, in whole groups, for the split `calibrate`; return the ids.
 
     The choice depends on the names of the groups (or the ids of examples without one), not on their order.
     Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
     examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn.
 
-    Args:
-        examples: of all splits.
-
-    Returns:
-        The ids of the examples; none if `calibrate` exists already, `train` has fewer than `LEAST`, or fewer
-        than two groups can be drawn. Backgrounds alone make no split: they do not count here.
+    None are chosen if `calibrate` exists already, `train` has fewer than `LEAST`, or fewer than two groups
+    can be drawn; backgrounds alone make no split, and do not count here.
     """
     train = [example for example in examples if example.split == "train"]
     known = [example for example in examples if not example.background]

@@ -19,14 +19,9 @@ Change = Callable[[Fields], Mapping[str, object] | None]
 def edit_index(folder: Path | str, change: Change) -> None:
     """Change the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
 
-    Args:
-        folder: of a dataset; nobody else may be writing its index.
-        change: called with each line; a `BadDataError` that it raises is given the line's place.
-
-    Raises:
-        BadDataError: the index is missing, or a line cannot be read; then nothing is changed. A last line
-            that breaks off, as a power cut leaves it, stays.
-        RecordingError: the folder is being recorded into, or cannot be written.
+    `change` is called with each line; a BadDataError that it raises is given the line's place. Raises
+    BadDataError, and changes nothing, if the index is missing or a line is bad (a last line that breaks off
+    stays), and RecordingError if the folder is being recorded into or cannot be written.
     """
     folder = Path(folder)
     index = folder / INDEX
@@ -52,15 +47,7 @@ def edit_index(folder: Path | str, change: Change) -> None:
 
 
 def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:
-    """Put examples into other splits; those that are not named stay where they are.
-
-    Args:
-        folder: of a dataset.
-        splits: the new split by the id of the example.
-
-    Raises:
-        BadDataError, RecordingError: as `edit_index`.
-    """
+    """Put examples into the splits given by id; others stay where they are. Raises as `edit_index`."""
 
     def moved(line: Fields) -> Mapping[str, object]:
         name = line.string("id")
@@ -70,16 +57,7 @@ def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:
 
 
 def rename_label(folder: Path, label: str, new: str) -> None:
-    """Give a label another name in all examples; one that has the new name too keeps it once.
-
-    Args:
-        folder: of a dataset.
-        label: the name so far.
-        new: the name from now on.
-
-    Raises:
-        BadDataError, RecordingError: as `edit_index`.
-    """
+    """Rename a label in all examples; one that has the new name too keeps it once. Raises as `edit_index`."""
 
     def renamed(line: Fields) -> Mapping[str, object]:
         labels = line.values.get("labels")

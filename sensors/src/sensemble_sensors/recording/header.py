@@ -4,13 +4,14 @@ All segments of a recording share one sample rate and one frame size, so that on
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LATEST, LONGEST, Fields, opened
+from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
@@ -25,63 +26,57 @@ TAKES = 1_000_000  # a higher number of a take is a mistake
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The place and the form of a segment.
-
-    Attributes:
-        take: the number of its take.
-        start: in seconds of the take.
-        end: in seconds of the take.
-        form: of its samples, and of what else the take was asked for.
-    """
+    """The place of a segment, and the form of its samples and of what else the take was asked for."""
 
     take: int
-    start: float
+    start: float  # in seconds of the take, as `end`
     end: float
     form: Form
 
 
 def segment_number(name: str) -> int:
-    """Return the number of the segment with this id.
-
-    Raises:
-        BadDataError: it is not the id of a segment.
-    """
+    """Return the number of the segment with this id; BadDataError if it is none."""
     if not re.fullmatch(r"[0-9]{6,12}", name):
         raise BadDataError(f"id: {name!r} is not the id of a segment, such as '000001'")
     return int(name)
 
 
 def segment_path(folder: Path, name: str) -> Path:
-    """Return the path of the `.jsonl` of a segment.
-
-    Args:
-        folder: of the recording.
-        name: the id of the segment.
-
-    Raises:
-        BadDataError: it is not inside the folder.
-    """
+    """Return the path of the `.jsonl` of the segment `name`; BadDataError if it is not inside the folder."""
     segment_number(name)
     return Root(folder).file("id", f"{SEGMENTS}/{name}.jsonl")
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of the `.jsonl` at `path`.
+    """Read the header of the `.jsonl` at `path`; BadDataError if it has none."""
+    for number, line in lines(path):
+        with located(path, number):
+            start = line.number("start", 0, LATEST)
+            end = line.number("end", start, start + SPAN)
+            return Header(line.integer("take", 1, TAKES), start, end, _form(line))
+    raise BadDataError(f"{path}: has no header; copy the recording again")
 
-    Raises:
-        BadDataError: it cannot be read, or is not a header; names the file.
-    """
+
+def lines(path: Path) -> Iterator[tuple[int, Fields]]:
+    """Yield (number, line) of a file of a recording, except a last line that a power cut has cut short."""
     try:
         with opened(path) as file:
-            line = Fields(file.readline(LONGEST + 1))
-        start = line.number("start", 0, LATEST)
-        end = line.number("end", start, start + SPAN)
-        take, form = line.integer("take", 1, TAKES), _form(line)
+            for number, line in numbered(file):
+                if line.endswith(b"\n") or len(line) > LONGEST:
+                    with located(path, number):
+                        fields = Fields(line)
+                    yield number, fields
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
+
+
+@contextmanager
+def located(path: Path, number: int) -> Iterator[None]:
+    """Name the line of a file in a `BadDataError` that is raised in the context."""
+    try:
+        yield
     except BadDataError as error:
-        raise BadDataError(f"{path}:1: is not a header ({error}); copy the recording again") from error
-    return Header(take, start, end, form)
+        raise BadDataError(f"{path}:{number}: cannot be read ({error}); copy the recording again") from error
 
 
 def form_of(specs: Mapping[str, InputSpec]) -> Form:

@@ -27,16 +27,9 @@ _BEGAN = {"name": "", "modality": "", "kind": "began", "reason": ""}
 def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
     """Make, lock and repair a recording's folder, and begin another take.
 
-    Args:
-        folder: of the recording.
-        form: of the take.
-
-    Returns:
-        The lock, which holds until it is closed; the number of the next segment; the number of the take.
-
-    Raises:
-        RecordingError: the folder cannot be written, holds something else or a recording of another form, or
-            is in use by another recording.
+    Returns the lock, which holds until it is closed; the number of the next segment; the number of the take.
+    Raises RecordingError if the folder cannot be written, holds something else or a recording of another
+    form, or is in use by another recording.
     """
     try:
         create_folder(folder)

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import merge
@@ -11,14 +10,15 @@ from pathlib import Path
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.interfaces import TrackReader
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
+from sensemble_sensors.lines import LATEST, Fields
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.dataset_paths import Root
-from sensemble_sensors.recording.conversion import Conversion
 from sensemble_sensors.recording.header import (
     EVENTS,
     TAKES,
     Header,
+    lines,
+    located,
     read_header,
     segment_number,
     segment_path,
@@ -36,13 +36,7 @@ _PAUSE = 1.0  # seconds at least between two takes, and where examples are left 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """An example of a recording, and its place in time.
-
-    Attributes:
-        example: of the index, with labels that were edited since.
-        path: its `.jsonl`.
-        header: the first line of that.
-    """
+    """An example of a recording (its labels may be edited), its `.jsonl`, and the header of that."""
 
     example: Example
     path: Path
@@ -51,13 +45,12 @@ class Segment:
     def samples(self) -> Iterator[Sample]:
         """Yield its samples as they were recorded, in the order of their times, in seconds of the take.
 
-        Raises:
-            BadDataError: its media file cannot be read, or does not match its `.jsonl`.
+        Raises BadDataError if its media file cannot be read, or does not match its `.jsonl`.
         """
         readers: dict[str, TrackReader] = {}
-        for number, line in _lines(self.path):
+        for number, line in lines(self.path):
             if number > 1:
-                with _named(self.path, number):
+                with located(self.path, number):
                     sample = self._sample(line, readers)
                 yield sample
 
@@ -69,7 +62,7 @@ class Segment:
             raise BadDataError(f"modality: must be one of {', '.join(MODALITIES)}")
         if modality not in readers:
             readers[modality] = self._reader(modality)
-        data = readers[modality].take(line)
+        data = readers[modality](line)
         if data is None:
             raise BadDataError("names more than its media file holds")
         return Sample(modality, data, time, cut)
@@ -98,17 +91,15 @@ class RecordedEvent:
 class Recorded:
     """Some segments of a recording as one stream, whose time begins at 0.
 
-    Consecutive segments keep their distance in time. A pause separates two takes, and replaces examples that
-    are left out: it is so long that nothing from before is live after it, and the next sample of each
-    modality is a cut.
+    Consecutive segments keep their distance in time. A pause separates two takes and replaces left-out
+    examples: nothing from before is live after it, and the next sample of each modality is a cut.
 
     Args:
         folder: of the recording.
         examples: of its index.
         specs: the input of each encoder, which the length of a pause follows from; without, a second.
 
-    Raises:
-        BadDataError: an example has no segment in the folder, or one that cannot be read.
+    Raises BadDataError if an example has no readable segment in the folder.
     """
 
     def __init__(
@@ -132,15 +123,12 @@ class Recorded:
         return self._ends[-1]
 
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
-        """Yield the samples of the modalities of `specs`, `origin` later and in the form of `specs`.
+        """Yield the samples of the modalities of `specs`, `origin` later, in the form of `specs`.
 
-        Samples that were recorded in this form are the same bit for bit. After a pause, the first sample of
-        each modality is a cut.
-
-        Raises:
-            BadDataError: they cannot be read.
+        Samples that were recorded in this form are the same bit for bit. Raises BadDataError if they cannot
+        be read.
         """
-        conversion = Conversion(specs)
+        converters = {modality: kind_of(modality).converter(spec) for modality, spec in specs.items()}
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
             going = going if joined else set()
@@ -149,8 +137,10 @@ class Recorded:
                     cut = sample.cut or sample.modality not in going
                     going.add(sample.modality)
                     placed = replace(sample, time=origin + (sample.time + shift), cut=cut)
-                    yield from conversion.convert(placed, segment.header.form)
-        yield from conversion.rest()
+                    form = segment.header.form.get(sample.modality, ())
+                    yield from converters[sample.modality].convert(placed, form)
+        for converter in converters.values():
+            yield from converter.rest()
 
     @cached_property
     def events(self) -> list[RecordedEvent]:
@@ -178,10 +168,6 @@ class RecordingReplay(Player):
     """Plays a recording in real time, its samples as far apart as they were.
 
     A sensor that was lost or unhealthy is lost at the same time; it gives its next sample when it did then.
-
-    Args:
-        recorded: what to play.
-        specs: the input of each encoder; one sensor for each modality that was recorded.
     """
 
     def __init__(self, recorded: Recorded, specs: Mapping[str, InputSpec]) -> None:
@@ -207,7 +193,7 @@ class RecordingReplay(Player):
 
 
 def is_recording(folder: Path) -> bool:
-    """Return whether the folder of a dataset is a recording."""
+    """Return whether a dataset is a recording."""
     return (folder / EVENTS).is_file()
 
 
@@ -236,31 +222,8 @@ def _segment(example: Example, folder: Path) -> Segment:
 
 
 def _events(folder: Path) -> Iterator[RecordedEvent]:
-    """Yield the events of `events.jsonl`, except a last line that a power cut has cut short."""
     path = Root(folder).file("events", EVENTS)
-    for number, line in _lines(path):
-        with _named(path, number):
+    for number, line in lines(path):
+        with located(path, number):
             words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
             yield RecordedEvent(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Fields]]:
-    """Yield (number, line) of a file of a recording, except a last line without an end."""
-    try:
-        with opened(path) as file:
-            for number, line in numbered(file):
-                if line.endswith(b"\n") or len(line) > LONGEST:
-                    with _named(path, number):
-                        fields = Fields(line)
-                    yield number, fields
-    except OSError as error:
-        raise BadDataError(f"{path}: cannot be read ({error.strerror}); copy the recording again") from error
-
-
-@contextmanager
-def _named(path: Path, number: int) -> Iterator[None]:
-    """Name the line of a file in a `BadDataError` that is raised in the context."""
-    try:
-        yield
-    except BadDataError as error:
-        raise BadDataError(f"{path}:{number}: cannot be read ({error}); copy the recording again") from error

@@ -10,7 +10,6 @@ from itertools import chain, repeat
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 from sensemble_sensors.codecs.tracks import track_types
@@ -43,8 +42,8 @@ class Loss:
     reason: str
 
 
-class _Outlet:
-    """A sensor of a player; samples that come while it is unplugged are dropped, as with a device.
+class _PlayedSensor:
+    """A sensor of a player; like a device, it drops samples that come while it is unplugged.
 
     It is plugged in when the player hands it out, so that no sample is missed before it is opened.
     """
@@ -92,7 +91,7 @@ class _Outlet:
             if self._queue is not None:
                 self._queue.put(sample)
 
-    def hand_over(self) -> None:
+    def wait_until_used(self) -> None:
         """Wait until the reader, if there is one, has used all samples so far."""
         with self._lock:
             queue = self._queue if self._open else None
@@ -114,15 +113,15 @@ class _Outlet:
 class Player(ABC):
     """Plays a stream of samples in real time, from one thread, through one sensor per modality.
 
-    Overdue samples go out at once, so that a late player catches up. No window waits for a caption, so the
-    samples after one wait until it has been used: then they are always pooled. To close a sensor and open it
-    again is to unplug it and plug it back in. A context manager.
+    Overdue samples go out at once. No window waits for a caption, so the samples after one wait until it has
+    been used: it is always pooled. To close a sensor and open it again is to unplug it and plug it back in. A
+    context manager.
     """
 
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
         self.modalities = tuple(sorted(specs))
         self._name = name
-        self._outlets = {modality: _Outlet(f"{name} {modality}", modality) for modality in specs}
+        self._sensors = {modality: _PlayedSensor(f"{name} {modality}", modality) for modality in specs}
         self._stop = Event()
         self._thread = Thread(target=self._play, name=name, daemon=True)
         self._bad: BadDataError | None = None
@@ -132,28 +131,23 @@ class Player(ABC):
         """Yield samples and losses in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
-        """Return the sensor of `modality`; it raises SensorEndedError after the last sample.
+        """Return the sensor of `modality`, or raise SensorUnavailableError if none is played.
 
-        Raises:
-            SensorUnavailableError: nothing of that modality is played.
+        It raises SensorEndedError after the last sample.
         """
-        if modality not in self._outlets:
+        if modality not in self._sensors:
             raise SensorUnavailableError(
                 f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
             )
-        self._outlets[modality].plug()
-        return self._outlets[modality]
+        self._sensors[modality].plug()
+        return self._sensors[modality]
 
     def start(self) -> None:
         """Start playing; call it once."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop playing and wait for the thread; may be called twice.
-
-        Raises:
-            BadDataError: a file could not be decoded, so playing ended early.
-        """
+        """Stop playing and wait for the thread; BadDataError if a file could not be decoded."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -164,9 +158,7 @@ class Player(ABC):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _play(self) -> None:
@@ -175,31 +167,25 @@ class Player(ABC):
             for item in self._stream(monotonic()):
                 if self._stop.wait(item.time - monotonic()):
                     break
-                outlet = self._outlets[item.modality]
+                sensor = self._sensors[item.modality]
                 if isinstance(item, Loss):
-                    outlet.lose(item.reason)
+                    sensor.lose(item.reason)
                 else:
-                    outlet.put(item)
+                    sensor.put(item)
                     if not kind_of(item.modality).steady:
-                        outlet.hand_over()
+                        sensor.wait_until_used()
         except BadDataError as error:
             self._bad = error
         except BaseException as error:  # noqa: BLE001 - otherwise the reader would wait for ever
             self._bad = BadDataError(f"{self._name}: cannot be played ({type(error).__name__}: {error})")
         if self._bad is not None:
             over = SensorEndedError(f"{self._name}: stopped: {self._bad}")
-        for outlet in self._outlets.values():
-            outlet.end(over)
+        for sensor in self._sensors.values():
+            sensor.end(over)
 
 
 class Replay(Player):
-    """Plays dataset examples one after another, each for `span(specs)` seconds.
-
-    Args:
-        examples: what to play, in this order.
-        specs: the input of each encoder; one sensor for each.
-        repeated: begin again after the last example, until it is closed.
-    """
+    """Plays dataset examples one after another, each for `span(specs)` seconds; for ever if `repeated`."""
 
     def __init__(
         self, examples: Sequence[Example], specs: Mapping[str, InputSpec], *, repeated: bool = False
@@ -233,12 +219,8 @@ class Replay(Player):
 class MediaReplay(Player):
     """Plays one media file, its tracks aligned by the file's own timestamps.
 
-    Args:
-        path: any file that FFmpeg reads.
-        specs: the input of each encoder; one sensor for each whose track the file has.
-
-    Raises:
-        BadDataError: the file cannot be read, or has no track for any of `specs`.
+    It has one sensor for each of `specs` whose track the file has. Raises BadDataError if the file cannot be
+    read, or has no such track.
     """
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:

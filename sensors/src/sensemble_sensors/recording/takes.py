@@ -27,7 +27,7 @@ class Take:
         number: from 1, in the order of the takes; that of a deleted take is not used again.
         split: of its examples.
         labels: of its examples.
-        background: whether its examples show none of the classes.
+        background: its examples show none of the classes.
         segments: the ids of its examples, in order. A last one that is too short to be a labelled example is
             among them; its split is `pretrain`.
         seconds: the time that its segments cover.
@@ -49,11 +49,7 @@ def group_of(number: int) -> str:
 
 
 def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None:
-    """Check that the examples of a take can be of this split and have these labels.
-
-    Raises:
-        RecordingError: the split needs labels, a background has some, or a label is blank or given twice.
-    """
+    """Raise RecordingError if a take cannot have this split and these labels."""
     if background and labels:
         raise RecordingError(f"labels {', '.join(labels)}: a background shows none of the classes")
     if split not in SPLITS or not (split == "pretrain" or labels or background):
@@ -70,14 +66,9 @@ def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None
 def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...]:
     """Return the takes of a recording in order; none where all are deleted.
 
-    The folder may be recorded into: the segments of that take that are on the disk count.
-
-    Args:
-        folder: of a recording. Examples whose group was changed by hand belong to no take.
-        skip_bad: leave out bad lines of the index, instead of raising.
-
-    Raises:
-        BadDataError: the index is missing, a line is bad, or a segment cannot be read.
+    Of a take that is being recorded, the segments on the disk count. Examples whose group was changed by hand
+    belong to no take. `skip_bad` leaves out bad lines of the index. Raises BadDataError if the index is
+    missing, a line is bad, or a segment cannot be read.
     """
     folder = Path(folder)
     examples, _ = read_index(folder, skip_bad=skip_bad)
@@ -108,13 +99,7 @@ def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:
 def delete_take(folder: Path | str, number: int) -> None:
     """Delete a take: its lines leave the index, all at once, and then its files go.
 
-    Args:
-        folder: of a recording.
-        number: of the take.
-
-    Raises:
-        RecordingError: there is no such take, the folder is being recorded into, or cannot be written.
-        BadDataError: the index is missing, or a line of it is bad.
+    Raises RecordingError if there is no such take, and as `edit_index`.
     """
     folder, group = Path(folder), group_of(number)
     gone: list[int] = []
@@ -150,17 +135,8 @@ def relabel_take(
 ) -> None:
     """Give a take another split and other labels, as if it had been recorded with them.
 
-    Args:
-        folder: of a recording.
-        number: of the take. A last segment of less than half the length of the others stays unlabelled.
-        split: as for a `Recording`; so are the labels, and the mark of a background.
-        labels: of the examples.
-        background: whether the examples show none of the classes.
-
-    Raises:
-        RecordingError: there is no such take, the folder is being recorded into, or cannot be written; or the
-            labels do not suit the split.
-        BadDataError: the index is missing, or a line of it is bad.
+    A last segment of less than half the length of the others stays unlabelled. Raises RecordingError if there
+    is no such take or the labels do not suit the split, and as `edit_index`.
     """
     check_labels(split, labels, background=background)
     folder, group = Path(folder), group_of(number)

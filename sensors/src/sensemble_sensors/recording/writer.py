@@ -1,16 +1,15 @@
 """Write samples as a dataset that grows segment by segment and survives a kill, a full disk or a power cut.
 
 A recording is a folder in the data format (`media/dataset.py`): each segment is an example of `index.jsonl`.
-`events.jsonl` holds the events of the sensors, and `segments/` holds a Matroska file (FFV1 pictures and
-32-bit PCM sound, both lossless) and a `.jsonl` with the exact time of every sample for each segment, for
-Matroska knows only milliseconds. A segment's files reach the disk before its line reaches the index, so only
-the unfinished segment can be lost: about `seconds` and `LAG`. The folder and its files are private to this
-user, whatever the umask.
+`events.jsonl` holds the events of the sensors. `segments/` holds, for each segment, a Matroska file (FFV1
+pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the exact time of every sample, for Matroska
+knows only milliseconds. A segment's files reach the disk before its line reaches the index, so only the
+unfinished segment can be lost: about `seconds` and `LAG`. All files are private to this user.
 
-A folder that holds a recording is continued by another take, so that one class can be recorded after another.
-Two recordings into one folder at the same time are refused.
+Another recording into the folder adds a take; two at the same time are refused.
 """
 
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +19,12 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Self
 
+import av
+
 from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.registry import kind_of, track_kind_of
-from sensemble_sensors.recording import matroska
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.recording.opening import prepare
 from sensemble_sensors.recording.takes import check_labels, group_of
@@ -46,19 +46,17 @@ class Recording:
         seconds: length of a segment, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
-        background: whether the examples show none of the classes, and so have no labels.
+        background: the examples show none of the classes, and so have no labels.
         failed: called from the writer's thread with the error that stops it; see `check`.
 
     Attributes:
         take: the number of this take, from 1.
-        began: when it began, on the clock of `time.monotonic`.
+        began: when it began, in seconds of `time.monotonic`.
         segments: how many segments of this take are on the disk.
-        error: what stopped the writing; None while nothing did.
+        error: the error that stopped the writing.
 
-    Raises:
-        RecordingError: the folder cannot be written, holds something else or a recording of another form, is
-            in use by another recording, the split needs labels, a background has some, or a segment is too
-            long.
+    Raises RecordingError if the folder cannot be written, holds something else or another form, or is in use,
+    the labels do not suit the split, or a segment is too long.
     """
 
     def __init__(
@@ -133,21 +131,15 @@ class Recording:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise the error that stopped the writing, if there was one.
+        """Raise the RecordingError that stopped the writing, if there was one.
 
-        Raises:
-            RecordingError: the disk is full or cannot be written, or a sample cannot be encoded; every
-                segment in the index is on the disk.
+        Every segment in the index is on the disk.
         """
         if self.error is not None:
             raise self.error
 
     def close(self) -> None:
-        """Write the last segment and stop; closing twice is allowed.
-
-        Raises:
-            RecordingError: see `check`.
-        """
+        """Write the last segment and stop; raise as `check`. Closing twice is allowed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -226,7 +218,7 @@ class Recording:
         place = {}
         if media:
             path = folder / f"{name}.mkv"
-            encoded, begin = matroska.encode(samples, form)
+            encoded, begin = _encode(samples, form)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
         header = Header(self.take, start, end, form)
@@ -249,6 +241,22 @@ def _place(start: float, end: float) -> dict[str, float]:
     """Return an example's start and end in its media file; nothing if all of it is late."""
     begin = max(round(start, 3), 0.0)
     return ({"start": begin} if begin else {}) | {"end": round(end, 3)} if end > begin else {}
+
+
+def _encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
+    """Encode the modalities that have a track as one Matroska file; return it and the time of its begin."""
+    kinds = {m: kind for m in sorted({s.modality for s in samples}) if (kind := track_kind_of(m))}
+    out = io.BytesIO()
+    with av.open(out, "w", format="matroska") as container:
+        # All tracks come before the first packet.
+        tracks = [
+            kind.track_writer(container, [s for s in samples if s.modality == modality], form[modality])
+            for modality, kind in kinds.items()
+        ]
+        start = min(track.begin for track in tracks)
+        for track in tracks:
+            track.write(start)
+    return out.getvalue(), start
 
 
 def _described(sample: Sample) -> dict[str, Any]:

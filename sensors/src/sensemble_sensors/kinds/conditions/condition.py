@@ -26,22 +26,14 @@ A returned sample may have a later time, until which it is held back.
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A stated degradation of the samples of one kind.
+    """A stated degradation of the samples of one kind."""
 
-    Attributes:
-        name: one word.
-        phrase: the sensor under it, in words; `{}` stands for the sensor.
-        effect: what it does, in words; `{:g}` stands for the amount.
-        amounts: one for each of `SEVERITIES`, in the unit that `effect` names.
-        degradation: returns the degradation of a stream, of an amount, the form of the samples, and a
-            generator that draws all that is random.
-    """
-
-    name: str
-    phrase: str
-    effect: str
-    amounts: tuple[float, float, float, float, float]
+    name: str  # one word
+    phrase: str  # the sensor under it, in words; `{}` stands for the sensor
+    effect: str  # in words; `{:g}` stands for the amount
+    amounts: tuple[float, float, float, float, float]  # for each of `SEVERITIES`, in the unit of `effect`
     degradation: Callable[[float, InputSpec, np.random.Generator], Degradation]
+    """Makes the degradation of a stream from an amount, the form of the samples, and a random generator."""
 
     def described(self, severity: int) -> str:
         """Return the effect with its amount: `20 dB quieter`."""
@@ -55,11 +47,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A condition of the sensors of one modality, at a severity of `SEVERITIES`.
-
-    Raises:
-        ValueError: there is no such severity.
-    """
+    """A condition of one modality's sensors, at a severity of `SEVERITIES`; ValueError for any other."""
 
     modality: str
     condition: Condition
@@ -75,7 +63,7 @@ class Applied:
         return f"{self.condition.name}:{self.severity} ({self.condition.described(self.severity)})"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for `json.dumps`: `{"modality", "condition", "severity", "effect"}`."""
+        """Return `{"modality", "condition", "severity", "effect"}`."""
         return {
             "modality": self.modality,
             "condition": self.condition.name,
@@ -85,9 +73,9 @@ class Applied:
 
 
 def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Give a scene before in place of `amount` per cent of all: a sensor that lies.
+    """Give an earlier scene in place of `amount` per cent of all: a sensor that lies.
 
-    A scene begins at a cut and lasts a window; a caption is one by itself.
+    A scene begins at a cut and lasts a window; a caption is a scene by itself.
     """
     before: deque[list[Media | str]] = deque(maxlen=SCENES)
     scene: list[Media | str] = []

@@ -1,6 +1,5 @@
-"""The conditions of pictures.
+"""The conditions of pictures, which act before a picture is resized to the window (`Kind.captured`).
 
-A picture is degraded as a camera captures it, before it is resized to the window (`Kind.captured`).
 Amounts in per cent are of full scale, of the picture's shorter side, of its area, or of all pictures.
 """
 
@@ -21,13 +20,13 @@ _SENSOR = 2.55  # standard deviation of a sensor's noise, 1 % of full scale: 40 
 
 
 def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Halve the light `amount` times, under a sensor's noise; eight bits hold what is left."""
+    """Halve the light `amount` times, under a sensor's noise, and round to eight bits."""
     gain, noise = np.float32(0.5**amount), np.float32(_SENSOR)
     return _each(lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32))
 
 
 def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Multiply the values of all pixels by `amount`; what exceeds full scale is cut off."""
+    """Multiply all pixels by `amount`, up to full scale."""
     return _each(lambda picture: picture * np.float32(amount))
 
 
@@ -43,7 +42,7 @@ def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
 
 
 def _blur(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Blur by a Gaussian whose standard deviation is `amount` per cent of the shorter side."""
+    """Blur by a Gaussian with a standard deviation of `amount` per cent of the shorter side."""
     sigma = amount / 100 * min(spec.shape[2:4])
     return _each(lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma))
 
@@ -55,7 +54,7 @@ def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Cover `amount` per cent of the area by a grey square; it moves only at a cut."""
+    """Cover `amount` per cent of the area by a grey square, which moves only at a cut."""
     height, width = spec.shape[2:4]
     share = np.sqrt(amount / 100)
     tall, wide = round(share * height), round(share * width)
@@ -73,8 +72,6 @@ def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Deg
 
 
 def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Compress as JPEG of this quality, as network cameras do."""
-
     def compress(picture: Picture) -> Picture:
         cv2 = opencv()
         bgr = np.ascontiguousarray(picture[..., ::-1])
@@ -85,7 +82,7 @@ def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Show the picture before again in place of `amount` per cent of all; never in place of the first."""
+    """Repeat the last picture in place of `amount` per cent of all; never in place of the first."""
     shown: list[Media | str] = []  # the picture before
 
     def drop(sample: Sample) -> Sample:

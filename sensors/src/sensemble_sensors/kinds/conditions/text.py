@@ -40,8 +40,6 @@ def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
 
 
 def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Hold `amount` per cent of all captions back for 5 s."""
-
     def hold(sample: Sample) -> Sample:
         return replace(sample, time=sample.time + _LATE) if draw.random() < amount / 100 else sample
 

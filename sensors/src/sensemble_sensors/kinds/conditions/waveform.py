@@ -1,8 +1,7 @@
 """The conditions of sound.
 
-The level of a stream is the power of its loudest 0.05 s so far, which is forgotten by 3 dB in 5 s. An SNR is
-relative to it. So a condition knows nothing of the future, adds no delay, and is the same however the stream
-is cut into samples.
+The level of a stream is the power of its loudest 0.05 s so far, which decays by 3 dB in 5 s; an SNR is
+relative to it. So a condition is causal, adds no delay, and does not depend on how the stream is cut.
 """
 
 from collections import deque
@@ -41,13 +40,13 @@ def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Amplify by `amount` dB; what exceeds full scale is cut off, as by a converter."""
+    """Amplify by `amount` dB and clip, as a converter does."""
     gain = np.float32(_amplitude(amount))
     return _each(lambda sample: gain * _wave(sample))
 
 
 def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Amplify the level to `amount` dB of full scale, whatever it is, and cut off what exceeds that."""
+    """Amplify the level to `amount` dB of full scale, and clip."""
     level = _Level(spec)
     return _by_block(
         lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave, _block(spec)
@@ -55,7 +54,6 @@ def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
 
 
 def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Add white noise, `amount` dB below the level."""
     level = _Level(spec)
 
     def add(wave: Wave, _: bool) -> NDArray[np.floating]:
@@ -92,7 +90,7 @@ def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
 
 
 def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Leave what is between 300 Hz and `amount` Hz, by a filter of linear phase."""
+    """Pass 300 Hz to `amount` Hz, by a filter of linear phase."""
     half = round(_FILTER * spec.rate / 2)
     time = np.arange(-half, half + 1) / spec.rate
     taps = [2 * hertz / spec.rate * np.sinc(2 * hertz * time) for hertz in (min(amount, spec.rate / 2), _LOW)]
@@ -112,7 +110,7 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
 
 
 def _swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Give a window before in place of `amount` per cent of all; see `condition.swapped`."""
+    """Give an earlier window in place of `amount` per cent of all; see `condition.swapped`."""
     before: deque[Wave] = deque(maxlen=SCENES)
     scene = np.zeros(0, np.float32)
     shown: Wave | None = None  # in place of the scene
@@ -151,7 +149,7 @@ class _Level:
         self._count = 0  # samples of the block that is not complete
 
     def before(self, wave: Wave) -> float:
-        """Return the level before a part of a block, and measure that; 0 for silence."""
+        """Return the level before a part of a block, and measure that part; 0 for silence."""
         level = self._level
         self._sum += float(np.dot(wave, wave))
         self._count += len(wave)
@@ -176,7 +174,7 @@ def _wave(sample: Sample) -> Wave:
 
 
 def _each(act: Callable[[Sample], NDArray[np.floating]]) -> Degradation:
-    """Return the degradation that replaces each sample's sound by that of `act`, cut off at full scale."""
+    """Return the degradation that replaces each sample's sound by that of `act`, clipped at full scale."""
     return lambda sample: replace(sample, data=np.clip(act(sample), -1, 1).astype(np.float32))
 
 
