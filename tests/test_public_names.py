@@ -15,7 +15,7 @@ HEAVY = {"av", "cv2", "onnxruntime", "sounddevice", "tokenizers", "torch"}
 
 
 @pytest.mark.parametrize("package", LAZY)
-def test_the_table_of_modules_agrees_with_what_type_checkers_see(package: str) -> None:
+def test_what_type_checkers_see_is_what_a_package_exports(package: str) -> None:
     module = import_module(package)
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
     (block,) = (
@@ -23,13 +23,7 @@ def test_the_table_of_modules_agrees_with_what_type_checkers_see(package: str) -
         for node in ast.parse(source).body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
-    seen = {
-        alias.asname or alias.name: str(node.module).removeprefix(f"{package}.")
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert seen == module._MODULES
+    seen = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert sorted(seen) == sorted(module.__all__) == sorted(dir(module))
 
 

@@ -38,23 +38,4 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "BudgetError": "search",
-    "CalibrationMissingError": "errors",
-    "ExportError": "errors",
-    "Job": "targets",
-    "MeasurementError": "errors",
-    "NotLowerableError": "errors",
-    "Origin": "bundle",
-    "ParityFailedError": "errors",
-    "RunExport": "run",
-    "RunFolderError": "errors",
-    "SchemeError": "errors",
-    "export_bundle": "bundle",
-    "export_run": "run",
-    "plan": "targets",
-    "verify": "verification",
-}
-"""The module of each public name."""
-
-__getattr__, __dir__ = attach(__name__, _MODULES)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -39,26 +39,4 @@ __all__ = [
     "run",
 ]
 
-_MODULES = {
-    "EXPERIMENTS": "experiments.presets",
-    "AugmentConfig": "models.augment_config",
-    "CheckpointError": "errors",
-    "Config": "recipe.config",
-    "ConfigurationError": "errors",
-    "DivergedError": "errors",
-    "FinetuneConfig": "recipe.methods",
-    "Model": "models.model",
-    "ModelConfig": "models.model_config",
-    "PretrainConfig": "recipe.pretrain",
-    "ProbeConfig": "recipe.methods",
-    "ScaleConfig": "training.scale",
-    "StageEstimate": "recipe.planning.estimate",
-    "TrainError": "errors",
-    "derived": "recipe.planning.derived",
-    "estimate": "recipe.planning.estimate",
-    "load_model": "models.model",
-    "run": "recipe.recipe",
-}
-"""The module of each public name."""
-
-__getattr__, __dir__ = attach(__name__, _MODULES)
+__getattr__, __dir__ = attach(__name__, __file__)
