@@ -1,7 +1,8 @@
 """Thresholds at which the samples of a sensor count as a fault."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 BLACK = 4.0  # mean of a picture, from 0 to 255
 SILENT = 1e-4  # absolute value of a sample of sound, from 0 to 1
@@ -59,16 +60,7 @@ class Thresholds:
 
 
 DEFAULT = Thresholds()
-PLAYED = Thresholds(
-    stalled=math.inf,
-    frozen=math.inf,
-    black=math.inf,
-    silent=math.inf,
-    clipped=math.inf,
-    rate=math.inf,
-    flood=math.inf,
-    drift=math.inf,
-    reopen=math.inf,
-    doubted=frozenset({"late"}),
-)
+_CHECKS = ("stalled", "frozen", "black", "silent", "clipped", "rate", "flood", "drift", "reopen")
+_OFF: dict[str, Any] = dict.fromkeys(_CHECKS, math.inf)
+PLAYED = replace(DEFAULT, **_OFF, doubted=frozenset({"late"}))
 """For a file that is played: only its clock can be wrong, and late samples are kept."""

@@ -9,11 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.request import url2pathname
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
@@ -32,21 +29,14 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+if TYPE_CHECKING:
+    import cv2
+
 _PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
 _STEADY = 1000  # pictures, half a minute or more, of which the one with the least delay sets the clock
 _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
 # Schemes of streams. FFmpeg knows others that lead to files of this machine, such as `concat` and `subfile`.
 _STREAMS = (*_TIMED, "http", "https", "rtmps", "rtp", "tcp")
-
-
-class _Capture(Protocol):
-    """The part of `cv2.VideoCapture` that is used here; OpenCV has no types."""
-
-    def grab(self) -> bool: ...
-    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]: ...
-    def get(self, prop: int) -> float: ...
-    def isOpened(self) -> bool: ...  # noqa: N802
-    def release(self) -> None: ...
 
 
 class Camera:
@@ -179,11 +169,11 @@ class _Driver:
             self.asked = None
 
 
-def _open_number(number: int, name: str) -> _Capture:
+def _open_number(number: int, name: str) -> "cv2.VideoCapture":
     node = Path(f"/dev/video{number}")
     # An absent camera is tried again and again: loading OpenCV would take most of each try.
     if sys.platform != "linux" or node.exists():
-        capture: _Capture = opencv().VideoCapture(number)
+        capture: cv2.VideoCapture = opencv().VideoCapture(number)
         if capture.isOpened():
             return capture
     if node.exists() and not os.access(node, os.R_OK | os.W_OK):
@@ -195,7 +185,7 @@ def _open_number(number: int, name: str) -> _Capture:
     raise SensorUnavailableError(f"{name}: {remedy}")
 
 
-def _open_stream(address: str, name: str) -> _Capture:
+def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
     if not is_unicode(address):  # which ends the process
         raise SensorUnavailableError(f"{name}: OpenCV takes an address in UTF-8 alone")
     scheme = address.partition("://")[0]
@@ -204,10 +194,10 @@ def _open_stream(address: str, name: str) -> _Capture:
         raise SensorUnavailableError(
             f"{name}: no camera is at an address {scheme}://; give one of {known}, or the path of a file"
         )
-    cv2 = opencv()
-    limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+    library = opencv()
+    limits = (library.CAP_PROP_OPEN_TIMEOUT_MSEC, library.CAP_PROP_READ_TIMEOUT_MSEC)
     options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
-    capture: _Capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
+    capture: cv2.VideoCapture = library.VideoCapture(address, library.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise SensorUnavailableError(f"{name}: no video comes from this address; check it, and the network")
     return capture

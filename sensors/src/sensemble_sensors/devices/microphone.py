@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +21,13 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+if TYPE_CHECKING:
+    import sounddevice
+
 _CHUNK = 0.05  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
 _INVALID_RATE = -9997  # PortAudio's error for a rate that the device does not have
 _STEADY = 40  # buffers, or 2 s of sound, of which the one with the least delay sets the clock
-
-
-class _Stream(Protocol):
-    """The part of `sounddevice.InputStream` that is used here; it has no types."""
-
-    def start(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class _Moment(Protocol):
-    """PortAudio's times of a buffer, in seconds on the stream's own clock."""
-
-    inputBufferAdcTime: float  # noqa: N815
-    currentTime: float  # noqa: N815
-
-
-class _Flags(Protocol):
-    input_overflow: bool
 
 
 class Microphone:
@@ -64,7 +49,7 @@ class Microphone:
         self._clock = Clock(_STEADY)
         self._count = 0  # samples of sound since it was opened
         self._queue = SampleQueue(_WAITING)
-        self._stream: _Stream | None = None
+        self._stream: sounddevice.InputStream | None = None
         self._guard: pulse.Guard | None = None
 
     def open(self, spec: InputSpec) -> None:
@@ -153,7 +138,7 @@ class Microphone:
             )
         return doors[0], match.id
 
-    def _put(self, sound: NDArray[np.float32], count: int, moment: _Moment, flags: _Flags) -> None:
+    def _put(self, sound: NDArray[np.float32], count: int, moment: Any, flags: Any) -> None:  # noqa: ANN401
         """Queue a buffer, on PortAudio's own thread."""
         now = monotonic()
         if flags.input_overflow:

@@ -121,13 +121,10 @@ class Health:
         if not holds:
             self._since.pop(finding, None)
             if clears:
-                self._disprove(finding)
+                self._until.pop(finding, None)
+                self._suspected.discard(finding)
         elif now - self._since.setdefault(finding, max(self._arrival, now - BACKLOG)) >= seconds:
             self._find(finding, now, kind)
-
-    def _disprove(self, finding: str) -> None:
-        self._until.pop(finding, None)
-        self._suspected.discard(finding)
 
     def _time(self, sample: Sample, now: float, partner_lag: float | None) -> None:
         limits = self._limits

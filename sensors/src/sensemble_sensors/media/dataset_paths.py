@@ -28,20 +28,17 @@ class Root:
         """
         known, path = self._last  # audio and video are often the same file
         if known != relative:
-            inside = shards.parse(relative)
-            if inside is None:
-                self._check(name, relative)
+            if inside := shards.parse(relative):
+                shard, offset, size = inside
+                if shard not in self._shards:
+                    self._shards[shard] = self._check(name, shard)
+                if self._shards[shard] < offset + size:
+                    raise BadDataError(f"{name}: {shard!r} is cut short: it has no {size} bytes at {offset}")
             else:
-                self._check_inside(name, *inside)
+                self._check(name, relative)
             path = self._folder / relative
             self._last = relative, path
         return path
-
-    def _check_inside(self, name: str, shard: str, offset: int, size: int) -> None:
-        if shard not in self._shards:
-            self._shards[shard] = self._check(name, shard)
-        if self._shards[shard] < offset + size:
-            raise BadDataError(f"{name}: {shard!r} is cut short: it has no {size} bytes at {offset}")
 
     def _check(self, name: str, relative: str) -> int:
         """Follow every link to a file, and return its size in bytes."""

@@ -48,32 +48,40 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     """
     groups = _groups(dataset)
     at = {name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()}
-    having: dict[str, list[str]] = {}
+    counts: dict[str, Counter[str]] = {}  # of the examples by class and group, in the order of the draw
     for name in sorted(groups, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest()):
-        for label in _classes(groups[name]):
-            having.setdefault(label, []).append(name)
-    counts = {label: _counts(groups, names, label) for label, names in having.items()}
+        for example in groups[name]:
+            for label in (BACKGROUND,) if example.background else example.labels:
+                counts.setdefault(label, Counter())[name] += 1
 
     def spared(name: str) -> bool:
         """Return whether every class is left with enough to train on if a group is held out too."""
-        for label in _classes(groups[name]):
-            kept = sum(counts[label][other] for other in having[label] if at[other] == "train")
-            if kept - counts[label][name] < _KEPT * counts[label].total():
-                return False
-        return True
+        return all(
+            sum(n for other, n in has.items() if at[other] == "train" and other != name)
+            >= _KEPT * has.total()
+            for has in counts.values()
+            if name in has
+        )
 
     # The rarest first: a group of several classes then counts for all of them.
-    for label in sorted(having, key=lambda label: (len(having[label]), label)):
+    for _, has in sorted(counts.items(), key=lambda item: (len(item[1]), item[0])):
         for split, (share, least) in _HELD.items():
-            wanted = max(1, round(share * len(having[label]))) if len(having[label]) >= least else 0
-            held = sum(at[name] == split for name in having[label])
-            for name in having[label]:
+            wanted = max(1, round(share * len(has))) if len(has) >= least else 0
+            held = sum(at[name] == split for name in has)
+            for name in has:
                 if held < wanted and at[name] == "train" and spared(name):
                     at[name] = split
                     held += 1
     splits = {example.id: at[name] for name, members in groups.items() for example in members}
-    order = sorted(having, key=lambda label: (label == BACKGROUND, label))
-    shares = {label: _shares(having[label], counts[label], at) for label in order}
+    shares = {
+        label: {
+            split: Share(
+                sum(at[name] == split for name in has), sum(n for name, n in has.items() if at[name] == split)
+            )
+            for split in ("train", *reversed(_HELD))
+        }
+        for label, has in sorted(counts.items(), key=lambda item: (item[0] == BACKGROUND, item[0]))
+    }
     return Division(splits, shares, tuple(_shortages(shares, groups)))
 
 
@@ -91,28 +99,6 @@ def _groups(dataset: Dataset) -> dict[str, list[Example]]:
 def _held_already(members: Sequence[Example], dataset: Dataset) -> str:
     split = members[0].split
     return split if split == "eval" or (split == "calibrate" and not dataset.drawn) else "train"
-
-
-def _classes(members: Sequence[Example]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(label for example in members for label in _names(example)))
-
-
-def _names(example: Example) -> tuple[str, ...]:
-    return (BACKGROUND,) if example.background else example.labels
-
-
-def _counts(groups: Mapping[str, Sequence[Example]], names: Sequence[str], label: str) -> Counter[str]:
-    """Return the number of examples of a class in each of its groups."""
-    return Counter({name: sum(label in _names(example) for example in groups[name]) for name in names})
-
-
-def _shares(names: Sequence[str], counts: Counter[str], at: Mapping[str, str]) -> dict[str, Share]:
-    return {
-        split: Share(
-            sum(at[name] == split for name in names), sum(counts[name] for name in names if at[name] == split)
-        )
-        for split in ("train", *reversed(_HELD))
-    }
 
 
 def _shortages(
