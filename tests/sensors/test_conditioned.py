@@ -12,7 +12,6 @@ from sensemble_sensors.kinds.conditions import text
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
-from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -107,18 +106,6 @@ def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs
     assert np.shape(sample.data) == (32, 32, 3)
     Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
     assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"
-
-
-def test_a_played_sensor_gives_what_the_condition_makes_of_its_samples(studio: Studio, specs: Specs) -> None:
-    path = studio.write("conditioned.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
-    replay = Replay([studio.example(audio=path)], {"audio": specs["audio"]})
-    sensor = Conditioned(replay.sensor("audio"), [applied("audio", "loud", 1)])
-    assert (sensor.modality, sensor.name, sensor.live) == ("audio", "replay audio", False)
-    sensor.open(specs["audio"])
-    with replay:
-        heard = [np.asarray(sample.data) for sample in given(sensor)]
-    sensor.close()
-    np.testing.assert_allclose(np.concatenate(heard), 10**0.3 * studio.tone(1, 16000)[0], atol=1e-3)
 
 
 def test_a_late_caption_waits_for_its_time_while_others_pass(

@@ -78,8 +78,8 @@ def test_what_cannot_be_opened_is_reported_in_one_line_and_nothing_else(
         (77, "camera 77: cannot be opened .* `sensemble doctor`"),
         ("77", "camera 77: cannot be opened .* `sensemble doctor`"),
         ("/dev/video77", "camera /dev/video77: cannot be opened"),
-        (studio.folder / "gone.mp4", r"gone\.mp4: cannot be decoded \(No such file .*name a video file"),
-        (noise, r"noise\.mp4: cannot be decoded \(Invalid data"),
+        (studio.folder / "gone.mp4", r"gone\.mp4: there is no such file"),
+        (noise, r"noise\.mp4: cannot be decoded \(Invalid data .*name a video file"),
         ("http://127.0.0.1:9/none", "no video comes from this address"),
     ]
     before = active_count()

@@ -1,6 +1,5 @@
 """Devices that come and go: real files, sockets and sound servers, and a camera folder as Linux keeps it."""
 
-import json
 import os
 import socket
 import time
@@ -165,14 +164,6 @@ def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert reported == []
-
-
-def test_a_list_that_cannot_be_read_is_reported_and_ends_no_watch() -> None:
-    def garbled(_: Event) -> list[Device]:
-        return list(json.loads("[{"))
-
-    (event,) = Watcher([garbled], lambda _: None).search()
-    assert isinstance(event, SearchFailed)
 
 
 def test_errors_of_a_search_and_of_the_callback_are_reported() -> None:

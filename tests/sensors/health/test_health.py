@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sensemble_sensors.health.health import Health
-from sensemble_sensors.kinds.frames import is_black
-from sensemble_sensors.kinds.waveform import clipped_share, peak
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -21,8 +18,6 @@ VIDEO = InputSpec("video", "uint8", (1, 8, 6, 6, 3), 8, 1.0, 0.5, 2.0)
 TEXT = InputSpec("text", "int64", (1, 8), 0, 0.0, 0.0, 5.0)
 LIMITS = Thresholds()
 START = 1000.0
-
-Waves = arrays(np.float32, st.integers(1, 300), elements=st.floats(-1, 1, width=32))
 
 
 def sound(count: int, *, level: float = 0.1, rate: float = 16000.0, late: float = 0.01) -> Iterator[Sample]:
@@ -62,21 +57,6 @@ def test_what_is_suspected_counts_until_nothing_was_found_for_the_longest_thresh
     assert {wrong for at, wrong in reported.items() if at < 6.0} == {("the picture is frozen",)}
     assert {wrong for at, wrong in reported.items() if at > 6.0} == {()}
     assert not health.must_reopen
-
-
-@given(Waves, st.floats(1 / 1024, 1, width=32))
-def test_peaks_and_clipping_are_what_they_say(wave: np.ndarray, level: float) -> None:
-    assert peak(wave) == max(abs(x) for x in wave.tolist())
-    assert clipped_share(wave, level) == pytest.approx(
-        sum(abs(x) >= np.float32(level) for x in wave) / len(wave), abs=1e-6
-    )
-    for odd in (math.nan, math.inf, -math.inf):
-        assert not math.isfinite(peak(np.append(wave, np.float32(odd))))
-
-
-@given(arrays(np.uint8, (4, 5, 3)), st.floats(0, 255))
-def test_black_is_a_low_mean(picture: np.ndarray, level: float) -> None:
-    assert is_black(picture, level) == (sum(picture.ravel().tolist()) / picture.size < level)
 
 
 @settings(max_examples=25)

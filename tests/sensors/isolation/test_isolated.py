@@ -246,15 +246,15 @@ def test_what_a_worker_started_ends_with_it(unruly: Make, specs: Specs, end: str
     wait_until(lambda: not is_alive(child))
 
 
-@pytest.mark.parametrize("act", ["nothing", "hang with the lock"])
-def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> None:
+@pytest.mark.parametrize("act", ["nothing", "hang with the lock", "with a child", "with a child, stop"])
+def test_a_worker_and_what_it_started_end_when_the_process_that_started_it_is_killed(act: str) -> None:
     script = (
         "import sys\nfrom unruly import Unruly\n"
         "from sensemble_sensors import Isolated, Limits\n"
         "from sensemble_sensors.spec import InputSpec\n"
-        f"sensor = Isolated(Unruly, {act!r}, limits=Limits(hanging=3.0))\n"
+        f"sensor = Isolated(Unruly, {act!r}, 0, limits=Limits(hanging=3.0))\n"
         "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
-        "print(sensor.pid, flush=True)\nsensor.read(9)\nsys.stdin.read()\n"
+        "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
     )
     before = held()
     command = [sys.executable, "-c", script]
@@ -262,39 +262,12 @@ def test_a_worker_ends_when_the_process_that_started_it_is_killed(act: str) -> N
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        assert is_alive(pid)
+        started = children(pid)
+        assert len(started) == act.startswith("with a child")
+        wait_until(lambda: not act.endswith("stop") or is_stopped(pid))
         process.send_signal(signal.SIGKILL)
-    wait_until(lambda: not is_alive(pid))
+    wait_until(lambda: not any(map(is_alive, (pid, *started))))
     assert held() == before
-
-
-@pytest.mark.parametrize("act", ["with a child", "with a child, stop"])
-def test_what_a_worker_started_ends_though_whoever_started_the_worker_is_killed(act: str) -> None:
-    script = (
-        "import sys\nfrom unruly import Unruly\nfrom sensemble_sensors.isolation.isolated import Isolated\n"
-        "from sensemble_sensors.spec import InputSpec\n"
-        f"sensor = Isolated(Unruly, {act!r}, 0)\n"
-        "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
-        "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
-    )
-    command = [sys.executable, "-c", script]
-    folder = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
-        assert process.stdout is not None
-        pid = int(process.stdout.readline())
-        (child,) = children(pid)
-        wait_until(lambda: act == "with a child" or is_stopped(pid))
-        process.send_signal(signal.SIGKILL)
-    wait_until(lambda: not is_alive(pid) and not is_alive(child))
-
-
-def test_a_line_without_end_takes_no_memory(unruly: Make, specs: Specs) -> None:
-    sensor = unruly("write rubbish")
-    sensor.open(specs["video"])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _, error = read_on(sensor)
-    assert "wrote an invalid message" in str(error)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
 
 
 def test_a_worker_loads_no_torch() -> None:

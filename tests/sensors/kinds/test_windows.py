@@ -62,16 +62,6 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
         assert round(found[-1].time * RATE) == ends[-1], "the newest wins"
 
 
-@given(st.integers(50, 300), st.lists(st.integers(1, 20), min_size=1, max_size=30))
-def test_chunks_no_longer_than_a_hop_lose_nothing(n: int, sizes: list[int]) -> None:
-    signal = np.random.default_rng(n).standard_normal(n, dtype=np.float32)
-    ring = kind_of(AUDIO.modality).windows(AUDIO)
-    found = speak(ring, signal, [*sizes, *[20] * (n // 20)])
-    assert ring.dropped == 0
-    expected = np.lib.stride_tricks.sliding_window_view(signal, 50)[::20]
-    np.testing.assert_array_equal(np.concatenate([w.data for w in found]), expected)
-
-
 def test_the_audio_ring_keeps_its_own_copy() -> None:
     ring, chunk = kind_of(AUDIO.modality).windows(AUDIO), np.ones(50, np.float32)
     ring.push(Sample("audio", chunk, 0.5))

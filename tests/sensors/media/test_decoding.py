@@ -131,16 +131,22 @@ def test_a_part_of_resampled_sound_is_that_part_of_the_whole(studio: Studio) -> 
     np.testing.assert_allclose(decode_audio(path, 16000, 1.5, 0.5), whole[24000:32000], atol=1e-4)
 
 
-def test_a_hole_in_the_sound_is_silence_and_what_follows_stays_in_its_place(studio: Studio) -> None:
-    path = studio.folder / "hole.mkv"
-    wave = np.full((1, 4800), 9000, np.int16)
+def with_holes(path: Path, rate: int, levels: dict[int, int]) -> Path:
+    """Write a tenth of a second of each level, which begins at that sample, as 16-bit PCM."""
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("pcm_s16le", rate=48000, layout="mono")
-        for start in (9600, 14400, 38400):  # samples: at 0.2 s, 0.3 s and 0.8 s
+        stream: Any = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for start, level in levels.items():
+            wave = np.full((1, rate // 10), level, np.int16)
             frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def test_a_hole_in_the_sound_is_silence_and_what_follows_stays_in_its_place(studio: Studio) -> None:
+    # Samples: at 0.2 s, 0.3 s and 0.8 s.
+    path = with_holes(studio.folder / "hole.mkv", 48000, dict.fromkeys((9600, 14400, 38400), 9000))
     level = np.float32(9000 / 32768)
     expected = np.repeat([level, level, 0, 0, 0, 0, level], 1600)  # the file begins with its first sound
     np.testing.assert_allclose(decode_audio(path, 48000)[::3], expected, atol=1e-6)
@@ -289,28 +295,13 @@ def test_a_few_bytes_of_a_picture_take_little_memory(
 
 
 def test_a_hole_of_years_in_the_sound_takes_neither_memory_nor_time(studio: Studio) -> None:
-    path = studio.folder / "years.mkv"
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        for seconds in (0, 10**8):
-            frame = av.AudioFrame.from_ndarray(np.full((1, 800), 9000, np.int16), format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 8000, seconds * 8000, Fraction(1, 8000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    path = with_holes(studio.folder / "years.mkv", 8000, {0: 9000, 8000 * 10**8: 9000})
     assert len(decode_audio(path, 16000, 0.0, 1.0)) == 16000
     assert not np.any(decode_audio(path, 16000, 5e7, 1.0))
 
 
 def test_a_hole_before_the_place_asked_for_moves_nothing(studio: Studio) -> None:
-    path = studio.folder / "early hole.mkv"
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        for i, start in enumerate((0, 4000, 8000)):  # samples: at 0, 0.5 and 1 s, each a tenth long
-            wave = np.full((1, 800), 3000 * (i + 1), np.int16)
-            frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    path = with_holes(studio.folder / "early hole.mkv", 8000, {0: 3000, 4000: 6000, 8000: 9000})
     whole = decode_audio(path, 8000)
     np.testing.assert_array_equal(decode_audio(path, 8000, 0.75, 0.35), whole[6000:8800])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import condition_of, kind_of
 from sensemble_sensors.media.dataset import Example
@@ -30,22 +30,6 @@ def test_without_a_condition_the_window_is_the_example_s(example: Example, specs
         kind = kind_of(modality)
         found = degraded_window(kind.samples(example, spec, 7.0), spec, begin([], spec))
         np.testing.assert_array_equal(found, kind.window(example, spec))
-
-
-@pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize("name", [c.name for c in kind_of("audio").conditions])
-def test_sound_in_chunks_through_the_ring_is_the_window_degraded_in_one_piece(
-    example: Example, specs: Specs, name: str, severity: int
-) -> None:
-    spec, kind = specs["audio"], kind_of("audio")
-    one = condition_of("audio", name)
-    through, direct = (one.begin(severity, spec) for _ in range(2))
-    for _ in range(3):  # examples of one stream
-        found = degraded_window(kind.samples(example, spec, 0.0), spec, through)
-        wave = np.asarray(kind.window(example, spec), np.float32)[0]
-        whole = direct(Sample("audio", wave, 0.0, cut=True)).data
-        assert found is not None
-        np.testing.assert_allclose(np.asarray(found)[0], whole, atol=2e-6)
 
 
 def test_a_film_is_degraded_before_it_is_resized(studio: Studio, specs: Specs) -> None:

@@ -209,18 +209,6 @@ def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:
     assert sum(int(count.removesuffix(" samples are lost")) for _, count in reported) == 5
 
 
-def test_labels_are_edited_in_the_index(tmp_path: Path) -> None:
-    record(tmp_path, take(monotonic(), 2.0))
-    index = tmp_path / "index.jsonl"
-    lines = [json.loads(line) for line in index.read_text().splitlines()]
-    for line in lines:
-        line.update(split="eval", labels=["clap"])
-    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    dataset = read_dataset(tmp_path)
-    assert {e.labels for e in dataset.split("eval")} == {("clap",)}
-    assert len(Recorded(tmp_path, dataset.examples).segments) == len(lines)
-
-
 def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothing(
     tmp_path: Path, specs: Specs
 ) -> None:

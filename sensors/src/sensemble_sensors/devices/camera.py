@@ -217,6 +217,8 @@ def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, Non
             raise SensorEndedError(f"{name}: {error}") from error
         raise SensorEndedError(f"{name}: has ended")
 
+    if not path.exists():
+        raise SensorUnavailableError(f"{name}: there is no such file")
     try:
         frame_size(path)
     except BadDataError as error:

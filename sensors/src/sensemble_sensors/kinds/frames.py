@@ -264,18 +264,13 @@ class _PictureChecks(Checks):
     def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
         limits, picture = self._limits, np.asarray(sample.data, np.uint8)
         same = last is not None and np.array_equal(picture, np.asarray(last.data))
-        dark = is_black(picture, BLACK)
+        dark = bool(picture.mean() < BLACK)
         yield Symptom("the picture is frozen", same and not dark, limits.frozen)
         yield Symptom("the picture is black", dark, limits.black, clears=True)
 
     def rate(self, rates: Sequence[float]) -> Symptom:
         finding = f"it gives fewer than {self._least:g} pictures a second"
         return Symptom(finding, max(rates) < self._least, SETTLE)
-
-
-def is_black(picture: NDArray[np.uint8], level: float) -> bool:
-    """Return whether the mean of a picture, uint8 [H, W, 3], is below `level`, from 0 to 255."""
-    return bool(picture.mean() < level)
 
 
 class _Resizing(Converter):

@@ -235,7 +235,7 @@ class _SoundChecks(Checks):
             yield Symptom(f"the sound exceeds {LOUDEST:g} times full scale", holds=True)
             return
         yield Symptom("the sound is silent", loudest < SILENT, limits.silent, clears=True)
-        share = clipped_share(wave, CLIPPED) if loudest >= CLIPPED else 0.0
+        share = np.count_nonzero(np.abs(wave) >= CLIPPED) / len(wave) if loudest >= CLIPPED else 0.0
         weight = 1 - math.exp(-len(wave) / self._rate / limits.clipped)
         self._clipped += weight * (share - self._clipped)
         yield Symptom("the sound is clipped; turn it down", self._clipped >= CLIPPED_SHARE)
@@ -251,8 +251,3 @@ class _SoundChecks(Checks):
 def peak(wave: NDArray[np.float32]) -> float:
     """Return the greatest absolute value of sound, float32 [n]; NaN or infinite if it holds either."""
     return float(np.abs(wave).max(initial=0.0))
-
-
-def clipped_share(wave: NDArray[np.float32], level: float) -> float:
-    """Return the share of sound, float32 [n], that reaches `level`, from 0 to 1."""
-    return np.count_nonzero(np.abs(wave) >= level) / len(wave) if len(wave) else 0.0
