@@ -25,7 +25,7 @@ from rich.table import Table
 from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
 from sensemble_runtime.adapting.correction import Sums, centred, fit
-from sensemble_runtime.adapting.pupil import Lesson, Pupil
+from sensemble_runtime.adapting.learner import Learner, Lesson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
@@ -89,14 +89,14 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     calibration = bundle.manifest.calibration
     video = of_subset(calibration, ("video",))
     camera = head.probabilities(voice.picture, video.temperature, video.power)
-    pupil = Pupil.new(head, of_subset(calibration, ("audio",)))
+    learner = Learner.new(head, of_subset(calibration, ("audio",)))
     taught, labelled = (Sums.empty(*reversed(head.weight.shape)) for _ in range(2))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:
-            pupil.learn(Lesson(embedding, opinion))
+            learner.learn(Lesson(embedding, opinion))
             taught.add(embedding, opinion)
         labelled.add(embedding, np.eye(len(WORDS))[digit])
-    pupil.end_scene()
+    learner.end_scene()
     penalty = float(np.trace(taught.scatter)) / len(taught.mean) * np.eye(len(taught.mean))
     ridge = np.linalg.solve(taught.scatter + penalty, taught.cross)
     test, none = x[tested], lambda x: x
@@ -104,13 +104,13 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
         SHIPPED: head.logits(test),
         MOVED: (test - x[learned].mean(axis=0)) @ centred(head.weight),
         PLAIN: (test - taught.mean) @ ridge,
-        TAUGHT: head.logits((fit(taught, head, pupil.inverse) or none)(test)),
-        SESSION: head.logits(((pupil.used and pupil.correction) or none)(test)),
-        TRUE: head.logits((fit(labelled, head, pupil.inverse) or none)(test)),
+        TAUGHT: head.logits((fit(taught, head, learner.inverse) or none)(test)),
+        SESSION: head.logits(((learner.used and learner.correction) or none)(test)),
+        TRUE: head.logits((fit(labelled, head, learner.inverse) or none)(test)),
     }
     found = {way: float((z.argmax(axis=1) == y[tested]).mean()) for way, z in logits.items()}
     found["camera"] = float((camera.argmax(axis=1) == y).mean())
-    return found | {"in use": float(pupil.used)}
+    return found | {"in use": float(learner.used)}
 
 
 def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]:

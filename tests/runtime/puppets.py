@@ -83,16 +83,16 @@ class Owner:
         self.reported: list[str] = []
         self.failures: list[BaseException] = []
 
-    def opened(self, _: SensorThread) -> None:
+    def on_open(self, _: SensorThread) -> None:
         self.reported.append("opened")
 
-    def gave(self, _: SensorThread, sample: Sample) -> None:
+    def on_sample(self, _: SensorThread, sample: Sample) -> None:
         self.samples.append(sample)
 
-    def changed_health(self, _: SensorThread, __: Kind, reason: str) -> None:
+    def on_health(self, _: SensorThread, __: Kind, reason: str) -> None:
         self.reported.append(reason)
 
-    def failed(self, thread: SensorThread, error: BaseException) -> None:
+    def on_error(self, thread: SensorThread, error: BaseException) -> None:
         self.reported.append(type(error).__name__)
         self.failures.append(error)
         if isinstance(error, SensorEndedError):

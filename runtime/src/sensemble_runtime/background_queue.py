@@ -9,17 +9,12 @@ T = TypeVar("T")
 
 
 class BackgroundQueue(Generic[T]):
-    """Hands items, in order and as many at a time as there are, to `work` in a thread of its own.
+    """Calls `work` with batches of items, in order, in a thread called `name`.
 
     Args:
-        name: of the thread.
-        limit: how many items may wait. When it is full, the oldest is dropped and counted.
-        work: takes a batch. If it raises, `failed` gets the error, and the thread ends.
-        failed: called in the thread with what `work` or `finished` raised.
+        limit: items that may wait; beyond it the oldest is dropped and counted in `dropped`.
+        failed: called in the thread with what `work` or `finished` raised; the thread then ends.
         finished: called in the thread after the last batch, or after `work` has raised.
-
-    Attributes:
-        dropped: how many items were dropped because `work` was slow.
     """
 
     def __init__(
@@ -47,7 +42,7 @@ class BackgroundQueue(Generic[T]):
             self._changed.notify()
 
     def close(self) -> None:
-        """Let the thread end once it has handed over every item; does not wait for it."""
+        """Let the thread end after the last item; does not wait for it."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -78,7 +73,6 @@ class BackgroundQueue(Generic[T]):
             self._failed(error)
 
     def _next(self) -> list[T]:
-        """Return what waits; empty once the queue is closed and nothing does."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             batch = list(self._items)

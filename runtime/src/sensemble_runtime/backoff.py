@@ -2,18 +2,14 @@
 
 
 class Backoff:
-    """Seconds to wait before the next try: the first wait, doubled with each failure, up to the longest.
-
-    Attributes:
-        delay: seconds that the next wait takes.
-    """
+    """Waits in seconds: `first`, doubled with each failure, up to `longest`; `delay` is the next one."""
 
     def __init__(self, first: float, longest: float) -> None:
         self._first, self._longest = first, longest
         self.delay = first
 
     def next(self) -> float:
-        """Return how many seconds to wait now, and double the wait after it."""
+        """Return the wait, and double the one after it."""
         delay = self.delay
         self.delay = min(2 * delay, self._longest)
         return delay

@@ -1,4 +1,7 @@
-"""The events of a session: changes of its sensors, encoders, record and live set."""
+"""The events of a session: changes of its sensors, encoders, record and live set.
+
+Every `time` is in seconds on the clock of `time.monotonic`.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,22 +21,16 @@ Kind = Literal[
 ]
 
 
-_UNFAMILIAR = "it is unlike what the encoder was trained on"
-
-
 @dataclass(frozen=True, slots=True)
 class SensorEvent:
     """A sensor changed its state.
 
     Attributes:
-        time: when, in seconds on the clock of `time.monotonic`.
-        name: the sensor's, as `Session.attach` returned it.
-        modality: the sensor's.
-        kind: `attached`: it was opened; the reason names the conditions that it is under. `unhealthy`: its
-            samples cannot be true, and are not used until it has `recovered`. `doubtful`: they may not be
-            true, and are used all the same. `unavailable` (it cannot be opened) and `lost` (it stopped
-            working): it will be tried again. `ended` (its source is over) and `failed` (no encoder can take
-            its samples): it will not be. `detached`: on request.
+        name: as `Session.attach` returned it.
+        kind: `attached`: opened; the reason names its conditions. `unhealthy`: its samples cannot be true and
+            are not used until it has `recovered`. `doubtful`: they may be wrong and are used. `unavailable`
+            (it cannot be opened) and `lost` (it stopped working): it is tried again. `ended` (its source is
+            over) and `failed` (no encoder can take its samples): it is not. `detached`: on request.
         reason: one line of text; empty where the kind says all.
     """
 
@@ -46,11 +43,7 @@ class SensorEvent:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSensorEvent:
-    """From `time` on, the samples of the sensor `name` are used, of several sensors of `modality`.
-
-    The time is in seconds on the clock of `time.monotonic`. Not sent for a modality that has had only one
-    sensor.
-    """
+    """Of several sensors of `modality`, the samples of `name` are used from now on."""
 
     time: float
     name: str
@@ -59,7 +52,7 @@ class ActiveSensorEvent:
 
 @dataclass(frozen=True, slots=True)
 class LiveSetEvent:
-    """The live set became `live`, sorted, at `time`, in seconds on the clock of `time.monotonic`."""
+    """The live set changed to `live`, sorted."""
 
     time: float
     live: tuple[str, ...]
@@ -67,14 +60,7 @@ class LiveSetEvent:
 
 @dataclass(frozen=True, slots=True)
 class HopEvent:
-    """A modality's hop changed, because the encoders need more or less of the processor than before.
-
-    Attributes:
-        time: when, in seconds on the clock of `time.monotonic`.
-        modality: which.
-        hop: seconds between two encodings from now on.
-        stretch: the hop as a multiple of the bundle's; 1 when the overload is over.
-    """
+    """A modality's hop changed with the load: now `hop` seconds, `stretch` times the bundle's."""
 
     time: float
     modality: str
@@ -84,13 +70,7 @@ class HopEvent:
 
 @dataclass(frozen=True, slots=True)
 class EncoderEvent:
-    """An encoder failed, so that its modality left the live set; or it works again.
-
-    Attributes:
-        time: when, in seconds on the clock of `time.monotonic`.
-        modality: the encoder's.
-        reason: why it failed, in one line of text; empty when it works again.
-    """
+    """An encoder failed for `reason`, and its modality left the live set; with no reason, it works again."""
 
     time: float
     modality: str
@@ -99,12 +79,9 @@ class EncoderEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """The record cannot be written, and will be tried again; or it is written, and may lack something.
+    """The record cannot be written for `reason` and is tried again; with no reason, it is written.
 
-    Attributes:
-        time: when, in seconds on the clock of `time.monotonic`.
-        reason: why it cannot be written, in one line of text; empty when it is written.
-        lost: how many predictions and events it lacks so far.
+    `lost` counts the predictions and events that it lacks.
     """
 
     time: float
@@ -114,14 +91,9 @@ class RecordEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnfamiliarEvent:
-    """The windows of a modality are unlike those that its encoder was trained on; or they no longer are.
+    """The windows of a modality became unlike those of training; `over`: they are familiar, or it left.
 
     Unless `Policy.unfamiliar` is `pool`, the modality leaves the live set meanwhile.
-
-    Attributes:
-        time: when, in seconds on the clock of `time.monotonic`.
-        modality: which.
-        over: whether a familiar window came, or its sensor left.
     """
 
     time: float
@@ -131,19 +103,16 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class AdaptEvent:
-    """A correction that a sensor learned from others came into use or left it, or was not kept.
+    """A learned correction came into use or left it, or a file of corrections has a problem.
 
     Attributes:
-        time: when, in seconds on the clock of the samples.
-        name: the sensor's; empty where `kind` is about a file.
-        modality: the sensor's; likewise.
-        kind: `taught`: its correction is used from now on. `untaught`: no longer, and what it learned is
-            forgotten. `unsaved`: what was learned cannot be written, and will be tried again. `set aside`: a
-            file of what was learned before is damaged or of another bundle, so that its sensor learns anew.
-        teachers: the modalities that taught it since the session began, sorted.
-        shipped: the share of the newest held-back windows about which the bundle's own head agreed with them.
-        adapted: about which the correction did.
-        reason: why, in one line of text.
+        name: of the sensor; empty, as is `modality`, where the event is about a file.
+        kind: `taught`: the correction is used. `untaught`: it is forgotten. `unsaved`: it cannot be written
+            and is tried again. `set aside`: a file is damaged or of another bundle, and is not used.
+        teachers: the modalities that taught it in this session, sorted.
+        shipped: the share of held-back windows on which the bundle's own head agreed with the teachers.
+        adapted: likewise of the correction.
+        reason: one line of text.
     """
 
     time: float
@@ -169,12 +138,7 @@ Event = (
 
 
 def fields_of(event: Event) -> tuple[str, str, str, str]:
-    """Return an event as a record stores it: the sensor's name, the modality, the kind, the reason.
-
-    The kinds are those of `SensorEvent` and `AdaptEvent`, `active`, `live` (the reason is the live set),
-    `hop`, `encoder failed`, `encoder works again`, `record failed`, `recorded`, `unfamiliar` and `familiar
-    again`.
-    """
+    """Return an event as a record stores it: sensor name, modality, kind, reason."""
     fields: tuple[str, str, str, str]
     match event:
         case SensorEvent() | AdaptEvent():
@@ -191,22 +155,22 @@ def fields_of(event: Event) -> tuple[str, str, str, str]:
         case RecordEvent():
             kind = "record failed" if event.reason else "recorded"
             fields = "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
+        case UnfamiliarEvent(over=True):
+            fields = "", event.modality, "familiar again", ""
         case UnfamiliarEvent():
-            kind, reason = ("familiar again", "") if event.over else ("unfamiliar", _UNFAMILIAR)
-            fields = "", event.modality, kind, reason
+            fields = "", event.modality, "unfamiliar", "it is unlike what the encoder was trained on"
     return fields
 
 
 def explain(error: BaseException) -> tuple[Kind, str]:
-    """Return the kind and the reason of the event that an exception out of a sensor causes."""
-    text = text_of(error)
+    """Return the kind and the reason of the event that a sensor's exception causes."""
     match error:
         case SensorUnavailableError():
-            return "unavailable", text
+            return "unavailable", text_of(error)
         case SensorLostError():
-            return "lost", text
+            return "lost", text_of(error)
         case SensorEndedError():
-            return "ended", text
+            return "ended", text_of(error)
         case SampleError() | SensembleRuntimeError():
             return "failed", describe(error)
     return "lost", describe(error)

@@ -1,4 +1,4 @@
-"""Callables that long work calls to report how far it is."""
+"""Callables that report progress."""
 
 from collections.abc import Callable
 

@@ -9,7 +9,7 @@ from sensemble_runtime.errors import SubsetError
 Subset = tuple[str, ...]
 
 WIDE = 0.2
-"""The width of a score's interval above which its examples are too few to judge by it."""
+"""The width of a score's interval above which there are too few examples to judge by it."""
 
 
 class Interval:
@@ -22,20 +22,13 @@ class Interval:
 
     @property
     def too_few(self) -> bool:
-        """True if the examples are too few to say: the interval is wider than `WIDE`."""
+        """True if the interval is wider than `WIDE`."""
         return self.high - self.low > WIDE
 
 
 @dataclass(frozen=True, slots=True)
 class SubsetScore(Interval):
-    """The score of a subset of modalities over the `n` examples that have all of them.
-
-    Attributes:
-        accuracy: accuracy or mean average precision, in [0, 1].
-        n: the number of examples.
-        low: the lower end of its 95 % confidence interval.
-        high: the upper end.
-    """
+    """The accuracy or mean average precision, in [0, 1], of a subset over its `n` examples."""
 
     accuracy: float
     n: int
@@ -45,7 +38,7 @@ class SubsetScore(Interval):
 
 @dataclass(frozen=True, slots=True)
 class Estimate(Interval):
-    """A number that examples only estimate, with the ends of its 95 % confidence interval."""
+    """A number estimated from examples, with its interval."""
 
     value: float
     low: float
@@ -62,13 +55,13 @@ class ConditionScore:
 
     Attributes:
         modality: the degraded one; empty for `CLEAN`.
-        condition: the name of the degradation.
         severity: 1 to 5; 0 for `CLEAN`.
-        effect: what it does, with its amount.
+        effect: the degradation in words, with its amount.
         subset: the modalities, joined with `+`.
-        score: accuracy or mean average precision.
         confidence: the mean confidence, in [0, 1], over the examples with an answer; 0 where there is none.
         unsure: the share of the examples without a label.
+        sure_right: the share of the others that is right; None if all are unsure.
+        plain: the score if unfamiliar windows were pooled too.
     """
 
     modality: str

@@ -99,7 +99,7 @@ def room(tmp_path: Path) -> Room:
 
 def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
     room.play(300)
-    (event,) = room.adapter.take_changes()
+    (event,) = room.adapter.pop_events()
     assert (event.kind, event.modality, event.name, event.teachers) == ("taught", "audio", "one", ("video",))
     assert event.adapted > event.shipped
     assert event.reason.startswith("by video: ")
@@ -211,7 +211,7 @@ def test_labels_of_a_person_teach_without_a_teacher(room: Room) -> None:
     for i, (answer, sound) in enumerate(zip(truth, room.world.windows(truth), strict=True)):
         room.adapter.label(LABELS[answer], {"audio": Window("audio", sound)}, float(i))
     room.adapter.study()
-    (event,) = room.adapter.take_changes()
+    (event,) = room.adapter.pop_events()
     assert event.teachers == ("a person",)
     with pytest.raises(AdaptError, match="'dog': no label of the bundle; it has class 0"):
         room.adapter.label("dog", {}, 0.0)

@@ -56,9 +56,9 @@ def test_the_slopes_are_those_of_a_ridge_regression_drawn_towards_the_head(
     assert found is not None
     shipped = centred(world.head.weight)
     loud = float((shipped * (sums.scatter @ shipped)).sum())
-    prior = correction.PRIOR * float((shipped * sums.cross).sum()) / loud * shipped
+    prior = correction.SLOPE * float((shipped * sums.cross).sum()) / loud * shipped
     eigen = np.linalg.eigvalsh(sums.scatter)
-    penalty = correction.WORTH * float((eigen**2).sum() / eigen.sum()) / 200
+    penalty = correction.WEIGHT * float((eigen**2).sum() / eigen.sum()) / 200
     oracle = prior + Ridge(alpha=penalty).fit(x, q - x @ prior).coef_.T
     # What is found differs in loudness alone.
     slopes = found.slopes.T + shipped

@@ -4,7 +4,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 from sensemble_runtime.adapting import store
-from sensemble_runtime.adapting.pupil import Pupil
-from sensemble_runtime.adapting.store import Store, beside
+from sensemble_runtime.adapting.learner import Learner
+from sensemble_runtime.adapting.store import Store, default_folder
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import AdaptError
 
@@ -38,31 +37,31 @@ def opened(folder: Path, world: World, fingerprint: str = "a" * 64) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def learned() -> tuple[World, Pupil]:
+def learned() -> tuple[World, Learner]:
     world = World()
-    pupil = Pupil.new(world.head)
-    world.teach(pupil, honest, 300)
-    assert pupil.used
-    return world, pupil
+    learner = Learner.new(world.head)
+    world.teach(learner, honest, 300)
+    assert learner.used
+    return world, learner
 
 
-Learned = tuple[World, Pupil]
+Learned = tuple[World, Learner]
 
 
 def test_what_was_learned_is_the_same_after_it_was_stored(tmp_path: Path, learned: Learned) -> None:
-    world, pupil = learned
+    world, learner = learned
     with opened(tmp_path / "new" / "folder", world) as kept:
-        kept.save(SENSOR, pupil)
+        kept.save(SENSOR, learner)
         found, problems = kept.load()
     assert (found.keys(), problems) == ({SENSOR}, [])
     same = found[SENSOR]
     for name in ("weight", "mean", "target", "scatter", "cross"):
-        np.testing.assert_array_equal(getattr(same.sums, name), getattr(pupil.sums, name))
-    assert (same.used, same.windows, same.trial) == (pupil.used, pupil.windows, pupil.trial)
-    np.testing.assert_array_equal(same.taught, pupil.taught)
-    assert pupil.correction is not None
+        np.testing.assert_array_equal(getattr(same.sums, name), getattr(learner.sums, name))
+    assert (same.used, same.windows, same.trial) == (learner.used, learner.windows, learner.trial)
+    np.testing.assert_array_equal(same.taught, learner.taught)
+    assert learner.correction is not None
     assert same.correction is not None
-    np.testing.assert_array_equal(same.correction.slopes, pupil.correction.slopes)
+    np.testing.assert_array_equal(same.correction.slopes, learner.correction.slopes)
 
 
 def test_files_and_folder_are_private_and_leave_no_part(tmp_path: Path, learned: Learned) -> None:
@@ -78,9 +77,9 @@ def test_files_and_folder_are_private_and_leave_no_part(tmp_path: Path, learned:
 
 
 def test_what_another_bundle_learned_is_set_aside(tmp_path: Path, learned: Learned) -> None:
-    world, pupil = learned
+    world, learner = learned
     with opened(tmp_path, world) as kept:
-        kept.save(SENSOR, pupil)
+        kept.save(SENSOR, learner)
     with opened(tmp_path, world, "b" * 64) as kept:
         found, (problem,) = kept.load()
         assert found == {}
@@ -91,8 +90,7 @@ def test_what_another_bundle_learned_is_set_aside(tmp_path: Path, learned: Learn
 
 
 DAMAGES = [
-    *("cut", "empty", "text", "bit", "nan", "huge number", "shape", "header", "version", "name", "weight"),
-    *("modality", "wealth", "large", "folder", "escape"),
+    *("cut", "empty", "text", "bit", "version", "large", "folder"),
 ]
 
 
@@ -100,39 +98,21 @@ DAMAGES = [
 def test_a_damaged_file_is_set_aside_in_one_line_that_names_it(
     tmp_path: Path, damage: str, learned: Learned
 ) -> None:
-    world, pupil = learned
+    world, learner = learned
     with opened(tmp_path, world) as kept:
-        kept.save(SENSOR, pupil)
+        kept.save(SENSOR, learner)
         (path,) = tmp_path.glob("*.learned")
         data = path.read_bytes()
         tensors = load(data[32:])
-        header = json.loads(tensors["header"].tobytes())
-
-        def sealed(**changed: np.ndarray) -> bytes:
-            """Return a file with a right checksum, whatever is in it."""
-            packed = save(tensors | changed)
-            return hashlib.sha256(packed).digest() + packed
-
-        def headed(**changed: object) -> bytes:
-            return sealed(header=np.frombuffer(json.dumps(header | changed).encode(), np.uint8))
-
-        wealthy = asdict(pupil.trial) | {"helps": {"wins": 1, "losses": 1, "wealth": "much"}}
+        header = json.loads(tensors["header"].tobytes()) | {"schema": 99}
+        packed = save(tensors | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
         files = {
             "cut": data[:-100],
             "empty": b"",
             "text": b"learned\n" * 100,
             "bit": data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
-            "nan": sealed(mean=np.full_like(tensors["mean"], np.nan)),
-            "huge number": sealed(cross=np.full_like(tensors["cross"], 1e300)),
-            "shape": sealed(cross=tensors["cross"][1:].copy()),
-            "header": sealed(header=np.frombuffer(b'{"schema": 2}', np.uint8)),
-            "version": headed(schema=99),
-            "name": headed(sensor="another"),
-            "weight": headed(weight=-1.0),
-            "modality": headed(modality="depth"),
-            "wealth": headed(trial=wealthy),
+            "version": hashlib.sha256(packed).digest() + packed,
             "large": data + bytes(4 << 20),
-            "escape": headed(sensor="\x1b[2J"),
         }
         if damage == "folder":
             path.unlink()
@@ -149,10 +129,10 @@ def test_a_damaged_file_is_set_aside_in_one_line_that_names_it(
 
 def test_no_damaged_copy_is_ever_used(tmp_path: Path, learned: Learned) -> None:
     """Three of 250 copies with a bit or more changed gave NaN, and one wrong answers."""
-    world, pupil = learned
+    world, learner = learned
     rng = np.random.default_rng(0)
     with opened(tmp_path, world) as kept:
-        kept.save(SENSOR, pupil)
+        kept.save(SENSOR, learner)
         (path,) = tmp_path.glob("*.learned")
         data = path.read_bytes()
         for _ in range(250):
@@ -170,10 +150,10 @@ def test_a_folder_is_for_one_process(tmp_path: Path) -> None:
 
 
 def test_one_sensor_is_forgotten_by_its_name(tmp_path: Path, learned: Learned) -> None:
-    world, pupil = learned
+    world, learner = learned
     with opened(tmp_path, world) as kept:
-        kept.save(SENSOR, pupil)
-        kept.save(("video", "camera 0"), Pupil.new(world.head))
+        kept.save(SENSOR, learner)
+        kept.save(("video", "camera 0"), Learner.new(world.head))
         assert kept.reset("camera 1") == []
         assert kept.reset("camera 0") == ["camera 0"]
         assert kept.load()[0].keys() == {SENSOR}
@@ -184,7 +164,7 @@ def test_the_sensors_that_are_kept_are_bounded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(store, "SENSORS", 3)
     with opened(tmp_path, world) as kept:
         for i in range(5):
-            kept.save(("audio", f"microphone {i}"), Pupil.new(world.head))
+            kept.save(("audio", f"microphone {i}"), Learner.new(world.head))
         found, _ = kept.load()
         assert len(found) == 3
         assert ("audio", "microphone 4") in found
@@ -193,8 +173,8 @@ def test_the_sensors_that_are_kept_are_bounded(tmp_path: Path, monkeypatch: pyte
 def test_a_name_that_is_no_unicode_is_kept_as_it_is(tmp_path: Path) -> None:
     world = World()
     with opened(tmp_path, world) as kept:
-        kept.save(("audio", "usb \udcff"), Pupil.new(world.head))
+        kept.save(("audio", "usb \udcff"), Learner.new(world.head))
 
 
 def test_the_usual_folder_lies_beside_the_bundle(tmp_path: Path) -> None:
-    assert beside(tmp_path / "run" / "bundle") == tmp_path / "run" / "bundle.learned"
+    assert default_folder(tmp_path / "run" / "bundle") == tmp_path / "run" / "bundle.learned"

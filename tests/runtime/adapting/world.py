@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime.adapting.pupil import UNRELATED, Change, Lesson, Pupil
+from sensemble_runtime.adapting.learner import UNRELATED, Decision, Learner, Lesson
 from sensemble_runtime.bundle.head import Head
 
 D, C = 24, 10
@@ -32,19 +32,19 @@ class World:
     def truth(self, n: int) -> NDArray[np.intp]:
         return self.rng.integers(0, C, n)
 
-    def teach(self, pupil: Pupil, teacher: Teacher, n: int) -> list[Change]:
+    def teach(self, learner: Learner, teacher: Teacher, n: int) -> list[Decision]:
         """Let a teacher teach `n` windows."""
         truth = self.truth(n)
         said = teacher(truth, self.rng)
         lessons = (Lesson(x, opinion(a)) for x, a in zip(self.windows(truth), said, strict=True))
-        return [change for lesson in lessons if (change := pupil.learn(lesson)) is not None]
+        return [change for lesson in lessons if (change := learner.learn(lesson)) is not None]
 
-    def accuracy(self, pupil: Pupil) -> tuple[float, float]:
+    def accuracy(self, learner: Learner) -> tuple[float, float]:
         """Return how often the shipped head is right, and what the session would use."""
         truth = self.truth(2000)
         x = self.windows(truth)
-        moved = pupil.correction(x) if pupil.used and pupil.correction else x
-        return tuple(float((pupil.head.logits(who).argmax(1) == truth).mean()) for who in (x, moved))
+        moved = learner.correction(x) if learner.used and learner.correction else x
+        return tuple(float((learner.head.logits(who).argmax(1) == truth).mean()) for who in (x, moved))
 
     def _directions(self) -> NDArray[np.float64]:
         drawn = self.rng.normal(0, 1, (C, D))
@@ -109,20 +109,20 @@ class Null:
     long: float = 0.0
     slow: float = 0.0
 
-    def pupil(self, seed: int, windows: int) -> tuple[bool, float]:
-        """Return whether the correction came into use, and the most that `borne` has ever won."""
+    def learner(self, seed: int, windows: int) -> tuple[bool, float]:
+        """Return whether the correction came into use, and the largest wealth of `related`."""
         rng = np.random.default_rng(seed)
         d = 8
         weight = rng.normal(0, 1, (C, d))
         weight = 3 * weight / np.linalg.norm(weight, axis=1, keepdims=True)
-        pupil = Pupil.new(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
+        learner = Learner.new(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
         said = _classes(rng, windows, self.teacher, self.long)
         shown = _classes(rng, windows, self.sensor, self.slow)
         noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
         used, most = False, 0.0
         for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
-            pupil.learn(Lesson(x, opinion(int(answer))))
-            used, most = used or pupil.used, max(most, pupil.trial.borne.wealth)
+            learner.learn(Lesson(x, opinion(int(answer))))
+            used, most = used or learner.used, max(most, learner.trial.related)
         return used, most
 
 
@@ -145,7 +145,7 @@ NULLS = [
 
 if __name__ == "__main__":
     for null in NULLS:
-        found = [null.pupil(seed, 600) for seed in range(int(sys.argv[1]))]
-        borne, used = sum(most >= 1 / UNRELATED for _, most in found), sum(used for used, _ in found)
-        sys.stdout.write(f"{null}: {borne} of {len(found)} borne out, {used} used\n")
+        found = [null.learner(seed, 600) for seed in range(int(sys.argv[1]))]
+        related, used = sum(most >= 1 / UNRELATED for _, most in found), sum(used for used, _ in found)
+        sys.stdout.write(f"{null}: {related} of {len(found)} related, {used} used\n")
         sys.stdout.flush()

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sensemble_runtime.auditing.robustness import (
     added,
     best_evaluation,
-    combinations,
     missing,
     overlap,
     per_train,
@@ -74,11 +73,10 @@ def test_table_9_gives_table_2(method: str) -> None:
 
 
 def test_table_8() -> None:
-    derived = combinations(LETTERS.values())
-    assert set(derived) == {long(train) for train in TABLE_8}
     for train, columns in TABLE_8.items():
-        for stratum, sets in zip(("missing", "added", "transfer"), columns, strict=True):
-            assert set(derived[long(train)][stratum]) == {long(letters) for letters in sets.split()}
+        for stratum, sets in zip((missing, added, transfer), columns, strict=True):
+            tests = {name(t) for t in subsets(LETTERS.values()) if stratum(parse(long(train)), t)}
+            assert tests == {long(letters) for letters in sets.split()}
 
 
 FIGURE_5 = {  # the M_E of each M_T that share no, one and two modalities with it, by hand

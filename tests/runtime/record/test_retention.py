@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -94,57 +94,79 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
     assert b"gives no more sound" not in path.read_bytes(), "what is removed is gone"
 
 
+TODAY, MONTH = time.time(), Retention(seconds=30 * DAY)
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    return lambda seconds: monkeypatch.setattr(time, "time", lambda: seconds)
+
+
+def session_of(records: Records, bundle: Bundle, *days: float) -> int:
+    """Record a session with a prediction so many days ago, each."""
+    run = records.begin("session", bundle)
+    records.add_items(run, [said(time.monotonic() - age * DAY) for age in days])
+    return run
+
+
 def test_a_clock_that_jumps_from_1970_to_today_costs_nothing(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
 ) -> None:
-    path, month = tmp_path / "record.sqlite", Retention(seconds=30 * DAY)
-    today, now = time.time(), time.monotonic()
+    path = tmp_path / "record.sqlite"
     with Records(path) as records:
-        before = records.begin("session", bundle)
-        records.add_items(before, [said(now - 29 * DAY), said(now - 20 * DAY)])
-        monkeypatch.setattr(time, "time", lambda: 60.0)
-        booted = records.begin("session", bundle)
-        records.add_items(booted, [said(now - 30)])
+        before = session_of(records, bundle, 29, 20)
+        set_clock(60.0)
+        booted = session_of(records, bundle, 30 / DAY)
         records.end(booted)
-        run = records.begin("session", bundle)
-        records.add_items(run, [said(now - 20)])
-        assert trim(records, month, run) == 1
+        run = session_of(records, bundle, 20 / DAY)
+        assert trim(records, MONTH, run) == 1
         assert len(read_predictions(path, before)) == 2
-        monkeypatch.setattr(time, "time", lambda: today)
-        assert trim(records, month, run) == 1, "though what is written next would have the new time"
-        records.add_items(run, [said(now)])
-    assert [round(today - p.at) for p in read_predictions(path, run)] == [20, 0], "the jump is no pause"
+        set_clock(TODAY)
+        assert trim(records, MONTH, run) == 1, "though what is written next would have the new time"
+        records.add_items(run, [said(time.monotonic())])
+    first, second = (p.at for p in read_predictions(path, run))
+    assert second - first == pytest.approx(20, abs=2), "the jump is no pause"
     assert len(read_predictions(path, booted)) == 1
-    assert [round((today - p.at) / DAY) for p in read_predictions(path, before)] == [29, 20]
+    assert [round((TODAY - p.at) / DAY) for p in read_predictions(path, before)] == [29, 20]
+
+
+def test_a_clock_of_2037_that_is_corrected_costs_nothing(
+    bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
+) -> None:
+    """It removed all earlier sessions, which seemed eleven years old."""
+    path = tmp_path / "record.sqlite"
+    with Records(path) as records:
+        before = session_of(records, bundle, 29, 20)
+        set_clock(TODAY + 11 * 365 * DAY)
+        run = session_of(records, bundle, 0)
+        trim(records, MONTH, run)
+        set_clock(TODAY)
+        trim(records, MONTH, run)
+    assert [len(read_predictions(path, one)) for one in (before, run)] == [2, 1]
 
 
 def test_what_a_clock_of_2037_recorded_goes_once_it_was_there_for_as_long(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
 ) -> None:
-    path, month = tmp_path / "record.sqlite", Retention(seconds=30 * DAY)
-    today, now = time.time(), time.monotonic()
+    path = tmp_path / "record.sqlite"
     with Records(path) as records:
-        monkeypatch.setattr(time, "time", lambda: today + 11 * 365 * DAY)
-        wrong = records.begin("session", bundle)
-        records.add_items(wrong, [said(now - 30), said(now - 20)])
+        set_clock(TODAY + 11 * 365 * DAY)
+        wrong = session_of(records, bundle, 30 / DAY, 20 / DAY)
         for days in (0, 29, 31):
-            monkeypatch.setattr(time, "time", lambda days=days: today + days * DAY)
-            run = records.begin("session", bundle)
-            records.add_items(run, [said(now)])
-            trim(records, month, run)
+            set_clock(TODAY + days * DAY)
+            trim(records, MONTH, session_of(records, bundle, 0))
             assert len(read_predictions(path, wrong)) == (2 if days < 30 else 0)
     assert wrong not in [one.id for one in read_runs(path)]
 
 
 def test_a_clock_that_is_set_back_to_1970_leaves_a_record_readable(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
 ) -> None:
-    path, now = tmp_path / "record.sqlite", time.monotonic()
+    path = tmp_path / "record.sqlite"
     with Records(path) as records:
-        run = records.begin("session", bundle)
-        records.add_items(run, [said(now - 60)])
-        monkeypatch.setattr(time, "time", lambda: 5.0)
-        records.add_items(run, [said(now)])
+        run = session_of(records, bundle, 60 / DAY)
+        set_clock(5.0)
+        records.add_items(run, [said(time.monotonic())])
     assert [round(p.at) for p in read_predictions(path, run)] == [-55, 5]
     assert len(read_runs(path)) == 1
 
@@ -172,8 +194,7 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
 def test_a_session_trims_what_earlier_ones_recorded(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     with Records(path) as records:
-        old = records.begin("session", bundle)
-        records.add_items(old, [said(time.monotonic() - 2 * DAY)])
+        old = session_of(records, bundle, 2)
         records.end(old)
     with Session(bundle, record=path, retention=Retention(seconds=DAY)) as session:
         puppet = Puppet("text")
@@ -189,20 +210,7 @@ def test_bounds_are_written_as_times_and_sizes() -> None:
     assert Retention.parse("30d") == Retention(30 * DAY, 1e9)
     assert Retention.parse("12h, 2GB") == Retention(DAY / 2, 2e9)
     assert Retention.parse("1.5MB") == Retention(None, 1.5e6)
-    for text in (
-        "",
-        "30",
-        "d",
-        "-1d",
-        "0d",
-        "nand",
-        "1e9d",
-        "30d,1h",
-        "1MB,2GB",
-        "0.1MB",
-        "30 d",
-        "30d,",
-        "1KB",
-    ):
+    wrong = "30|d|-1d|0d|nand|1e9d|30d,1h|1MB,2GB|0.1MB|30 d|30d,|1KB|"
+    for text in wrong.split("|"):
         with pytest.raises(RecordError, match="give such as 12h, 30d, 2GB or 30d,2GB"):
             Retention.parse(text)

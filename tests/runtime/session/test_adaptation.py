@@ -58,10 +58,10 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
             adapter.study()
         standing = next(s for s in adapter.standings if s.sensor == ("audio", "microphone"))
         assert standing.windows > 30
-        pupil = adapter._pupils["audio", "microphone"]
-        pupil.used = True  # whatever the test would say of these windows
+        learner = adapter._learners["audio", "microphone"]
+        learner.used = True  # whatever the test would say of these windows
         adapter.study()
-        assert pupil.correction is not None
+        assert learner.correction is not None
         live_set.push(Sample("audio", sound.astype(np.float32), 1000.0))
         for sample in frames(BRIGHTNESS[1], 1000.0):
             live_set.push(sample)
@@ -69,7 +69,7 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
         assert prediction is not None
         assert prediction.adapted == ("audio",)
         heard, seen = prediction.embeddings["audio"], prediction.embeddings["video"]
-        np.testing.assert_array_equal(heard, pupil.correction(live_set._embeddings["audio"].embedding))
+        np.testing.assert_array_equal(heard, learner.correction(live_set._embeddings["audio"].embedding))
         np.testing.assert_array_equal(prediction.pooled, (heard + seen) / 2)
         chances = calibrated(sighted.head.logits((heard + seen) / 2), 0.2, 0.5, "multi-class")
         np.testing.assert_allclose(prediction.probabilities, chances, atol=1e-3)

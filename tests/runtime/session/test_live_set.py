@@ -119,10 +119,10 @@ def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
     live_set.push(Sample("text", "one", 1.0))
-    taken = live_set.take()
+    taken = [live_set.take_window(modality) for modality in ("audio", "text")]
     live_set.remove("audio")
     live_set.add("audio")
-    prediction = live_set.fuse(live_set.encode(taken), 1.0)
+    prediction = live_set.fuse([live_set.encode(one) for one in taken if one], 1.0)
     assert prediction is not None
     assert prediction.live == ("text",)
 
@@ -130,11 +130,12 @@ def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(
 def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
-    taken = live_set.take()
+    taken = live_set.take_window("audio")
     live_set.remove("audio")
+    assert taken is not None
     encoded = live_set.encode(taken)
     encoder = bundle.load("audio")
-    assert live_set.fuse(encoded, 1.0) is None
+    assert live_set.fuse([encoded], 1.0) is None
     assert bundle.load("audio") is not encoder
 
 
@@ -211,14 +212,6 @@ def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundl
     assert prediction is not None
     assert prediction.live == ("audio", "video")
     assert live_set.live(2.1) == ("audio",), "video lives for 1 s"
-
-
-def test_only_what_has_its_turn_is_taken(bundle: Bundle) -> None:
-    live_set = all_three(bundle)
-    live_set.push(audio(1.0))
-    live_set.push(Sample("text", "one", 1.0))
-    assert [item.modality for item in live_set.take(["text"])] == ["text"]
-    assert live_set.ready == ("audio",)
 
 
 def test_with_a_duty_what_does_not_change_is_not_encoded_again(

@@ -16,7 +16,7 @@ def prediction(time: float) -> Prediction:
 def taken(queue: StreamQueue) -> list[Prediction | Event]:
     items = []
     while queue:
-        items.append(queue.take())
+        items.append(queue.get())
     return items
 
 
@@ -49,7 +49,7 @@ def test_whatever_is_put_and_taken_comes_in_order_and_is_taken_or_counted(acts: 
         elif act == "event":
             queue.put(LiveSetEvent(float(time), ()))
         elif queue:
-            got.append(queue.take())
+            got.append(queue.get())
     got += taken(queue)
     assert [item.time for item in got] == sorted(item.time for item in got)
     put = len(acts) - acts.count("take")

@@ -15,10 +15,10 @@ Doubles = NDArray[np.float64]
 
 MEMORY = 512
 """Windows after which one counts a third of a new one."""
-PRIOR, WORTH = 2.0, 20.0
-"""The weight of the shipped head among the lessons: that of `WORTH` windows that call for `PRIOR` times the
-slopes with which it fits the lessons best (that fit is too flat, for the lessons are noisy). Chosen on voices
-that an encoder had not heard; BENCHMARKS.md shows others."""
+SLOPE, WEIGHT = 2.0, 20.0
+"""The prior: `WEIGHT` windows that call for `SLOPE` times the shipped slopes as they fit the lessons best.
+
+That fit is too flat, because the lessons are noisy. Chosen on voices that an encoder had not heard."""
 
 
 @dataclass(slots=True)
@@ -45,10 +45,9 @@ class Sums:
         return cls(0.0, np.zeros(d), np.zeros(classes), np.zeros((d, d)), np.zeros((d, classes)))
 
     def add(self, x: NDArray[np.floating], q: NDArray[np.floating], weight: float = 1.0) -> None:
-        """Let all lessons so far count a little less, then add one, of a weight above 0.
+        """Decay the sums, then add a lesson of a weight above 0.
 
-        The update is West's (Communications of the ACM 22, 1979): it does not cancel where the mean is large,
-        as x x^T less mean mean^T does.
+        West's update (Communications of the ACM 22, 1979) does not cancel where the mean is large.
         """
         keep = 1 - 1 / MEMORY
         total = keep * self.weight + weight
@@ -63,13 +62,13 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Moves one sensor's embeddings so that the shipped head gives them other logits.
+    """Adds `slopes` x + `bias` to the logits of one sensor's embeddings x.
 
-    The head is linear: moved by pinv(W) times a change of logits, an embedding has its logits changed by
-    just that. So whatever pools embeddings and applies the head needs to know of no correction.
+    The head is linear: an embedding moved by pinv(W) times a change of logits gets just that change. So
+    pooling and the head need not know of corrections.
 
     Attributes:
-        slopes: float32 [C, d]; times an embedding, plus `bias`, the change of its logits.
+        slopes: float32 [C, d].
         bias: float32 [C].
         inverse: `inverse_of` the head.
     """
@@ -86,33 +85,28 @@ class Correction:
 def fit(sums: Sums, head: Head, inverse: Floats) -> Correction | None:
     """Return the correction that the lessons of a sensor call for; None while they say nothing.
 
-    A ridge regression of q on x is drawn towards the slopes of the shipped head, scaled to fit the lessons,
-    so that few lessons change little; its penalty is in units of the variance in the directions in which the
-    embeddings vary most, tr(A^2) / tr(A) of their scatter A. A class that the shipped head denies where the
-    teacher names it, and the other way round, keeps the shipped slopes: teacher and head cannot both be right
-    about it. Then all slopes are rescaled until the logits vary as much as the shipped head's do on the same
-    windows: a correction changes what a sensor says, not how loudly. They are centred on the mean over the
-    classes of the mean embedding of each: no class becomes likelier because it was shown more.
-
-    Args:
-        sums: of the lessons.
-        head: the bundle's.
-        inverse: `inverse_of` that.
+    - A ridge regression of q on x is drawn towards the prior. Its penalty is in units of the variance in the
+      directions in which the embeddings vary most, tr(A^2) / tr(A) of their scatter A.
+    - A class on which teacher and shipped head disagree in sign keeps the shipped slopes.
+    - All slopes are rescaled until the logits vary as much as the shipped head's on the same windows: a
+      correction changes the opinion, not its strength.
+    - They are centred on the mean over classes of each class's mean embedding: no class becomes likelier
+      because it was shown more often.
     """
     shipped = centred(head.weight)
-    loud = float((shipped * (sums.scatter @ shipped)).sum())
-    if sums.weight <= 1 or loud <= 0:
+    variance = _variance(shipped, sums)
+    if sums.weight <= 1 or variance <= 0:
         return None
-    prior = PRIOR * max(float((shipped * sums.cross).sum()) / loud, 0.0) * shipped
-    penalty = WORTH * float((sums.scatter**2).sum()) / float(np.trace(sums.scatter)) / sums.weight
+    prior = SLOPE * max(float((shipped * sums.cross).sum()) / variance, 0.0) * shipped
+    penalty = WEIGHT * float((sums.scatter**2).sum()) / float(np.trace(sums.scatter)) / sums.weight
     matrix = sums.scatter + penalty * np.eye(len(sums.mean))
     slopes = np.asarray(np.linalg.solve(matrix, sums.cross + penalty * prior), np.float64)
     denied = (shipped * sums.cross).sum(axis=0) <= 0
     slopes[:, denied] = prior[:, denied]
-    found = float((slopes * (sums.scatter @ slopes)).sum())
-    if not found > 0:
+    fitted = _variance(slopes, sums)
+    if not fitted > 0:
         return None
-    slopes *= (loud / found) ** 0.5
+    slopes *= (variance / fitted) ** 0.5
     counts = sums.weight * sums.target
     taught = counts >= 1
     centre = sums.mean + (sums.cross[:, taught] / counts[taught]).mean(axis=1) if taught.any() else sums.mean
@@ -129,3 +123,7 @@ def centred(weight: Floats) -> Doubles:
 def inverse_of(head: Head) -> Floats:
     """Return pinv(W) of a head's weight W, less the mean over its classes, float32 [d, C]."""
     return np.asarray(np.linalg.pinv(centred(head.weight).T, rcond=1e-3), np.float32)
+
+
+def _variance(slopes: Doubles, sums: Sums) -> float:
+    return float((slopes * (sums.scatter @ slopes)).sum())

@@ -1,7 +1,7 @@
-"""The folder of what a device has learned of its sensors: one private file a sensor, beside the bundle.
+"""The folder of a device's corrections: one private file a sensor, beside the bundle.
 
-A file is a SHA-256, then the safetensors that it is of. It belongs to one bundle, whose fingerprint it holds:
-to another one, the numbers in it mean nothing. A file that cannot be used is set aside, and learned anew.
+A file is a SHA-256 and safetensors. It holds the fingerprint of its bundle, and is of no use to another one.
+A file that cannot be used is set aside, and its sensor learns anew.
 """
 
 import hashlib
@@ -12,27 +12,24 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from sensemble_sensors import durable
 
 from sensemble_runtime.adapting.correction import Sums, fit
-from sensemble_runtime.adapting.pupil import Pupil, Trial
+from sensemble_runtime.adapting.learner import Learner, Trial
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.bundle.strict_json import decode, document
 from sensemble_runtime.errors import AdaptError
-from sensemble_runtime.executors.executor import LARGEST
 
-SCHEMA = 2
+SCHEMA = 3
 SENSORS = 32
-"""Sensors that are kept; the one that learned longest ago makes room."""
-_SUFFIX, _ASIDE = ".learned", ".learned.bad"
+"""Files kept; the one written longest ago makes room."""
+_SUFFIX, _BAD = ".learned", ".learned.bad"
 _SUMS = ("mean", "target", "scatter", "cross")
 _DIGEST = hashlib.sha256().digest_size
-_REST = 1 << 20  # bytes of a file beside its sums, at most
+_LARGEST = 1 << 30  # bytes
 
 Sensor = tuple[str, str]
 """A modality, and the name of a sensor."""
@@ -40,18 +37,7 @@ Sensor = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """The part of a file that is no array.
-
-    Attributes:
-        schema: the version of this format, `SCHEMA`.
-        bundle: the fingerprint of the bundle.
-        modality: of the sensor.
-        sensor: its name.
-        weight: of the sums.
-        windows: the number of lessons.
-        used: whether the correction is in use.
-        trial: its test.
-    """
+    """The part of a file that is no array; `bundle` is its fingerprint, `weight` that of the sums."""
 
     schema: int
     bundle: str
@@ -64,11 +50,7 @@ class _Header:
 
 
 class Store:
-    """The folder, made private to this user and locked for one process.
-
-    Args:
-        folder: made if it is not there.
-        bundle: whose sensors these are.
+    """The folder, made private to this user if it is not there, and locked for one process.
 
     Raises:
         AdaptError: another process has locked it, or it cannot be written.
@@ -91,30 +73,30 @@ class Store:
         """Unlock the folder; closing twice is allowed."""
         self._lock.close()
 
-    def load(self) -> tuple[dict[Sensor, Pupil], list[str]]:
-        """Return what was learned of each sensor, and a line on each file that was set aside."""
-        pupils, problems = {}, []
+    def load(self) -> tuple[dict[Sensor, Learner], list[str]]:
+        """Return the learner of each sensor, and a line on each file that was set aside."""
+        learners, problems = {}, []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             try:
-                sensor, pupil = self._read(path)
-                pupils[sensor] = pupil
+                sensor, learner = self._read(path)
+                learners[sensor] = learner
             except (OSError, ValueError) as error:
-                aside = path.with_suffix(_ASIDE)
+                bad = path.with_suffix(_BAD)
                 with suppress(OSError):
-                    path.replace(aside)
-                problems.append(f"{path}: {error}; set aside as {aside.name}, its sensor learns anew")
-        return pupils, problems
+                    path.replace(bad)
+                problems.append(f"{path}: {error}; set aside as {bad.name}, its sensor learns anew")
+        return learners, problems
 
-    def save(self, sensor: Sensor, pupil: Pupil) -> None:
+    def save(self, sensor: Sensor, learner: Learner) -> None:
         """Write a sensor's file, whole or not at all.
 
         Raises:
             AdaptError: the disk is full, or cannot be written.
         """
-        sums, known = pupil.sums, (SCHEMA, self._bundle.fingerprint, *sensor)
-        header = _Header(*known, sums.weight, pupil.windows, pupil.used, pupil.trial)
+        sums, known = learner.sums, (SCHEMA, self._bundle.fingerprint, *sensor)
+        header = _Header(*known, sums.weight, learner.windows, learner.used, learner.trial)
         tensors = {name: np.ascontiguousarray(getattr(sums, name)) for name in _SUMS}
-        tensors |= {"taught": pupil.taught}
+        tensors |= {"taught": learner.taught}
         packed = save(tensors | {"header": np.frombuffer(json.dumps(asdict(header)).encode(), np.uint8)})
         path = self.folder / _name(sensor)
         try:
@@ -129,12 +111,12 @@ class Store:
     def reset(self, sensor: str | None = None) -> list[str]:
         """Forget a sensor by its name, or all; return the names of those forgotten.
 
-        A file that cannot be read is known by its own name.
+        A file that cannot be read goes by its own name.
 
         Raises:
             OSError: one cannot be removed.
         """
-        gone = []
+        forgotten = []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}*")):
             try:
                 name = self._read(path)[0][1]
@@ -142,27 +124,21 @@ class Store:
                 name = path.name
             if sensor in (None, name):
                 path.unlink(missing_ok=True)
-                gone.append(name)
-        return gone
+                forgotten.append(name)
+        return forgotten
 
-    def _read(self, path: Path) -> tuple[Sensor, Pupil]:
-        """Return the sensor and the pupil of a file.
+    def _read(self, path: Path) -> tuple[Sensor, Learner]:
+        """Read a file.
 
         Raises:
             OSError, ValueError: it cannot be read, or not be used; says why.
         """
-        head = self._bundle.head
-        classes, d = head.weight.shape
-        most = 8 * (d + 1) * (d + classes + 1) + _REST
         with regular(path) as file:
-            digest, data = file.read(_DIGEST), file.read(most)
+            digest, data = file.read(_DIGEST), file.read(_LARGEST)
         if hashlib.sha256(data).digest() != digest:
             raise ValueError("damaged")
-        try:
-            tensors = load(data)
-            raw = document(tensors.pop("header").tobytes().decode())
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(f"damaged ({error})") from error
+        tensors = load(data)
+        raw = document(tensors.pop("header").tobytes().decode())
         match raw:
             case {"schema": int(schema), "bundle": str(bundle)} if schema == SCHEMA:
                 if bundle != self._bundle.fingerprint:
@@ -171,16 +147,14 @@ class Store:
                 raise ValueError("of another version")
         header: _Header = decode(_Header, raw)
         sensor = header.modality, header.sensor
-        shapes = {"mean": (d,), "target": (classes,), "scatter": (d, d), "cross": (d, classes)}
-        _check(tensors, shapes | {"taught": (classes,)})
-        if not header.weight >= 0 or path.name != _name(sensor) or header.modality not in self._bundle.specs:
-            raise ValueError("damaged (its header is not that of this file)")
-        pupil = Pupil.new(head, of_subset(self._bundle.manifest.calibration, (header.modality,)))
-        pupil.sums = Sums(header.weight, *(tensors[name] for name in _SUMS))
-        pupil.taught, pupil.trial = tensors["taught"], header.trial
-        pupil.used, pupil.windows = header.used, header.windows
-        pupil.correction = fit(pupil.sums, head, pupil.inverse)
-        return sensor, pupil
+        learner = Learner.new(
+            self._bundle.head, of_subset(self._bundle.manifest.calibration, (header.modality,))
+        )
+        learner.sums = Sums(header.weight, *(tensors[name] for name in _SUMS))
+        learner.taught, learner.trial = tensors["taught"], header.trial
+        learner.used, learner.windows = header.used, header.windows
+        learner.correction = fit(learner.sums, learner.head, learner.inverse)
+        return sensor, learner
 
     def _make_room(self) -> None:
         ages = sorted((path.stat().st_mtime, path) for path in self.folder.glob(f"*{_SUFFIX}*"))
@@ -189,8 +163,8 @@ class Store:
                 path.unlink()
 
 
-def beside(bundle: Path) -> Path:
-    """Return the usual folder of what is learned with a bundle: next to it, for its own must not change."""
+def default_folder(bundle: Path) -> Path:
+    """Return the folder of a bundle's corrections: next to it, because its own must not change."""
     whole = bundle.resolve()
     return whole.with_name(f"{whole.name}.learned")
 
@@ -198,10 +172,3 @@ def beside(bundle: Path) -> Path:
 def _name(sensor: Sensor) -> str:
     modality, name = sensor
     return f"{modality}-{hashlib.sha256(json.dumps(name).encode()).hexdigest()[:16]}{_SUFFIX}"
-
-
-def _check(tensors: dict[str, NDArray[np.float64]], shapes: dict[str, tuple[int, ...]]) -> None:
-    found = {name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()}
-    bounded = all(bool((np.abs(tensor) <= LARGEST**2).all()) for tensor in tensors.values())
-    if found != {name: ("float64", shape) for name, shape in shapes.items()} or not bounded:
-        raise ValueError("damaged (its arrays are not those of this bundle)")

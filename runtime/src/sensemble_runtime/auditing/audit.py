@@ -7,7 +7,7 @@ subsets then cost one matrix product (`pooling.pool_subsets`).
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,6 @@ class AuditResult(Measures):
     """The scores of each subset of a bundle's modalities, with their intervals.
 
     Attributes:
-        subsets, mean, least, drops, chance, unscored: as `Measures` has them; scores are in [0, 1].
         metric: `accuracy` or `mAP`.
         examples: the number of examples.
         groups: the number of independent ones: examples of one group count once.
@@ -50,10 +49,9 @@ class AuditResult(Measures):
         saved: with a duty, the number of encodings that it saved, by modality.
         conditions: with conditions, first the scores of all subsets without any (`CLEAN`), then under each
             condition those of the subsets with the degraded modality.
-        reliability: by subset, how much confidence, sure answers and candidates are worth.
         unfamiliar: by modality, the share of windows that are unlike those of training, if the bundle scores
-            that. `subsets` pools them all the same, as the paper does; `reliability` and `conditions` leave
-            them out, as a session does.
+            that. `subsets` pools them too, as the paper does; `reliability` and `conditions` leave them out,
+            as a session does.
     """
 
     metric: str
@@ -85,7 +83,7 @@ class AuditResult(Measures):
             "examples": self.examples,
             "groups": self.groups,
             "bundle": self.bundle,
-            "reliability": {name: asdict(found) for name, found in self.reliability.items()},
+            "reliability": {name: asdict(one) for name, one in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
             **({"saved": self.saved} if self.saved else {}),
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
@@ -105,16 +103,13 @@ def audit(
     """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
 
     Args:
-        bundle: an open bundle.
-        examples: labelled with labels of the bundle; with one label each if the task is multi-class.
         record: a record file, to which the run is added with the examples' splits, the answers (as they
             come) and the scores.
         dataset: the name of the data, for the record.
-        progress: called with (examples done, examples in all) after each example; each condition is a round
-            of all examples more.
+        progress: called after each example; each condition is another round of all examples.
         duty: treat the examples as a stream, and do not encode a window that is like the one before.
-        conditions: degradations, each of which is audited by itself. With a record, those that an interrupted
-            audit of the same examples has finished are not measured again.
+        conditions: degradations, each audited by itself. With a record, those that an interrupted audit of
+            the same examples has finished are not measured again.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
@@ -138,12 +133,12 @@ def audit(
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
         every, every_embedding = (np.concatenate(rows, axis=1) for rows in (logits, embeddings))
-        found = measure(every, present, truth, task, groups)
-        if found is None:
+        measures = measure(every, present, truth, task, groups)
+        if measures is None:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
         if records:
-            records.add_scores(run, found.subsets, found.chance, found.estimates)
+            records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
         under: list[ConditionScore] = []
         if conditions:
             labelled = Labelled(examples, every_embedding, present, truth, groups)
@@ -157,14 +152,8 @@ def audit(
     familiar = _familiar(bundle, every_embedding)
     usable = {m: present[m] & familiar[m] for m in present}
     given = policy_answers(bundle.judge, plain_answers(bundle.judge, every, bundle.modalities), usable)
-    there = {name: np.all([present[m] for m in subsets.parse(name)], axis=0) for name in found.subsets}
     return AuditResult(
-        found.subsets,
-        found.mean,
-        found.least,
-        found.drops,
-        found.chance,
-        found.unscored,
+        **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
         examples=len(examples),
         groups=int(groups.max()) + 1,
@@ -172,8 +161,10 @@ def audit(
         saved=gate.saved if gate else {},
         conditions=tuple(under),
         reliability={
-            name: outcomes(given[subsets.parse(name)], truth, task, has).reliability
-            for name, has in there.items()
+            name: outcomes(
+                given[subset], truth, task, np.all([present[m] for m in subset], axis=0)
+            ).reliability
+            for name, subset in ((name, subsets.parse(name)) for name in measures.subsets)
         },
         unfamiliar={
             m: 1 - float(familiar[m][present[m]].mean())
@@ -184,7 +175,6 @@ def audit(
 
 
 def _familiar(bundle: Bundle, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
-    """Return whether windows are familiar, bool [N] by modality, of embeddings [n, N, d]."""
     return {
         m: bundle.judge.are_familiar(m, rows) for m, rows in zip(bundle.modalities, embeddings, strict=True)
     }
@@ -235,8 +225,7 @@ def _under(
 
 def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:
     data = kind_of(modality).window(example, bundle.specs[modality])
-    known = gate.unchanged(modality, data) if gate else None
-    if known is not None:
+    if gate and (known := gate.unchanged(modality, data)) is not None:
         return known
     embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
     if gate:
@@ -268,9 +257,9 @@ def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[RecordedAnswer]:
     labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
     answers = plain_answers(bundle.judge, chunk.logits, bundle.modalities)
     for column, example in enumerate(chunk.examples):
-        for subset, found in answers.items():
+        for subset, answer in answers.items():
             if set(subset) <= set(example.modalities):
-                probabilities = found.probabilities[column]
+                probabilities = answer.probabilities[column]
                 yield RecordedAnswer(
                     example.id,
                     example.line,
@@ -278,7 +267,7 @@ def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[RecordedAnswer]:
                     subsets.name(subset),
                     labels[int(probabilities.argmax())],
                     probabilities,
-                    float(found.least[column]),
-                    DOUBTS[found.doubts[column]],
+                    float(answer.least[column]),
+                    DOUBTS[answer.doubts[column]],
                     subsets.name(m for m in subset if familiar[m][column]),
                 )

@@ -54,26 +54,20 @@ def calibrate(
         logits: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
         present: modality -> bool [N], whether each example has it.
         labels: integers [N] in [0, C), or 0 and 1 [N, C] with at least one 1 each if the task is multi-label.
-        task: `multi-class` or `multi-label`.
-        alpha: the share of candidate sets that may lack the truth, in (0, 1).
-        groups: the number of each example's group, integers [N]; None: each is independent of the others.
+        groups: of the examples, integers [N]; None: each is independent of the others.
     """
     groups = np.arange(len(labels)) if groups is None else groups
     fitted = {}
-    for subset, found in zip(subsets.subsets(present), logits, strict=True):
+    for subset, own in zip(subsets.subsets(present), logits, strict=True):
         has = np.all([present[m] for m in subset], axis=0)
         if has.any():
-            power = choose_power(found[has], labels[has], task, groups[has])
-            powered = scaled(found[has].astype(np.float64), 1.0, power, task)
+            power = choose_power(own[has], labels[has], task, groups[has])
+            powered = scaled(own[has].astype(np.float64), 1.0, power, task)
             temperature = fit_temperature(powered, labels[has], task)
             limit = quantile(shortfalls(powered, labels[has], task), alpha, groups[has])
-            fitted[subsets.name(subset)] = SubsetCalibration(
-                temperature,
-                power,
-                share(limit / temperature, task),
-                int(has.sum()),
-                len(np.unique(groups[has])),
-            )
+            threshold, count = share(limit / temperature, task), len(np.unique(groups[has]))
+            entry = SubsetCalibration(temperature, power, threshold, int(has.sum()), count)
+            fitted[subsets.name(subset)] = entry
     return fitted
 
 
@@ -83,12 +77,6 @@ def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.
     One temperature does not serve a modality of which some windows say everything and some nothing, such as
     captions. The temperature of each power is fitted on the other `FOLDS`. It is 0 for fewer examples or
     groups than a fold needs, and in a multi-label task, where no class has to be the right one.
-
-    Args:
-        logits: floating [N, C].
-        labels: as `calibrate` takes them.
-        task: `multi-class` or `multi-label`.
-        groups: integers [N].
     """
     places = np.unique(groups, return_inverse=True)[1]
     if task == "multi-label" or len(logits) < FOLDS * LEAST or places.max() + 1 < FOLDS:
@@ -109,13 +97,8 @@ def fit_temperature(logits: Floats, labels: Labels, task: Task) -> float:
     """Return the temperature with the least cross-entropy, from 0.01 to 100; 1 for fewer than `LEAST`.
 
     The cross-entropy is convex in the inverse temperature, so its slope has one root, which is bracketed and
-    halved. As in Platt's scaling of sigmoids (1999), a pseudo-example spread over all classes keeps it finite
-    where every example is right.
-
-    Args:
-        logits: floating [N, C].
-        labels: as `calibrate` takes them.
-        task: `multi-class` (Guo et al., 2017) or `multi-label` (a sigmoid for each class).
+    halved (Guo et al., 2017). As in Platt's scaling of sigmoids (1999), a pseudo-example spread over all
+    classes keeps it finite where every example is right.
     """
     n, classes = logits.shape
     if n < LEAST:
@@ -143,8 +126,7 @@ def shortfalls(logits: Floats, labels: Labels, task: Task) -> Floats:
     rows = np.arange(len(logits))
     others = logits.copy()
     others[rows, labels] = -np.inf
-    found: Floats = others.max(axis=1) - logits[rows, labels]
-    return found
+    return np.asarray(others.max(axis=1) - logits[rows, labels])
 
 
 def quantile(scores: Floats, alpha: float, groups: NDArray[np.integer]) -> float:

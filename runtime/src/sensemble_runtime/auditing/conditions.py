@@ -6,6 +6,7 @@ cost one matrix product. All five severities of all conditions of three sensors 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,9 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.degraded import degraded_window
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.intervals import bootstrapped, proportion
+from sensemble_runtime.auditing.intervals import proportion, scored
 from sensemble_runtime.auditing.policy import plain_answers, policy_answers
 from sensemble_runtime.auditing.reliability import outcomes
-from sensemble_runtime.auditing.resampling import average_precisions
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.pooling import pool_subsets
@@ -60,13 +60,8 @@ def scores_under(
     """Return the scores of the subsets with a degraded modality.
 
     The examples are one stream, as in a replay. Where the degraded sensor gives nothing in time, or a window
-    that is unfamiliar, the rest of a subset answers; without a rest, the answer is wrong and unsure.
-
-    Args:
-        bundle: an open bundle.
-        labelled: the examples.
-        applied: the condition, and the modality that it degrades.
-        done: called after each example.
+    that is unfamiliar, the rest of a subset answers; without a rest, the answer is wrong and unsure. `done`
+    is called after each example.
 
     Raises:
         BadDataError: an example cannot be decoded.
@@ -102,22 +97,16 @@ def finished(record: Path, run: int) -> dict[tuple[str, str, int], list[Conditio
     Raises:
         RecordError: the record cannot be read.
     """
-    runs = {r.id: r for r in read_runs(record)}
+    runs, data = {r.id: r for r in read_runs(record)}, attrgetter("kind", "bundle", "dataset", "split")
     this = runs.pop(run)
-    found: dict[tuple[str, str, int], list[ConditionScore]] = {}
+    known: dict[tuple[str, str, int], list[ConditionScore]] = {}
     for other in runs.values():
-        alike = (other.kind, other.bundle, other.dataset, other.split) == (
-            this.kind,
-            this.bundle,
-            this.dataset,
-            this.split,
-        )
-        if other.ended is None and alike and same_answers(record, run, other.id):
+        if other.ended is None and data(other) == data(this) and same_answers(record, run, other.id):
             scores: dict[tuple[str, str, int], list[ConditionScore]] = {}
             for one in read_conditions(record, other.id):
                 scores.setdefault(one.key, []).append(one)
-            found |= scores  # it may repeat those of one before
-    return found
+            known |= scores  # an earlier audit may hold the same ones
+    return known
 
 
 def _scores(
@@ -139,31 +128,16 @@ def _scores(
         has = np.asarray(np.all([labelled.present[m] for m in subset], axis=0))
         if not has.any():
             continue
-        found = outcomes(given[subset], labelled.truth, task, has)
-        worth = found.reliability
+        outcome = outcomes(given[subset], labelled.truth, task, has)
         if task == "multi-class":
-            value, without = worth.accuracy, outcomes(pooled[subset], labelled.truth, task, has).right.mean()
-            low, high = proportion(found.right, labelled.groups[has])
+            right, value = outcome.right, float(outcome.right.mean())
+            plain_value = float(outcomes(pooled[subset], labelled.truth, task, has).right.mean())
+            scored_subset = SubsetScore(value, len(right), *proportion(right, labelled.groups[has]))
         else:
-            truth, groups = labelled.truth[has], labelled.groups[has]
-            value, without = (
-                score(answers[subset].probabilities[has], truth, task) for answers in (given, pooled)
-            )
-            drawn = average_precisions(
-                given[subset].probabilities[has], truth, groups, np.ones(len(truth), bool)
-            )
-            low, high = bootstrapped(drawn, value, len(np.unique(groups)))
-        scored = SubsetScore(value, int(has.sum()), low, high)
-        scores.append(
-            ConditionScore(
-                *key,
-                effect,
-                subsets.name(subset),
-                scored,
-                worth.confidence,
-                worth.unsure,
-                worth.sure_right,
-                float(without),
-            )
-        )
+            predicted = given[subset].probabilities
+            scored_subset, _ = scored(predicted, labelled.truth, task, labelled.groups, has)
+            plain_value = score(pooled[subset].probabilities[has], labelled.truth[has], task)
+        worth, name = outcome.reliability, subsets.name(subset)
+        shares = worth.confidence, worth.unsure, worth.sure_right
+        scores.append(ConditionScore(*key, effect, name, scored_subset, *shares, plain_value))
     return scores

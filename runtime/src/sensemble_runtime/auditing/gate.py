@@ -37,7 +37,7 @@ class Criterion:
     Attributes:
         text: as it was written.
         kind: `score` of a subset; `P` or `R`; or `drop`, the loss of accuracy without a sensor.
-        subset: the subset of a score, or the one modality of a drop; else empty.
+        subset: of a score, or the one modality of a drop; else empty.
         limit: in [0, 1]: the least score, or the largest drop.
     """
 
@@ -49,11 +49,9 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A criterion and what an audit says of it.
+    """A criterion and an audit's verdict on it.
 
     Attributes:
-        criterion: as required.
-        verdict: `met`, `failed` or `too few`.
         found: the number with its interval; None where no example has all the sensors that it is about.
         n: the number of examples; of P, those of the set that has fewest.
     """
@@ -87,7 +85,7 @@ def parse(text: str, modalities: Sequence[str], sensors: Mapping[str, str] | Non
 
 
 def judge(criteria: Sequence[Criterion], measures: Measures) -> list[Judgement]:
-    """Return the judgement of each criterion on an audit's measures."""
+    """Judge each criterion on an audit's measures."""
     return [_judged(criterion, measures) for criterion in criteria]
 
 
@@ -147,7 +145,7 @@ def _judged(criterion: Criterion, measures: Measures) -> Judgement:
 
 
 def _found(criterion: Criterion, measures: Measures) -> tuple[Estimate | None, int]:
-    """Return the number that a criterion bounds, if there is one, and of how many examples it is."""
+    """Return the number that a criterion bounds, if there is one, and its number of examples."""
     least = min(score.n for score in measures.subsets.values())
     if criterion.kind == "P":
         return measures.mean, least

@@ -74,36 +74,35 @@ def measure(
         predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
         present: modality -> bool [N], whether each example has it.
         labels: as `scores.score` takes them.
-        task: `multi-class` or `multi-label`.
-        groups: the group of each example, integers [N], as `intervals.group_codes` returns.
+        groups: integers [N], as `intervals.group_codes` returns.
 
     Raises:
         ScoreError: as `scores.score`.
     """
     by_set = dict(zip(subsets.subsets(present), predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}
-    found = {
+    results = {
         subset: scored(predicted, labels, task, groups, has[subset])
         for subset, predicted in by_set.items()
         if has[subset].any()
     }
-    if not found:
+    if not results:
         return None
-    scores = [one for one, _ in found.values()]
+    scores = [one for one, _ in results.values()]
     drops = {}
     every = max(by_set, key=len)
-    if every in found and len(every) > 1:
+    if every in results and len(every) > 1:
         for modality in every:
             rest = tuple(m for m in every if m != modality)
-            whole, less = found[every], found[rest]
+            whole, less = results[every], results[rest]
             if has[rest].sum() > has[every].sum():  # others have the rest alone
                 less = scored(by_set[rest], labels, task, groups, has[every])
             drops[modality] = combined((whole[0], less[0]), (1.0, -1.0), (whole[1], less[1]))
     return Measures(
-        subsets={subsets.name(subset): one for subset, (one, _) in found.items()},
-        mean=combined(scores, [1 / len(scores)] * len(scores), [varied for _, varied in found.values()]),
+        subsets={subsets.name(subset): one for subset, (one, _) in results.items()},
+        mean=combined(scores, [1 / len(scores)] * len(scores), [varied for _, varied in results.values()]),
         least=Estimate(*(min(getattr(s, end) for s in scores) for end in ("accuracy", "low", "high"))),
         drops=drops,
-        chance={subsets.name(subset): chance(labels[has[subset]], task) for subset in found},
-        unscored=tuple(subsets.name(subset) for subset in by_set if subset not in found),
+        chance={subsets.name(subset): chance(labels[has[subset]], task) for subset in results},
+        unscored=tuple(subsets.name(subset) for subset in by_set if subset not in results),
     )

@@ -1,4 +1,4 @@
-"""Reliability: how much confidence, sure answers and candidates are worth, measured on labelled examples."""
+"""Reliability: how often confidence, sure answers and candidates are right, on labelled examples."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The worth of a subset's answers; one is right if its most probable label is, wrong without evidence.
+    """The reliability of a subset's answers; an answer without evidence is wrong.
 
     Attributes:
-        accuracy: the share of answers that is right, sure or not, in [0, 1].
+        accuracy: the share of answers whose most probable label is right, sure or not, in [0, 1].
         confidence: the mean calibrated confidence, in [0, 1].
         unsure: the share of answers without a label.
         sure_right: of the others, the share that is right; None if all are unsure.
         covered: the share of answers whose candidates hold the truth (every true label, multi-label).
         calibration_error: the expected calibration error of the confidence, in [0, 1].
-        chance_error: what a perfectly calibrated classifier with these confidences would show on as many
-            examples, on average: the part of `calibration_error` that is no fault.
+        chance_error: the mean `calibration_error` of a perfectly calibrated classifier with these confidences
+            on as many examples.
     """
 
     accuracy: float
@@ -42,14 +42,12 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Bin(Interval):
-    """The predictions of about one confidence, of which there is at least one.
+    """The `n` > 0 predictions of about one confidence.
 
     Attributes:
         confidence: their mean confidence, in [0, 1].
-        right: the share of them that is right.
-        n: their number.
-        low: the lower end of the 95 % confidence interval of `right`, for independent examples.
-        high: the upper end.
+        right: the share of them that is right; `low` and `high` are its 95 % confidence interval for
+            independent examples.
     """
 
     confidence: float
@@ -77,7 +75,7 @@ class Outcomes:
 
     @property
     def reliability(self) -> Reliability:
-        """The worth of these answers."""
+        """The measures of these answers."""
         return Reliability(
             accuracy=float(self.right.mean()),
             confidence=float(self.confidences.mean()),
@@ -92,29 +90,24 @@ class Outcomes:
     def bins(self) -> list[Bin]:
         """A reliability diagram: the bins of `calibration_error` that have answers, by confidence."""
         places = _bins(self.confidences)
-        found = []
+        bins = []
         for place in np.unique(places):
             here = places == place
             n, right = int(here.sum()), int(self.right[here].sum())
-            found.append(Bin(float(self.confidences[here].mean()), right / n, n, *wilson(right, n)))
-        return found
+            bins.append(Bin(float(self.confidences[here].mean()), right / n, n, *wilson(right, n)))
+        return bins
 
 
 def outcomes(
     answers: Answers, truth: NDArray[np.integer], task: Task, rows: NDArray[np.bool_] | slice = slice(None)
 ) -> Outcomes:
-    """Return answers beside the truth.
+    """Return the outcomes of `rows` of N answers.
 
-    Args:
-        answers: N of them.
-        truth: class indices [N], or zeros and ones [N, C] if the task is multi-label.
-        task: `multi-class` or `multi-label`.
-        rows: the examples to count, at least one; by default all.
+    `truth` holds class indices [N], or zeros and ones [N, C] if the task is multi-label.
     """
     chances, least, doubts = answers.probabilities[rows], answers.least[rows], answers.doubts[rows]
-    true = (np.eye(chances.shape[1], dtype=bool)[truth] if task == "multi-class" else truth.astype(bool))[
-        rows
-    ]
+    known = truth[rows]
+    true = np.eye(chances.shape[1], dtype=bool)[known] if task == "multi-class" else known.astype(bool)
     evident = doubts != UNFAMILIAR
     return Outcomes(
         confidences=chances.max(axis=1),
@@ -127,19 +120,13 @@ def outcomes(
 def recorded_outcomes(
     recorded: Iterable[RecordedAnswer], labels: Sequence[str], task: Task
 ) -> dict[str, Outcomes]:
-    """Return the recorded answers of an audit beside the truth, by subset, smallest first.
-
-    Args:
-        recorded: of one audit.
-        labels: the classes, in the order of the answers' probabilities.
-        task: `multi-class` or `multi-label`.
-    """
+    """Return the outcomes of a recorded audit, by subset, smallest first."""
     by_set: dict[str, list[RecordedAnswer]] = {}
     plain = {(answer.example, answer.subset): answer for answer in recorded}
     for answer in plain.values():
         by_set.setdefault(answer.subset, []).append(answer)
     uniform = np.full(len(labels), 1 / len(labels), np.float32)
-    found = {}
+    by_name = {}
     for name, some in sorted(by_set.items(), key=lambda item: (item[0].count("+"), item[0])):
         given = [plain[a.example, a.used] if a.used else None for a in some]
         answers = Answers(
@@ -149,8 +136,8 @@ def recorded_outcomes(
         )
         table = np.array([[label in a.truth for label in labels] for a in some])
         truth = table.argmax(axis=1) if task == "multi-class" else table.astype(np.int64)
-        found[name] = outcomes(answers, truth, task)
-    return found
+        by_name[name] = outcomes(answers, truth, task)
+    return by_name
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
@@ -158,20 +145,15 @@ def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_
 
     The mean over 15 bins of equal width, weighted by the examples in them (Naeini et al., 2015; Guo et al.,
     2017).
-
-    Args:
-        confidences: floating [N] in [0, 1], N > 0.
-        right: bool [N], whether each prediction was right.
     """
     gaps = np.bincount(_bins(confidences), weights=confidences - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidences))
 
 
 def chance_error(confidences: NDArray[np.floating]) -> float:
-    """Return the mean calibration error of classifiers that are right exactly as often as they say.
+    """Return the mean error of perfectly calibrated classifiers: above 0, because bins of few examples vary.
 
-    The bins of few examples differ from their confidence by chance, so that it is above 0. The same
-    confidences, floating [N], give the same number.
+    The same confidences, floating [N], give the same number.
     """
     draw = np.random.default_rng(0)
     errors = (

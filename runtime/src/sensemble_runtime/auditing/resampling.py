@@ -36,14 +36,8 @@ def average_precisions(
 ) -> NDArray[np.float64]:
     """Return the mean average precision of each bootstrap resample, float64 [`RESAMPLES`].
 
-    Each is what `scores.score` gives for the drawn examples among those that count; NaN where none of them
-    is of any class.
-
-    Args:
-        probabilities: floating [N, C].
-        labels: 0, 1 or bool [N, C].
-        groups: the group of each example, integers [N].
-        has: bool [N], the examples that count; at least one of them is of some class.
+    Each is the `scores.score` of the drawn examples among those that `has` marks, bool [N]; NaN where none of
+    them is of any class.
     """
     probabilities, positive = probabilities[has], labels[has].astype(bool)
     classes = [_Ranking(probabilities[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]

@@ -3,17 +3,18 @@
 A matrix maps each training set M_T to the score of every evaluation set M_E: `{"video": {"audio": 0.4}}`.
 Scores may be fractions or per cent; they are never rescaled. An M_T for which a stratum has no M_E does not
 count towards it (nothing can be missing from a single modality): P and R average over the other M_T. This
-reading reproduces the paper's Table 1 from its Table 9 in every AudioSet row.
+reading reproduces the paper's Table 1 from its Table 9 in every AudioSet row. A malformed matrix is a
+`MatrixError`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from statistics import fmean
 
 from sensemble_runtime.errors import MatrixError, SubsetError
-from sensemble_runtime.subsets import Subset, name, parse, subsets
+from sensemble_runtime.subsets import Subset, name, parse
 
 Matrix = Mapping[str, Mapping[str, float]]
 Predicate = Callable[[Subset, Subset], bool]
@@ -29,16 +30,9 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A row of the paper's Table 1; `dataclasses.asdict` gives its JSON form.
+    """A row of the paper's Table 1: the best P and R over all M_T (Eq. 5), their means (Eq. 6), the strata.
 
-    Attributes:
-        p_best: the best P(M_T) over all M_T (Eq. 5).
-        r_best: the best R(M_T) over all M_T (Eq. 5).
-        p: the mean P(M_T) (Eq. 6).
-        r: the mean R(M_T) (Eq. 6).
-        missing: P and R over Missing at Test.
-        added: P and R over Added at Test.
-        transfer: P and R over Transferability.
+    `dataclasses.asdict` gives its JSON form.
     """
 
     p_best: float
@@ -65,9 +59,6 @@ def transfer(train: Subset, test: Subset) -> bool:
     return set(test).isdisjoint(train)
 
 
-STRATA: Mapping[str, Predicate] = {"missing": missing, "added": added, "transfer": transfer}
-
-
 def summary(matrix: Matrix) -> Summary:
     """Return the paper's metrics of `matrix` (Eq. 3 to 6 and their strata), over the M_T in it.
 
@@ -92,9 +83,6 @@ def per_train(
     """Return P(M_T) and R(M_T) (Eq. 3 and 4) of each M_T: the points of the paper's Figure 6.
 
     Only the cells that `predicate(M_T, M_E)` selects count; an M_T without any is left out.
-
-    Raises:
-        MatrixError: as `summary`.
     """
     points = {}
     for train, row in _checked(matrix).items():
@@ -105,11 +93,7 @@ def per_train(
 
 
 def stratified(matrix: Matrix, predicate: Predicate) -> Stratum:
-    """Return P and R (Eq. 6) over the cells that `predicate(M_T, M_E)` selects.
-
-    Raises:
-        MatrixError: as `summary`.
-    """
+    """Return P and R (Eq. 6) over the cells that `predicate(M_T, M_E)` selects."""
     points = per_train(matrix, predicate).values()
     if not points:
         return Stratum(None, None)
@@ -117,37 +101,17 @@ def stratified(matrix: Matrix, predicate: Predicate) -> Stratum:
 
 
 def overlap(matrix: Matrix, k: int) -> Stratum:
-    """Return P and R over the cells in which M_T and M_E share exactly `k` modalities (Figure 5).
-
-    Raises:
-        MatrixError: as `summary`.
-    """
+    """Return P and R over the cells in which M_T and M_E share exactly `k` modalities (Figure 5)."""
     return stratified(matrix, lambda train, test: len(set(train) & set(test)) == k)
 
 
 def best_evaluation(matrix: Matrix) -> dict[str, str]:
-    """Return, for each M_T, the M_E with the highest score (Table 2); of equal ones, the smallest.
-
-    Raises:
-        MatrixError: as `summary`.
-    """
+    """Return, for each M_T, the M_E with the highest score (Table 2); of equal ones, the smallest."""
     best = {}
     for train, row in _checked(matrix).items():
         top = max(row.values())
         best[name(train)] = name(min((len(test), test) for test, score in row.items() if score == top)[1])
     return best
-
-
-def combinations(modalities: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Return, for each M_T, the M_E of each stratum (Table 8): `combinations(...)["audio"]["added"]`."""
-    sets = subsets(modalities)
-    return {
-        name(train): {
-            stratum: [name(test) for test in sets if predicate(train, test)]
-            for stratum, predicate in STRATA.items()
-        }
-        for train in sets
-    }
 
 
 def _checked(matrix: object) -> dict[Subset, dict[Subset, float]]:

@@ -28,7 +28,6 @@ def score(
     Args:
         probabilities: floating [N, C], N > 0; any increasing function of them scores the same.
         labels: multi-class: integers [N] in [0, C); multi-label: 0, 1 or bool [N, C] with at least one 1.
-        task: `multi-class` or `multi-label`.
 
     Raises:
         ScoreError: a shape is wrong, a probability is not finite, or a label is out of range.
@@ -53,10 +52,9 @@ def score_subsets(
     A subset without such examples is left out. `measures.measure` adds intervals, which take longer.
 
     Args:
-        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`, as `score` takes them.
+        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
         present: modality -> bool [N], whether each example has it.
         labels: as `score` takes them.
-        task: `multi-class` or `multi-label`.
 
     Raises:
         ScoreError: as `score`.
@@ -70,12 +68,7 @@ def score_subsets(
 
 
 def chance(labels: NDArray[np.integer] | NDArray[np.bool_], task: Task) -> float:
-    """Return the score of answers that do not look: always the commonest label, or one ranking for all.
-
-    Args:
-        labels: as `score` takes them.
-        task: `multi-class` or `multi-label`.
-    """
+    """Return the score of constant answers: always the commonest label, or one ranking for all."""
     if task == "multi-class":
         return float(np.bincount(labels).max() / len(labels))
     return score(np.zeros(labels.shape), labels, task)

@@ -35,18 +35,13 @@ if TYPE_CHECKING:  # loading the library is left to the first caption
 class Bundle:
     """A verified bundle, whose encoders are loaded on first use. Safe to use from several threads.
 
-    Files that are loaded later are verified again against the manifest that was read on opening: the bytes
-    that run are the bytes that were hashed, even if the folder has changed since.
+    Files are verified again when they are loaded: the bytes that run are the bytes that were hashed.
 
     Attributes:
-        path: the folder.
-        manifest: the contents of its `manifest.json`.
         fingerprint: the SHA-256 of the bytes of `manifest.json`, in hex.
         modalities: the modalities that have an encoder, sorted.
         specs: the input of each encoder, by modality.
         executors: the target whose artifact encodes each modality.
-        head: the classifier.
-        judge: judges the answers of its live sets.
         threads: the size of the executor's thread pool, for encoders loaded from now on. 0 means one thread
             per core, or a single thread if every encoder took less than 2 ms when it was exported.
     """
@@ -89,19 +84,15 @@ class Bundle:
         A bundle is code: without `trust`, the caller vouches for its origin.
 
         Args:
-            path: the folder.
             executor: the target whose artifacts to run. By default, each modality runs by the first target of
-                `executors.executor.available` for which it has an artifact; artifacts whose parity was
-                measured come first. The attribute `executors` holds the choice.
+                `executors.executor.available` for which it has an artifact, measured ones first.
             trust: the PEM file of the public key that must have signed the bundle; None accepts any bundle.
             floor: the least confidence of a sure answer, in [0, 1]; None: that of the manifest.
 
         Raises:
-            BundleCorruptError: a file is missing, truncated, altered, or contradicts the manifest.
-            BundleIncompatibleError: it has another schema version, or no executor here runs it.
-            BundlePathError: a file lies outside the folder.
-            BundleError: the floor is out of its range.
-            BundleUntrustedError, KeyFileError: the key `trust` did not sign it, or the file holds no key.
+            BundleError: it is corrupt, incompatible, untrusted, or leaves its folder, each with its subclass;
+                or the floor is out of its range.
+            KeyFileError: the file `trust` holds no key.
         """
         path = Path(path)
         data = read_data(path / manifest.FILE_NAME, None if trust is None else Path(trust))
@@ -114,20 +105,16 @@ class Bundle:
         """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
 
         Raises:
-            BundleError: the encoder cannot be loaded; see `load`.
-            ValueError: the window is of another dtype or shape.
-            EncoderError: the executor failed; names its error.
+            BundleError, ValueError, EncoderError: as `load` and `Encoder`.
         """
         return self.load(modality)(window)
 
     def load(self, modality: str) -> Encoder:
-        """Return the encoder of `modality`, loading it on first use.
+        """Return the encoder of `modality`, loaded on first use.
 
         Raises:
-            BundleError: the bundle has no such modality.
-            BundleIncompatibleError: the executor cannot run the artifact.
-            BundleCorruptError: the encoder's input or embedding size contradicts the manifest.
-            BundleChangedError: the file has changed since the bundle was opened.
+            BundleError: the bundle has no such modality, its artifact does not run here or contradicts the
+                manifest, or the file has changed since the bundle was opened.
         """
         if modality not in self._locks:
             raise BundleError(
@@ -140,10 +127,7 @@ class Bundle:
             return encoder  # not what the dictionary holds now: `unload` waits for no lock
 
     def unload(self, modality: str) -> None:
-        """Release the encoder of `modality`; the next use loads it again. A call in progress ends first.
-
-        A thread frees it, because that takes a while and the caller may hold a lock.
-        """
+        """Free the encoder of `modality` in a thread, after a call in progress; the next use loads it."""
         unused = [self._encoders.pop(modality, None)]  # the only reference: clearing the list frees it
         if unused[0] is None:
             return
@@ -158,11 +142,7 @@ class Bundle:
         thread.start()
 
     def settle(self, deadline: float) -> bool:
-        """Wait until all unloaded encoders are freed, up to `deadline`; return whether they are.
-
-        Args:
-            deadline: on the clock of `time.monotonic`.
-        """
+        """Wait until unloaded encoders are freed; False if some are not by `deadline` (`time.monotonic`)."""
         freeing = tuple(self._freeing)
         for thread in freeing:
             thread.join(max(0.0, deadline - monotonic()))
@@ -183,9 +163,7 @@ class Bundle:
         """Return the token ids of `caption` as the text encoder takes them: int64 [1, L].
 
         Raises:
-            BundleError: the bundle has no text encoder.
-            BundleCorruptError: its `tokenizer.json` is not a tokenizer.
-            BundleChangedError: as `load`.
+            BundleError: the bundle has no text encoder, or no usable tokenizer.
             EncoderError: the tokenizer failed.
         """
         entry = self.manifest.tokenizer
@@ -199,7 +177,7 @@ class Bundle:
 
     @property
     def _quick(self) -> bool:
-        """True if all encoders are quick: they may share a thread pool, which the first of them sizes."""
+        """True if all encoders are quick: they may share one thread pool, sized by the first."""
         entries = self.manifest.modalities
         measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
         return all(latency is not None and latency < executor.QUICK for latency in measured)
@@ -210,11 +188,11 @@ class Bundle:
         path = self.path / entry.artifacts[target].path
         contents = self.contents(modality, target)
         encoder = executor.load(path, target, self.threads, quick=self._quick, contents=contents)
-        found = (encoder.dtype, encoder.shape, encoder.embedding)
+        loaded = (encoder.dtype, encoder.shape, encoder.embedding)
         expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
-        if found != expected:
+        if loaded != expected:
             raise BundleCorruptError(
-                f"{path}: (dtype, shape, embedding) is {found}, the manifest says {expected}; export it again"
+                f"{path}: (dtype, shape, embedding) {loaded}, the manifest says {expected}; export it again"
             )
         return encoder
 
@@ -228,7 +206,6 @@ class Bundle:
 
 
 def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None) -> str:
-    """Return the target whose artifact encodes `modality` on this machine."""
     if wanted is not None and wanted not in entry.artifacts:
         raise BundleIncompatibleError(
             f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
@@ -271,36 +248,27 @@ def _verify(folder: Path, contents: Manifest) -> Head:
 
 
 def _tokenized(contents: Manifest) -> "InputSpec | None":
-    """Return the spec whose windows the tokenizer makes; None where there is none."""
     specs = (entry.spec for entry in contents.modalities.values())
     return next((spec for spec in specs if kind_of(spec.modality).tokenized), None)
 
 
 def _verify_nothing_else(folder: Path, artifacts: list[Artifact]) -> None:
     """Refuse a package (a folder) with files that its manifest does not list; walk each folder once."""
-    present = {path: _files_in(folder / path) for path in {artifact.path for artifact in artifacts}}
-    for artifact in artifacts:
-        listed = {folder / file.path for file in artifact.files}
-        for found in present[artifact.path]:
-            if found not in listed:
-                raise BundleCorruptError(f"{found}: not in the manifest; copy the bundle again")
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Return everything in a folder and its folders that is no folder itself; links are not followed."""
-    return [found for found in folder.rglob("*") if found.is_symlink() or not found.is_dir()]
+    for path, files in {artifact.path: artifact.files for artifact in artifacts}.items():
+        listed = {folder / file.path for file in files}
+        for inside in (folder / path).rglob("*"):
+            if (inside.is_symlink() or not inside.is_dir()) and inside not in listed:
+                raise BundleCorruptError(f"{inside}: not in the manifest; copy the bundle again")
 
 
 def sign(path: Path, key: Path) -> Path:
-    """Verify the bundle in folder `path`, and sign its manifest with the private key in the PEM file `key`.
+    """Verify the bundle in folder `path`, sign its manifest with a private key, return the signature's file.
 
-    Returns:
-        The signature's file, next to the manifest.
+    Args:
+        key: the PEM file of the key.
 
     Raises:
-        BundleError: the bundle is not valid.
-        KeyFileError: the file holds no such key.
-        OSError: the signature cannot be written.
+        BundleError, KeyFileError, OSError: the bundle or the key is not valid, or it cannot be written.
     """
     data = read_data(path / manifest.FILE_NAME)
     _verify(path, parse_manifest(data, path / manifest.FILE_NAME))

@@ -28,10 +28,9 @@ Scheme = Literal[
 ]
 """The quantization of an encoder.
 
-`int8-dynamic`: int8 weights, and int8 activations whose ranges are computed for each window.
-`int8-static`: the same, with ranges from calibration. `int8-weights`: int8 weights, float activations.
-`int4-weights`: int4 weights in groups of a row, activations as in `int8-dynamic`.
-`palette-6bit`, `palette-4bit`: each weight is an index into a table of 2^6 or 2^4 values.
+`int8-dynamic`: int8 weights, and int8 activations whose ranges are computed for each window. `int8-static`:
+with ranges from calibration. `int8-weights`: float activations. `int4-weights`: int4 weights in groups of a
+row, activations as in `int8-dynamic`. `palette-6bit`, `palette-4bit`: weights are indices into a table.
 """
 
 
@@ -50,8 +49,7 @@ class Parity:
 
     Attributes:
         cosine: the mean cosine similarity of the embeddings.
-        max_error: the largest absolute difference between two elements.
-        mean_error: the mean absolute difference between elements.
+        max_error, mean_error: of the absolute differences between elements.
         windows: the number of windows compared.
         agreement: the fraction of windows that the head, on this modality alone, classifies the same.
     """
@@ -70,12 +68,11 @@ class Artifact:
     Attributes:
         path: the file, or the folder of a Core ML package; relative to the bundle's folder, with `/`.
         files: the file at `path`, or every file in that folder.
-        scheme: the quantization.
         kept: names of the layers that stay float, because quantizing them costs too much accuracy.
-        parity: the agreement with the float encoder; None until a machine that can run the artifact has
-            measured it (for Core ML, `sensemble export verify` on a Mac).
-        latency_ms: median milliseconds per window on the machine that measured parity; None likewise.
-        peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone; None likewise.
+        parity: None until a machine that can run the artifact has measured it (for Core ML,
+            `sensemble export verify` on a Mac), as are the next two.
+        latency_ms: median milliseconds per window.
+        peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone.
     """
 
     path: str
@@ -102,18 +99,17 @@ class ModalityEntry:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The origin of a bundle; subsets of modalities are written `audio+text+video`.
+    """The origin of a bundle.
 
     Attributes:
-        train_modalities: M_T, the modalities that the classifier was trained on.
+        train_modalities: M_T.
         method: `finetune`, `masd+wiseft`, ...
-        dataset: the name of the training data.
         accuracy: of the float model, a fraction, by subset.
-        accuracy_quantized: of this bundle, a fraction, by target and subset; only for targets that were run.
+        accuracy_quantized: of this bundle, by target and subset; only for targets that were run.
         float_bytes: the size of the float encoder for the bundle's first target, by modality.
-        float_latency_ms: its median milliseconds per window, by modality; only if that target was run.
+        float_latency_ms: its median milliseconds per window; only if that target was run.
         created: the time of the export, ISO 8601.
-        tools: the version of each package that made the artifacts, by package.
+        tools: the version of each package that made the artifacts.
     """
 
     train_modalities: tuple[str, ...]
@@ -133,12 +129,11 @@ class SubsetCalibration:
 
     Attributes:
         temperature: divides the logits, from 0.01 to 100; 1 where there were too few examples to fit it.
-        power: of a prediction's own confidence, by which its logits are multiplied (`head.scaled`), from 0 to
-            4; 0 where the temperature alone does as well, and in a multi-label task.
+        power: of the confidence, which scales the logits (`head.scaled`), from 0 to 4; 0 in a multi-label
+            task.
         threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest
             one (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
-        examples: the number of examples of `calibrate` with all modalities of the subset, all familiar.
-        groups: the number of their groups.
+        examples: of `calibrate`, with all modalities of the subset, all familiar; in so many `groups`.
     """
 
     temperature: float
@@ -155,10 +150,9 @@ class Calibration:
     Attributes:
         alpha: the share of candidate sets that may lack the truth, in (0, 1).
         floor: the least confidence of a sure answer, in [0, 1].
-        subsets: by subset; one without examples is absent, and every class is a candidate there.
-        familiar: by modality, the score of familiarity (`head.Familiarity`) below which a window is unlike
-            those that the encoder was trained on; empty if the head has no such scores. A modality of which
-            too few windows were held out is absent: all its windows count as familiar.
+        subsets: by subset; without examples it is absent, and every class is a candidate.
+        familiar: by modality, the score (`head.Familiarity`) below which a window is unfamiliar. Without
+            enough held-out windows it is absent, and all windows are familiar.
     """
 
     alpha: float
@@ -177,20 +171,13 @@ class Manifest:
     """The whole `manifest.json`.
 
     Attributes:
-        schema: the version of this format, `SCHEMA`.
-        modalities: the encoders, by the modality's name.
         embedding: d, the length of every encoder's output.
         labels: the C classes, in the order of the head's rows.
         task: `multi-class` (softmax) or `multi-label` (sigmoid).
-        head: `head.safetensors`.
         tokenizer: `tokenizer.json`, if there is a text encoder.
-        held_out: by modality, a safetensors file in the folder `BUNDLE.held_out` next to the bundle: a few
-            recorded windows (`windows` [N, ...]) and their float embeddings (`embeddings` float32 [N, d]),
-            with which any machine can measure parity. The folder need not ship with the bundle.
-        provenance: the origin of the model.
-        calibration: a temperature, a power and a threshold for each subset.
-        audited: the score of this bundle on the split eval, by subset: its accuracy, or its mean average
-            precision in a multi-label task. Of the first target that the exporting machine could run.
+        held_out: by modality, a safetensors file in the folder `BUNDLE.held_out` next to the bundle, with
+            `windows` [N, ...] and their float `embeddings` float32 [N, d], to measure parity anywhere.
+        audited: the score on the split eval, by subset, of the first target that the exporting machine runs.
     """
 
     schema: int

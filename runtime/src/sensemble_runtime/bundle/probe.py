@@ -1,7 +1,6 @@
 """The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-A process is `python -m sensemble_runtime.bundle.probe FOLDER MODALITY FINGERPRINT`. Probing finds
-encoders that fail by accident. It does not confine them: such a process has all rights of its user.
+Probing finds encoders that fail by accident. It confines none: the process has all rights of its user.
 """
 
 import signal
@@ -26,14 +25,7 @@ _CAPTION = "a caption, to be encoded"
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """The result for one encoder of a bundle.
-
-    Attributes:
-        modality: the encoder's modality.
-        target: the target of its artifact.
-        latency_ms: the longest time of a window; None if it failed.
-        problem: the reason of a failure; otherwise empty.
-    """
+    """The result for one encoder: the longest time of a window, or None and the problem."""
 
     modality: str
     target: str
@@ -42,11 +34,7 @@ class Probed:
 
 
 def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
-    """Load each encoder of the bundle `path` in a process of its own, encode there, and yield the result.
-
-    Args:
-        path: the bundle's folder.
-        trust: the public key that must have signed it, as `Bundle.open` takes it.
+    """Load each encoder of the bundle in folder `path` in a process of its own, and encode there.
 
     Raises:
         BundleError, KeyFileError: as `Bundle.open`, which runs no encoder.
@@ -94,7 +82,6 @@ def main(path: Path, modality: str, fingerprint: str) -> None:
 
 
 def _windows(bundle: Bundle, modality: str) -> Iterator[Input]:
-    """Yield a window of zeros, then windows of noise, or a caption."""
     spec = bundle.specs[modality]
     yield np.zeros(spec.shape, spec.dtype)
     generator = np.random.default_rng(0)

@@ -34,10 +34,9 @@ def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.in
 
 
 def check_tokenizer(data: bytes, length: int, path: Path) -> None:
-    """Check what a `tokenizer.json` asks for (see `tokenizer_fields`), without loading the library.
+    """Check the bytes of a `tokenizer.json` (see `tokenizer_fields`), without loading the library.
 
     Args:
-        data: the bytes of the file.
         length: the number of tokens that the encoder takes.
         path: names the file in errors.
 

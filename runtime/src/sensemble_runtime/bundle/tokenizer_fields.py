@@ -39,9 +39,7 @@ _LONGEST = 100  # characters of a word that WordPiece divides, in such a time
 def problems(raw: object, length: int) -> Iterator[str]:
     """Yield a line, `FIELD: problem`, for each value of a `tokenizer.json` that is not allowed.
 
-    Args:
-        raw: its contents.
-        length: the number of tokens that the encoder takes.
+    `length` is the number of tokens that the encoder takes.
     """
     if not isinstance(raw, dict):
         yield "expected an object"
@@ -86,7 +84,6 @@ def _pad_problems(pad: object, length: int) -> Iterator[str]:
 
 
 def _step_problems(field: str, step: object) -> Iterator[str]:
-    """Yield what is wrong with a normalizer, a pre-tokenizer, a post-processor or a decoder."""
     if step is None:
         return
     steps: object = [step]
@@ -111,7 +108,7 @@ def _step_problems(field: str, step: object) -> Iterator[str]:
 
 
 def _content_problem(field: str, step: Mapping[str, object]) -> str:
-    """Return what is wrong with the contents of a step of an allowed type; empty if nothing is."""
+    """Return the fault of a step of an allowed type; empty if there is none."""
     if step["type"] in ("Replace", "Split"):
         pattern = step.get("pattern")
         found = pattern.get("Regex") if isinstance(pattern, dict) else None

@@ -27,12 +27,8 @@ class CoreMLEncoder:
     Core ML takes neither uint8 nor int64: the package's input is float32 or int32, and its metadata `dtype`
     names the dtype of the encoder's windows. Converting them is exact.
 
-    Args:
-        path: names it in errors.
-        contents: the package's files. Core ML cannot load from memory, so they are written to a folder that
-            only this user can read, and that is removed once Core ML has compiled them.
-        threads: ignored; Core ML decides.
-        quick: ignored; Core ML decides.
+    Core ML cannot load from memory: the files are written to a private folder, which is removed once Core ML
+    has compiled them.
 
     Raises:
         BundleIncompatibleError: this system cannot run the package; names Core ML's error.
@@ -65,7 +61,7 @@ class CoreMLEncoder:
         check(window, self.dtype, self.shape, self._path)
         try:
             with self._running:
-                found = self._model.predict({self._input: window.astype(self._dtype)})[self._output]
+                output = self._model.predict({self._input: window.astype(self._dtype)})[self._output]
         except Exception as error:
             raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(np.asarray(found, dtype=np.float32), self.embedding, self._path)
+        return check_embedding(np.asarray(output, dtype=np.float32), self.embedding, self._path)

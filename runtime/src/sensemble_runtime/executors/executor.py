@@ -32,12 +32,9 @@ Embedding = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """E_m, a function from a window to an embedding. Threads may share it; it runs one call at a time.
+    """E_m, a function from a window of `dtype` and `shape`, [1, ...], to an embedding of length `embedding`.
 
-    Attributes:
-        dtype: the dtype of a window.
-        shape: the shape of a window, [1, ...].
-        embedding: d, the length of an embedding.
+    Threads may share it; it runs one call at a time.
     """
 
     dtype: DType
@@ -45,7 +42,7 @@ class Encoder(Protocol):
     embedding: int
 
     def __call__(self, window: Input) -> Embedding:
-        """Encode a window of exactly `dtype` and `shape` to float32 [d].
+        """Encode a window to float32 [d].
 
         Raises:
             ValueError: the window has another dtype or shape; names the expected ones.
@@ -60,8 +57,7 @@ class Executor:
     Attributes:
         encoder: the module and name of its `Encoder` class, imported on use. The class takes the artifact's
             path, which names it in errors, and its `Contents`.
-        needs: the module that it requires.
-        remedy: how to install that module.
+        needs: the module that it requires; `remedy` says how to install it.
         system: the only `sys.platform` that it runs on; empty for all.
     """
 
@@ -121,10 +117,8 @@ def load(
     """Load an artifact made for `target`, a key of `EXECUTORS`, from memory.
 
     Args:
-        path: the artifact; names it in errors.
-        target: the target that it was made for.
-        threads: the size of the executor's thread pool; 0 means one thread per core, or a single thread if
-            the encoder is `quick`.
+        path: names it in errors.
+        threads: of the executor's pool; 0 means one per core, or a single one if the encoder is `quick`.
         quick: whether the encoder takes less than `QUICK`.
         contents: the verified bytes; None reads `path` without verifying it.
 
@@ -148,11 +142,7 @@ def _read(path: Path) -> Contents:
 
 
 def write(contents: Contents, path: Path) -> None:
-    """Write an artifact to `path`, in a folder that nobody else writes to.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write an artifact to `path`, in a folder that nobody else writes to."""
     for name, data in contents.items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -160,30 +150,26 @@ def write(contents: Contents, path: Path) -> None:
 
 
 def check(window: Input, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
-    """Check that a window has an encoder's `dtype` and `shape`: not every executor does.
-
-    Raises:
-        ValueError: it has not; names the expected ones.
-    """
+    """Raise a ValueError unless a window has an encoder's `dtype` and `shape`: not every executor does."""
     if window.dtype != dtype or window.shape != shape:
         raise ValueError(
             f"{path}: expected {dtype} {list(shape)}, got {window.dtype.name} {list(window.shape)}"
         )
 
 
-def check_embedding(found: NDArray[np.generic], length: int, path: Path) -> Embedding:
+def check_embedding(output: NDArray[np.generic], length: int, path: Path) -> Embedding:
     """Return an executor's output for one window, float32 [1, `length`], as an embedding, [`length`].
 
     Raises:
         EncoderError: it has another dtype or shape, or an element is NaN or exceeds `LARGEST`.
     """
-    if found.dtype != np.float32 or found.shape != (1, length):
+    if output.dtype != np.float32 or output.shape != (1, length):
         raise EncoderError(
-            f"{path}: gave {found.dtype.name} {list(found.shape)}, not float32 [1, {length}]; export it again"
+            f"{path}: gave {output.dtype} {list(output.shape)}, not float32 [1, {length}]; export it again"
         )
-    if not np.all(np.abs(found) <= LARGEST):
+    if not np.all(np.abs(output) <= LARGEST):
         raise EncoderError(f"{path}: gave an embedding with NaN, infinity or absurd numbers; export it again")
-    embedding: Embedding = found[0].astype(np.float32, copy=False)
+    embedding: Embedding = output[0].astype(np.float32, copy=False)
     return embedding
 
 

@@ -10,13 +10,11 @@ from sensemble_runtime.executors.executor import Contents, Embedding, Input, che
 class NativeEncoder:
     """An ExecuTorch program (.pte) with XNNPACK subgraphs, run without torch or ExecuTorch's Python package.
 
+    All encoders of the process share ExecuTorch's thread pool, and only the first one can set its size.
+
     Args:
-        path: names it in errors.
-        contents: the program, which is copied.
-        threads: the size of ExecuTorch's thread pool. All encoders of the process share it, and only the
-            first one can set it. 0 leaves it as it is: one thread per performance core at first.
-        quick: whether the encoder is so quick that it should run in a single thread; applies if `threads` is
-            0 and no other encoder uses the pool yet.
+        threads: of that pool; 0 leaves it as it is: one thread per performance core at first.
+        quick: run in a single thread if `threads` is 0 and no other encoder uses the pool yet.
 
     Raises:
         BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.
@@ -37,7 +35,7 @@ class NativeEncoder:
         """Encode a window; see `Encoder`."""
         check(window, self.dtype, self.shape, self._path)
         try:
-            found = self._module(window)
+            output = self._module(window)
         except (RuntimeError, MemoryError) as error:
             raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(found, self.embedding, self._path)
+        return check_embedding(output, self.embedding, self._path)

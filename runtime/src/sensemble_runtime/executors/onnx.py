@@ -23,10 +23,8 @@ class OnnxEncoder:
     """An ONNX model (.onnx) with one input and one output.
 
     Args:
-        path: names it in errors.
         contents: the model; one with weights in other files is refused.
-        threads: the size of its thread pool; 0 means one thread per core, or a single thread if `quick`.
-        quick: whether the encoder is so quick that it should run in a single thread.
+        threads: of its own pool; 0 means one per core, or a single one if `quick`.
 
     Raises:
         BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.
@@ -57,7 +55,7 @@ class OnnxEncoder:
         check(window, self.dtype, self.shape, self._path)
         try:
             with self._running:
-                (found,) = self._session.run(None, {self._input: window})
+                (output,) = self._session.run(None, {self._input: window})
         except Exception as error:
             raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(np.asarray(found), self.embedding, self._path)
+        return check_embedding(np.asarray(output), self.embedding, self._path)

@@ -22,19 +22,12 @@ TRIM = 60.0  # seconds between two checks of the record's bounds, while nothing 
 class BackgroundWriter:
     """Adds a session's run to a record file, with every prediction and event of its queue.
 
-    What cannot be written, because the disk is full or a card was pulled, is reported, and tried again with
-    the file reopened. What is lost meanwhile is counted, and reported once the record can be written. If the
-    file was removed, or its card exchanged, another run begins.
+    A failed write (a full disk, a pulled card) is reported and tried again with the file reopened. Losses are
+    counted, and reported once the record can be written. If the file was removed, another run begins.
 
     Args:
-        bundle: of the session.
-        path: the record file.
-        retention: its bounds; what is beyond them is removed, at first and while it is written.
         report: called from the writer's thread with every change of the record.
         failed: called from there with any unexpected error; nothing is recorded after that.
-
-    Attributes:
-        queue: takes the predictions and events.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
@@ -69,11 +62,10 @@ class BackgroundWriter:
     def finish(self, *, complete: bool) -> RecordError | None:
         """Write the rest and close the file; `complete` marks the run as one that ended well.
 
-        Called again, it does not wait again for a disk that did not answer.
+        A second call does not wait again for a disk that did not answer.
 
         Returns:
-            An error to raise that says what could not be written; None if all was, or the record itself says
-            what it lacks.
+            An error that says what could not be written; None if all was, or the record says what it lacks.
         """
         self._complete = complete
         self.queue.close()

@@ -1,7 +1,12 @@
-"""Reading a record: its runs, their predictions, events and answers, each value checked."""
+"""Reading a record: its runs, their predictions, events and answers, each value checked.
+
+Every function raises a RecordError where the file cannot be read, has another schema version, or holds a
+value that no session and no audit writes.
+"""
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,12 +16,14 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record import values
-from sensemble_runtime.record.opening import reading
-from sensemble_runtime.record.schema import Kind
+from sensemble_runtime.record.schema import REMEDY, Kind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
+
+_LARGEST = 1 << 24  # bytes of a value or a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +31,14 @@ class Run:
     """A session or audit.
 
     Attributes:
-        id: its number in the file.
-        kind: `session` or `audit`.
         began: seconds since 1970.
-        ended: seconds since 1970; None if it was interrupted or still runs.
-        bundle: the SHA-256 of the bundle's `manifest.json`, which holds the hash of every other file.
+        ended: likewise; None if it was interrupted or still runs.
+        bundle: the SHA-256 of the bundle's `manifest.json`.
         labels: the classes, in the order of the run's probabilities.
-        task: `multi-class` or `multi-label`.
         dataset: the name of the audited data; None for a session.
         split: the splits of the audited examples, joined with `+`; None for a session.
-        scores: of an audit that ended, by subset.
-        chance: of such an audit, the score of always giving the commonest label, by subset.
-        estimates: of such an audit, by name: `P`, `R`, and the drop without each modality, `drop.audio`.
+        scores: of an audit that ended, by subset, as is `chance`, the score of the commonest label.
+        estimates: `P`, `R`, and the drop without each modality, `drop.audio`.
     """
 
     id: int
@@ -83,7 +86,7 @@ class RecordedPrediction(Answer):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """A recorded event of a session: `at` is in seconds since 1970, the rest is as the table has it.
+    """A recorded event (`events.fields_of`); `at` is in seconds since 1970.
 
     An event of the kind `retention.TRIMMED` stands in place of all that was removed before it.
     """
@@ -97,12 +100,8 @@ class RecordedEvent:
 
 
 def read_runs(path: Path | str) -> list[Run]:
-    """Return the runs of a record, oldest first; another process may be writing to it.
-
-    Raises:
-        RecordError: there is no such file, it cannot be read, or it has another schema version.
-    """
-    with reading(path) as db:
+    """Return the runs of a record, oldest first; another process may be writing to it."""
+    with _reading(path) as db:
         scores: dict[int, dict[str, SubsetScore]] = {}
         chance: dict[int, dict[str, float]] = {}
         estimates: dict[int, dict[str, Estimate]] = {}
@@ -137,12 +136,8 @@ def read_runs(path: Path | str) -> list[Run]:
 
 
 def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
-    """Return the predictions of a session, in order.
-
-    Raises:
-        RecordError: as `read_runs`.
-    """
-    with reading(path) as db:
+    """Return the predictions of a session, in order."""
+    with _reading(path) as db:
         labels = _labels(db, run)
         return [
             RecordedPrediction(
@@ -166,12 +161,8 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
 
 
 def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
-    """Return the events of a session, in order.
-
-    Raises:
-        RecordError: as `read_runs`.
-    """
-    with reading(path) as db:
+    """Return the events of a session, in order."""
+    with _reading(path) as db:
         return [
             RecordedEvent(
                 at=values.number(row["since_1970"]),
@@ -187,12 +178,8 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
 
 
 def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
-    """Return the answers of an audit, example by example.
-
-    Raises:
-        RecordError: as `read_runs`.
-    """
-    with reading(path) as db:
+    """Return the answers of an audit, example by example."""
+    with _reading(path) as db:
         labels = _labels(db, run)
         answers = [
             RecordedAnswer(
@@ -216,12 +203,8 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
 
 
 def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
-    """Return the scores of an audit under conditions, in the order in which they were measured.
-
-    Raises:
-        RecordError: as `read_runs`.
-    """
-    with reading(path) as db:
+    """Return the scores of an audit under conditions, in the order in which they were measured."""
+    with _reading(path) as db:
         return [
             ConditionScore(
                 modality=values.text(row["modality"]),
@@ -240,14 +223,10 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
 
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:
-    """Return whether two audits gave the same answers to the same examples.
-
-    Raises:
-        RecordError: as `read_runs`.
-    """
+    """Return whether two audits gave the same answers to the same examples."""
     columns = "example, line, truth, subset, label, probabilities, least, doubt, used"
     query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
-    with reading(path) as db:
+    with _reading(path) as db:
         return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))
 
 
@@ -255,13 +234,30 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
     """Yield the time, in seconds since 1970, and the live set of each prediction of a session.
 
     Unlike `read_predictions`, it keeps none in memory: a session may have run for weeks.
-
-    Raises:
-        RecordError: as `read_runs`.
     """
-    with reading(path) as db:
+    with _reading(path) as db:
         for row in _rows(db, "predictions", run, "predictions.rowid"):
             yield values.number(row["since_1970"]), values.live(row["live"])
+
+
+@contextmanager
+def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """Open an untrusted record; a `ValueError` that the block raises becomes a `RecordError`."""
+    path = Path(path)
+    if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
+        raise RecordError(f"{path}: there is no such file, or none that may be read; {REMEDY}")
+    try:
+        with (
+            reported(path),
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+        ):
+            db.row_factory = sqlite3.Row
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+            if version(db, path) == 0:
+                raise RecordError(f"{path}: empty; {REMEDY}")
+            yield db
+    except (ValueError, IndexError, RecursionError) as error:  # IndexError: a column is missing
+        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {REMEDY}") from error
 
 
 def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[sqlite3.Row]:
@@ -274,8 +270,8 @@ def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[
 
 
 def _labels(db: sqlite3.Connection, run: int) -> tuple[str, ...]:
-    found = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
-    return values.names(found["labels"]) if found else ()
+    row = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
+    return values.names(row["labels"]) if row else ()
 
 
 def _score(row: sqlite3.Row) -> SubsetScore:

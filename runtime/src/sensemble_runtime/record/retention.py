@@ -17,6 +17,7 @@ _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([A-Za-z]{1,2})")
 _LEAST = 1e6  # bytes
 _SHARE = 100  # a record that is too large loses this share of its rows at a time: one hundredth
 _EARLIEST = 1735689600.0  # seconds since 1970, 2025: a clock that shows less was never set
+_PAUSE = 365 * 86400.0  # seconds; a longer time between two sessions is an error of the clock
 _TABLES = ("predictions", "events")
 _AT_ONCE = 20_000  # rows removed in one commit: SQLite's log stays small, and the wait short
 
@@ -29,7 +30,7 @@ class Retention:
     is used again, so the file stops growing, but it never shrinks.
 
     Attributes:
-        seconds: the greatest age of a prediction or event while a session writes; None for no limit.
+        seconds: the greatest age of a prediction or event while a session writes; None: no limit.
         bytes: the greatest size of the file, at least 1e6; SQLite's log next to it takes some MB more.
     """
 
@@ -43,7 +44,7 @@ class Retention:
         Raises:
             RecordError: `text` names no bound, the same one twice, or one that is too small.
         """
-        found: dict[str, float] = {}
+        bounds: dict[str, float] = {}
         for part in text.split(","):
             match = _PART.fullmatch(part.strip())
             number, unit = (float(match[1]), match[2]) if match else (0.0, "")
@@ -52,13 +53,13 @@ class Retention:
                 if unit in _SECONDS
                 else ("bytes", _BYTES.get(unit, 0.0), _LEAST)
             )
-            if name in found or not scale or number * scale < least or not number:
+            if name in bounds or not scale or number * scale < least or not number:
                 raise RecordError(
                     f"{text!r} does not say how much of a record to keep; give such as 12h, 30d, 2GB or "
                     "30d,2GB, a size being 1MB or more"
                 )
-            found[name] = number * scale
-        return cls(**found)
+            bounds[name] = number * scale
+        return cls(**bounds)
 
 
 def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int) -> bool:
@@ -66,12 +67,8 @@ def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int)
 
     Args:
         db: an open record, outside a transaction.
-        retention: the bounds.
         now: seconds since 1970.
         current: the run being written, which is kept even if it has no rows left.
-
-    Raises:
-        sqlite3.Error: it failed, and nothing was removed.
     """
     removed, left = 0, _AT_ONCE
     with db:
@@ -131,8 +128,8 @@ def _bounds(db: sqlite3.Connection, retention: Retention, now: float) -> list[tu
 def _offsets(db: sqlite3.Connection, now: float) -> dict[int, float]:
     """Return what makes the times of each session seconds since 1970.
 
-    A session that was recorded before `_EARLIEST` or is still to come had a wrong clock to its end. It counts
-    as ended just before the next one began: as the youngest that it can be.
+    A session before `_EARLIEST`, in the future, or more than `_PAUSE` before the next one shows that a clock
+    was wrong, its own or the present one. It counts as ended just before the next one began.
     """
     offsets: dict[int, float] = {}
     following = now  # when the next one began
@@ -141,7 +138,7 @@ def _offsets(db: sqlite3.Connection, now: float) -> dict[int, float]:
         "(SELECT *, (SELECT max(at) FROM predictions WHERE run = id) AS p, "
         "(SELECT max(at) FROM events WHERE run = id) AS e FROM runs WHERE kind = 'session') ORDER BY id DESC"
     ):
-        right = _EARLIEST <= offset + last <= now
+        right = max(_EARLIEST, following - _PAUSE) <= offset + last <= now
         offsets[run] = offset if right else following - last
         following = offsets[run] + began
     return offsets
@@ -156,7 +153,6 @@ def _is_large(db: sqlite3.Connection, retention: Retention) -> bool:
 
 
 def _holds(db: sqlite3.Connection, run: int) -> bool:
-    """Return whether a session has any rows left."""
     return any(
         db.execute(f"SELECT 1 FROM {table} WHERE run = ? LIMIT 1", (run,)).fetchone()  # noqa: S608 - as above
         for table in _TABLES

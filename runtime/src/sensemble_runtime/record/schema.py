@@ -135,7 +135,6 @@ def reported(path: Path) -> Iterator[None]:
 
 
 def _described(path: Path, error: sqlite3.Error) -> str:
-    """Return the fault of a file and its remedy."""
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_NOTADB":
         return "is no record; name another file"
@@ -154,23 +153,23 @@ def version(db: sqlite3.Connection, path: Path) -> int:
         RecordError: it is another program's file, a record of another version, or one that computes.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
-    (found,) = db.execute("PRAGMA user_version").fetchone()
+    (schema,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if (application, found, tables) == (0, 0, 0):
+    if (application, schema, tables) == (0, 0, 0):
         return 0
     if application == _APPLICATION:
-        if found == SCHEMA:
+        if schema == SCHEMA:
             _check_plain(db, path)
             return SCHEMA
         raise RecordError(
-            f"{path}: a record of schema version {found}, and this sensemble-runtime reads version {SCHEMA}; "
+            f"{path}: a record of schema version {schema}, and this sensemble-runtime reads {SCHEMA}; "
             "make a new one: `sensemble run --record FILE`"
         )
     raise RecordError(f"{path}: another program's database; name another file")
 
 
 def _check_plain(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse what computes, maybe for ever, when it is read or written; no record of ours has any."""
-    for what, found in _COMPUTED.items():
-        if db.execute(f"SELECT EXISTS ({found})").fetchone()[0]:
+    """Refuse what SQLite would execute, maybe for ever; no record of ours has any."""
+    for what, query in _COMPUTED.items():
+        if db.execute(f"SELECT EXISTS ({query})").fetchone()[0]:
             raise RecordError(f"{path}: has {what}, as no record has; {REMEDY}")

@@ -1,6 +1,6 @@
 """Values of a record's columns, each checked: anybody may have written the file.
 
-Each function raises ValueError for a value of another kind, which `opening.reading` reports with the file.
+Each function raises ValueError for a value of another kind, which `reader` reports with the file.
 """
 
 import json
@@ -23,7 +23,7 @@ Entry = TypeVar("Entry")
 def text(value: object) -> str:
     """Return a text, printable."""
     if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `reading` knows one error
+        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `reader` knows one error
     return printable(value)
 
 

@@ -1,8 +1,7 @@
 """Writing a record: one SQLite file of sessions and audits; what is committed survives a power cut.
 
-A run is one session or one audit. A session's run has its predictions and events. An audit's run has the
-score of each subset and the answer to each example from each subset of its modalities. A run without an end
-was interrupted; what it holds is valid. `reader` reads a record, `retention` bounds it.
+A run is one session, with its predictions and events, or one audit, with the score of each subset and its
+answer to each example. A run without an end was interrupted; what it holds is valid.
 """
 
 import hashlib
@@ -13,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
@@ -36,14 +36,11 @@ class RecordedAnswer:
     """The answer of a bundle to one example, from all windows of one subset of its modalities.
 
     Attributes:
-        example: the example's id.
+        example: its id.
         line: its line in the dataset's index.
         truth: its labels.
-        subset: the modalities used, joined with `+`.
         label: the most probable class.
         probabilities: float32 [C].
-        least: the least probability of a candidate.
-        doubt: why it is unsure; None if it is sure.
         used: the subset that answers in a session, without unfamiliar windows; empty if all are unfamiliar.
     """
 
@@ -61,11 +58,11 @@ class RecordedAnswer:
 class Records:
     """A record file open for writing; each method is one durable commit. For one thread at a time.
 
-    Args:
-        path: the file. If absent it is created, readable by this user only, as are SQLite's files next to it.
+    An absent file is created, readable by this user only, as are SQLite's files next to it.
 
     Raises:
-        RecordError: it cannot be opened or written, is not a record, or has another schema version.
+        RecordError: it cannot be opened or written, as in every method, is not a record, or has another
+            schema version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,11 +90,7 @@ class Records:
         self.close()
 
     def check(self) -> None:
-        """Check that the path still leads to the open file: rows added to a removed file would be lost.
-
-        Raises:
-            RecordError: the file was removed or replaced.
-        """
+        """Raise a RecordError if the file was removed or replaced: rows added to it would be lost."""
         with suppress(OSError):
             if os.path.samestat(self._path.stat(), self._opened):
                 return
@@ -108,11 +101,7 @@ class Records:
         self._db.close()
 
     def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None, split: str | None = None) -> int:
-        """Add a run and return its id; an audit also names its data.
-
-        Raises:
-            RecordError: it could not be written, as in every method.
-        """
+        """Add a run and return its id; an audit also names its data."""
         manifest = bundle.manifest
         made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)
         with reported(self._path), self._db:
@@ -126,8 +115,8 @@ class Records:
     def began(self, run: int) -> float | None:
         """Return when a run began, in seconds since the machine booted; None if there is no such run."""
         with reported(self._path):
-            found = self._db.execute("SELECT began FROM runs WHERE id = ?", (run,)).fetchone()
-        return found[0] if found else None
+            row = self._db.execute("SELECT began FROM runs WHERE id = ?", (run,)).fetchone()
+        return row[0] if row else None
 
     def end(self, run: int) -> None:
         """Mark a run as complete."""
@@ -160,30 +149,18 @@ class Records:
         ]
         with reported(self._path), self._db:
             self._set_clock(run)
-            self._db.executemany(
-                "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", predictions
-            )
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", events)
+            self._insert("predictions", predictions)
+            self._insert("events", events)
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""
+        rest = attrgetter("least", "doubt", "used")
         rows = [
-            (
-                run,
-                a.example,
-                a.line,
-                json.dumps(a.truth),
-                a.subset,
-                a.label,
-                _pack(a.probabilities),
-                a.least,
-                a.doubt,
-                a.used,
-            )
+            (run, a.example, a.line, json.dumps(a.truth), a.subset, a.label, _pack(a.probabilities), *rest(a))
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._insert("answers", rows)
 
     def add_scores(
         self,
@@ -196,29 +173,15 @@ class Records:
         rows = [(run, subset, s.accuracy, s.n, s.low, s.high, chance[subset]) for subset, s in scores.items()]
         others = [(run, name, one.value, one.low, one.high) for name, one in estimates.items()]
         with reported(self._path), self._db:
-            self._db.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._db.executemany("INSERT INTO estimates VALUES (?, ?, ?, ?, ?)", others)
+            self._insert("scores", rows)
+            self._insert("estimates", others)
 
     def add_conditions(self, run: int, scores: Iterable[ConditionScore]) -> None:
         """Add an audit's scores under conditions."""
-        rows = [
-            (
-                run,
-                *s.key,
-                s.effect,
-                s.subset,
-                *astuple(s.score),
-                s.confidence,
-                s.unsure,
-                s.sure_right,
-                s.plain,
-            )
-            for s in scores
-        ]
+        rest = attrgetter("confidence", "unsure", "sure_right", "plain")
+        rows = [(run, *s.key, s.effect, s.subset, *astuple(s.score), *rest(s)) for s in scores]
         with reported(self._path), self._db:
-            self._db.executemany(
-                "INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            self._insert("conditions", rows)
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""
@@ -226,6 +189,11 @@ class Records:
             with self._db:
                 self._set_clock(run)
             return trim(self._db, retention, time.time(), run)
+
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a constant
 
     def _set_clock(self, run: int) -> None:
         """Let the times of a run follow the clock, which may have been wrong until now."""

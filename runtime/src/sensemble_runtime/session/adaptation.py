@@ -1,4 +1,4 @@
-"""Learning of a session's sensors: in a thread of its own, outside the session's lock."""
+"""The thread in which a session's sensors learn, outside its lock."""
 
 import threading
 from time import monotonic
@@ -9,33 +9,28 @@ from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.session.state import SessionState
 
-STUDY = 0.5  # seconds between two looks for lessons
+STUDY = 0.5  # seconds between two calls of `Adapter.study`
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
-LAST = 10.0  # seconds that the disk has for the last one
+LAST = 10.0  # seconds that the disk has for the last write
 
 
 class Adaptation:
-    """Learns and writes what the adapter has noted, while the session's threads use it.
+    """Lets the adapter study and save while the session runs, and closes it at the end.
 
-    What cannot be written, because the disk is full, is reported once, and tried again.
-
-    Args:
-        adapter: of the session; closed at the end.
-        state: takes the events.
+    A failed write is reported once, and tried again.
     """
 
     def __init__(self, adapter: Adapter, state: SessionState) -> None:
         self._adapter, self._state = adapter, state
         self._stop = threading.Event()
-        self._unsaved: AdaptError | None = None  # why the last write failed
+        self._unsaved: AdaptError | None = None  # of the last write
         self._thread = threading.Thread(target=self._run, name="sensemble adaptation", daemon=True)
         self._thread.start()
 
     def finish(self) -> AdaptError | None:
-        """Learn the rest, write it and free the folder; again, it does nothing.
+        """Learn the rest, write it and free the folder; return an error if it could not be written.
 
-        Returns:
-            Why something could not be written, to be raised; None if all was.
+        A second call does nothing.
         """
         if self._stop.is_set():
             return None
@@ -43,7 +38,7 @@ class Adaptation:
         self._thread.join(LAST)
         if self._thread.is_alive():
             folder = self._adapter.folder
-            return AdaptError(f"{folder}: its disk does not answer; what was learned last is lost")
+            return AdaptError(f"{folder}: its disk does not answer; the last lessons are lost")
         return self._unsaved
 
     def _run(self) -> None:

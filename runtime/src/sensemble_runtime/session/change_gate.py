@@ -15,7 +15,7 @@ from sensemble_runtime.executors.executor import Embedding
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """The least change that makes a window worth encoding: its difference from the one last encoded.
+    """The least difference from the window last encoded that makes a window worth encoding.
 
     Attributes:
         audio: dB by which the power of at least one band must differ.
@@ -27,12 +27,10 @@ class Duty:
 
 
 class ChangeGate:
-    """The last encoded window of each modality, and its embedding.
-
-    One thread per modality may use it: no two modalities share anything.
+    """The last encoded window of each modality, and its embedding. One thread per modality may use it.
 
     Attributes:
-        saved: by modality, how many encodings it made unnecessary.
+        saved: the number of encodings saved, by modality.
     """
 
     def __init__(self, duty: Duty) -> None:
@@ -41,12 +39,7 @@ class ChangeGate:
         self._kept: dict[str, tuple[NDArray[np.float32] | str, Embedding]] = {}
 
     def unchanged(self, modality: str, data: Media | str) -> Embedding | None:
-        """Return the embedding that still stands for `data`, or None if it must be encoded.
-
-        Args:
-            modality: `audio`, `text` or `video`.
-            data: a window of it, or a caption, which must be equal to count as unchanged.
-        """
+        """Return the last embedding if it holds for the window `data`; None if that must be encoded."""
         if modality not in self._kept:
             return None
         before, embedding = self._kept[modality]

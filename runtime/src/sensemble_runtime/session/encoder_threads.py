@@ -16,18 +16,11 @@ RETRY = (0.5, 10.0)  # seconds before a failed encoder is tried again the first 
 class EncoderThreads:
     """Encodes the windows of a session, each modality on its own hop, and predicts.
 
-    Windows that end together are pooled together. Before it encodes, a thread waits up to `Policy.align` for
-    windows that are about to be complete; after it, as long for windows that are being encoded: up to twice
-    `align` in all. A window that takes longer gets a prediction of its own.
+    Windows that end together are pooled together: before it encodes, a thread waits up to `Policy.align` for
+    windows that are about to be complete; after it, as long for windows that are being encoded. A slower
+    window gets a prediction of its own.
 
     An encoder that fails leaves the live set, is reported and freed, and is tried again with a later window.
-    The window that it failed on is lost.
-
-    Args:
-        bundle: says which modalities there are.
-        state: has the windows, and takes predictions and events.
-        sensors: says which sensors are about to give their first sample.
-        policy: how to spend the processor.
     """
 
     def __init__(self, bundle: Bundle, state: SessionState, sensors: SensorSet, policy: Policy) -> None:
@@ -52,8 +45,7 @@ class EncoderThreads:
         """Wait until nothing is encoded any more; the state must be stopped, and its lock free.
 
         Returns:
-            The modalities whose encoders did not return until `deadline`, on the clock of `time.monotonic`;
-            their threads are daemons, and left behind.
+            The modalities whose encoders did not return by `deadline`, on `time.monotonic`.
         """
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -67,20 +59,20 @@ class EncoderThreads:
             self._state.fail(error)
 
     def _encode_next(self, modality: str) -> bool:
-        """Encode one window, and predict; return False when the session is over."""
+        """Encode one window, and predict; False when the session is over."""
         state = self._state
         with self._changed:
             self._await_turn(modality)
             if state.stopped:
                 return False
-            taken = self._live_set.take({modality})
-            if not taken:  # its sensor left while the thread waited
+            taken = self._live_set.take_window(modality)
+            if taken is None:  # its sensor left while the thread waited
                 return True
-            end = taken[0].window.time
+            end = taken.window.time
             began = time.monotonic()
             state.encoding[modality] = end
         try:
-            (encoded,) = self._live_set.encode(taken)
+            encoded = self._live_set.encode(taken)
         except BaseException as error:  # noqa: BLE001 - what one encoder raises must not end the others
             with self._changed:
                 del state.encoding[modality]
@@ -106,7 +98,7 @@ class EncoderThreads:
     # With the lock held.
 
     def _await_turn(self, modality: str) -> None:
-        """Wait until a window of the modality is due, and as long as allowed for those that end with it."""
+        """Wait until a window of the modality is due, and up to `align` for those that end with it."""
         state = self._state
         while not (state.stopped or self._is_due(modality)):
             state.note_live_set()  # an embedding may have expired
@@ -126,7 +118,7 @@ class EncoderThreads:
         return modality in due and now >= self._resting.get(modality, now)
 
     def _patience(self, modality: str) -> float | None:
-        """Return how long to wait for a window: until the one that is complete has its turn, or an expiry."""
+        """Return the seconds until a complete window has its turn, or an embedding expires."""
         live_set, now = self._live_set, time.monotonic()
         expiry = live_set.next_expiry(now)
         waits = [] if expiry is None else [max(0.0, expiry - now)]
@@ -136,10 +128,7 @@ class EncoderThreads:
         return min(waits, default=None)
 
     def _expected(self, modality: str) -> set[str]:
-        """Return the modalities whose next window may end together with the complete one of `modality`.
-
-        A caption's is never among them: it may come at any time.
-        """
+        """Return the modalities whose next window may end with that of `modality`; no captions."""
         live_set = self._live_set
         if modality not in live_set.ready:
             return set()
@@ -153,7 +142,7 @@ class EncoderThreads:
         return self._sensors.starting - {*self._live_set.ready}
 
     def _companions(self, modality: str, end: float) -> set[str]:
-        """Return the others, being encoded or about to be, whose window ends together with this one."""
+        """Return the other modalities, being encoded or due, whose window ends with this one."""
         live_set = self._live_set
         waiting = {m: live_set.window_end(m) for m in live_set.ready if self._is_due(m)}
         ends = waiting | self._state.encoding
@@ -163,7 +152,7 @@ class EncoderThreads:
         return one is not None and abs(one - other) <= self._align
 
     def _predict(self, end: float) -> None:
-        """Predict from what was encoded of the windows that end together at `end`."""
+        """Predict from the encoded windows that end together at `end`."""
         state = self._state
         encoded = {m: e for m, e in state.encoded.items() if self._is_near(e.time, end)}
         for modality in encoded:

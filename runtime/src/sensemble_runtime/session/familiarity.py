@@ -1,7 +1,4 @@
-"""The modalities whose newest window is unlike those that its encoder was trained on.
-
-It has no thread and no clock: times are given, so equal input gives equal answers.
-"""
+"""The modalities whose newest window is unlike those that its encoder was trained on."""
 
 import math
 from collections.abc import Collection
@@ -15,34 +12,29 @@ LASTING = 2.0
 
 
 class Familiarity:
-    """Tells which modalities are unfamiliar: the first window counts, and an event follows once it lasts.
+    """The unfamiliar modalities; times are given.
 
-    One window proves nothing, because a few known windows score low. It is left out all the same, and the
-    events, and the live set that they report, wait for `LASTING` seconds.
-
-    Args:
-        judge: scores windows.
+    One window proves nothing: 5 % of known windows score low. A prediction leaves it out, but events, and the
+    reported live set, wait for `LASTING` seconds.
     """
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._unfamiliar: set[str] = set()
         self._reported: set[str] = set()
-        self._since: dict[str, float] = {}  # when the newest windows began to differ from what was reported
+        self._since: dict[str, float] = {}  # when the newest windows began to differ from the report
 
     def note(self, modality: str, embedding: Embedding, time: float) -> None:
         """Score a window that ended at `time` by its embedding, float32 [d] of length 1."""
-        if self._judge.are_familiar(modality, embedding):
-            self._unfamiliar.discard(modality)
-        else:
-            self._unfamiliar.add(modality)
-        if (modality in self._unfamiliar) == (modality in self._reported):
+        unfamiliar = not self._judge.are_familiar(modality, embedding)
+        (self._unfamiliar.add if unfamiliar else self._unfamiliar.discard)(modality)
+        if unfamiliar == (modality in self._reported):
             self._since.pop(modality, None)
         else:
             self._since.setdefault(modality, time)
 
     def forget(self, modality: str) -> None:
-        """Forget what was noted of a modality, whose sensor left."""
+        """Forget a modality whose sensor left."""
         self._unfamiliar.discard(modality)
         if modality in self._reported:
             self._since[modality] = -math.inf

@@ -12,23 +12,17 @@ from sensemble_runtime.session.session import Session
 
 
 class Hotplug:
-    """A callback for a `Watcher` that attaches what it finds to a session.
+    """A callback for a `Watcher` that attaches new devices to a session, as the sensors that `make` returns.
 
-    A device that disappears stays attached: its sensor is lost, and is reopened when the device, known by its
-    key, is back. A microphone must be declared lost, because a sound server would hand its reader another
-    device. The sensor of a new device becomes the active one of its modality; the earlier ones stand by.
-
-    Args:
-        session: to attach to.
-        make: returns the sensor of a new device.
+    The sensor of a device that disappears stays attached, and is reopened when the device, known by its key,
+    is back. A microphone must be declared lost, because a sound server would hand its reader another device.
     """
 
     def __init__(self, session: Session, make: Callable[[Device], Sensor]) -> None:
         self._session = session
         self._make = make
-        self._names: dict[
-            tuple[str, str], str
-        ] = {}  # by modality and key, because a key may be a mere number
+        # By modality and key, because a key may be a mere number.
+        self._names: dict[tuple[str, str], str] = {}
 
     def __call__(self, event: DeviceEvent) -> None:
         """Attach the device that appeared, or try its sensor again; lose a microphone that disappeared."""

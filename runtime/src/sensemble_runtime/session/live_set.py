@@ -1,17 +1,14 @@
 """The core of a session: the attached modalities, their newest embeddings, and predictions from them.
 
 It has no thread, and uses a clock only to measure latencies: the times of samples and of steps are given, so
-equal input gives equal predictions, in real time, in a fast replay and in a test. Use it from one thread at
-a time; only `encode`, which touches nothing that two modalities share, may run in parallel with everything
-else, once per modality.
+equal input gives equal predictions, live, in a replay and in a test. Use it from one thread at a time; only
+`encode` may run in parallel with the rest, once per modality.
 """
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.windows import Window, WindowRing
@@ -20,6 +17,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_runtime import subsets
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.events import AdaptEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
@@ -30,46 +28,19 @@ from sensemble_runtime.session.scheduler import Policy
 
 @dataclass(frozen=True, slots=True)
 class TakenWindow:
-    """A window on its way to its encoder, the ring it came from, and the name of its sensor."""
+    """A window of the named sensor on its way from its ring to its encoder."""
 
     modality: str
+    sensor: str
     window: Window
-    source: WindowRing
-    sensor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """The embedding of a window.
-
-    Attributes:
-        modality: of the window.
-        embedding: float32 [d].
-        time: when the window ended, in seconds.
-        latency: seconds that encoding took.
-        source: the ring that the window came from.
-        sensor: the name of the sensor that the window came from.
-        skipped: the embedding is that of an earlier, similar window.
-        level: how loud or bright the window is, as its kind measures it; None if it has no such level.
-    """
-
-    modality: str
-    embedding: NDArray[np.float32]
-    time: float
-    latency: float
-    source: WindowRing
-    sensor: str
-    skipped: bool = False
-    level: float | None = None
+    ring: WindowRing
 
 
 class LiveSet:
     """The modalities that are attached to a bundle, and those of them that are live.
 
-    Args:
-        bundle: an open bundle; encoders are loaded when their modality is added, unloaded when it is removed.
-        policy: its `skew`, `duty` and `unfamiliar` are used here.
-        adapter: lets the sensors teach each other; None: they do not.
+    An encoder is loaded when its modality is added, unloaded when it is removed. The adapter, if there is
+    one, lets the sensors teach each other.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
@@ -117,9 +88,7 @@ class LiveSet:
     def end(self, modality: str, *, keep: bool = False) -> None:
         """Forget the samples of `modality`; its embedding stays live until it expires.
 
-        Args:
-            modality: which.
-            keep: leave its encoder loaded, because it will be added again.
+        `keep` leaves its encoder loaded, because it will be added again.
         """
         self._windows.pop(modality, None)
         self._skipped.pop(modality, None)
@@ -132,7 +101,7 @@ class LiveSet:
         self._bundle.unload(modality)
 
     def next_window(self, modality: str) -> float | None:
-        """Return when the next window of an added modality will end, or None if that is not known."""
+        """Return when the next window of an added modality will end; None if unknown."""
         return self._windows[modality].due
 
     def window_end(self, modality: str) -> float:
@@ -157,23 +126,110 @@ class LiveSet:
         A prediction also leaves out a modality whose newest window alone is unfamiliar.
         """
         near = self._near(now)
-        return self._without(self._familiarity.lasting(near), near)
+        return self._without(self._uncorrected(self._familiarity.lasting(near)), near)
 
     def newest(self, now: float) -> dict[str, Encoded]:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""
         return {modality: self._embeddings[modality] for modality in self._near(now)}
 
     def changes(self, now: float) -> list[UnfamiliarEvent | AdaptEvent]:
-        """Return what became unfamiliar, or familiar, and what the sensors learned, since the last call."""
-        return [*self._familiarity.changes(now), *(self._adapter.take_changes() if self._adapter else ())]
+        """Return the changes of familiarity and of corrections since the last call."""
+        return [*self._familiarity.changes(now), *(self._adapter.pop_events() if self._adapter else ())]
 
-    def _unfamiliar(self, near: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those whose newest window is unfamiliar, and that learned no correction for it."""
-        unfamiliar = self._familiarity.unfamiliar(near)
-        if self._adapter and unfamiliar:
-            known = self._adapter.correct({m: self._embeddings[m] for m in unfamiliar})
-            unfamiliar = tuple(m for m in unfamiliar if m not in known)
-        return unfamiliar
+    def next_expiry(self, now: float) -> float | None:
+        """Return when the first of the fresh embeddings expires; None if none is fresh."""
+        return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
+
+    def step(self, now: float) -> Prediction | None:
+        """Encode the newest window of each modality that is ready and pool the live set at `now`.
+
+        Returns:
+            One prediction, however many modalities were encoded; None if none was, or none is live.
+
+        Raises:
+            EncoderError: an executor failed.
+            BundleError: an encoder or the tokenizer cannot be loaded.
+        """
+        return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.take_window(m))], now)
+
+    def take_window(self, modality: str) -> TakenWindow | None:
+        """Return the newest window of a modality, to be encoded; None if it has none."""
+        ring = self._windows.get(modality)
+        window = ring.take() if ring else None
+        return TakenWindow(modality, self._sensors[modality], window, ring) if ring and window else None
+
+    def encode(self, taken: TakenWindow) -> Encoded:
+        """Encode a window, unless it is like the one last encoded.
+
+        Raises:
+            EncoderError, BundleError: as `step`.
+        """
+        began = time.perf_counter()
+        modality, data = taken.modality, taken.window.data
+        level = kind_of(modality).level(data)
+        embedding = self._gate.unchanged(modality, data) if self._gate else None
+        skipped = embedding is not None
+        if embedding is None:
+            tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
+            embedding = self._bundle.encode(modality, tensor)
+            if self._gate:
+                self._gate.keep(modality, data, embedding)
+        latency = time.perf_counter() - began
+        end, ring = taken.window.time, taken.ring
+        return Encoded(modality, taken.sensor, embedding, end, latency, ring, skipped, level)
+
+    def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
+        """Add new embeddings to the live set and predict.
+
+        An embedding whose modality was removed in the meantime is ignored, even if it was added again.
+        """
+        fresh = {e.modality: e for e in encoded if self._is_current(e)}
+        self._embeddings |= fresh
+        for modality, new in fresh.items():
+            self._skipped[modality] = self._skipped.get(modality, 0) + new.skipped
+            self._familiarity.note(modality, new.embedding, new.time)
+        near = self._near(now)
+        unfamiliar = self._uncorrected(self._familiarity.unfamiliar(near))
+        live = self._without(unfamiliar, near)
+        if not fresh or not live:
+            return None
+        shown = {m: self._embeddings[m] for m in near if m in live or m in unfamiliar}
+        corrected = self._adapter.correct(shown) if self._adapter else {}
+        embeddings = {m: corrected.get(m, shown[m].embedding) for m in live}
+        left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
+        judge = self._bundle.judge
+        whole, opinions = judge.answer(embeddings, left_out)
+        opinions |= dict.fromkeys((m for m in left_out if m not in live), judge.no_evidence)
+        if self._adapter:
+            self._adapter.learn([m for m, e in fresh.items() if m in shown and not e.skipped], shown, now)
+        rings = sorted(self._windows.items())
+        return Prediction(
+            time=now,
+            live=live,
+            ages={m: now - shown[m].time for m in live},
+            probabilities=whole.probabilities,
+            pooled=pool(embeddings),
+            latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
+            dropped={m: ring.dropped for m, ring in rings},
+            skipped={m: self._skipped.get(m, 0) for m, _ in rings} if self._gate else {},
+            lost={m: ring.lost for m, ring in rings},
+            embeddings=embeddings,
+            labels=whole.labels,
+            least=whole.least,
+            doubt=whole.doubt,
+            opinions=opinions,
+            audited=self._bundle.manifest.audited.get(subsets.name(live)),
+            unfamiliar=unfamiliar,
+            adapted=tuple(sorted(corrected)),
+            levels={m: e.level for m, e in shown.items() if e.level is not None},
+        )
+
+    def _uncorrected(self, unfamiliar: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the unfamiliar modalities whose sensor has no correction for its newest window."""
+        if not self._adapter or not unfamiliar:
+            return unfamiliar
+        corrected = self._adapter.correct({m: self._embeddings[m] for m in unfamiliar})
+        return tuple(m for m in unfamiliar if m not in corrected)
 
     def _without(self, unfamiliar: tuple[str, ...], near: tuple[str, ...]) -> tuple[str, ...]:
         """Return the live set: without unfamiliar modalities, unless all are, or the policy pools them."""
@@ -188,106 +244,11 @@ class LiveSet:
         oldest = max(ends.values(), default=0.0) - self._policy.skew
         return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
 
-    def next_expiry(self, now: float) -> float | None:
-        """Return when the first of the fresh embeddings expires, or None if none is fresh."""
-        return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
-
-    def step(self, now: float) -> Prediction | None:
-        """Encode the newest window of each modality that is ready and pool the live set at `now`.
-
-        Returns:
-            One prediction, however many modalities were encoded; None if none was, or none is live.
-
-        Raises:
-            EncoderError: an executor failed.
-            BundleError: an encoder or the tokenizer cannot be loaded.
-        """
-        return self.fuse(self.encode(self.take()), now)
-
-    def take(self, modalities: Collection[str] | None = None) -> list[TakenWindow]:
-        """Take the newest window of each modality that is ready: the first third of a step.
-
-        Args:
-            modalities: only these; None: all.
-        """
-        names = self.modalities if modalities is None else sorted(self._windows.keys() & modalities)
-        taken = ((m, self._windows[m], self._windows[m].take()) for m in names)
-        return [TakenWindow(m, w, ring, self._sensors[m]) for m, ring, w in taken if w is not None]
-
-    def encode(self, taken: Iterable[TakenWindow]) -> list[Encoded]:
-        """Encode windows, unless they are like those last encoded: the second, long third of a step.
-
-        Raises:
-            EncoderError, BundleError: as `step`.
-        """
-        return [self._encode(item) for item in taken]
-
-    def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
-        """Add new embeddings to the live set and predict: the last third of a step.
-
-        An embedding whose modality was removed in the meantime is ignored, even if it was added again.
-        """
-        fresh = {e.modality: e for e in encoded if self._is_current(e)}
-        self._embeddings |= fresh
-        for modality, found in fresh.items():
-            self._skipped[modality] = self._skipped.get(modality, 0) + found.skipped
-            self._familiarity.note(modality, found.embedding, found.time)
-        near = self._near(now)
-        unfamiliar = self._unfamiliar(near)
-        live = self._without(unfamiliar, near)
-        if not fresh or not live:
-            return None
-        heard = {m: self._embeddings[m] for m in near if m in live or m in unfamiliar}
-        corrected = self._adapter.correct(heard) if self._adapter else {}
-        embeddings = {m: corrected.get(m, self._embeddings[m].embedding) for m in live}
-        strange = unfamiliar if self._policy.unfamiliar == "leave" else ()
-        judge = self._bundle.judge
-        whole, opinions = judge.answer(embeddings, strange)
-        opinions |= dict.fromkeys((m for m in strange if m not in live), judge.no_evidence)
-        if self._adapter:
-            self._adapter.learn([m for m, e in fresh.items() if m in heard and not e.skipped], heard, now)
-        here = sorted(self._windows.items())
-        return Prediction(
-            time=now,
-            live=live,
-            ages={m: now - self._embeddings[m].time for m in live},
-            probabilities=whole.probabilities,
-            pooled=pool(embeddings),
-            latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
-            dropped={m: ring.dropped for m, ring in here},
-            skipped={m: self._skipped.get(m, 0) for m, _ in here} if self._gate else {},
-            lost={m: ring.lost for m, ring in here},
-            embeddings=embeddings,
-            labels=whole.labels,
-            least=whole.least,
-            doubt=whole.doubt,
-            opinions=opinions,
-            audited=self._bundle.manifest.audited.get(subsets.name(live)),
-            unfamiliar=unfamiliar,
-            adapted=tuple(sorted(corrected)),
-            levels={m: level for m in heard if (level := self._embeddings[m].level) is not None},
-        )
-
-    def _encode(self, taken: TakenWindow) -> Encoded:
-        began = time.perf_counter()
-        modality, data = taken.modality, taken.window.data
-        level = kind_of(modality).level(data)
-        embedding = self._gate.unchanged(modality, data) if self._gate else None
-        skipped = embedding is not None
-        if embedding is None:
-            tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
-            embedding = self._bundle.encode(modality, tensor)
-            if self._gate:
-                self._gate.keep(modality, data, embedding)
-        latency = time.perf_counter() - began
-        origin = (taken.source, taken.sensor)
-        return Encoded(modality, embedding, taken.window.time, latency, *origin, skipped=skipped, level=level)
-
     def _is_current(self, encoded: Encoded) -> bool:
         if encoded.modality not in self._windows:
             # A late window would reload the encoder: unload it.
             self._bundle.unload(encoded.modality)
-        return self._windows.get(encoded.modality) is encoded.source
+        return self._windows.get(encoded.modality) is encoded.ring
 
     def _fresh(self, now: float) -> list[str]:
         return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]

@@ -16,11 +16,8 @@ from sensemble_runtime.errors import SensembleRuntimeError
 from sensemble_runtime.events import HopEvent
 from sensemble_runtime.session.change_gate import Duty
 
-MEASURED = (
-    5  # latencies of which the median is a modality's cost: neither a first run nor a hiccup is overload
-)
+MEASURED = 5  # latencies whose median is a modality's cost: neither a first run nor a hiccup is overload
 CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
-
 
 Unfamiliar = Literal["leave", "pool"]
 
@@ -34,19 +31,17 @@ class Policy:
     """The rules by which a session spends the processor.
 
     Attributes:
-        threads: of ExecuTorch's pool, which all encoders of the process share; only the first encoder that is
-            loaded can set it. 0: one per performance core, or a single one if all encoders are fast
-            (`Bundle`).
-        budget: the share of the time for which the session may be encoding, in (0, 1]. Under overload each
-            modality gets an equal part; what one does not need, the others get (max-min fairness).
-        skew: seconds within which windows end that are pooled together. A caption has no window: it holds for
-            its time to live.
-        align: seconds that a complete window waits for other modalities' windows that are due, to be pooled
-            with them.
+        threads: of ExecuTorch's pool, which the first encoder loaded in the process sets. 0: one per
+            performance core, or a single one if all encoders are fast (`Bundle`).
+        budget: the share of the time for which the session may be encoding, in (0, 1]; under overload,
+            modalities share it by max-min fairness.
+        skew: windows that end within so many seconds are pooled together. A caption holds for its time to
+            live.
+        align: seconds that a complete window waits for other modalities' windows that are due.
         duty: when to reuse an embedding instead of encoding; None: never.
         unfamiliar: `leave`: a modality whose newest window is unlike those of training leaves the live set;
-            if there is no other, there is no evidence and the prediction is unsure. `pool`: it is reported,
-            and pooled all the same.
+            if there is no other, there is no evidence and the prediction is unsure. `pool`: it is reported
+            and pooled.
 
     Raises:
         PolicyError: a field is out of its range.
@@ -75,9 +70,9 @@ class Policy:
 class Scheduler:
     """Decides which of the complete windows are encoded now.
 
-    While the encoders need less than the budget, each window is encoded as it completes. Otherwise, an
-    encoder that needs more than its share waits between two starts for its cost divided by its share: its hop
-    is stretched. Then the newest window is taken, and those in between are dropped, so no queue grows.
+    While the encoders need less than the budget, each window is encoded as it completes. Otherwise, the hop
+    of an encoder that needs more than its share is stretched to its cost divided by its share. Windows in
+    between are dropped, so no queue grows.
     """
 
     def __init__(self, policy: Policy, specs: Mapping[str, InputSpec]) -> None:
@@ -86,7 +81,7 @@ class Scheduler:
         self._latencies: dict[str, deque[float]] = {}
         self._costs: dict[str, float] = {}  # the median of enough latencies
         self._began: dict[str, float] = {}  # when it was last encoded
-        self._gaps: dict[str, float] = {}  # how long after the time before that
+        self._gaps: dict[str, float] = {}  # seconds between its last two encodings
         self._stretch: dict[str, int] = {}  # as it was last reported
 
     def due(self, ready: Iterable[str], attached: Collection[str], now: float) -> tuple[str, ...]:
@@ -127,10 +122,7 @@ class Scheduler:
         return events
 
     def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:
-        """Return the seconds between two starts of each encoder that exceeds its share.
-
-        `share`: of the budget, for all encoders together.
-        """
+        """Return the seconds between two starts of each encoder that exceeds its part of `share` * budget."""
         budget = share * self._policy.budget
         costs = {m: self._costs[m] for m in attached if m in self._costs}
         demands = {}

@@ -26,8 +26,8 @@ class Sink(Protocol):
     """The receiver of a sensor set's samples and events: the state of a session, or a recording.
 
     Attributes:
-        changed: the lock of the sensor set, too; notified whenever a sensor changes.
-        specs: by modality, the form of the samples it takes.
+        changed: the lock, also of the sensor set; notified whenever a sensor changes.
+        specs: by modality, the form of the samples.
     """
 
     changed: threading.Condition
@@ -38,25 +38,24 @@ class Sink(Protocol):
         """True if no more samples are wanted."""
 
     def load(self, modality: str) -> None:
-        """Prepare for samples of `modality`; called without the lock, and may take its time."""
+        """Prepare for samples of `modality`; called without the lock, and may be slow."""
 
     # Called with the lock held.
 
     def push(self, sample: Sample, sensor: str) -> None:
-        """Take a sample of the sensor of that name.
+        """Add a sample of the named sensor.
 
         Raises:
             SampleError: it is not of the spec's form.
         """
 
     def is_pending(self, modality: str) -> bool:
-        """True if samples of `modality` are still being worked on."""
+        """True if samples of `modality` are not processed yet."""
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
         """Note that no active sensor of `modality` is left.
 
         Args:
-            modality: of the sensor.
             ended: its last embedding stays until it expires; otherwise it leaves at once.
             needed: another sensor of `modality` is attached.
         """
@@ -73,9 +72,8 @@ class SensorSet:
     `stop` need the sink's lock held. It is the `Owner` of its threads.
 
     Args:
-        sink: takes the samples and the events.
         health: when a sensor counts as unhealthy; None: never.
-        conditions: by which the samples are degraded, each those of its modality.
+        conditions: degrade the samples, each those of its modality.
 
     Attributes:
         over: whether the last sensor has ended by itself.
@@ -88,10 +86,10 @@ class SensorSet:
         self._conditions = conditions
         self._attached: dict[str, SensorThread] = {}  # by name, in the order of attaching
         self._running: list[SensorThread] = []  # may still run
-        self._giving: set[SensorThread] = set()  # have given a sample since they were opened
+        self._sampled: set[SensorThread] = set()  # have given a sample since they were opened
         self._active: dict[str, SensorThread] = {}  # by modality
         self._reported: dict[str, str] = {}  # by modality, the name of the active sensor as it was reported
-        self._mute: set[SensorThread] = set()  # whose first sample is not waited for again
+        self._waited_for: set[SensorThread] = set()  # their first sample is not waited for again
 
     @property
     def modalities(self) -> set[str]:
@@ -101,12 +99,13 @@ class SensorSet:
 
     @property
     def starting(self) -> set[str]:
-        """The modalities of sensors that are open, and whose first sample is worth waiting for.
+        """The modalities of open sensors whose first sample is worth waiting for.
 
-        Not captions, which come at any time; and no sensor that was waited for before, or a dead one would
-        cost the others time.
+        Not captions, which come at any time, and no sensor twice: a dead one would delay the others.
         """
-        return {t.modality for t in self._silent if t.modality not in self._active and t not in self._mute}
+        return {
+            t.modality for t in self._silent if t.modality not in self._active and t not in self._waited_for
+        }
 
     @property
     def reasons(self) -> list[tuple[Kind | None, str]]:
@@ -120,7 +119,7 @@ class SensorSet:
 
     def stop_waiting(self, modalities: Collection[str]) -> None:
         """Stop waiting for the first samples of the sensors of `modalities` that are starting."""
-        self._mute |= {thread for thread in self._silent if thread.modality in modalities}
+        self._waited_for |= {thread for thread in self._silent if thread.modality in modalities}
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -155,7 +154,7 @@ class SensorSet:
         thread.stop()
         self._report(thread, "detached", "")
         self._leave(thread)
-        self._mute.discard(thread)
+        self._waited_for.discard(thread)
         self._sink.changed.notify_all()
         return True
 
@@ -187,7 +186,7 @@ class SensorSet:
         """True if all threads are to end."""
         return self._sink.stopped
 
-    def opened(self, thread: SensorThread) -> None:
+    def on_open(self, thread: SensorThread) -> None:
         """Load what the sensor's samples need, and report it as attached."""
         self._load(thread)
         with self._sink.changed:
@@ -195,7 +194,7 @@ class SensorSet:
                 under = ", ".join(map(str, thread.conditions))
                 self._report(thread, "attached", f"under {under}" if under else "")
 
-    def gave(self, thread: SensorThread, sample: Sample) -> None:
+    def on_sample(self, thread: SensorThread, sample: Sample) -> None:
         """Push a sample of the active sensor; one that gives its first sample may become it."""
         modality = thread.modality
         if sample.modality != modality:
@@ -207,11 +206,11 @@ class SensorSet:
                 self._await_window(thread)
             if thread.stopped:
                 return
-            if thread not in self._giving:
-                self._giving.add(thread)
-                self._mute.discard(thread)
+            if thread not in self._sampled:
+                self._sampled.add(thread)
+                self._waited_for.discard(thread)
                 self._sink.changed.notify_all()
-            if self._last_giving(modality) is not thread:
+            if self._last_attached(modality) is not thread:
                 return
             if self._active.get(modality) is not thread:
                 self._active[modality] = thread
@@ -219,8 +218,8 @@ class SensorSet:
                 sample = replace(sample, cut=True)
             self._sink.push(sample, thread.name)
 
-    def changed_health(self, thread: SensorThread, kind: Kind, reason: str) -> None:
-        """Report the sensor's health; an unhealthy one is not active."""
+    def on_health(self, thread: SensorThread, kind: Kind, reason: str) -> None:
+        """Report the sensor's health; an unhealthy sensor is not active."""
         with self._sink.changed:
             if thread.stopped:
                 return
@@ -229,8 +228,8 @@ class SensorSet:
                 self._leave(thread)
             self._sink.changed.notify_all()
 
-    def failed(self, thread: SensorThread, error: BaseException) -> None:
-        """Report why the sensor leaves; one that has ended leaves when its last window is encoded."""
+    def on_error(self, thread: SensorThread, error: BaseException) -> None:
+        """Report why the sensor leaves; an ended sensor leaves when its last window is encoded."""
         kind, reason = explain(error)
         if not isinstance(error, SensorsError | SensembleRuntimeError | OSError):
             times = thread.count(error)
@@ -246,7 +245,7 @@ class SensorSet:
             self._leave(thread, ended=kind == "ended")
             if kind in ("ended", "failed"):
                 thread.stop()
-                self._mute.discard(thread)
+                self._waited_for.discard(thread)
                 if self._attached.get(thread.name) is thread:
                     del self._attached[thread.name]
                     self.over = not self._attached
@@ -255,7 +254,7 @@ class SensorSet:
     def lag_of_other(self, modality: str) -> float | None:
         """Return the lag of the active sensor that one of `modality` must not drift from, or None."""
         partner = kind_of(modality).partner
-        # Without the lock, which every sample would wait for; a copy, for other threads change it.
+        # Without the lock, so that no sample waits for it; a copy, because other threads change it.
         active = tuple(self._active.items()) if partner else ()
         return next((t.lag for m, t in active if kind_name(m) == partner), None)
 
@@ -271,15 +270,13 @@ class SensorSet:
     @property
     def _silent(self) -> set[SensorThread]:
         """The open sensors, except captions, that have given no sample yet."""
-        silent = set(self._attached.values()) - self._giving
+        silent = set(self._attached.values()) - self._sampled
         return {t for t in silent if t.reported[0] == "attached" and self._sink.specs[t.modality].hop > 0}
 
-    def _last_giving(self, modality: str) -> SensorThread | None:
+    def _last_attached(self, modality: str) -> SensorThread | None:
         """Return the sensor attached last of those of `modality` that give samples."""
-        giving = (
-            t for t in reversed(self._attached.values()) if t.modality == modality and t in self._giving
-        )
-        return next(giving, None)
+        attached = reversed(self._attached.values())
+        return next((t for t in attached if t.modality == modality and t in self._sampled), None)
 
     def _await_window(self, thread: SensorThread) -> None:
         """Wait until the sensor's last window is in a prediction, or the thread is to end."""
@@ -298,17 +295,17 @@ class SensorSet:
 
     def _leave(self, thread: SensorThread, *, ended: bool = False) -> None:
         modality = thread.modality
-        self._giving.discard(thread)
+        self._sampled.discard(thread)
         active = self._active.get(modality) is thread
         if active:
             del self._active[modality]
         if modality not in self._active:
-            # The last embedding of a source that has ended holds until it expires. So does everything when a
-            # sensor leaves that was never active.
+            # The last embedding of an ended source holds until it expires, as do those of others when a
+            # sensor that was never active leaves.
             self._sink.remove(modality, ended=ended or not active, needed=self._has_other(thread))
 
     def _report_active(self, thread: SensorThread) -> None:
-        """Report a sensor as the active one, unless that is known, or it has always been the only one."""
+        """Report the active sensor, unless that is known, or it has always been the only one."""
         known = self._reported.get(thread.modality)
         if known != thread.name and (known is not None or self._has_other(thread)):
             self._reported[thread.modality] = thread.name

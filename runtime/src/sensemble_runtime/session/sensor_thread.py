@@ -18,15 +18,12 @@ from sensemble_sensors.thresholds import PLAYED, Thresholds
 from sensemble_runtime.backoff import Backoff
 from sensemble_runtime.events import Kind, SensorEvent
 
-READ = 0.1  # seconds that one read may wait, and so about how long a sensor thread takes to stop
+READ = 0.1  # seconds that one read may wait, and so about the time that a sensor thread takes to stop
 RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
-
 ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
-
-FLOOD = 200  # samples a second that are read at most, on average: a flood takes no time from other sensors
+FLOOD = 200  # samples a second that are read at most, on average, so that other sensors get their time
 BURST = 0.25  # seconds of them that may come at once
-
-CLOSE = 5.0  # seconds that everything has to return from what it is doing, when a session is closed
+CLOSE = 5.0  # seconds that all threads have to return when a session is closed
 KILL = 1.0  # seconds more for sensors in processes of their own, once those are killed
 
 
@@ -37,17 +34,17 @@ class Owner(Protocol):
     def stopped(self) -> bool:
         """True if all its threads are to end."""
 
-    def opened(self, thread: "SensorThread") -> None:
-        """Note that the sensor was opened."""
+    def on_open(self, thread: "SensorThread") -> None:
+        """Handle the opening of the sensor."""
 
-    def gave(self, thread: "SensorThread", sample: Sample) -> None:
-        """Take a sample of a healthy sensor; what this raises counts as the sensor's failure."""
+    def on_sample(self, thread: "SensorThread", sample: Sample) -> None:
+        """Handle a sample of a healthy sensor; an error raised here counts as the sensor's failure."""
 
-    def changed_health(self, thread: "SensorThread", kind: Kind, reason: str) -> None:
-        """Note that the sensor became `unhealthy` or `doubtful`, or has `recovered`."""
+    def on_health(self, thread: "SensorThread", kind: Kind, reason: str) -> None:
+        """Handle that the sensor became `unhealthy` or `doubtful`, or has `recovered`."""
 
-    def failed(self, thread: "SensorThread", error: BaseException) -> None:
-        """Note what the sensor raised; unless this calls `thread.stop`, the sensor is tried again."""
+    def on_error(self, thread: "SensorThread", error: BaseException) -> None:
+        """Handle an error of the sensor; unless this calls `thread.stop`, the sensor is tried again."""
 
     def lag_of_other(self, modality: str) -> float | None:
         """Return the lag of the sensor that one of `modality` must not drift from, or None."""
@@ -57,13 +54,10 @@ class SensorThread:
     """A sensor, and the thread that alone uses it.
 
     Args:
-        name: what the sensor is called.
-        sensor: to be read.
-        spec: the form of its samples.
         health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
         conditions: by which its samples are degraded.
         previous: threads that may still use the same sensor; they are waited for.
-        owner: called, in this thread, when the sensor opens, gives samples, changes its health or fails.
+        owner: called in this thread.
 
     Attributes:
         reported: the kind and the reason of its last event; the same are not reported twice.
@@ -95,7 +89,7 @@ class SensorThread:
         self._stopped = threading.Event()
         self._retry = threading.Event()  # ends the wait between two tries
         self._backoff = Backoff(*RETRY)
-        self._lost = ""  # why it is to be lost
+        self._lost = ""  # the reason to treat it as lost
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # the faults for which it was last closed
         self._raised: Counter[object] = Counter()  # errors of its own code since it worked, by type and place
@@ -106,7 +100,7 @@ class SensorThread:
         return self._stopped.is_set() or self._owner.stopped
 
     def stop(self) -> None:
-        """Let the thread end as soon as the sensor returns from what it does."""
+        """Let the thread end as soon as the sensor returns from its current call."""
         self._stopped.set()
         self._retry.set()
 
@@ -119,7 +113,7 @@ class SensorThread:
         self._lost = reason
 
     def count(self, error: BaseException) -> int:
-        """Return how many times the sensor's code raised such an error at this place since it last worked."""
+        """Count an error of the sensor's code; return how often this place raised it since it worked."""
         calls = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
         self._raised[type(error), calls] += 1
         return self._raised[type(error), calls]
@@ -151,22 +145,22 @@ class SensorThread:
             self.retry_at = None
 
     def _use(self) -> None:
-        """Open, read and close the sensor once; all that it raises is reported, and ends no thread."""
+        """Open, read and close the sensor once; errors are reported, and end no thread."""
         try:
             try:
                 self._read()
             except BaseException as error:  # noqa: BLE001
-                self._owner.failed(self, error)
+                self._owner.on_error(self, error)
             finally:
                 self._source.close()
         except BaseException as error:  # noqa: BLE001
-            self._owner.failed(self, error)
+            self._owner.on_error(self, error)
 
     def _read(self) -> None:
-        self._lost = ""  # before it opens, which may take a while: its device may go meanwhile
+        self._lost = ""  # not after opening, which may take a while: its device may go meanwhile
         self._source.open(self._spec)
         began = monotonic()
-        self._owner.opened(self)
+        self._owner.on_open(self)
         limits = self._thresholds if self._thresholds and self.sensor.live else PLAYED
         wrong = self._suspected
         health = Health(self._spec, limits, began, wrong)
@@ -177,13 +171,13 @@ class SensorThread:
             self.lag = health.lag if limits is not PLAYED else None
             state = self._report_health(state, wrong, health.doubts)
             if health.must_reopen:
-                # A stalled sensor has nothing to prove once it gives a sample.
+                # One sample clears a stall.
                 self._suspected = () if health.stalled else wrong
                 raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is reopened")
             if not wrong:
                 self._suspected = ()
             if sample is not None and not wrong:
-                self._owner.gave(self, sample)
+                self._owner.on_sample(self, sample)
             if sample is not None:
                 self._pace()
 
@@ -194,7 +188,7 @@ class SensorThread:
         kind: Kind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
         state = (kind, "; ".join(wrong + doubts))
         if state != before:
-            self._owner.changed_health(self, *state)
+            self._owner.on_health(self, *state)
         return state
 
     def _next(self, began: float) -> Sample | None:
@@ -204,11 +198,9 @@ class SensorThread:
         if sample is not None and monotonic() - began > self._backoff.delay:
             self._backoff.reset()  # a sensor that works for a shorter time has not recovered
             self._raised.clear()
-        # Many keep it from here on: the health checks, windows, recordings and listeners.
-        return sample.frozen() if sample is not None else None
+        return sample.frozen() if sample is not None else None  # it is shared from here on
 
     def _pace(self) -> None:
-        """Wait, after a sample, if too many came recently."""
         now = monotonic()
         self._ahead = max(self._ahead, now) + 1 / FLOOD
         if self._ahead - now > BURST:
@@ -216,14 +208,10 @@ class SensorThread:
 
 
 def join(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
-    """Wait for stopped sensor threads, and kill the processes of those that do not return in time.
-
-    Args:
-        threads: their `stop` was called.
-        deadline: on the clock of `time.monotonic`; those that are killed have `KILL` seconds more.
+    """Wait for stopped sensor threads, and kill the processes of those that do not return by `deadline`.
 
     Returns:
-        Those that still run; they are daemons, and left behind.
+        Those that still run `KILL` seconds later; they are daemons, and left behind.
     """
     killed = [sensor for sensor in _running(threads, deadline) if sensor.kill()]
     _running(killed, monotonic() + KILL)

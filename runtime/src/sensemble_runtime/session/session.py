@@ -1,7 +1,7 @@
 """A bundle running on live sensors, which come and go.
 
-One thread reads each sensor and waits for nothing but that sensor; one encodes each modality; one serves each
-subscriber, and one keeps the record. They share a `SessionState`.
+One thread reads each sensor, one encodes each modality, one serves each subscriber, and one keeps the record.
+They share a `SessionState`.
 """
 
 import time
@@ -18,7 +18,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import AdaptError, RecordError, SessionError, check_stopped
+from sensemble_runtime.errors import AdaptError, RecordError, SessionError
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
@@ -42,27 +42,23 @@ T = TypeVar("T")
 class Session:
     """Sensors in, predictions and events out; a context manager.
 
-    `stream` yields predictions and events; iterating the session yields predictions alone. Both take from one
+    `stream` yields predictions and events; iterating the session yields predictions alone. Both read one
     bounded queue: when the consumer is slow, old predictions are dropped, long before the first event is.
-    Both end when the session is closed or, unless it is `lasting`, the last of its sensors has ended by
-    itself. They raise what a subscriber raised, and a `SessionError` for what is no `Exception`, such as
-    `SystemExit`. A sensor or an encoder that fails, and a record that cannot be written, are reported as
-    events and tried again: they end nothing.
+    Both end when the session is closed or, unless it is `lasting`, its last sensor has ended by itself. They
+    raise what a subscriber raised, and a `SessionError` in place of a `SystemExit` or the like. A sensor or
+    an encoder that fails, and a record that cannot be written, are reported as events and tried again.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality, the one
     attached last is active: its samples are used. While it is lost or unhealthy, the one before takes over.
 
     Args:
-        bundle: an open bundle; a modality's encoder is loaded when its sensor was opened.
-        policy: how to spend the processor, and what to pool; see `Policy`.
+        bundle: an open bundle; a modality's encoder is loaded when its sensor is opened.
         record: a record file to which to add a run with every prediction and event.
-        retention: the bounds of that record; None for those of `Retention()`, 1 GB.
-        health: when a sensor counts as unhealthy, so that its samples are not used; None: never, for what is
-            played rather than captured.
-        conditions: degrade the samples of each sensor by those of its modality, to see what becomes of them.
-        lasting: go on when the last sensor has ended, for others may come.
-        adapt: lets the sensors teach each other, so that each gets a correction of its own, which is used
-            once held-back windows show that it helps; closed with the session. None: they do not.
+        retention: the bounds of that record; None: 1 GB.
+        health: when a sensor counts as unhealthy, so that its samples are not used; None: never.
+        conditions: degrade the samples of each sensor by those of its modality.
+        lasting: go on when the last sensor has ended.
+        adapt: lets the sensors teach each other; closed with the session. None: they do not.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
@@ -91,9 +87,7 @@ class Session:
         self._players: list[Player] = []
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
         self._subscribers: list[BackgroundQueue[Any]] = []
-        self._stuck: set[object] = (
-            set()
-        )  # sensors, encoders, subscribers that did not return when it was closed
+        self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
         self._raised = False
         self._writer: BackgroundWriter | None = None
         if record is not None:
@@ -135,11 +129,10 @@ class Session:
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
         """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
 
-        It may take its time, and call any method of the session. What it raises is raised by `stream`.
+        It may be slow, and call any method of the session. What it raises is raised by `stream`.
 
         Returns:
-            Its bounded queue, for `unsubscribe`; `dropped` counts what it was not called with because it was
-            slow.
+            Its bounded queue, for `unsubscribe`; `dropped` counts the items that a slow callback missed.
 
         Raises:
             SessionError: the session is closed.
@@ -147,10 +140,9 @@ class Session:
         return self._subscribe(callback, self._state.subscribe)
 
     def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
-        """Call `callback` with each sample that windows are made of, and its sensor's name; see `subscribe`.
+        """Call `callback` with the sensor's name and each sample that windows are made of; see `subscribe`.
 
-        Samples are as degraded as their conditions say; those of unhealthy and standby sensors are left out.
-        Their arrays are shared, and cannot be written: copy what is to be changed.
+        Samples are degraded by their conditions. Their arrays are shared and read-only.
         """
         return self._subscribe(lambda item: callback(*item), self._state.listen)
 
@@ -170,7 +162,7 @@ class Session:
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:
-        """Call its callback no more, but for what waits already; False if it was not subscribed."""
+        """Stop new calls; queued items are still delivered. False if it was not subscribed."""
         with self._state.changed:
             if subscriber not in self._subscribers:
                 return False
@@ -187,28 +179,24 @@ class Session:
 
     @property
     def retries(self) -> dict[str, float]:
-        """By name, when each sensor that is lost or unavailable is tried again, on `time.monotonic`'s clock.
-
-        A sensor that is being tried just now is left out.
-        """
+        """By name, when each waiting lost or unavailable sensor is tried again, on `time.monotonic`."""
         with self._state.changed:
             return self._sensors.retries
 
     @property
     def missed(self) -> int:
-        """The number of predictions that the consumer never got, because newer ones took their place."""
+        """The number of predictions dropped because the consumer was slow."""
         return self._state.queue.missed
 
     @property
     def missed_events(self) -> int:
-        """The number of events that the consumer never got, because newer ones took their place."""
+        """The number of events dropped because the consumer was slow."""
         return self._state.queue.missed_events
 
     def attach(self, sensor: Sensor) -> str:
-        """Start reading `sensor`, in a thread of its own, and return the name by which to detach it.
+        """Start reading `sensor` in a thread of its own; return its name, numbered if another one has it.
 
-        That is its own name, with a number if another attached sensor has it. An event reports whether it
-        could be opened.
+        An event reports whether it could be opened.
 
         Raises:
             SessionError: the session is closed, the bundle has no such modality, or the sensor is attached.
@@ -221,8 +209,7 @@ class Session:
     def replay(self, path: Path | str) -> "Player":
         """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
 
-        Returns:
-            The player, which knows what it plays; the session closes it.
+        The session closes the player.
 
         Raises:
             BadDataError: it cannot be read, or has nothing for this bundle.
@@ -248,28 +235,22 @@ class Session:
         return player
 
     def detach(self, name: str) -> bool:
-        """Stop reading a sensor; its modality leaves the live set before this returns.
-
-        It does not wait for the sensor. False if it is not attached: it has ended, or was detached before.
-        """
+        """Stop reading a sensor, whose modality leaves the live set at once; False if it is not attached."""
         with self._state.changed:
             return self._sensors.detach(name)
 
     def retry(self, name: str) -> bool:
-        """Try a lost sensor again now, as its device is known to be back; False if it is not attached."""
+        """Try a lost sensor again now; False if it is not attached."""
         with self._state.changed:
             return self._sensors.retry(name)
 
     def lose(self, name: str, reason: str) -> bool:
-        """Treat a sensor whose device is known to be gone as lost; False if it is not attached.
-
-        It is closed, reported as lost for `reason`, and tried again.
-        """
+        """Close a sensor, report it as lost for `reason`, and try it again; False if it is not attached."""
         with self._state.changed:
             return self._sensors.lose(name, reason)
 
     def teach(self, label: str) -> None:
-        """Let every live sensor learn that its newest window shows `label`, as a person says.
+        """Teach every live sensor that its newest window shows `label`.
 
         Raises:
             AdaptError: the session does not adapt, or the bundle has no such label.
@@ -283,20 +264,20 @@ class Session:
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
 
-        All sensors, encoders and subscribers together have 5 s to return, and up to 3 s more to clean up
-        after what is stuck. The disk has 30 s for the record and 10 s for what the sensors learned.
+        All sensors, encoders and subscribers together have 5 s to return, and up to 3 s more to clean up. The
+        disk has 30 s for the record and 10 s for corrections.
 
         Raises:
             SessionError: a sensor, an encoder or a subscriber did not return in time; names it. Its thread is
                 left behind, and keeps no process from ending, unless it frees an encoder.
-            RecordError: some of what should be in the record could not be written; says how much.
-            AdaptError: what the sensors learned could not be written.
-            BadDataError: a file that is replayed could not be decoded.
+            RecordError: predictions or events could not be recorded; says how many.
+            AdaptError: corrections could not be written.
+            BadDataError: a replayed file could not be decoded.
             Exception: what a subscriber raised, if no consumer has got it.
         """
         state, again = self._state, bool(self._stuck)
         deadline = time.monotonic() + (0.0 if again else sensor_thread.CLOSE)
-        least = 0.0 if again else sensor_thread.KILL  # for what had to wait for something that is stuck
+        rest = 0.0 if again else sensor_thread.KILL  # seconds for subscribers that waited for a stuck sensor
         with state.changed:
             state.closed = True
             state.wake()
@@ -321,16 +302,22 @@ class Session:
             subscriber.close()
         if any(subscriber.is_current_thread for subscriber in self._subscribers):
             return  # a subscriber closes the session; its thread ends when it returns
-        deadline = max(deadline, time.monotonic() + least)
+        deadline = max(deadline, time.monotonic() + rest)
         busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - time.monotonic()))]
         stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {self._bundle})
         new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()
-        names, freeing = [thread.name for thread in left], self._bundle in new
-        check_stopped(sorted(encoding & new), names, len(new & {*busy}), freeing, sensor_thread.CLOSE)
+        running = [
+            *_counted("the {} encoder", "encoders ({})", sorted(encoding & new)),
+            *(["the freeing of encoders"] if self._bundle in new else []),
+            *_counted("a subscriber", "subscribers", [""] * len(new & {*busy})),
+            *_counted("{}", "sensors ({})", [thread.name for thread in left]),
+        ]
+        if running:
+            what, seconds = ", ".join(running), sensor_thread.CLOSE
+            raise SessionError(f"{what}: did not stop within {seconds:g} s; what runs on is left behind")
 
     def _is_over(self) -> bool:
-        """Return whether nothing more will come: the last sensor has ended by itself."""
         return self._sensors.over and not self._lasting
 
     def _raise_once(self) -> None:
@@ -338,3 +325,9 @@ class Session:
         if error is not None and not self._raised:
             self._raised = True
             raise error
+
+
+def _counted(one: str, several: str, names: Sequence[str]) -> list[str]:
+    if len(names) > 1:
+        return [f"{len(names)} {several.format(', '.join(names))}"]
+    return [one.format(name) for name in names]

@@ -11,10 +11,11 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event, LiveSetEvent, describe
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.live_set import Encoded, LiveSet
+from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.stream_queue import StreamQueue
 
@@ -24,27 +25,18 @@ Listener = BackgroundQueue[tuple[str, Sample]]
 
 
 class SessionState:
-    """The state that the parts of a session share: samples, embeddings, predictions and events.
+    """The state that the parts of a session share; the `Sink` of its sensors.
 
-    It is the `Sink` of the sensors. Hold `changed` for all of it but `load`, `report`, `subscribe`, `listen`,
-    `unsubscribe`, `wait_for_item`, `clear` and `fail`. The lock is never held while a sensor is read, a
-    window is encoded or a record is written.
-
-    Args:
-        bundle: an open bundle.
-        policy: what to pool.
-        adapter: lets the sensors teach each other; None: they do not.
+    Hold `changed` for all of it but `load`, `report`, `subscribe`, `listen`, `unsubscribe`, `wait_for_item`,
+    `clear` and `fail`. It is never held while a sensor is read, a window is encoded or a record is written.
 
     Attributes:
         changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
         ready: by modality, a condition of the same lock; notified when its encoder may have a window.
-        specs: of the bundle's modalities.
-        live_set: the samples, windows and embeddings.
-        encoding: by modality, when the window ends that is being encoded.
-        encoded: by modality, what is encoded and not yet in a prediction.
-        queue: the items that the consumer has not got yet.
-        closed: whether the session is closed.
-        error: what broke the session; None while nothing did.
+        encoding: by modality, the end of the window that is being encoded.
+        encoded: by modality, the encoded window that is not yet in a prediction.
+        queue: the items that wait for the consumer.
+        error: the error that ended the session.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy, adapter: Adapter | None = None) -> None:
@@ -73,7 +65,7 @@ class SessionState:
     # For sensors: see `Sink`.
 
     def load(self, modality: str) -> None:
-        """Load what encoding `modality` needs.
+        """Load the encoder of `modality`, and the tokenizer if it needs one.
 
         Raises:
             BundleError: it cannot be loaded.
@@ -86,8 +78,7 @@ class SessionState:
         """Add a sample of a sensor, and its modality if it is new; wake the encoder if a window is complete.
 
         Raises:
-            SampleError: the sample is not of the spec's form.
-            BundleError: the encoder cannot be loaded.
+            SampleError, BundleError: as `LiveSet.push` and `LiveSet.add`.
         """
         self.live_set.add(sample.modality, sensor)
         self.live_set.push(sample)
@@ -102,16 +93,13 @@ class SessionState:
         return modality in {*self.live_set.ready, *self.encoding, *self.encoded}
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
-        """Forget the samples of `modality` and, unless its source has `ended`, its embedding; see `Sink`.
-
-        `needed`: another sensor needs its encoder.
-        """
+        """Forget the samples of `modality` and, unless its source has `ended`, its embedding; see `Sink`."""
         remove = self.live_set.end if ended else self.live_set.remove
         remove(modality, keep=needed)
         self.note_live_set()
 
     def report(self, event: Event) -> None:
-        """Give an event to the consumer and to every subscriber, and wake every thread: something changed."""
+        """Give an event to the consumer and to every subscriber, and wake every thread."""
         with self.changed:
             self._hand_over(event)
             self.wake()
@@ -119,7 +107,7 @@ class SessionState:
     # For encoders.
 
     def note_live_set(self) -> None:
-        """Report the live set if it has changed, and what became unfamiliar, or familiar again."""
+        """Report changes of the live set, of familiarity and of corrections."""
         now = time.monotonic()
         for event in self.live_set.changes(now):
             self.report(event)
@@ -133,8 +121,8 @@ class SessionState:
         self._hand_over(prediction)
 
     def fail(self, error: BaseException) -> None:
-        """End the session with an error that no part of it handles; the consumer gets it."""
-        if not isinstance(error, Exception):  # raised as it is, it would silently end the consumer's thread
+        """End the session with an error, which the consumer gets."""
+        if not isinstance(error, Exception):  # it would silently end the consumer's thread
             error, cause = SessionError(f"{describe(error)}, out of a subscriber or an encoder"), error
             error.__cause__ = cause
         with self.changed:
@@ -151,12 +139,12 @@ class SessionState:
     # For consumers.
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Put every prediction and event from now on into a queue, too."""
+        """Copy every prediction and event from now on into a queue."""
         with self.changed:
             self._subscribers.append(subscriber)
 
     def listen(self, listener: Listener) -> None:
-        """Put every sample that windows are made of into a queue from now on."""
+        """Copy every sample that windows are made of into a queue from now on."""
         with self.changed:
             self._listeners.append(listener)
 
@@ -167,13 +155,13 @@ class SessionState:
             self._listeners = [one for one in self._listeners if one is not queue]
 
     def wait_for_item(self, over: Callable[[], bool]) -> Prediction | Event | None:
-        """Wait for the next prediction or event, and return it; None when it is `over`, and none is left."""
+        """Wait for the next prediction or event; return None once it is `over` and none is left."""
         with self.changed:
             self._arrived.wait_for(lambda: self.queue or self.stopped or over())
-            return self.queue.take() if self.queue else None
+            return self.queue.get() if self.queue else None
 
     def wake(self) -> None:
-        """Let every thread that waits look again."""
+        """Wake every waiting thread."""
         for condition in (self.changed, self._arrived, *self.ready.values()):
             condition.notify_all()
 

@@ -1,4 +1,4 @@
-"""The queue between a session and its consumer: predictions and events in order, and never too many."""
+"""The bounded queue between a session and its consumer."""
 
 from collections import deque
 from itertools import count
@@ -6,19 +6,15 @@ from itertools import count
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 
-PREDICTIONS = 16  # that wait for a slow consumer: few, because old ones are of no use
-EVENTS = 1024  # that wait: many, because no event is sent twice
+PREDICTIONS = 16  # waiting at most: few, because old ones are of no use
+EVENTS = 1024  # waiting at most: many, because no event is sent twice
 
 
 class StreamQueue:
-    """Predictions and events in the order in which they were put.
+    """Predictions and events in order; for one thread at a time.
 
-    When the consumer is slow, the oldest predictions are dropped long before the first event is. Use it from
-    one thread at a time.
-
-    Attributes:
-        missed: how many predictions were dropped.
-        missed_events: how many events were dropped.
+    When the consumer is slow, the oldest predictions are dropped (`missed`) long before the first event is
+    (`missed_events`).
     """
 
     def __init__(self) -> None:
@@ -31,7 +27,7 @@ class StreamQueue:
         return bool(self._predictions or self._events)
 
     def put(self, item: Prediction | Event) -> None:
-        """Add an item; the oldest of its sort is dropped where there is no room."""
+        """Add an item; the oldest prediction, or event, is dropped where there is no room."""
         if isinstance(item, Prediction):
             self.missed += len(self._predictions) == self._predictions.maxlen
             self._predictions.append((next(self._order), item))
@@ -39,8 +35,8 @@ class StreamQueue:
             self.missed_events += len(self._events) == self._events.maxlen
             self._events.append((next(self._order), item))
 
-    def take(self) -> Prediction | Event:
-        """Remove and return the item that was put first; there must be one."""
+    def get(self) -> Prediction | Event:
+        """Remove and return the first item; there must be one."""
         if not self._events or (self._predictions and self._predictions[0][0] < self._events[0][0]):
             return self._predictions.popleft()[1]
         return self._events.popleft()[1]

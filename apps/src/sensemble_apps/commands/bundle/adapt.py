@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime.adapting.adapter import Adapter, Standing
-from sensemble_runtime.adapting.store import Store, beside
+from sensemble_runtime.adapting.store import Store, default_folder
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.progress import Progress
@@ -38,7 +38,7 @@ def main(arguments: Adapting) -> None:
     if sum(chosen) != 1:
         raise InputError("give --replay FOLDER to learn from it, --show, or --reset SENSOR (or `all`)")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
-    folder = arguments.out or beside(bundle.path)
+    folder = arguments.out or default_folder(bundle.path)
     if arguments.reset is not None:
         _reset(bundle, folder, arguments.reset)
         return
