@@ -46,7 +46,7 @@ def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.
             captions.say()
         running.detach(running.attach(Puppet("video")))  # nor does who attaches and detaches
         assert running.live == ()
-        wait_for(lambda: running._state.live_set._windows["text"]._untaken == 10)
+        wait_for(lambda: running._state.live_set.windows["text"]._untaken == 10)
         go.set()
         predictions = iter(running)
         assert next(predictions).dropped == {"text": 0}

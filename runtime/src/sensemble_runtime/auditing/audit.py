@@ -43,15 +43,13 @@ class AuditResult(Measures):
 
     Attributes:
         metric: `accuracy` or `mAP`.
-        examples: the number of examples.
-        groups: the number of independent ones: examples of one group count once.
+        examples, groups: their numbers.
         bundle: the SHA-256 of the bundle's `manifest.json`.
         saved: with a duty, the number of encodings that it saved, by modality.
-        conditions: with conditions, first the scores of all subsets without any (`CLEAN`), then under each
-            condition those of the subsets with the degraded modality.
-        unfamiliar: by modality, the share of windows that are unlike those of training, if the bundle scores
-            that. `subsets` pools them too, as the paper does; `reliability` and `conditions` leave them out,
-            as a session does.
+        conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
+            the subsets with the degraded modality.
+        unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
+            `reliability` and `conditions` leave them out, as a session does.
     """
 
     metric: str
@@ -103,13 +101,11 @@ def audit(
     """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
 
     Args:
-        record: a record file, to which the run is added with the examples' splits, the answers (as they
-            come) and the scores.
+        record: a record file, to which the run is added.
         dataset: the name of the data, for the record.
         progress: called after each example; each condition is another round of all examples.
         duty: treat the examples as a stream, and do not encode a window that is like the one before.
-        conditions: degradations, each audited by itself. With a record, those that an interrupted audit of
-            the same examples has finished are not measured again.
+        conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.

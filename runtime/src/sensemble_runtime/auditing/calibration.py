@@ -1,11 +1,9 @@
 """Calibration statistics: temperatures, powers and conformal thresholds of subsets.
 
-Temperature and threshold are fitted on the same examples, which is sound here: the score of an example, the
-logit by which its truth falls short of the best class, scales with the temperature as the threshold does. The
-candidates are thus the same for every temperature, and calibration examples and new ones stay exchangeable.
-The power is one of `POWERS`, chosen on the same examples too: the guarantee is exact for each of them, and
-nearly for the chosen one. The worst that choosing among K can cost falls as sqrt(log K / n) (Yang and
-Kuchibhotla, 2021).
+Temperature and threshold may be fitted on the same examples: the score of an example, the logit by which its
+truth falls short of the best class, scales with the temperature as the threshold does, so the candidates are
+the same for every temperature. The power is one of `POWERS`, chosen on the same examples: the guarantee is
+exact for each, and nearly so for the chosen one (a cost of sqrt(log K / n); Yang and Kuchibhotla, 2021).
 
 Examples of one group (a person) resemble each other, so the guarantee is for an example of a new group, and
 the groups are what is exchangeable (Lee, Barber and Willett, 2023, hierarchical conformal prediction).
@@ -46,9 +44,7 @@ def calibrate(
     alpha: float = ALPHA,
     groups: NDArray[np.integer] | None = None,
 ) -> dict[str, SubsetCalibration]:
-    """Fit each subset, by name and smallest first, on the examples with all its modalities.
-
-    A subset without such examples is left out.
+    """Fit each subset that has examples with all its modalities, by name and smallest first.
 
     Args:
         logits: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.

@@ -32,14 +32,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled examples, encoded as they are.
+    """N labelled examples, encoded as they are.
 
     Attributes:
-        examples: N of them.
         embeddings: float32 [n, N, d] of the bundle's modalities, sorted; zeros where an example lacks one.
         present: modality -> bool [N], whether each example has it.
         truth: class indices [N], or zeros and ones [N, C] if the task is multi-label.
-        groups: the group of each, integers [N].
+        groups: integers [N].
     """
 
     examples: Sequence[Example]
@@ -57,15 +56,10 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
 def scores_under(
     bundle: Bundle, labelled: Labelled, applied: Applied, done: Callable[[], None]
 ) -> list[ConditionScore]:
-    """Return the scores of the subsets with a degraded modality.
+    """Return the scores of the subsets with a degraded modality; `done` is called after each example.
 
-    The examples are one stream, as in a replay. Where the degraded sensor gives nothing in time, or a window
-    that is unfamiliar, the rest of a subset answers; without a rest, the answer is wrong and unsure. `done`
-    is called after each example.
-
-    Raises:
-        BadDataError: an example cannot be decoded.
-        EncoderError, BundleError: as `Bundle.encode`.
+    The examples are one stream, as in a replay. Where the degraded sensor gives nothing in time, or an
+    unfamiliar window, the rest of a subset answers; without a rest, the answer is wrong and unsure.
     """
     modality, spec = applied.modality, bundle.specs[applied.modality]
     degrade, form = begin([applied], spec), captured([applied], spec)
@@ -93,9 +87,6 @@ def finished(record: Path, run: int) -> dict[tuple[str, str, int], list[Conditio
     """Return the scores that interrupted audits like `run` hold, by condition: none is measured again.
 
     An audit is like another if it gave the same answers of the same bundle to the same examples.
-
-    Raises:
-        RecordError: the record cannot be read.
     """
     runs, data = {r.id: r for r in read_runs(record)}, attrgetter("kind", "bundle", "dataset", "split")
     this = runs.pop(run)

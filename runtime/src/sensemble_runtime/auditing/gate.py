@@ -35,7 +35,6 @@ class Criterion:
     """A bound on one number of an audit.
 
     Attributes:
-        text: as it was written.
         kind: `score` of a subset; `P` or `R`; or `drop`, the loss of accuracy without a sensor.
         subset: of a score, or the one modality of a drop; else empty.
         limit: in [0, 1]: the least score, or the largest drop.
@@ -63,15 +62,10 @@ class Judgement:
 
 
 def parse(text: str, modalities: Sequence[str], sensors: Mapping[str, str] | None = None) -> list[Criterion]:
-    """Read a requirement.
-
-    Args:
-        text: criteria, joined with commas.
-        modalities: those of the bundle.
-        sensors: other words for them, such as `{"microphone": "audio"}`.
+    """Read criteria joined with commas; `sensors` has other words, such as `{"microphone": "audio"}`.
 
     Raises:
-        GateError: it cannot be read; says which criterion, and why.
+        GateError: one cannot be read; says which, and why.
     """
     words = {m: m for m in modalities} | dict(sensors or {})
     criteria = [_criterion(part.strip(), words) for part in text.split(",")]

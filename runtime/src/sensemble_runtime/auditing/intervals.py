@@ -25,9 +25,7 @@ Range = tuple[float, float]
 
 
 def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
-    """Return Wilson's score interval (low, high) of `successes` out of `n` independent trials.
-
-    With an effective sample size, neither needs to be whole.
+    """Return Wilson's score interval (low, high) of `successes` out of `n` trials; neither need be whole.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -95,16 +93,10 @@ def scored(
     groups: NDArray[np.integer],
     has: NDArray[np.bool_],
 ) -> tuple[SubsetScore, NDArray[np.float64]]:
-    """Return the score of the examples that `has` marks, bool [N], and how it varies.
+    """Return the score of the examples that `has` marks, bool [N], and its variation, for `combined`.
 
-    Args:
-        predicted: floating [N, C].
-        labels: as `scores.score` takes them.
-        groups: integers [N] from 0.
-
-    Returns:
-        The score with its interval; and float64 [G], what each group adds to it, or [RESAMPLES], what each
-        resample scores: scores of the same examples that vary together have such rows that do (`combined`).
+    The variation is float64 [G], the part that each group adds to the score, or [RESAMPLES], the score of
+    each resample. `labels` are those of `scores.score`; `groups` count from 0.
     """
     value, n = score(predicted[has], labels[has], task), int(has.sum())
     if task == "multi-class":
@@ -122,10 +114,7 @@ def bootstrapped(resampled: NDArray[np.floating], value: float, groups: int) -> 
     flatter an average precision. Simulated with 60 to 300 examples, it held the truth in 90 to 94 % of cases,
     the interval of percentiles in 78 to 92 %. Where all resamples score the same, it is Wilson's.
 
-    Args:
-        resampled: the scores [B]; NaN where a resample has none.
-        value: the score of all examples.
-        groups: the number of groups drawn from.
+    `resampled` holds B scores, NaN where a resample has none; `groups` is the number of groups drawn from.
     """
     error = float(np.nanstd(resampled))
     if error == 0 or groups == 1:

@@ -70,14 +70,8 @@ def measure(
 ) -> Measures | None:
     """Return all measures of labelled examples; None where no example has any of the modalities.
 
-    Args:
-        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
-        present: modality -> bool [N], whether each example has it.
-        labels: as `scores.score` takes them.
-        groups: integers [N], as `intervals.group_codes` returns.
-
-    Raises:
-        ScoreError: as `scores.score`.
+    `predictions` are floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`; `present` says by
+    modality, bool [N], which examples have it; `groups` are those of `intervals.group_codes`.
     """
     by_set = dict(zip(subsets.subsets(present), predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}

@@ -29,11 +29,9 @@ def plain_answers(judge: Judge, logits: Floats, modalities: Sequence[str]) -> di
 def policy_answers(
     judge: Judge, plain: Mapping[Subset, Answers], usable: Mapping[str, NDArray[np.bool_]]
 ) -> dict[Subset, Answers]:
-    """Return the answers of a session with the sensors of each subset, without the windows not usable.
+    """Return the answers of a session with the sensors of each subset.
 
-    Args:
-        plain: as `plain_answers` returns.
-        usable: modality -> bool [N], whether the window of each example is there and familiar.
+    `usable` says by modality, bool [N], whether the window of each example is there and familiar.
     """
     given = {}
     for subset in plain:

@@ -1,6 +1,6 @@
 """The bootstrap by group: resamples of examples, and the mean average precision of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +39,24 @@ def average_precisions(
     Each is the `scores.score` of the drawn examples among those that `has` marks, bool [N]; NaN where none of
     them is of any class.
     """
-    probabilities, positive = probabilities[has], labels[has].astype(bool)
+    weights = (drawn[has] for drawn in resamples(groups))
+    return mean_average_precision(probabilities[has], labels[has].astype(bool), weights)
+
+
+def mean_average_precision(
+    probabilities: NDArray[np.floating], positive: NDArray[np.bool_], weights: Iterable[NDArray[np.uint8]]
+) -> NDArray[np.float64]:
+    """Return the mean average precision [B] of examples weighed by [N, B] in parts; NaN without a positive.
+
+    The mean, over the classes that have positives, of sum_n (R_n - R_{n-1}) P_n over distinct thresholds
+    (scikit-learn's `average_precision_score`).
+    """
     classes = [_Ranking(probabilities[:, c], positive[:, c]) for c in np.flatnonzero(positive.any(axis=0))]
     parts = []
-    for drawn in resamples(groups):
-        weights = drawn[has]
-        total, counted = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
+    for part in weights:
+        total, counted = np.zeros(part.shape[1]), np.zeros(part.shape[1])
         for ranking in classes:
-            hits, precision = ranking.weighed(weights)
+            hits, precision = ranking.weighed(part)
             positives = hits.sum(axis=0)
             total += (hits * precision).sum(axis=0) / np.maximum(positives, 1)
             counted += positives > 0
@@ -60,13 +70,12 @@ class _Ranking:
     def __init__(self, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> None:
         order = np.argsort(-scores, kind="stable")
         run = np.cumsum(np.append(0, np.diff(scores[order]) != 0))  # the rank of the score, ties sharing one
-        found = np.flatnonzero(positive[order])
-        runs, starts = np.unique(run[found], return_index=True)
+        places = np.flatnonzero(positive[order])
+        runs, self.positive_starts = np.unique(run[places], return_index=True)
         ends = np.searchsorted(run, runs, side="right")
         self.order = order[: ends[-1]]
         self.starts = np.append(0, ends[:-1])
-        self.positives = order[found]
-        self.positive_starts = starts
+        self.positives = order[places]
 
     def weighed(self, weights: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return for each cut the weight of its positives and the precision down to it, both [cuts, B]."""

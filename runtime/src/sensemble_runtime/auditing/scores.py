@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.resampling import mean_average_precision
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.errors import SensembleRuntimeError
 
@@ -20,10 +21,6 @@ def score(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer] | NDArray[np.bool_], task: Task
 ) -> float:
     """Return the accuracy or the mean average precision, a fraction in [0, 1].
-
-    Mean average precision is the mean, over the classes that occur in `labels`, of
-    sum_n (R_n - R_{n-1}) P_n over distinct thresholds (scikit-learn's `average_precision_score`); a class
-    that never occurs has no precision-recall curve and does not count.
 
     Args:
         probabilities: floating [N, C], N > 0; any increasing function of them scores the same.
@@ -49,15 +46,8 @@ def score_subsets(
 ) -> dict[str, float]:
     """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
 
-    A subset without such examples is left out. `measures.measure` adds intervals, which take longer.
-
-    Args:
-        predictions: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
-        present: modality -> bool [N], whether each example has it.
-        labels: as `score` takes them.
-
-    Raises:
-        ScoreError: as `score`.
+    A subset without such examples is left out. `measures.measure`, which takes the same arguments, adds
+    intervals, which take longer.
     """
     scores = {}
     for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):
@@ -90,20 +80,7 @@ def _mean_average_precision(
         raise ScoreError(
             f"multi-label labels are {labels.dtype} {labels.shape}, not zeros and ones {probabilities.shape}"
         )
-    positive = labels.astype(bool)
-    occurring = positive.any(axis=0)
-    if not occurring.any():
+    if not labels.any():
         raise ScoreError("multi-label labels hold no positive at all")
-    return float(
-        np.mean([_average_precision(probabilities[:, c], positive[:, c]) for c in np.flatnonzero(occurring)])
-    )
-
-
-def _average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
-    order = np.argsort(-scores, kind="stable")
-    # Examples with equal scores share a threshold: only the last of each run is a point of the curve.
-    last = np.append(np.diff(scores[order]) != 0, True)
-    hits = np.cumsum(positive[order])[last]
-    ranked = np.flatnonzero(last) + 1
-    recall_steps = np.diff(hits, prepend=0) / hits[-1]
-    return float(np.sum(recall_steps * (hits / ranked)))
+    once = np.ones((len(labels), 1), np.uint8)
+    return float(mean_average_precision(probabilities, labels.astype(bool), [once])[0])

@@ -102,11 +102,7 @@ class Bundle:
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
     def encode(self, modality: str, window: Input) -> Embedding:
-        """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d].
-
-        Raises:
-            BundleError, ValueError, EncoderError: as `load` and `Encoder`.
-        """
+        """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d]."""
         return self.load(modality)(window)
 
     def load(self, modality: str) -> Encoder:

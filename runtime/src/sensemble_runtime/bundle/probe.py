@@ -34,11 +34,7 @@ class Probed:
 
 
 def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
-    """Load each encoder of the bundle in folder `path` in a process of its own, and encode there.
-
-    Raises:
-        BundleError, KeyFileError: as `Bundle.open`, which runs no encoder.
-    """
+    """Load each encoder of the bundle in folder `path` in a process of its own, and encode there."""
     bundle = Bundle.open(path, trust=trust)
     for modality in bundle.modalities:
         latency, problem = _run(bundle, modality)

@@ -149,8 +149,8 @@ class Records:
         ]
         with reported(self._path), self._db:
             self._set_clock(run)
-            self._insert("predictions", predictions)
-            self._insert("events", events)
+            self._insert("predictions", 15, predictions)
+            self._insert("events", 7, events)
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""
@@ -160,7 +160,7 @@ class Records:
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._insert("answers", rows)
+            self._insert("answers", 10, rows)
 
     def add_scores(
         self,
@@ -173,15 +173,15 @@ class Records:
         rows = [(run, subset, s.accuracy, s.n, s.low, s.high, chance[subset]) for subset, s in scores.items()]
         others = [(run, name, one.value, one.low, one.high) for name, one in estimates.items()]
         with reported(self._path), self._db:
-            self._insert("scores", rows)
-            self._insert("estimates", others)
+            self._insert("scores", 7, rows)
+            self._insert("estimates", 5, others)
 
     def add_conditions(self, run: int, scores: Iterable[ConditionScore]) -> None:
         """Add an audit's scores under conditions."""
         rest = attrgetter("confidence", "unsure", "sure_right", "plain")
         rows = [(run, *s.key, s.effect, s.subset, *astuple(s.score), *rest(s)) for s in scores]
         with reported(self._path), self._db:
-            self._insert("conditions", rows)
+            self._insert("conditions", 14, rows)
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""
@@ -190,10 +190,9 @@ class Records:
                 self._set_clock(run)
             return trim(self._db, retention, time.time(), run)
 
-    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a constant
+    def _insert(self, table: str, columns: int, rows: Sequence[tuple[object, ...]]) -> None:
+        marks = ", ".join("?" * columns)
+        self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a constant
 
     def _set_clock(self, run: int) -> None:
         """Let the times of a run follow the clock, which may have been wrong until now."""

@@ -42,11 +42,7 @@ class EncoderThreads:
             thread.start()
 
     def join(self, deadline: float) -> set[str]:
-        """Wait until nothing is encoded any more; the state must be stopped, and its lock free.
-
-        Returns:
-            The modalities whose encoders did not return by `deadline`, on `time.monotonic`.
-        """
+        """Wait until nothing is encoded any more; return the modalities that did not stop by `deadline`."""
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         return {modality for modality, thread in self._threads.items() if thread.is_alive()}
@@ -132,10 +128,10 @@ class EncoderThreads:
         live_set = self._live_set
         if modality not in live_set.ready:
             return set()
-        end = live_set.window_end(modality)
+        end = live_set.windows[modality].end
         missing = self._sensors.modalities & {*live_set.modalities}
         missing -= {*live_set.ready, *self._state.encoding, *self._state.encoded}
-        return {m for m in missing if self._is_near(live_set.next_window(m), end)}
+        return {m for m in missing if self._is_near(live_set.windows[m].due, end)}
 
     @property
     def _starting(self) -> set[str]:
@@ -144,7 +140,7 @@ class EncoderThreads:
     def _companions(self, modality: str, end: float) -> set[str]:
         """Return the other modalities, being encoded or due, whose window ends with this one."""
         live_set = self._live_set
-        waiting = {m: live_set.window_end(m) for m in live_set.ready if self._is_due(m)}
+        waiting = {m: live_set.windows[m].end for m in live_set.ready if self._is_due(m)}
         ends = waiting | self._state.encoding
         return {m for m, other in ends.items() if m != modality and self._is_near(other, end)}
 

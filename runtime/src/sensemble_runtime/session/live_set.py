@@ -41,6 +41,9 @@ class LiveSet:
 
     An encoder is loaded when its modality is added, unloaded when it is removed. The adapter, if there is
     one, lets the sensors teach each other.
+
+    Attributes:
+        windows: the ring of each modality that was added.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
@@ -50,33 +53,25 @@ class LiveSet:
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._familiarity = Familiarity(bundle.judge)
-        self._windows: dict[str, WindowRing] = {}
+        self.windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that were added, sorted."""
-        return tuple(sorted(self._windows))
+        return tuple(sorted(self.windows))
 
     @property
     def ready(self) -> tuple[str, ...]:
         """The modalities with a window to encode, sorted."""
-        return tuple(sorted(modality for modality, ring in self._windows.items() if ring.ready))
-
-    def is_ready(self, modality: str) -> bool:
-        """Return whether an added modality has a window to encode."""
-        return self._windows[modality].ready
+        return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, unless it is there, and accept its samples, from the named sensor.
-
-        Raises:
-            BundleError: the bundle has no such modality, or its encoder cannot be loaded.
-        """
-        if modality not in self._windows:
+        """Load the encoder of `modality`, unless it is there, and accept samples of the named sensor."""
+        if modality not in self.windows:
             self._bundle.load(modality)
-            self._windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
+            self.windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
         self._sensors[modality] = sensor
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
@@ -86,11 +81,8 @@ class LiveSet:
         self.end(modality, keep=keep)
 
     def end(self, modality: str, *, keep: bool = False) -> None:
-        """Forget the samples of `modality`; its embedding stays live until it expires.
-
-        `keep` leaves its encoder loaded, because it will be added again.
-        """
-        self._windows.pop(modality, None)
+        """Forget the samples of `modality`; its embedding stays live. `keep` leaves its encoder loaded."""
+        self.windows.pop(modality, None)
         self._skipped.pop(modality, None)
         if not keep:
             self._bundle.unload(modality)
@@ -100,23 +92,15 @@ class LiveSet:
         self._embeddings.pop(modality, None)
         self._bundle.unload(modality)
 
-    def next_window(self, modality: str) -> float | None:
-        """Return when the next window of an added modality will end; None if unknown."""
-        return self._windows[modality].due
-
-    def window_end(self, modality: str) -> float:
-        """Return when the newest complete window of a ready modality ends."""
-        return self._windows[modality].end
-
     def push(self, sample: Sample) -> None:
         """Add a sample of an added modality.
 
         Raises:
             SampleError: its modality was not added, or it is not of the form that the bundle's spec says.
         """
-        if sample.modality not in self._windows:
+        if sample.modality not in self.windows:
             raise SampleError(f"{sample.modality}: a sample of a modality that is not attached")
-        self._windows[sample.modality].push(sample)
+        self.windows[sample.modality].push(sample)
 
     def live(self, now: float) -> tuple[str, ...]:
         """Return the live set at `now`, sorted, without the modalities that were reported as unfamiliar.
@@ -143,27 +127,18 @@ class LiveSet:
     def step(self, now: float) -> Prediction | None:
         """Encode the newest window of each modality that is ready and pool the live set at `now`.
 
-        Returns:
-            One prediction, however many modalities were encoded; None if none was, or none is live.
-
-        Raises:
-            EncoderError: an executor failed.
-            BundleError: an encoder or the tokenizer cannot be loaded.
+        Return one prediction, however many modalities were encoded; None if none was, or none is live.
         """
         return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.take_window(m))], now)
 
     def take_window(self, modality: str) -> TakenWindow | None:
         """Return the newest window of a modality, to be encoded; None if it has none."""
-        ring = self._windows.get(modality)
+        ring = self.windows.get(modality)
         window = ring.take() if ring else None
         return TakenWindow(modality, self._sensors[modality], window, ring) if ring and window else None
 
     def encode(self, taken: TakenWindow) -> Encoded:
-        """Encode a window, unless it is like the one last encoded.
-
-        Raises:
-            EncoderError, BundleError: as `step`.
-        """
+        """Encode a window, unless it is like the one last encoded."""
         began = time.perf_counter()
         modality, data = taken.modality, taken.window.data
         level = kind_of(modality).level(data)
@@ -202,7 +177,7 @@ class LiveSet:
         opinions |= dict.fromkeys((m for m in left_out if m not in live), judge.no_evidence)
         if self._adapter:
             self._adapter.learn([m for m, e in fresh.items() if m in shown and not e.skipped], shown, now)
-        rings = sorted(self._windows.items())
+        rings = sorted(self.windows.items())
         return Prediction(
             time=now,
             live=live,
@@ -245,10 +220,10 @@ class LiveSet:
         return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
 
     def _is_current(self, encoded: Encoded) -> bool:
-        if encoded.modality not in self._windows:
+        if encoded.modality not in self.windows:
             # A late window would reload the encoder: unload it.
             self._bundle.unload(encoded.modality)
-        return self._windows.get(encoded.modality) is encoded.ring
+        return self.windows.get(encoded.modality) is encoded.ring
 
     def _fresh(self, now: float) -> list[str]:
         return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]

@@ -25,9 +25,7 @@ _LOG = logging.getLogger(__name__)
 class Sink(Protocol):
     """The receiver of a sensor set's samples and events: the state of a session, or a recording.
 
-    Attributes:
-        changed: the lock, also of the sensor set; notified whenever a sensor changes.
-        specs: by modality, the form of the samples.
+    `changed` is also the lock of the sensor set, and is notified whenever a sensor changes.
     """
 
     changed: threading.Condition
@@ -43,21 +41,15 @@ class Sink(Protocol):
     # Called with the lock held.
 
     def push(self, sample: Sample, sensor: str) -> None:
-        """Add a sample of the named sensor.
-
-        Raises:
-            SampleError: it is not of the spec's form.
-        """
+        """Add a sample of the named sensor; raise a `SampleError` if it is not of the spec's form."""
 
     def is_pending(self, modality: str) -> bool:
         """True if samples of `modality` are not processed yet."""
 
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
-        """Note that no active sensor of `modality` is left.
+        """Note that no active sensor of `modality` is left; `needed`: another one is attached.
 
-        Args:
-            ended: its last embedding stays until it expires; otherwise it leaves at once.
-            needed: another sensor of `modality` is attached.
+        If its source has `ended`, its last embedding stays until it expires; otherwise it leaves at once.
         """
 
     def report(self, event: Event) -> None:
@@ -70,10 +62,6 @@ class SensorSet:
     Of several sensors of one modality, the one attached last is active: its samples are used. While it is
     lost or unhealthy, the one before takes over. The properties, `attach`, `detach`, `retry`, `lose` and
     `stop` need the sink's lock held. It is the `Owner` of its threads.
-
-    Args:
-        health: when a sensor counts as unhealthy; None: never.
-        conditions: degrade the samples, each those of its modality.
 
     Attributes:
         over: whether the last sensor has ended by itself.

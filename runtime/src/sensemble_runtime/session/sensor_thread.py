@@ -55,7 +55,6 @@ class SensorThread:
 
     Args:
         health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
-        conditions: by which its samples are degraded.
         previous: threads that may still use the same sensor; they are waited for.
         owner: called in this thread.
 
@@ -208,10 +207,9 @@ class SensorThread:
 
 
 def join(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
-    """Wait for stopped sensor threads, and kill the processes of those that do not return by `deadline`.
+    """Wait for stopped sensor threads, kill the processes of those that do not return by `deadline`.
 
-    Returns:
-        Those that still run `KILL` seconds later; they are daemons, and left behind.
+    Return the threads that still run `KILL` seconds later; they are daemons, and left behind.
     """
     killed = [sensor for sensor in _running(threads, deadline) if sensor.kill()]
     _running(killed, monotonic() + KILL)

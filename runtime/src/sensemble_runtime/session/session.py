@@ -103,7 +103,7 @@ class Session:
                 if adapt is not None:
                     adapt.close()
                 raise
-            self._state.subscribe(self._writer.queue)
+            self._state.subscribers.append(self._writer.queue)
         self._adaptation = Adaptation(adapt, self._state) if adapt is not None else None
         self._encoders.start()
 
@@ -117,11 +117,7 @@ class Session:
         return (item for item in self.stream() if isinstance(item, Prediction))
 
     def stream(self) -> Iterator[Prediction | Event]:
-        """Yield each prediction and each event once, in the order in which they happened.
-
-        Raises:
-            Exception: what broke the session, once.
-        """
+        """Yield each prediction and each event once, in order; raise the error that ended the session."""
         while (item := self._state.wait_for_item(self._is_over)) is not None:
             yield item
         self._raise_once()
@@ -137,17 +133,17 @@ class Session:
         Raises:
             SessionError: the session is closed.
         """
-        return self._subscribe(callback, self._state.subscribe)
+        return self._subscribe(callback, self._state.subscribers)
 
     def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
         """Call `callback` with the sensor's name and each sample that windows are made of; see `subscribe`.
 
         Samples are degraded by their conditions. Their arrays are shared and read-only.
         """
-        return self._subscribe(lambda item: callback(*item), self._state.listen)
+        return self._subscribe(lambda item: callback(*item), self._state.listeners)
 
     def _subscribe(
-        self, callback: Callable[[T], None], add: Callable[[BackgroundQueue[T]], None]
+        self, callback: Callable[[T], None], queues: list[BackgroundQueue[T]]
     ) -> BackgroundQueue[T]:
         def work(batch: list[T]) -> None:
             for item in batch:
@@ -158,7 +154,7 @@ class Session:
                 raise SessionError("subscribe: the session is closed; open another one")
             subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._state.fail)
             self._subscribers.append(subscriber)
-            add(subscriber)
+            queues.append(subscriber)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:
@@ -167,7 +163,9 @@ class Session:
             if subscriber not in self._subscribers:
                 return False
             self._subscribers.remove(subscriber)
-            self._state.unsubscribe(subscriber)
+            for queues in (self._state.subscribers, self._state.listeners):
+                if subscriber in queues:
+                    queues.remove(subscriber)  # type: ignore[arg-type]
         subscriber.close()
         return True
 
@@ -208,8 +206,6 @@ class Session:
 
     def replay(self, path: Path | str) -> "Player":
         """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
-
-        The session closes the player.
 
         Raises:
             BadDataError: it cannot be read, or has nothing for this bundle.

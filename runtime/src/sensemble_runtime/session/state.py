@@ -27,8 +27,8 @@ Listener = BackgroundQueue[tuple[str, Sample]]
 class SessionState:
     """The state that the parts of a session share; the `Sink` of its sensors.
 
-    Hold `changed` for all of it but `load`, `report`, `subscribe`, `listen`, `unsubscribe`, `wait_for_item`,
-    `clear` and `fail`. It is never held while a sensor is read, a window is encoded or a record is written.
+    Hold `changed` for all of it but `load`, `report`, `wait_for_item`, `clear` and `fail`. It is never held
+    while a sensor is read, a window is encoded or a record is written.
 
     Attributes:
         changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
@@ -36,6 +36,8 @@ class SessionState:
         encoding: by modality, the end of the window that is being encoded.
         encoded: by modality, the encoded window that is not yet in a prediction.
         queue: the items that wait for the consumer.
+        subscribers: get every prediction and event, too.
+        listeners: get every sample that windows are made of.
         error: the error that ended the session.
     """
 
@@ -54,8 +56,8 @@ class SessionState:
         self._bundle = bundle
         self._arrived = threading.Condition(lock)
         self._live: tuple[str, ...] = ()
-        self._subscribers: list[Subscriber] = []
-        self._listeners: list[Listener] = []
+        self.subscribers: list[Subscriber] = []
+        self.listeners: list[Listener] = []
 
     @property
     def stopped(self) -> bool:
@@ -65,26 +67,18 @@ class SessionState:
     # For sensors: see `Sink`.
 
     def load(self, modality: str) -> None:
-        """Load the encoder of `modality`, and the tokenizer if it needs one.
-
-        Raises:
-            BundleError: it cannot be loaded.
-        """
+        """Load the encoder of `modality`, and the tokenizer if it needs one."""
         self._bundle.load(modality)
         if kind_of(modality).tokenized:
             self._bundle.tokenize("")
 
     def push(self, sample: Sample, sensor: str) -> None:
-        """Add a sample of a sensor, and its modality if it is new; wake the encoder if a window is complete.
-
-        Raises:
-            SampleError, BundleError: as `LiveSet.push` and `LiveSet.add`.
-        """
+        """Add a sample, and its modality if it is new; wake the encoder if a window is complete."""
         self.live_set.add(sample.modality, sensor)
         self.live_set.push(sample)
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener.put((sensor, sample))
-        if self.live_set.is_ready(sample.modality):
+        if self.live_set.windows[sample.modality].ready:
             self.ready[sample.modality].notify()
             self.changed.notify_all()
 
@@ -101,7 +95,7 @@ class SessionState:
     def report(self, event: Event) -> None:
         """Give an event to the consumer and to every subscriber, and wake every thread."""
         with self.changed:
-            self._hand_over(event)
+            self.deliver(event)
             self.wake()
 
     # For encoders.
@@ -116,9 +110,12 @@ class SessionState:
             self._live = live
             self.report(LiveSetEvent(now, live))
 
-    def deliver(self, prediction: Prediction) -> None:
-        """Give a prediction to the consumer and to every subscriber."""
-        self._hand_over(prediction)
+    def deliver(self, item: Prediction | Event) -> None:
+        """Give a prediction or an event to the consumer and to every subscriber."""
+        self.queue.put(item)
+        self._arrived.notify_all()
+        for subscriber in self.subscribers:
+            subscriber.put(item.copy() if isinstance(item, Prediction) else item)
 
     def fail(self, error: BaseException) -> None:
         """End the session with an error, which the consumer gets."""
@@ -138,22 +135,6 @@ class SessionState:
 
     # For consumers.
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Copy every prediction and event from now on into a queue."""
-        with self.changed:
-            self._subscribers.append(subscriber)
-
-    def listen(self, listener: Listener) -> None:
-        """Copy every sample that windows are made of into a queue from now on."""
-        with self.changed:
-            self._listeners.append(listener)
-
-    def unsubscribe(self, queue: Subscriber | Listener) -> None:
-        """Put nothing more into a queue."""
-        with self.changed:
-            self._subscribers = [one for one in self._subscribers if one is not queue]
-            self._listeners = [one for one in self._listeners if one is not queue]
-
     def wait_for_item(self, over: Callable[[], bool]) -> Prediction | Event | None:
         """Wait for the next prediction or event; return None once it is `over` and none is left."""
         with self.changed:
@@ -164,9 +145,3 @@ class SessionState:
         """Wake every waiting thread."""
         for condition in (self.changed, self._arrived, *self.ready.values()):
             condition.notify_all()
-
-    def _hand_over(self, item: Prediction | Event) -> None:
-        self.queue.put(item)
-        self._arrived.notify_all()
-        for subscriber in self._subscribers:
-            subscriber.put(item.copy() if isinstance(item, Prediction) else item)
