@@ -3,7 +3,8 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
 from sensemble_runtime.session.sensor_thread import SensorThread
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 Act = Sample | BaseException | threading.Event
@@ -100,6 +101,16 @@ class Owner:
 
     def lag_of_other(self, _: str) -> float | None:
         return None
+
+
+@contextmanager
+def watched(bundle: Bundle, log: "Log", *sensors: Sensor, **options: object) -> Iterator[session.Session]:
+    """A session of these sensors, without health checks unless asked for, whose events a log notes."""
+    with Session(bundle, **options) as running:
+        running.subscribe(log)
+        for sensor in sensors:
+            running.attach(sensor)
+        yield running
 
 
 class Log:

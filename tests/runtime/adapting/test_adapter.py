@@ -110,8 +110,7 @@ def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
     shipped = [head.logits(window.embedding).argmax() for window in heard]
     assert np.mean(said == truth) > np.mean(shipped == truth) + 0.1
     assert room.adapter.correct({"audio": replace(heard[0], sensor="another")}) == {}
-    (standing,) = room.adapter.standings
-    assert (standing.sensor, standing.used) == (("audio", "one"), True)
+    assert room.adapter.learners["audio", "one"].used
     room.adapter.save()
     room.adapter.close()
     assert (tmp_path / "bundle.learned").is_dir()
@@ -126,18 +125,18 @@ def test_nothing_is_learned_before_it_is_studied(room: Room) -> None:
     newest = {"audio": Window("audio", room.world.windows(np.array([3]))[0])}
     for answer in (3, 4, 5):
         room.adapter.label(LABELS[answer], newest, 0.0)
-    assert room.adapter.standings == []
+    assert room.adapter.learners == {}
     room.adapter.study()
-    assert [standing.windows for standing in room.adapter.standings] == [2]
+    assert [learner.windows for learner in room.adapter.learners.values()] == [2]
     room.adapter.study(end=True)
-    assert [standing.windows for standing in room.adapter.standings] == [3]
+    assert [learner.windows for learner in room.adapter.learners.values()] == [3]
 
 
 def test_each_sensor_learns_for_itself(room: Room) -> None:
     room.play(20, sensor="one")
     room.play(30, sensor="two")
     room.adapter.study(end=True)
-    found = {standing.sensor[1]: standing.windows for standing in room.adapter.standings}
+    found = {sensor: learner.windows for (_, sensor), learner in room.adapter.learners.items()}
     assert found["one"] == pytest.approx(20, abs=2)  # a scene longer than four windows teaches four
     assert found["two"] == pytest.approx(30, abs=2)
 
@@ -167,9 +166,9 @@ def test_what_was_taught_does_not_teach(room: Room, tmp_path: Path) -> None:
 
 def test_windows_of_other_times_teach_nothing(room: Room) -> None:
     room.play(50, apart=0.6)
-    assert room.adapter.standings == []
+    assert room.adapter.learners == {}
     room.play(50, apart=0.4)
-    assert len(room.adapter.standings) == 1
+    assert len(room.adapter.learners) == 1
 
 
 def test_an_unfamiliar_teacher_teaches_nothing_and_background_is_not_learned(tmp_path: Path) -> None:
@@ -197,7 +196,7 @@ def test_an_unfamiliar_teacher_teaches_nothing_and_background_is_not_learned(tmp
             }
             adapter.learn(["audio"], newest, 0.0)
             adapter.study()
-            taught[case] = case in [standing.sensor[1] for standing in adapter.standings]
+            taught[case] = ("audio", case) in adapter.learners
     assert taught == {
         "both familiar": True,
         "an unknown voice": True,
@@ -240,9 +239,9 @@ def test_a_damaged_file_is_set_aside_and_said_and_its_sensor_learns_anew(room: R
     path.write_bytes(path.read_bytes()[:-1])
     with Adapter(bundle_of(room.world.head, tmp_path)) as again:
         assert again.problems == [f"{path}: damaged; set aside as {path.name}.bad, its sensor learns anew"]
-        assert again.standings == []
+        assert again.learners == {}
         Room(room.world, again).play(300)
-        assert again.standings[0].used
+        assert again.learners["audio", "one"].used
 
 
 @pytest.mark.parametrize(

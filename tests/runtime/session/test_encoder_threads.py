@@ -13,7 +13,7 @@ from sensemble_runtime.session import encoder_threads
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, held, slowed, wait_for
+from tests.runtime.puppets import Log, Puppet, Session, held, slowed, wait_for, watched
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -40,10 +40,7 @@ def test_what_is_encoded_in_parallel_and_ends_together_is_one_prediction(
 ) -> None:
     slowed(bundle, monkeypatch, "video", 0.1)
     microphone, camera = Puppet("audio"), Puppet("video")
-    with Session(bundle, policy=Policy(align=20.0)) as running:
-        running.subscribe(log)
-        running.attach(microphone)
-        running.attach(camera)
+    with watched(bundle, log, microphone, camera, policy=Policy(align=20.0)) as running:
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
         microphone.hear()
         camera.see()
@@ -66,10 +63,7 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
 
     monkeypatch.setattr(bundle, "encode", broken)
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(microphone)
-        running.attach(captions)
+    with watched(bundle, log, microphone, captions) as running:
         predictions = iter(running)
         microphone.hear()
         assert next(predictions).live == ("audio",)
@@ -91,10 +85,7 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
 
 def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
     microphone, mute = Puppet("audio"), Puppet("video")
-    with Session(bundle, policy=Policy(align=0.2)) as running:
-        running.subscribe(log)
-        running.attach(mute)
-        running.attach(microphone)
+    with watched(bundle, log, mute, microphone, policy=Policy(align=0.2)) as running:
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
         assert running._sensors.starting == {"audio", "video"}
         predictions = iter(running)
@@ -124,8 +115,7 @@ def test_an_unrelated_window_does_not_part_two_that_end_together(
     (hear, _), (see, _) = (held(bundle, monkeypatch, modality) for modality in ("audio", "video"))
     monkeypatch.setattr(bundle, "specs", {m: replace(spec, ttl=60.0) for m, spec in bundle.specs.items()})
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle, policy=Policy(align=5.0, skew=60.0)) as running:
-        running.subscribe(log)
+    with watched(bundle, log, policy=Policy(align=5.0, skew=60.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)

@@ -3,11 +3,14 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.judge import Judge
@@ -75,8 +78,8 @@ def bundle(bundle_folder: Path) -> Bundle:
 class Scene:
     """A live set in which a microphone and a camera give a window each, every tenth of a second."""
 
-    def __init__(self, bundle: Bundle, policy: Policy | None = None) -> None:
-        self.live_set = LiveSet(bundle, policy)
+    def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
+        self.live_set = LiveSet(bundle, policy, adapter)
         self.events: list[UnfamiliarEvent] = []
         self.now = 1.0
         for modality in ("audio", "video"):
@@ -116,6 +119,18 @@ def test_an_unfamiliar_microphone_leaves_the_answer_at_once_and_comes_back(bundl
     assert [(event.modality, event.over) for event in scene.events] == [("audio", False), ("audio", True)]
     assert [fields_of(event)[2] for event in scene.events] == ["unfamiliar", "familiar again"]
     assert scene.events[0].time == pytest.approx(4.1, abs=0.11)
+
+
+def test_a_corrected_sensor_is_live_though_its_windows_stay_unfamiliar(bundle: Bundle) -> None:
+    """Predictions pooled it, and the live set that was reported lacked it."""
+    corrects = SimpleNamespace(
+        correct=lambda newest: {m: window.embedding for m, window in newest.items()},
+        learn=lambda *_: None,
+        pop_events=list,
+    )
+    scene = Scene(bundle, adapter=cast("Adapter", corrects))
+    made = scene.show(2.5, known_sound=False)
+    assert made.live == scene.live_set.live(scene.now) == ("audio", "video")
 
 
 def test_events_do_not_flap(bundle: Bundle) -> None:

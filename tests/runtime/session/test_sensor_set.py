@@ -23,7 +23,7 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
-from tests.runtime.puppets import Log, Puppet, wait_for
+from tests.runtime.puppets import Log, Puppet, wait_for, watched
 
 SoundServer = Any
 
@@ -70,10 +70,7 @@ QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
 
 def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
     camera, captions = Camera("camera"), Puppet("text")
-    with Session(bundle, health=QUICK) as running:
-        running.subscribe(log)
-        running.attach(camera)
-        running.attach(captions)
+    with watched(bundle, log, camera, captions, health=QUICK) as running:
         wait_for(lambda: "video" in running.live)
         camera.frozen = True
         wait_for(lambda: ("unhealthy", FROZEN) in reasons(log, "camera"))
@@ -89,10 +86,7 @@ def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: L
 
 def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
     standby, camera = Camera("standby"), Camera("camera")
-    with Session(bundle, health=QUICK) as running:
-        running.subscribe(log)
-        running.attach(standby)
-        running.attach(camera)
+    with watched(bundle, log, standby, camera, health=QUICK) as running:
         fed = running._sensors._active
         wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
         camera.frozen = True
@@ -109,9 +103,7 @@ def test_of_several_sensors_the_active_one_is_reported(bundle: Bundle, log: Log)
     def fed() -> list[str]:
         return [e.name for e in log.events if isinstance(e, ActiveSensorEvent)]
 
-    with Session(bundle, health=None) as running:
-        running.subscribe(log)
-        running.attach(desk)
+    with watched(bundle, log, desk) as running:
         desk.hear()
         wait_for(lambda: running.live)
         assert fed() == [], "there is only one"
@@ -127,8 +119,7 @@ def test_of_several_sensors_the_active_one_is_reported(bundle: Bundle, log: Log)
 
 def test_why_nothing_is_live_is_reported_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
-    with Session(bundle, health=None) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         for end in (lambda: captions.acts.put(SensorLostError("text: gone")), lambda: running.detach("text")):
             if not captions.opened:
                 running.attach(captions)
@@ -147,9 +138,7 @@ def test_one_that_stays_frozen_is_reopened(bundle: Bundle, log: Log, monkeypatch
     camera = Camera("camera")
     camera.frozen = True
     health = Thresholds(frozen=0.2, reopen=0.2, stalled=60.0)
-    with Session(bundle, health=health) as running:
-        running.subscribe(log)
-        running.attach(camera)
+    with watched(bundle, log, camera, health=health):
         wait_for(lambda: camera.opened == 3)
     assert reasons(log, "camera")[:4] == [
         ("attached", ""),
@@ -164,9 +153,7 @@ def test_one_that_gives_nothing_is_reopened_and_live_at_its_first_window(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     microphone = Puppet("audio")
-    with Session(bundle, health=Thresholds(stalled=0.3)) as running:
-        running.subscribe(log)
-        running.attach(microphone)
+    with watched(bundle, log, microphone, health=Thresholds(stalled=0.3)) as running:
         wait_for(lambda: microphone.opened == 3)
         microphone.hear()
         assert next(iter(running)).live == ("audio",)
@@ -187,10 +174,7 @@ def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
         frozen=0.2, recovery=0.2, reopen=0.2, stalled=2.0, black=0.5, silent=0.5, flood=0.5, rate=math.inf
     )
     fed_by: set[str] = set()
-    with Session(bundle, health=health) as running:
-        running.subscribe(log)
-        running.attach(standby)
-        running.attach(camera)
+    with watched(bundle, log, standby, camera, health=health) as running:
         fed = running._sensors._active
         wait_for(lambda: "video" in fed and fed["video"].name == "camera")
         camera.frozen = True
@@ -220,9 +204,7 @@ def test_one_that_fails_soon_is_waited_for_longer_each_time(
         captions.acts.put(Sample("text", "one", time.monotonic()))
         captions.acts.put(SensorLostError("gone"))
     began = time.monotonic()
-    with Session(bundle, health=None) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions):
         wait_for(lambda: captions.opened == 5)
     assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
 
@@ -230,9 +212,7 @@ def test_one_that_fails_soon_is_waited_for_longer_each_time(
 def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
     health = Thresholds(recovery=0.1, stalled=60.0)
-    with Session(bundle, health=health) as running:
-        running.subscribe(log)
-        running.attach(microphone)
+    with watched(bundle, log, microphone, health=health) as running:
         broken = np.full(1600, np.nan, np.float32)
         microphone.acts.put(Sample("audio", broken, time.monotonic()))
         wait_for(lambda: "unhealthy" in log.of("audio"))
@@ -425,8 +405,7 @@ def test_a_sensor_whose_device_goes_while_it_opens_is_lost(bundle: Bundle, log: 
             if self.opened == 1:
                 running.lose(self.name, "was unplugged")
 
-    with Session(bundle, health=None) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         running.attach(Unplugged("audio"))
         wait_for(lambda: ("lost", "audio: was unplugged") in reasons(log, "audio"))
         wait_for(lambda: reasons(log, "audio")[-1] == ("attached", ""))

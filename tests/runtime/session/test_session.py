@@ -12,7 +12,7 @@ from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import sensor_thread, session
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Puppet, Session, wait_for, watched
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -69,8 +69,7 @@ def test_one_detached_while_its_encoder_loads_leaves_none(
 
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         predictions = iter(running)
         for i in range(10):
             assert running.attach(captions) == "text"

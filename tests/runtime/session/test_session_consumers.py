@@ -17,7 +17,7 @@ from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import session
 from sensemble_runtime.session.stream_queue import PREDICTIONS
 
-from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
+from tests.runtime.puppets import Log, Puppet, Session, held, wait_for, watched
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -130,9 +130,7 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions, record=path) as running:
         wait_for(lambda: read_events(path, 1))
         with unwritable(path):
             captions.say()
@@ -169,9 +167,7 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
 ) -> None:
     monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions, record=path) as running:
         predictions = iter(running)
         captions.say()
         next(predictions)
@@ -198,8 +194,7 @@ def test_what_was_dropped_while_a_disk_was_full_is_counted_in_the_record(
     monkeypatch.setattr(background, "RETRY", (0.05, 0.05))
     monkeypatch.setattr(background, "WAITING", 4)
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
-        running.subscribe(log)
+    with watched(bundle, log, record=path) as running:
         with unwritable(path):
             running.attach(captions)
             predictions = iter(running)
@@ -220,9 +215,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     go_on, add = threading.Event(), background.Records.add_items
     monkeypatch.setattr(background.Records, "add_items", lambda *items: (go_on.wait(20), add(*items)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions, record=path) as running:
         predictions = iter(running)
         for _ in range(20):
             captions.say()

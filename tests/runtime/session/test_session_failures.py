@@ -12,7 +12,7 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUn
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from tests.runtime.puppets import Log, Owner, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Owner, Puppet, Session, wait_for, watched
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -40,8 +40,7 @@ def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:
 @pytest.mark.usefixtures("soon")
 def test_a_lost_sensor_leaves_at_once_and_comes_back(bundle: Bundle, log: Log) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         predictions = iter(running)
         running.attach(microphone)
         microphone.hear()
@@ -91,8 +90,7 @@ def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_t
     bundle: Bundle, log: Log
 ) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         for sensor in (microphone, captions):
             running.attach(sensor)
         microphone.hear()
@@ -110,10 +108,7 @@ def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     camera, captions = Puppet("video"), Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(camera)
-        running.attach(captions)
+    with watched(bundle, log, camera, captions) as running:
         camera.acts.put(ZeroDivisionError("in the\ndriver"))
         wait_for(lambda: log.of("video") == ["attached", "lost", "attached"])
         captions.say()
@@ -133,8 +128,7 @@ def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_thr
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         running.attach(Buggy("video", "desk"))
         assert list(running) == [], "it is over with its last sensor"
     assert log.of("desk") == ["attached", "lost", "attached", "lost", "attached", "failed"]
@@ -158,8 +152,7 @@ class Unclosable(Puppet):
 def test_a_second_error_in_a_sensors_own_code_does_not_hide_the_first(
     bundle: Bundle, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         running.attach(Unclosable("video", "desk"))
         assert list(running) == []
     assert log.of("desk").count("failed") >= 1
@@ -172,9 +165,7 @@ def test_errors_of_a_system_or_between_samples_never_stop_a_sensor(
 ) -> None:
     monkeypatch.setattr(sensor_thread, "RETRY", (0.0, 0.0))
     camera = Puppet("video", "desk")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(camera)
+    with watched(bundle, log, camera):
         for error in (OSError, ValueError) * 4:
             for _ in range(5 if error is OSError else 1):
                 camera.acts.put(error("out of order"))
@@ -186,9 +177,7 @@ def test_errors_of_a_system_or_between_samples_never_stop_a_sensor(
 
 def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
     first, second = Puppet("text", "first"), Puppet("text", "second")
-    with Session(bundle, lasting=True) as running:
-        running.subscribe(log)
-        running.attach(first)
+    with watched(bundle, log, first, lasting=True) as running:
         first.acts.put(SensorEndedError("over"))
         wait_for(lambda: "ended" in log.of("first"))
         running.attach(second)
@@ -207,9 +196,7 @@ def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
     bundle: Bundle, log: Log, sample: Sample, says: str
 ) -> None:
     camera = Puppet("video")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(camera)
+    with watched(bundle, log, camera) as running:
         camera.acts.put(sample)
         assert list(running) == [], "the last sensor is gone"
     assert any(says in e.reason for e in log.events if isinstance(e, SensorEvent))
@@ -218,8 +205,7 @@ def test_a_sample_that_no_encoder_takes_is_the_sensors_failure(
 @pytest.mark.usefixtures("soon")
 def test_the_newest_of_two_sensors_is_active_and_the_older_takes_over(bundle: Bundle, log: Log) -> None:
     old, new = Puppet("text", "old"), Puppet("text", "new")
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         predictions = iter(running)
         running.attach(old)
         old.say("one")
@@ -264,10 +250,7 @@ def test_a_session_knows_when_a_lost_sensor_is_tried_again(
     camera, captions = Puppet("video"), Puppet("text")
     for _ in range(30):  # the same failure again and again, which is reported once
         camera.openings.put(SensorUnavailableError("no such camera"))
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(camera)
-        running.attach(captions)
+    with watched(bundle, log, camera, captions) as running:
         wait_for(lambda: running.retries.get("video", 0.0) > time.monotonic() + 1)
         assert log.of("video") == ["unavailable"]
         assert list(running.retries) == ["video"]

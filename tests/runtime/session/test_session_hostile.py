@@ -15,7 +15,7 @@ from sensemble_runtime.record import background
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import encoder_threads, sensor_thread
 
-from tests.runtime.puppets import Log, Puppet, Session, held, wait_for
+from tests.runtime.puppets import Log, Puppet, Session, held, wait_for, watched
 
 
 class Panic(BaseException):
@@ -52,9 +52,7 @@ def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
     captions = Closing("text")
     captions.openings.put(error)
     captions.acts.put(error)
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions) as running:
         wait_for(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
         captions.acts.put(OSError("unplugged"))
         wait_for(lambda: captions.opened == 4)
@@ -80,9 +78,7 @@ def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
 
     monkeypatch.setattr(bundle, "tokenize", tokenize)
     captions = Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(captions)
+    with watched(bundle, log, captions) as running:
         captions.say()
         wait_for(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
         captions.say()

@@ -15,7 +15,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, slowed, wait_for
+from tests.runtime.puppets import Log, Puppet, Session, slowed, wait_for, watched
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -23,8 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 def test_windows_that_complete_together_are_pooled_together(bundle: Bundle, log: Log) -> None:
     # Both others become ready after the caption, so that the encoder stops waiting, however long it would.
     microphone, camera, captions = Puppet("audio"), Puppet("video"), Puppet("text")
-    with Session(bundle, policy=Policy(align=20.0)) as running:
-        running.subscribe(log)
+    with watched(bundle, log, policy=Policy(align=20.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
@@ -52,8 +51,7 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
     bundle: Bundle, log: Log, tmp_path: Path
 ) -> None:
     player = Replay([example(tmp_path, i) for i in range(5)], bundle.specs)
-    with Session(bundle, policy=Policy(align=20.0)) as running:
-        running.subscribe(log)
+    with watched(bundle, log, policy=Policy(align=20.0)) as running:
         for modality in bundle.modalities:
             running.attach(player.sensor(modality))
         wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
@@ -67,8 +65,7 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
 
 def test_a_sensor_is_live_from_its_first_full_window_and_gone_at_once(bundle: Bundle, log: Log) -> None:
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
+    with watched(bundle, log) as running:
         predictions = iter(running)
         running.attach(captions)
         captions.say()
@@ -104,9 +101,7 @@ def test_a_window_waits_for_no_caption(bundle: Bundle) -> None:
 
 def test_an_embedding_leaves_the_live_set_by_age(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(microphone)
+    with watched(bundle, log, microphone) as running:
         microphone.hear(at=time.monotonic() - 0.5)
         next(iter(running))
         wait_for(lambda: () in log.live())
@@ -119,10 +114,7 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so(
 ) -> None:
     slowed(bundle, monkeypatch, "audio", 0.1)
     microphone, captions = Puppet("audio"), Puppet("text")
-    with Session(bundle, policy=Policy(budget=0.5)) as running:
-        running.subscribe(log)
-        running.attach(microphone)
-        running.attach(captions)
+    with watched(bundle, log, microphone, captions, policy=Policy(budget=0.5)) as running:
 
         def stretched() -> list[HopEvent]:
             microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
@@ -142,10 +134,7 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so(
 
 def test_what_ended_is_pooled_with_what_comes_after_it(bundle: Bundle, log: Log) -> None:
     microphone, camera = Puppet("audio"), Puppet("video")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(microphone)
-        running.attach(camera)
+    with watched(bundle, log, microphone, camera) as running:
         camera.see()
         camera.acts.put(SensorEndedError("the film is over"))
         wait_for(lambda: "ended" in log.of("video"))

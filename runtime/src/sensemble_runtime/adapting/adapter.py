@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -29,26 +28,6 @@ PERSON = "a person"
 WAITING = 4096  # lessons that may wait for `study`, the newest
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The progress of a sensor's lessons.
-
-    Attributes:
-        used: whether its correction is in use.
-        windows: the number of lessons.
-        scenes: the number of held-back scenes that the next two are of.
-        shipped: the share of their windows on which the bundle's own head agreed with the teacher.
-        adapted: likewise of the correction, before it learned from them.
-    """
-
-    sensor: Sensor
-    used: bool
-    windows: int
-    scenes: int
-    shipped: float
-    adapted: float
-
-
 class Adapter:
     """Lets the sensors of a session teach each other, and keeps their corrections; a context manager.
 
@@ -62,6 +41,7 @@ class Adapter:
         folder: of the corrections; None: beside the bundle (`store.default_folder`).
 
     Attributes:
+        learners: the lessons of each sensor.
         problems: a line on each file that was set aside, because it is damaged or of another bundle.
 
     Raises:
@@ -79,7 +59,7 @@ class Adapter:
         self._bundle = bundle
         self._store = Store(Path(folder) if folder else default_folder(bundle.path), bundle)
         self.folder = self._store.folder
-        self._learners, self.problems = self._store.load()
+        self.learners, self.problems = self._store.load()
         self._used: dict[Sensor, Correction] = {}
         self._publish()
         self._lessons: deque[tuple[Sensor, Lesson, Subset, float]] = deque(maxlen=WAITING)
@@ -133,27 +113,19 @@ class Adapter:
         now = 0.0
         while self._lessons:
             sensor, lesson, teachers, now = self._lessons.popleft()
-            if sensor not in self._learners:
+            if sensor not in self.learners:
                 alone = of_subset(self._bundle.manifest.calibration, (sensor[0],))
-                self._learners[sensor] = Learner.new(self._bundle.head, alone)
+                self.learners[sensor] = Learner.new(self._bundle.head, alone)
             self._teachers_of.setdefault(sensor, set()).update(teachers)
             self._unsaved.add(sensor)
-            self._report(sensor, self._learners[sensor].learn(lesson), now)
-        for sensor, learner in self._learners.items() if end else ():
+            self._report(sensor, self.learners[sensor].learn(lesson), now)
+        for sensor, learner in self.learners.items() if end else ():
             self._report(sensor, learner.end_scene(), now)
         self._publish()
 
     def pop_events(self) -> list[AdaptEvent]:
         """Return the changes since the last call, in order."""
         return [self._events.popleft() for _ in range(len(self._events))]
-
-    @property
-    def standings(self) -> list[Standing]:
-        """The progress of each sensor, sorted."""
-        return [
-            Standing(sensor, learner.used, learner.windows, learner.trial.scenes, *learner.trial.agreement)
-            for sensor, learner in sorted(self._learners.items())
-        ]
 
     def save(self) -> None:
         """Write what changed since the last call; after a failure, the next call tries again.
@@ -162,7 +134,7 @@ class Adapter:
             AdaptError: it cannot be written.
         """
         for sensor in sorted(self._unsaved):
-            self._store.save(sensor, self._learners[sensor])
+            self._store.save(sensor, self.learners[sensor])
             self._unsaved.remove(sensor)
 
     def close(self) -> None:
@@ -186,7 +158,7 @@ class Adapter:
         """Replace the corrections in use at once, so that `correct` needs no lock."""
         self._used = {
             sensor: learner.correction
-            for sensor, learner in self._learners.items()
+            for sensor, learner in self.learners.items()
             if learner.used and learner.correction
         }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.adapting.adapter import Adapter, Standing
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.adapting.store import Store, default_folder
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
@@ -48,10 +48,9 @@ def main(arguments: Adapting) -> None:
         if arguments.replay is not None:
             _learn(arguments.replay, arguments, bundle, adapter)
             adapter.save()
-        standings = adapter.standings
-    if not standings:
+    if not adapter.learners:
         raise InputError(f"{folder}: nothing was learned; a teacher must be live and sure at the same time")
-    Console().print(_table(standings))
+    Console().print(_table(adapter))
     if arguments.replay is not None:
         say(f"kept in {folder}; `sensemble run {arguments.bundle} --adapt` uses it, and learns on")
 
@@ -98,15 +97,14 @@ def _reset(bundle: Bundle, folder: Path, sensor: str) -> None:
     say(f"forgot {', '.join(gone) or 'nothing: there was nothing'}")
 
 
-def _table(standings: list[Standing]) -> Table:
+def _table(adapter: Adapter) -> Table:
     table = Table("sensor", "windows", "agreement as shipped", "adapted", "in use", box=None, pad_edge=False)
-    for found in standings:
-        shares = (found.shipped, found.adapted)
+    for sensor, learner in sorted(adapter.learners.items()):
         table.add_row(
-            sensor_title(*found.sensor),
-            str(found.windows),
-            *(_share(share, found.scenes) for share in shares),
-            "yes" if found.used else "no: not enough evidence",
+            sensor_title(*sensor),
+            str(learner.windows),
+            *(_share(share, learner.trial.scenes) for share in learner.trial.agreement),
+            "yes" if learner.used else "no: not enough evidence",
         )
     return table
 
