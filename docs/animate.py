@@ -17,8 +17,8 @@ import rich
 from rich.console import Console, RenderableType
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands.run import play
-from sensemble_apps.live import terminal
-from sensemble_apps.live.view_events import Change
+from sensemble_apps.running import terminal
+from sensemble_apps.running.view_events import Change
 from sensemble_runtime import Bundle
 
 COLUMNS, ROWS = 64, 16

@@ -22,8 +22,8 @@ KINDS = (
 
 # Modules that may name a modality or a kind, with how many places and why. This list only shrinks.
 ALLOWED = {
-    "apps/src/sensemble_apps/live/sources.py": (3, "a recording's form where no bundle has one"),
-    "apps/src/sensemble_apps/live/device_factory.py": (4, "the devices that a watcher finds here"),
+    "apps/src/sensemble_apps/running/sources.py": (3, "a recording's form where no bundle has one"),
+    "apps/src/sensemble_apps/running/device_factory.py": (4, "the devices that a watcher finds here"),
     "apps/src/sensemble_apps/pages/contact_sheet.py": (4, "draws pictures and sound"),
     "runtime/src/sensemble_runtime/session/hotplug.py": (1, "a sound server replaces a removed microphone"),
     "sensors/src/sensemble_sensors/devices/discovery.py": (2, "the devices that can be listed here"),

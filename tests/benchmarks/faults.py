@@ -34,8 +34,8 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
-from sensemble_apps.live import sources
-from sensemble_apps.live.view_events import Change, Predicted
+from sensemble_apps.running import sources
+from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 

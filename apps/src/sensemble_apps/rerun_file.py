@@ -21,7 +21,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_apps.console.output import refused, remark
 from sensemble_apps.console.wording import answer, sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.view_events import FAULTS, LiveSetChange, view_event
+from sensemble_apps.running.view_events import FAULTS, LiveSetChange, view_event
 
 _TIMELINE = "session"
 _QUALITY = 90  # of JPEG

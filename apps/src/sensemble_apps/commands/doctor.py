@@ -22,7 +22,7 @@ from sensemble_apps.arguments import Doctor
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.live.device_factory import finders, returning
+from sensemble_apps.running.device_factory import finders, returning
 
 
 @dataclass(frozen=True)

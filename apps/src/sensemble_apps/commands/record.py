@@ -19,10 +19,10 @@ from sensemble_apps.commands.record_classes import record_classes
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture import Capture
-from sensemble_apps.live.capture_summary import CaptureSummary
-from sensemble_apps.live.device_factory import returning
-from sensemble_apps.live.sources import FORM, sensors
+from sensemble_apps.running.capture import Capture
+from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.device_factory import returning
+from sensemble_apps.running.sources import FORM, sensors
 
 _NAMED = 5  # classes of a bundle that are listed if a label is none of them
 

@@ -13,11 +13,11 @@ from sensemble_apps.arguments import Record
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture import Capture
-from sensemble_apps.live.capture_summary import CaptureSummary
-from sensemble_apps.live.device_factory import returning
-from sensemble_apps.live.sources import sensors
-from sensemble_apps.live.takes import TakeRecorder, plan, record_all, takes_in
+from sensemble_apps.running.capture import Capture
+from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.device_factory import returning
+from sensemble_apps.running.sources import sensors
+from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
 
 _SECONDS = 3.0
 """The length of a take, where none is given."""

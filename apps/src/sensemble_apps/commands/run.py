@@ -23,13 +23,13 @@ from sensemble_apps.console.conditions import described, parse_applied
 from sensemble_apps.console.output import remark, say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.live import real_time, virtual_time
-from sensemble_apps.live.device_factory import finders, plug, returning
-from sensemble_apps.live.plug_schedule import come_and_go, steady
-from sensemble_apps.live.run_summary import RunSummary
-from sensemble_apps.live.sources import sensors
-from sensemble_apps.live.view_events import Predicted, Stream, ViewEvent
-from sensemble_apps.live.views import JsonView, LineView, View
+from sensemble_apps.running import real_time, virtual_time
+from sensemble_apps.running.device_factory import finders, plug, returning
+from sensemble_apps.running.plug_schedule import come_and_go, steady
+from sensemble_apps.running.run_summary import RunSummary
+from sensemble_apps.running.sources import sensors
+from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent
+from sensemble_apps.running.views import JsonView, LineView, View
 
 
 def main(arguments: Run) -> None:
@@ -198,7 +198,7 @@ def _view(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> Abst
     if arguments.json:
         return nullcontext(JsonView(changes=not arguments.fast, conditions=conditions))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
-        from sensemble_apps.live.terminal import TerminalView  # only a terminal needs rich
+        from sensemble_apps.running.terminal import TerminalView  # only a terminal needs rich
 
         return TerminalView(bundle, conditions)
     return nullcontext(LineView())

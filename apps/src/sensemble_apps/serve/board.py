@@ -21,7 +21,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import answer_as_json, sensor_title
-from sensemble_apps.live.view_events import FAULTS, Change, LiveSetChange, change, view_event
+from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, change, view_event
 from sensemble_apps.serve.lattice import opinions
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates

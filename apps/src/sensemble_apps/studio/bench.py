@@ -13,7 +13,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.output import remark
-from sensemble_apps.live.view_events import LiveSetChange, view_event
+from sensemble_apps.running.view_events import LiveSetChange, view_event
 from sensemble_apps.web.sensor_states import SensorStates
 from sensemble_apps.web.switchboard import Switchboard
 

@@ -10,7 +10,7 @@ from typing import Any
 from sensemble_sensors.errors import RecordingError
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.takes import COUNTDOWN
+from sensemble_apps.running.takes import COUNTDOWN
 from sensemble_apps.web.switchboard import Switchboard
 
 SHORTEST, LONGEST = 1.0, 60.0  # seconds of a take

@@ -10,8 +10,8 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.sources import FORM
-from sensemble_apps.live.takes import COUNTDOWN
+from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.takes import COUNTDOWN
 from sensemble_apps.studio.bench import Bench
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run

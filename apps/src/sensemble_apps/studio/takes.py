@@ -18,7 +18,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.takes import takes_in
+from sensemble_apps.running.takes import takes_in
 
 MOST = 2000  # takes of a project
 _THUMBNAILS = 256  # that are kept drawn

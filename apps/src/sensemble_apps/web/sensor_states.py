@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sensemble_apps.live.view_events import FAULTS, Change
+from sensemble_apps.running.view_events import FAULTS, Change
 from sensemble_apps.web.switchboard import Tap
 
 _GONE = ("detached", "ended", "failed")

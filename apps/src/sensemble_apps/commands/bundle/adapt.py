@@ -20,10 +20,10 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.live import virtual_time
-from sensemble_apps.live.plug_schedule import steady
-from sensemble_apps.live.view_events import Change, Predicted, Stream
-from sensemble_apps.live.views import change_line
+from sensemble_apps.running import virtual_time
+from sensemble_apps.running.plug_schedule import steady
+from sensemble_apps.running.view_events import Change, Predicted, Stream
+from sensemble_apps.running.views import change_line
 
 ALL = "all"
 

@@ -18,8 +18,8 @@ from sensemble_sensors.recording.replay import Replay
 from sensemble_apps.console.output import remark, say, say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.live.device_factory import finders, plug, returning
-from sensemble_apps.live.sources import sensors
+from sensemble_apps.running.device_factory import finders, plug, returning
+from sensemble_apps.running.sources import sensors
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls

@@ -9,7 +9,7 @@ from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFaile
 
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.errors import Ended
-from sensemble_apps.live.device_factory import capture, returning
+from sensemble_apps.running.device_factory import capture, returning
 from sensemble_apps.serve_arguments import Studio as Arguments
 from sensemble_apps.studio.project import Project
 from sensemble_apps.studio.site import largest, routes

@@ -20,9 +20,9 @@ from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture_summary import CaptureSummary
-from sensemble_apps.live.view_events import Change, view_event
-from sensemble_apps.live.views import change_line
+from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.view_events import Change, view_event
+from sensemble_apps.running.views import change_line
 
 _CHECK = 0.2  # seconds between two checks of the disk
 _FIRST = 30.0  # seconds after which the time of a recording runs even without a sample

@@ -12,7 +12,7 @@ from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 
 from sensemble_apps.arguments import Sources
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.device_factory import capture
+from sensemble_apps.running.device_factory import capture
 
 # Only the rate of the sound and the size of the pictures matter.
 _FORMS: dict[str, tuple[DType, tuple[int, ...], float, float, float]] = {

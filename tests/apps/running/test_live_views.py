@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import rich
 from sensemble_apps.console.wording import answer, answer_as_json
-from sensemble_apps.live.terminal import TerminalView
-from sensemble_apps.live.view_events import (
+from sensemble_apps.running.terminal import TerminalView
+from sensemble_apps.running.view_events import (
     LiveSetChange,
     Opened,
     Predicted,
@@ -25,7 +25,7 @@ from sensemble_apps.live.view_events import (
     change,
     view_event,
 )
-from sensemble_apps.live.views import change_line
+from sensemble_apps.running.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction

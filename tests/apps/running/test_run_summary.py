@@ -5,8 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sensemble_apps.live.run_summary import RunSummary
-from sensemble_apps.live.view_events import Change, Predicted
+from sensemble_apps.running.run_summary import RunSummary
+from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.prediction import Prediction
 
 

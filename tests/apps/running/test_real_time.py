@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from sensemble_apps.live import real_time
-from sensemble_apps.live.view_events import Change, view_event
-from sensemble_apps.live.views import change_line
+from sensemble_apps.running import real_time
+from sensemble_apps.running.view_events import Change, view_event
+from sensemble_apps.running.views import change_line
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent, RecordEvent
 

@@ -31,8 +31,8 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Change, Opened, Predicted, Stream, view_event
+from sensemble_apps.running.plug_schedule import Phase, phase_at
+from sensemble_apps.running.view_events import Change, Opened, Predicted, Stream, view_event
 
 Observe = Callable[[Session], AbstractContextManager[object]]
 """Watches a session while the block runs."""

@@ -16,8 +16,8 @@ from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
-from sensemble_apps.live.plug_schedule import Phase, phase_at
-from sensemble_apps.live.view_events import Predicted, Stream, change, view_event
+from sensemble_apps.running.plug_schedule import Phase, phase_at
+from sensemble_apps.running.view_events import Predicted, Stream, change, view_event
 
 
 def fast(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from sensemble_apps.errors import InputError
-from sensemble_apps.live import real_time
-from sensemble_apps.live.device_factory import returning
-from sensemble_apps.live.plug_schedule import steady
-from sensemble_apps.live.view_events import Change, Predicted
+from sensemble_apps.running import real_time
+from sensemble_apps.running.device_factory import returning
+from sensemble_apps.running.plug_schedule import steady
+from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.scheduler import Policy

@@ -3,7 +3,7 @@
 from collections import Counter
 from math import exp, log
 
-from sensemble_apps.live.view_events import Change, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Change, Predicted, ViewEvent
 
 
 class _Total:

@@ -11,7 +11,7 @@ from sensemble_sensors.recording.writer import Recording
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live.capture import Capture
+from sensemble_apps.running.capture import Capture
 
 COUNTDOWN = 3  # seconds before a take
 _QUIT, _DELETE = "q", "d"

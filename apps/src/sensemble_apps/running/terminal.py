@@ -24,8 +24,8 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
-from sensemble_apps.live.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
-from sensemble_apps.live.views import change_line
+from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
+from sensemble_apps.running.views import change_line
 
 _TOP = 5  # classes that are shown
 _MOST = 10  # with room, if so many come into question

@@ -9,7 +9,7 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import answer, answer_as_json, sensor_title
-from sensemble_apps.live.view_events import Change, LiveSetChange, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 
 class View(Protocol):
