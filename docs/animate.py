@@ -15,8 +15,7 @@ from unittest.mock import patch
 
 import rich
 from rich.console import Console, RenderableType
-from sensemble_apps.arguments import Run
-from sensemble_apps.commands.run import play
+from sensemble_apps.commands.run import Run, play
 from sensemble_apps.running import terminal
 from sensemble_apps.running.view_events import Change
 from sensemble_runtime import Bundle

@@ -32,8 +32,8 @@ from unittest.mock import patch
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.arguments import Run
 from sensemble_apps.commands import run
+from sensemble_apps.commands.run import Run
 from sensemble_apps.running import sources
 from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle

@@ -5,16 +5,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.metadata import version
 from time import monotonic
 
 from sensemble_sensors.errors import SensembleError
 
-from sensemble_apps.command_table import COMMANDS
 from sensemble_apps.console.output import refused, remark, say
 from sensemble_apps.errors import Ended, GateUnmetError, NotInstalledError
-from sensemble_apps.parsing import parse
 from sensemble_apps.signals import on_stop
 
 _EXTRAS = {
@@ -28,20 +25,19 @@ _EXTRAS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    It is 0, 1 (Sensemble's own failure), 2 (the user's input), 3 (a gate that failed), 4 (too few examples to
-    judge by), or 128 plus the number of the signal that
-    stopped it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    It is 0, 1 (Sensemble's own failure), 2 (the user's input), 3 (a gate that failed), 4 (too few examples
+    for a gate), or 128 plus the number of the signal that stopped it: 130 for Ctrl-C.
     """
     given = sys.argv[1:] if argv is None else argv
     try:
         if list(given) == ["--version"]:
             say(f"sensemble {version('sensemble-apps')}")
             return 0
+        from sensemble_apps.parsing import command, parse  # after `--version`, which is quick
+
         name, arguments = parse(given)
-        # Only the chosen command is imported: most of them must neither wait for torch nor hold it.
-        module = import_module(COMMANDS[name].module)
         on_stop(_Stop())
-        module.main(arguments)
+        command(name).main(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         if not isinstance(stop, Ended):

@@ -1,151 +1,205 @@
-"""Read the command line: find the command, parse its arguments, and refuse bad ones in one line."""
+"""Read the command line: find the command, import it, and parse its options into its dataclass."""
 
-import io
+import ast
 import re
+from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import redirect_stderr
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from difflib import get_close_matches
 from importlib import import_module
-from operator import or_
-from typing import Annotated, Any
+from inspect import cleandoc, getsource
+from itertools import pairwise
+from types import NoneType
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-import tyro
-
-from sensemble_apps import arguments
-from sensemble_apps.arguments import Common
-from sensemble_apps.command_table import COMMANDS, GROUPS
-from sensemble_apps.console.wording import words
+from sensemble_apps.arguments import Common, Form
+from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
 
-_DESCRIPTION = (
-    "Train with every sensor you have; deploy on whichever ones are live. `--version` prints the version."
-)
-_FRAME, _RULE = "│╰╯ ", "─-╯ "  # the characters that tyro draws the box of an error with
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COMMANDS = {
+    "demo": ("demo", "Train on three sensors, export, run, audit and report: all in one."),
+    "data build": ("data.build", "Build the embedded digits dataset, unless it exists."),
+    "data prepare": ("data.prepare", "Convert a published dataset to Sensemble's format."),
+    "data show": ("data.show", "Count what a dataset holds, and list its bad lines."),
+    "data split": ("data.split", "Hold out whole groups of each class."),
+    "train": ("training.train", "Pretrain, train specialists and distil them into one model."),
+    "train matrix": ("training.matrix", "Run a whole experiment of the paper, every setting an option."),
+    "export": ("export", "Quantize and lower a trained model of a run into its `bundle/`."),
+    "export verify": ("export_verify", "Measure the parity of a bundle's encoders on this machine."),
+    "bundle check": ("bundle.check", "Verify a bundle and run each encoder in a process of its own."),
+    "bundle sign": ("bundle.sign", "Sign a bundle with a private key."),
+    "record": ("record", "Record sensors as a dataset, or takes of named classes in turn."),
+    "run": ("run", "Run a bundle on sensors, or replay a dataset, a recording or a media file."),
+    "serve": ("pages.serve", "Show a running bundle on a live page."),
+    "studio": ("pages.studio", "Name classes, record takes, train and see the model live, on one page."),
+    "adapt": ("bundle.adapt", "Let the sensors of a recording teach each other."),
+    "audit": ("audit", "Score a bundle on labelled data, with every set of sensors."),
+    "history": ("history", "Print what a record holds, session by session."),
+    "report": ("report", "Write the page of a run, of a matrix, or of several pretrainings."),
+    "doctor": ("doctor", "List what this machine has, and what to install for the rest."),
+}
+"""By name: the module of `sensemble_apps.commands` with a function `main`, and a line for the help."""
+
+_HELP = """usage: sensemble COMMAND ...
+
+Train with every sensor you have; deploy on whichever ones are live. `sensemble COMMAND --help` explains a
+command, `--version` prints the version.
+
+commands:
+"""
+_Made = TypeVar("_Made")
 
 
 def parse(argv: Sequence[str]) -> tuple[str, Common]:
-    """Return the command's name in `COMMANDS` and its arguments; for `--help`, print it and exit.
+    """Return the name of a command in `COMMANDS` and its options; for `--help`, print it and exit.
 
     Raises:
         InputError: there is no such command, or an argument is wrong; says which.
     """
-    _check_name(argv)
-    _check_once(argv)
-    # Parsing one command alone saves a quarter of a second, and `run` shall predict within one.
-    for length in (
-        2,
-        1,
-    ):  # `export verify` before `export`: a run folder called `verify` is written `./verify`
+    for length in (2, 1):  # `export verify` is a command; a run folder of that name is `./verify`
         name, rest = " ".join(argv[:length]), argv[length:]
         if name in COMMANDS:
-            return name, _parse_one(name, rest)
-    group = argv[0] if argv and argv[0] in GROUPS else ""
-    prog = f"sensemble {group}".rstrip()
-    tyro_parse(_union(group), prog, ["--help"], description=GROUPS.get(group, _DESCRIPTION))
-    raise AssertionError("the help ends the process")
+            module = command(name)
+            if hasattr(module, "parse"):
+                return name, module.parse(rest)
+            return name, read(get_type_hints(module.main)["arguments"], f"sensemble {name}", rest)
+    raise _no_command(argv)
 
 
-def tyro_parse(kind: Any, prog: str, argv: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 - as tyro's
-    """Parse `argv` into a `kind`, a class or a union of them; for `--help`, print it and exit.
+def command(name: str) -> Any:  # noqa: ANN401 - a module
+    """Import the module of a command."""
+    return import_module(f"sensemble_apps.commands.{COMMANDS[name][0]}")
+
+
+def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
+    """Parse `argv` into the dataclass `kind`; what it does not name is as in `default`.
 
     Raises:
-        InputError: an argument is wrong; says which in one line, where tyro draws a box.
+        InputError: an argument is wrong; says which.
     """
-    errors = io.StringIO()
-    try:
-        with redirect_stderr(errors):
-            return tyro.cli(kind, prog=prog, args=argv, config=(tyro.conf.FlagCreatePairsOff,), **options)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise InputError(f"{_reason(errors.getvalue(), argv)}; see `{prog} --help`") from None
+    parser = _Parser(prog=prog, description=cleandoc(kind.__doc__ or ""), allow_abbrev=False)
+    parser.helps = not {"-h", "--help"}.isdisjoint(argv)  # descriptions are read from the source
+    options = _add_fields(parser, kind, default, "")
+    for name, count in Counter(word.partition("=")[0] for word in argv).items():
+        if count > 1 and options.get(name) is False:
+            raise InputError(f"{name}: is given {count} times; give it once")
+    values, unknown = parser.parse_known_args(argv)
+    if unknown:
+        similar = get_close_matches(unknown[0].partition("=")[0], options, 1)
+        what = "no such option" if unknown[0].startswith("-") else "one argument too many"
+        parser.error(f"{unknown[0]}: {what}" + (f"; perhaps {similar[0]}" if similar else ""))
+    return _make(kind, vars(values), "")
 
 
-def _parse_one(name: str, argv: Sequence[str]) -> Common:
-    command = COMMANDS[name]
-    if command.arguments is None:
-        parsed: Common = import_module(command.module).parse(argv)
-    else:
-        parsed = tyro_parse(command.arguments, f"sensemble {name}", argv, description=command.description)
-    return parsed
+class _Parser(ArgumentParser):
+    helps = False
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
 
 
-def _union(group: str) -> Any:  # noqa: ANN401 - a union of types, made from a table
-    """Return the union of a group's commands, or of all, for the help that lists them."""
-    kinds: dict[str, Any] = {}
-    for name, command in COMMANDS.items():
-        first, _, second = name.partition(" ")
-        if group and first == group:
-            kinds[second] = Annotated[command.arguments, tyro.conf.subcommand(second)]
-        elif not group and first in GROUPS:
-            kinds[first] = Annotated[_union(first), tyro.conf.subcommand(first, description=GROUPS[first])]
-        elif not group and not second:
-            help_line = tyro.conf.subcommand(first, description=command.description)
-            kinds[first] = Annotated[command.arguments, help_line]
-    return reduce(or_, kinds.values())
+def _no_command(argv: Sequence[str]) -> InputError:
+    """Return why `argv` names no command; for `--help`, print the list of commands and exit."""
+    groups = {name.partition(" ")[0] for name in COMMANDS} - COMMANDS.keys()
+    group = f"{argv[0]} " if argv and argv[0] in groups else ""
+    known = [name for name in COMMANDS if name.startswith(group)]
+    word = "".join(argv[1 if group else 0 :][:1])
+    if word in ("-h", "--help"):
+        width = max(map(len, known))
+        say(_HELP + "\n".join(f"  {name:{width}}  {COMMANDS[name][1]}" for name in known))
+        raise SystemExit(0)
+    if not word or word.startswith("-"):
+        return InputError(f"name a command first: {', '.join(known)}; see `sensemble --help`")
+    similar = get_close_matches(group + word, known, 1)
+    remedy = f"perhaps {similar[0]}" if similar else f"there are {', '.join(known)}"
+    return InputError(f"{group}{word}: no such command; {remedy}")
 
 
-def _check_name(argv: Sequence[str]) -> None:
-    """Refuse an unknown command before tyro does, which for `--help` would print the help of all."""
-    known, before = list(dict.fromkeys(name.partition(" ")[0] for name in COMMANDS)), ""
-    if argv and argv[0] in GROUPS:
-        before, argv = f"{argv[0]} ", argv[1:]
-        known = [name.removeprefix(before) for name in COMMANDS if name.startswith(before)]
-    given = argv[0] if argv else ""
-    if given in (*known, "-h", "--help"):
-        return
-    if not given or given.startswith("-"):
-        raise InputError(f"name a command first: {before}{', '.join(known)}; see `sensemble {before}--help`")
-    raise InputError(f"{before}{given}: no such command; there are {words(known)}")
+def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> dict[str, bool]:
+    """Add an option for each field, `--NAME.FIELD` for those of a nested dataclass.
 
-
-def _check_once(argv: Sequence[str]) -> None:
-    """Refuse an option that is given twice, unless it is one that may be repeated."""
-    options = Counter(word.partition("=")[0] for word in argv if word.startswith("--"))
-    for option, count in options.items():
-        if count > 1 and option not in arguments.REPEATABLE:
-            raise InputError(f"{option}: is given {count} times; give it once")
-
-
-def _reason(box: str, argv: Sequence[str]) -> str:
-    """Return the reason that an error of tyro's gives, in one line.
-
-    The error is a box: its title in the frame, then parts with a rule between them, the last of which points
-    to the help. A form that is not known is shown as it is, on one line.
+    Returns:
+        The names of the options, and whether each may be repeated.
     """
-    title, *rows = _COLOUR.sub("", box).splitlines() or [""]
-    parts: list[list[str]] = [[]]
-    for row in (row[2:].rstrip(_FRAME) for row in rows):  # each begins with a frame or, in ASCII, with spaces
-        if row.strip(_RULE):
-            parts[-1].append(row)
-        elif row and parts[-1]:
-            parts.append([])
-    said, help_text = " ".join(row.strip() for row in parts[0]), [row for part in parts[1:] for row in part]
-    names = [row.strip() for row in parts[0] if re.match(r" {4}\S", row)]
-    if "Required options" in title and names:
-        return f"{words(names)}: not given"
-    if "Unrecognized options" in title:
-        similar = [row.split()[0] for row in help_text if re.match(r" {4}-", row)]
-        unknown = said.removeprefix("Unrecognized options:").strip().replace(",", "")
-        what = "no such option" if unknown.startswith("-") else "one argument too many"
-        return f"{unknown}: {what}" + (f"; perhaps {similar[0]}" if similar else "")
-    if found := re.match(r"Missing value for argument '([^']+)'", said):
-        return f"{found[1]}: needs a value"
-    if found := re.match(r"invalid choice '(.*)' for argument .* Expected one of \((.*)\)", said):
-        return f"{found[1]}: no such choice; there are {found[2].replace(chr(39), '')}"
-    if found := re.match(r"Error parsing ([^:]+):", said):
-        option = found[1]
-        usage = next((row.strip() for row in help_text if row.startswith(f"    {option}")), option)
-        return f"{option} {_value(option, argv)}: not a value that it takes; give {usage}"
-    return said
+    described, options = (_described(kind) if parser.helps else {}), dict[str, bool]()
+    for one, hint, notes in _fields(kind):
+        value = one.default if one.default_factory is MISSING else one.default_factory()
+        if instance is not None:
+            value = getattr(instance, one.name)
+        name = prefix + one.name
+        if is_dataclass(hint):
+            options |= _add_fields(parser, hint, value, prefix if Form.INLINE in notes else f"{name}.")
+            continue
+        text = described.get(one.name, "").replace("%", "%%")
+        if hint is not bool and value not in (MISSING, None, (), ""):
+            text += f" (default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
+        given: dict[str, Any] = {"help": text.strip(), **_form(hint, notes, value)}
+        if Form.POSITIONAL in notes:
+            given |= {} if value is MISSING else {"nargs": "?", "default": value}
+            parser.add_argument(name, **given)
+            continue
+        before, dot, last = name.replace("_", "-").rpartition(".")
+        option = f"--{before}{dot}{'no-' * (value is True)}{last}"
+        parser.add_argument(option, dest=name, required=value is MISSING, default=value, **given)
+        options[option] = Form.REPEATED in notes
+    return options
 
 
-def _value(option: str, argv: Sequence[str]) -> str:
-    """Return the value that was given for an option, or nothing where it is not found."""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        if name == option:
-            return value if equals else following
-    return ""
+def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]:  # noqa: ANN401 - a type
+    """Return how argparse reads a value of a type."""
+    if hint is bool:
+        return {"action": "store_false" if value is True else "store_true"}
+    if NoneType in get_args(hint):
+        hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+    form: dict[str, Any] = dict([("metavar", note) for note in notes if isinstance(note, str)][-1:])
+    if Form.REPEATED in notes:
+        return form | {"action": "extend", "nargs": 1}
+    if get_origin(hint) is Literal:
+        return form | {"choices": get_args(hint)}
+    if get_origin(hint) is dict:
+        return {"nargs": "*", "type": _pair, "metavar": "NAME=VALUE"}
+    if get_origin(hint) is tuple:
+        first, *others = get_args(hint)
+        return form | {"nargs": "*" if others == [...] else 1 + len(others), "type": first}
+    return form | {"type": hint}
+
+
+def _make(kind: type[_Made], values: Mapping[str, Any], prefix: str) -> _Made:
+    made: dict[str, Any] = {}
+    for one, hint, notes in _fields(kind):
+        name = prefix + one.name
+        if is_dataclass(hint):
+            made[one.name] = _make(hint, values, prefix if Form.INLINE in notes else f"{name}.")
+        elif isinstance(values[name], list):
+            made[one.name] = (dict if get_origin(hint) is dict else tuple)(values[name])
+        else:
+            made[one.name] = values[name]
+    return kind(**made)
+
+
+def _fields(kind: type) -> Iterator[tuple[Field[Any], Any, Sequence[object]]]:
+    """Yield each field with its type and the notes of its annotation."""
+    hints = get_type_hints(kind, include_extras=True)
+    for one in fields(kind):
+        hint = hints[one.name]
+        yield (one, hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (one, hint, ())
+
+
+def _described(kind: type) -> dict[str, str]:
+    """Return the description of each field: the text below it, or its line in the class's docstring."""
+    _, _, rows = cleandoc(kind.__doc__ or "").partition("Attributes:\n")
+    found = dict(re.findall(r"^    (\w+): (.*(?:\n        .*)*)", rows, re.MULTILINE))
+    for base in filter(is_dataclass, reversed(kind.__mro__)):
+        for row, below in pairwise(ast.parse(getsource(base)).body[0].body):  # type: ignore[attr-defined]
+            match row, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = text
+    return {name: " ".join(text.split()) for name, text in found.items()}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError
+    return name, value

@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sensemble_apps.arguments import Record
 from sensemble_apps.commands import record
+from sensemble_apps.commands.record import Record
 from sensemble_apps.running import takes
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.takes import read_takes

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensemble_apps.arguments import Record
 from sensemble_apps.commands import record
+from sensemble_apps.commands.record import Record
 from sensemble_apps.parsing import parse
 from sensemble_apps.running.capture import Capture
 from sensemble_apps.running.capture_summary import CaptureSummary

@@ -1,7 +1,9 @@
 """`sensemble audit`: score a bundle with every set of its sensors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from sensemble_runtime.auditing import audit, gate
@@ -12,13 +14,40 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_sensors.media.dataset import read_dataset
 
-from sensemble_apps.arguments import Audit
+from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs import audit_table, condition_table, gate_verdict, reliability_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Trusting):
+    """Score a bundle on labelled data, with every set of sensors."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    data: Folder
+    """A dataset in Sensemble's format."""
+    split: Annotated[str, "NAME"] = "eval"
+    """The split to score."""
+    record: OptionalFile = None
+    """Record the result in this SQLite file."""
+    conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
+    """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
+    by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
+    duty: bool = False
+    """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
+    require: Annotated[str | None, "CRITERIA"] = None
+    """Require least scores and largest losses, such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`, each
+    judged by the pessimistic end of its interval: exit with 3 if one fails, and with 4 if none does but
+    the examples are too few to tell."""
+    csv: OptionalFile = None
+    """Write every score, with its interval and number of examples, to this CSV file."""
+    json: bool = False
+    """Print the result as JSON."""
 
 
 def main(arguments: Audit) -> None:

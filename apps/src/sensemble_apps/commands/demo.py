@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -17,7 +18,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import read_dataset
 
-from sensemble_apps.arguments import Demo
+from sensemble_apps.arguments import Training
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
@@ -26,6 +27,18 @@ from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION
 
 _PLAYED = 20  # examples of the replay: a few for each phase of the schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Training):
+    """Train on three sensors, export, run while sensors come and go, and report: all in one."""
+
+    fast: bool = False
+    """Replay as fast as possible instead of in real time."""
+    compare: bool = False
+    """Also train the paper's methods and rivals, so that the report compares them; it takes much longer."""
+    serve: bool = False
+    """Then open the live page on the replay, until Ctrl-C."""
 
 
 def main(arguments: Demo) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Event
 from time import monotonic
+from typing import Annotated
 
 from sensemble_runtime.executors import executor
 from sensemble_sensors.devices import discovery
@@ -18,7 +19,7 @@ from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.spec import MODALITIES
 
-from sensemble_apps.arguments import Doctor
+from sensemble_apps.arguments import OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import Ended, InputError
@@ -32,6 +33,29 @@ class Finding:
     name: str
     found: bool
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Trusting):
+    """List what this machine has, and what to install for the rest."""
+
+    bundle: Positional[Annotated[Path | None, "BUNDLE"]] = None
+    """A bundle folder, for `--hear`."""
+    hear: OptionalFolder = None
+    """Then play clips of this dataset on the loudspeaker, hear them on the microphone, and report whether the
+    bundle answers as in an audit of the same clips, and what is likely wrong."""
+    microphone: Annotated[str, "SOURCE"] = "default"
+    """The microphone to hear with: its number or name."""
+    split: Annotated[str, "NAME"] = "eval"
+    """The split of the clips."""
+    examples: Annotated[int, "N"] = 20
+    """The number of clips to play."""
+    watch: bool = False
+    """Then print cameras and microphones as they come and go, until Ctrl-C."""
+    camera: Annotated[Texts, "URL"] = ()
+    """The URL of a camera to watch as well."""
+    captions: Texts = ()
+    """A caption file, pipe or local socket to watch as well."""
 
 
 def main(arguments: Doctor) -> None:
@@ -51,9 +75,10 @@ def main(arguments: Doctor) -> None:
     for finding in examine():
         _say(finding, "missing")
     if arguments.hear is not None and arguments.bundle is not None:
-        from sensemble_apps.hearing.experiment import hear  # which needs a bundle's libraries
+        from sensemble_apps.hearing import hear  # which needs a bundle's libraries
 
-        for name, well, text in hear(arguments, arguments.bundle, arguments.hear):
+        given = arguments.split, arguments.examples, arguments.microphone, arguments.trust
+        for name, well, text in hear(arguments.bundle, arguments.hear, *given):
             _say(Finding(name, well, text), "wrong")
     if arguments.watch:
         began = monotonic()

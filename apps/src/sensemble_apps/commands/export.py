@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_export.calibration import describe_calibration
 from sensemble_export.partition_report import FILE_NAME, describe_lowering
@@ -11,7 +13,7 @@ from sensemble_export.search import BudgetError, TradeOff, parse_budget
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps.arguments import Export
+from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
@@ -19,6 +21,31 @@ from sensemble_apps.runs.costs import show_costs
 from sensemble_apps.runs.matrices import at_chance, most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION, TRADE_OFF
 from sensemble_apps.runs.tradeoff import show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Common):
+    """Quantize and lower a trained model of a run into its `bundle/`.
+
+    `sensemble export verify BUNDLE` measures how close its encoders are to their originals on this machine.
+    """
+
+    run: Positional[Folder]
+    """A run folder that `sensemble train` or `sensemble demo` wrote."""
+    method: Annotated[str, "NAME"] = "subset"
+    """One of the run's methods."""
+    train_modalities: Annotated[str | None, "SET"] = None
+    """The modalities it was trained on (M_T); by default, the most robust M_T (R_best, Eq. 5)."""
+    target: Annotated[tuple[str, ...], "NAME"] = ("executorch-xnnpack",)
+    """The executors to export for: executorch-xnnpack, onnx, coreml."""
+    scheme: Annotated[tuple[str, ...], "[TARGET:]MODALITY=SCHEME"] = ()
+    """The quantization of a modality, such as `audio=int8-static`; by default, the target's usual scheme."""
+    budget: Annotated[str | None, "LIMITS"] = None
+    """Search for the best schemes within limits, for each target on its own, such as
+    `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the points
+    of accuracy that may be lost."""
+    json: bool = False
+    """Print the progress, and then the result, as one JSON object per line."""
 
 
 def main(arguments: Export) -> None:

@@ -1,13 +1,23 @@
 """`sensemble export verify`: measure the parity of a bundle's artifacts on this machine."""
 
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.table import Table
 from sensemble_export.errors import ParityFailedError
 from sensemble_export.verification import Verified, verify
 
-from sensemble_apps.arguments import ExportVerify
+from sensemble_apps.arguments import Folder, Positional, Trusting
 
 _WIDTH = 110  # of the table; a pipe has no width of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportVerify(Trusting):
+    """Measure the parity of a bundle's artifacts on this machine, such as Core ML's on a Mac."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
 
 
 def main(arguments: ExportVerify) -> None:

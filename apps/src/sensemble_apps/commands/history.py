@@ -14,7 +14,7 @@ from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, rea
 from sensemble_runtime.record.retention import TRIMMED
 from sensemble_runtime.subsets import Estimate, SubsetScore
 
-from sensemble_apps.arguments import History
+from sensemble_apps.arguments import Common, File, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
@@ -75,6 +75,16 @@ class Summary:
     events: list[RecordedEvent]
     scores: dict[str, SubsetScore]
     estimates: dict[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class History(Common):
+    """Print what a record holds: predictions by set of sensors, and how long each sensor was live or away."""
+
+    record: Positional[File]
+    """The SQLite file that `run --record` or `audit --record` wrote; it may still be in use."""
+    json: bool = False
+    """Print it as JSON."""
 
 
 def main(arguments: History) -> None:

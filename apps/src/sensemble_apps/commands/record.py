@@ -1,10 +1,12 @@
 """`sensemble record`: sensors into a dataset that can be labelled, trained on and replayed."""
 
 import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -14,17 +16,46 @@ from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
-from sensemble_apps.arguments import Record
-from sensemble_apps.commands.record_classes import record_classes
+from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.capture import Capture
 from sensemble_apps.running.capture_summary import CaptureSummary
-from sensemble_apps.running.device_factory import returning
-from sensemble_apps.running.sources import FORM, sensors
+from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
 
+_TAKE = 3.0  # seconds of a take, where none are given
 _NAMED = 5  # classes of a bundle that are listed if a label is none of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Sources):
+    """Record sensors as a dataset until Ctrl-C or until all have ended, or takes of `--classes` in turn."""
+
+    out: Positional[Folder]
+    """The dataset's folder; an existing recording is continued."""
+    bundle: OptionalFolder = None
+    """A bundle whose form of samples is recorded; by default, 16 kHz sound and frames of 128 x 128 pixels."""
+    label: Annotated[Texts, "NAME"] = ()
+    """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
+    background: bool = False
+    """Record a background: none of the classes is seen or heard, so models learn what is unfamiliar."""
+    split: Annotated[str, "NAME"] = "pretrain"
+    """The split of the examples: pretrain or, with a label or `--background`, any other."""
+    segment: Annotated[float, "S"] = 1.0
+    """Seconds per example; if the command is killed, the last example is lost."""
+    seconds: Annotated[float | None, "S"] = None
+    """Stop S seconds after the first sample; with `--classes`, the length of a take, by default 3."""
+    classes: Annotated[str, "NAME,NAME"] = ""
+    """Record takes of these classes in turn, into the split train, until there are enough of each. Standard
+    input answers: Enter goes on, d deletes the last take, q quits; at its end, takes follow by themselves."""
+    takes: Annotated[int, "N"] = 20
+    """Takes of each class that there should be, those of earlier sittings included."""
+    backgrounds: Annotated[int, "N"] = 0
+    """Takes of none of the classes, such as an empty room, so that models learn what is unfamiliar."""
+    unlabelled: Annotated[int, "N"] = 0
+    """Takes of anything, without labels, to pretrain on."""
 
 
 def main(arguments: Record) -> None:
@@ -46,7 +77,7 @@ def main(arguments: Record) -> None:
     existed, begun = out.exists(), (out / EVENTS).exists()
     try:
         if arguments.classes:
-            record_classes(arguments, specs, _health(arguments))
+            _record_classes(arguments, specs, _health(arguments))
         else:
             _record(arguments, specs)
     finally:
@@ -69,9 +100,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         background=arguments.background,
     )
     # Ctrl-C is how a recording ends.
-    with recording, suppress(KeyboardInterrupt), sensors(arguments, specs) as found, status() as show:
+    with recording, suppress(KeyboardInterrupt), arguments.sensors(specs) as found, status() as show:
         capture = Capture(found, specs, _health(arguments), summary)
-        watcher = Watcher(returning(arguments.camera, arguments.captions), capture.found)
+        watcher = Watcher(arguments.returning(), capture.found)
         # A short file is read as soon as it is opened, so `into` comes before. The watcher ends last, for its
         # search may take seconds, in which nothing is to be recorded.
         with watcher, capture.into(recording), capture:
@@ -123,3 +154,52 @@ def _health(arguments: Record) -> Thresholds | None:
     if arguments.media is not None:
         return None
     return DEFAULT if arguments.bundle else replace(DEFAULT, picture_rate=0.0)
+
+
+def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: Thresholds | None) -> None:
+    """Record takes until there are enough, the user quits or Ctrl-C comes; then print how many there are."""
+    wanted = plan(_classes(arguments), arguments.takes, arguments.backgrounds, arguments.unlabelled)
+    seconds = _TAKE if arguments.seconds is None else arguments.seconds
+    summary = CaptureSummary()
+    # Ctrl-C ends the sitting; the takes before it stay.
+    with suppress(KeyboardInterrupt), arguments.sensors(specs) as found, status() as show:
+        capture = Capture(found, specs, health, summary)
+        recorder = TakeRecorder(arguments.out, form_of(specs), capture, seconds, arguments.segment)
+        with capture, Watcher(arguments.returning(), capture.found):
+            capture.wait_for_first(show)
+            record_all(recorder, wanted, _ask, show)
+    takes = takes_in(arguments.out)
+    if not takes:
+        raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
+    counts = {each.title: len(each.of(takes)) for each in wanted}
+    amounts = ", ".join(f"{count} {title}" for title, count in counts.items() if count)
+    say(f"{len(takes)} takes in {arguments.out}: {amounts}")
+    remark(f"hold some of them out: sensemble data split {arguments.out} --by group")
+
+
+def _classes(arguments: Record) -> tuple[str, ...]:
+    classes = tuple(name.strip() for name in arguments.classes.split(","))
+    if not all(classes) or len(set(classes)) < len(classes):
+        raise InputError(
+            f"--classes {arguments.classes}: give names joined with commas, each once, none blank"
+        )
+    if arguments.label or arguments.background or arguments.split != "pretrain":
+        raise InputError("--classes labels the takes itself: leave out --label, --background and --split")
+    if "-" in arguments.captions:
+        raise InputError(
+            "--captions -: with --classes, standard input has the answers; name a file or a pipe"
+        )
+    for option, number in (
+        ("--takes", arguments.takes),
+        ("--backgrounds", arguments.backgrounds),
+        ("--unlabelled", arguments.unlabelled),
+    ):
+        if number < (option == "--takes"):
+            raise InputError(f"{option} {number}: give {int(option == '--takes')} or more")
+    return classes
+
+
+def _ask(question: str) -> str:
+    """Print a question and return the answer, lower case; empty at the end of the input, to go on alone."""
+    remark(question)
+    return sys.stdin.readline().strip().lower()

@@ -1,16 +1,31 @@
 """`sensemble report`: write the page of a run or of an experiment, or print a matrix's metrics as JSON."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_runtime.auditing import robustness
 
-from sensemble_apps.arguments import Report
+from sensemble_apps.arguments import Common, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.matrices import read_matrices
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, PAGE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Common):
+    """Write the page of a run, of a matrix, or of several pretrainings of one experiment."""
+
+    run: Positional[Annotated[Path | None, "RUN"]] = None
+    """A run folder, or a folder of run folders, one per pretraining."""
+    matrix: OptionalFile = None
+    """A matrix file, instead of a run folder."""
+    out: OptionalFile = None
+    """The page to write; by default, `report.html` in the run folder or, for a matrix, here."""
+    json: bool = False
+    """Print the metrics of each method as JSON, and write no page."""
 
 
 def main(arguments: Report) -> None:

@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
@@ -18,18 +19,50 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.arguments import Run
+from sensemble_apps.arguments import OptionalFile, Running, Texts
 from sensemble_apps.console.conditions import described, parse_applied
 from sensemble_apps.console.output import remark, say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
-from sensemble_apps.running.device_factory import finders, plug, returning
+from sensemble_apps.running.device_factory import finders, plug
 from sensemble_apps.running.plug_schedule import come_and_go, steady
 from sensemble_apps.running.run_summary import RunSummary
-from sensemble_apps.running.sources import sensors
 from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent
 from sensemble_apps.running.views import JsonView, LineView, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Running):
+    """Run a bundle on live sensors, or replay a dataset, a recording or a media file."""
+
+    budget: Annotated[float, "SHARE"] = 1.0
+    """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
+    threads: Annotated[int, "N"] = 0
+    """ExecuTorch's threads; 0 for one per performance core, or a single one if all encoders are fast."""
+    duty: bool = False
+    """Skip windows that differ little from the last one encoded; print the savings and, in a fast replay, the
+    cost in right predictions."""
+    fast: bool = False
+    """Replay as fast as possible, with one prediction per example."""
+    unplug: bool = False
+    """Unplug sensors and plug them back during the replay."""
+    condition: Annotated[Texts, "SENSOR=NAME:SEVERITY"] = ()
+    """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`, of severity 1 to
+    5; an unknown name is answered by a list."""
+    examples: Annotated[int | None, "N"] = None
+    """Play only the first N examples."""
+    limit: Annotated[int | None, "N"] = None
+    """Stop after N predictions."""
+    record: OptionalFile = None
+    """Record every prediction in this SQLite file."""
+    adapt: bool = False
+    """Let sensors teach each other, and use what they learned here or by `sensemble adapt`."""
+    keep: Annotated[str | None, "BOUNDS"] = None
+    """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`: its oldest
+    part is removed. Without a size, it is kept within 1 GB."""
+    json: bool = False
+    """Print one JSON object per prediction and, except in a fast replay, one per event of a sensor."""
 
 
 def main(arguments: Run) -> None:
@@ -71,8 +104,11 @@ def main(arguments: Run) -> None:
 
 
 def _check(arguments: Run) -> None:
-    devices = (*arguments.camera, *arguments.microphone, *arguments.captions)
-    sources = (bool(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
+    sources = (
+        arguments.names_devices or arguments.watch,
+        arguments.media is not None,
+        arguments.replay is not None,
+    )
     if sum(sources) != 1:
         but = ", and not both" if any(sources) else ""
         raise InputError(
@@ -122,7 +158,7 @@ def _play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied], adapt: 
     )
     observe = _observe(arguments, bundle)
     if arguments.replay is None:
-        with sensors(arguments, bundle.specs) as found:
+        with arguments.sensors(bundle.specs) as found:
             unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
             yield from real_time.devices(
                 bundle,
@@ -134,7 +170,7 @@ def _play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied], adapt: 
                 adapt=adapt,
                 observe=observe,
                 finders=[
-                    *returning(arguments.camera, arguments.captions),
+                    *arguments.returning(),
                     *(finders(unnamed) if arguments.watch else ()),
                 ],
                 make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,

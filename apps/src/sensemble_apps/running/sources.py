@@ -1,7 +1,8 @@
 """The sensors that a command line names, and the form of their samples where no bundle asks for another."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
@@ -10,7 +11,6 @@ from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 
-from sensemble_apps.arguments import Sources
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.device_factory import capture
 
@@ -25,29 +25,32 @@ FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind
 
 
 @contextmanager
-def sensors(given: Sources, specs: Mapping[str, InputSpec]) -> Iterator[list[Sensor]]:
-    """Give the named devices, or the sensors of a media file, which plays while the block runs.
+def sensors(
+    specs: Mapping[str, InputSpec],
+    cameras: Sequence[str],
+    microphones: Sequence[str],
+    captions: Sequence[str],
+    media: Path | None,
+    *,
+    in_process: bool,
+) -> Iterator[list[Sensor]]:
+    """Give a sensor for each named device, or those of a media file, which plays while the block runs.
 
     Raises:
         BadDataError: the media file cannot be read, or has no track for `specs`.
         InputError: it is a folder.
     """
-    if given.media is None:
-        yield devices(given)
+    if media is None:
+        yield [
+            *(capture(Camera, source, in_process=in_process) for source in cameras),
+            *(capture(Microphone, source, in_process=in_process) for source in microphones),
+            *map(Captions, captions),
+        ]
         return
-    if given.media.is_dir():
-        raise InputError(f"--media {given.media}: is a folder; name a file, or play a dataset by --replay")
-    player = MediaReplay(given.media, specs)
+    if media.is_dir():
+        raise InputError(f"--media {media}: is a folder; name a file, or play a dataset by --replay")
+    player = MediaReplay(media, specs)
     # Before it plays, because the first frame comes at once.
     sensors = [player.sensor(modality) for modality in player.modalities]
     with player:
         yield sensors
-
-
-def devices(given: Sources) -> list[Sensor]:
-    """Return a sensor for each named device."""
-    return [
-        *(capture(Camera, source, in_process=given.in_process) for source in given.camera),
-        *(capture(Microphone, source, in_process=given.in_process) for source in given.microphone),
-        *map(Captions, given.captions),
-    ]

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +17,7 @@ from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 
-from sensemble_apps.bundle_arguments import Adapting
+from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
@@ -28,7 +30,27 @@ from sensemble_apps.running.views import change_line
 ALL = "all"
 
 
-def main(arguments: Adapting) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Adapt(Trusting):
+    """Let the sensors of a recording teach each other, so that each gets a small correction of its own."""
+
+    bundle: Positional[Folder]
+    """A bundle folder; nothing in it is changed."""
+    replay: OptionalFolder = None
+    """A recording, or another dataset, to learn from."""
+    split: Annotated[str | None, "NAME"] = None
+    """The split to learn from; by default, all examples."""
+    labels: bool = False
+    """Learn from the labels of the examples too, which a person gave."""
+    out: OptionalFolder = None
+    """The folder of what is learned; by default, beside the bundle: `BUNDLE.learned`."""
+    show: bool = False
+    """Print what each sensor has learned."""
+    reset: Annotated[str | None, "SENSOR"] = None
+    """Forget what the sensor of this name has learned; `all` for every sensor."""
+
+
+def main(arguments: Adapt) -> None:
     """Learn from a replay, forget, or only print a table of what was learned.
 
     Raises:
@@ -55,7 +77,7 @@ def main(arguments: Adapting) -> None:
         say(f"kept in {folder}; `sensemble run {arguments.bundle} --adapt` uses it, and learns on")
 
 
-def _learn(replay: Path, arguments: Adapting, bundle: Bundle, adapter: Adapter) -> None:
+def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> None:
     dataset = read_dataset(replay)
     examples = dataset.examples if arguments.split is None else dataset.split(arguments.split)
     if not examples:

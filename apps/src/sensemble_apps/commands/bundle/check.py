@@ -1,11 +1,24 @@
 """`sensemble bundle check`: verify a bundle, and run each encoder in a process of its own."""
 
+from dataclasses import dataclass
+
 from sensemble_runtime.bundle.probe import probe
 
-from sensemble_apps.bundle_arguments import BundleCheck
+from sensemble_apps.arguments import Folder, Positional, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleCheck(Trusting):
+    """Verify a bundle and run each encoder in a process of its own, to see whether one crashes or hangs.
+
+    A process is no sandbox: run a bundle of unknown origin under another user, or in a container.
+    """
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
 
 
 def main(arguments: BundleCheck) -> None:

@@ -1,13 +1,23 @@
 """`sensemble data build`: build the embedded digits in the user's cache folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_train.digits.build import build, cache_folder
 from sensemble_train.digits.plan import DigitsConfig
 
+from sensemble_apps.arguments import Common
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
-from sensemble_apps.data_arguments import DataBuild
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataBuild(Common):
+    """Build the embedded digits dataset, unless it exists, and print its folder."""
+
+    seed: Annotated[int, "N"] = 0
+    """The seed of the people, the splits and every rendering."""
 
 
 def main(arguments: DataBuild) -> None:

@@ -1,14 +1,35 @@
 """`sensemble data prepare`: convert a published dataset to Sensemble's data format."""
 
 import os
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal
 
 from sensemble_train.prepare.write import write
 
+from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.console.progress import progress
-from sensemble_apps.data_arguments import DataPrepare
 from sensemble_apps.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPrepare(Common):
+    """Convert a published dataset to Sensemble's format, and count what is missing."""
+
+    dataset: Positional[Literal["audioset", "kinetics", "imagenet-captions"]]
+    """The dataset."""
+    source: Positional[Annotated[Path, "SOURCE"]]
+    """The folder with its lists and, at any depth, its media."""
+    out: Positional[Folder]
+    """The folder to write: another one on the same disk, or SOURCE itself; an interrupted run continues."""
+    shards: Annotated[int | None, "N"] = None
+    """Write WebDataset shards of up to N examples, their segments cut out, instead of links to the files."""
+    skip_bad: bool = False
+    """Leave bad examples out and list them in `bad.txt`, instead of failing."""
+    jobs: Annotated[int | None, "N"] = None
+    """The number of processes; by default, one per core."""
 
 
 def main(arguments: DataPrepare) -> None:

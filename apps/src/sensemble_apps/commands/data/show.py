@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -15,9 +16,21 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.splits import SPLITS
 
+from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
 from sensemble_apps.console.output import writing
 from sensemble_apps.console.progress import progress
-from sensemble_apps.data_arguments import DataShow
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShow(Common):
+    """Count the examples, labels and modalities of a dataset, and list its bad lines."""
+
+    folder: Positional[Folder]
+    """A folder with `index.jsonl`."""
+    check: bool = False
+    """Also open every media file, and decode its beginning."""
+    sheet: OptionalFile = None
+    """Draw some examples of each split on this page (.html): frames, sound and caption."""
 
 
 def main(arguments: DataShow) -> None:

@@ -1,5 +1,8 @@
 """`sensemble data split`: hold out whole groups of each class, for selection and for reporting."""
 
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -7,9 +10,23 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.recording.editing import set_splits
 
+from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
-from sensemble_apps.data_arguments import DataSplit
 from sensemble_apps.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSplit(Common):
+    """Hold out a third of each class, in whole groups, for selection (calibrate) and reporting (eval)."""
+
+    folder: Positional[Folder]
+    """A folder with `index.jsonl`, which is changed."""
+    by: Literal["group"] = "group"
+    """The examples that stay together: those of one group, such as a take."""
+    seed: Annotated[int | None, "N"] = None
+    """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
+    dry_run: bool = False
+    """Only show the division."""
 
 
 def main(arguments: DataSplit) -> None:

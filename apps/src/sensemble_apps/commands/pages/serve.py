@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
@@ -15,19 +17,34 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
 from sensemble_sensors.recording.replay import Replay
 
+from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import remark, say, say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.running.device_factory import finders, plug, returning
-from sensemble_apps.running.sources import sensors
+from sensemble_apps.running.device_factory import finders, plug
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve_arguments import Serve
-from sensemble_apps.web.address import admit, check_serving
+from sensemble_apps.web.address import admit
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(Serving, Running):
+    """Show a running bundle on a live page, whose viewers may give their own camera, microphone and text.
+
+    The examples of a dataset are played again and again, a recording once.
+    """
+
+    mqtt: Annotated[str | None, "URL"] = None
+    """Publish answers and events to an MQTT broker, mqtt://[USER@]HOST[:PORT]; mqtts for TLS. The password is
+    read from the environment, SENSEMBLE_MQTT_PASSWORD."""
+    device: Annotated[str | None, "NAME"] = None
+    """The name in MQTT's topics and ids; by default one of this machine and bundle, which stays the same."""
+    recordings: Folder = Path("recordings")
+    """The folder that the page's button records into."""
 
 
 def main(arguments: Serve) -> None:
@@ -52,7 +69,13 @@ def main(arguments: Serve) -> None:
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
         board = Board(bundle, switchboard, example_at)
         controls = Controls(board, switchboard, arguments.recordings)
-        access, tls, lines = admit(arguments, listening.getsockname()[1], "the live page")
+        access, tls, lines = admit(
+            arguments.host,
+            listening.getsockname()[1],
+            arguments.certificate,
+            arguments.key,
+            "the live page",
+        )
         if arguments.mqtt is not None:
             from sensemble_apps.serve.mqtt import Publisher
 
@@ -69,8 +92,11 @@ def main(arguments: Serve) -> None:
 
 
 def _check(arguments: Serve) -> None:
-    devices = (*arguments.camera, *arguments.microphone, *arguments.captions)
-    given = (bool(devices) or arguments.watch, arguments.media is not None, arguments.replay is not None)
+    given = (
+        arguments.names_devices or arguments.watch,
+        arguments.media is not None,
+        arguments.replay is not None,
+    )
     if sum(given) > 1:
         raise InputError(
             "give one of --replay FOLDER, --media FILE, and --camera, --microphone, --captions, --watch"
@@ -79,7 +105,6 @@ def _check(arguments: Serve) -> None:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
     if arguments.device is not None and arguments.mqtt is None:
         raise InputError("--device: only for --mqtt; leave it out, or name the broker")
-    check_serving(arguments)
 
 
 @contextmanager
@@ -106,12 +131,12 @@ def _sources(
         with player:
             yield player.example_at
         return
-    with sensors(arguments, bundle.specs) as found, ExitStack() as stack:
+    with arguments.sensors(bundle.specs) as found, ExitStack() as stack:
         for sensor in found:
             switchboard.add(sensor)
         unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
         search = [
-            *returning(arguments.camera, arguments.captions),
+            *arguments.returning(),
             *(finders(unnamed) if arguments.watch else ()),
         ]
         if search:

@@ -1,22 +1,37 @@
 """`sensemble studio`: a page on which one's own sensors become one's own model."""
 
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from threading import Event
 
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed, Watcher
 
+from sensemble_apps.arguments import Folder, Positional, Serving, Texts
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.errors import Ended
 from sensemble_apps.running.device_factory import capture, returning
-from sensemble_apps.serve_arguments import Studio as Arguments
 from sensemble_apps.studio.project import Project
 from sensemble_apps.studio.site import largest, routes
 from sensemble_apps.studio.studio import Studio
-from sensemble_apps.web.address import admit, check_serving
+from sensemble_apps.web.address import admit
 from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Serving):
+    """Name classes, record takes of them, train a model and see it live, all on one page."""
+
+    folder: Positional[Folder]
+    """The project's folder, new or not: the recording, the runs and their bundles are kept in it."""
+    camera: Texts = ()
+    """A camera's number, URL or video file; browsers may give theirs on the page."""
+    microphone: Texts = ()
+    """A microphone's number or name, or `default`; browsers may give theirs on the page."""
+    in_process: bool = False
+    """Capture in threads, not in one process per camera and microphone; see `sensemble serve`."""
 
 
 def main(arguments: Arguments) -> None:
@@ -25,7 +40,6 @@ def main(arguments: Arguments) -> None:
     Raises:
         InputError, BadDataError: an argument cannot be used, or the project is damaged.
     """
-    check_serving(arguments)
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
@@ -38,7 +52,13 @@ def main(arguments: Arguments) -> None:
             switchboard.add(capture(Microphone, source, in_process=arguments.in_process))
         search = returning(arguments.camera, ())
         stack.enter_context(Watcher(search, lambda event: _found(switchboard, event)))
-        access, tls, lines = admit(arguments, listening.getsockname()[1], "the studio")
+        access, tls, lines = admit(
+            arguments.host,
+            listening.getsockname()[1],
+            arguments.certificate,
+            arguments.key,
+            "the studio",
+        )
         stack.enter_context(Server(listening, access, routes(studio), largest(), tls))
         for line in lines:
             say(line)

@@ -2,22 +2,20 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.recipe.config import Config, read_config
 
-from sensemble_apps.arguments import Common, Folder
+from sensemble_apps.arguments import Common, Folder, Inline
 from sensemble_apps.commands.data.build import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.parsing import tyro_parse
+from sensemble_apps.parsing import read
 from sensemble_apps.runs.matrices import at_chance
 from sensemble_apps.runs.run_folder import MATRIX, PAGE
 
@@ -30,7 +28,7 @@ class TrainMatrix(Common):
     Started as `torchrun --nproc-per-node N -m sensemble_apps ...`, the ranks share each batch.
     """
 
-    config: Annotated[Config, tyro.conf.arg(name="")]
+    config: Inline[Config]
     out: Folder
     """The run folder."""
 
@@ -70,11 +68,8 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
         raise InputError(
             f"{given}: {missing}name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
         )
-    default = TrainMatrix(config=config, out=tyro.MISSING)
-    parsed: TrainMatrix = tyro_parse(
-        TrainMatrix, f"sensemble train matrix {chosen}", argv[1:], default=default
-    )
-    return parsed
+    default = TrainMatrix(config=config, out=MISSING)  # type: ignore[arg-type]
+    return read(TrainMatrix, f"sensemble train matrix {chosen}", argv[1:], default)
 
 
 def main(arguments: TrainMatrix) -> None:

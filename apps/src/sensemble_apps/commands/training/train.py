@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.data.splits import check_unlabelled, most_labelled
 
-from sensemble_apps.arguments import Train, Training
+from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data.build import digits
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import stages
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
 
 _MAX_EFFORT = 1e6  # the greatest --effort
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Training):
+    """Pretrain, train specialists and distil them into one model, and score every set of sensors.
+
+    `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting an option.
+    """
+
+    estimate: bool = False
+    """Train nothing: say what the data is too small for, and how long each stage will take here."""
+    json: bool = False
+    """Print the progress, and then the result or the estimate, as one JSON object per line."""
 
 
 def main(arguments: Train) -> None:
