@@ -4,8 +4,10 @@ A command's options are a dataclass whose fields `parsing` reads: the text below
 text in its annotation names its value there. Nothing heavy is imported here.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from sensemble_runtime.bundle.bundle import Bundle
     from sensemble_sensors.devices.watcher import Finder
     from sensemble_sensors.sensor import Sensor
     from sensemble_sensors.spec import InputSpec
+
+    from sensemble_apps.running.real_time import Observe
 
 
 class Form(Enum):
@@ -130,6 +135,14 @@ class Running(Sources):
     """A dataset whose examples are played, or a recording, which is played as it was."""
     split: Annotated[str | None, "NAME"] = None
     """The split to play; by default, eval of a dataset, and all of a recording."""
+
+    def observe(self, bundle: "Bundle") -> "Observe":
+        """Return what writes a session into the Rerun recording, if there is to be one."""
+        if self.rerun is None:
+            return nullcontext
+        from sensemble_apps import rerun_file  # an extra
+
+        return partial(rerun_file.written, self.rerun, bundle.manifest.labels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,11 +26,7 @@ class StepError(AppsError):
 
 
 class GateUnmetError(AppsError):
-    """An audit does not meet what was required of it.
-
-    Attributes:
-        status: the exit status of the command.
-    """
+    """An audit does not meet what was required of it."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)

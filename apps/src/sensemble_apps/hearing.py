@@ -34,12 +34,7 @@ _SNR, _WANTED = 10.0, 20.0  # dB that clips must be above the noise of the room,
 def hear(
     folder: Path, data: Path, split: str, count: int, source: str, trust: Path | None
 ) -> Iterator[tuple[str, bool, str]]:
-    """Play `count` clips of a dataset, and yield findings: a name, whether all is well, and a line.
-
-    Raises:
-        InputError, BundleError, BadDataError, SensorUnavailableError, SensorLostError: something given cannot
-            be used.
-    """
+    """Play `count` clips of a dataset, and yield findings: a name, whether all is well, and a line."""
     bundle, modality = Bundle.open(folder, trust=trust), Microphone.modality
     if modality not in bundle.specs:
         raise InputError(f"{folder}: a bundle without {modality}; it has {', '.join(bundle.specs)}")
@@ -128,7 +123,6 @@ def answers_finding(answers: Sequence[tuple[str, str, Sequence[str]]]) -> tuple[
 
 
 def _play_and_hear(wave: Wave, rate: int, microphone: Sensor, spec: InputSpec) -> Wave:
-    """Play a wave on the system's loudspeaker, and return what the microphone hears meanwhile."""
     library = portaudio()
     heard: list[Wave] = []
 

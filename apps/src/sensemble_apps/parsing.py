@@ -128,7 +128,7 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         if instance is not None:
             value = getattr(instance, one.name)
         name = prefix + one.name
-        if is_dataclass(hint):
+        if hasattr(hint, "__dataclass_fields__"):
             options |= _add_fields(parser, hint, value, prefix if Form.INLINE in notes else f"{name}.")
             continue
         text = described.get(one.name, "").replace("%", "%%")
@@ -147,7 +147,6 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
 
 
 def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]:  # noqa: ANN401 - a type
-    """Return how argparse reads a value of a type."""
     if hint is bool:
         return {"action": "store_false" if value is True else "store_true"}
     if NoneType in get_args(hint):
@@ -169,7 +168,7 @@ def _make(kind: type[_Made], values: Mapping[str, Any], prefix: str) -> _Made:
     made: dict[str, Any] = {}
     for one, hint, notes in _fields(kind):
         name = prefix + one.name
-        if is_dataclass(hint):
+        if hasattr(hint, "__dataclass_fields__"):
             made[one.name] = _make(hint, values, prefix if Form.INLINE in notes else f"{name}.")
         elif isinstance(values[name], list):
             made[one.name] = (dict if get_origin(hint) is dict else tuple)(values[name])
@@ -179,7 +178,6 @@ def _make(kind: type[_Made], values: Mapping[str, Any], prefix: str) -> _Made:
 
 
 def _fields(kind: type) -> Iterator[tuple[Field[Any], Any, Sequence[object]]]:
-    """Yield each field with its type and the notes of its annotation."""
     hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
         hint = hints[one.name]

@@ -34,11 +34,6 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
 
     The session never waits for the file: what comes faster than it can be written is dropped and counted.
 
-    Args:
-        path: the file, made private to this user.
-        labels: the bundle's.
-        session: an open session.
-
     Raises:
         InputError: the file exists, or cannot be written.
     """
@@ -87,7 +82,6 @@ class _Writer:
         self._live: set[str] = set()
 
     def sample(self, sensor: str, sample: Sample) -> None:
-        """Log a picture, the level of a block of sound, or a caption."""
         self._stream.set_time(_TIMELINE, duration=sample.time - self._began)
         entity = ["sensors", sample.modality, sensor]
         if isinstance(sample.data, str):
@@ -98,7 +92,6 @@ class _Writer:
             self._stream.log([*entity, "level"], Scalars(level))
 
     def item(self, item: Prediction | Event) -> None:
-        """Log a prediction with all opinions, or an event."""
         self._stream.set_time(_TIMELINE, duration=item.time - self._began)
         if isinstance(item, Prediction):
             self._answered("answer", item, f"{subsets.name(item.live)}: {answer(item)}")

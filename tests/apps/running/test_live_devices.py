@@ -13,11 +13,10 @@ import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
 from sensemble_apps.running.device_factory import returning
-from sensemble_apps.running.plug_schedule import steady
+from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
@@ -40,7 +39,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
     bundle = Bundle.open(bundle_folder)
     finders = returning((), [str(pipe)])
-    items = real_time.devices(bundle, [Captions(pipe)], Policy(), None, finders=finders)
+    items = real_time.devices(bundle, [Captions(pipe)], Options(), finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
         writer.start()
@@ -81,13 +80,13 @@ def test_a_run_whose_every_sensor_failed_has_failed(
     bundle = Bundle.open(broken)
     examples = read_dataset(dataset_folder).split("eval")
     with pytest.raises(InputError, match=r"BundleIncompatibleError.*; .*BundleIncompatibleError"):
-        list(real_time.replay(bundle, examples[:1], steady(bundle.modalities), Policy(), None))
+        list(real_time.replay(bundle, examples[:1], Options()))
 
 
 def test_the_last_event_is_shown_however_slow_the_view_is(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("one person\n")
     for last in real_time.devices(  # noqa: B007 - the last one is what is tested
-        Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Policy(), None
+        Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Options()
     ):
         time.sleep(0.3)
     assert isinstance(last, Change)
@@ -114,7 +113,7 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
 
         def close(self) -> None: ...
 
-    items = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Policy(), None)
+    items = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Options())
     assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
     items.close()
     over.set()

@@ -12,14 +12,12 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.session.change_gate import Duty
-from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
-from sensemble_apps.console.wording import words
-from sensemble_apps.errors import InputError
+from sensemble_apps.running.sources import examples_of
 from sensemble_apps.runs import audit_table, condition_table, gate_verdict, reliability_table
 
 
@@ -51,12 +49,7 @@ class Audit(Trusting):
 
 
 def main(arguments: Audit) -> None:
-    """Print the score of each set of sensors, P and R, as a table or as JSON, and judge them if required.
-
-    Raises:
-        InputError, BundleError, BadDataError, RecordError, GateError: something given cannot be used.
-        GateUnmetError: the scores do not meet what is required.
-    """
+    """Print the score of each set of sensors, P and R, as a table or as JSON, and judge them if required."""
     data, split, trust = arguments.data, arguments.split, arguments.trust
     criteria = _criteria(arguments)
     result = measure(
@@ -86,11 +79,7 @@ def main(arguments: Audit) -> None:
 
 
 def _criteria(arguments: Audit) -> list[gate.Criterion]:
-    """Read what is required, before anything is encoded.
-
-    Raises:
-        BundleError, GateError: the bundle or the requirement cannot be read.
-    """
+    """Read what is required, before anything is encoded."""
     if arguments.require is None:
         return []
     modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).modalities)
@@ -109,17 +98,11 @@ def measure(
     """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
 
     It is also audited under `conditions`; none named means all.
-
-    Raises:
-        InputError, BundleError, BadDataError, RecordError: as `main`.
     """
     opened = Bundle.open(bundle, trust=trust)
     if duty is None:
         say_executors(opened.executors)
-    contents = read_dataset(data)
-    examples = contents.split(split)
-    if not examples:
-        raise InputError(f"{data}: no example in split {split}; --split takes {words(contents.splits)}")
+    examples = examples_of(data, split)
     applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.modalities)
     dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
     with progress("Auditing") as advance:

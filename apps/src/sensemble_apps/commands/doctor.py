@@ -59,12 +59,7 @@ class Doctor(Trusting):
 
 
 def main(arguments: Doctor) -> None:
-    """Print one line per finding and then, with `--watch`, one line per device that comes or goes.
-
-    Raises:
-        InputError: a source is given that cannot be watched, or `--hear` lacks something.
-        Ended: Ctrl-C ended the watch.
-    """
+    """Print one line per finding and then, with `--watch`, one line per device that comes or goes."""
     named = returning(arguments.camera, arguments.captions)
     if len(named) < len(arguments.camera + arguments.captions):
         raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
@@ -155,7 +150,6 @@ def _package(name: str, package: str) -> Finding:
 
 
 def _speech() -> Finding:
-    """Look for eSpeak NG and SVOX Pico, which speak the digits of the embedded dataset."""
     try:
         loader = importlib.import_module("espeakng_loader")
     except ImportError:

@@ -49,11 +49,7 @@ class Export(Common):
 
 
 def main(arguments: Export) -> None:
-    """Export, and print the bundle's folder.
-
-    Raises:
-        InputError, MatrixError, CheckpointError, BadDataError, ExportError: the run cannot be exported.
-    """
+    """Export, and print the bundle's folder."""
     if arguments.budget is not None and arguments.scheme:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
@@ -101,7 +97,6 @@ def export(
 
 
 def _show_trade_offs(run: Path, trade_offs: Iterable[TradeOff], budget: Mapping[str, float]) -> None:
-    """Print each target's trade-off, and draw it into the run folder."""
     for found in trade_offs:
         for reason in found.skipped:
             remark(f"left out of the search: {reason}")

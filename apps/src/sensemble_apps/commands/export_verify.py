@@ -21,12 +21,7 @@ class ExportVerify(Trusting):
 
 
 def main(arguments: ExportVerify) -> None:
-    """Print the measurements, and add those to the manifest that no machine had made before.
-
-    Raises:
-        BundleError, ExportError: the bundle cannot be used.
-        ParityFailedError: an artifact is too far from its float encoder.
-    """
+    """Print the measurements, and add those to the manifest that no machine had made before."""
     table = Table(title="Parity on this machine", title_justify="left", box=None)
     for column in ("modality", "target", "scheme", "cosine", "largest error", "same class", "windows", "ms"):
         table.add_column(column)

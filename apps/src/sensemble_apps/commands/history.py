@@ -27,13 +27,7 @@ LiveSince = tuple[float, tuple[str, ...]]
 
 @dataclass
 class Presence:
-    """The time that a modality was in the live set and away from it, in seconds.
-
-    Attributes:
-        live: in total.
-        away: in total.
-        longest: the longest absence.
-    """
+    """The time that a modality was in the live set and away from it, in seconds."""
 
     live: float = 0.0
     away: float = 0.0
@@ -88,11 +82,7 @@ class History(Common):
 
 
 def main(arguments: History) -> None:
-    """Print each run of a record, as tables or as JSON.
-
-    Raises:
-        RecordError: the file is no record, or cannot be read.
-    """
+    """Print each run of a record, as tables or as JSON."""
     runs = [summarize(run, arguments.record) for run in read_runs(arguments.record)]
     if arguments.json:
         say_json({"runs": [asdict(run) for run in runs]}, indent=2)
@@ -105,11 +95,7 @@ def main(arguments: History) -> None:
 
 
 def summarize(run: Run, record: Path) -> Summary:
-    """Summarize a run of a record, without keeping its predictions in memory.
-
-    Raises:
-        RecordError: the record cannot be read.
-    """
+    """Summarize a run of a record, without keeping its predictions in memory."""
     events = read_events(record, run.id)
     since = max([run.began, *(event.at for event in events if event.kind == TRIMMED)])
     counts: Counter[str] = Counter()
@@ -138,7 +124,6 @@ def summarize(run: Run, record: Path) -> Summary:
 
 
 def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
-    """Return the presence from `since` to `end` of each modality that is ever live."""
     found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
     gone = dict.fromkeys(found, since)  # the start of an absence, by modality
     starts: list[LiveSince] = [(since, ()), *live_sets]

@@ -59,13 +59,7 @@ class Record(Sources):
 
 
 def main(arguments: Record) -> None:
-    """Record until the sensors end, the time is up or Ctrl-C comes; then print the amounts.
-
-    Raises:
-        InputError, BundleError, BadDataError, SensorUnavailableError: an argument cannot be used, or nothing
-            was recorded; then no new folder is left behind.
-        RecordingError: the folder cannot be written, or the disk is full.
-    """
+    """Record until the sensors end, the time is up or Ctrl-C comes; then print the amounts."""
     _check(arguments)
     out = arguments.out
     manifest = (
@@ -89,7 +83,6 @@ def main(arguments: Record) -> None:
 
 
 def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
-    """Record one take, until the sensors end, the time is up or Ctrl-C comes."""
     summary = CaptureSummary()
     recording = Recording(
         arguments.out,
@@ -157,7 +150,6 @@ def _health(arguments: Record) -> Thresholds | None:
 
 
 def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: Thresholds | None) -> None:
-    """Record takes until there are enough, the user quits or Ctrl-C comes; then print how many there are."""
     wanted = plan(_classes(arguments), arguments.takes, arguments.backgrounds, arguments.unlabelled)
     seconds = _TAKE if arguments.seconds is None else arguments.seconds
     summary = CaptureSummary()

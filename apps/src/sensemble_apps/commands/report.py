@@ -29,11 +29,7 @@ class Report(Common):
 
 
 def main(arguments: Report) -> None:
-    """Write the page, or print the JSON that README.md describes.
-
-    Raises:
-        InputError, MatrixError, BundleError: an input is missing or malformed.
-    """
+    """Write the page, or print the JSON that README.md describes."""
     source = _source(arguments)
     if arguments.json:
         matrices = read_matrices(source / MATRIX if source.is_dir() else source)
@@ -49,9 +45,6 @@ def write_page(source: Path, path: Path) -> Path:
 
     A run with a bundle gets the report. A matrix, a run without a bundle, and a folder of runs, one per
     pretraining, get the experiment's page, with its figures as files in the same folder.
-
-    Raises:
-        InputError, MatrixError, BundleError: `source` is malformed, or `path` cannot be written.
     """
     from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 

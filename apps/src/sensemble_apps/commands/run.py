@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 from sensemble_runtime.adapting.adapter import Adapter
@@ -15,8 +14,7 @@ from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.media.dataset import Example, read_dataset
-from sensemble_sensors.recording.reader import Recorded, is_recording
+from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import OptionalFile, Running, Texts
@@ -26,8 +24,10 @@ from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.device_factory import finders, plug
-from sensemble_apps.running.plug_schedule import come_and_go, steady
+from sensemble_apps.running.plug_schedule import come_and_go
+from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.run_summary import RunSummary
+from sensemble_apps.running.sources import playable
 from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent
 from sensemble_apps.running.views import JsonView, LineView, View
 
@@ -66,12 +66,7 @@ class Run(Running):
 
 
 def main(arguments: Run) -> None:
-    """Show predictions until the sensors end, the limit is reached or Ctrl-C comes; then sum them up.
-
-    Raises:
-        InputError, BundleError, KeyFileError, BadDataError, SensorUnavailableError: an argument cannot be
-            used.
-    """
+    """Show predictions until the sensors end, the limit is reached or Ctrl-C comes; then sum them up."""
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
@@ -125,10 +120,9 @@ def _check(arguments: Run) -> None:
         raise InputError(f"{given}: only for --replay; leave it out, or replay a dataset")
     if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
-    if arguments.fast and arguments.record is not None:
-        raise InputError("--record is for real time; the times of a fast replay are made up")
-    if arguments.fast and arguments.rerun is not None:
-        raise InputError("--rerun is for real time; the times of a fast replay are made up")
+    for name, path in (("--record", arguments.record), ("--rerun", arguments.rerun)):
+        if arguments.fast and path is not None:
+            raise InputError(f"{name} is for real time; the times of a fast replay are made up")
     if arguments.fast and arguments.adapt:
         raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
     if arguments.keep is not None and arguments.record is None:
@@ -142,86 +136,36 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
     """Yield predictions of `bundle` from the sources that `arguments` name, and changes of the sensors.
 
     The samples are degraded by `conditions`.
-
-    Raises:
-        InputError, BadDataError, SensorUnavailableError: an argument cannot be used.
-        AdaptError: the bundle cannot be adapted, or another session adapts it.
     """
     with Adapter(bundle) if arguments.adapt else nullcontext() as adapt:
-        yield from _play(arguments, bundle, conditions, adapt)
-
-
-def _play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied], adapt: Adapter | None) -> Stream:
-    duty = Duty() if arguments.duty else None
-    policy = Policy(
-        threads=arguments.threads, budget=arguments.budget, duty=duty, unfamiliar=arguments.unfamiliar
-    )
-    observe = _observe(arguments, bundle)
-    if arguments.replay is None:
-        with arguments.sensors(bundle.specs) as found:
-            unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
+        keep = None if arguments.keep is None else Retention.parse(arguments.keep)
+        policy = Policy(
+            threads=arguments.threads,
+            budget=arguments.budget,
+            duty=Duty() if arguments.duty else None,
+            unfamiliar=arguments.unfamiliar,
+        )
+        observe = arguments.observe(bundle)
+        options = Options(policy, arguments.record, keep, conditions, adapt, observe)
+        if arguments.replay is not None:
+            replay = (virtual_time if arguments.fast else real_time).replay
+            played = playable(arguments.replay, arguments.split, bundle.specs, arguments.examples)
+            phases = come_and_go(bundle.modalities) if arguments.unplug else None
+            yield from replay(bundle, played, options, phases)
+            return
+        with arguments.sensors(bundle.specs) as sensors:
+            unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
             yield from real_time.devices(
                 bundle,
-                found,
-                policy,
-                _record(arguments),
+                sensors,
+                options,
                 health=None if arguments.media is not None else DEFAULT,
-                conditions=conditions,
-                adapt=adapt,
-                observe=observe,
-                finders=[
-                    *arguments.returning(),
-                    *(finders(unnamed) if arguments.watch else ()),
-                ],
+                finders=[*arguments.returning(), *(finders(unnamed) if arguments.watch else ())],
                 make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,
             )
-        return
-    recorded = is_recording(arguments.replay)
-    examples = _examples(arguments.replay, arguments.split or (None if recorded else "eval"))
-    examples = examples[: arguments.examples]
-    if recorded:
-        played = Recorded(arguments.replay, examples, bundle.specs)
-        if arguments.fast:
-            yield from virtual_time.recording(bundle, played, policy, conditions)
-        else:
-            yield from real_time.recording(
-                bundle, played, policy, _record(arguments), conditions, adapt, observe
-            )
-        return
-    phases = (come_and_go if arguments.unplug else steady)(bundle.modalities)
-    if arguments.fast:
-        yield from virtual_time.fast(bundle, examples, phases, policy, conditions)
-    else:
-        yield from real_time.replay(
-            bundle, examples, phases, policy, _record(arguments), conditions, adapt, observe
-        )
-
-
-def _record(arguments: Run) -> real_time.RecordFile | None:
-    if arguments.record is None:
-        return None
-    bounds = Retention() if arguments.keep is None else Retention.parse(arguments.keep)
-    return real_time.RecordFile(arguments.record, bounds)
-
-
-def _observe(arguments: Run, bundle: Bundle) -> real_time.Observe:
-    if arguments.rerun is None:
-        return nullcontext
-    from sensemble_apps import rerun_file  # an extra
-
-    return partial(rerun_file.written, arguments.rerun, bundle.manifest.labels)
-
-
-def _examples(folder: Path, split: str | None) -> Sequence[Example]:
-    dataset = read_dataset(folder)
-    examples = dataset.examples if split is None else dataset.split(split)
-    if not examples:
-        raise InputError(f"{folder}: no example in split {split}; --split takes {words(dataset.splits)}")
-    return examples
 
 
 def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEvent]:
-    """Yield `events` until `limit` predictions were among them."""
     predictions = 0
     for event in events:
         yield event

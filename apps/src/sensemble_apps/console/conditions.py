@@ -33,9 +33,6 @@ def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
-
-    Raises:
-        InputError: as `parse_applied`.
     """
     if text == ALL:
         return [a for modality in modalities for a in _all(modality)]

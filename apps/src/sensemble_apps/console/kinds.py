@@ -14,12 +14,7 @@ if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
 
 
 class Meter(ABC):
-    """Measures the samples that a recording gets of one modality.
-
-    Attributes:
-        modality: the modality.
-        count: the number of samples.
-    """
+    """Measures the samples that a recording gets of one modality."""
 
     def __init__(self, modality: str) -> None:
         self.modality = modality
@@ -208,9 +203,5 @@ KINDS = {
 
 
 def kind_of(modality: str) -> Kind:
-    """Return the kind of `modality`.
-
-    Raises:
-        KeyError: there is no such modality.
-    """
+    """Return the kind of `modality`."""
     return KINDS[kind_name(modality)]

@@ -105,11 +105,9 @@ def check_writable(folder: Path) -> None:
 
 
 def refused(error: Exception, path: Path | None = None) -> InputError | None:
-    """Return the error to show where the system refuses a file that the user named; None for any other error.
+    """Return the error to show where the system refuses a file that the user named; None for any other.
 
-    Args:
-        error: any exception.
-        path: the file or folder that the user named; by default, the one that the error names.
+    `path` is the file that the user named; by default, the one that `error` names.
     """
     if not isinstance(error, OSError) or error.errno not in _REMEDIES:
         return None

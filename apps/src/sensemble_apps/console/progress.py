@@ -57,7 +57,6 @@ def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]
 
 
 def _in_json() -> Callable[[str, int, int], None]:
-    """Return a function that writes its arguments as a line of JSON, unless it did just before."""
     written = -math.inf, ""
 
     def advance(stage: str, done: int, total: int) -> None:

@@ -13,12 +13,7 @@ from sensemble_apps.runs.condition_table import Grid, grids
 
 @dataclass(frozen=True)
 class Cell:
-    """A score under a condition.
-
-    Attributes:
-        score: in [0, 1].
-        title: the amount, the interval and the share unsure, in words.
-    """
+    """A score under a condition."""
 
     score: float
     title: str

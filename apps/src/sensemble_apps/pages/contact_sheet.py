@@ -28,15 +28,7 @@ _LONGEST = 8.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An example on the page.
-
-    Attributes:
-        example: the example.
-        modalities: its modalities, as a set's name.
-        seconds: its length; None for a picture or a text.
-        pictures: drawings of its modalities by title, as data URLs.
-        bad: the reason why it cannot be decoded.
-    """
+    """An example on the page."""
 
     example: Example
     modalities: str
@@ -75,7 +67,6 @@ def _card(example: Example) -> Card:
 
 
 def _specs(window: float) -> dict[str, InputSpec]:
-    """Return the specs of one window of so many seconds, for the modalities that can be drawn."""
     forms: dict[str, tuple[DType, tuple[int, ...], float]] = {
         "waveform": ("float32", (1, round(RATE * window)), RATE),
         "frames": ("uint8", (1, _FRAMES, _SIDE, _SIDE, 3), _FRAMES / window),
@@ -88,7 +79,6 @@ def _specs(window: float) -> dict[str, InputSpec]:
 
 
 def _frames(window: Media) -> str:
-    """Draw frames, uint8 [T, H, W, 3], side by side; equal ones, as of a picture, once."""
     frames = np.asarray(window, np.uint8)
     if (frames == frames[0]).all():
         frames = frames[:1]
@@ -96,7 +86,6 @@ def _frames(window: Media) -> str:
 
 
 def _sound(window: Media) -> str:
-    """Draw a waveform, 40 pixels high, above its log-mel energies, 64 pixels high."""
     width, height = _FRAMES * _SIDE, 40
     picture = np.full((height, width, 3), 255, np.uint8)
     for x, piece in enumerate(np.array_split(np.asarray(window), width)):

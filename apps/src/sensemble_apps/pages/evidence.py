@@ -30,11 +30,7 @@ _DATA = "data"  # its path is of the machine that trained; the title has its nam
 
 
 def of_matrix(path: Path) -> Experiment:
-    """Return the experiment of a single matrix.
-
-    Raises:
-        InputError, MatrixError: the file is missing or malformed.
-    """
+    """Return the experiment of a single matrix."""
     return Experiment(
         dataset=path.name,
         metric="score",
@@ -44,13 +40,7 @@ def of_matrix(path: Path) -> Experiment:
 
 
 def of_experiment(folder: Path) -> Experiment:
-    """Return the experiment of a run folder, or of a folder of runs on one dataset, one per pretraining.
-
-    Raises:
-        InputError: there is no matrix, a `config.json` or `model.json` is not JSON, or the runs are of
-            several datasets.
-        MatrixError: a matrix is malformed.
-    """
+    """Return the experiment of a run folder, or of a folder of runs on one dataset, one per pretraining."""
     runs = [path.parent for path in sorted(folder.glob(f"*/{MATRIX}"))]
     if (folder / MATRIX).exists() or not runs:
         runs = [folder.resolve()]
@@ -74,11 +64,6 @@ def of_experiment(folder: Path) -> Experiment:
 
 
 def _dataset(folder: Path, runs: Sequence[Path]) -> str:
-    """Return the name of the dataset of all runs or, if no run names it, the folder's name.
-
-    Raises:
-        InputError: the runs have several datasets.
-    """
     # Two paths may be copies of one dataset; two sets of classes are two datasets.
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
@@ -118,12 +103,7 @@ def _pretraining(run: Path) -> str:
 
 
 def of_run(run: Path) -> Evidence:
-    """Return the contents of a run folder: its matrix, its bundle and, if there is one, the bundle's audit.
-
-    Raises:
-        InputError: it has no matrix, or its `config.json` is not JSON.
-        MatrixError, BundleError, RecordError: its matrix, its bundle's manifest or its audit cannot be used.
-    """
+    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit, if there is one."""
     matrices = as_fractions(read_matrices(run / MATRIX))
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
     found = audits(run)
@@ -152,7 +132,6 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _lines(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return settings as titles and texts; those without a value are left out."""
     return [
         (key.replace("_", " ").capitalize(), text)
         for key, value in settings.items()

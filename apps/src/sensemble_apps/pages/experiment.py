@@ -39,15 +39,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Headline:
-    """The most robust method, compared with finetuning on the same training sets.
-
-    Attributes:
-        pretraining: the pretraining's title.
-        method: the method's title.
-        trained: the number of training sets that both summaries cover.
-        summary: the method's.
-        baseline: finetuning's; None where there is none, or finetuning is itself the most robust.
-    """
+    """The most robust method, compared with finetuning on the same training sets."""
 
     pretraining: str
     method: str
@@ -57,16 +49,7 @@ class Headline:
 
 
 def write(experiment: Experiment, page: Path) -> list[Path]:
-    """Write the page and each figure as an SVG file next to it; return the paths of all files.
-
-    Args:
-        experiment: the contents; it may be unfinished.
-        page: the HTML file; next to `page.html`, the figures are `page-figure-4.svg` and so on.
-
-    Raises:
-        MatrixError: there is no score at all.
-        InputError: a file cannot be written.
-    """
+    """Write the page and each figure as an SVG file next to it; return the paths of all files."""
     pretrainings = _begun(experiment)
     files = {page: render(experiment, datetime.now(UTC))} | {
         page.with_name(f"{page.stem}-{figure.key}.svg"): svg.standalone(figure.rows, figure.legend)
@@ -79,11 +62,7 @@ def write(experiment: Experiment, page: Path) -> list[Path]:
 
 
 def render(experiment: Experiment, made: datetime) -> str:
-    """Return the page as HTML that loads nothing.
-
-    Raises:
-        MatrixError: there is no score at all.
-    """
+    """Return the page as HTML that loads nothing."""
     pretrainings = _begun(experiment)
     summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
     table_2 = [(pretraining, tables.table_2(pretraining)) for pretraining in pretrainings]
@@ -158,7 +137,6 @@ def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
 
 
 def _begun(experiment: Experiment) -> list[Pretraining]:
-    """Return the pretrainings that have a score, in the paper's order."""
     begun = [
         Pretraining(name, experiment.pretrainings[name])
         for name in wording.pretrainings_in_order(experiment.pretrainings)

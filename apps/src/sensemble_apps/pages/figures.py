@@ -67,7 +67,6 @@ def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> F
 
 
 def _overlaps(pretraining: Pretraining) -> dict[str, dict[int, Stratum]]:
-    """Return P and R over the cells that share k modalities, by method and k."""
     return {
         method: {k: robustness.overlap(rows, k) for k in (2, 1, 0)}
         for method in pretraining.interventions()
@@ -102,7 +101,6 @@ def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> F
 
 
 def _looks(pretrainings: Sequence[Pretraining]) -> dict[str, int]:
-    """Number the methods, so that each has one colour and marker in every figure."""
     methods = dict.fromkeys(method for pretraining in pretrainings for method in pretraining.scores)
     return {method: look for look, method in enumerate(wording.in_order(methods))}
 

@@ -143,7 +143,6 @@ def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
 
 
 def _cautions(audits: Audits) -> Iterator[str]:
-    """Yield a sentence for each sensor that may be at chance, and on sets with too few examples."""
     for name, score in audits.scores.items():
         if "+" not in name and score.low <= audits.chance[name]:
             yield estimates.at_chance(name, score, audits.chance[name])
@@ -164,7 +163,6 @@ def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
 
 
 def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tuple[Loss, ...]:
-    """Return the effect of losing each single sensor on a model's scores, the worst first."""
     by_set = _by_set(scores)
     every = max(by_set, key=len, default=())
     losses = []

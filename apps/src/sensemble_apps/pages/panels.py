@@ -20,14 +20,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A method's scores by |M_T ∩ M_E|.
-
-    Attributes:
-        label: the method's title.
-        look: numbers its colour and marker.
-        scores: as fractions, by how many modalities are shared.
-        partial: whether training sets are missing; then it is drawn dashed and hollow.
-    """
+    """A method's scores by |M_T ∩ M_E|."""
 
     label: str
     look: int
@@ -92,14 +85,7 @@ def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
 
 
 def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | None = None) -> Panel:
-    """Return one panel of Figure 5: a score against |M_T ∩ M_E|, a line per method.
-
-    Args:
-        key: prefix of the SVG's element ids, unique in the page.
-        title: of the y axis, and in the SVG's accessible name.
-        series: the lines, drawn in this order.
-        top: the end of the y axis, as a fraction, equal in panels to compare; None fits it to the data.
-    """
+    """Return one panel of Figure 5: a score against |M_T ∩ M_E|, a line per method."""
     overlaps = sorted({k for line in series for k in line.scores}, reverse=True)
 
     def draw(axes: Axes) -> None:
@@ -190,11 +176,6 @@ def reliability_panel(key: str, title: str, bins: Sequence[Bin]) -> Panel:
 
     A point is a bin of confidence, the larger the more answers it has, with the interval of its share that is
     right. Of answers that are right as often as they say, it lies on the dashed line.
-
-    Args:
-        key: prefix of the SVG's element ids, unique in the page.
-        title: the SVG's accessible name.
-        bins: by confidence.
     """
     most = max(one.n for one in bins)
 

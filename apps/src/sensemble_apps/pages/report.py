@@ -38,14 +38,7 @@ class MethodView:
 
 @dataclass(frozen=True)
 class WorthView:
-    """The worth of the answers of a set of sensors, as the template shows it.
-
-    Attributes:
-        subset: the set.
-        right: how often its most probable class is right.
-        found: what they are worth.
-        figure: its reliability diagram, SVG.
-    """
+    """The worth of the answers of a set of sensors, as the template shows it."""
 
     subset: Subset
     right: SubsetScore
@@ -121,7 +114,6 @@ def _worth(subset: Subset, found: Outcomes) -> WorthView:
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return the column titles, one per encoder and executor, and the rows of measurements."""
     encoders = [
         (modality, executor, artifact)
         for modality, entry in manifest.modalities.items()
@@ -153,7 +145,6 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 
 def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
-    """Return Figure 5's two panels: P and R of each method by the number of shared modalities."""
     strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
     p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
     r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
@@ -168,7 +159,6 @@ def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matri
 
 
 def _robustness_figure(methods: Sequence[MethodView]) -> str:
-    """Return Figure 6: a point per M_T and method."""
     groups = [
         panels.Points(
             method.title,

@@ -34,15 +34,6 @@ class Capture:
     A context manager: the sensors are open while its block runs. Samples that no recording takes are measured
     and forgotten. Those of a sensor that is unhealthy by `health` are left out; those of one that drifts from
     the other are kept, and marked.
-
-    Args:
-        sensors: at most one of each modality.
-        specs: the form of the samples, by modality.
-        health: when a sensor counts as unhealthy; None: never.
-        summary: counts what the sensors give.
-
-    Raises:
-        InputError: `specs` lacks the modality of a sensor.
     """
 
     stopped = False
@@ -91,11 +82,6 @@ class Capture:
     def record(self, recording: Recording, seconds: float | None, show: Callable[[str], None]) -> None:
         """Record until all sensors have ended, or for `seconds` from the first sample.
 
-        Args:
-            recording: takes the samples and the events; `into` it began before the sensors were opened.
-            seconds: None: without a limit.
-            show: called again and again with a line of status.
-
         Raises:
             SensorUnavailableError: none of the sensors can be opened.
             RecordingError: the disk is full, or the folder cannot be written.
@@ -110,16 +96,7 @@ class Capture:
             show(self._summary.status(recording.segments))
 
     def take(self, recording: Recording, seconds: float, show: Callable[[float], None]) -> None:
-        """Record the samples of `seconds` from the beginning of a recording, and no others.
-
-        Args:
-            recording: just begun.
-            seconds: its length.
-            show: called again and again with the seconds that are left.
-
-        Raises:
-            SensorUnavailableError, RecordingError: as `record`.
-        """
+        """Record the samples of `seconds` from the beginning of a recording, and no others."""
         end = recording.began + seconds
         with self.into(recording, recording.began, end):
             while (rest := end + LAG - monotonic()) > 0 and not self.over:
@@ -128,11 +105,7 @@ class Capture:
                 show(max(0.0, rest - LAG))
 
     def wait_for_first(self, show: Callable[[str], None]) -> None:
-        """Wait for a first sample of each sensor that gives them all the time, but not for too long.
-
-        Raises:
-            SensorUnavailableError: none of the sensors can be opened.
-        """
+        """Wait for a first sample of each sensor that gives them all the time, but not for too long."""
         latest = monotonic() + _FIRST
         while (rest := latest - monotonic()) > 0 and not self.over and self._summary.awaited:
             self._wait(rest)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -16,9 +16,8 @@ from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.devices import watcher
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.watcher import Appeared, Finder, SearchFailed, Watcher
+from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.degrading import captured
@@ -31,7 +30,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.plug_schedule import Phase, phase_at
+from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
 from sensemble_apps.running.view_events import Change, Opened, Predicted, Stream, view_event
 
 Observe = Callable[[Session], AbstractContextManager[object]]
@@ -39,23 +38,59 @@ Observe = Callable[[Session], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
-class RecordFile:
-    """The file that a session is recorded in, and its bounds."""
+class Options:
+    """How a bundle runs, whatever its sensors are.
 
-    path: Path
-    retention: Retention
+    Attributes:
+        policy: of the session.
+        record: the file that predictions are recorded in, within `retention`.
+        retention: the bounds of the record.
+        conditions: by which samples are degraded.
+        adapt: what the sensors teach each other.
+        observe: watches the session; in real time only, as is the record.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    record: Path | None = None
+    retention: Retention | None = None
+    conditions: Sequence[Applied] = ()
+    adapt: Adapter | None = None
+    observe: Observe = nullcontext
+
+
+@contextmanager
+def opened(
+    bundle: Bundle, options: Options, health: Thresholds | None = None, *, lasting: bool = False
+) -> Iterator[Session]:
+    """Open a session, close it at the end, and remark how much of its stream was not shown."""
+    session = Session(
+        bundle,
+        policy=options.policy,
+        record=options.record,
+        retention=options.retention,
+        health=health,
+        conditions=options.conditions,
+        lasting=lasting,
+        adapt=options.adapt,
+    )
+    try:
+        with options.observe(session):
+            yield session
+    finally:
+        try:
+            _close(session)
+        finally:
+            missed = session.missed + session.missed_events
+            if missed:
+                remark(f"sensemble: {missed} predictions and events came too fast to be shown")
 
 
 def devices(
     bundle: Bundle,
     sensors: Sequence[Sensor],
-    policy: Policy,
-    record: RecordFile | None,
+    options: Options,
     *,
     health: Thresholds | None = DEFAULT,
-    conditions: Sequence[Applied] = (),
-    adapt: Adapter | None = None,
-    observe: Observe = nullcontext,
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
 ) -> Stream:
@@ -73,14 +108,12 @@ def devices(
     first: dict[str, SensorEvent] = {}
     began = monotonic()
     with ExitStack() as stack:
-        session = stack.enter_context(
-            _session(bundle, policy, record, health, conditions, adapt, observe, lasting=make is not None)
-        )
+        session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
         yield Opened(monotonic() - began, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
-            stack.enter_context(Watcher(finders, partial(_found, session, named, hotplug)))
+            stack.enter_context(Watcher(finders, partial(_retry, session, named, hotplug)))
         for item in _stream(session):
             if isinstance(item, Prediction):
                 yield Predicted(item.time - began, item, None)
@@ -94,9 +127,7 @@ def devices(
             yield view_event(item, began)
 
 
-def _found(
-    session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: watcher.DeviceEvent
-) -> None:
+def _retry(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")
@@ -110,117 +141,50 @@ def _found(
 
 def replay(
     bundle: Bundle,
-    examples: Sequence[Example],
-    phases: tuple[Phase, ...],
-    policy: Policy,
-    record: RecordFile | None,
-    conditions: Sequence[Applied] = (),
-    adapt: Adapter | None = None,
-    observe: Observe = nullcontext,
+    played: Sequence[Example] | Recorded,
+    options: Options,
+    phases: tuple[Phase, ...] | None = None,
 ) -> Stream:
-    """Play `examples` one after another in real time, with sensors that come and go by `phases`.
+    """Play examples one after another, or a recording, in real time; by `phases`, sensors come and go.
 
     Raises:
         BadDataError: a media file cannot be decoded.
         InputError: every sensor ended by failure, as with a bundle that cannot be used.
         RecordError: the record cannot be opened or written.
     """
-    length = span(bundle.specs) * len(examples)
-    with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
+    specs = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
+    player: Replay | RecordingReplay
+    if isinstance(played, Recorded):
+        player, length = RecordingReplay(played, specs), 0.0
+    else:
+        player, length = Replay(played, specs), span(bundle.specs) * len(played)
+    phases = phases or steady(player.modalities)
+    attached: dict[str, str] = {}  # names by modality
+    with opened(bundle, options) as session:
         began = monotonic()
-        player = Replay(examples, {m: captured(conditions, spec) for m, spec in bundle.specs.items()})
-        plugged: dict[str, str] = {}
-        _plug(session, player, plugged, phases[0])
+        _plug(session, player, attached, phases[0])
         with player:
             for item in _stream(session):
-                played = (monotonic() - began) / length if length else 1.0  # captions alone take no time
-                if played < 1:  # after that, the session may be closed
-                    _plug(session, player, plugged, phase_at(phases, played))
+                share = (monotonic() - began) / length if length else 1.0  # captions alone take no time
+                if share < 1:  # after that, the session may be closed
+                    _plug(session, player, attached, phase_at(phases, share))
                 if isinstance(item, Prediction):
-                    yield _predicted(item, began, player)
-                else:
-                    shown = view_event(item, began)
-                    # As in a fast replay, without a name: there is one sensor per modality.
-                    yield replace(shown, name="") if isinstance(shown, Change) else shown
+                    newest = item.time - min(item.ages.values())  # the end of its newest window
+                    yield Predicted(item.time - began, item, player.example_at(newest))
+                    continue
+                shown = view_event(item, began)
+                # A dataset has one sensor of each modality, without a name, as in a fast replay.
+                if isinstance(shown, Change) and isinstance(player, Replay):
+                    shown = replace(shown, name="")
+                yield shown
 
 
-def _plug(session: Session, player: Replay, plugged: dict[str, str], phase: Phase) -> None:
-    """Attach and detach sensors as `phase` says; `plugged` holds the names of the attached by modality."""
-    for modality in plugged.keys() - set(phase.plugged):
-        session.detach(plugged.pop(modality))
+def _plug(session: Session, player: Replay | RecordingReplay, attached: dict[str, str], phase: Phase) -> None:
+    for modality in attached.keys() - set(phase.plugged):
+        session.detach(attached.pop(modality))
     for modality in phase.plugged:
-        if modality not in plugged:
-            plugged[modality] = session.attach(player.sensor(modality))
-
-
-def recording(
-    bundle: Bundle,
-    recorded: Recorded,
-    policy: Policy,
-    record: RecordFile | None,
-    conditions: Sequence[Applied] = (),
-    adapt: Adapter | None = None,
-    observe: Observe = nullcontext,
-) -> Stream:
-    """Play a recording in real time, as the sensors gave it.
-
-    Raises:
-        BadDataError: it cannot be read.
-        InputError: every sensor ended by failure, as with a bundle that cannot be used.
-        RecordError: the record cannot be opened or written.
-    """
-    player = RecordingReplay(recorded, {m: captured(conditions, spec) for m, spec in bundle.specs.items()})
-    with _session(bundle, policy, record, None, conditions, adapt, observe) as session:
-        for modality in player.modalities:
-            session.attach(player.sensor(modality))
-        began = monotonic()
-        with player:
-            for item in _stream(session):
-                if isinstance(item, Prediction):
-                    yield _predicted(item, began, player)
-                else:
-                    yield view_event(item, began)
-
-
-def _predicted(prediction: Prediction, began: float, player: Replay | RecordingReplay) -> Predicted:
-    """Return a prediction with the example that was playing at the end of its newest window."""
-    newest = prediction.time - min(prediction.ages.values())
-    return Predicted(prediction.time - began, prediction, player.example_at(newest))
-
-
-@contextmanager
-def _session(
-    bundle: Bundle,
-    policy: Policy,
-    record: RecordFile | None,
-    health: Thresholds | None,
-    conditions: Sequence[Applied],
-    adapt: Adapter | None,
-    observe: Observe,
-    *,
-    lasting: bool = False,
-) -> Iterator[Session]:
-    """Open a session, close it at last, and say how much of its stream was not shown."""
-    session = Session(
-        bundle,
-        policy=policy,
-        record=record.path if record else None,
-        retention=record.retention if record else None,
-        health=health,
-        conditions=conditions,
-        lasting=lasting,
-        adapt=adapt,
-    )
-    try:
-        with observe(session):
-            yield session
-    finally:
-        try:
-            _close(session)
-        finally:
-            missed = session.missed + session.missed_events
-            if missed:
-                remark(f"sensemble: {missed} predictions and events came too fast to be shown")
+        if modality not in attached:
+            attached[modality] = session.attach(player.sensor(modality))
 
 
 def _stream(session: Session) -> Iterator[Prediction | Event]:
@@ -229,7 +193,6 @@ def _stream(session: Session) -> Iterator[Prediction | Event]:
     Raises:
         InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
         EncoderError: nothing was predicted, because the encoders failed.
-        Exception: what broke the session.
     """
     last: dict[str, SensorEvent] = {}
     failures: dict[str, str] = {}

@@ -37,7 +37,6 @@ class _Histogram:
         self._bins[round(log(max(number, self._LEAST)) / self._BIN)] += 1
 
     def percentile(self, share: float) -> float:
-        """Return the number that `share` per cent of the numbers do not exceed; there must be numbers."""
         left = share / 100 * self._bins.total()
         for number in sorted(self._bins):
             left -= self._bins[number]

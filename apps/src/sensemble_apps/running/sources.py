@@ -1,4 +1,4 @@
-"""The sensors that a command line names, and the form of their samples where no bundle asks for another."""
+"""The sensors and datasets that a command line names, and the form of samples without a bundle."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,10 +7,13 @@ from pathlib import Path
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import MODALITIES, DType, InputSpec
 
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.device_factory import capture
 
@@ -34,12 +37,7 @@ def sensors(
     *,
     in_process: bool,
 ) -> Iterator[list[Sensor]]:
-    """Give a sensor for each named device, or those of a media file, which plays while the block runs.
-
-    Raises:
-        BadDataError: the media file cannot be read, or has no track for `specs`.
-        InputError: it is a folder.
-    """
+    """Give a sensor for each named device, or those of a media file, which plays while the block runs."""
     if media is None:
         yield [
             *(capture(Camera, source, in_process=in_process) for source in cameras),
@@ -54,3 +52,25 @@ def sensors(
     sensors = [player.sensor(modality) for modality in player.modalities]
     with player:
         yield sensors
+
+
+def examples_of(folder: Path, split: str | None) -> Sequence[Example]:
+    """Return the examples of a split of a dataset; None for all.
+
+    Raises:
+        InputError: there are none.
+    """
+    dataset = read_dataset(folder)
+    examples = dataset.examples if split is None else dataset.split(split)
+    if not examples:
+        raise InputError(f"{folder}: no example in split {split}; --split takes {words(dataset.splits)}")
+    return examples
+
+
+def playable(
+    folder: Path, split: str | None, specs: Mapping[str, InputSpec], most: int | None = None
+) -> Sequence[Example] | Recorded:
+    """Return a recording to play, or examples of another dataset; by default of its split eval."""
+    recorded = is_recording(folder)
+    examples = examples_of(folder, split or (None if recorded else "eval"))[:most]
+    return Recorded(folder, examples, specs) if recorded else examples

@@ -19,15 +19,7 @@ _QUIT, _DELETE = "q", "d"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A sort of take: of a class, of none of them, or without labels.
-
-    Attributes:
-        title: its name on the screen.
-        count: takes of it that there should be.
-        split: of the examples.
-        labels: of the examples.
-        background: whether they show none of the classes.
-    """
+    """A sort of take: of a class, of none of them, or without labels."""
 
     title: str
     count: int
@@ -66,15 +58,7 @@ def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
 
 @dataclass(frozen=True, slots=True)
 class TakeRecorder:
-    """The open sensors, and the folder that takes of them go into.
-
-    Attributes:
-        folder: of the recording.
-        form: of its samples.
-        capture: the sensors, which stay open between takes.
-        seconds: length of a take.
-        segment: length of an example.
-    """
+    """The open sensors, and the folder that takes of them go into."""
 
     folder: Path
     form: Form
@@ -83,16 +67,7 @@ class TakeRecorder:
     segment: float
 
     def record(self, wanted: Wanted, show: Callable[[float], None]) -> Take:
-        """Record a take; one that Ctrl-C breaks off is deleted.
-
-        Args:
-            wanted: its sort.
-            show: called again and again with the seconds that are left.
-
-        Raises:
-            InputError: no sensor gave a sample.
-            SensorUnavailableError, RecordingError: as `Capture.take`.
-        """
+        """Record a take; one that Ctrl-C breaks off is deleted."""
         recording = Recording(
             self.folder,
             self.form,
@@ -119,17 +94,7 @@ def record_all(
     ask: Callable[[str], str],
     show: Callable[[str], None],
 ) -> None:
-    """Record takes until there are enough of each sort, the sensors have ended, or the user quits.
-
-    Args:
-        recorder: records them.
-        wanted: the sorts, as `plan` gives them.
-        ask: called with a question before each take; returns the answer, empty to go on.
-        show: called with a line of status.
-
-    Raises:
-        InputError, SensorUnavailableError, RecordingError: as `TakeRecorder.record`.
-    """
+    """Record takes until there are enough of each sort, the sensors have ended, or the user quits."""
     done: list[Take] = []  # in this sitting, and not deleted
     while not recorder.capture.over:
         takes = takes_in(recorder.folder)

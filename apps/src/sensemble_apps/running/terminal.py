@@ -105,7 +105,6 @@ class TerminalView:
             return self._drawn({name: at - monotonic() for name, at in retries.items()})
 
     def _drawn(self, waits: Mapping[str, float]) -> RenderableType:
-        """Return the picture; `waits` are the seconds until each lost sensor is tried again."""
         console = self._console
         for whole in (True, False):
             above = Group(
@@ -121,7 +120,6 @@ class TerminalView:
         return Group(above, self._newest(max(room, 1)))
 
     def _newest(self, room: int) -> Text:
-        """Return the newest changes that fill `room` lines; the oldest of them may be cut."""
         console = self._console
         lines: list[Text] = []
         for change in reversed(self._changes):
@@ -131,7 +129,6 @@ class TerminalView:
         return Text("\n").join(lines[-room:])
 
     def _sensors(self, waits: Mapping[str, float], *, whole: bool) -> Table:
-        """Return the table of sensors; with `whole`, states take as many lines as they need, else one."""
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_COLUMNS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _COLUMNS)
@@ -163,7 +160,6 @@ class TerminalView:
         return sum(_NAMES + end <= self._console.width for end in ends)
 
     def _numbers(self, modality: str) -> tuple[str, ...]:
-        """Return what a modality says alone, its age, its last encoding time, and its dropped windows."""
         if self._predicted is None:
             return ()
         prediction = self._predicted.prediction
@@ -179,7 +175,6 @@ class TerminalView:
         return numbers[: self._room]
 
     def _answer(self) -> Text:
-        """Return the label or the candidates, and how right the live set is according to its audit."""
         if self._predicted is None or not self._live:
             return Text("waiting for a first window" if self._predicted is None else "nothing is live", "dim")
         prediction = self._predicted.prediction
@@ -189,7 +184,6 @@ class TerminalView:
         return text
 
     def _classes(self, most: int) -> Table:
-        """Return the most probable classes: `_TOP`, or up to `most` if so many come into question."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         if self._predicted is None or not self._live:
             return table

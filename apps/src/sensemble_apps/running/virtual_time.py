@@ -1,4 +1,7 @@
-"""Replay in virtual time, as fast as the encoders allow."""
+"""Replay in virtual time, as fast as the encoders allow.
+
+The same input gives the same predictions; only their latencies depend on this machine.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from heapq import merge
@@ -6,8 +9,6 @@ from heapq import merge
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.scheduler import Policy
-from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.media import example_stream
 from sensemble_sensors.media.dataset import Example
@@ -16,36 +17,50 @@ from sensemble_sensors.media.example_stream import span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
-from sensemble_apps.running.plug_schedule import Phase, phase_at
+from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
+from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.view_events import Predicted, Stream, change, view_event
 
 
-def fast(
+def replay(
     bundle: Bundle,
-    examples: Sequence[Example],
-    phases: tuple[Phase, ...],
-    policy: Policy,
-    conditions: Sequence[Applied] = (),
-    adapter: Adapter | None = None,
+    played: Sequence[Example] | Recorded,
+    options: Options,
+    phases: tuple[Phase, ...] | None = None,
     *,
     labels: bool = False,
 ) -> Stream:
-    """Play `examples` in virtual time: one prediction an example, from all that is plugged in.
+    """Play examples, one prediction each, or a recording, one prediction a window.
 
-    Between two examples, time passes by the longest time to live, so nothing of one is live in the next. One
-    window of each modality is encoded.
-    The same input gives the same predictions; only their latencies depend on this machine.
-
-    Raises:
-        BadDataError: a media file cannot be decoded.
+    Its sensors come and go by `phases`, or as they did. With `labels`, the adapter learns from them, too.
     """
-    live_set = LiveSet(bundle, policy, adapter)
-    degradations = {m: begin(conditions, spec) for m, spec in bundle.specs.items()}
-    forms = {m: captured(conditions, spec) for m, spec in bundle.specs.items()}
+    live_set = LiveSet(bundle, options.policy, options.adapt)
+    if isinstance(played, Recorded):
+        yield from _recording(live_set, bundle, played, options, labels=labels)
+    else:
+        phases = phases or steady(bundle.modalities)
+        yield from _examples(live_set, bundle, played, options, phases, labels=labels)
+
+
+def _examples(
+    live_set: LiveSet,
+    bundle: Bundle,
+    examples: Sequence[Example],
+    options: Options,
+    phases: tuple[Phase, ...],
+    *,
+    labels: bool,
+) -> Stream:
+    """Encode one window of each modality an example.
+
+    Between two examples, time passes by the longest time to live: nothing of one is live in the next.
+    """
+    degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
+    forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
-    pause = max(spec.ttl for spec in bundle.specs.values())
+    period = length + max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
-        origin = i * (length + pause)
+        origin = i * period
         plugged = phase_at(phases, i / len(examples)).plugged
         yield from _plug(live_set, plugged, origin)
         specs = {m: forms[m] for m in plugged}
@@ -54,18 +69,13 @@ def fast(
             if degraded.time <= origin + length:
                 live_set.push(degraded)
         prediction = live_set.step(origin + length)
-        if adapter is not None:
-            yield from _learned(live_set, adapter, example if labels else None, origin + length)
+        yield from _learn(live_set, options.adapt, example if labels else None, origin + length)
         if prediction is not None:
             yield Predicted(prediction.time, prediction, example)
-    if adapter is not None:
-        end = len(examples) * (length + pause)
-        adapter.study(end=True)
-        yield from _learned(live_set, adapter, None, end)
+    yield from _learn(live_set, options.adapt, None, len(examples) * period, end=True)
 
 
 def _plug(live_set: LiveSet, plugged: Collection[str], now: float) -> Stream:
-    """Remove the modalities that are not in `plugged`, add those that are, and yield the changes."""
     for modality in live_set.modalities:
         if modality not in plugged:
             live_set.remove(modality)
@@ -76,25 +86,11 @@ def _plug(live_set: LiveSet, plugged: Collection[str], now: float) -> Stream:
             yield change(now, modality, "", "attached", "")
 
 
-def recording(
-    bundle: Bundle,
-    recorded: Recorded,
-    policy: Policy,
-    conditions: Sequence[Applied] = (),
-    adapter: Adapter | None = None,
-    *,
-    labels: bool = False,
+def _recording(
+    live_set: LiveSet, bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool
 ) -> Stream:
-    """Play a recording in virtual time: one prediction a window, while sensors come and go as they did.
-
-    The same recording gives the same predictions; only their latencies depend on this machine.
-
-    Raises:
-        BadDataError: it cannot be read.
-    """
-    live_set = LiveSet(bundle, policy, adapter)
-    forms = {m: captured(conditions, spec) for m, spec in bundle.specs.items()}
-    samples = degraded_stream(recorded.samples(forms), conditions, bundle.specs)
+    forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
+    samples = degraded_stream(recorded.samples(forms), options.conditions, bundle.specs)
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
     streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):
@@ -114,18 +110,19 @@ def recording(
             yield view_event(event, 0.0)
         if prediction is not None:
             example = recorded.example_at(item.time)
-            if adapter is not None:
-                yield from _learned(live_set, adapter, example if labels else None, item.time)
+            yield from _learn(live_set, options.adapt, example if labels else None, item.time)
             yield Predicted(prediction.time, prediction, example)
-    if adapter is not None:
-        adapter.study(end=True)
-        yield from _learned(live_set, adapter, None, recorded.length)
+    yield from _learn(live_set, options.adapt, None, recorded.length, end=True)
 
 
-def _learned(live_set: LiveSet, adapter: Adapter, labelled: Example | None, now: float) -> Stream:
+def _learn(
+    live_set: LiveSet, adapter: Adapter | None, labelled: Example | None, now: float, *, end: bool = False
+) -> Stream:
     """Teach the label of an example, if it has one, and yield what was learned since the last call."""
+    if adapter is None:
+        return
     for label in labelled.labels if labelled is not None else ():
         adapter.label(label, live_set.newest(now), now)
-    adapter.study()
+    adapter.study(end=end)
     for event in live_set.changes(now):
         yield view_event(event, 0.0)

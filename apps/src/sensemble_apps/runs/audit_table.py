@@ -74,9 +74,6 @@ def write_csv(result: AuditResult, path: Path) -> None:
 
     There is a row for each set of sensors, for P, for R, and for the drop without each sensor; then for each
     set under each condition, such as `audio=quiet:3`.
-
-    Raises:
-        InputError: the file cannot be written.
     """
     with writing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")

@@ -36,11 +36,7 @@ class Audits:
 
 
 def audits(run: Path) -> Audits:
-    """Return the audits of the run's bundle; without a record or a bundle, there are none.
-
-    Raises:
-        BundleError, RecordError: the bundle's manifest or the record cannot be used.
-    """
+    """Return the audits of the run's bundle; without a record or a bundle, there are none."""
     manifest = run / BUNDLE / FILE_NAME
     if not (run / AUDIT).exists() or not manifest.exists():
         return Audits({}, {}, {}, ())

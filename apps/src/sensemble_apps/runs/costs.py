@@ -16,10 +16,6 @@ def show_costs(manifest: Manifest, measured: str) -> None:
     """Print a table for each target, and its largest loss of accuracy on any set of sensors.
 
     A loss of more than half a point is a warning on standard error.
-
-    Args:
-        manifest: the bundle's.
-        measured: the data that accuracy was measured on, in words.
     """
     console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(

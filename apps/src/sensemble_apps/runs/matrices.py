@@ -41,9 +41,6 @@ def read_unfinished(path: Path) -> dict[str, Matrix]:
     """Read a matrix that may have gaps: a missing or null M_T or score, or a method without any.
 
     Gaps are left out; the rest is checked as by `read_matrices`.
-
-    Raises:
-        InputError, MatrixError: as `read_matrices`.
     """
     return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
 
@@ -56,9 +53,6 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
     """Return each score of a run's matrix with its interval, and chance, by method, M_T and M_E.
 
     It is empty for a matrix from elsewhere, and for a multi-label task, which have none.
-
-    Raises:
-        InputError, MatrixError: as `read_unfinished`; or an interval is malformed.
     """
     methods, found = read_unfinished(path), _content(path).get("intervals") or {}
 
@@ -78,16 +72,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
 
 
 def at_chance(path: Path, method: str | None = None, train: Subset | None = None) -> Iterator[str]:
-    """Yield a sentence for each sensor that a run's models, at their best, do not get above chance alone.
-
-    Args:
-        path: its matrix.
-        method: the method to look at; by default, every method.
-        train: the M_T to look at; by default, every M_T.
-
-    Raises:
-        InputError, MatrixError: as `read_intervals`.
-    """
+    """Yield a sentence for each sensor that a run's models, at their best, do not get above chance alone."""
     cells: dict[str, list[Measured]] = {}
     for name, rows in read_intervals(path).items():
         for trained, row in rows.items():
@@ -101,11 +86,7 @@ def at_chance(path: Path, method: str | None = None, train: Subset | None = None
 
 
 def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
-    """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent.
-
-    Raises:
-        MatrixError: a score is below 0 or over 100.
-    """
+    """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent."""
     scores = [score for matrix in matrices.values() for row in matrix.values() for score in row.values()]
     lowest, highest = min(scores, default=0), max(scores, default=0)
     if lowest < 0 or highest > 100:
@@ -122,16 +103,7 @@ SHIPPED = "subset"
 
 
 def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) -> tuple[str, Subset]:
-    """Return the method and the M_T in `path` that is most robust: R_best (Eq. 5), then P.
-
-    Args:
-        path: the matrix of the split `calibrate`.
-        method: the method.
-        train: M_T, if it is given; it need not be in the file.
-
-    Raises:
-        InputError, MatrixError: as `read_matrices`, or the file does not have that method.
-    """
+    """Return the method and the M_T in `path` that is most robust: R_best (Eq. 5), then P."""
     if train:
         return method, train
     matrices = read_matrices(path)
@@ -142,7 +114,6 @@ def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) 
 
 
 def _methods(path: Path) -> dict[str, Any]:
-    """Return the unchecked matrices in `path` by method."""
     methods = _content(path).get("methods")
     if not isinstance(methods, dict) or not methods:
         raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
@@ -161,7 +132,6 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold
-    """Leave out null and empty values, and check the rest row by row."""
     if not isinstance(matrix, dict) or not all(isinstance(row, dict | None) for row in matrix.values()):
         raise MatrixError(f"{where}: not of the form {{M_T: {{M_E: score}}}}")
     rows = {

@@ -36,13 +36,9 @@ def table(result: AuditResult) -> Table:
 
 
 def doubts(subset: Subset, right: SubsetScore, found: Reliability, promised: float) -> Iterator[str]:
-    """Yield a sentence if a set's confidence is not what it is right, and if its candidates lack the truth.
+    """Yield sentences if a set's confidence is off, and if its candidates hold the truth too rarely.
 
-    Args:
-        subset: the set.
-        right: how often its most probable class is right.
-        found: what its answers are worth.
-        promised: how often its candidates are to hold the truth.
+    `right` is how often the most probable class is right, `promised` how often candidates hold the truth.
     """
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
     if not right.low <= found.confidence <= right.high:

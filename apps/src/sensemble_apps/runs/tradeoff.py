@@ -22,17 +22,7 @@ _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sensemble", "font.size": 10}
 
 
 def show(target: str, found: Sequence[Option], budget: Mapping[str, float], drawing: Path) -> None:
-    """Print the combinations that no other beats, mark the chosen one, and draw all combinations.
-
-    Args:
-        target: their executor.
-        found: all combinations.
-        budget: the limits.
-        drawing: the SVG file to write.
-
-    Raises:
-        InputError: the drawing cannot be written.
-    """
+    """Print the combinations that no other beats, mark the chosen one, and draw all combinations."""
     try:
         chosen = best(found, dict(budget))
     except BudgetError:  # the caller reports it after this table, which shows it

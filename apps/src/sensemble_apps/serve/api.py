@@ -36,13 +36,7 @@ _LASTS = (
 
 
 class Api:
-    """The routes of a served session.
-
-    Args:
-        board: the state.
-        controls: the buttons.
-        home: the address of the page that the live page belongs to; None for none.
-    """
+    """The routes of a served session."""
 
     def __init__(self, board: Board, controls: Controls, home: str | None = None) -> None:
         self._board, self._controls = board, controls

@@ -38,11 +38,6 @@ class Board:
 
     Nothing is computed until somebody looks.
 
-    Args:
-        bundle: of the session.
-        switchboard: its sensors.
-        example_at: returns the example that was played at a time of the session's clock, if that is known.
-
     Attributes:
         version: grows with each item of the stream, and with each change of the truth.
         began: when the session began, on the clock of `time.monotonic`.

@@ -8,13 +8,7 @@ from sensemble_apps.web.switchboard import Switchboard
 
 
 class Controls:
-    """Acts on a session; safe from any thread. Each method may wait, so call none from an event loop.
-
-    Args:
-        board: the state of the session.
-        switchboard: its sensors.
-        folder: where recordings go.
-    """
+    """Acts on a session; safe from any thread. Each method may wait, so call none from an event loop."""
 
     def __init__(self, board: Board, switchboard: Switchboard, folder: Path) -> None:
         self._board, self._switchboard, self._folder = board, switchboard, folder
@@ -33,11 +27,7 @@ class Controls:
         self._board.touch()
 
     def label(self, label: str | None) -> None:
-        """Say which label is true from now on, so that predictions are scored; None: nobody knows.
-
-        Raises:
-            InputError: the bundle has no such label.
-        """
+        """Say which label is true from now on, so that predictions are scored; None: nobody knows."""
         labels = self._board.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")

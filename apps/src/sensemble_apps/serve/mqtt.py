@@ -47,9 +47,6 @@ class Publisher:
         url: `mqtt://[USER@]HOST[:PORT]`; `mqtts` for TLS. The password is in the environment, as `PASSWORD`.
         board: the state.
         device: the name of this device and run, which no other may have; None for `device_name`.
-
-    Raises:
-        InputError: the address or the name has another form.
     """
 
     def __init__(self, url: str, board: Board, device: str | None = None) -> None:
@@ -111,7 +108,6 @@ class Publisher:
                 self._publish_state()
 
     def _publish_state(self) -> None:
-        """Publish what is another than before; of confidences, whole per cents count."""
         state = self._board.snapshot()
         said = state["answer"] or dict.fromkeys(_SAID)
         answer = {key: said[key] for key in _SAID} | {"live": said.get("live", [])}
@@ -156,7 +152,6 @@ class Publisher:
 
     @property
     def _description(self) -> dict[str, Any]:
-        """The sensor as Home Assistant's MQTT discovery takes it."""
         return {
             "name": "Answer",
             "unique_id": f"sensemble_{self._name}_answer",

@@ -16,12 +16,7 @@ _ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 
 
 class StateFeed:
-    """The states of a board that one client is sent; see `Feed`.
-
-    Args:
-        board: the state.
-        home: the address of the page that the live page belongs to; None for none.
-    """
+    """The states of a board that one client is sent; see `Feed`."""
 
     def __init__(self, board: Board, home: str | None) -> None:
         self._board, self._home = board, home

@@ -55,11 +55,6 @@ class BrowserSensor:
     """A sensor whose samples a browser sends; one thread feeds it, another reads it, as every sensor is read.
 
     It can be opened at any time. Samples that come while it is closed are dropped, as with a device.
-
-    Args:
-        spec: the form of its samples.
-        name: of the sensor.
-        clock: of its browser.
     """
 
     live = True

@@ -53,14 +53,7 @@ class Feed(Protocol):
 
 
 class Clients:
-    """All clients of a page, and what they share.
-
-    Args:
-        audience: counts them.
-        switchboard: where they plug in sensors of their own.
-        feed: makes the feed of a client.
-        actions: what a message of each type asks for.
-    """
+    """All clients of a page, and what they share."""
 
     def __init__(
         self,
@@ -103,7 +96,6 @@ class _Client:
         self._actions: dict[str, Action] = {**clients.actions, "give": self._give, "stop": self._stop}
 
     async def run(self) -> None:
-        """Send states and take messages until the client leaves."""
         with suppress(WebSocketDisconnect, RuntimeError):  # the latter from a socket that is closed already
             await self._send(self._feed.hello())
             sender = asyncio.create_task(self._send_states())
@@ -115,7 +107,6 @@ class _Client:
                     await sender
 
     async def leave(self) -> None:
-        """Unplug what it gave."""
         for given in list(self._sensors):
             await asyncio.to_thread(self._stop, {"id": given})
 
@@ -145,11 +136,6 @@ class _Client:
                 return
 
     def _take(self, data: bytes) -> None:
-        """Hand a sample to its sensor.
-
-        Raises:
-            SampleError: too much came, or it is no sample.
-        """
         if not (self._samples.allows() and self._bytes.allows(len(data))):
             raise SampleError("too many samples")
         if len(data) < HEADER.size:
@@ -184,7 +170,6 @@ class _Client:
             await self._send({"type": "refused", "reason": str(error)})
 
     def _give(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Plug in a sensor of the browser."""
         modality, specs = text(given, "modality"), self._all.switchboard.specs
         if modality not in specs:
             raise InputError(f"{modality:.{SHOWN}}: no such modality; there are {', '.join(specs)}")
@@ -199,7 +184,6 @@ class _Client:
         return {"type": "giving", "id": free, "modality": modality, "sensor": name}
 
     def _stop(self, given: dict[str, Any]) -> None:
-        """Unplug a sensor of the browser for good."""
         sensor, name = self._sensors.pop(int(number(given, "id")), (None, ""))
         if sensor is not None:
             sensor.hang_up()

@@ -25,10 +25,6 @@ class Gate:
     A connection has `limits.SILENT` seconds until a request of it is admitted, and again after each answer:
     whether it spends them on a handshake, a header or a refused body. Where there are too many, from one
     address or in all, the one that has been idle for longest gives way.
-
-    Args:
-        listening: a socket that listens.
-        tls: the context of TLS; None for none.
     """
 
     def __init__(self, listening: socket.socket, tls: SSLContext | None) -> None:
@@ -112,15 +108,12 @@ class _Connection:
 
     @property
     def is_open(self) -> bool:
-        """True while its descriptor is in use."""
         return self._socket.fileno() >= 0
 
     def wait(self) -> None:
-        """Begin the time within which a request must be admitted."""
         self.timer = self._loop.call_later(limits.SILENT, self.abort)
 
     def abort(self) -> None:
-        """Close it at once, in whatever state it is."""
         self.timer.cancel()
         self._opening.cancel()
         if self._transport is not None:

@@ -11,11 +11,7 @@ from sensemble_apps.web.switchboard import Switchboard, Tap
 
 
 class Previews:
-    """Draws what the sensors of a switchboard gave last, when somebody looks.
-
-    Args:
-        switchboard: of the sensors.
-    """
+    """Draws what the sensors of a switchboard gave last, when somebody looks."""
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
@@ -46,7 +42,6 @@ class Previews:
         self._drawn = {name: drawn for name, drawn in self._drawn.items() if name in names}
 
     def _news(self, known: dict[str, int], until: float) -> Iterator[tuple[Tap, int, tuple[Sample, ...]]]:
-        """Yield each sensor with news, with the number of its last sample that is shown, and those before."""
         for tap in self._switchboard.taps:
             number, newest = tap.count, tuple(tap.newest)
             shown = newest if tap.live else tuple(sample for sample in newest if sample.time <= until)

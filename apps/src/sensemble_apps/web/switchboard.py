@@ -31,11 +31,6 @@ _SILENT = 1.0  # seconds without a sample after which another sensor of the moda
 class Tap:
     """A sensor whose newest samples can be looked at; the session reads it like any other.
 
-    Args:
-        sensor: the sensor itself.
-        name: by which the session and the page know it.
-        took: called with each sample that the session reads.
-
     Attributes:
         newest: its newest samples, the last one last.
         count: the number of samples so far.
@@ -103,10 +98,6 @@ class Reader(Protocol):
 class Switchboard:
     """Attaches sensors to a session, and remembers those that were unplugged. Safe from any thread.
 
-    Args:
-        session: to attach to, or what else reads sensors.
-        specs: the form of each modality's samples.
-
     Attributes:
         failed: called from another thread with what ends a recording by itself.
     """
@@ -145,30 +136,18 @@ class Switchboard:
         return lambda device: self._tap(make(device))
 
     def unplug(self, name: str) -> None:
-        """Detach a sensor, and keep it for `plug`.
-
-        Raises:
-            InputError: there is no such sensor.
-        """
+        """Detach a sensor, and keep it for `plug`."""
         self._find(name)
         self._session.detach(name)
 
     def plug(self, name: str) -> None:
-        """Attach an unplugged sensor again; nothing changes if it is attached.
-
-        Raises:
-            InputError: there is no such sensor.
-        """
+        """Attach an unplugged sensor again; nothing changes if it is attached."""
         tap = self._find(name)
         if not self._session.retry(name):
             self._session.attach(tap)
 
     def degrade(self, name: str, condition: str | None, severity: int) -> None:
-        """Degrade a sensor's samples by a condition of its kind; None: give them as they are.
-
-        Raises:
-            InputError: there is no such sensor, condition or severity.
-        """
+        """Degrade a sensor's samples by a condition of its kind; None: give them as they are."""
         tap = self._find(name)
         known = {one.name: one for one in kind_of(tap.modality).conditions}
         if condition is not None and condition not in known:
@@ -283,6 +262,5 @@ class Switchboard:
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
-    """Return `name`, with a number if it is taken."""
     names = (name if n == 1 else f"{name} ({n})" for n in count(1))
     return next(free for free in names if free not in taken)

@@ -13,8 +13,6 @@ from sensemble_runtime.adapting.store import Store, default_folder
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.progress import Progress
-from sensemble_runtime.session.scheduler import Policy
-from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 
 from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Trusting
@@ -23,7 +21,8 @@ from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import virtual_time
-from sensemble_apps.running.plug_schedule import steady
+from sensemble_apps.running.real_time import Options
+from sensemble_apps.running.sources import examples_of
 from sensemble_apps.running.view_events import Change, Predicted, Stream
 from sensemble_apps.running.views import change_line
 
@@ -51,11 +50,7 @@ class Adapt(Trusting):
 
 
 def main(arguments: Adapt) -> None:
-    """Learn from a replay, forget, or only print a table of what was learned.
-
-    Raises:
-        InputError, AdaptError, BundleError, KeyFileError, BadDataError: an argument cannot be used.
-    """
+    """Learn from a replay, forget, or only print a table of what was learned."""
     chosen = (arguments.replay is not None, arguments.reset is not None, arguments.show)
     if sum(chosen) != 1:
         raise InputError("give --replay FOLDER to learn from it, --show, or --reset SENSOR (or `all`)")
@@ -78,28 +73,15 @@ def main(arguments: Adapt) -> None:
 
 
 def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> None:
-    dataset = read_dataset(replay)
-    examples = dataset.examples if arguments.split is None else dataset.split(arguments.split)
-    if not examples:
-        raise InputError(f"{replay}: no example in split {arguments.split}; --split takes another")
+    examples = examples_of(replay, arguments.split)
+    played = Recorded(replay, examples, bundle.specs) if is_recording(replay) else examples
     with progress("learn") as report:
-        stream: Stream
-        if is_recording(replay):
-            recorded = Recorded(replay, examples, bundle.specs)
-            stream = virtual_time.recording(
-                bundle, recorded, Policy(), adapter=adapter, labels=arguments.labels
-            )
-        else:
-            phases = steady(bundle.modalities)
-            stream = virtual_time.fast(
-                bundle, examples, phases, Policy(), adapter=adapter, labels=arguments.labels
-            )
+        stream = virtual_time.replay(bundle, played, Options(adapt=adapter), labels=arguments.labels)
         for change in _changes(stream, len(examples), report):
             remark(change_line(change))
 
 
 def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
-    """Yield what the sensors learned, and report how many of the examples were played."""
     seen: set[int] = set()
     for event in stream:
         if isinstance(event, Predicted) and event.example is not None:
@@ -132,7 +114,6 @@ def _table(adapter: Adapter) -> Table:
 
 
 def _share(share: float, scenes: int) -> str:
-    """Return an agreement over held-back scenes with Wilson's interval, in per cent."""
     if not scenes:
         return "no scene held back yet"
     low, high = wilson(share * scenes, scenes)

@@ -22,12 +22,7 @@ class BundleCheck(Trusting):
 
 
 def main(arguments: BundleCheck) -> None:
-    """Print one line per encoder: its longest time for a window, or its failure.
-
-    Raises:
-        BundleError, KeyFileError: the bundle cannot be opened, or the file is no key.
-        InputError: an encoder failed.
-    """
+    """Print one line per encoder: its longest time for a window, or its failure."""
     failed = []
     for found in probe(arguments.bundle, arguments.trust):
         result = found.problem or f"{found.latency_ms:.1f} ms a window"

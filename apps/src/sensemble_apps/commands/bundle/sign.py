@@ -23,12 +23,7 @@ class BundleSign(Common):
 
 
 def main(arguments: BundleSign) -> None:
-    """Sign the bundle, and print the path of the signature.
-
-    Raises:
-        BundleError, KeyFileError: the bundle is not sound, or the file is no key.
-        InputError: the signature cannot be written.
-    """
+    """Sign the bundle, and print the path of the signature."""
     try:
         written = bundle.sign(arguments.bundle, arguments.key)
     except OSError as error:

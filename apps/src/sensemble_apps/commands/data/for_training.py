@@ -22,7 +22,6 @@ def print_for_training(console: Console, dataset: Dataset) -> None:
 
 
 def _naming(dataset: Dataset) -> Iterator[str]:
-    """Yield the share of captions that name their label, by split."""
     for split in SPLITS:
         found = share_naming(dataset.split(split))
         if found is not None:
@@ -31,7 +30,6 @@ def _naming(dataset: Dataset) -> Iterator[str]:
 
 
 def _captions(drawn: Sequence[tuple[str, tuple[str, ...]]]) -> Table:
-    """Return some captions with their labels (the paper's Table 4)."""
     table = Table("Text", "Labels", title="Captions, drawn at random", title_justify="left")
     for text, labels in drawn:
         table.add_row(escape(text), escape(", ".join(labels)))

@@ -33,12 +33,7 @@ class DataPrepare(Common):
 
 
 def main(arguments: DataPrepare) -> None:
-    """Write the dataset, and print how much of it was found.
-
-    Raises:
-        InputError: the source is not a folder, or a number is too small.
-        BadDataError: the source does not hold the dataset, or some of its examples are bad.
-    """
+    """Write the dataset, and print how much of it was found."""
     if not arguments.source.is_dir():
         raise InputError(f"{arguments.source}: is not a folder; give the one that holds {arguments.dataset}")
     for option, number in (("--shards", arguments.shards), ("--jobs", arguments.jobs)):

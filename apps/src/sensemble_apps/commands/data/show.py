@@ -34,12 +34,7 @@ class DataShow(Common):
 
 
 def main(arguments: DataShow) -> None:
-    """Print counts by split of modalities, labels and groups, then every bad line; draw the contact sheet.
-
-    Raises:
-        BadDataError: the dataset has no index or no good line; with `--check`, also a bad line.
-        InputError: the sheet cannot be written.
-    """
+    """Print counts by split of modalities, labels and groups, then every bad line; draw the contact sheet."""
     dataset = read_dataset(arguments.folder, skip_bad=True)
     console = Console()
     sets = Counter((example.split, subsets.name(example.modalities)) for example in dataset.examples)
@@ -92,7 +87,6 @@ def _selection(dataset: Dataset) -> Iterator[str]:
 
 
 def _bad_media(dataset: Dataset) -> Iterator[str]:
-    """Yield "FILE:LINE: reason" of each example whose media cannot be decoded."""
 
     def reason(example: Example) -> str | None:
         try:
@@ -113,7 +107,6 @@ def _labels(example: Example) -> tuple[str, ...]:
 
 
 def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
-    """Return a table of counts with a row per name and a column per split; with bars, sorted by frequency."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for split in SPLITS:

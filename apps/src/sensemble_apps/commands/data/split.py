@@ -30,13 +30,7 @@ class DataSplit(Common):
 
 
 def main(arguments: DataSplit) -> None:
-    """Print the division by class and write it to the index, all at once.
-
-    Raises:
-        InputError: nothing is labelled.
-        BadDataError: the dataset does not follow the data format.
-        RecordingError: the folder is being recorded into, or cannot be written.
-    """
+    """Print the division by class and write it to the index, all at once."""
     dataset = read_dataset(arguments.folder)
     division = divide(dataset, arguments.seed or 0, keep=arguments.seed is None)
     if not division.splits:

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Annotated
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.media.dataset import Example, read_dataset
-from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.recording.reader import Recorded, RecordingReplay
 from sensemble_sensors.recording.replay import Replay
+from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
-from sensemble_apps.console.output import remark, say, say_executors
-from sensemble_apps.console.wording import words
+from sensemble_apps.console.output import say, say_executors
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running.device_factory import finders, plug
+from sensemble_apps.running.real_time import Options, opened
+from sensemble_apps.running.sources import playable
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
@@ -48,22 +49,16 @@ class Serve(Serving, Running):
 
 
 def main(arguments: Serve) -> None:
-    """Serve the page until Ctrl-C.
-
-    Raises:
-        InputError, BundleError, KeyFileError, BadDataError: an argument cannot be used.
-    """
+    """Serve the page until Ctrl-C."""
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
-        session = stack.enter_context(_session(arguments, bundle))
-        if arguments.rerun is not None:
-            from sensemble_apps import rerun_file  # an extra
-
-            stack.enter_context(rerun_file.written(arguments.rerun, bundle.manifest.labels, session))
+        policy = Policy(unfamiliar=arguments.unfamiliar)
+        options = Options(policy, observe=arguments.observe(bundle))
+        session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
         switchboard = Switchboard(session, bundle.specs)
         stack.callback(switchboard.stop_recording)
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
@@ -108,24 +103,15 @@ def _check(arguments: Serve) -> None:
 
 
 @contextmanager
-def _session(arguments: Serve, bundle: Bundle) -> Iterator[Session]:
-    session = Session(bundle, policy=Policy(unfamiliar=arguments.unfamiliar), lasting=True)
-    try:
-        yield session
-    finally:
-        try:
-            session.close()
-        except SessionError as error:  # a sensor that does not stop changes nothing about how it ended
-            remark(f"sensemble: {error}")
-
-
-@contextmanager
 def _sources(
     arguments: Serve, bundle: Bundle, session: Session, switchboard: Switchboard
 ) -> Iterator[Callable[[float], Example | None] | None]:
-    """Attach what the arguments name; yield a function from a time to the example that was played then."""
     if arguments.replay is not None:
-        player = _player(arguments.replay, arguments.split, bundle)
+        played = playable(arguments.replay, arguments.split, bundle.specs)
+        if isinstance(played, Recorded):
+            player: Replay | RecordingReplay = RecordingReplay(played, bundle.specs)
+        else:
+            player = Replay(played, bundle.specs, repeated=True)
         for modality in player.modalities:
             switchboard.add(player.sensor(modality))
         with player:
@@ -143,15 +129,3 @@ def _sources(
             make = switchboard.maker(partial(plug, in_process=arguments.in_process))
             stack.enter_context(Watcher(search, Hotplug(session, make)))
         yield None
-
-
-def _player(folder: Path, split: str | None, bundle: Bundle) -> Replay | RecordingReplay:
-    recorded = is_recording(folder)
-    dataset = read_dataset(folder)
-    split = split or (None if recorded else "eval")
-    examples = dataset.examples if split is None else dataset.split(split)
-    if not examples:
-        raise InputError(f"{folder}: no example in split {split}; --split takes {words(dataset.splits)}")
-    if recorded:
-        return RecordingReplay(Recorded(folder, examples, bundle.specs), bundle.specs)
-    return Replay(examples, bundle.specs, repeated=True)

@@ -35,11 +35,7 @@ class Arguments(Serving):
 
 
 def main(arguments: Arguments) -> None:
-    """Serve the studio until Ctrl-C.
-
-    Raises:
-        InputError, BadDataError: an argument cannot be used, or the project is damaged.
-    """
+    """Serve the studio until Ctrl-C."""
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
@@ -69,7 +65,6 @@ def main(arguments: Arguments) -> None:
 
 
 def _found(switchboard: Switchboard, event: DeviceEvent) -> None:
-    """Retry the sensors whose device a watcher found again."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")
     elif isinstance(event, Appeared):

@@ -43,17 +43,11 @@ experiments:
 
 
 def _experiments() -> dict[str, str]:
-    """Return the description of each experiment, one line, by its name."""
     return {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
 
 
 def parse(argv: Sequence[str]) -> TrainMatrix:
-    """Read the command line: the name of an experiment or a `config.json`, then the fields to change.
-
-    Raises:
-        InputError: it names neither.
-        ConfigurationError: the file is no configuration.
-    """
+    """Read the command line: the name of an experiment or a `config.json`, then the fields to change."""
     chosen = argv[0] if argv else ""
     if chosen in EXPERIMENTS:
         config = EXPERIMENTS[chosen]("")
@@ -73,11 +67,7 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
 
 
 def main(arguments: TrainMatrix) -> None:
-    """Train what the run folder lacks, write the page, and print its path.
-
-    Raises:
-        InputError, BadDataError, ConfigurationError, CheckpointError: something given cannot be used.
-    """
+    """Train what the run folder lacks, write the page, and print its path."""
     config = arguments.config
     if not config.data and config.model.name != "small":
         raise InputError("--data: name the folder of the dataset (`sensemble data prepare` makes one)")

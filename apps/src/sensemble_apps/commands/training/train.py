@@ -41,11 +41,7 @@ class Train(Training):
 
 
 def main(arguments: Train) -> None:
-    """Train, and print the path of the matrix; or estimate, and print how long it will take.
-
-    Raises:
-        InputError, BadDataError, ConfigurationError: something given cannot be used.
-    """
+    """Train, and print the path of the matrix; or estimate, and print how long it will take."""
     data = arguments.data or digits(arguments.seed)
     if arguments.estimate:
         _estimate(arguments, data)
@@ -57,17 +53,7 @@ def main(arguments: Train) -> None:
 
 
 def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bool = False) -> None:
-    """Train on `data` what the run folder lacks, and warn of sensors that stay at chance.
-
-    Args:
-        arguments: the command line.
-        data: the dataset.
-        compare: whether the paper's methods and rivals are trained too.
-        in_json: whether progress is printed as JSON.
-
-    Raises:
-        InputError, BadDataError, ConfigurationError: as `main`.
-    """
+    """Train on `data` what the run folder lacks, and warn of sensors that stay at chance."""
     check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
     from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
