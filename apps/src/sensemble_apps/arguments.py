@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from ssl import SSLContext
 
     from sensemble_runtime.bundle.bundle import Bundle
     from sensemble_sensors.devices.watcher import Finder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sensemble_sensors.spec import InputSpec
 
     from sensemble_apps.running.real_time import Observe
+    from sensemble_apps.web.security import Access
 
 
 class Form(Enum):
@@ -157,3 +159,9 @@ class Serving(Common):
     """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
     key: OptionalFile = None
     """Its private key, if that is in a file of its own."""
+
+    def admit(self, port: int, title: str) -> "tuple[Access, SSLContext | None, list[str]]":
+        """See `web.address.admit`."""
+        from sensemble_apps.web.address import admit  # an extra
+
+        return admit(self.host, port, self.certificate, self.key, title)

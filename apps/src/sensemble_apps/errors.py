@@ -1,10 +1,22 @@
 """The errors of the command itself; the other distributions have their own bases."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sensemble_sensors.errors import SensembleError
 
 
 class Ended(KeyboardInterrupt):
-    """Ctrl-C or another signal ended a command that runs until then; there is nothing more to print."""
+    """A signal ended a command that runs until then; nothing more is printed."""
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Run a block that a signal ends as intended: raise `Ended` at Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Ended(*stop.args) from None
 
 
 class AppsError(SensembleError):
@@ -20,13 +32,13 @@ class NotInstalledError(AppsError):
 
 
 class StepError(AppsError):
-    """A step of the command failed, although the user's input was good."""
+    """A step of the command failed by Sensemble's fault."""
 
     own = True
 
 
 class GateUnmetError(AppsError):
-    """An audit does not meet what was required of it."""
+    """An audit does not meet its criteria; `status` is the exit status."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)

@@ -111,8 +111,8 @@ def _no_command(argv: Sequence[str]) -> InputError:
         raise SystemExit(0)
     if not word or word.startswith("-"):
         return InputError(f"name a command first: {', '.join(known)}; see `sensemble --help`")
-    similar = get_close_matches(group + word, known, 1)
-    remedy = f"perhaps {similar[0]}" if similar else f"there are {', '.join(known)}"
+    similar = get_close_matches(word, [name.removeprefix(group) for name in known], 1)
+    remedy = f"perhaps {group}{similar[0]}" if similar else f"there are {', '.join(known)}"
     return InputError(f"{group}{word}: no such command; {remedy}")
 
 

@@ -69,7 +69,7 @@ def test_a_key_that_is_none_and_a_folder_that_is_no_bundle_are_named(
     assert "ours.pub.pem: not a private key" in refusal("bundle", "sign", copied, public)
     assert "ours.pem: not a public key" in refusal("bundle", "check", copied, "--trust", private)
     assert "there is no bundle there" in refusal("bundle", "sign", tmp_path, private)
-    assert "bundle nope: no such command; there are check and sign" in refusal("bundle", "nope")
+    assert "bundle nope: no such command; there are bundle check, bundle sign" in refusal("bundle", "nope")
 
 
 def test_a_signature_that_cannot_be_written_is_one_line(

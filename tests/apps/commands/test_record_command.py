@@ -20,8 +20,7 @@ import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
 from sensemble_apps.parsing import parse
-from sensemble_apps.running.capture import Capture
-from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.capture import Capture, CaptureSummary
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Watcher

@@ -7,7 +7,8 @@ import pty
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
@@ -67,29 +68,39 @@ def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None
     assert gone["time"] > said["time"] + 1, "a caption holds for a while"
 
 
-def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
+@contextmanager
+def in_a_terminal(
+    *arguments: str | Path, term: str = "xterm"
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the command in a terminal of 80 x 24; give its process and the other end."""
     screen, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": term}
     with subprocess.Popen(
-        [COMMAND, "run", bundle_folder, "--captions", "-"],
+        [COMMAND, *arguments],
         stdin=subprocess.PIPE,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
+        env=environment,
     ) as process:
         os.close(theirs)
-        assert process.stdin is not None
         deadline = Timer(60, process.kill)
         deadline.start()
+        yield process, screen
+        process.send_signal(signal.SIGINT)
+        _read(screen, lambda _: False)
+        deadline.cancel()
+    os.close(screen)
+
+
+def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
+    with in_a_terminal("run", bundle_folder, "--captions", "-") as (process, screen):
+        assert process.stdin is not None
         process.stdin.write(b"one person\n")
         process.stdin.flush()
         shown = _read(screen, lambda text: "● captions" in text and "%" in text)
         assert "nothing is live" not in shown
         shown = _read(screen, lambda text: "nothing is live" in text.rpartition("encoded in")[2])
-        picture = shown.rpartition("encoded in")[2]
-        process.send_signal(signal.SIGINT)
-        _read(screen, lambda _: False)
-        deadline.cancel()
-    os.close(screen)
+    picture = shown.rpartition("encoded in")[2]
     assert "○ captions" in picture
     assert "●" not in picture
     assert "%" not in picture
@@ -225,23 +236,10 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
 
 
 def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) -> None:
-    screen, theirs = pty.openpty()
-    with subprocess.Popen(
-        [COMMAND, "run", bundle_folder, "--captions", "-", "--camera", "/dev/there-is-none"],
-        stdin=subprocess.PIPE,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
-    ) as process:
-        os.close(theirs)
-        deadline = Timer(60, process.kill)
-        deadline.start()
+    sources = "--captions", "-", "--camera", "/dev/there-is-none"
+    with in_a_terminal("run", bundle_folder, *sources) as (process, screen):
         _read(screen, lambda text: "retry in 2 s" in text and "retry in 1 s" in text)
-        process.send_signal(signal.SIGINT)
-        shown = _read(screen, lambda _: False)
-        deadline.cancel()
-    os.close(screen)
-    assert process.returncode == 130, shown
+    assert process.returncode == 130
 
 
 def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
@@ -269,16 +267,8 @@ def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
 
 def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("one person\n")
-    screen, theirs = pty.openpty()
-    with subprocess.Popen(
-        [COMMAND, "run", bundle_folder, "--captions", tmp_path / "said.txt"],
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "dumb"},
-    ):
-        os.close(theirs)
+    with in_a_terminal("run", bundle_folder, "--captions", tmp_path / "said.txt", term="dumb") as (_, screen):
         shown = _read(screen, lambda _: False)
-    os.close(screen)
     plugged, *rest = shown.splitlines()
     assert plugged.endswith("said.txt attached")
     assert any("%" in line for line in rest), "the file may be over before what it said is encoded"

@@ -1,7 +1,8 @@
 """A viewer's picture of a session, and its buttons."""
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from shutil import rmtree
@@ -20,7 +21,7 @@ from sensemble_sensors.recording.reader import is_recording
 
 from tests.apps.clips import CLASSES
 
-from .serving import PATIENCE, Served, noise, packed, serving
+from .serving import PATIENCE, Served, Viewer, noise, packed, serving
 
 ALL = ["audio", "text", "video"]
 
@@ -146,14 +147,21 @@ def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
         assert [entry["kind"] for entry in served.board.timeline()][-1] == "live"
 
 
+@contextmanager
+def recording(served: Served) -> Iterator[tuple[Viewer, int]]:
+    """Record a camera of a browser; give the viewer and the camera's number."""
+    with served.viewer() as viewer:
+        sensor, _ = viewer.give("video")
+        viewer.send(type="record", on=True)
+        viewer.next("state", lambda state: state["recorded"] is not None)
+        yield viewer, sensor
+
+
 def test_a_recording_is_a_dataset_of_what_the_sensors_gave(
     empty: Served, tmp_path: Path, bundle: Bundle
 ) -> None:
     folder = tmp_path / "recordings"
-    with empty.viewer() as viewer:
-        sensor, _ = viewer.give("video")
-        viewer.send(type="record", on=True)
-        viewer.next("state", lambda state: state["recorded"] is not None)
+    with recording(empty) as (viewer, sensor):
         for number in range(15):
             viewer.sample(sensor, number, packed(bundle, "video", noise(bundle, "video")))
             sleep(0.1)
@@ -167,10 +175,7 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
     empty: Served, tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "recordings"
-    with empty.viewer() as viewer:
-        sensor, _ = viewer.give("video")
-        viewer.send(type="record", on=True)
-        viewer.next("state", lambda state: state["recorded"] is not None)
+    with recording(empty) as (viewer, sensor):
         rmtree(folder)  # its card is pulled
         viewer.sample(sensor, 0, packed(bundle, "video", noise(bundle, "video")))
         state = viewer.next("state", lambda state: state["recording_failed"])

@@ -18,7 +18,7 @@ from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.running.sources import examples_of
-from sensemble_apps.runs import audit_table, condition_table, gate_verdict, reliability_table
+from sensemble_apps.runs import audit_table, condition_table, gate_verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def main(arguments: Audit) -> None:
     else:
         console = Console(highlight=False, markup=False)
         console.print(audit_table.table(result, saving))
-        console.print(reliability_table.table(result))
+        console.print(audit_table.reliability(result))
         if result.conditions:
             for title, table in condition_table.tables(result.conditions, result.metric):
                 console.print(f"\n{title}", style="italic")

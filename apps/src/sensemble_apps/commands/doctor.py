@@ -3,7 +3,7 @@
 import importlib
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,17 +22,8 @@ from sensemble_sensors.spec import MODALITIES
 from sensemble_apps.arguments import OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.errors import Ended, InputError
+from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import finders, returning
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A result of the examination: `text` describes what was found, or how to get what is missing."""
-
-    name: str
-    found: bool
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +58,25 @@ def main(arguments: Doctor) -> None:
         raise InputError("--camera and --captions: only for --watch; add it, or leave them out")
     if (arguments.hear is None) != (arguments.bundle is None):
         raise InputError("--hear needs a bundle and a dataset: `sensemble doctor BUNDLE --hear FOLDER`")
-    for finding in examine():
-        _say(finding, "missing")
+    for name, examine in _EXAMINED.items():
+        try:
+            _say("ok", name, examine())
+        except (SensorUnavailableError, _MissingError) as missing:
+            _say("missing", name, str(missing))
     if arguments.hear is not None and arguments.bundle is not None:
         from sensemble_apps.hearing import hear  # which needs a bundle's libraries
 
         given = arguments.split, arguments.examples, arguments.microphone, arguments.trust
         for name, well, text in hear(arguments.bundle, arguments.hear, *given):
-            _say(Finding(name, well, text), "wrong")
+            _say("ok" if well else "wrong", name, text)
     if arguments.watch:
-        began = monotonic()
-        with Watcher([*finders(MODALITIES), *named], lambda event: say(_line(event, monotonic() - began))):
-            try:
-                Event().wait()
-            except KeyboardInterrupt as stop:
-                raise Ended(*stop.args) from None
+        began, search = monotonic(), [*finders(MODALITIES), *named]
+        with until_stopped(), Watcher(search, lambda event: say(_line(event, monotonic() - began))):
+            Event().wait()
 
 
-def _say(finding: Finding, otherwise: str) -> None:
-    say(f"{'ok' if finding.found else otherwise:<8} {finding.name:<12} {finding.text}")
+def _say(state: str, name: str, text: str) -> None:
+    say(f"{state:<8} {name:<12} {text}")
 
 
 def _line(event: DeviceEvent, time: float) -> str:
@@ -98,69 +89,59 @@ def _line(event: DeviceEvent, time: float) -> str:
             return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {key}: {device.name}"
 
 
-def examine() -> Iterator[Finding]:
-    """Examine the interpreter, the executors, the devices and the packages; nothing heavy is imported."""
-    cores = f"{os.cpu_count()} cores"
-    yield Finding("python", found=True, text=f"{platform.python_version()}, {platform.machine()}, {cores}")
-    yield _executors()
-    yield _devices("cameras", _cameras, "plug one in, or give --camera a URL or a video file")
-    yield _devices("microphones", discovery.fresh_microphones, "plug one in, or run a replay")
-    yield _package("training", "torch")
-    yield _package("export", "sensemble-export")
-    yield _speech()
+class _MissingError(Exception):
+    """Something is missing; the text says how to get it."""
 
 
-def _executors() -> Finding:
+def _python() -> str:
+    return f"{platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+
+
+def _executors() -> str:
     try:
         importlib.import_module("sensemble_runtime.executors._native")
     except ImportError as error:
         remedy = executor.EXECUTORS["executorch-xnnpack"].remedy
-        return Finding("executors", found=False, text=f"the native module does not load ({error}); {remedy}")
-    found, lacking = (
-        executor.available(),
-        [f"{t} {why}" for t in executor.EXECUTORS if (why := executor.missing(t))],
-    )
-    text = (
-        f"{', '.join(found)} (executorch {version('executorch')}){''.join(f'; {line}' for line in lacking)}"
-    )
-    return Finding("executors", found=True, text=text)
+        raise _MissingError(f"the native module does not load ({error}); {remedy}") from error
+    lacking = [f"; {t} {why}" for t in executor.EXECUTORS if (why := executor.missing(t))]
+    return f"{', '.join(executor.available())} (executorch {version('executorch')}){''.join(lacking)}"
 
 
-def _devices(name: str, find: Callable[[], Sequence[Device]], remedy: str) -> Finding:
-    try:
-        found = find()
-    except SensorUnavailableError as error:
-        return Finding(name, found=False, text=str(error))
-    if not found:
-        return Finding(name, found=False, text=f"none is connected; {remedy}")
-    return Finding(name, found=True, text=", ".join(f"{device.id}: {device.name}" for device in found))
-
-
-def _cameras() -> list[Device]:
+def _cameras() -> str:
     opencv()  # listing cameras may not need it, but opening one does
-    return discovery.cameras()
+    return _listed(discovery.cameras(), "plug one in, or give --camera a URL or a video file")
 
 
-def _package(name: str, package: str) -> Finding:
+def _microphones() -> str:
+    return _listed(discovery.fresh_microphones(), "plug one in, or run a replay")
+
+
+def _listed(devices: Sequence[Device], remedy: str) -> str:
+    if not devices:
+        raise _MissingError(f"none is connected; {remedy}")
+    return ", ".join(f"{device.id}: {device.name}" for device in devices)
+
+
+def _package(package: str, remedy: str) -> str:
     try:
-        return Finding(name, found=True, text=f"{package} {version(package)}")
-    except PackageNotFoundError:
-        remedy = "`pip install 'sensemble-apps[train]'`; a board needs neither"
-        return Finding(name, found=False, text=f"{package} is not installed; {remedy}")
+        return f"{package} {version(package)}"
+    except PackageNotFoundError as error:
+        raise _MissingError(f"{package} is not installed; {remedy}") from error
 
 
-def _speech() -> Finding:
-    try:
-        loader = importlib.import_module("espeakng_loader")
-    except ImportError:
-        loader = None
-    if loader is None or not Path(loader.get_data_path()).is_dir():
-        text = "eSpeak NG's data is missing; `pip install espeakng-loader` (only needed to build the digits)"
-        return Finding("speech", found=False, text=text)
-    try:
-        pico = version("ttspico")
-    except PackageNotFoundError:
-        text = "SVOX Pico is missing; `pip install ttspico` (only needed to build the digits)"
-        return Finding("speech", found=False, text=text)
-    found = f"eSpeak NG in espeakng-loader {version('espeakng-loader')}, SVOX Pico in ttspico {pico}"
-    return Finding("speech", found=True, text=found)
+def _speech() -> str:
+    """Look for eSpeak NG and SVOX Pico, which speak the digits of the embedded dataset."""
+    remedy = "`pip install espeakng-loader ttspico` (only needed to build the digits)"
+    return f"{_package('espeakng-loader', remedy)}, {_package('ttspico', remedy)}"
+
+
+_TRAIN = "`pip install 'sensemble-apps[train]'`; a board needs neither"
+_EXAMINED = {
+    "python": _python,
+    "executors": _executors,
+    "cameras": _cameras,
+    "microphones": _microphones,
+    "training": lambda: _package("torch", _TRAIN),
+    "export": lambda: _package("sensemble-export", _TRAIN),
+    "speech": _speech,
+}

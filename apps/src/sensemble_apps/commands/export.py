@@ -71,11 +71,9 @@ def export(
     *,
     in_json: bool = False,
 ) -> None:
-    """Export with progress bars, and print what the bundle costs; of a search, also its trade-off.
+    """Export as `export_run`, and print the costs of the bundle and the trade-off of a search.
 
     With `in_json`, progress alone is printed.
-
-    Args, Raises: as `export_run`.
     """
     try:
         with stages(in_json=in_json) as progress:

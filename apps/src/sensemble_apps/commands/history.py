@@ -36,22 +36,15 @@ class Presence:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a session or an audit.
+    """The summary of a session or an audit, as README.md describes its JSON.
 
     Attributes:
-        id: of the run in the record.
-        kind: `session` or `audit`.
-        began: seconds since 1970.
-        ended: seconds since 1970; None if it was interrupted or still runs.
+        began: seconds since 1970, as is `ended`.
+        ended: None if it was interrupted or still runs.
         bundle: the SHA-256 of the bundle's manifest.
-        dataset: what was audited.
-        split: of which of its splits the examples were; None of a session, and where the record is too old.
-        seconds: how long it lasted; without an end, to the last that is recorded.
-        predictions: how many, by live set; all from here on is of what is not removed.
+        seconds: its length; without an end, to the last event or prediction.
+        predictions: their number by live set. From here on, retention may have removed an older part.
         gap: the longest time without a prediction, in seconds.
-        modalities: of each that was ever live.
-        events: what became of its sensors, and of the session.
-        scores: of an audit, by subset.
         estimates: of an audit: P, R, and the drop without each modality.
     """
 

@@ -20,8 +20,7 @@ from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Sources
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.capture import Capture
-from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.capture import Capture, CaptureSummary
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
 

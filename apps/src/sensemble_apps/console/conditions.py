@@ -1,4 +1,4 @@
-"""Conditions on the command line and in words."""
+"""Read conditions from the command line, and write them in words."""
 
 from collections.abc import Iterator, Sequence
 

@@ -45,7 +45,7 @@ def examples(n: int, interval: Interval) -> str:
 
 
 def change(metric: str, before: float, drop: Estimate) -> str:
-    """Write what becomes of a score at `before`: `accuracy falls from 90 % to 80 %, by 7 to 13 points`."""
+    """Write the change of a score: `accuracy falls from 90 % to 80 %, by 7 to 13 points`."""
     low, high = (percent_within(abs(end), drop) for end in (drop.low, drop.high))
     least, most = (low, high) if drop.low > 0 else (high, low)
     if drop.low <= 0 <= drop.high:
@@ -59,7 +59,7 @@ def change(metric: str, before: float, drop: Estimate) -> str:
 
 
 def at_chance(modality: str, score: SubsetScore, chance: float) -> str:
-    """Write that a sensor alone may be no better than answers that do not look."""
+    """Write that a sensor alone may be at chance."""
     return (
         f"The {kind_of(modality).sensor} alone ({modality}) may be at chance: it scores "
         f"{in_words(score.accuracy, score)}, and always giving the commonest label "

@@ -1,7 +1,6 @@
-"""The words, the meter and the preview of each kind of modality: where a new kind is added to the apps."""
+"""The words and the preview of each kind of modality; a new kind is added to the apps here."""
 
 import math
-from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,104 +12,43 @@ if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
     from sensemble_sensors.sensor import Sample
 
 
-class Meter(ABC):
-    """Measures the samples that a recording gets of one modality."""
+class Meter:
+    """Measures the samples that a recording gets of one modality.
 
-    def __init__(self, modality: str) -> None:
-        self.modality = modality
+    Attributes:
+        count: the number of samples.
+        seconds: of sound, or from one picture to the next.
+        peak: of the last block of sound; 1 is full scale.
+    """
+
+    def __init__(self) -> None:
         self.count = 0
+        self.seconds = self.peak = 0.0
         self._last: float | None = None  # the time of the sample that the next one continues
 
-    @abstractmethod
     def add(self, sample: "Sample", rate: float) -> None:
-        """Measure a sample; `rate` is the spec's."""
+        """Measure a sample; `rate` is the spec's, of sound: a camera's own rate counts."""
+        self.count += 1
+        if isinstance(sample.data, str):
+            return
+        if sample.data.ndim == 1:
+            self.seconds += len(sample.data) / rate
+            self.peak = float(max(sample.data.max(initial=0.0), -sample.data.min(initial=0.0)))
+        elif self._last is not None and not sample.cut:
+            self.seconds += sample.time - self._last
+        self._last = sample.time
 
     def interrupt(self) -> None:
         """Note a gap: the next sample does not continue the last one."""
         self._last = None
 
-    @property
-    @abstractmethod
-    def amount(self) -> str:
-        """The amount recorded so far, such as `3.9 s of audio`."""
 
-    @property
-    @abstractmethod
-    def reading(self) -> str:
-        """The reading for a line of status, such as `-20 dB`."""
-
-
-class LevelMeter(Meter):
-    """Measures a waveform: its length and the peak of its last sample."""
-
-    def __init__(self, modality: str) -> None:
-        super().__init__(modality)
-        self._seconds = 0.0
-        self._peak = 0.0  # 1 is full scale
-
-    def add(self, sample: "Sample", rate: float) -> None:
-        """Measure a block of sound, float32 [n] in [-1, 1]."""
-        self.count += 1
-        if not isinstance(sample.data, str):
-            self._seconds += len(sample.data) / rate
-            self._peak = float(max(sample.data.max(initial=0.0), -sample.data.min(initial=0.0)))
-
-    @property
-    def amount(self) -> str:
-        """The length recorded so far."""
-        return f"{self._seconds:.1f} s of {self.modality}"
-
-    @property
-    def reading(self) -> str:
-        """The peak in decibels of full scale."""
-        return f"{20 * math.log10(self._peak):.0f} dB" if self._peak else "silent"
-
-
-class FrameMeter(Meter):
-    """Measures frames: their number, and the time from one to the next."""
-
-    def __init__(self, modality: str) -> None:
-        super().__init__(modality)
-        self._seconds = 0.0
-
-    def add(self, sample: "Sample", rate: float) -> None:  # noqa: ARG002 - a camera's own rate counts
-        """Measure a picture by its time."""
-        self.count += 1
-        if self._last is not None and not sample.cut:
-            self._seconds += sample.time - self._last
-        self._last = sample.time
-
-    @property
-    def amount(self) -> str:
-        """The length recorded so far."""
-        return f"{self._seconds:.1f} s of {self.modality}"
-
-    @property
-    def reading(self) -> str:
-        """The number of pictures."""
-        return f"{self.count} pictures"
-
-
-class CaptionMeter(Meter):
-    """Counts captions."""
-
-    def add(self, sample: "Sample", rate: float) -> None:  # noqa: ARG002 - each sample is one caption
-        """Count a caption."""
-        self.count += 1
-
-    @property
-    def amount(self) -> str:
-        """The number of captions, in words."""
-        return f"{self.count} caption{'s' if self.count > 1 else ''}"
-
-    @property
-    def reading(self) -> str:
-        """The number of captions."""
-        return str(self.count)
+def _peak(meter: Meter) -> str:
+    return f"{20 * math.log10(meter.peak):.0f} dB" if meter.peak else "silent"
 
 
 Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
-"""From the newest samples, at least one, and the spec's rate, to what a page draws, as JSON holds it."""
+"""Returns what a page draws, for JSON, from the newest samples, at least one, and the spec's rate."""
 
 _POINTS = 96  # of a waveform's outline
 _WAVE = 1.0  # seconds of sound that are drawn
@@ -162,17 +100,17 @@ class Kind:
         sensor: its sensor, such as `microphone`.
         loss: the loss of that sensor, as a clause: `the microphone dies`.
         letter: its abbreviation in the names of sets, as in the paper's tables.
-        weight: how much accuracy usually depends on it: a larger number for more.
-        meter: the class that measures a recording's samples.
+        weight: how much accuracy usually depends on it.
+        reading: writes what a recording has of it so far, for a line of status.
         preview: draws the newest samples.
-        level: writes the level of a window as its kind measures it (`Prediction.levels`).
+        level: writes the level of a window (`Prediction.levels`).
     """
 
     sensor: str
     loss: str
     letter: str
     weight: int
-    meter: type[Meter]
+    reading: Callable[[Meter], str]
     preview: Preview
     level: Callable[[float], str]
 
@@ -195,9 +133,11 @@ def _bar(share: float) -> str:
 
 
 KINDS = {
-    "waveform": Kind("microphone", "the microphone dies", "A", 2, LevelMeter, wave_preview, _loudness),
-    "frames": Kind("camera", "the camera dies", "V", 3, FrameMeter, picture_preview, _brightness),
-    "text": Kind("captions", "the captions stop", "T", 1, CaptionMeter, caption_preview, str),
+    "waveform": Kind("microphone", "the microphone dies", "A", 2, _peak, wave_preview, _loudness),
+    "frames": Kind(
+        "camera", "the camera dies", "V", 3, lambda m: f"{m.count} pictures", picture_preview, _brightness
+    ),
+    "text": Kind("captions", "the captions stop", "T", 1, lambda m: str(m.count), caption_preview, str),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 

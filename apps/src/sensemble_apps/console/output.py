@@ -91,7 +91,7 @@ def writing(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that a folder can be written or created, before hours of work are lost; leave nothing behind.
+    """Check that a folder can be written or created; leave nothing behind.
 
     Raises:
         InputError: it cannot be.

@@ -36,8 +36,7 @@ _COLUMNS = (
 def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Show one bar per stage while the block runs; yield a function to call with (stage, done, total).
 
-    Args:
-        in_json: write `{"stage", "done", "total"}` to standard output instead, a few times a second.
+    With `in_json`, write `{"stage", "done", "total"}` to standard output instead, a few times a second.
     """
     if in_json:
         yield _in_json()

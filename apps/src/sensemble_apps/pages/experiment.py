@@ -13,7 +13,7 @@ from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.output import writing
-from sensemble_apps.pages import figures, page_template, published, svg, tables
+from sensemble_apps.pages import figures, page_template, svg, tables
 from sensemble_apps.pages.tables import BASELINE, MORE_LABELS, Pretraining
 
 
@@ -67,7 +67,7 @@ def render(experiment: Experiment, made: datetime) -> str:
     summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
     table_2 = [(pretraining, tables.table_2(pretraining)) for pretraining in pretrainings]
     table_3 = [(pretraining, tables.table_3(pretraining)) for pretraining in pretrainings]
-    reported = published.AUDIOSET_20K if experiment.dataset.lower().startswith("audioset") else ()
+    reported = tables.AUDIOSET_20K if experiment.dataset.lower().startswith("audioset") else ()
     metric = "the score" if experiment.metric == "score" else experiment.metric
     return page_template.template("experiment.html.j2").render(
         experiment=experiment,

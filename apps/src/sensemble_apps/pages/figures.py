@@ -32,11 +32,9 @@ def all_figures(pretrainings: Sequence[Pretraining]) -> list[Figure]:
 def figure_4(pretrainings: Sequence[Pretraining]) -> Figure:
     """Return performance with one, two and three modalities, a bar per pretraining."""
     alike = len({p.modalities for p in pretrainings}) == 1
-    bars = [
-        panels.Bars(p.title if alike else f"{p.title}: {wording.words(p.modalities)}", tables.figure_4(p))
-        for p in pretrainings
-    ]
-    legend = [svg.bar_legend(one.label, i) for i, one in enumerate(bars)] if len(bars) > 1 else []
+    titles = [p.title if alike else f"{p.title}: {wording.words(p.modalities)}" for p in pretrainings]
+    bars = [panels.Series(titles[i], i, tables.figure_4(p)) for i, p in enumerate(pretrainings)]
+    legend = [svg.bar_legend(one.label, one.look) for one in bars] if len(bars) > 1 else []
     return Figure("figure-4", [[("", panels.modalities_panel("figure-4", bars))]], legend)
 
 
@@ -51,7 +49,7 @@ def figure_5(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> F
         row = []
         for metric, title in (("p", "Performance P"), ("r", "Robustness R")):
             lines = [
-                panels.Line(
+                panels.Series(
                     wording.method_title(method),
                     looks[method],
                     {k: value for k, s in by_k.items() if (value := getattr(s, metric)) is not None},
@@ -89,7 +87,7 @@ def figure_6(pretrainings: Sequence[Pretraining], looks: Mapping[str, int]) -> F
             panels.Points(
                 wording.method_title(m),
                 looks[m],
-                [panels.Point(wording.abbreviation(subsets.parse(t)), p, r) for t, (p, r) in points.items()],
+                {wording.abbreviation(subsets.parse(train)): point for train, point in points.items()},
             )
             for m, points in methods.items()
         ]

@@ -1,4 +1,4 @@
-"""The headline of a run: the scores of its bundle, the loss of each sensor, and what they cannot show."""
+"""The headline of a run: the scores of its bundle, the losses of sensors, and cautions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Score = TypeVar("Score")
 
 @dataclass(frozen=True)
 class Evidence:
-    """The contents of the report; parts that a run lacks are empty, and the page says so.
+    """The contents of the report; what a run lacks is empty.
 
     Attributes:
         title: the dataset's name.
@@ -75,10 +75,10 @@ class Headline:
         floats: the float model's scores.
         quantized: the bundle's scores.
         scheme: the quantization scheme of the scored encoders, if all have one, else `quantized`.
-        encoders: the same in words, with the executor, as far as it is known.
+        encoders: the same in words, with the executor where it is known.
         losses: the effect of losing each sensor, the worst first.
         audited: the bundle's scores with their intervals; empty where it was not audited.
-        cautions: sentences on what these numbers cannot show.
+        cautions: sentences on the limits of these numbers.
         baseline: the effect on finetuning, with the same M_T, of losing the first sensor of `losses`.
     """
 

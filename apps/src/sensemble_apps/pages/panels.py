@@ -11,48 +11,38 @@ from sensemble_apps.pages.svg import BARS, GRID, INK, MARKERS, SERIES, Panel
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """Performance of one pretraining by the number of modalities, as fractions; None for a missing score."""
+class Series:
+    """Scores as fractions by a number of modalities; None for a missing one.
 
-    label: str
-    scores: Mapping[int, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A method's scores by |M_T ∩ M_E|."""
+    Attributes:
+        label: its title.
+        look: numbers its colour and marker.
+        scores: by how many modalities there are, or are shared.
+        partial: whether training sets are missing; then it is drawn dashed and hollow.
+    """
 
     label: str
     look: int
-    scores: Mapping[int, float]
+    scores: Mapping[int, float | None]
     partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Performance and robustness (Eq. 3, 4) of one model, as fractions; `label` is its M_T."""
-
-    label: str
-    p: float
-    r: float
-
-
-@dataclass(frozen=True, slots=True)
 class Points:
-    """A method's points, one per M_T; `look` numbers its colour and marker."""
+    """Performance and robustness (Eq. 3, 4) of a method as fractions, by the abbreviation of M_T."""
 
     label: str
     look: int
-    points: Sequence[Point]
+    points: Mapping[str, tuple[float, float]]
 
 
-def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
+def modalities_panel(key: str, series: Sequence[Series]) -> Panel:
     """Return Figure 4: performance with the same k modalities in both, a bar per pretraining."""
     sizes = sorted({k for bars in series for k in bars.scores})
     width = 0.8 / len(series)
 
     def draw(axes: Axes) -> None:
-        for i, bars in enumerate(series):
+        for bars in series:
             for k, score in bars.scores.items():
                 # Bars of the pretrainings that have this size are centred on its tick.
                 with_size = [other for other in series if k in other.scores]
@@ -60,7 +50,8 @@ def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
                 if score is None:
                     axes.text(x, 0, " not yet", rotation=90, ha="center", va="bottom", color=INK, size=8)
                     continue
-                axes.bar(x, 100 * score, 0.94 * width, color=BARS[i % len(BARS)], gid=f"{key}-bar-{i}-{k}")
+                colour = BARS[bars.look % len(BARS)]
+                axes.bar(x, 100 * score, 0.94 * width, color=colour, gid=f"{key}-bar-{bars.look}-{k}")
                 axes.annotate(
                     f"{100 * score:.1f}", (x, 100 * score), (0, 2), textcoords="offset points",
                     ha="center", color=INK, size=9,
@@ -73,27 +64,19 @@ def modalities_panel(key: str, series: Sequence[Bars]) -> Panel:
         axes.set_ylabel("Performance P, %")
         axes.grid(axis="y")
 
-    described = "; ".join(
-        f"{bars.label}: "
-        + ", ".join(
-            f"{_count(k)} {'not yet' if score is None else f'{100 * score:.1f} %'}"
-            for k, score in bars.scores.items()
-        )
-        for bars in series
-    )
-    return Panel(key, "Performance against the number of modalities", described, draw)
+    return Panel(key, "Performance against the number of modalities", _described(series, sizes), draw)
 
 
-def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | None = None) -> Panel:
+def overlap_panel(key: str, title: str, series: Sequence[Series], top: float | None = None) -> Panel:
     """Return one panel of Figure 5: a score against |M_T ∩ M_E|, a line per method."""
     overlaps = sorted({k for line in series for k in line.scores}, reverse=True)
 
     def draw(axes: Axes) -> None:
         for line in series:
-            known = [k for k in overlaps if k in line.scores]
+            known = [(k, score) for k in overlaps if (score := line.scores.get(k)) is not None]
             axes.plot(
-                [overlaps.index(k) for k in known],
-                [100 * line.scores[k] for k in known],
+                [overlaps.index(k) for k, _ in known],
+                [100 * score for _, score in known],
                 color=SERIES[line.look % len(SERIES)],
                 marker=MARKERS[line.look % len(MARKERS)],
                 markersize=6,
@@ -109,12 +92,7 @@ def overlap_panel(key: str, title: str, series: Sequence[Line], top: float | Non
         axes.set_ylabel(f"{title}, %")
         axes.grid(axis="y")
 
-    described = "; ".join(
-        f"{line.label}: "
-        + ", ".join(f"{_count(k)} {100 * line.scores[k]:.1f} %" for k in overlaps if k in line.scores)
-        for line in series
-    )
-    return Panel(key, f"{title} against the number of shared sensors", described, draw)
+    return Panel(key, f"{title} against the number of shared sensors", _described(series, overlaps), draw)
 
 
 def robustness_panel(
@@ -129,28 +107,28 @@ def robustness_panel(
     def draw(axes: Axes) -> None:
         for group in series:
             axes.scatter(
-                [100 * point.p for point in group.points],
-                [100 * point.r for point in group.points],
+                [100 * p for p, _ in group.points.values()],
+                [100 * r for _, r in group.points.values()],
                 color=SERIES[group.look % len(SERIES)],
                 marker=MARKERS[group.look % len(MARKERS)],
                 s=40,
                 linewidths=0,
                 gid=f"{key}-points-{group.look}",
             )
-        first = {point.label: point for point in series[0].points}
-        for point in series[-1].points:
-            if point.label in first:
-                start = first[point.label]
+        first = series[0].points
+        for label, (p, r) in series[-1].points.items():
+            if label in first:
+                start_p, start_r = first[label]
                 axes.plot(
-                    [100 * start.p, 100 * point.p], [100 * start.r, 100 * point.r],
+                    [100 * start_p, 100 * p], [100 * start_r, 100 * r],
                     color=INK, alpha=0.35, linewidth=0.8, zorder=0.8,
                 )  # fmt: skip
             axes.annotate(
-                point.label, (100 * point.p, 100 * point.r), (0, 5), textcoords="offset points",
+                label, (100 * p, 100 * r), (0, 5), textcoords="offset points",
                 ha="center", color=INK, size=8,
             )  # fmt: skip
         if trend is not None:
-            every = [point.p for group in series for point in group.points]
+            every = [p for group in series for p, _ in group.points.values()]
             ends = (min(every), max(every))
             axes.plot(
                 [100 * p for p in ends],
@@ -165,7 +143,7 @@ def robustness_panel(
 
     described = "; ".join(
         f"{group.label}: "
-        + ", ".join(f"{x.label} P {100 * x.p:.1f} % R {100 * x.r:.1f} %" for x in group.points)
+        + ", ".join(f"{label} P {100 * p:.1f} % R {100 * r:.1f} %" for label, (p, r) in group.points.items())
         for group in series
     )
     return Panel(key, "Robustness against performance", described, draw)
@@ -208,6 +186,15 @@ def reliability_panel(key: str, title: str, bins: Sequence[Bin]) -> Panel:
         for one in bins
     )
     return Panel(key, title, described, draw, (2.1, 2.1))
+
+
+def _described(series: Sequence[Series], numbers: Sequence[int]) -> str:
+    def score(one: Series, k: int) -> str:
+        found = one.scores[k]
+        return f"{_count(k)} {'not yet' if found is None else f'{100 * found:.1f} %'}"
+
+    each = (f"{one.label}: {', '.join(score(one, k) for k in numbers if k in one.scores)}" for one in series)
+    return "; ".join(each)
 
 
 def _count(k: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
@@ -10,14 +11,16 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Outcomes, Reliability
 from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import Subset, SubsetScore
+from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.wording import percent
 from sensemble_apps.pages import page_template, panels, svg
-from sensemble_apps.pages.conditions import heat_maps
 from sensemble_apps.pages.headline import Evidence, headline, in_order
-from sensemble_apps.runs.condition_table import sentences
-from sensemble_apps.runs.reliability_table import doubts
+from sensemble_apps.runs.audit_table import doubts
+from sensemble_apps.runs.condition_table import Grid, grids, sentences
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
@@ -73,7 +76,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         doubts=[
             sentence for one in worths for sentence in doubts(one.subset, one.right, one.found, promised)
         ],
-        heat_maps=heat_maps(evidence.conditions),
+        heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         overlap_figures=_overlap_figures(methods, evidence.matrices),
         robustness_figure=_robustness_figure(methods),
@@ -151,7 +154,7 @@ def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matri
     return [
         svg.inline(
             panels.overlap_panel(
-                key, title, [panels.Line(method.title, i, scores[i]) for i, method in enumerate(methods)]
+                key, title, [panels.Series(method.title, i, scores[i]) for i, method in enumerate(methods)]
             )
         )
         for key, title, scores in (("overlap-p", "Performance P", p), ("overlap-r", "Robustness R", r))
@@ -163,8 +166,38 @@ def _robustness_figure(methods: Sequence[MethodView]) -> str:
         panels.Points(
             method.title,
             i,
-            [panels.Point(wording.abbreviation(t), method.p[t], method.r[t]) for t in method.rows],
+            {wording.abbreviation(t): (method.p[t], method.r[t]) for t in method.rows},
         )
         for i, method in enumerate(methods)
     ]
     return svg.inline(panels.robustness_panel("robustness", groups))
+
+
+def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
+    """Return the scores of a sensor under each condition, alone and with all sensors, for the template."""
+    groups: dict[str, Subset] = {"alone": min(grid, key=len)}
+    if len(grid) > 1:
+        groups["with all sensors"] = max(grid, key=len)
+    rows = []
+    for place, row in enumerate(grid[groups["alone"]]):
+        if row.condition != CLEAN:
+            found = [{one.severity: one for one in grid[subset][place].scores} for subset in groups.values()]
+            cells = [_cell(by_severity.get(severity)) for by_severity in found for severity in SEVERITIES]
+            rows.append((row.condition, cells))
+    return {
+        "sensor": kind_of(modality).sensor,
+        "columns": [(title, grid[subset][0].accuracy) for title, subset in groups.items()],
+        "conditions": rows,
+    }
+
+
+def _cell(one: ConditionScore | None) -> tuple[float, str] | None:
+    """Return a score and, in words, its amount, its interval and the share unsure; None if not measured."""
+    if one is None:
+        return None
+    low, high = percent(one.score.low, 0), percent(one.score.high, 0)
+    value = (
+        f"{percent(one.score.accuracy, 0)} % ({low} to {high}), unsure {percent(one.unsure, 0)} %, "
+        f"sure answers right in {percent(one.sure_right, 0)} %, all pooled {percent(one.plain, 0)} %"
+    )
+    return one.score.accuracy, f"{one.effect}: {value}"

@@ -1,4 +1,4 @@
-"""Record sensors, one of each modality: a sensor set whose samples and events go into a recording."""
+"""Record sensors, one of each modality, and sum up what they give."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,27 +13,98 @@ from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import CLOSE, join
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed
 from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.kinds import registry as kinds
 from sensemble_sensors.recording.writer import LAG, Recording
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
+from sensemble_apps.console.kinds import Meter, kind_of
 from sensemble_apps.console.output import remark
+from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.capture_summary import CaptureSummary
 from sensemble_apps.running.view_events import Change, view_event
 from sensemble_apps.running.views import change_line
 
 _CHECK = 0.2  # seconds between two checks of the disk
-_FIRST = 30.0  # seconds after which the time of a recording runs even without a sample
+_FIRST = 30.0  # seconds after which the time of a recording runs without a sample, too
+
+
+class CaptureSummary:
+    """Measures the samples of a recording's sensors, one of each modality.
+
+    Attributes:
+        began: when the first sample came, on the clock of `time.monotonic`; infinite before that.
+    """
+
+    def __init__(self) -> None:
+        self.began = math.inf
+        self._names: dict[str, str] = {}  # of the sensors, by modality
+        self._meters: dict[str, Meter] = {}
+        self._reasons: dict[str, str] = {}  # of the last event of each, by modality
+
+    def expect(self, sensor: Sensor) -> None:
+        """Expect samples of `sensor`."""
+        self._names[sensor.modality] = sensor.name
+        self._meters[sensor.modality] = Meter()
+
+    def add(self, sample: Sample, rate: float) -> None:
+        """Measure a sample of an expected sensor; `rate` is its spec's."""
+        self.began = min(self.began, monotonic())
+        self._meters[sample.modality].add(sample, rate)
+
+    def note(self, event: SensorEvent) -> None:
+        """Note an event of a sensor, which interrupts its samples."""
+        self._reasons[event.modality] = event.reason
+        self._meters[event.modality].interrupt()
+
+    @property
+    def awaited(self) -> bool:
+        """True while a sensor other than captions gave no sample."""
+        return any(not (meter.count or kinds.kind_of(m).tokenized) for m, meter in self._meters.items())
+
+    @property
+    def amounts(self) -> str:
+        """The amount of each modality: `3.9 s of audio, 1 caption, 4.0 s of video`."""
+        return ", ".join(_amount(m, meter) for m, meter in sorted(self._meters.items()) if meter.count)
+
+    @property
+    def silent(self) -> list[str]:
+        """A line for each sensor that gave nothing: `camera 0 gave nothing: it cannot be opened`."""
+        return [
+            f"{sensor_title(modality, name)} gave nothing: {self._why(modality)}"
+            for modality, name in self._names.items()
+            if not self._meters[modality].count
+        ]
+
+    def status(self, segments: int) -> str:
+        """Return the line that a terminal shows while recording."""
+        if self.began == math.inf:
+            return "waiting for a first sample; Ctrl-C ends it"
+        each = (
+            f"{sensor_title(modality)} {kind_of(modality).reading(meter) if meter.count else 'nothing yet'}"
+            for modality, meter in self._meters.items()
+        )
+        return "  ".join((f"{monotonic() - self.began:8.2f} s", f"{segments} segments", *each))
+
+    def _why(self, modality: str) -> str:
+        if modality not in self._reasons:
+            return "it was not open yet; give it longer"
+        reason = self._reasons[modality].removeprefix(f"{self._names[modality]}: ")
+        return reason or "it was opened, and no sample came; give it longer"
+
+
+def _amount(modality: str, meter: Meter) -> str:
+    if kinds.kind_of(modality).tokenized:
+        return f"{meter.count} caption{'s' if meter.count > 1 else ''}"
+    return f"{meter.seconds:.1f} s of {modality}"
 
 
 class Capture:
-    """Open sensors, and the recording that takes their samples and events; the `Sink` of its sensor set.
+    """Open sensors, and the recording of their samples and events; the `Sink` of its sensor set.
 
-    A context manager: the sensors are open while its block runs. Samples that no recording takes are measured
-    and forgotten. Those of a sensor that is unhealthy by `health` are left out; those of one that drifts from
-    the other are kept, and marked.
+    The sensors are open while its block runs. Samples outside a recording are only measured. Samples of a
+    sensor that is unhealthy by `health` are left out; those of a drifting one are kept, and marked.
     """
 
     stopped = False
@@ -55,7 +126,7 @@ class Capture:
         self._summary = summary
         self._began = monotonic()
         self._recording: Recording | None = None
-        self._span = (-math.inf, math.inf)  # of the times of the samples that it takes
+        self._span = (-math.inf, math.inf)  # of the times of recorded samples
         self._opened = False  # whether a sensor could be opened
         marked = None if health is None else replace(health, doubted=health.doubted | {"drift"})
         self._set = SensorSet(self, marked)
@@ -80,13 +151,13 @@ class Capture:
             return self._set.over
 
     def record(self, recording: Recording, seconds: float | None, show: Callable[[str], None]) -> None:
-        """Record until all sensors have ended, or for `seconds` from the first sample.
+        """Record until all sensors have ended, or for `seconds` from the first sample; show a status line.
 
         Raises:
             SensorUnavailableError: none of the sensors can be opened.
             RecordingError: the disk is full, or the folder cannot be written.
         """
-        assert self._recording is recording  # noqa: S101 - what it gives before would be lost
+        assert self._recording is recording  # noqa: S101 - earlier samples would be lost
         length = math.inf if seconds is None else seconds
         latest = monotonic() + _FIRST
         # A camera takes seconds to open, which are not recorded.
@@ -96,7 +167,7 @@ class Capture:
             show(self._summary.status(recording.segments))
 
     def take(self, recording: Recording, seconds: float, show: Callable[[float], None]) -> None:
-        """Record the samples of `seconds` from the beginning of a recording, and no others."""
+        """Record the first `seconds` of a new recording; show the seconds that are left."""
         end = recording.began + seconds
         with self.into(recording, recording.began, end):
             while (rest := end + LAG - monotonic()) > 0 and not self.over:
@@ -105,7 +176,7 @@ class Capture:
                 show(max(0.0, rest - LAG))
 
     def wait_for_first(self, show: Callable[[str], None]) -> None:
-        """Wait for a first sample of each sensor that gives them all the time, but not for too long."""
+        """Wait up to 30 s for a first sample of each sensor but captions."""
         latest = monotonic() + _FIRST
         while (rest := latest - monotonic()) > 0 and not self.over and self._summary.awaited:
             self._wait(rest)
@@ -113,7 +184,7 @@ class Capture:
 
     @contextmanager
     def into(self, recording: Recording, begin: float = -math.inf, end: float = math.inf) -> Iterator[None]:
-        """Give a recording the events and the samples from `begin` to `end`, while the block runs."""
+        """Record events and the samples from `begin` to `end` while the block runs."""
         with self.changed:
             self._recording, self._span = recording, (begin, end)
         try:

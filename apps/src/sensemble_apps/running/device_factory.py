@@ -23,10 +23,10 @@ def finders(modalities: Collection[str]) -> list[Finder]:
 
 
 def returning(cameras: Sequence[str], captions: Sequence[str]) -> list[Finder]:
-    """Return functions that see when a named source is back, so that its sensor is reopened at once.
+    """Return finders of named sources, so that a sensor is reopened as soon as its source is back.
 
-    They watch cameras at an address, and caption files, pipes and local sockets. All other sources are only
-    retried at intervals, as are captions at an address: their server would take a look for a subscriber.
+    They watch cameras at an address, caption files, pipes and local sockets. Other sources are retried at
+    intervals; so are captions at an address, whose server would count a look as a subscriber.
     """
     return [
         *(network_camera(camera) for camera in cameras if "://" in camera),
@@ -42,6 +42,6 @@ def capture(
 
 
 def plug(device: Device, *, in_process: bool) -> Sensor:
-    """Return the sensor of a device that a watcher found; after an absence, it finds that device again."""
+    """Return the sensor of a device that a watcher found; it reopens that device after an absence."""
     found = _CLASSES[kind_name(device.modality)]
     return capture(found, device.key, in_process=in_process, name=device.name)

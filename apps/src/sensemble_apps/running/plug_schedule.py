@@ -1,4 +1,4 @@
-"""The schedule by which a replay unplugs sensors and plugs them back, in real time and in fast replays."""
+"""Schedules by which a replay unplugs sensors and plugs them back."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ def come_and_go(modalities: Subset) -> tuple[Phase, ...]:
 
     All phases are equally long. Every sensor is there in the first phase and in the last.
     """
-    # The sensor that accuracy depends on most is the first to leave, and the first to come back.
+    # The most important sensor leaves first, and comes back first.
     leaving = sorted(modalities, key=lambda modality: -kind_of(modality).weight)[:-1]
     gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
     return tuple(

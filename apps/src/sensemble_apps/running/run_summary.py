@@ -1,4 +1,4 @@
-"""The summary of a run: the age of its predictions, dropped and saved windows, right and unsure ones."""
+"""The summary of a run: ages of predictions, dropped and saved windows, right and unsure answers."""
 
 from collections import Counter
 from math import exp, log
@@ -22,7 +22,7 @@ class _Total:
 
 
 class _Histogram:
-    """Counts numbers in bins 2 % wide: percentiles are within 1 %, and memory does not grow."""
+    """Counts numbers in bins 2 % wide, for percentiles within 1 % in bounded memory."""
 
     _BIN = log(1.02)
     _LEAST = 1e-5  # smaller numbers count as this
@@ -59,8 +59,8 @@ class RunSummary:
         self._dropped = _Total()
         self._skipped = _Total()
         self._lost = _Total()
-        self._opened = False  # whether a sensor was
-        self._failed = False  # whether an encoder has
+        self._opened = False  # whether a sensor was attached
+        self._failed = False  # whether an encoder failed
         self._labelled = 0
         self._right = 0
         self._unsure = 0
@@ -109,7 +109,7 @@ class RunSummary:
         return lines
 
     def cost(self, other: "RunSummary") -> str:
-        """Return the cost of duty in right predictions; `other` summed up the same stream without it."""
+        """Write the cost of the duty; `other` sums up the same stream without it."""
         theirs = other._right  # noqa: SLF001 - another of its kind
         return f"without the duty, {theirs} would have been right: it cost {theirs - self._right}"
 

@@ -1,4 +1,4 @@
-"""Takes of named classes, one after another: which comes next, a countdown, and whether it is kept."""
+"""Record takes of named classes in turn: choose the next, count down, keep or delete."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _QUIT, _DELETE = "q", "d"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A sort of take: of a class, of none of them, or without labels."""
+    """The `count` of takes wanted of a class, of a background, or without labels."""
 
     title: str
     count: int
@@ -28,17 +28,17 @@ class Wanted:
     background: bool = False
 
     def of(self, takes: Sequence[Take]) -> list[Take]:
-        """Return the takes of this sort."""
+        """Return the takes that count for it."""
         return [t for t in takes if (t.labels, t.background) == (self.labels, self.background)]
 
 
 def takes_in(folder: Path) -> tuple[Take, ...]:
-    """Return the takes of a folder, also those of earlier sittings; none where there is no recording yet."""
+    """Return the takes of a folder; none before its first recording."""
     return read_takes(folder) if (folder / INDEX).exists() else ()
 
 
 def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:
-    """Return the sorts of takes to record: so many of each class, of backgrounds, and without labels."""
+    """Return what to record: takes of each class, backgrounds, and unlabelled ones."""
     return (
         *(Wanted(name, takes, labels=(name,)) for name in classes),
         Wanted("background (none of the classes)", backgrounds, background=True),
@@ -47,9 +47,9 @@ def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: i
 
 
 def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
-    """Return the sort of the next take, the one with the fewest so far; None when there are enough of each.
+    """Return what has the fewest takes so far; None when there are enough of each.
 
-    The classes take turns: what changes in the course of a sitting, such as the light, must go with none.
+    Classes take turns, so that what changes meanwhile, such as the light, goes with none of them.
     """
     counts = [(len(each.of(takes)), each) for each in wanted]
     lacking = [(count, each) for count, each in counts if count < each.count]
@@ -58,7 +58,7 @@ def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
 
 @dataclass(frozen=True, slots=True)
 class TakeRecorder:
-    """The open sensors, and the folder that takes of them go into."""
+    """Records takes of open sensors into a folder: `seconds` a take, `segment` seconds an example."""
 
     folder: Path
     form: Form
@@ -67,7 +67,7 @@ class TakeRecorder:
     segment: float
 
     def record(self, wanted: Wanted, show: Callable[[float], None]) -> Take:
-        """Record a take; one that Ctrl-C breaks off is deleted."""
+        """Record a take; delete it if Ctrl-C breaks it off."""
         recording = Recording(
             self.folder,
             self.form,
@@ -94,7 +94,7 @@ def record_all(
     ask: Callable[[str], str],
     show: Callable[[str], None],
 ) -> None:
-    """Record takes until there are enough of each sort, the sensors have ended, or the user quits."""
+    """Record takes until there are enough, the sensors have ended, or the user quits."""
     done: list[Take] = []  # in this sitting, and not deleted
     while not recorder.capture.over:
         takes = takes_in(recorder.folder)

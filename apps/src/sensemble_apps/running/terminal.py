@@ -28,16 +28,11 @@ from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Pr
 from sensemble_apps.running.views import change_line
 
 _TOP = 5  # classes that are shown
-_MOST = 10  # with room, if so many come into question
-_CHANGES = 100  # the newest are kept; as many of them are shown as fit
-_FEWEST = 4  # lines for changes; only with more room may the reason in a state take several lines
-_COLUMNS = (
-    "alone",
-    "level",
-    "age",
-    "encoded in",
-    "dropped",
-)  # in a narrow terminal, the last are left out first
+_MOST = 10  # with room, if there are so many candidates
+_CHANGES = 100  # kept; the newest that fit are shown
+_FEWEST = 4  # lines for changes, before the reasons in states may take several lines
+# In a narrow terminal, the last are left out first.
+_COLUMNS = ("alone", "level", "age", "encoded in", "dropped")
 _WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
 _REFRESH = 2.0  # pictures a second while nothing happens, so that a countdown skips no second

@@ -1,4 +1,4 @@
-"""The events that a view shows of a running bundle, in real time or in virtual time."""
+"""What a view shows of a running bundle: predictions, changes of its sensors, its live set."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ FAULTS = (
     "unsaved",
     "set aside",
 )
-"""The kinds of changes by which something works less well than before."""
+"""The kinds of changes for the worse."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Change:
         kind: what happened, as `sensemble_runtime.events.fields_of` names it.
         reason: why, in one line; empty where there is nothing to say.
         name: the sensor's; empty for what concerns the modality as a whole.
-        over: whether it ends the state that was shown of the modality as a whole.
+        over: whether it ends the state shown of the modality as a whole.
         active: whether this sensor, of several, is now the active one.
     """
 
@@ -87,7 +87,7 @@ Stream = Generator[ViewEvent, None, None]
 
 
 def change(time: float, modality: str, name: str, kind: str, reason: str) -> Change:
-    """Return a change in words, from the fields of a record; `reason` may begin with the name."""
+    """Return a change in words; `reason` may begin with the name."""
     words = _WORDS.get(kind, kind)
     reason = reason.removeprefix(f"{name}: ")
     event = f"{words}: {reason}" if reason else words
@@ -95,7 +95,7 @@ def change(time: float, modality: str, name: str, kind: str, reason: str) -> Cha
 
 
 def view_event(event: Event, began: float) -> Change | LiveSetChange:
-    """Return an event of a session as a view is shown it, with its time in seconds since `began`."""
+    """Return an event of a session for a view, in seconds since `began`."""
     if isinstance(event, LiveSetEvent):
         return LiveSetChange(event.time - began, event.live)
     name, modality, kind, reason = fields_of(event)

@@ -16,7 +16,7 @@ class View(Protocol):
     """Shows the items of a stream."""
 
     def show(self, event: ViewEvent) -> None:
-        """Show a sensor's change, a prediction or the live set; the session is for those that ask it more."""
+        """Show an item of the stream."""
 
 
 def as_json(predicted: Predicted) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def change_line(change: Change) -> str:
 
 
 def nothing_line(gone: LiveSetChange) -> str:
-    """Return the line for an empty live set, which means that the last prediction no longer holds."""
+    """Return the line for an empty live set: the last prediction no longer holds."""
     return f"{gone.time:8.2f} s  ---- nothing is live"
 
 

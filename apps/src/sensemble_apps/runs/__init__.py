@@ -2,6 +2,6 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices`,
-`reliability_table`, `run_folder`, `tradeoff`.
+Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices`, `run_folder` and
+`tradeoff`.
 """

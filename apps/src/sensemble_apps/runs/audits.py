@@ -1,4 +1,4 @@
-"""The audits of a run's bundle in its record: those on the run's own data, and on other data."""
+"""Read the audits of a run's bundle from its record."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

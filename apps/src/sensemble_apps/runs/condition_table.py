@@ -1,4 +1,4 @@
-"""An audit's scores under conditions: gathered by sensor, as tables and in sentences."""
+"""An audit's scores under conditions: by sensor, as tables and in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

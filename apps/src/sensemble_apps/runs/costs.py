@@ -15,7 +15,7 @@ _NONE = percent(None)
 def show_costs(manifest: Manifest, measured: str) -> None:
     """Print a table for each target, and its largest loss of accuracy on any set of sensors.
 
-    A loss of more than half a point is a warning on standard error.
+    Warn of a loss of more than half a point. `measured` names the data of the accuracy in words.
     """
     console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(

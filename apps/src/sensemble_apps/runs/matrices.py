@@ -1,4 +1,4 @@
-"""Read the train x evaluation matrices of `matrix.json`, the one file that a report needs."""
+"""Read the train x evaluation matrices of `matrix.json`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,21 +27,17 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
         InputError: the file is missing, or is not JSON.
         MatrixError: it is malformed; names the file, the method and the set.
     """
-    methods = _methods(path)
+    methods = read_unfinished(path)
     for method, matrix in methods.items():
         try:
             robustness.summary(matrix)
-            _check_writing(matrix)
         except MatrixError as error:
             raise MatrixError(f"{path}: {method}: {error}") from error
     return methods
 
 
 def read_unfinished(path: Path) -> dict[str, Matrix]:
-    """Read a matrix that may have gaps: a missing or null M_T or score, or a method without any.
-
-    Gaps are left out; the rest is checked as by `read_matrices`.
-    """
+    """Read matrices whose missing or null rows and scores are left out; check the rest."""
     return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
 
 
@@ -72,7 +68,10 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
 
 
 def at_chance(path: Path, method: str | None = None, train: Subset | None = None) -> Iterator[str]:
-    """Yield a sentence for each sensor that a run's models, at their best, do not get above chance alone."""
+    """Yield a sentence for each sensor that alone stays at chance with the best of a run's models.
+
+    `method` and `train` choose models; by default, all count.
+    """
     cells: dict[str, list[Measured]] = {}
     for name, rows in read_intervals(path).items():
         for trained, row in rows.items():
@@ -99,11 +98,11 @@ def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
 
 
 SHIPPED = "subset"
-"""The method that ships where nobody names one."""
+"""The method that ships by default."""
 
 
 def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) -> tuple[str, Subset]:
-    """Return the method and the M_T in `path` that is most robust: R_best (Eq. 5), then P."""
+    """Return `method` and its most robust M_T in the matrix `path`, by R_best (Eq. 5), then P; or `train`."""
     if train:
         return method, train
     matrices = read_matrices(path)

@@ -1,7 +1,7 @@
 """The live page: a running session on a web server of this process, with buttons, and browsers as sensors.
 
-The session belongs to the command, and its stream is read by one thread, which keeps the newest state on a
-`Board`. Everything else looks at that: a viewer that is slow or hostile gets less, and delays nothing.
+The command owns the session. One thread reads its stream and keeps the newest state on a `Board`, which
+everything else reads: a slow or hostile viewer delays nothing.
 
 Doors: `board` and `controls`, which watch and steer a session; `api`, its page and interface for programs;
 `mqtt`, which publishes it.

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.websocket import StateFeed, actions, hello
+from sensemble_apps.serve.websocket import StateFeed, hello
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import EVERY, LONGEST, Clients
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
@@ -29,18 +29,16 @@ _PATHS = {
     "record": "/api/record",
 }
 _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
-"""The actions that take a body beside what their path says, and the fields that it need not have."""
-_LASTS = (
-    300.0  # seconds of an event stream: nobody knows whether a quiet one is read; EventSource opens another
-)
+"""The actions whose requests have a body, with the defaults of its fields."""
+_LASTS = 300.0  # seconds of an event stream, which may be read no more; EventSource opens another
 
 
 class Api:
     """The routes of a served session."""
 
     def __init__(self, board: Board, controls: Controls, home: str | None = None) -> None:
-        self._board, self._controls = board, controls
-        self._actions = actions(controls)
+        self._board = board
+        self._actions = controls.actions
         clients = Clients(board, board.switchboard, lambda: StateFeed(board, home), self._actions)
         bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
@@ -63,7 +61,7 @@ class Api:
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
-        """Yield each new entry of the timeline, and the state: also unchanged, for it may be read no more."""
+        """Yield new entries of the timeline and the state; also an unchanged state, to notice who left."""
         board = self._board
         board.viewers += 1
         try:

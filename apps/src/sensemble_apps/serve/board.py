@@ -1,4 +1,4 @@
-"""The newest state of a session: kept by the thread that reads its stream, looked at by everybody else."""
+"""The newest state of a session, for viewers and publishers."""
 
 import os
 import resource
@@ -34,15 +34,16 @@ _FRESH = 0.05  # seconds for which viewers share a snapshot
 
 
 class Board:
-    """The newest state of a session. `add` is for the thread that reads the stream; the rest for any thread.
+    """The newest state of a session. One thread adds its stream; any thread may read.
 
-    Nothing is computed until somebody looks.
+    Nothing is computed until somebody reads. `example_at` returns the example that a replay played at a time
+    of the session's clock.
 
     Attributes:
-        version: grows with each item of the stream, and with each change of the truth.
+        version: grows with each item of the stream and each action.
         began: when the session began, on the clock of `time.monotonic`.
-        viewers: how many look at it.
-        previews: what its sensors gave last.
+        viewers: their number.
+        previews: the newest samples of its sensors.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class Board:
 
     @property
     def truth(self) -> str | None:
-        """The label that is true now, as somebody said; None while nobody does."""
+        """The label that a person said is true now; None for none."""
         return self._truth
 
     def add(self, item: Prediction | Event) -> None:
-        """Take the next item of the stream."""
+        """Add the next item of the stream."""
         with self._lock:
             if isinstance(item, Prediction):
                 self._predicted(item)
@@ -98,12 +99,12 @@ class Board:
             self.version += 1
 
     def touch(self) -> None:
-        """Note that something changed that the stream does not say."""
+        """Note a change that the stream does not report."""
         with self._lock:
             self.version += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state as JSON holds it, without the timeline and without previews; leave it as it is."""
+        """Return the state for JSON, without timeline and previews; shared, so do not change it."""
         version, made, known = self._snapshot
         if version == self.version and monotonic() - made < _FRESH:
             return known
@@ -164,7 +165,7 @@ class Board:
                 tap.live and tap.modality in item.live and self._sensors.is_used(tap)
                 for tap in self.switchboard.taps
             )
-            self._played = example.labels if example and not given else ()  # a browser shows what it likes
+            self._played = example.labels if example and not given else ()  # a browser shows something else
         truths = (self._truth,) if self._truth is not None else self._played
         if truths:
             counts = self._score.setdefault(subsets.name(item.live), Counter(right=0, unsure=0, n=0))
@@ -238,7 +239,7 @@ class _Meter:
 
 
 def memory() -> int:
-    """Return the bytes that this process holds in memory; where the system does not say, the most it held."""
+    """Return the bytes that this process holds in memory, or held at most."""
     pages = Path("/proc/self/statm")
     if pages.exists():
         return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Publish the answer by MQTT, which homes and robots listen to; Home Assistant finds it by itself."""
+"""Publish answers and events by MQTT, with Home Assistant's discovery."""
 
 import json
 import os
@@ -22,15 +22,15 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.serve.board import Board
 
-_EVERY = 0.1  # seconds between two looks whether there is something new
+_EVERY = 0.1  # seconds between two looks at the board
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
 _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for devices
-_SAID = ("label", "best", "confidence", "doubt")  # and of which live set
-_LAST = 1.0  # seconds that the broker has for the last message
-_SILENT = 20  # seconds without a word of the broker after which it is asked for one, and then is away
-_LARGEST = 1 << 6  # bytes of a packet of the broker, which sends no more than acknowledgements
-_MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); where there is none, its network card is known
+_ANSWER = ("label", "best", "confidence", "doubt")
+_LAST = 1.0  # seconds to send the last message
+_SILENT = 20  # seconds (MQTT's keep-alive) without a message before the broker is pinged
+_LARGEST = 1 << 6  # bytes of a packet of the broker, which sends acknowledgements alone
+_MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the network card names it
 PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 
 
@@ -109,8 +109,8 @@ class Publisher:
 
     def _publish_state(self) -> None:
         state = self._board.snapshot()
-        said = state["answer"] or dict.fromkeys(_SAID)
-        answer = {key: said[key] for key in _SAID} | {"live": said.get("live", [])}
+        said = state["answer"] or dict.fromkeys(_ANSWER)
+        answer = {key: said[key] for key in _ANSWER} | {"live": said.get("live", [])}
         if said["confidence"] is not None:
             answer["confidence"] = round(said["confidence"], 2)
         recording = {"on": state["recorded"] is not None, "failed": state["recording_failed"]}
@@ -121,7 +121,7 @@ class Publisher:
                 self._publish(topic, text, retain=True)
 
     def _publish(self, topic: str, text: str, *, retain: bool = False) -> MQTTMessageInfo:
-        """Publish at most once: what must be acknowledged would pile up, and be sent again when it is old."""
+        """Publish at most once: unacknowledged messages would pile up, and be sent again when old."""
         return self._client.publish(f"{self._topic}/{topic}", text, retain=retain)
 
     # Called in paho's thread.

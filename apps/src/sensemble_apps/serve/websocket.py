@@ -1,16 +1,13 @@
-"""The live page's WebSocket: the newest state goes out, and buttons come in."""
+"""The states that a viewer of the live page is sent."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.lattice import audited
-from sensemble_apps.web.clients import EVERY, Action, describe_modalities
-from sensemble_apps.web.messages import optional_text, text, truth, whole
+from sensemble_apps.web.clients import EVERY, describe_modalities
 
 _ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 
@@ -45,19 +42,6 @@ class StateFeed:
         self._until = board.began + answer["time"] - answer["age"] + _ROUNDED if answer else math.inf
         state["previews"] = board.previews.new(self._known, self._until)
         return state
-
-
-def actions(controls: Controls) -> Mapping[str, Action]:
-    """Return what the page's buttons and a program's requests do, by name."""
-    return {
-        "unplug": lambda given: controls.unplug(text(given, "sensor")),
-        "plug": lambda given: controls.plug(text(given, "sensor")),
-        "condition": lambda given: controls.degrade(
-            text(given, "sensor"), optional_text(given, "condition"), whole(given, "severity")
-        ),
-        "label": lambda given: controls.label(optional_text(given, "label")),
-        "record": lambda given: controls.record(on=truth(given, "on")),
-    }
 
 
 def hello(board: Board) -> dict[str, Any]:

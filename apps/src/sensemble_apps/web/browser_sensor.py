@@ -23,8 +23,7 @@ _ROUNDS = 16  # exchanges of the clock that are remembered
 class ClockOffset:
     """Seconds from a browser's clock to this process's, by exchanges of the time (RFC 5905, Sec. 8).
 
-    Of the last exchanges the quickest is believed, as in the clock filter there: what waited on its way is
-    late on one side, and the offset wrong by half of that at most.
+    The quickest of the last exchanges counts: its offset is wrong by half its round trip at most.
     """
 
     def __init__(self) -> None:
@@ -82,7 +81,7 @@ class BrowserSensor:
         self._queue = None
 
     def hang_up(self) -> None:
-        """Note that the browser is gone; the sensor is lost once its samples are read."""
+        """End the sensor, whose browser is gone, once its samples are read."""
         queue = self._queue
         if queue is not None:
             queue.end(SensorLostError(f"{self.name}: the browser is gone"))

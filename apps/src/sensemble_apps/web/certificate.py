@@ -1,4 +1,4 @@
-"""TLS for a page that others reach, and its address as a QR code: browsers give cameras to nobody else."""
+"""TLS certificates of a page, and its address as a QR code; browsers give cameras over TLS alone."""
 
 import ssl
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The WebSocket of a page: what is new goes out, actions and a browser's samples come in."""
+"""The WebSocket of a page: states go out, actions and a browser's samples come in."""
 
 import asyncio
 import json
@@ -25,12 +25,12 @@ from sensemble_apps.web.switchboard import SHOWN, Switchboard
 
 EVERY = 0.1  # seconds between two states of a viewer, at least
 _LOOK = 0.02  # seconds between two looks whether there is something new
-LONGEST = 1.0  # seconds after which a state is sent though nothing is new
+LONGEST = 1.0  # seconds between two states of a viewer, at most
 _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
 Action = Callable[[dict[str, Any]], Any]
-"""An action that a message asks for, by its fields; safe from any thread, and it may wait."""
+"""Does what a message asks for, given its fields; safe from any thread, and may wait."""
 
 
 class Audience(Protocol):
@@ -40,20 +40,23 @@ class Audience(Protocol):
 
 
 class Feed(Protocol):
-    """The messages that one client is sent; it remembers what the client has."""
+    """Makes the messages for one client, and remembers what it was sent."""
 
     def hello(self) -> dict[str, Any]:
         """Return the first message."""
 
     def has_news(self) -> bool:
-        """Return whether there is something that the client does not have."""
+        """Return whether there is something new for the client."""
 
     def next(self) -> dict[str, Any]:
         """Return the newest state, with what is new to the client."""
 
 
 class Clients:
-    """All clients of a page, and what they share."""
+    """All clients of a page.
+
+    `feed` makes the messages of a client, `actions` do what its messages ask for.
+    """
 
     def __init__(
         self,

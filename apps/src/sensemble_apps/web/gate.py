@@ -1,4 +1,4 @@
-"""The gate of a server: accepts every connection, counts it until its socket is closed, ends idle ones."""
+"""Accept the connections of a server, bound their number, and end idle ones."""
 
 import asyncio
 import socket
@@ -14,17 +14,16 @@ from starlette.types import Scope
 
 from sensemble_apps.web import limits
 
-_End = tuple[str, int]  # an address and a port
-_Ends = tuple[_End, _End]  # of a client, and of the server: which has several addresses, as a client one port
-_AGAIN = 0.1  # seconds until a connection is accepted again, where the system had no descriptor for it
+_Ends = tuple[tuple[str, int], tuple[str, int]]  # address and port, of the client and of the server
+_AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
 
 
 class Gate:
-    """Accepts the connections of a server, few enough that sensors and recordings keep their descriptors.
+    """Accepts the connections of a server, and leaves sensors and recordings their descriptors.
 
-    A connection has `limits.SILENT` seconds until a request of it is admitted, and again after each answer:
-    whether it spends them on a handshake, a header or a refused body. Where there are too many, from one
-    address or in all, the one that has been idle for longest gives way.
+    A connection has `limits.SILENT` seconds for its handshake and header until a request is admitted, and
+    again after each answer. Where there are too many, from one address or in all, the longest idle one is
+    aborted.
     """
 
     def __init__(self, listening: socket.socket, tls: SSLContext | None) -> None:
@@ -33,10 +32,10 @@ class Gate:
         self._connections: dict[_Ends, _Connection] = {}
 
     async def serve(self, make: Callable[[], asyncio.Protocol]) -> None:
-        """Accept connections until this is cancelled; `make` makes the protocol of each."""
+        """Accept connections until this is cancelled; `make` returns the protocol of each."""
         loop = asyncio.get_running_loop()
         self._listening.setblocking(False)
-        if sys.platform == "linux":  # a connection, which inherits it, ends where its client takes nothing
+        if sys.platform == "linux":  # connections inherit it: one whose client reads nothing ends
             milliseconds = round(1e3 * limits.UNREAD)
             self._listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         try:
@@ -51,14 +50,14 @@ class Gate:
                     self._connections[ends] = _Connection(accepted, make, self._tls)
                 else:
                     accepted.close()
-                await asyncio.sleep(0)  # for the one that gives way to be closed
+                await asyncio.sleep(0)  # lets an aborted connection close
         finally:
             for connection in self._connections.values():
                 connection.abort()
 
     @contextmanager
     def answering(self, scope: Scope) -> Iterator[None]:
-        """Give an admitted request as long as the block takes."""
+        """Keep the connection of an admitted request open while the block runs."""
         connection = self._connections.get((scope["client"], scope["server"]))
         if connection is None:  # it is closed already
             yield
@@ -73,7 +72,7 @@ class Gate:
                 connection.wait()
 
     def _has_room(self, host: str) -> bool:
-        """Return whether another connection from `host` may be held; abort an idle one if that makes room."""
+        """Return whether there is room for a connection from `host`; abort an idle one for it."""
         self._connections = {ends: one for ends, one in self._connections.items() if one.is_open}
         idle: dict[str, list[_Ends]] = defaultdict(list)
         for ends, one in self._connections.items():
@@ -91,12 +90,7 @@ class Gate:
 
 
 class _Connection:
-    """A connection, from when it was accepted until its socket is closed.
-
-    Attributes:
-        answering: how many admitted requests of it are being answered.
-        timer: aborts it unless a request is admitted.
-    """
+    """An accepted connection; `timer` aborts it unless one of its requests is `answering`."""
 
     def __init__(self, accepted: socket.socket, make: Callable[[], Any], tls: SSLContext | None) -> None:
         self.answering = 0

@@ -1,4 +1,4 @@
-"""The files of a page, and handlers of requests that are bounded and word what the user cannot have."""
+"""The files of a page, and request handlers with bounds and one-line errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ def files(folder: Path) -> StaticFiles:
 
 
 def bounded(rate: Rate, answer: Handler) -> Handler:
-    """Return a handler that bounds the rate, and answers an error of the user in JSON, in one line."""
+    """Return a handler that bounds the rate, and answers errors in JSON."""
 
     async def handle(request: Request) -> Response:
         if not rate.allows():

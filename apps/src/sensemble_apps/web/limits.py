@@ -1,24 +1,22 @@
-"""Bounds on what clients may take: connections, messages, bytes; what exceeds them is dropped or closed."""
+"""Bounds on connections, messages and bytes of clients; what exceeds them is dropped or closed."""
 
 from time import monotonic
 
-CONNECTIONS = (
-    128  # of a server at most; never more than a quarter of its descriptors, half of it by an address
-)
+CONNECTIONS = 128  # of a server; at most a quarter of the process's descriptors, and half from one address
 VIEWERS = 32  # WebSockets and event streams together
 GIVERS = 8  # sensors that browsers give, together
 COMMANDS = 20.0  # a second, of a client
 SAMPLES = 250.0  # a second, of a client: 200 are what a session reads of one sensor at most
 BYTES = 16e6  # a second, of a client
-BURST = 2.0  # seconds of any of these that may come at once
+BURST = 2.0  # seconds of the rates above that may come at once
 BODY = 1 << 16  # bytes of a request, and of a message in text
 
-SILENT = 5.0  # seconds that a connection has until a request of it is admitted
-UNREAD = 20.0  # seconds after which a client that takes nothing of what it is sent is gone
+SILENT = 5.0  # seconds until a connection must have an admitted request
+UNREAD = 20.0  # seconds after which a client that reads nothing is disconnected
 
 
 class Rate:
-    """A bound on an amount a second, some of which may come at once (a token bucket)."""
+    """Bounds an amount a second, with bursts (a token bucket)."""
 
     def __init__(self, per_second: float, burst: float = BURST) -> None:
         self._rate = per_second
@@ -26,7 +24,7 @@ class Rate:
         self._at = monotonic()
 
     def allows(self, amount: float = 1.0) -> bool:
-        """Return whether `amount` more is within the bound, and count it if it is."""
+        """Count `amount` if it is within the bound, and return whether it is."""
         now = monotonic()
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now

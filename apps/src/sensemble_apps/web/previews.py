@@ -1,4 +1,4 @@
-"""The newest samples of a page's sensors, drawn once for all who look."""
+"""Draw the newest samples of a page's sensors, once for all viewers."""
 
 import math
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from sensemble_apps.web.switchboard import Switchboard, Tap
 
 
 class Previews:
-    """Draws what the sensors of a switchboard gave last, when somebody looks."""
+    """Draws the newest samples of a switchboard's sensors on demand."""
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._drawn: dict[str, tuple[int, dict[str, Any]]] = {}  # by name, with the number of the last sample
 
     def has_news(self, known: dict[str, int], until: float = math.inf) -> bool:
-        """Return whether a sensor has given something since the `known` numbers; see `new`."""
+        """Return whether a sensor has samples after the `known` numbers; see `new`."""
         return any(True for _ in self._news(known, until))
 
     def new(self, known: dict[str, int], until: float = math.inf) -> dict[str, dict[str, Any]]:
-        """Return the preview of each sensor that has news, by its name, and note its number as `known`.
+        """Return the previews of sensors with samples after the `known` numbers, and update these.
 
-        Samples of a replay are shown up to `until`, in seconds of the session's clock: beside their answer.
+        Samples of a replay are shown up to `until`, in seconds of the session's clock, with their answer.
         """
         found = {}
         for tap, number, samples in self._news(known, until):

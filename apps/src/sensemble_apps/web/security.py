@@ -1,4 +1,4 @@
-"""Access to the page: by the address it is asked for by, the page that asks, and a token."""
+"""Admit requests by their host, their origin and a token."""
 
 import hmac
 import secrets
@@ -27,8 +27,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
-"""Sent with every response: nothing is loaded from elsewhere, framed, guessed, or kept."""
-_LAST = {**HEADERS, "Connection": "close"}  # of a refusal: the rest of the request is not awaited
+"""Sent with every response."""
+_LAST = {**HEADERS, "Connection": "close"}  # of a refusal: do not wait for the rest of the request
 
 
 def is_loopback(host: str) -> bool:
@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 def new_token() -> str:
-    """Return a token that nobody guesses, of 128 bits."""
+    """Return a random token of 128 bits."""
     return secrets.token_urlsafe(16)
 
 
@@ -52,16 +52,15 @@ def own_names() -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of access to the page.
+    """The rules of access to a page.
 
-    A page on the Internet can neither read this one nor press its buttons: its Origin is another. Nor can a
-    name that it lets point to this machine (DNS rebinding): of names, only those below are answered, and of
-    addresses the one that the connection came to.
+    Another page can neither read this one nor press its buttons, for its origin differs. Against DNS
+    rebinding, a request's host must be the address of its connection, or one of `names`.
 
-    Args:
-        secure: whether it is served by TLS.
-        token: what a client must show; None on loopback, where whoever asks runs here.
-        names: by which this machine may be asked for with a token, beside its addresses.
+    Attributes:
+        secure: whether the page is served by TLS.
+        token: what a client must show; None on loopback.
+        names: host names that are accepted beside addresses, with a token.
     """
 
     secure: bool = False
@@ -120,10 +119,9 @@ def _plain(address: str) -> IPv4Address | IPv6Address:
 
 
 class Guard:
-    """ASGI middleware that refuses whom `access` does not admit, and adds `HEADERS` to what is answered.
+    """ASGI middleware that refuses what `access` does not admit, and adds `HEADERS` to every response.
 
-    The token in the address of the page becomes a cookie, so that neither the address bar nor the history
-    keeps it.
+    A token in the page's address becomes a cookie, so that the address bar and the history do not keep it.
     """
 
     def __init__(self, app: ASGIApp, access: Access, gate: Gate) -> None:

@@ -1,4 +1,4 @@
-"""The states of a page's sensors, in words, from the events that a session or a recording reports of them."""
+"""The states of a page's sensors in words, from the events of a session or a recording."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class SensorStates:
             self._notes[shown.modality] = shown.event
 
     def forget(self, names: Collection[str]) -> None:
-        """Forget all sensors but those of `names`: browsers come under new names, and leave for good."""
+        """Forget all sensors but `names`: a browser that left never comes back under its name."""
         self._states = {name: state for name, state in self._states.items() if name in names}
 
     def is_used(self, tap: Tap) -> bool:

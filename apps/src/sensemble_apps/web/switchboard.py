@@ -1,4 +1,4 @@
-"""The sensors of a page: plugged in and out by hand, looked at, and recorded."""
+"""The sensors of a page: plug them in and out, look at their samples, and record them."""
 
 import math
 from collections import deque
@@ -24,62 +24,51 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.errors import InputError
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
-_KEPT = 24  # samples that are kept to be drawn, of a continuous kind or a replay; of any other sensor, one
+_KEPT = 24  # samples kept for drawing, of a continuous kind or a replay; of any other sensor, one
 _SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
 
 
-class Tap:
+class Tap(Conditioned):
     """A sensor whose newest samples can be looked at; the session reads it like any other.
 
     Attributes:
-        newest: its newest samples, the last one last.
+        newest: its newest samples, the last one last; none while it is closed.
         count: the number of samples so far.
         condition: by which its samples are degraded; None for none.
     """
 
-    def __init__(self, sensor: Sensor, name: str, took: Callable[["Tap", Sample], None]) -> None:
-        self.sensor = sensor
-        self.modality = sensor.modality
+    def __init__(self, sensor: Sensor, name: str, given: Callable[["Tap", Sample], None]) -> None:
+        super().__init__(sensor, ())
         self.name = name
         several = kind_of(self.modality).continuous or not sensor.live
         self.newest: deque[Sample] = deque(maxlen=_KEPT if several else 1)
         self.count = 0
         self.condition: Applied | None = None
-        self._source = Conditioned(sensor, ())
-        self._took = took
-
-    @property
-    def live(self) -> bool:
-        """See `Sensor`."""
-        return self.sensor.live
-
-    def open(self, spec: InputSpec) -> None:
-        """See `Sensor`."""
-        self._source.open(spec)
+        self._given = given
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample, and keep it."""
-        sample = self._source.read(timeout)
+        sample = super().read(timeout)
         if sample is not None:
             self.newest.append(sample)
             self.count += 1
-            self._took(self, sample)
+            self._given(self, sample)
         return sample
 
     def close(self) -> None:
-        """See `Sensor`; nothing that it gave is shown any more."""
+        """Close the sensor, and forget its samples."""
         self.newest.clear()
-        self._source.close()
+        super().close()
 
     def degrade(self, condition: Applied | None) -> None:
         """Degrade its samples by a condition of its kind from now on; None: give them as they are."""
         self.condition = condition
-        self._source.change(() if condition is None else (condition,))
+        self.change(() if condition is None else (condition,))
 
     def kill(self) -> None:
         """Kill the sensor's process, if it has one."""
-        if isinstance(self.sensor, Killable):
-            self.sensor.kill()
+        if isinstance(self._sensor, Killable):
+            self._sensor.kill()
 
 
 class Reader(Protocol):
@@ -96,7 +85,7 @@ class Reader(Protocol):
 
 
 class Switchboard:
-    """Attaches sensors to a session, and remembers those that were unplugged. Safe from any thread.
+    """Attaches sensors to a session, remembers unplugged ones, and records. Safe from any thread.
 
     Attributes:
         failed: called from another thread with what ends a recording by itself.
@@ -132,7 +121,7 @@ class Switchboard:
             raise
 
     def maker(self, make: Callable[[Device], Sensor]) -> Callable[[Device], Sensor]:
-        """Return `make` for a `Hotplug`: what it makes, and the session attaches, is on the page, too."""
+        """Wrap `make`, for a `Hotplug`, so that new sensors appear on the page."""
         return lambda device: self._tap(make(device))
 
     def unplug(self, name: str) -> None:
@@ -141,7 +130,7 @@ class Switchboard:
         self._session.detach(name)
 
     def plug(self, name: str) -> None:
-        """Attach an unplugged sensor again; nothing changes if it is attached."""
+        """Attach an unplugged sensor again; an attached one stays so."""
         tap = self._find(name)
         if not self._session.retry(name):
             self._session.attach(tap)
@@ -159,7 +148,7 @@ class Switchboard:
         tap.degrade(None if condition is None else Applied(tap.modality, known[condition], severity))
 
     def remove(self, name: str) -> None:
-        """Detach a sensor and forget it; one that is not there is no error."""
+        """Detach and forget a sensor, if it is there."""
         self._session.detach(name)
         with self._lock:
             self._taps.pop(name, None)
@@ -187,14 +176,7 @@ class Switchboard:
         labels: Sequence[str] = (),
         background: bool = False,
     ) -> None:
-        """Record what the sensors give, one of each modality, until `stop_recording`.
-
-        Args:
-            folder: of the recording; one that it holds is continued.
-            seconds: after which samples are left out, so that no rest of a segment follows.
-            split: of its examples; so are the labels, and the mark of a background.
-            labels: of its examples.
-            background: whether its examples show none of the classes.
+        """Record one sensor of each modality until `stop_recording`; samples after `seconds` are left out.
 
         Raises:
             RecordingError: the folder cannot be written, or holds something else.
@@ -230,7 +212,7 @@ class Switchboard:
         if recording is not None:
             recording.event(name, modality, kind, reason)
 
-    def _took(self, tap: Tap, sample: Sample) -> None:
+    def _record_sample(self, tap: Tap, sample: Sample) -> None:
         """Record a sample, unless another sensor of its modality is recorded."""
         recording = self._recording
         if recording is None or sample.time >= self._until:
@@ -244,12 +226,12 @@ class Switchboard:
         recording.put(sample if before is tap else replace(sample, cut=True))
 
     def _tap(self, sensor: Sensor) -> Tap:
-        """Return a tap for a new sensor; it takes the place of one that was unplugged and has its name."""
+        """Return a tap of a new sensor, in place of an unplugged one of its name."""
         if sensor.name in self._taps and not self._session.retry(sensor.name):
             self.remove(sensor.name)
         with self._lock:
             name = _free(sensor.name, self._taps)
-            tap = self._taps[name] = Tap(sensor, name, self._took)
+            tap = self._taps[name] = Tap(sensor, name, self._record_sample)
             return tap
 
     def _find(self, name: str) -> Tap:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
@@ -17,6 +18,7 @@ from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.splits import SPLITS
 
 from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
+from sensemble_apps.console.estimates import in_words
 from sensemble_apps.console.output import writing
 from sensemble_apps.console.progress import progress
 
@@ -52,11 +54,9 @@ def main(arguments: DataShow) -> None:
         groups += Counter((e.split, "examples without one") for e in dataset.examples if not e.group)
         console.print(_table("Groups", groups))
     try:
-        from sensemble_apps.commands.data.for_training import print_for_training
+        _print_for_training(console, dataset)
     except ModuleNotFoundError:  # on a board
         console.print("What it is too small for: `pip install 'sensemble-apps[train]'` tells.", markup=False)
-    else:
-        print_for_training(console, dataset)
     for line in _selection(dataset):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
@@ -72,6 +72,28 @@ def main(arguments: DataShow) -> None:
         console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
+
+
+def _print_for_training(console: Console, dataset: Dataset) -> None:
+    """Print some captions (Table 4), how many name their labels, and what the dataset is too small for."""
+    from sensemble_train.data.caption_labels import share_naming, some_captions
+    from sensemble_train.data.sufficiency import shortages
+
+    if drawn := some_captions(dataset.split("eval") or dataset.split("train")):
+        table = Table("Text", "Labels", title="Captions, drawn at random", title_justify="left")
+        for text, labels in drawn:
+            table.add_row(escape(text), escape(", ".join(labels)))
+        console.print(table)
+    lines = []
+    for split in SPLITS:
+        found = share_naming(dataset.split(split))
+        if found is not None:
+            share = in_words(found.accuracy, found)
+            lines.append(
+                f"{split}: {share} of {found.n} captions name their label (of AudioSet's titles, 25.5 %)"
+            )
+    for line in (*lines, *shortages(dataset)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _selection(dataset: Dataset) -> Iterator[str]:

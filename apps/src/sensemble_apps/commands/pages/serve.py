@@ -19,14 +19,13 @@ from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say, say_executors
-from sensemble_apps.errors import Ended, InputError
+from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import finders, plug
 from sensemble_apps.running.real_time import Options, opened
 from sensemble_apps.running.sources import playable
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
-from sensemble_apps.web.address import admit
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
@@ -64,13 +63,7 @@ def main(arguments: Serve) -> None:
         example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
         board = Board(bundle, switchboard, example_at)
         controls = Controls(board, switchboard, arguments.recordings)
-        access, tls, lines = admit(
-            arguments.host,
-            listening.getsockname()[1],
-            arguments.certificate,
-            arguments.key,
-            "the live page",
-        )
+        access, tls, lines = arguments.admit(listening.getsockname()[1], "the live page")
         if arguments.mqtt is not None:
             from sensemble_apps.serve.mqtt import Publisher
 
@@ -79,11 +72,9 @@ def main(arguments: Serve) -> None:
         stack.enter_context(Server(listening, access, routes, largest, tls))
         for line in lines:
             say(line)
-        try:
+        with until_stopped():
             for item in session.stream():
                 board.add(item)
-        except KeyboardInterrupt as stop:
-            raise Ended(*stop.args) from None
 
 
 def _check(arguments: Serve) -> None:

@@ -10,12 +10,11 @@ from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFaile
 
 from sensemble_apps.arguments import Folder, Positional, Serving, Texts
 from sensemble_apps.console.output import remark, say
-from sensemble_apps.errors import Ended
+from sensemble_apps.errors import until_stopped
 from sensemble_apps.running.device_factory import capture, returning
 from sensemble_apps.studio.project import Project
 from sensemble_apps.studio.site import largest, routes
 from sensemble_apps.studio.studio import Studio
-from sensemble_apps.web.address import admit
 from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
 
@@ -48,20 +47,12 @@ def main(arguments: Arguments) -> None:
             switchboard.add(capture(Microphone, source, in_process=arguments.in_process))
         search = returning(arguments.camera, ())
         stack.enter_context(Watcher(search, lambda event: _found(switchboard, event)))
-        access, tls, lines = admit(
-            arguments.host,
-            listening.getsockname()[1],
-            arguments.certificate,
-            arguments.key,
-            "the studio",
-        )
+        access, tls, lines = arguments.admit(listening.getsockname()[1], "the studio")
         stack.enter_context(Server(listening, access, routes(studio), largest(), tls))
         for line in lines:
             say(line)
-        try:
+        with until_stopped():
             Event().wait()
-        except KeyboardInterrupt as stop:
-            raise Ended(*stop.args) from None
 
 
 def _found(switchboard: Switchboard, event: DeviceEvent) -> None:

@@ -65,7 +65,7 @@ def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bo
 
 
 def labelled_set(arguments: Training, dataset: Dataset) -> str:
-    """Return the set M_T to train on: the one asked for, or what most labelled examples have."""
+    """Return M_T: the one asked for, or the modalities of most labelled examples."""
     if arguments.train_modalities is not None:
         return arguments.train_modalities
     return subsets.name(most_labelled(dataset)) or "all"
