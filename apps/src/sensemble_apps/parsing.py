@@ -134,14 +134,13 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         text = described.get(one.name, "").replace("%", "%%")
         if hint is not bool and value not in (MISSING, None, (), ""):
             text += f" (default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
-        given: dict[str, Any] = {"help": text.strip(), **_form(hint, notes, value)}
+        given: dict[str, Any] = {"help": text.strip(), "default": value, **_form(hint, notes, value)}
         if Form.POSITIONAL in notes:
-            given |= {} if value is MISSING else {"nargs": "?", "default": value}
-            parser.add_argument(name, **given)
+            parser.add_argument(name, **given, nargs=None if value is MISSING else "?")
             continue
         before, dot, last = name.replace("_", "-").rpartition(".")
         option = f"--{before}{dot}{'no-' * (value is True)}{last}"
-        parser.add_argument(option, dest=name, required=value is MISSING, default=value, **given)
+        parser.add_argument(option, dest=name, required=value is MISSING, **given)
         options[option] = Form.REPEATED in notes
     return options
 
@@ -153,7 +152,7 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
     form: dict[str, Any] = dict([("metavar", note) for note in notes if isinstance(note, str)][-1:])
     if Form.REPEATED in notes:
-        return form | {"action": "extend", "nargs": 1}
+        return form | {"action": "append", "default": []}
     if get_origin(hint) is Literal:
         return form | {"choices": get_args(hint)}
     if get_origin(hint) is dict:

@@ -20,6 +20,7 @@ import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
 from sensemble_apps.parsing import parse
+from sensemble_apps.running import device_factory
 from sensemble_apps.running.capture import Capture, CaptureSummary
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.discovery import Device
@@ -262,7 +263,7 @@ def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
             time.sleep(1)
         return []
 
-    monkeypatch.setattr(record, "returning", lambda *_: [search])
+    monkeypatch.setattr(device_factory, "returning", lambda *_: [search])
     record.main(Record(out=out, captions=(str(pipe),), seconds=1, segment=0.5))
     assert [example.text for example in read_dataset(out).examples] == ["in time"]
 
