@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
+from sensemble_apps.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
@@ -159,6 +161,10 @@ class Serving(Common):
     """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
     key: OptionalFile = None
     """Its private key, if that is in a file of its own."""
+
+    def __post_init__(self) -> None:
+        if self.key is not None and self.certificate is None:
+            raise InputError("--key: only for --certificate; leave it out, or name the certificate")
 
     def admit(self, port: int, title: str) -> "tuple[Access, SSLContext | None, list[str]]":
         """See `web.address.admit`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import Refusal
-from tests.apps.served import running, statuses_by_token
+from tests.apps.served import running
 
 
 def test_a_project_is_served_on_loopback_with_the_sensors_of_this_machine(
@@ -27,11 +27,6 @@ def test_a_project_is_served_on_loopback_with_the_sensors_of_this_machine(
     assert [sensor["modality"] for sensor in state["sensors"]] == ["video"]
     assert process.returncode == 130
     assert json.loads((folder / "studio.json").read_text()) == {"classes": ["clap"]}
-
-
-def test_another_address_has_a_token_and_tls(tmp_path: Path) -> None:
-    with running("studio", tmp_path / "project", "--host", "0.0.0.0") as (_, address):  # noqa: S104
-        assert statuses_by_token(address) == [401, 200]
 
 
 def test_what_cannot_be_a_project_is_refused_in_a_line(refusal: Refusal, tmp_path: Path) -> None:

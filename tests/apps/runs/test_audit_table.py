@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from sensemble_apps.console.estimates import change, ends, examples, in_words, percent_within
-from sensemble_apps.errors import GateUnmetError
 from sensemble_apps.runs import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
@@ -158,20 +157,3 @@ def test_a_gate_names_what_no_example_shows() -> None:
             "of 400 examples; at least 10 % is required; no example has video, audio+video"
         ),
     ]
-
-
-@pytest.mark.parametrize(
-    ("require", "status", "says"),
-    [
-        ("video>=0.9,audio>=0.9,P>=0.9", 3, "the gate failed: audio>=0.9, P>=0.9"),
-        ("video>=0.9,audio>=0.2", 4, "too few examples to judge video>=0.9: audit more, or lower the limits"),
-    ],
-)
-def test_it_ends_with_3_or_4(require: str, status: int, says: str) -> None:
-    with pytest.raises(GateUnmetError) as caught:
-        gate_verdict.enforce(judged(require))
-    assert (caught.value.status, str(caught.value)) == (status, says)
-
-
-def test_it_passes_what_is_met() -> None:
-    gate_verdict.enforce(judged("audio>=0.2,drop.microphone<=0.03"))

@@ -18,7 +18,7 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
-    board: Any = SimpleNamespace(switchboard=None)
+    board: Any = SimpleNamespace(switchboard=None, actions={})
     routes = api.Api(board, board).routes
     found = {
         (route.path.replace(":path", ""), method.lower())

@@ -86,9 +86,9 @@ def test_of_several_sensors_one_is_recorded_until_it_is_silent(
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
     switchboard.record(tmp_path / "recording")
     for step, which in enumerate([0, 1, 0, 1]):
-        switchboard._took(taps[which], Sample("video", pictures[which], clock + 0.01 * step))
+        switchboard._record_sample(taps[which], Sample("video", pictures[which], clock + 0.01 * step))
     now[0] += 2.0
-    switchboard._took(taps[1], Sample("video", pictures[1], clock + 0.05))
+    switchboard._record_sample(taps[1], Sample("video", pictures[1], clock + 0.05))
     switchboard.stop_recording()
     examples = read_dataset(tmp_path / "recording").examples
     recorded = Recorded(tmp_path / "recording", examples, bundle.specs)

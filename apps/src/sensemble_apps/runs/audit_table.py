@@ -37,32 +37,21 @@ def table(result: AuditResult, saving: AuditResult | None = None) -> Table:
     """Return the score of each set of sensors, P and R; with `saving`, also its scores with a duty."""
     drawn = Table(title=f"{result.metric}, %", title_justify="left", box=None)
     drawn.add_column("live", overflow="fold")  # cut short, the sets would look alike
-    for column in ("score", INTERVAL, *(["with duty"] if saving else []), "examples"):
+    others = [saving] if saving else []
+    for column in ("score", INTERVAL, *("with duty" for _ in others), "examples"):
         drawn.add_column(column, justify="right")
-
-    def saved(value: float, interval: Estimate) -> list[str]:
-        return [percent_within(value, interval)] if saving else []
-
     for name, score in result.subsets.items():
-        with_duty = saving.subsets[name] if saving else score
-        drawn.add_row(
-            name,
-            percent_within(score.accuracy, score),
-            ends(score),
-            *([percent_within(with_duty.accuracy, with_duty)] if saving else []),
-            examples(score.n, score),
-            style="dim" if score.too_few else "yellow" if name == result.worst else "",
-        )
+        scores = [score, *(other.subsets[name] for other in others)]
+        first, *rest = (percent_within(one.accuracy, one) for one in scores)
+        style = "dim" if score.too_few else "yellow" if name == result.worst else ""
+        drawn.add_row(name, first, ends(score), *rest, examples(score.n, score), style=style)
     for name in result.unscored:
-        drawn.add_row(name, percent(None), percent(None), *([percent(None)] if saving else []), "none")
+        drawn.add_row(name, *(percent(None) for _ in range(2 + len(others))), "none")
     drawn.add_section()
-    for title, one, other in (
-        ("P, the mean", result.mean, saving.mean if saving else None),
-        ("R, the worst", result.least, saving.least if saving else None),
-    ):
-        drawn.add_row(
-            title, percent_within(one.value, one), ends(one), *(saved(other.value, other) if other else [])
-        )
+    for title, whole in (("P, the mean", "mean"), ("R, the worst", "least")):
+        estimates: list[Estimate] = [getattr(one, whole) for one in (result, *others)]
+        first, *rest = (percent_within(one.value, one) for one in estimates)
+        drawn.add_row(title, first, ends(estimates[0]), *rest)
     if saving:
         spared = ", ".join(f"{m} {n}" for m, n in sorted(saving.saved.items()))
         drawn.caption = f"windows that duty saved, in {result.examples} examples: {spared}"

@@ -3,7 +3,6 @@
 from pathlib import Path
 from ssl import SSLContext
 
-from sensemble_apps.errors import InputError
 from sensemble_apps.web import certificate, security
 from sensemble_apps.web.security import Access
 
@@ -23,8 +22,6 @@ def admit(
     Raises:
         InputError: the certificate cannot be used.
     """
-    if key is not None and own is None:
-        raise InputError("--key: only for --certificate; leave it out, or name the certificate")
     loopback = security.is_loopback(host)
     if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user
         host = certificate.address_of_this_machine()
