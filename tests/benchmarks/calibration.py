@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.runs import reliability_table
+from sensemble_apps.runs import audit_table
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.calibration import ALPHA, quantile, shortfalls
 from sensemble_runtime.bundle.bundle import Bundle
@@ -90,7 +90,7 @@ def main() -> None:
     found = audit(bundle, dataset.split("eval"))
     fitted, new = (encode(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
     console = Console(soft_wrap=True)
-    console.print(reliability_table.table(found), coverage(bundle, fitted, new), noises(bundle))
+    console.print(audit_table.reliability(found), coverage(bundle, fitted, new), noises(bundle))
 
 
 if __name__ == "__main__":
