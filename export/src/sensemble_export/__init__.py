@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         RunFolderError,
         SchemeError,
     )
+    from sensemble_export.instant import export_instant
     from sensemble_export.run import RunExport, export_run
     from sensemble_export.search import BudgetError
     from sensemble_export.targets import Job, plan
@@ -33,6 +34,7 @@ __all__ = [
     "RunFolderError",
     "SchemeError",
     "export_bundle",
+    "export_instant",
     "export_run",
     "plan",
     "verify",

@@ -1,6 +1,6 @@
 """The artifact store: a working folder in which each artifact of a model is made and measured once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sensemble_export.errors import (
     MeasurementError,
     NotLowerableError,
 )
+from sensemble_export.lowered_cache import kept
 from sensemble_export.lowering_pool import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.partition_report import Delegation
@@ -82,10 +83,9 @@ class ArtifactStore:
         self.made: dict[Job, BuiltArtifact] = {}
         self._hold_out(held_out)
         save_model(model, folder / "model")
-        for modality, ranges in self.calibration.items():
-            # Schemes without ranges also need one window, for its shape.
-            shown = ranges if len(ranges) else self.windows[modality][:1]
-            save_file({"windows": shown.contiguous()}, folder / f"calibration.{modality}.safetensors")
+        for modality in self.calibration:
+            shown = self._shown(modality).contiguous()
+            save_file({"windows": shown}, folder / f"calibration.{modality}.safetensors")
 
     def _hold_out(self, held_out: Clips) -> None:
         self.held_out = held_out
@@ -93,6 +93,11 @@ class ArtifactStore:
         self.expected = {m: _embed(self.model, m, held) for m, held in self.windows.items()}
         for modality, held in self.windows.items():
             save_file({"windows": held.contiguous()}, self.folder / f"held_out.{modality}.safetensors")
+
+    def _shown(self, modality: str) -> Tensor:
+        """Return the calibration windows; schemes without ranges also need one window, for its shape."""
+        ranges = self.calibration[modality]
+        return ranges if len(ranges) else self.windows[modality][:1]
 
     def make(
         self,
@@ -121,7 +126,7 @@ class ArtifactStore:
         steps = _Steps(2 * len(new), progress)
         lost: dict[str, ExportError] = {}
         failing = None if failed is None else lost.__setitem__
-        divisions = lower_all(self.folder, new, steps.step, failing)
+        divisions = self._lower(new, steps.step, failing)
         for job in new:
             try:
                 if job.file in lost:
@@ -132,6 +137,29 @@ class ArtifactStore:
                     raise
                 failed[job] = error
             steps.step()
+
+    def _lower(
+        self,
+        jobs: Sequence[Job],
+        done: Callable[[], None],
+        failed: Callable[[str, ExportError], None] | None,
+    ) -> dict[str, Delegation]:
+        """Lower what is not kept in the cache; see `lower_all`."""
+        places = {
+            job: kept(self.model.encoders[job.modality], self._shown(job.modality), job) for job in jobs
+        }
+        found: dict[str, Delegation] = {}
+        for job, place in places.items():
+            if place is not None and (division := place.fetch(self.folder / job.file)) is not None:
+                found[job.file] = division
+                done()
+        if rest := [job for job in jobs if job.file not in found]:
+            made = lower_all(self.folder, rest, done, failed)
+            for job in rest:
+                if (place := places[job]) is not None and job.file in made:
+                    place.keep(self.folder / job.file, made[job.file])
+            found |= made
+        return found
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all other artifacts.

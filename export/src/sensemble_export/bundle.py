@@ -151,12 +151,27 @@ def write_bundle(
         ParityFailedError, MeasurementError, CalibrationMissingError: as `export_bundle`.
         ExportError: `out` cannot be written.
     """
+    calibration, scores = fit_calibration(store, jobs, fitted_on)
+    store.head = dataclasses.replace(store.head, familiarity=scores)
+    return place(store, jobs, out, origin, calibration, score_shipped(store, jobs, groups))
+
+
+def place(
+    store: ArtifactStore,
+    jobs: Sequence[Job],
+    out: Path,
+    origin: Origin,
+    calibration: Calibration,
+    audited: dict[str, SubsetScore],
+) -> Manifest:
+    """Write the bundle of `write_bundle` with a calibration and scores that are known already.
+
+    Raises:
+        ParityFailedError, ExportError: as `write_bundle`.
+    """
     for job in dict.fromkeys((*jobs, *float_jobs(jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
-    calibration, scores = fit_calibration(store, jobs, fitted_on)
-    store.head = dataclasses.replace(store.head, familiarity=scores)
-    audited = score_shipped(store, jobs, groups)
     with disk_errors(out):
         return _write(store, jobs, out, _provenance(store, jobs, origin), calibration, audited)
 

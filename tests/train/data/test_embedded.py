@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_runtime.progress import no_progress
-from sensemble_train.data.embedded import embedded
+from sensemble_train.data.embedded import embedded, fingerprint
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.train.tiny import SPECS, Frozen, raw_inputs
 
@@ -53,3 +53,13 @@ def test_other_changes_and_another_encoder_are_computed_anew(encoder: Pretrained
     before = Frozen.read
     embed(video, raw_inputs(4)["video"])
     assert Frozen.read - before == 1 + 4 * 3
+
+
+def test_encoders_that_differ_in_what_they_compute_alone_are_told_apart() -> None:
+    class Mean(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([x.mean(dim=1), x.mean(dim=1) + 1], dim=1)
+
+    found = fingerprint(Mean(), torch.zeros(1, 1600))
+    Mean.forward = lambda _, x: torch.stack([x[:, 800], x[:, 800] + 1], dim=1)  # type: ignore[method-assign]
+    assert fingerprint(Mean(), torch.zeros(1, 1600)) != found, "a constant input would not tell"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sensemble_train.models.model import Model, load_model
     from sensemble_train.models.model_config import ModelConfig
     from sensemble_train.recipe.config import Config
+    from sensemble_train.recipe.instant import Instant, instant
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
     from sensemble_train.recipe.planning.derived import derived
     from sensemble_train.recipe.planning.estimate import StageEstimate, estimate
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigurationError",
     "DivergedError",
     "FinetuneConfig",
+    "Instant",
     "Model",
     "ModelConfig",
     "PretrainConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "TrainError",
     "derived",
     "estimate",
+    "instant",
     "load_model",
     "run",
 ]

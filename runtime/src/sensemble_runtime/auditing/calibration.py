@@ -43,6 +43,8 @@ def calibrate(
     task: Task,
     alpha: float = ALPHA,
     groups: NDArray[np.integer] | None = None,
+    *,
+    added: bool = False,
 ) -> dict[str, SubsetCalibration]:
     """Fit each subset that has examples with all its modalities, by name and smallest first.
 
@@ -51,6 +53,8 @@ def calibrate(
         present: modality -> bool [N], whether each example has it.
         labels: integers [N] in [0, C), or 0 and 1 [N, C] with at least one 1 each if the task is multi-label.
         groups: of the examples, integers [N]; None: each is independent of the others.
+        added: whether a subset's temperature is 1 / n, which adds up the logits of its n modalities, where
+            examples are too few to fit one.
     """
     groups = np.arange(len(labels)) if groups is None else groups
     fitted = {}
@@ -59,7 +63,8 @@ def calibrate(
         if has.any():
             power = choose_power(own[has], labels[has], task, groups[has])
             powered = scaled(own[has].astype(np.float64), 1.0, power, task)
-            temperature = fit_temperature(powered, labels[has], task)
+            few = 1 / len(subset) if added else 1.0
+            temperature = fit_temperature(powered, labels[has], task, few=few)
             limit = quantile(shortfalls(powered, labels[has], task), alpha, groups[has])
             threshold, count = share(limit / temperature, task), len(np.unique(groups[has]))
             entry = SubsetCalibration(temperature, power, threshold, int(has.sum()), count)
@@ -89,16 +94,18 @@ def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.
     return POWERS[int(np.argmax(likelihoods))]
 
 
-def fit_temperature(logits: Floats, labels: Labels, task: Task) -> float:
-    """Return the temperature with the least cross-entropy, from 0.01 to 100; 1 for fewer than `LEAST`.
+def fit_temperature(
+    logits: Floats, labels: Labels, task: Task, least: int = LEAST, few: float = 1.0
+) -> float:
+    """Return the temperature with the least cross-entropy, from 0.01 to 100; `few` for fewer than `least`.
 
     The cross-entropy is convex in the inverse temperature, so its slope has one root, which is bracketed and
     halved (Guo et al., 2017). As in Platt's scaling of sigmoids (1999), a pseudo-example spread over all
     classes keeps it finite where every example is right.
     """
     n, classes = logits.shape
-    if n < LEAST:
-        return 1.0
+    if n < least:
+        return few
     exact = logits.astype(np.float64, copy=False)
     target = (np.eye(classes)[labels] if task == "multi-class" else labels.astype(np.float64)) * n
     target = (target + (1 / classes if task == "multi-class" else 0.5)) / (n + 1)

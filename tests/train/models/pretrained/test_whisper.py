@@ -144,6 +144,21 @@ def test_it_computes_what_whisper_does(samples: int) -> None:
     torch.testing.assert_close(ours[:, :-1], theirs[:, : ours.shape[1] - 1], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("count", [50, 51])
+def test_a_token_weighs_by_its_loudness_and_silence_weighs_nothing(count: int) -> None:
+    wave = torch.randn(1, 320 * count, generator=torch.Generator().manual_seed(1))
+    wave *= (10 ** -torch.linspace(0, 2, count)).repeat_interleave(320)  # falls by 40 dB
+    whisper = Whisper(openai(), wave.shape[1]).eval()
+    with torch.no_grad():
+        tokens, mel = whisper.tokens(wave), whisper.mel(wave)
+        decades = 4 * (mel - mel.max()).amax(dim=2).view(1, -1, 2).mean(dim=2)
+        weights = (1 + decades / 2).clamp(min=0)[..., None]
+        torch.testing.assert_close(
+            whisper(wave), (weights * tokens).sum(dim=1) / weights.sum(), rtol=1e-3, atol=1e-4
+        )
+    assert (weights == 0).float().mean() > 0.3
+
+
 def test_files_of_openai_transformers_and_ctranslate2_give_the_same_encoder(tmp_path: Path) -> None:
     state = openai()
     torch.save({"dims": {"n_mels": 80}, "model_state_dict": state}, tmp_path / "tiny.pt")

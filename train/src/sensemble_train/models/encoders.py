@@ -49,6 +49,7 @@ class EncoderConfig:
             brightness and contrast of frames, instead of the fixed scales of Table 6.
         source: a pretrained encoder (`pretrained.sources`) before an adapter; of the other fields, only
             `embedding` and `vocabulary` then have a meaning.
+        place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
     """
 
     width: int
@@ -67,6 +68,7 @@ class EncoderConfig:
     spread: bool = True
     relative: bool = False
     source: str = ""
+    place: int | None = None
 
 
 class Trunk(nn.Module):

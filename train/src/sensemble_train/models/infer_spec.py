@@ -9,9 +9,10 @@ from typing import Literal
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import duration
-from sensemble_sensors.spec import kind_name
+from sensemble_sensors.spec import InputSpec, kind_name
 
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.kind import measured
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Description
@@ -59,28 +60,49 @@ def describe(
             f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; "
             "training takes two of each"
         )
-    found, shape = _task(labelled, task), fit(dataset, shape)
+    found, shape = task_of(labelled, task), fit(dataset, shape)
     if not shape.fitted:
         return PAPERS[shape.name](labels, modalities, found, shape)
-    sources = dict(encoders or {})
-    if unknown := set(sources) - set(modalities):
-        raise ConfigurationError(
-            f"--encoder {min(unknown)}={sources[min(unknown)]}: {dataset.folder} has {', '.join(modalities)}"
-        )
-    shapes = {
-        m: KINDS[kind_name(m)].fit_source(shape, sources[m], _having(dataset, m)) if m in sources else shape
-        for m in modalities
-    }
-    specs = {m: KINDS[kind_name(m)].spec(m, shapes[m], hop=shape.seconds / 2) for m in modalities}
+    specs, configs = inputs(dataset, shape, encoders or {})
     if objective == "mae":
         return Description(specs, small_mae(specs, shape), labels, found, shape.shared)
-    configs = {
-        m: replace(small({m: spec}, shapes[m])[m], source=sources.get(m, "")) for m, spec in specs.items()
-    }
     return Description(specs, configs, labels, found)
 
 
-def _task(labelled: Sequence[Example], wanted: Wanted) -> Task:
+def inputs(
+    dataset: Dataset, shape: ModelConfig, sources: Mapping[str, str]
+) -> tuple[dict[str, InputSpec], dict[str, EncoderConfig]]:
+    """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
+
+    Args:
+        dataset: the examples.
+        shape: the sizes; none is left open (`fit`).
+        sources: modality -> source of its pretrained encoder.
+
+    Raises:
+        ConfigurationError: a source is of a modality that the dataset lacks.
+    """
+    if unknown := set(sources) - set(dataset.modalities):
+        raise ConfigurationError(
+            f"--encoder {min(unknown)}={sources[min(unknown)]}: {dataset.folder} has "
+            f"{', '.join(dataset.modalities)}"
+        )
+    specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
+    for m in dataset.modalities:
+        kind, own = KINDS[kind_name(m)], shape
+        if m in sources:
+            own = kind.fit_source(shape, sources[m], _having(dataset, m))
+        specs[m] = kind.spec(m, own, hop=shape.seconds / 2)
+        configs[m] = replace(small({m: specs[m]}, own)[m], source=sources.get(m, ""))
+    return specs, configs
+
+
+def task_of(labelled: Sequence[Example], wanted: Wanted) -> Task:
+    """Return the task that is wanted; derived, it is `multi-class` if every example has one label.
+
+    Raises:
+        ConfigurationError: an example has more than one of classes that exclude each other.
+    """
     several = next((example for example in labelled if len(example.labels) != 1), None)
     if wanted == "multi-class" and several is not None:
         raise ConfigurationError(

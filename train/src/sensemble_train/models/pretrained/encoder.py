@@ -1,17 +1,18 @@
-"""A frozen pretrained encoder and the adapter that learns."""
+"""A frozen pretrained encoder, behind which an adapter learns, or nothing does."""
 
 from typing import Self
 
 import torch
 from sensemble_sensors.spec import InputSpec
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sensemble_train.models.encoders import Encoder, EncoderConfig, unit
 from sensemble_train.models.pretrained.sources import load
 
 
 class Pretrained(Encoder):
-    """A kind's raw window [B, ...] -> float32 [B, d] of unit length.
+    """A kind's raw window [B, ...] -> float32 [B, d], of unit length where there is an adapter.
 
     The frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, of which
     the first is the window as it is, and training draws one (`training.augment`). The weights of the frozen
@@ -24,12 +25,17 @@ class Pretrained(Encoder):
         self.frozen = load(config.source, spec)
         size = self.frozen(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))).shape[1]
         inside = 2 * config.embedding
-        self.adapter = nn.Sequential(
-            nn.Linear(size, inside),
-            nn.BatchNorm1d(inside, affine=False),
-            nn.GELU(),
-            nn.Linear(inside, config.embedding),
-            nn.BatchNorm1d(config.embedding, affine=False),
+        self.adapter = (
+            nn.Sequential(
+                nn.Linear(size, inside),
+                nn.BatchNorm1d(inside, affine=False),
+                nn.GELU(),
+                nn.Linear(inside, config.embedding),
+                nn.BatchNorm1d(config.embedding, affine=False),
+                Unit(),
+            )
+            if config.place is None
+            else Placed(size, config.place, config.embedding)
         )
 
     def train(self, mode: bool = True) -> Self:
@@ -43,9 +49,37 @@ class Pretrained(Encoder):
         return self.frozen.to(raw.device)(raw)[:, None]  # type: ignore[no-any-return]
 
     def encode(self, features: Tensor) -> Tensor:
-        """Adapt the first view."""
-        return unit(self.adapter(features[:, 0]))
+        """Make the embedding of the first view."""
+        return self.adapter(features[:, 0])  # type: ignore[no-any-return]
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor to embeddings."""
-        return unit(self.adapter(self.frozen(raw)))
+        return self.adapter(self.frozen(raw))  # type: ignore[no-any-return]
+
+
+class Unit(nn.Module):
+    """Scales rows [B, d] to unit length."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, d] to [B, d]."""
+        return unit(x)
+
+
+class Placed(nn.Module):
+    """Puts features [B, F] at a place of the embedding [B, d] that is theirs, with a 1 behind; the rest is 0.
+
+    A linear head on the mean of such embeddings thus has weights, and a bias, of its own for each modality.
+    """
+
+    one: Tensor
+
+    def __init__(self, size: int, place: int, embedding: int) -> None:
+        super().__init__()
+        self.around = place, embedding - place - size
+        one = torch.zeros(embedding)
+        one[place + size] = 1
+        self.register_buffer("one", one, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, F] to [B, d]."""
+        return functional.pad(x, self.around) + self.one

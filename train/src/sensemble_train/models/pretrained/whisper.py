@@ -18,6 +18,7 @@ from sensemble_train.models.transformer import Block
 _BINS = FRAME // 2 + 1
 _FLOOR, _RANGE = 1e-10, 8.0  # least energy, and decades below the window's maximum that are told apart
 _LOUDEST, _FAINTEST = 1.0, -5.0  # decades: of near speech, to which the maximum is moved; of faint noise
+_QUIET = 2.0  # decades below the maximum, from which on a token says nothing
 _FORMATS: tuple[tuple[tuple[str, str], ...], ...] = (
     (  # OpenAI's files
         (r"^encoder\.", ""),
@@ -61,7 +62,7 @@ _FORMATS: tuple[tuple[tuple[str, str], ...], ...] = (
 
 
 class Whisper(nn.Module):
-    """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, width], the mean over time.
+    """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, width], the mean over time, weighted by loudness.
 
     Args:
         weights: a Whisper model's, named as OpenAI, transformers or CTranslate2 names them; in every
@@ -93,16 +94,20 @@ class Whisper(nn.Module):
         self.load_state_dict(state | {"position": self.position})
 
     def forward(self, wave: Tensor) -> Tensor:
-        """Map windows to the mean of their tokens."""
-        tokens = self.tokens(wave)
-        batch, _, width = tokens.shape
+        """Map windows to the mean of their tokens: the loudest weighs 1, and one 20 dB below weighs nothing.
+
+        Silence before and behind a word, and the padding of a short sound, would dilute what the word says.
+        """
+        mel = self.mel(wave)
+        tokens = self.encode(mel)
+        batch, frames, bins = mel.shape
+        loud = functional.max_pool2d(mel.view(batch, 1, frames, bins), (1, bins))
+        loud = functional.avg_pool2d(functional.pad(loud, (0, 0, 0, frames % 2)), (2, 1))
+        # The mel's maximum is (_LOUDEST + 4) / 4, and a decade is a quarter.
+        weight = (loud * (4 / _QUIET) + (1 - (_LOUDEST + 4) / _QUIET)).clamp(min=1e-6)
         # XNNPACK takes a mean over the last two of four dimensions only.
-        return (
-            tokens.transpose(1, 2)
-            .reshape(batch, width, -1, 1)
-            .mean(dim=(2, 3), keepdim=True)
-            .view(batch, width)
-        )
+        share = (weight / weight.mean(dim=(2, 3), keepdim=True)).view(batch, 1, -1)
+        return torch.bmm(share, tokens).view(batch, -1) * (1 / tokens.shape[1])
 
     def tokens(self, wave: Tensor) -> Tensor:
         """Map windows to tokens of 20 ms, float32 [B, N, width]."""

@@ -1,0 +1,69 @@
+"""Artifacts of encoders in which nothing learns, kept by content: lowered once, they serve every model.
+
+They lie in the user's cache, which may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+from sensemble_train.data.embedded import fingerprint
+from torch import Tensor, nn
+
+from sensemble_export.partition_report import Delegation
+from sensemble_export.targets import TARGETS, Job, needs_ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The place of one artifact in the cache.
+
+    Attributes:
+        path: of the artifact; its division is in a JSON file of the same name.
+    """
+
+    path: Path
+
+    def fetch(self, to: Path) -> Delegation | None:
+        """Link the artifact to a path, and return its division; None if it is not kept yet."""
+        try:
+            division = Delegation(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
+            shutil.copy(self.path, to)
+        except (OSError, ValueError, TypeError):
+            return None
+        return division
+
+    def keep(self, made: Path, division: Delegation) -> None:
+        """Keep an artifact that was made; a full disk is no failure."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            shutil.copy(made, partial)
+            partial.replace(self.path)
+            self.path.with_suffix(".json").write_text(json.dumps(asdict(division)), "utf-8")
+
+
+def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:
+    """Return the place of an artifact; None for what learns, and for what is not one file with a division.
+
+    Args:
+        encoder: in evaluation mode.
+        windows: those that `job` takes its ranges from, or one of their form.
+        job: the artifact.
+    """
+    if job.target != "executorch-xnnpack" or any(p.requires_grad for p in encoder.parameters()):
+        return None
+    tools = {tool: version(tool) for tool in ("torch", *TARGETS[job.target].tools)}
+    digest = hashlib.sha256(f"{fingerprint(encoder, windows[:1])} {windows.shape[1:]} {job} {tools}".encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):  # another version may lower otherwise
+        digest.update(module.read_bytes())
+    if needs_ranges(job.scheme):
+        digest.update(windows.numpy().tobytes())
+    folder = Path(platformdirs.user_cache_dir("sensemble")) / "lowered"
+    return Kept(folder / f"{digest.hexdigest()[:32]}{TARGETS[job.target].suffix}")

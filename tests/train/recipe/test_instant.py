@@ -1,0 +1,128 @@
+"""The instant head: calibrated linear classifiers on frozen encoders, and what they say of takes left out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from sensemble_runtime.subsets import subsets
+from sensemble_train import ConfigurationError, Instant, instant
+from sensemble_train.recipe.instant import DECAY
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from tests.train.tiny import Frozen, Line, write_clip, write_index
+
+ENCODERS = {"audio": f"{__name__}:pitch", "video": "tests.train.tiny:own"}
+LEVELS, HERTZ = {"dark": 30, "bright": 200, "grey": 110}, {"dark": 300, "bright": 1800, "grey": 900}
+
+
+class Pitch(nn.Module):
+    """How often a sound crosses zero, and how loud it is."""
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Map [B, S] to [B, 2]."""
+        crossed = (raw[:, 1:] * raw[:, :-1] < 0).float().mean(dim=1)
+        return torch.stack([crossed, raw.std(dim=1)], dim=1)
+
+
+def pitch(_: object) -> Pitch:
+    return Pitch()
+
+
+def takes(folder: Path, counts: dict[str, int], *, deaf: bool = False) -> Path:
+    """Write takes of two examples each; some lack a modality. With `deaf`, all sound alike."""
+    lines: list[Line] = []
+    rng = np.random.default_rng(0)
+    for label, count in counts.items():
+        for take in range(count):
+            for part in range(2):
+                name = f"{label}{take}{part}.mkv"
+                hertz = 700 if deaf else HERTZ[label]
+                write_clip(
+                    folder / name,
+                    LEVELS[label] + int(rng.integers(-25, 25)),
+                    hertz + int(rng.integers(-80, 80)),
+                )
+                media: Line = {"video": name, "audio": name}
+                if take == 3:
+                    del media["video" if part else "audio"]
+                lines.append({"split": "train", "labels": [label], "group": f"{label} {take}", **media})
+    return write_index(folder, lines)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def logits(found: Instant, modalities: tuple[str, ...]) -> Tensor:
+    """What the model says of the examples that have these modalities, over the temperature of such a set."""
+    clips = found.examples.having(modalities)
+    with torch.no_grad():
+        said: Tensor = found.model(clips.inputs)
+    return said * len(modalities)
+
+
+def test_it_says_the_sum_of_calibrated_log_probabilities(tmp_path: Path) -> None:
+    found = instant(takes(tmp_path, {"dark": 4, "bright": 4, "grey": 4}), ENCODERS)
+    assert found.model.description.labels == ("bright", "dark", "grey")
+    for modalities in subsets(ENCODERS):
+        alone = [log_softmax(logits_of(found, m, modalities).numpy(), axis=1) for m in modalities]
+        said = log_softmax(logits(found, modalities).numpy(), axis=1)
+        np.testing.assert_allclose(said, log_softmax(sum(alone), axis=1), atol=1e-3)
+
+
+def logits_of(found: Instant, modality: str, having: tuple[str, ...]) -> Tensor:
+    clips = found.examples.having(having)
+    with torch.no_grad():
+        said: Tensor = found.model({modality: clips.inputs[modality]})
+    return said
+
+
+def test_each_modality_has_the_classifier_that_scikit_learn_fits(tmp_path: Path) -> None:
+    found = instant(takes(tmp_path, {"dark": 3, "bright": 3, "grey": 3}), ENCODERS)
+    clips = found.examples
+    assert clips.targets is not None
+    x = Pitch()(clips.inputs["audio"]).numpy()
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    oracle = LogisticRegression(C=1 / (2 * DECAY * len(x)), tol=1e-8).fit(x, clips.targets.numpy())
+    ours = logits(found, ("audio",)).argmax(dim=1).numpy()
+    np.testing.assert_array_equal(ours, oracle.predict(x))
+
+
+def test_a_sensor_that_knows_nothing_outweighs_none_that_knows(tmp_path: Path) -> None:
+    found = instant(takes(tmp_path, {"dark": 5, "bright": 5, "grey": 5}, deaf=True), ENCODERS)
+    truth, there = found.examples.targets, found.examples.present
+    assert truth is not None
+    both = there["audio"] & there["video"]
+    seen = found.left_out["video"].argmax(dim=1)
+    together = sum(found.left_out.values()).argmax(dim=1)  # type: ignore[union-attr]
+    assert found.left_out["audio"].softmax(dim=1).max() < 0.6
+    assert (together == truth)[both].sum() >= (seen == truth)[both].sum() >= both.sum() - 2
+
+
+def test_of_a_class_that_is_added_alone_the_takes_are_read(tmp_path: Path) -> None:
+    sources = {"video": "tests.train.tiny:own"}
+    instant(takes(tmp_path, {"dark": 3, "bright": 3}), sources)
+    before = Frozen.read
+    found = instant(takes(tmp_path, {"dark": 3, "bright": 3, "grey": 3}), sources)
+    assert found.model.description.labels == ("bright", "dark", "grey")
+    assert Frozen.read - before <= 2 * 6 + 4, "two views of six examples, and some test inputs"
+
+
+def test_a_class_of_one_take_is_left_out_until_it_has_two(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = instant(takes(tmp_path, {"dark": 2, "bright": 2, "grey": 1}), ENCODERS)
+    assert found.model.description.labels == ("bright", "dark")
+    assert caplog.messages == ["grey: has one take; record another, until then it is left out"]
+    with pytest.raises(ConfigurationError, match="from: 2 of dark, 1 of grey; record two of each"):
+        instant(takes(tmp_path, {"dark": 2, "grey": 1}), ENCODERS)
+
+
+def test_it_takes_an_encoder_of_a_modality_that_is_there(tmp_path: Path) -> None:
+    folder = takes(tmp_path, {"dark": 2, "bright": 2})
+    with pytest.raises(ConfigurationError, match="has audio, video; name a pretrained encoder"):
+        instant(folder, {})
