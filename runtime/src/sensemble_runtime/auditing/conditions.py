@@ -108,7 +108,6 @@ def _scores(
     key: tuple[str, str, int],
     effect: str,
 ) -> list[ConditionScore]:
-    """Return the scores of the subsets that an example has, of windows that are `there`, embedded."""
     modalities, judge, task = bundle.modalities, bundle.judge, bundle.manifest.task
     logits = bundle.head.logits(pool_subsets(embeddings))
     plain = plain_answers(judge, logits, modalities)

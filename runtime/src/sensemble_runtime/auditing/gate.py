@@ -139,7 +139,6 @@ def _judged(criterion: Criterion, measures: Measures) -> Judgement:
 
 
 def _found(criterion: Criterion, measures: Measures) -> tuple[Estimate | None, int]:
-    """Return the number that a criterion bounds, if there is one, and its number of examples."""
     least = min(score.n for score in measures.subsets.values())
     if criterion.kind == "P":
         return measures.mean, least

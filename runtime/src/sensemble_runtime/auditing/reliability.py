@@ -42,13 +42,7 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Bin(Interval):
-    """The `n` > 0 predictions of about one confidence.
-
-    Attributes:
-        confidence: their mean confidence, in [0, 1].
-        right: the share of them that is right; `low` and `high` are its 95 % confidence interval for
-            independent examples.
-    """
+    """The `n` > 0 predictions of about one confidence, and the share that is `right`, with its interval."""
 
     confidence: float
     right: float
@@ -141,20 +135,16 @@ def recorded_outcomes(
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error in [0, 1]: the mean gap between confidence and accuracy.
+    """Return the expected calibration error: the mean gap between confidence and accuracy, in [0, 1].
 
-    The mean over 15 bins of equal width, weighted by the examples in them (Naeini et al., 2015; Guo et al.,
-    2017).
+    Over 15 bins of equal width, weighted by their examples (Naeini et al., 2015; Guo et al., 2017).
     """
     gaps = np.bincount(_bins(confidences), weights=confidences - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidences))
 
 
 def chance_error(confidences: NDArray[np.floating]) -> float:
-    """Return the mean error of perfectly calibrated classifiers: above 0, because bins of few examples vary.
-
-    The same confidences, floating [N], give the same number.
-    """
+    """Return the mean error of perfectly calibrated classifiers: above 0, for bins of few examples vary."""
     draw = np.random.default_rng(0)
     errors = (
         calibration_error(confidences, draw.uniform(size=len(confidences)) < confidences)
@@ -164,5 +154,4 @@ def chance_error(confidences: NDArray[np.floating]) -> float:
 
 
 def _bins(confidences: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the bin of each confidence, int64 [N], of `_BINS` of equal width."""
     return np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)

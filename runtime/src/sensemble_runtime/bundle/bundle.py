@@ -145,11 +145,7 @@ class Bundle:
         return not any(thread.is_alive() for thread in freeing)
 
     def contents(self, modality: str, target: str) -> Contents:
-        """Return the bytes of the artifact that encodes `modality` for `target`, verified.
-
-        Raises:
-            BundleChangedError: they have changed since the bundle was opened.
-        """
+        """Return the verified bytes of an artifact; raise a `BundleChangedError` if they have changed."""
         artifact = self.manifest.modalities[modality].artifacts[target]
         whole = PurePosixPath(artifact.path)
         names = {file: PurePosixPath(file.path).relative_to(whole).as_posix() for file in artifact.files}
@@ -218,7 +214,6 @@ def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None)
 
 
 def _verify(folder: Path, contents: Manifest) -> Head:
-    """Check every file that the manifest lists, and return the head."""
     for file in dict.fromkeys(file for _, file in contents.files()):
         check_file(folder, file)
     _verify_nothing_else(folder, [artifact for _, artifact in contents.artifacts()])
@@ -258,14 +253,7 @@ def _verify_nothing_else(folder: Path, artifacts: list[Artifact]) -> None:
 
 
 def sign(path: Path, key: Path) -> Path:
-    """Verify the bundle in folder `path`, sign its manifest with a private key, return the signature's file.
-
-    Args:
-        key: the PEM file of the key.
-
-    Raises:
-        BundleError, KeyFileError, OSError: the bundle or the key is not valid, or it cannot be written.
-    """
+    """Verify a bundle, sign its manifest with the private key in a PEM file, return the signature's file."""
     data = read_data(path / manifest.FILE_NAME)
     _verify(path, parse_manifest(data, path / manifest.FILE_NAME))
     written = path / signature.FILE_NAME

@@ -50,7 +50,6 @@ class Parity:
     Attributes:
         cosine: the mean cosine similarity of the embeddings.
         max_error, mean_error: of the absolute differences between elements.
-        windows: the number of windows compared.
         agreement: the fraction of windows that the head, on this modality alone, classifies the same.
     """
 
@@ -103,12 +102,11 @@ class Provenance:
 
     Attributes:
         train_modalities: M_T.
-        method: `finetune`, `masd+wiseft`, ...
         accuracy: of the float model, a fraction, by subset.
         accuracy_quantized: of this bundle, by target and subset; only for targets that were run.
         float_bytes: the size of the float encoder for the bundle's first target, by modality.
         float_latency_ms: its median milliseconds per window; only if that target was run.
-        created: the time of the export, ISO 8601.
+        created: ISO 8601.
         tools: the version of each package that made the artifacts.
     """
 

@@ -17,11 +17,7 @@ _LARGEST_KEY = 1 << 16  # bytes, far above a key in PEM
 
 
 def sign(data: bytes, key: Path) -> bytes:
-    """Return the signature of `data`, 64 bytes, by the private key in the PEM file `key`.
-
-    Raises:
-        KeyFileError: the file holds no such key.
-    """
+    """Return the signature of `data`, 64 bytes, by the private key in the PEM file `key`."""
     return _private(key).sign(data)
 
 

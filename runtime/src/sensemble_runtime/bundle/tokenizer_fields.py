@@ -108,7 +108,6 @@ def _step_problems(field: str, step: object) -> Iterator[str]:
 
 
 def _content_problem(field: str, step: Mapping[str, object]) -> str:
-    """Return the fault of a step of an allowed type; empty if there is none."""
     if step["type"] in ("Replace", "Split"):
         pattern = step.get("pattern")
         found = pattern.get("Regex") if isinstance(pattern, dict) else None

@@ -81,7 +81,6 @@ def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
-    """Yield every file in the bundle and in its held-out folder."""
     yield from manifest.files()
     for modality, file in manifest.held_out.items():
         yield f"held_out.{modality}", file

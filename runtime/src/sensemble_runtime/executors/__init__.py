@@ -2,5 +2,5 @@
 
 A new executor is a module with an `Encoder` class and an entry in `executor.EXECUTORS`.
 
-Doors: `executor`, which loads an artifact by its target; it imports the other modules on use.
+Doors: `executor`.
 """

@@ -25,10 +25,8 @@ class CoreMLEncoder:
     """A Core ML package (.mlpackage) with one input and one output; Core ML chooses the processor.
 
     Core ML takes neither uint8 nor int64: the package's input is float32 or int32, and its metadata `dtype`
-    names the dtype of the encoder's windows. Converting them is exact.
-
-    Core ML cannot load from memory: the files are written to a private folder, which is removed once Core ML
-    has compiled them.
+    names the dtype of windows. It cannot load from memory: the files are written to a private folder, which
+    is removed once Core ML has compiled them.
 
     Raises:
         BundleIncompatibleError: this system cannot run the package; names Core ML's error.

@@ -117,9 +117,7 @@ def load(
     """Load an artifact made for `target`, a key of `EXECUTORS`, from memory.
 
     Args:
-        path: names it in errors.
         threads: of the executor's pool; 0 means one per core, or a single one if the encoder is `quick`.
-        quick: whether the encoder takes less than `QUICK`.
         contents: the verified bytes; None reads `path` without verifying it.
 
     Raises:

@@ -12,9 +12,7 @@ class NativeEncoder:
 
     All encoders of the process share ExecuTorch's thread pool, and only the first one can set its size.
 
-    Args:
-        threads: of that pool; 0 leaves it as it is: one thread per performance core at first.
-        quick: run in a single thread if `threads` is 0 and no other encoder uses the pool yet.
+    With `threads` 0 it stays as it is, one per performance core at first, or is 1 if the encoder is `quick`.
 
     Raises:
         BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.

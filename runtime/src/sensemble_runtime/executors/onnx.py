@@ -20,11 +20,7 @@ _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxEncoder:
-    """An ONNX model (.onnx) with one input and one output.
-
-    Args:
-        contents: the model; one with weights in other files is refused.
-        threads: of its own pool; 0 means one per core, or a single one if `quick`.
+    """An ONNX model (.onnx) with one input, one output and its weights inside.
 
     Raises:
         BundleIncompatibleError: this ONNX Runtime cannot run the model; names its error.

@@ -62,10 +62,8 @@ class BackgroundWriter:
     def finish(self, *, complete: bool) -> RecordError | None:
         """Write the rest and close the file; `complete` marks the run as one that ended well.
 
-        A second call does not wait again for a disk that did not answer.
-
-        Returns:
-            An error that says what could not be written; None if all was, or the record says what it lacks.
+        Return an error that says what could not be written; None if all was, or the record says what it
+        lacks. A second call does not wait again for a disk that did not answer.
         """
         self._complete = complete
         self.queue.close()

@@ -34,9 +34,7 @@ class Run:
         began: seconds since 1970.
         ended: likewise; None if it was interrupted or still runs.
         bundle: the SHA-256 of the bundle's `manifest.json`.
-        labels: the classes, in the order of the run's probabilities.
-        dataset: the name of the audited data; None for a session.
-        split: the splits of the audited examples, joined with `+`; None for a session.
+        split: the splits of the audited examples, joined with `+`.
         scores: of an audit that ended, by subset, as is `chance`, the score of the commonest label.
         estimates: `P`, `R`, and the drop without each modality, `drop.audio`.
     """
@@ -261,7 +259,6 @@ def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
 
 
 def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[sqlite3.Row]:
-    """Return the rows of a session, each with its time `since_1970`."""
     return db.execute(
         f"SELECT {table}.*, offset + at AS since_1970 FROM {table} JOIN runs ON id = run "  # noqa: S608
         f"WHERE run = ? ORDER BY {order}",

@@ -26,12 +26,9 @@ _AT_ONCE = 20_000  # rows removed in one commit: SQLite's log stays small, and t
 class Retention:
     """The bounds of a record; beyond them, the oldest predictions and events of sessions are removed.
 
-    Audits stay, and count towards the size. Removed rows are overwritten with zeros. Their space in the file
-    is used again, so the file stops growing, but it never shrinks.
-
-    Attributes:
-        seconds: the greatest age of a prediction or event while a session writes; None: no limit.
-        bytes: the greatest size of the file, at least 1e6; SQLite's log next to it takes some MB more.
+    Audits stay, and count towards the size. Removed rows are overwritten with zeros. Their space is used
+    again, so the file stops growing at `bytes`, at least 1e6, but never shrinks. No row is older than
+    `seconds` while a session writes.
     """
 
     seconds: float | None = None
@@ -65,10 +62,7 @@ class Retention:
 def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int) -> bool:
     """Remove the oldest rows beyond the bounds, and note it in the record; return whether more may remain.
 
-    Args:
-        db: an open record, outside a transaction.
-        now: seconds since 1970.
-        current: the run being written, which is kept even if it has no rows left.
+    `now` is in seconds since 1970; the `current` run is kept even if it has no rows left.
     """
     removed, left = 0, _AT_ONCE
     with db:

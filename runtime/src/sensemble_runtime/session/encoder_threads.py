@@ -148,7 +148,6 @@ class EncoderThreads:
         return one is not None and abs(one - other) <= self._align
 
     def _predict(self, end: float) -> None:
-        """Predict from the encoded windows that end together at `end`."""
         state = self._state
         encoded = {m: e for m, e in state.encoded.items() if self._is_near(e.time, end)}
         for modality in encoded:

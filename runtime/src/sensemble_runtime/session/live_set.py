@@ -213,7 +213,6 @@ class LiveSet:
         return tuple(m for m in near if m not in unfamiliar) or near
 
     def _near(self, now: float) -> tuple[str, ...]:
-        """Return the modalities that are fresh and within the skew, sorted."""
         fresh = self._fresh(now)
         ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
         oldest = max(ends.values(), default=0.0) - self._policy.skew

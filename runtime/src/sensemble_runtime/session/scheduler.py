@@ -31,17 +31,14 @@ class Policy:
     """The rules by which a session spends the processor.
 
     Attributes:
-        threads: of ExecuTorch's pool, which the first encoder loaded in the process sets. 0: one per
-            performance core, or a single one if all encoders are fast (`Bundle`).
+        threads: as `Bundle.threads`.
         budget: the share of the time for which the session may be encoding, in (0, 1]; under overload,
             modalities share it by max-min fairness.
-        skew: windows that end within so many seconds are pooled together. A caption holds for its time to
-            live.
+        skew: windows that end within so many seconds are pooled together. Captions hold until they expire.
         align: seconds that a complete window waits for other modalities' windows that are due.
         duty: when to reuse an embedding instead of encoding; None: never.
-        unfamiliar: `leave`: a modality whose newest window is unlike those of training leaves the live set;
-            if there is no other, there is no evidence and the prediction is unsure. `pool`: it is reported
-            and pooled.
+        unfamiliar: `leave`: a modality whose newest window is unfamiliar leaves the live set; without
+            another, there is no evidence. `pool`: it is reported and pooled.
 
     Raises:
         PolicyError: a field is out of its range.

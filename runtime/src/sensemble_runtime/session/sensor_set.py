@@ -74,10 +74,8 @@ class SensorSet:
         self._conditions = conditions
         self._attached: dict[str, SensorThread] = {}  # by name, in the order of attaching
         self._running: list[SensorThread] = []  # may still run
-        self._sampled: set[SensorThread] = set()  # have given a sample since they were opened
         self._active: dict[str, SensorThread] = {}  # by modality
         self._reported: dict[str, str] = {}  # by modality, the name of the active sensor as it was reported
-        self._waited_for: set[SensorThread] = set()  # their first sample is not waited for again
 
     @property
     def modalities(self) -> set[str]:
@@ -91,9 +89,7 @@ class SensorSet:
 
         Not captions, which come at any time, and no sensor twice: a dead one would delay the others.
         """
-        return {
-            t.modality for t in self._silent if t.modality not in self._active and t not in self._waited_for
-        }
+        return {t.modality for t in self._silent if t.modality not in self._active and not t.waited_for}
 
     @property
     def reasons(self) -> list[tuple[Kind | None, str]]:
@@ -107,7 +103,8 @@ class SensorSet:
 
     def stop_waiting(self, modalities: Collection[str]) -> None:
         """Stop waiting for the first samples of the sensors of `modalities` that are starting."""
-        self._waited_for |= {thread for thread in self._silent if thread.modality in modalities}
+        for thread in self._silent:
+            thread.waited_for |= thread.modality in modalities
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
@@ -142,7 +139,6 @@ class SensorSet:
         thread.stop()
         self._report(thread, "detached", "")
         self._leave(thread)
-        self._waited_for.discard(thread)
         self._sink.changed.notify_all()
         return True
 
@@ -194,9 +190,8 @@ class SensorSet:
                 self._await_window(thread)
             if thread.stopped:
                 return
-            if thread not in self._sampled:
-                self._sampled.add(thread)
-                self._waited_for.discard(thread)
+            if not thread.sampled:
+                thread.sampled, thread.waited_for = True, False
                 self._sink.changed.notify_all()
             if self._last_attached(modality) is not thread:
                 return
@@ -233,7 +228,6 @@ class SensorSet:
             self._leave(thread, ended=kind == "ended")
             if kind in ("ended", "failed"):
                 thread.stop()
-                self._waited_for.discard(thread)
                 if self._attached.get(thread.name) is thread:
                     del self._attached[thread.name]
                     self.over = not self._attached
@@ -257,14 +251,12 @@ class SensorSet:
 
     @property
     def _silent(self) -> set[SensorThread]:
-        """The open sensors, except captions, that have given no sample yet."""
-        silent = set(self._attached.values()) - self._sampled
-        return {t for t in silent if t.reported[0] == "attached" and self._sink.specs[t.modality].hop > 0}
+        silent = {t for t in self._attached.values() if t.reported[0] == "attached" and not t.sampled}
+        return {t for t in silent if self._sink.specs[t.modality].hop > 0}
 
     def _last_attached(self, modality: str) -> SensorThread | None:
-        """Return the sensor attached last of those of `modality` that give samples."""
         attached = reversed(self._attached.values())
-        return next((t for t in attached if t.modality == modality and t in self._sampled), None)
+        return next((t for t in attached if t.modality == modality and t.sampled), None)
 
     def _await_window(self, thread: SensorThread) -> None:
         """Wait until the sensor's last window is in a prediction, or the thread is to end."""
@@ -277,13 +269,12 @@ class SensorSet:
         )
 
     def _has_other(self, thread: SensorThread) -> bool:
-        """True if another attached sensor is of the same modality."""
         others = (t for t in self._attached.values() if t is not thread and not t.stopped)
         return any(other.modality == thread.modality for other in others)
 
     def _leave(self, thread: SensorThread, *, ended: bool = False) -> None:
         modality = thread.modality
-        self._sampled.discard(thread)
+        thread.sampled = False
         active = self._active.get(modality) is thread
         if active:
             del self._active[modality]

@@ -60,6 +60,8 @@ class SensorThread:
 
     Attributes:
         reported: the kind and the reason of its last event; the same are not reported twice.
+        sampled: whether it has given a sample since it was opened.
+        waited_for: whether its first sample was waited for in vain.
         lag: seconds by which its samples are behind the clock; None if unknown.
         retry_at: when it is opened again, on the clock of `time.monotonic`; None unless it waits for that.
         thread: not started; it ends after `stop`, when the sensor is closed.
@@ -81,6 +83,7 @@ class SensorThread:
         self.conditions = conditions
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
         self.reported: tuple[Kind | None, str] = (None, "")
+        self.sampled = self.waited_for = False
         self.lag: float | None = None
         self.retry_at: float | None = None
         self._spec, self._thresholds, self._previous, self._owner = spec, health, previous, owner
@@ -183,7 +186,6 @@ class SensorThread:
     def _report_health(
         self, before: tuple[Kind, str], wrong: tuple[str, ...], doubts: tuple[str, ...]
     ) -> tuple[Kind, str]:
-        """Report the sensor's health if it differs from `before`, and return it."""
         kind: Kind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
         state = (kind, "; ".join(wrong + doubts))
         if state != before:
@@ -217,7 +219,6 @@ def join(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]
 
 
 def _running(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
-    """Wait for threads until `deadline`; return those that still run."""
     for sensor in threads:
         if sensor.thread is not threading.current_thread():
             sensor.thread.join(max(0.0, deadline - monotonic()))

@@ -44,21 +44,19 @@ class Session:
 
     `stream` yields predictions and events; iterating the session yields predictions alone. Both read one
     bounded queue: when the consumer is slow, old predictions are dropped, long before the first event is.
-    Both end when the session is closed or, unless it is `lasting`, its last sensor has ended by itself. They
-    raise what a subscriber raised, and a `SessionError` in place of a `SystemExit` or the like. A sensor or
-    an encoder that fails, and a record that cannot be written, are reported as events and tried again.
+    Both end when the session is closed or, unless it is `lasting`, its last sensor has ended. They raise the
+    errors of subscribers. Failures of sensors, encoders and the record are events, and are tried again.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality, the one
     attached last is active: its samples are used. While it is lost or unhealthy, the one before takes over.
 
     Args:
         bundle: an open bundle; a modality's encoder is loaded when its sensor is opened.
-        record: a record file to which to add a run with every prediction and event.
-        retention: the bounds of that record; None: 1 GB.
+        record: a record file to which to add a run, within the bounds of `retention` (1 GB).
         health: when a sensor counts as unhealthy, so that its samples are not used; None: never.
         conditions: degrade the samples of each sensor by those of its modality.
         lasting: go on when the last sensor has ended.
-        adapt: lets the sensors teach each other; closed with the session. None: they do not.
+        adapt: lets the sensors teach each other; closed with the session.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
@@ -125,10 +123,8 @@ class Session:
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
         """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
 
-        It may be slow, and call any method of the session. What it raises is raised by `stream`.
-
-        Returns:
-            Its bounded queue, for `unsubscribe`; `dropped` counts the items that a slow callback missed.
+        It may be slow, and call any method of the session; `stream` raises its errors. Return its bounded
+        queue, for `unsubscribe`; `dropped` counts the items that a slow callback missed.
 
         Raises:
             SessionError: the session is closed.
@@ -264,12 +260,11 @@ class Session:
         disk has 30 s for the record and 10 s for corrections.
 
         Raises:
-            SessionError: a sensor, an encoder or a subscriber did not return in time; names it. Its thread is
-                left behind, and keeps no process from ending, unless it frees an encoder.
-            RecordError: predictions or events could not be recorded; says how many.
-            AdaptError: corrections could not be written.
+            SessionError: a sensor, an encoder or a subscriber did not return in time. Its thread is left
+                behind, and keeps no process from ending, unless it frees an encoder.
+            RecordError, AdaptError: the record, or corrections, could not be written.
             BadDataError: a replayed file could not be decoded.
-            Exception: what a subscriber raised, if no consumer has got it.
+            Exception: the error of a subscriber, if no consumer has got it.
         """
         state, again = self._state, bool(self._stuck)
         deadline = time.monotonic() + (0.0 if again else sensor_thread.CLOSE)
