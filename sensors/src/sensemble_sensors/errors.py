@@ -50,7 +50,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2
 
 def printable(text: str) -> str:
     """Escape control characters and lone surrogates: safe for terminals and UTF-8."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def text_of(error: BaseException) -> str:

@@ -4,14 +4,15 @@ import errno
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sensemble_sensors.errors import BadDataError
 
-LONGEST = 1 << 20  # bytes of a line, with its end
-LATEST = 1e9  # seconds, or thirty years; no file and no recording is longer
+MAX_LINE = 1 << 20  # bytes of a line, with its end
+MAX_SECONDS = 1e9  # seconds, or thirty years; no file and no recording is longer
 _PIECE = 1 << 16  # bytes of a line that is too long, skipped at a time
 
 
@@ -28,10 +29,10 @@ def opened(path: Path) -> IO[bytes]:
 def numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line with its end); cut a line that is too long where `Fields` refuses it."""
     number = 0
-    while line := file.readline(LONGEST + 1):
+    while line := file.readline(MAX_LINE + 1):
         number += 1
         yield number, line
-        if len(line) > LONGEST:
+        if len(line) > MAX_LINE:
             while not line.endswith(b"\n") and line:
                 line = file.readline(_PIECE)
 
@@ -44,8 +45,8 @@ class Fields:
     """
 
     def __init__(self, line: bytes) -> None:
-        if len(line) > LONGEST:
-            raise BadDataError(f"longer than {LONGEST - 1} bytes")
+        if len(line) > MAX_LINE:
+            raise BadDataError(f"longer than {MAX_LINE - 1} bytes")
         try:
             values = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
@@ -63,35 +64,52 @@ class Fields:
 
     def string(self, name: str) -> str:
         """Return a string, which may be empty."""
-        value = self.values.get(name)
-        if not isinstance(value, str) or not is_unicode(value):
-            raise BadDataError(f"{name}: must be a string")
-        return value
+        return str(self._checked(name, str, "a string"))
 
     def seconds(self, name: str) -> float | None:
-        """Return a number of seconds from 0 to `LATEST`; None where it is absent."""
-        return None if self.values.get(name) is None else self.number(name, 0, LATEST, "a number of seconds")
+        """Return a number of seconds from 0 to `MAX_SECONDS`; None where it is absent."""
+        absent = self.values.get(name) is None
+        return None if absent else self.number(name, 0, MAX_SECONDS, "a number of seconds")
 
-    def number(self, name: str, least: float, most: float, kind: str = "a number") -> float:
-        """Return a number from `least` to `most`."""
-        value = self.values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise BadDataError(f"{name}: must be {kind} from {least:g} to {most:g}")
-        return float(value)
+    def number(self, name: str, low: float, high: float, kind: str = "a number") -> float:
+        """Return a number from `low` to `high`."""
+        words = f"{kind} from {low:g} to {high:g}"
+        return float(self._checked(name, (int, float), words, low, high))
 
-    def integer(self, name: str, least: int, most: int) -> int:
-        """Return an integer from `least` to `most`."""
-        value = self.values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise BadDataError(f"{name}: must be an integer from {least} to {most}")
-        return value
+    def integer(self, name: str, low: int, high: int) -> int:
+        """Return an integer from `low` to `high`."""
+        return int(self._checked(name, int, f"an integer from {low} to {high}", low, high))
 
     def flag(self, name: str) -> bool:
         """Return true or false."""
-        value = self.values.get(name)
-        if not isinstance(value, bool):
-            raise BadDataError(f"{name}: must be true or false")
-        return value
+        return bool(self._checked(name, bool, "true or false"))
+
+    def _checked(self, name: str, *form: Any) -> Any:  # noqa: ANN401
+        try:
+            return checked(self.values.get(name), *form)
+        except ValueError as error:
+            raise BadDataError(f"{name}: {error}") from error
+
+
+def checked(
+    value: object,
+    kinds: type | tuple[type, ...],
+    words: str,
+    low: float = -sys.float_info.max,
+    high: float = sys.float_info.max,
+) -> Any:  # noqa: ANN401
+    """Return a value of one of `kinds`, with numbers within bounds and texts that UTF-8 can encode.
+
+    Raises ValueError for any other, which says that it must be `words`.
+    """
+    good = isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
+    if good and isinstance(value, str):
+        good = is_unicode(value)
+    elif good and isinstance(value, int | float):
+        good = low <= value <= high
+    if not good:
+        raise ValueError(f"must be {words}, got {value!r:.40}")
+    return value
 
 
 def is_unicode(text: str) -> bool:

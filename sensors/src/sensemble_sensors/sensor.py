@@ -12,7 +12,7 @@ STEP = 0.2
 """Seconds of jitter that a clock may have: how far a sample may be ahead of it, or behind the sample before.
 More is a fault of the clock, and no window spans a longer step back."""
 
-LONGEST_CAPTION = 1 << 16
+MAX_CAPTION = 1 << 16
 """The most that is read of a caption: bytes in shared memory, and characters where it is tokenized."""
 
 Media = NDArray[np.uint8] | NDArray[np.float32]

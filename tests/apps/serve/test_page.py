@@ -168,7 +168,7 @@ def test_a_recording_is_a_dataset_of_what_the_sensors_gave(
         viewer.send(type="record", on=False)
         viewer.next("state", lambda state: state["recorded"] is None)
     assert is_recording(folder)
-    assert {example.given("video") is not None for example in read_dataset(folder).examples} == {True}
+    assert {example.value("video") is not None for example in read_dataset(folder).examples} == {True}
 
 
 def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refused_or_good(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
 from sensemble_runtime.bundle.tokenizer_fields import CLIP_WORD
 from sensemble_runtime.errors import BundleCorruptError, EncoderError
-from sensemble_sensors.sensor import LONGEST_CAPTION
+from sensemble_sensors.sensor import MAX_CAPTION
 from tokenizers import Tokenizer
 
 PATH = Path("tokenizer.json")
@@ -30,7 +30,7 @@ def test_long_captions_are_cut(tokenizer: Tokenizer) -> None:
 
 
 def test_of_a_caption_without_end_the_beginning_is_read(tokenizer: Tokenizer) -> None:
-    assert tokenize(tokenizer, " " * (LONGEST_CAPTION - 3) + "one two", 3).tolist() == [[3, 0, 0]]
+    assert tokenize(tokenizer, " " * (MAX_CAPTION - 3) + "one two", 3).tolist() == [[3, 0, 0]]
 
 
 @given(st.text())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.waveform import LOUDEST
+from sensemble_sensors.kinds.waveform import MAX_LEVEL
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -37,7 +37,7 @@ def speak(ring: WindowRing, signal: np.ndarray, sizes: list[int]) -> list[Window
         chunk = signal[at : at + size]
         at += len(chunk)
         ring.push(Sample("audio", chunk, at / RATE))
-        window = ring.take()
+        window = ring.pop()
         if window is not None:
             found.append(window)
     return found
@@ -66,7 +66,7 @@ def test_the_audio_ring_keeps_its_own_copy() -> None:
     ring, chunk = kind_of(AUDIO.modality).windows(AUDIO), np.ones(50, np.float32)
     ring.push(Sample("audio", chunk, 0.5))
     chunk[:] = 0
-    window = ring.take()
+    window = ring.pop()
     assert window is not None
     ring.push(Sample("audio", np.zeros(70, np.float32), 1.2))
     assert np.asarray(window.data).all()
@@ -83,15 +83,15 @@ def test_no_window_spans_a_cut(spec: InputSpec) -> None:
             ring.push(Sample(spec.modality, data, begin + i / 10, cut=cut and i == 1))
 
     record(1, 0.0, 3, cut=True)
-    assert ring.take() is None
+    assert ring.pop() is None
     record(2, 0.3, 5, cut=True)
     record(3, 0.8, 2, cut=True)
-    complete = ring.take()
+    complete = ring.pop()
     assert complete is not None, "what was complete before the cut was really seen"
     assert np.unique(np.asarray(complete.data)).tolist() == [2]
-    assert ring.take() is None
+    assert ring.pop() is None
     record(3, 1.0, 3, cut=False)
-    following = ring.take()
+    following = ring.pop()
     assert following is not None
     assert np.unique(np.asarray(following.data)).tolist() == [3]
     assert following.time == pytest.approx(1.3)
@@ -114,7 +114,7 @@ def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
     ring = kind_of(AUDIO.modality).windows(AUDIO)
     ring.push(Sample("audio", np.full(50, 1, np.float32), 0.5))
     ring.push(Sample("audio", np.full(50, 2, np.float32), 1.0, cut=True))
-    window = ring.take()
+    window = ring.pop()
     assert window is not None
     assert np.unique(np.asarray(window.data)).tolist() == [2]
     assert ring.dropped == 1
@@ -127,7 +127,7 @@ def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> 
     for i, by in enumerate(jitter):
         ring.push(Sample("video", frame(i), i / 10 + by))
         if ring.ready:
-            found.append(seen(ring.take()))
+            found.append(seen(ring.pop()))
     assert found == [[i - 3, i - 2, i - 1, i] for i in range(3, 40, 2)]
     assert ring.dropped == 0
 
@@ -139,7 +139,7 @@ def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float
     taken = 0
     for i, time in enumerate(times):
         ring.push(Sample("video", frame(i % 256), time))
-        window = ring.take()
+        window = ring.pop()
         if window is None:
             continue
         taken += 1
@@ -157,16 +157,16 @@ def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
     ring = kind_of(VIDEO.modality).windows(VIDEO)
     for i in range(10):
         ring.push(Sample("video", frame(i), i / 10))
-    assert seen(ring.take()) == [6, 7, 8, 9]
+    assert seen(ring.pop()) == [6, 7, 8, 9]
     assert ring.dropped == 3
-    assert ring.take() is None
+    assert ring.pop() is None
 
 
 def test_memory_does_not_grow_with_the_cameras_rate() -> None:
     ring = kind_of(VIDEO.modality).windows(VIDEO)
     for i in range(1000):
         ring.push(Sample("video", frame(i // 4), i / 1000))
-    assert seen(ring.take()) == pytest.approx([(999 - ago) / 4 for ago in (300, 200, 100, 0)], abs=4)
+    assert seen(ring.pop()) == pytest.approx([(999 - ago) / 4 for ago in (300, 200, 100, 0)], abs=4)
 
 
 def test_an_image_is_a_window_of_one_frame() -> None:
@@ -175,7 +175,7 @@ def test_an_image_is_a_window_of_one_frame() -> None:
     found = []
     for i in range(8):
         ring.push(Sample("video", frame(i), i / 4))
-        window = ring.take()
+        window = ring.pop()
         if window is not None:
             found.append((window.time, int(np.asarray(window.data)[0, 0, 0, 0, 0])))
     assert found == [(0.0, 0), (0.5, 2), (1.0, 4), (1.5, 6)]
@@ -185,11 +185,11 @@ def test_a_caption_is_a_window_and_the_newest_wins() -> None:
     ring = kind_of(TEXT.modality).windows(TEXT)
     ring.push(Sample("text", "one", 1.0))
     ring.push(Sample("text", "two", 2.0))
-    assert ring.take() == Window("two", 2.0)
+    assert ring.pop() == Window("two", 2.0)
     assert ring.dropped == 1
     assert not ring.ready
     ring.push(Sample("text", "three", 3.0, cut=True, lost=2))
-    assert ring.take() == Window("three", 3.0)
+    assert ring.pop() == Window("three", 3.0)
     ring.push(Sample("text", "four", 4.0, lost=1))
     assert ring.lost == 3
 
@@ -216,8 +216,8 @@ def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, sa
 
 def test_the_loudest_sound_that_is_taken_has_a_level() -> None:
     kind, ring = kind_of("audio"), kind_of("audio").windows(AUDIO)
-    ring.push(Sample("audio", np.full(AUDIO.shape[1], LOUDEST, np.float32), 0.0))
-    window = ring.take()
+    ring.push(Sample("audio", np.full(AUDIO.shape[1], MAX_LEVEL, np.float32), 0.0))
+    window = ring.pop()
     assert window is not None
     assert kind.level(window.data) == pytest.approx(120)
     assert np.isfinite(np.asarray(kind.sketch(window.data), np.float32)).all()
@@ -232,7 +232,7 @@ def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None
         data = {"audio": np.zeros(2, np.float32), "video": frame(i), "text": "one"}[spec.modality]
         for j, (ring, time) in enumerate(((steady, i / 50), (jittering, i / 50 - by * (i % 2)))):
             ring.push(Sample(spec.modality, data, time))
-            window = ring.take()
+            window = ring.pop()
             if window is not None:
                 counts[j] += 1
                 assert window.time == pytest.approx(i / 50, abs=0.2)

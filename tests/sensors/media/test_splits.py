@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
-from sensemble_sensors.media.splits import LEAST, draw
+from sensemble_sensors.media.splits import MIN_TRAIN, draw
 
 
 def write(folder: Path, lines: list[dict[str, object]]) -> Path:
@@ -69,7 +69,7 @@ def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone(
     assert len(chosen) == 14
     assert {e.id for e in noise} & chosen
     assert {e.id for e in known} & chosen
-    assert draw([*known[: LEAST - 1], *noise]) == frozenset()
+    assert draw([*known[: MIN_TRAIN - 1], *noise]) == frozenset()
     assert draw([*known, *(replace(e, split="calibrate") for e in noise)]) < {e.id for e in known}
 
 
@@ -95,13 +95,13 @@ def test_calibrate_is_drawn_from_train_where_the_index_has_none(tmp_path: Path) 
 
 
 def test_a_train_that_is_too_small_stays_whole_and_is_selected_on(tmp_path: Path) -> None:
-    lines: list[dict[str, object]] = [{} for _ in range(LEAST - 1)] + [{"split": "eval"}] * 30
+    lines: list[dict[str, object]] = [{} for _ in range(MIN_TRAIN - 1)] + [{"split": "eval"}] * 30
     lines = [{**line, "id": str(i)} for i, line in enumerate(lines)]
     dataset = read_dataset(write(tmp_path, lines))
     assert not dataset.drawn
     assert dataset.split("calibrate") == ()
     assert dataset.selection == dataset.split("train")
-    assert len(dataset.selection) == LEAST - 1
+    assert len(dataset.selection) == MIN_TRAIN - 1
     # Many examples of few recordings are as few as the recordings.
     few: list[dict[str, object]] = [{"group": f"take {i % 3}"} for i in range(90)]
     assert not read_dataset(write(tmp_path, few)).drawn

@@ -1,11 +1,10 @@
 """Messages and requests from outside: objects of JSON, and their fields, checked before they are used."""
 
 import json
-import math
 from typing import Any
 
 from sensemble_sensors.errors import SampleError
-from sensemble_sensors.lines import is_unicode
+from sensemble_sensors.lines import checked, is_unicode
 
 _DIGITS = 18  # of a whole number, its sign included: what 64 bits hold
 
@@ -56,8 +55,7 @@ def truth(given: dict[str, Any], name: str) -> bool:
 
 
 def _checked(given: dict[str, Any], name: str, kinds: type | tuple[type, ...], words: str) -> Any:  # noqa: ANN401
-    value = given.get(name)
-    finite = not isinstance(value, float) or math.isfinite(value)
-    if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool) or not finite:
-        raise SampleError(f"{name}: must be {words}")
-    return value
+    try:
+        return checked(given.get(name), kinds, words)
+    except ValueError as error:
+        raise SampleError(f"{name}: {error}") from error

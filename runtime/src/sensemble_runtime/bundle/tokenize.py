@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.sensor import LONGEST_CAPTION
+from sensemble_sensors.sensor import MAX_CAPTION
 
 from sensemble_runtime.bundle.strict_json import DecodeError, document
 from sensemble_runtime.bundle.tokenizer_fields import problems
@@ -29,7 +29,7 @@ def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.in
         EncoderError: the tokenizer failed.
     """
     with _reported(EncoderError, "the tokenizer failed"):
-        ids = tokenizer.encode(caption[:LONGEST_CAPTION]).ids[:length]
+        ids = tokenizer.encode(caption[:MAX_CAPTION]).ids[:length]
     return np.array([ids + [PAD] * (length - len(ids))], dtype=np.int64)
 
 

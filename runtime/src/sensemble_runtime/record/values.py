@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
+from sensemble_sensors.lines import checked
 
 from sensemble_runtime import subsets
 from sensemble_runtime.errors import SubsetError
@@ -22,31 +23,25 @@ Entry = TypeVar("Entry")
 
 def text(value: object) -> str:
     """Return a text, printable."""
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} where a text is")  # noqa: TRY004 - `reader` knows one error
-    return printable(value)
+    return printable(checked(value, str, "a text"))
 
 
 def number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
     """Return a number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError(f"{value!r:.40} where a number from {least:g} to {most:g} is")
-    return float(value)
+    return float(checked(value, (int, float), f"a number from {least:g} to {most:g}", least, most))
 
 
 def count(value: object) -> int:
     """Return a count."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r:.40} where a count is")
-    return value
+    return int(checked(value, int, "a count", 0))
 
 
 def one_of(value: object, known: Sequence[Word]) -> Word:
     """Return the word of `known` that a value is."""
-    found = next((word for word in known if word == value), None)
-    if found is None:
-        raise ValueError(f"{value!r:.40} where {' or '.join(known)} is")
-    return found
+    word = next((word for word in known if word == value), None)
+    if word is None:
+        raise ValueError(f"must be {' or '.join(known)}, got {value!r:.40}")
+    return word
 
 
 def live(value: object) -> tuple[str, ...]:
@@ -60,23 +55,18 @@ def live(value: object) -> tuple[str, ...]:
 def unpack(blob: object, count: int) -> NDArray[np.float32]:
     """Return `count` probabilities, one or more."""
     if isinstance(blob, bytes) and len(blob) == 4 * count > 0:
-        found = np.frombuffer(blob, dtype="<f4").astype(np.float32)
-        if np.all((found >= 0) & (found <= 1)):
-            return found
-    raise ValueError(f"{blob!r:.40} where {count} probabilities are")
+        probabilities = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+        if np.all((probabilities >= 0) & (probabilities <= 1)):
+            return probabilities
+    raise ValueError(f"must be {count} probabilities, got {blob!r:.40}")
 
 
 def names(value: object) -> tuple[str, ...]:
     """Return a JSON list of texts."""
-    found = json.loads(text(value))
-    if not isinstance(found, list):
-        raise ValueError(f"{found!r:.40} where a list is")  # noqa: TRY004 - as above
-    return tuple(map(text, found))
+    return tuple(map(text, checked(json.loads(text(value)), list, "a list")))
 
 
 def by_modality(value: object, read: Callable[[object], Entry]) -> dict[str, Entry]:
     """Return a JSON object, each of whose entries `read` checks."""
-    entries = json.loads(text(value))
-    if not isinstance(entries, dict):
-        raise ValueError(f"{entries!r:.40} where an object is")  # noqa: TRY004 - as above
+    entries = checked(json.loads(text(value)), dict, "an object")
     return {modality: read(entry) for modality, entry in entries.items()}

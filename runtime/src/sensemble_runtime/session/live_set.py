@@ -134,7 +134,7 @@ class LiveSet:
     def take_window(self, modality: str) -> TakenWindow | None:
         """Return the newest window of a modality, to be encoded; None if it has none."""
         ring = self.windows.get(modality)
-        window = ring.take() if ring else None
+        window = ring.pop() if ring else None
         return TakenWindow(modality, self._sensors[modality], window, ring) if ring and window else None
 
     def encode(self, taken: TakenWindow) -> Encoded:

@@ -65,10 +65,10 @@ def _check_regular(path: Path) -> None:
 
 def first_track(path: Path, container: InputContainer, kind: Literal["audio", "video"]) -> Stream:
     """Return the first track of a kind that FFmpeg can decode; raise BadDataError if there is none."""
-    found = next((track for track in container.streams if is_track(track, kind)), None)
-    if found is None:
+    track = next((track for track in container.streams if is_track(track, kind)), None)
+    if track is None:
         raise BadDataError(f"{path}: has no {kind} track")
-    return found
+    return track
 
 
 def is_track(stream: Stream, kind: str) -> bool:

@@ -21,7 +21,7 @@ class Framing:
 COVER = Framing()
 """The centre, as large as possible."""
 
-_LONGEST = 8  # times the frame: a longer picture is cropped first, because a thin one would cost a lot
+_MAX_RATIO = 8  # times the frame: a longer picture is cropped first, because a thin one would cost a lot
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:
@@ -32,7 +32,7 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVE
     height, width = size
     scale = framing.zoom * max(height / image.shape[0], width / image.shape[1])
     image = _cropped(
-        image, math.ceil(_LONGEST * height / scale), math.ceil(_LONGEST * width / scale), framing
+        image, math.ceil(_MAX_RATIO * height / scale), math.ceil(_MAX_RATIO * width / scale), framing
     )
     if scale != 1:
         cv2 = opencv()

@@ -16,8 +16,8 @@ def member(shard: str, offset: int, size: int) -> str:
 
 def parse(name: str) -> tuple[str, int, int] | None:
     """Return (shard, offset, size) of a member's name; None for any other file."""
-    found = _MEMBER.fullmatch(name)
-    return (found[1], int(found[2]), int(found[3])) if found else None
+    match = _MEMBER.fullmatch(name)
+    return (match[1], int(match[2]), int(match[3])) if match else None
 
 
 def url(name: str) -> str:

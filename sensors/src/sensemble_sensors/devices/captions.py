@@ -24,11 +24,11 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_LONGEST = 1 << 16  # bytes of a line; a longer line is not a caption
+_MAX_LINE = 1 << 16  # bytes of a line; a longer line is not a caption
 _PATIENCE = 5.0  # seconds that a connection may take
 _WAITING = 16  # captions that wait for a slow reader
 _PAUSE = 0.05  # seconds between two polls
-_PIECES = 4  # of `_LONGEST` bytes, that a poll reads at most: a flood comes as fast as it is read
+_PIECES = 4  # of `_MAX_LINE` bytes, that a poll reads at most: a flood comes as fast as it is read
 _STDIN = 0
 # Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -107,8 +107,8 @@ class _Text:
 
     def read(self, timeout: float) -> Sample | None:
         until = monotonic() + timeout
-        while line := self._file.readline(_LONGEST + 1):
-            if len(line) > _LONGEST:  # a lost sensor is reopened, and would start again
+        while line := self._file.readline(_MAX_LINE + 1):
+            if len(line) > _MAX_LINE:  # a lost sensor is reopened, and would start again
                 raise SensorEndedError(str(_too_long(self._name)))
             if b"\0" in line:
                 raise SensorEndedError(f"{self._name}: is not text in UTF-8")
@@ -158,17 +158,17 @@ class _Lines:
             if not readable(self._file, 0):
                 return
             try:
-                data = os.read(self._file, _LONGEST)
+                data = os.read(self._file, _MAX_LINE)
             except OSError as error:
                 raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
-            self._take(data, monotonic())
+            self._split(data, monotonic())
             self._due = monotonic() + _PAUSE if data else math.inf
             if not data:
                 return
 
-    def _take(self, data: bytes, now: float) -> None:
+    def _split(self, data: bytes, now: float) -> None:
         *whole, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > _LONGEST:
+        if len(self._partial) > _MAX_LINE:
             raise _too_long(self._name)
         if not data and self._kind == stat.S_IFSOCK:
             self._queue.end(SensorLostError(f"{self._name}: the other side hung up"))
@@ -203,7 +203,7 @@ def _caption(line: bytes) -> str:
 
 
 def _too_long(name: str) -> SensorLostError:
-    return SensorLostError(f"{name}: a line is longer than {_LONGEST} bytes; is this a text?")
+    return SensorLostError(f"{name}: a line is longer than {_MAX_LINE} bytes; is this a text?")
 
 
 def _opened(source: str) -> int:

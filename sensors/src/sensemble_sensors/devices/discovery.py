@@ -60,15 +60,15 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
     if not _SYS.is_dir():
         return _listed_afresh("video", stop)
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for node in (_SYS / "class" / "video4linux").glob("video*"):
         with suppress(OSError):  # unplugged since it was listed
             if (node / "index").read_text().strip() == "0":
-                found[int(node.name.removeprefix("video"))] = (node / "name").read_text().strip()
+                names[int(node.name.removeprefix("video"))] = (node / "name").read_text().strip()
     links = _links(_CAMERAS)
     return [
         Device("video", str(number), name, links.get(f"video{number}", str(number)))
-        for number, name in sorted(found.items())
+        for number, name in sorted(names.items())
     ]
 
 
@@ -95,9 +95,9 @@ def _source(source: pulse.Source) -> Device:
 
 def portaudio_inputs() -> list[Device]:
     """Return PortAudio's inputs, on Linux by ALSA's names; SensorUnavailableError if PortAudio is missing."""
-    found = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
-    numbers = [str(device["index"]) for device in found]
-    names = [str(device["name"]) for device in found]
+    inputs = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
+    numbers = [str(device["index"]) for device in inputs]
+    names = [str(device["name"]) for device in inputs]
     links = _links(_SOUND_CARDS)
     keys = [_microphone_key(name, links) for name in names]
     # Keys must be unique; the number is the last resort, because it changes when anything is plugged in.
@@ -106,14 +106,14 @@ def portaudio_inputs() -> list[Device]:
     return [Device("audio", *fields) for fields in zip(numbers, names, keys, strict=True)]
 
 
-def distinct_inputs(found: Sequence[Device]) -> list[Device]:
+def distinct_inputs(inputs: Sequence[Device]) -> list[Device]:
     """Return each microphone among PortAudio's inputs once.
 
     Those are the inputs of sound cards and the names in the user's ALSA configuration; ALSA's own names lead
     to one of these or to a sound server. Where there is none, only the default is left.
     """
-    own = [device for device in found if not _ALIAS.fullmatch(device.name)]
-    return own or [device for device in found if device.name == "default"]
+    own = [device for device in inputs if not _ALIAS.fullmatch(device.name)]
+    return own or [device for device in inputs if device.name == "default"]
 
 
 def watched_microphones(stop: Event = _NEVER) -> list[Device]:
@@ -122,9 +122,9 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
     A server holds the sound cards; listing both would capture each card twice. Setting `stop` ends the
     search. Raises SensorUnavailableError if PortAudio is missing, or it or the server does not answer.
     """
-    found = pulse.sources()
-    if found is not None:
-        return [_source(source) for source in found if source.microphone]
+    served = pulse.sources()
+    if served is not None:
+        return [_source(source) for source in served if source.microphone]
     return distinct_inputs(fresh_microphones(stop))
 
 

@@ -109,28 +109,28 @@ class Microphone:
                 "of those that `sensemble doctor` shows"
             ) from error
 
-    def _choose(self, served: list[Device], found: list[Device]) -> tuple[int | None, str | None]:
+    def _choose(self, served: list[Device], inputs: list[Device]) -> tuple[int | None, str | None]:
         """Return PortAudio's number of the device, None for the system's choice, and the source's name."""
         wanted = self._device.lower()
-        if wanted == "default" and found:
+        if wanted == "default" and inputs:
             return None, None
         ways: list[list[Device]] = [
             [d for d in served if d.id == self._device],
             *(
                 [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
-                for some in (served, found)
+                for some in (served, inputs)
             ),
-            *([d for d in some if wanted in d.name.lower()] for some in (served, found)),
+            *([d for d in some if wanted in d.name.lower()] for some in (served, inputs)),
         ]
         matches = next(filter(None, ways), [])
         if len(matches) != 1:
             problem = "names several devices" if matches else "is not there"
-            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*served, *found]) or "none"
+            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*served, *inputs]) or "none"
             raise SensorUnavailableError(f"{self.name}: {problem}; `sensemble doctor` shows these: {here}")
         (match,) = matches
-        if match in found:
+        if match in inputs:
             return int(match.id), None
-        doors = [int(device.id) for device in found if device.name == "pulse"]
+        doors = [int(device.id) for device in inputs if device.name == "pulse"]
         if not doors:
             raise SensorUnavailableError(
                 f"{self.name}: ALSA has no device `pulse` to reach the sound server by; "

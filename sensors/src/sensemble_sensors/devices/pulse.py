@@ -63,15 +63,15 @@ def sources() -> list[Source] | None:
 
 def parse(listing: str) -> list[Source]:
     """Return the sources in the English output of `pactl list sources`."""
-    found = []
+    parsed = []
     for block in re.split(r"^Source #\d+\n", listing, flags=re.MULTILINE)[1:]:
         # The first of a name counts, because a description may have several lines.
         fields: dict[str, str] = dict(reversed(_FIELD.findall(block)))
         name = fields.get("Name", "")
         played = fields.get("Monitor of Sink", "n/a") != "n/a" and not any(n in block for n in _NULL_SINKS)
         if name:
-            found.append(Source(name, fields.get("Description", name), not played and name != _DUMMY))
-    return found
+            parsed.append(Source(name, fields.get("Description", name), not played and name != _DUMMY))
+    return parsed
 
 
 class Guard:
@@ -106,10 +106,10 @@ class Guard:
         look = _LOOKS[0]
         while not self._stop.is_set():
             try:
-                found = sources()
+                present = sources()
             except SensorUnavailableError:  # it hangs, and gives no sound, which the health check notices
-                found = [Source(self._source, "", microphone=True)]
-            if self._source not in [source.name for source in found or ()]:
+                present = [Source(self._source, "", microphone=True)]
+            if self._source not in [source.name for source in present or ()]:
                 self._gone()
                 return
             self._wait(look)

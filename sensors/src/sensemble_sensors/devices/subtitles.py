@@ -9,8 +9,8 @@ from pathlib import Path
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import opened
 
-_LARGEST = 16 << 20  # bytes of a file; a film has some tens of thousands
-_LONGEST = 1 << 16  # characters of a cue with its markup; a longer text is not a caption
+_MAX_FILE = 16 << 20  # bytes of a file; a film has some tens of thousands
+_MAX_CUE = 1 << 16  # characters of a cue with its markup; a longer text is not a caption
 _CLOCK = {
     ".srt": re.compile(r"(\d{2,5}):([0-5]\d):([0-5]\d),(\d{3})", re.ASCII),
     ".vtt": re.compile(r"(?:(\d{2,5}):)?([0-5]\d):([0-5]\d)\.(\d{3})", re.ASCII),
@@ -58,9 +58,9 @@ def read_subtitles(path: Path) -> list[Cue]:
 def _lines(path: Path) -> list[str]:
     try:
         with opened(path) as file:
-            text = file.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            raise BadDataError(f"{path}: is larger than {_LARGEST >> 20} MiB; is this a text?")
+            text = file.read(_MAX_FILE + 1)
+        if len(text) > _MAX_FILE:
+            raise BadDataError(f"{path}: is larger than {_MAX_FILE >> 20} MiB; is this a text?")
         return re.split(r"\r\n|\r|\n", text.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadDataError(f"{path}: cannot be read as UTF-8 text ({error})") from error
@@ -89,8 +89,8 @@ def _cue(path: Path, kind: str, number: int, block: list[str]) -> Cue:
         raise BadDataError(f"{at}: must be '{form} --> {form}'")
     if times[1] <= times[0]:
         raise BadDataError(f"{at}: ends before it begins")
-    if sum(map(len, block[head + 1 :])) > _LONGEST:
-        raise BadDataError(f"{at}: a cue longer than {_LONGEST} characters; is this a subtitle file?")
+    if sum(map(len, block[head + 1 :])) > _MAX_CUE:
+        raise BadDataError(f"{at}: a cue longer than {_MAX_CUE} characters; is this a subtitle file?")
     text = " ".join(_MARKUP.sub("", line).strip() for line in block[head + 1 :]).strip()
     if kind == ".vtt":
         text = _unescaped(text, at)

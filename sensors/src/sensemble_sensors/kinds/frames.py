@@ -124,7 +124,7 @@ class Frames(TrackKind):
         from sensemble_sensors.codecs.decode import decode_video
 
         _, count, height, width, _ = spec.shape
-        size, framing, still = (height, width), excerpt.framing, source.given(STILL)
+        size, framing, still = (height, width), excerpt.framing, source.value(STILL)
         if isinstance(still, Path):
             return decode_video(still, spec.rate, count, size, framing=framing)[None]
         (path,) = self.files(source, spec.modality)
@@ -142,7 +142,7 @@ class Frames(TrackKind):
         """See `Kind`."""
         from sensemble_sensors.codecs.decode import decode_video
 
-        still = source.given(STILL)
+        still = source.value(STILL)
         if isinstance(still, Path):
             decode_video(still, 1.0, 1, _SMALL)
         for path in self.files(source, modality):

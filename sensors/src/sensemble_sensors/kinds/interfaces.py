@@ -22,7 +22,7 @@ class Source(Protocol):
     def end(self) -> float | None:
         """Seconds within its files at which the example ends; None for their end."""
 
-    def given(self, field: str) -> Path | str | None:
+    def value(self, field: str) -> Path | str | None:
         """Return the value of a field of the dataset, a file or a text; None where it is absent."""
 
 

@@ -146,7 +146,7 @@ class Kind(ABC):
 
     def files(self, source: Source, modality: str) -> list[Path]:
         """Return the files of an example that last some time."""
-        file = source.given(modality)
+        file = source.value(modality)
         return [file] if isinstance(file, Path) else []
 
     def strided(self, spec: InputSpec) -> int:  # noqa: ARG002

@@ -12,7 +12,7 @@ from sensemble_sensors.kinds.conditions.text import CONDITIONS
 from sensemble_sensors.kinds.interfaces import START, Excerpt, Source, TrackReader
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
-from sensemble_sensors.sensor import LONGEST_CAPTION, Media, Sample
+from sensemble_sensors.sensor import MAX_CAPTION, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 _TOKENS = 65_536
@@ -50,13 +50,13 @@ class Text(Kind):
 
     def slot_size(self, spec: InputSpec) -> int:  # noqa: ARG002
         """See `Kind`."""
-        return LONGEST_CAPTION
+        return MAX_CAPTION
 
     def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
         """Return at most 65,536 bytes of UTF-8."""
         if problem := _problem(data):
             raise ValueError(f"gave {problem}")
-        return np.frombuffer(str(data).encode()[:LONGEST_CAPTION], np.uint8)
+        return np.frombuffer(str(data).encode()[:MAX_CAPTION], np.uint8)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         """See `Kind`."""
@@ -64,7 +64,7 @@ class Text(Kind):
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
         """Return the caption."""
-        return str(source.given(spec.modality) or "")
+        return str(source.value(spec.modality) or "")
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield the caption."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 BANDS = 16  # of the spectrum, equally wide in octaves, that are compared to find a change
 QUIET = -60.0  # dB below full scale, under which all sound is the same silence
-LOUDEST = 1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
+MAX_LEVEL = (
+    1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
+)
 _SLOT = 0.1  # seconds of sound in a slot of shared memory; a longer sample is split
 
 
@@ -180,9 +182,9 @@ class WaveformRing(WindowRing):
         if problem := _problem(sample.data):
             raise SampleError(f"{sample.modality}: {problem}")
         data = np.asarray(sample.data, np.float32)
-        if not peak(data) <= LOUDEST:
+        if not peak(data) <= MAX_LEVEL:
             raise SampleError(
-                f"{sample.modality}: holds NaN, infinity or more than {LOUDEST:g} times full scale"
+                f"{sample.modality}: holds NaN, infinity or more than {MAX_LEVEL:g} times full scale"
             )
         return len(data) / self._spec.rate
 
@@ -231,8 +233,8 @@ class _SoundChecks(Checks):
         if not math.isfinite(loudest):
             yield Symptom("the sound holds NaN or infinity", holds=True)
             return
-        if loudest > LOUDEST:
-            yield Symptom(f"the sound exceeds {LOUDEST:g} times full scale", holds=True)
+        if loudest > MAX_LEVEL:
+            yield Symptom(f"the sound exceeds {MAX_LEVEL:g} times full scale", holds=True)
             return
         yield Symptom("the sound is silent", loudest < SILENT, limits.silent, clears=True)
         share = np.count_nonzero(np.abs(wave) >= CLIPPED) / len(wave) if loudest >= CLIPPED else 0.0

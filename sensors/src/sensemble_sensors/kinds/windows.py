@@ -74,7 +74,7 @@ class WindowRing(ABC):
             self._untaken += completed
             self._saved = None
 
-    def take(self) -> Window | None:
+    def pop(self) -> Window | None:
         """Return the newest complete window that was not taken, or None; older ones are dropped."""
         if not self.ready:
             return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from sensemble_sensors.errors import BadDataError, printable
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LONGEST, Fields, numbered, opened
+from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
 from sensemble_sensors.spec import MODALITIES
@@ -58,16 +58,16 @@ class Example:
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities of this example, sorted; an image counts as `video`."""
-        has = ((m, any(self.given(f) is not None for f in fields)) for m, fields in _FIELDS_OF.items())
+        has = ((m, any(self.value(f) is not None for f in fields)) for m, fields in _FIELDS_OF.items())
         return tuple(modality for modality, present in has if present)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that last some time, each once."""
-        found = (path for m in _FIELDS_OF for path in kind_of(m).files(self, m))
-        return tuple(dict.fromkeys(found))
+        paths = (path for m in _FIELDS_OF for path in kind_of(m).files(self, m))
+        return tuple(dict.fromkeys(paths))
 
-    def given(self, field: str) -> Path | str | None:
+    def value(self, field: str) -> Path | str | None:
         """Return the value of one of the fields `MEDIA` or of a text; None where it is absent."""
         value: Path | str | None = getattr(self, field)
         return value
@@ -161,7 +161,7 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
                     _check_new(example, examples, groups)
                 except BadDataError as error:
                     reason = f"{index}:{number}: {error}"
-                    broken_off = line[-1:] not in b"\n}" and len(line) < LONGEST
+                    broken_off = line[-1:] not in b"\n}" and len(line) < MAX_LINE
                     if not skip_bad and not broken_off:
                         raise BadDataError(reason) from error
                     skipped.append(reason)

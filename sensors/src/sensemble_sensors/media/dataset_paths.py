@@ -51,14 +51,14 @@ class Root:
             self._folders[parent] = os.path.realpath(os.path.join(self._real, parent))
         target = f"{self._folders[parent]}/{own}"
         try:
-            found = os.lstat(target)
-            if stat.S_ISLNK(found.st_mode):
+            status = os.lstat(target)
+            if stat.S_ISLNK(status.st_mode):
                 target = os.path.realpath(target)
-                found = os.lstat(target)
+                status = os.lstat(target)
         except (OSError, ValueError):
-            found = None
+            status = None
         if not target.startswith(self._real):
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
-        if found is None or not stat.S_ISREG(found.st_mode):
+        if status is None or not stat.S_ISREG(status.st_mode):
             raise BadDataError(f"{name}: there is no file {relative!r}")
-        return found.st_size
+        return status.st_size

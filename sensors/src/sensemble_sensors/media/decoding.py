@@ -64,14 +64,14 @@ def clip(
     wanted = [m for m in asked if not kind_of(m).tokenized]
     step = span = whole = 0.0
     if any(kind_of(m).files(example, m) for m in wanted):
-        found = {path: probe(path) for path in example.files}
+        probes = {path: probe(path) for path in example.files}
         # Where one of two files ends sooner, the rest of the other is not used.
-        shortest = min(found, key=lambda path: found[path].seconds)
-        over = found[shortest].seconds
+        shortest = min(probes, key=lambda path: probes[path].seconds)
+        over = probes[shortest].seconds
         whole = min(over, math.inf if example.end is None else example.end) - (example.start or 0.0)
         if over <= 0:
             raise BadDataError(f"{shortest}: lasts no time")
-        rates = {m: _rate(example, m, found) for m in specs}
+        rates = {m: _rate(example, m, probes) for m in specs}
         step, span = _steps(rates, specs, sampling)
     room = max(whole - span, 0.0)
     # All numbers are always drawn, so that a crop does not depend on which modalities are decoded.
@@ -84,9 +84,9 @@ def clip(
     return {m: _media(example, specs[m], excerpt) for m in wanted}
 
 
-def _rate(example: Example, modality: str, found: Mapping[Path, Probe]) -> float:
+def _rate(example: Example, modality: str, probes: Mapping[Path, Probe]) -> float:
     """Return the rate (Hz) of the frames of a modality's file; 0 without a file or frames."""
-    return max((found[path].rate for path in kind_of(modality).files(example, modality)), default=0.0)
+    return max((probes[path].rate for path in kind_of(modality).files(example, modality)), default=0.0)
 
 
 def _steps(

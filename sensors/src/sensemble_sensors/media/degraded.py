@@ -23,7 +23,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
     for sample in map(degrade, given):
         if sample.time <= given[-1].time:
             ring.push(sample)
-    window = ring.take()
+    window = ring.pop()
     return None if window is None else window.data
 
 

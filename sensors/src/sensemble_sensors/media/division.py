@@ -88,12 +88,12 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
 def _groups(dataset: Dataset) -> dict[str, list[Example]]:
     """Return the examples that a division covers, by the name of their group, or their id."""
     bound = {example.group or example.id for example in dataset.split("pretrain") if example.labels}
-    found: dict[str, list[Example]] = {}
+    groups: dict[str, list[Example]] = {}
     for example in dataset.examples:
         name = example.group or example.id
         if (example.labels or example.background) and name not in bound:
-            found.setdefault(name, []).append(example)
-    return found
+            groups.setdefault(name, []).append(example)
+    return groups
 
 
 def _held_already(members: Sequence[Example], dataset: Dataset) -> str:
@@ -105,12 +105,12 @@ def _shortages(
     shares: Mapping[str, Mapping[str, Share]], groups: Mapping[str, Sequence[Example]]
 ) -> Iterator[str]:
     noun = "take" if all(re.fullmatch(r"take \d+", name) for name in groups) else "group"
-    for label, found in shares.items():
-        held = [split for split in _HELD if not found[split].groups]
-        lacking = held if found["train"].groups else ["train"]
+    for label, by_split in shares.items():
+        held = [split for split in _HELD if not by_split[split].groups]
+        lacking = held if by_split["train"].groups else ["train"]
         if not lacking:
             continue
-        count = sum(share.groups for share in found.values())
+        count = sum(share.groups for share in by_split.values())
         more = max(1, *(_HELD[split][1] - count for split in held)) if held else 1
         yield (
             f"{label}: {_counted(count, noun)}, so there is none for {' or '.join(lacking)}; "

@@ -10,7 +10,7 @@ from sensemble_sensors.errors import BadDataError
 _Key = tuple[bool, str]  # whether it is a group, and its name; or the id of an example without one
 
 SPLITS = ("pretrain", "train", "calibrate", "eval")
-LEAST = 20
+MIN_TRAIN = 20
 """Examples of `train` below which it is too small to draw `calibrate` from."""
 _SHARE = 10  # one example of `train` in this many is drawn
 _SPARED = 4  # no label and no modality loses more than one of its examples in this many
@@ -61,12 +61,12 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
     examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn.
 
-    None are chosen if `calibrate` exists already, `train` has fewer than `LEAST`, or fewer than two groups
-    can be drawn; backgrounds alone make no split, and do not count here.
+    None are chosen if `calibrate` exists already, `train` has fewer than `MIN_TRAIN`, or fewer than two
+    groups can be drawn; backgrounds alone make no split, and do not count here.
     """
     train = [example for example in examples if example.split == "train"]
     known = [example for example in examples if not example.background]
-    small = sum(example.split == "train" for example in known) < LEAST
+    small = sum(example.split == "train" for example in known) < MIN_TRAIN
     if small or any(example.split == "calibrate" for example in known):
         return frozenset()
     bound = {e.group for e in examples if e.split == "pretrain" and (e.labels or e.background)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LATEST, LONGEST, Fields, numbered, opened
+from sensemble_sensors.lines import MAX_LINE, MAX_SECONDS, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.spec import MODALITIES, InputSpec
 
@@ -51,7 +51,7 @@ def read_header(path: Path) -> Header:
     """Read the header of the `.jsonl` at `path`; BadDataError if it has none."""
     for number, line in lines(path):
         with located(path, number):
-            start = line.number("start", 0, LATEST)
+            start = line.number("start", 0, MAX_SECONDS)
             end = line.number("end", start, start + SPAN)
             return Header(line.integer("take", 1, TAKES), start, end, _form(line))
     raise BadDataError(f"{path}: has no header; copy the recording again")
@@ -62,7 +62,7 @@ def lines(path: Path) -> Iterator[tuple[int, Fields]]:
     try:
         with opened(path) as file:
             for number, line in numbered(file):
-                if line.endswith(b"\n") or len(line) > LONGEST:
+                if line.endswith(b"\n") or len(line) > MAX_LINE:
                     with located(path, number):
                         fields = Fields(line)
                     yield number, fields

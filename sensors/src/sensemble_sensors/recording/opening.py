@@ -56,16 +56,16 @@ def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
 
 def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
     """Repair a file of the recording and return its lines, each with its number."""
-    found = []
+    lines = []
     for i, text in enumerate(repair(path), start=1):
         try:
             line = Fields(text)
-            found.append((line, number(line)))
+            lines.append((line, number(line)))
         except BadDataError as error:
             raise RecordingError(
                 f"{path}:{i}: is not a line of a recording ({error}); repair it, or name another folder"
             ) from error
-    return found
+    return lines
 
 
 def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.interfaces import TrackReader
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.lines import LATEST, Fields
+from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.recording.header import (
@@ -72,7 +72,7 @@ class Segment:
         form = self.header.form.get(modality, ())
         if len(form) != len(kind.form_limits):
             raise BadDataError(f"form.{modality}: is missing in the segment's first line")
-        path = self.example.given(modality)
+        path = self.example.value(modality)
         return kind.track_reader(path if isinstance(path, Path) else None, form)
 
 
@@ -109,8 +109,8 @@ class Recorded:
         specs: Mapping[str, InputSpec] | None = None,
     ) -> None:
         folder = Path(folder)
-        found = [_segment(example, folder) for example in examples]
-        self.segments = sorted(found, key=lambda segment: (segment.header.take, segment.header.start))
+        segments = [_segment(example, folder) for example in examples]
+        self.segments = sorted(segments, key=lambda segment: (segment.header.take, segment.header.start))
         self._folder = folder
         pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
         self._joined = [_follows(*pair) for pair in zip([None, *self.segments], self.segments, strict=False)]
@@ -145,15 +145,15 @@ class Recorded:
     @cached_property
     def events(self) -> list[RecordedEvent]:
         """The events of the sensors in order, in the time of the stream."""
-        found = []
+        events = []
         places = [(s.header.take, s.header.end) for s in self.segments]
         for event in _events(self._folder):
             index = bisect_left(places, (event.take, event.time))
             if index < len(places) and places[index][0] == event.take:
                 # An event before the first segment takes effect when the segment begins.
                 time = max(event.time, self.segments[index].header.start)
-                found.append(replace(event, time=time + self._shifts[index]))
-        return sorted(found, key=lambda event: event.time)
+                events.append(replace(event, time=time + self._shifts[index]))
+        return sorted(events, key=lambda event: event.time)
 
     def example_at(self, time: float) -> Example | None:
         """Return the example whose segment holds `time`, in seconds of the stream; None in a pause."""
@@ -226,4 +226,4 @@ def _events(folder: Path) -> Iterator[RecordedEvent]:
     for number, line in lines(path):
         with located(path, number):
             words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
-            yield RecordedEvent(line.integer("take", 1, TAKES), line.number("time", 0, LATEST), *words)
+            yield RecordedEvent(line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS), *words)

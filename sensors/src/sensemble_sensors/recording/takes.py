@@ -72,11 +72,11 @@ def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...
     """
     folder = Path(folder)
     examples, _ = read_index(folder, skip_bad=skip_bad)
-    found: dict[int, list[Example]] = {}
+    examples_of: dict[int, list[Example]] = {}
     for example in examples:
         if match := re.fullmatch(r"take ([1-9][0-9]{0,6})", example.group or ""):
-            found.setdefault(int(match[1]), []).append(example)
-    return tuple(_take(folder, number, found[number]) for number in sorted(found))
+            examples_of.setdefault(int(match[1]), []).append(example)
+    return tuple(_take(folder, number, examples_of[number]) for number in sorted(examples_of))
 
 
 def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:

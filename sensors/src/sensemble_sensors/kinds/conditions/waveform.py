@@ -74,8 +74,8 @@ def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
         begins = len(past) - behind
         voices = np.stack([past[at : at + len(wave)] for at in begins]).sum(axis=0)
         past = np.concatenate([past[len(wave) :], wave])
-        wanted, found = level.before(wave), babble_level.before(voices)
-        scale = _amplitude(-amount) * np.sqrt(wanted / found) if found else 0.0
+        signal, noise = level.before(wave), babble_level.before(voices)
+        scale = _amplitude(-amount) * np.sqrt(signal / noise) if noise else 0.0
         return wave + np.float32(scale) * np.asarray(voices, np.float32)
 
     return _by_block(add, _block(spec))
