@@ -28,8 +28,11 @@ ALLOWED = {
     "runtime/src/sensemble_runtime/session/hotplug.py": (1, "a sound server replaces a removed microphone"),
     "sensors/src/sensemble_sensors/devices/discovery.py": (2, "the devices that can be listed here"),
     "train/src/sensemble_train/digits/build.py": (3, "makes a dataset of these three modalities"),
-    "train/src/sensemble_train/prepare/inspection.py": (10, "reads published datasets of film and sound"),
-    "train/src/sensemble_train/prepare/shard.py": (1, "names the files of film and sound"),
+    "train/src/sensemble_train/experiments/prepare/inspection.py": (
+        10,
+        "reads published films and sounds",
+    ),
+    "train/src/sensemble_train/experiments/prepare/shard.py": (1, "names the files of film and sound"),
 }
 MOST = 28
 

@@ -33,17 +33,14 @@ def varied(method: str, teacher: Callable[[Cell], Model], *, background: float |
     """Return a row of subset distillation by another teacher, which reads everything."""
 
     def row(cell: Cell) -> Model:
-        settings, sources = cell.job.config.finetune, cell.sources
+        settings = cell.job.config.finetune
         settings = settings if background is None else replace(settings, background=background)
+        seed = cell.job.loop(f"{REFERENCE} {name(cell.train)}").seed
         return cell.trained(
             method,
             lambda loop: distill_subsets(
-                cell.probed(),
-                sources["train"],
-                cell.train,
-                settings,
-                replace(loop, seed=cell.job.loop(f"{REFERENCE} {name(cell.train)}").seed),
-                sources["distill"],
+                replace(cell.start(replace(loop, seed=seed)), config=settings),
+                cell.sources["distill"],
                 teacher(cell),
                 cell.pretrained.modalities,
                 cell.background,

@@ -22,15 +22,17 @@ from dataclasses import dataclass, replace
 import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World
-from sensemble_train.models.clip_weights import CLIP_MEAN, CLIP_STD, initialize
-from sensemble_train.models.model import Description, Model
+from sensemble_train.experiments import architectures
+from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
+from sensemble_train.experiments.clip_weights import CLIP_MEAN, CLIP_STD, initialize
+from sensemble_train.experiments.mae import MAE
+from sensemble_train.models.model import Model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import CLIP_B16, MAE_B16, VIT_B16, clip_b16, mae_b16, vit_b16
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
-from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.objectives.objective import Objective, Part
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task
+from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.training.optim import Optimization, optimizer
 from sensemble_train.training.scale import ScaleConfig, distribute
 from torch import Tensor, nn
@@ -114,13 +116,13 @@ def rows(setting: Setting) -> Iterator[Measured]:
     """Measure each step, on a new model: blocks that are compiled twice would be no fair ones."""
 
     def contrastive() -> Model:
-        return model_of(vit_b16, AVT, setting.shape(VIT_B16))
+        return model_of(AVT, setting.shape(VIT_B16))
 
     def masked(modalities: tuple[str, ...]) -> Model:
-        return model_of(mae_b16, modalities, setting.shape(MAE_B16))
+        return model_of(modalities, setting.shape(MAE_B16))
 
     def tuned() -> Model:
-        return model_of(clip_b16, AVT, setting.shape(CLIP_B16))
+        return model_of(AVT, setting.shape(CLIP_B16))
 
     clips = clips_of(contrastive(), setting)
     yield measure("contrastive AVT", Contrastive(contrastive()), [clips], setting)
@@ -140,10 +142,10 @@ def rows(setting: Setting) -> Iterator[Measured]:
     yield measure("subset distillation, M_T = V", distilling, [labelled, labelled], setting)
 
 
-def model_of(preset: Callable[..., Description], modalities: tuple[str, ...], shape: ModelConfig) -> Model:
+def model_of(modalities: tuple[str, ...], shape: ModelConfig) -> Model:
     torch.manual_seed(0)
     labels = tuple(map(str, range(527)))
-    return Model(preset(labels, modalities, shape=shape), None)
+    return Model(architectures.paper(shape, labels, modalities), None)
 
 
 def clips_of(model: Model, setting: Setting) -> Clips:
@@ -226,7 +228,7 @@ def image_text(setting: Setting) -> Iterator[Measured]:
         return
     device = setting.device
     theirs = open_clip.create_model("ViT-B-16-quickgelu").to(device).train()
-    paper = clip_b16(("a", "b"), ("text", "video"), shape=replace(CLIP_B16, frames=1, drop_path=0.0))
+    paper = architectures.paper(replace(CLIP_B16, frames=1, drop_path=0.0), ("a", "b"), ("text", "video"))
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     model = Model(replace(paper, specs=specs), None)
     initialize(model, theirs.state_dict())

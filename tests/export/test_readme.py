@@ -10,7 +10,8 @@ from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import load_head
 from sensemble_runtime.bundle.manifest import Manifest, ModalityEntry
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_train.models.presets import vit_b16
+from sensemble_train.experiments.architectures import VIT_B16
+from sensemble_train.experiments.architectures import paper as paper_model
 
 from .conftest import SPECS, Export
 
@@ -35,7 +36,7 @@ FED = {"audio": "float32", "text": "int32", "video": "float32"}  # what Core ML 
 
 def paper(manifest: Manifest) -> Manifest:
     """The same bundle as if it held the paper's encoders for AudioSet, of another embedding and task."""
-    described = vit_b16(("Speech", "Bark", "Rain, in the distance", "Siren"))
+    described = paper_model(VIT_B16, ("Speech", "Bark", "Rain, in the distance", "Siren"))
     entries = {m: ModalityEntry(described.specs[m], e.artifacts) for m, e in manifest.modalities.items()}
     provenance = replace(manifest.provenance, train_modalities=("audio", "video"), dataset="audioset")
     return replace(

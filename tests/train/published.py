@@ -8,8 +8,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from sensemble_train.prepare.survey import Survey
-from sensemble_train.prepare.write import Report, write
+from sensemble_train.experiments.prepare.survey import Survey
+from sensemble_train.experiments.prepare.write import Report, write
 
 FPS, RATE = 10, 22050
 

@@ -24,12 +24,13 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.data.packed_index import pack
 from sensemble_train.data.streamed import Streamed
 from sensemble_train.distributed import World, alone, join
+from sensemble_train.experiments.mae import MAE
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.distillation import Distillation
-from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization

@@ -63,12 +63,6 @@ class ArtifactStore:
         expected: modality -> their embeddings by the float encoder, float32 [N, d].
         made: the artifacts, by job.
 
-    Args:
-        model: as above.
-        folder: an empty folder.
-        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges.
-        held_out: as above.
-
     Raises:
         CalibrationMissingError: a modality of the model has no held-out windows, or windows do not fit.
     """
@@ -164,11 +158,6 @@ class ArtifactStore:
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all other artifacts.
 
-        Args:
-            held_out: the examples, which replace the present ones.
-            jobs: the artifacts that were chosen.
-            progress: called with (steps done, steps in all).
-
         Raises:
             CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
             MeasurementError: an artifact does not run in the runtime.
@@ -190,15 +179,7 @@ class ArtifactStore:
         return found
 
     def encode(self, clips: Clips, jobs: Sequence[Job]) -> dict[str, Floats]:
-        """Return the embeddings of other examples, float32 [n, d], of each modality that some of them have.
-
-        Args:
-            clips: the examples, raw.
-            jobs: as `embed` takes them.
-
-        Raises:
-            CalibrationMissingError, MeasurementError: as `embed`.
-        """
+        """Return the embeddings, float32 [n, d], of each modality that some of other, raw examples have."""
         having = [m for m in self.model.modalities if m in clips.inputs and clips.present[m].any()]
         return {m: self.embed(m, clips.inputs[m][clips.present[m]], jobs) for m in having}
 
@@ -206,8 +187,6 @@ class ArtifactStore:
         """Return the embeddings, float32 [n, d], of raw windows [n, ...].
 
         Args:
-            modality: of the windows.
-            windows: as its spec describes them.
             jobs: the artifacts, of which `running` chooses one; if none runs here, the float encoder does it.
 
         Raises:
@@ -249,7 +228,6 @@ class ArtifactStore:
 
         Args:
             embeddings: modality -> the embeddings of its windows in `clips`, float32 [n, d].
-            clips: the N examples.
 
         Returns:
             float32 [2^m - 1, N, C], in the order of `pooling.pool_subsets`, and modality -> bool [N].
@@ -292,7 +270,6 @@ def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def _held(model: Model, modality: str, held_out: Clips) -> Tensor:
-    """Return the windows of a modality among the held-out examples."""
     if modality not in held_out.inputs or not held_out.present[modality].any():
         raise CalibrationMissingError(_none(modality, "held-out"))
     rows = held_out.inputs[modality][held_out.present[modality]]

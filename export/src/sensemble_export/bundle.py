@@ -77,9 +77,6 @@ def export_bundle(
     may show persons.
 
     Args:
-        model: trained; its encoders take the raw tensors of their specs.
-        out: the bundle's folder; a bundle in it is replaced.
-        origin: for the provenance.
         calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges. A
             few dozen are enough.
         held_out: raw windows of the evaluation split, on which parity and latency are measured and, if it has
@@ -112,11 +109,7 @@ def export_bundle(
 def staged_store(
     model: Model, out: Path, calibration: Mapping[str, Tensor], held_out: Clips
 ) -> Iterator[ArtifactStore]:
-    """Yield an artifact store in the staging folder of `out`, and remove it when the block ends.
-
-    Raises:
-        CalibrationMissingError, ExportError: as `export_bundle`.
-    """
+    """Yield an artifact store in the staging folder of `out`, and remove it when the block ends."""
     if out.exists() and not (out / manifests.FILE_NAME).is_file():
         raise ExportError(f"{out}: exists and is not a bundle; choose another folder or remove it")
     with ExitStack() as stack:
@@ -146,10 +139,6 @@ def write_bundle(
 
     The manifest reports what was measured on the store's held-out examples, so these should be of eval.
     The other arguments are those of `export_bundle`.
-
-    Raises:
-        ParityFailedError, MeasurementError, CalibrationMissingError: as `export_bundle`.
-        ExportError: `out` cannot be written.
     """
     calibration, scores = fit_calibration(store, jobs, fitted_on)
     store.head = dataclasses.replace(store.head, familiarity=scores)
@@ -243,7 +232,6 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
 
 
 def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
-    """Move an artifact into the bundle and describe it."""
     path = f"{job.modality}/{job.target}.{job.scheme}{TARGETS[job.target].suffix}"
     placed = bundle / path
     placed.parent.mkdir(exist_ok=True)

@@ -59,10 +59,8 @@ def fit_calibration(
     """Fit the calibration of each subset, and how familiar the windows of each modality are.
 
     Args:
-        store: has made the artifacts of `jobs`.
         jobs: what ships; of several artifacts of a modality, the first that runs here is fitted on, and where
             none does, the float encoder.
-        data: the examples.
 
     Raises:
         CalibrationMissingError: windows do not fit an encoder's input.
@@ -116,7 +114,6 @@ def score_shipped(
     """Score each subset of what ships on the store's held-out examples, with intervals.
 
     Args:
-        store: has measured the artifacts of `jobs`.
         jobs: as `fit_calibration` takes them; only artifacts that run here are scored.
         groups: the group of each held-out example, as in the dataset; None: each is one by itself.
     """

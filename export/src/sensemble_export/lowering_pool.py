@@ -97,7 +97,6 @@ def _watch(
     output: TextIO,
     receive: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Pass the reports of `worker` to `receive` until it ends."""
     with worker, reports:
         for line in reports:
             receive(json.loads(line))
@@ -108,7 +107,6 @@ def _watch(
 
 
 def _error(report: dict[str, Any], folder: Path) -> ExportError | None:
-    """Return the error of a job that failed; its message is one line with the remedy."""
     match report:
         case {"job": job, "missing": name}:
             return NotLowerableError(f"{job}: needs {name}, not installed; `pip install {name}`")

@@ -31,12 +31,6 @@ _GARBAGE = 100_000  # new objects between two searches for garbage, which took a
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
     """Write the artifact of `job`.
 
-    Args:
-        encoder: in evaluation mode.
-        windows: [N, ...] of real data.
-        job: the artifact.
-        path: its file or folder.
-
     Returns:
         For ExecuTorch, the program's division.
     """

@@ -64,10 +64,8 @@ def export_run(
     """Export one trained model of a run folder into the run's `bundle/`; a bundle there is replaced.
 
     Args:
-        run: the folder that `sensemble train` or `sensemble demo` wrote.
         method: which of its methods, such as `masd+wiseft`.
         train_modalities: M_T, the modalities that the model was trained on.
-        targets: names of `sensemble_export.targets.TARGETS`.
         schemes: `[TARGET:]MODALITY=SCHEME` each, as `plan` takes them; others are the target's default.
         budget: limits within which schemes are searched instead, of each target on its own: `size` (MB of
             all encoders), `latency` (ms of all encoders) and `drop` (points of accuracy on any subset). The
@@ -78,7 +76,6 @@ def export_run(
         RunFolderError: the folder does not have that model, or does not name its data.
         BadDataError: the data cannot be read.
         BudgetError: no combination is within the budget; holds the trade-offs that were measured.
-        ExportError: as `export_bundle`.
     """
     run, train = Path(run), tuple(sorted(train_modalities))
     model = _load(run, method, train)
@@ -122,7 +119,6 @@ def export_run(
 
 
 def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
-    """Return the examples to calibrate on, with backgrounds of the dataset and synthetic ones."""
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
     groups = [example.group for example in labelled]
@@ -173,7 +169,6 @@ def _load(run: Path, method: str, train: Sequence[str]) -> Model:
 
 
 def _data(run: Path) -> Path:
-    """Return the dataset that the run was trained on, as its configuration names it."""
     path = run / "config.json"
     try:
         return Path(json.loads(path.read_text(encoding="utf-8"))["data"])

@@ -25,10 +25,7 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
     every other layer is a module of its own.
 
     Args:
-        encoder: in evaluation mode; it is not modified.
         windows: [N, ...] for calibration, encoded all at once.
-        target: a target.
-        scheme: a quantized scheme of the target.
     """
     if "coreml" not in target:
         encoder = centred(encoder, windows)  # as the export quantizes it
@@ -56,7 +53,6 @@ def most_sensitive(errors: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def _stays(layer: nn.Module, target: str) -> bool:
-    """Return whether a layer is too small for `target` to quantize."""
     assert isinstance(layer.weight, Tensor)  # noqa: S101 - all of `_LAYERS` have one
     return target == "coreml" and layer.weight.numel() < COREML_LEAST
 

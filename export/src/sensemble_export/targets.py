@@ -110,8 +110,6 @@ def plan(
     """Return the jobs for a user's choice: each modality for each target.
 
     Args:
-        modalities: the model's.
-        targets: names of `TARGETS`.
         chosen: `[TARGET:]MODALITY=SCHEME` each. A choice that names its target takes precedence over one that
             does not; modalities without a choice have the target's default.
 

@@ -41,13 +41,6 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
 
     It computes in float16, except in `fp32` and where operations lead to a logarithm: the log-mel's energies
     are too small for float16. Biases, positions and the front end's constants are not quantized.
-
-    Args:
-        encoder: in evaluation mode; takes [1, ...].
-        windows: [N, ...], of which the first gives dtype and shape.
-        scheme: one of the target's.
-        kept: modules that stay float.
-        path: ends in `.mlpackage`.
     """
     window = _first(windows)
     with torch.no_grad():
@@ -73,7 +66,6 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
 
 
 def _first(windows: Tensor) -> Tensor:
-    """Return the first of windows [N, ...] in the dtype that Core ML takes."""
     return windows[:1].to(getattr(torch, input_dtype(_dtype(windows), "coreml")))
 
 

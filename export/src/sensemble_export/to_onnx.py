@@ -27,12 +27,9 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them.
 
     Args:
-        encoder: in evaluation mode; takes [1, ...].
         windows: [N, ...] of real data, from which int8 takes its ranges.
         scheme: `fp32`, `int8-dynamic` (linear layers and token tables; convolutions stay float) or
             `int8-static` (these and convolutions).
-        kept: modules that stay float.
-        path: the file.
     """
     if scheme != "fp32":
         encoder = centred(encoder, windows)
@@ -92,8 +89,6 @@ def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, float
 
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]
-    """The windows, one by one."""
-
     def __init__(self, windows: Tensor) -> None:
         self._each = iter([{"window": window.numpy()} for window in windows.split(1)])
 

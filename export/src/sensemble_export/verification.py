@@ -49,7 +49,6 @@ def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verifi
 
     Args:
         path: the bundle's folder, with the folder of its held-out windows next to it.
-        trust: the public key that must have signed it, as `Bundle.open` takes it.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.

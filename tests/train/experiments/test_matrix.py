@@ -4,9 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from sensemble_train.experiments import matrix
+from sensemble_train.experiments.initialization import new_model
+from sensemble_train.experiments.mae import pretrain
+from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
 from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.recipe.run_folder import Matrix
 
 from tests.train.recipe.test_recipe import EVERY, config_for, quiet, weights
@@ -55,3 +60,27 @@ def test_the_rows_beside_it_do_not_change_what_ships(
     before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
     assert recipe.run(config, out, quiet) == found
     assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
+
+
+def test_masked_autoencoding_gives_a_whole_matrix(tmp_path: Path) -> None:
+    config = config_for(write_index(tmp_path, dark_and_bright(tmp_path)), "video")
+    masked = replace(config, pretrain=PretrainConfig(objective="mae", steps=2, batch=8))
+    found = recipe.run(masked, tmp_path / "run", quiet, recipe.SHIPPED, new_model, pretrain)
+    assert sorted(found["subset"]["video"]) == EVERY
+
+
+def test_another_dataset_may_begin_with_the_encoders_of_a_run(
+    run: tuple[Config, Path, Matrix], tmp_path: Path
+) -> None:
+    _, out, _ = run
+    mute = [{k: v for k, v in line.items() if k != "text"} for line in dark_and_bright(tmp_path)]
+    mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
+    config = config_for(write_index(tmp_path, [line for line in mute if len(line) > 3]), "video")
+    begun = replace(config, initialize=str(out / "pretrained"), pretrain=PretrainConfig(steps=0))
+    matrix.run(begun, tmp_path / "run", quiet)
+    old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
+    assert new.modalities == ("audio", "video")
+    assert new.description.labels == ("very bright", "very dark")
+    for m in new.modalities:
+        theirs = old.encoders[m].state_dict()
+        assert all(torch.equal(value, theirs[key]) for key, value in new.encoders[m].state_dict().items())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sensemble_runtime.subsets import subsets
 from sensemble_train.experiments.methods import LabelledSubsets, labelled_subsets
+from sensemble_train.recipe.methods import Start
 from sensemble_train.training.loop import Loop
 
 from tests.train.recipe.test_methods import ALL, FEW, clips_of, same
@@ -40,6 +41,6 @@ def test_rivals_leave_what_has_no_labels_alone(tmp_path: Path) -> None:
     clips = clips_of(model, 9)
     for drawn in (False, True):
         loop = Loop(tmp_path / str(drawn), 0)
-        trained = labelled_subsets(model, clips, ("audio", "video"), FEW, loop, drawn=drawn)
+        trained = labelled_subsets(Start(model, clips, ("audio", "video"), FEW, loop), drawn=drawn)
         assert same(trained.encoders["text"], model.encoders["text"])
         assert not same(trained.encoders["audio"], model.encoders["audio"])

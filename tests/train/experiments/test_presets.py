@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_train.experiments.presets import EXPERIMENTS, audioset_contrastive, audioset_mae
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.objectives.mae import MAEConfig
 from sensemble_train.recipe.config import claim, read_config
+from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.training.optim import Optimization, optimizer
 from torch import nn
 

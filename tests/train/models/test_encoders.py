@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.architectures import VIT_B16, paper
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
-from sensemble_train.models.presets import VIT_B16, vit_b16
 from sensemble_train.models.transformer import Block, sinusoids
 from sensemble_train.objectives.contrastive import Contrastive
 from torch import nn
@@ -136,7 +136,7 @@ def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
 
 
 def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
-    full = vit_b16(("a", "b"), shape=replace(VIT_B16, depth=1))
+    full = paper(replace(VIT_B16, depth=1), ("a", "b"))
     torch.manual_seed(0)
     model = Model(full, None)
     raw = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.frontend import Mel
-from sensemble_train.models.kinds import frames_augment, sound_augment
+from sensemble_train.models.kinds import sound_augment
 from sensemble_train.models.kinds.frames_augment import change_frames
 from sensemble_train.models.kinds.sound_augment import change_sound
 from sensemble_train.models.kinds.text_augment import change_captions, misspelt
@@ -18,10 +18,8 @@ from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
-SOUND = AugmentConfig(voice=0.1, pace=0.2, shift=0.3, echo=0.5, tilt=6, band=0.5, babble=0.5, noise=0.5)
-FRAMES = AugmentConfig(
-    brightness=0.3, contrast=0.3, saturation=0.5, hue=0.1, rotation=10, blur=0.5, grain=10, occlusion=0.1
-)
+SOUND = AugmentConfig(voice=0.1, pace=0.2, shift=0.3, tilt=6, noise=0.5)
+FRAMES = AugmentConfig(brightness=0.3, contrast=0.3, saturation=0.5, hue=0.1)
 
 
 @settings(max_examples=20)
@@ -42,20 +40,13 @@ def test_changes_of_sound_keep_energies_and_do_not_depend_on_the_level(seed: int
 def test_each_change_of_sound_is_of_its_share_and_size() -> None:
     torch.manual_seed(0)
     x = torch.rand(400, 1, 98, 128)
-    for change in (sound_augment.add_noise, sound_augment.add_babble):
-        added = change(x, 0.25) - x
-        changed = added.flatten(1).any(dim=1)
-        assert changed.float().mean().item() == pytest.approx(0.25, abs=0.07)
-        ratio = added[changed].mean(dim=(1, 2, 3)) / x[changed].mean(dim=(1, 2, 3))
-        assert (ratio <= 1.001).all()
-        assert (ratio > 0.9e-4).all()
-    echo = sound_augment.reverberate(x, 0.5)
-    assert (echo >= x - 1e-5).all()
-    assert (echo.sum(dim=(1, 2, 3)) <= 1.501 * x.sum(dim=(1, 2, 3))).all()
-    passed = sound_augment.equalizer(x, 0.0, 1.0)
-    assert (passed[..., 40:85] > 0.9).all()  # a telephone passes the middle
-    assert (passed[..., -1] < 0.6).all()
-    decibels = 10 * sound_augment.equalizer(x, 6.0, 0.0).log10()
+    added = sound_augment.add_noise(x, 0.25) - x
+    changed = added.flatten(1).any(dim=1)
+    assert changed.float().mean().item() == pytest.approx(0.25, abs=0.07)
+    ratio = added[changed].mean(dim=(1, 2, 3)) / x[changed].mean(dim=(1, 2, 3))
+    assert (ratio <= 1.001).all()
+    assert (ratio > 0.9e-4).all()
+    decibels = 10 * sound_augment.equalizer(x, 6.0).log10()
     assert decibels[..., 0].std().item() == pytest.approx(6, rel=0.15)
 
 
@@ -104,34 +95,18 @@ def test_colours_change_as_torchvision_changes_them(
     assert max(errors) > 10
 
 
-def test_a_turned_frame_is_torchvisions() -> None:
-    torch.manual_seed(0)
-    clip = vision.gaussian_blur(255 * torch.rand(1, 3, 24, 24), 5)[None]
-    turned = frames_augment.rotate(clip, 20)
-    inside = (..., slice(6, 18), slice(6, 18))
-    angles = torch.arange(-20, 20, 0.05).tolist()
-    oracles = (vision.rotate(clip[0], angle, vision.InterpolationMode.BILINEAR) for angle in angles)
-    errors = [(oracle[inside] - turned[0][inside]).abs().max() for oracle in oracles]
-    assert min(errors) < 1
-    assert max(errors) > 10
-
-
 def test_frames_stay_bytes_and_change_alike_in_time() -> None:
     torch.manual_seed(0)
     clips = torch.randint(0, 256, (6, 1, 16, 12, 3), dtype=torch.uint8).expand(6, 3, 16, 12, 3)
-    changed = change_frames(clips, replace(FRAMES, grain=0))
+    changed = change_frames(clips, FRAMES)
     assert changed.shape == clips.shape
     assert changed.dtype == torch.uint8
     assert torch.equal(changed[:, 0], changed[:, 2])
     assert (changed != clips).flatten(1).any(dim=1).all()
     plain = torch.full((4, 2, 8, 8, 3), 100, dtype=torch.uint8)
-    for alone in ({"blur": 1.0}, {"rotation": 90.0}, {"occlusion": 1.0}, {"contrast": 1.0}, {"hue": 0.5}):
+    for alone in ({"contrast": 1.0}, {"hue": 0.5}):
         found = change_frames(plain, replace(AugmentConfig(), **alone))
-        assert (found.int() - 100).abs().max() <= 1, alone  # no border, no patch, no tint
-    noisy = change_frames(plain.repeat(50, 1, 1, 1, 1), AugmentConfig(grain=20))
-    deviations = noisy.float().flatten(1).std(dim=1)
-    assert 0 <= deviations.min() < 3
-    assert 15 < deviations.max() < 23
+        assert (found.int() - 100).abs().max() <= 1, alone  # no tint
 
 
 def test_captions_lose_and_misspell_words_but_never_all_of_them() -> None:

@@ -12,7 +12,7 @@ from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.recipe.methods import FinetuneConfig, distill_subsets
+from sensemble_train.recipe.methods import FinetuneConfig, Start, distill_subsets
 from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
 from sklearn.metrics import log_loss
@@ -108,9 +108,8 @@ def test_subset_distillation_keeps_apart_what_finetuning_would_let_close(tmp_pat
     gaps = []
     for name, background in (("without", None), ("with", strange)):
         loop = Loop(tmp_path / name, 0)
-        trained = distill_subsets(
-            model, labelled, ("audio",), config, loop, known, model, ("audio",), background
-        )
+        start = Start(model, labelled, ("audio",), config, loop)
+        trained = distill_subsets(start, known, model, ("audio",), background)
         with torch.no_grad():
             sides = [trained.embed(clips.inputs) for clips in (held_out, others)]
         gaps.append(min(float((sides[0][m].mean(0) - sides[1][m].mean(0)).norm()) for m in SPECS))

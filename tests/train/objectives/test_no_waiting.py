@@ -9,13 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 from sensemble_train.data.clips import Clips
+from sensemble_train.experiments.mae import MAE
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.distillation import Distillation
-from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.objectives.objective import Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task
+from sensemble_train.recipe.pretrain import MAEConfig
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model

@@ -6,10 +6,9 @@ import pytest
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.objectives.mae import MAEConfig
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
 
 WRONG: dict[str, Callable[[], object]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.presets import CLIP_B16
+from sensemble_train.experiments.architectures import CLIP_B16
 from sensemble_train.recipe.config import RANDOM, Config
 from sensemble_train.recipe.examples import choose, read, restricted
 from sensemble_train.recipe.planning.preflight import check

@@ -11,6 +11,7 @@ from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.methods import (
     FinetuneConfig,
     ProbeConfig,
+    Start,
     distill_subsets,
     finetune,
     linear_probe,
@@ -63,12 +64,13 @@ def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_ch
     for m in ("audio", "text"):
         probed = linear_probe(pretrained, embedded, (m,), ProbeConfig())
         made = {"probe": probed}
-        made["finetune"] = finetune(probed, labelled, (m,), TUNING, Loop(tmp_path / "finetune" / m, 0))
-        made["masd"] = masd(probed, labelled, (m,), TUNING, Loop(tmp_path / "masd" / m, 0), unlabelled)
-        loop, teacher = Loop(tmp_path / "subset" / m, 0), made["masd"]
-        made["subset"] = distill_subsets(
-            probed, labelled, (m,), TUNING, loop, unlabelled, teacher, teacher.modalities
-        )
+        starts = {
+            method: Start(probed, labelled, (m,), TUNING, Loop(tmp_path / method / m, 0))
+            for method in ("finetune", "masd", "subset")
+        }
+        made["finetune"] = finetune(starts["finetune"])
+        made["masd"] = teacher = masd(starts["masd"], unlabelled)
+        made["subset"] = distill_subsets(starts["subset"], unlabelled, teacher, teacher.modalities)
         for method, clips in embed(made, held_out, Loop(tmp_path, 0)).items():
             rows[method][m] = evaluate(made[method], clips)
     found = {method: summary(matrix) for method, matrix in rows.items()}

@@ -22,6 +22,7 @@ from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.methods import (
     FinetuneConfig,
     ProbeConfig,
+    Start,
     finetune,
     linear_probe,
     masd,
@@ -51,10 +52,8 @@ def clips_of(model: Model, count: int, seed: int = 0, absent: Sequence[tuple[str
 def tuned(train: tuple[str, ...], extra: Clips | None, seed: int = 0) -> Model:
     model = tiny_model(STEM)
     with TemporaryDirectory() as folder:
-        loop, labelled = Loop(Path(folder), seed), clips_of(model, 9)
-        if extra is None:
-            return finetune(model, labelled, train, FEW, loop)
-        return masd(model, labelled, train, FEW, loop, extra)
+        start = Start(model, clips_of(model, 9), train, FEW, Loop(Path(folder), seed))
+        return finetune(start) if extra is None else masd(start, extra)
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -139,7 +138,7 @@ def test_no_gradient_reaches_the_teachers_sensors(tmp_path: Path) -> None:
     model = tiny_model(STEM)
     config = replace(FEW, distillation=1.0, weight_decay=0.0)
     extra = clips_of(model, 9, 1)
-    trained = masd(model, clips_of(model, 9), ("text",), config, Loop(tmp_path, 0), extra)
+    trained = masd(Start(model, clips_of(model, 9), ("text",), config, Loop(tmp_path, 0)), extra)
     before = dict(model.named_parameters())
     moved = {name for name, value in trained.named_parameters() if not torch.equal(value, before[name])}
     assert not any(name.startswith("encoders.text") for name in moved)
@@ -168,11 +167,8 @@ def test_what_encoders_share_learns_from_every_set_of_modalities(
 ) -> None:
     whole = tiny_model(MASKED)
     probed = Model(replace(whole.description, shared=1), whole.tokenizer).eval()
-    labelled, loop = clips_of(probed, 9), Loop(tmp_path, 0)
-    if distilled:
-        trained = masd(probed, labelled, train, FEW, loop, clips_of(probed, 9, 1))
-    else:
-        trained = finetune(probed, labelled, train, FEW, loop)
+    start = Start(probed, clips_of(probed, 9), train, FEW, Loop(tmp_path, 0))
+    trained = masd(start, clips_of(probed, 9, 1)) if distilled else finetune(start)
     first = {m: (probed.encoders[m].trunk.blocks[0], trained.encoders[m].trunk.blocks[0]) for m in ALL}
     for m, (before, after) in first.items():
         assert same(before, after) == (m not in train and not distilled)
@@ -188,7 +184,7 @@ def test_the_head_learns_at_the_rates_of_finetuning(tmp_path: Path) -> None:
     clips, loop = clips_of(model, 60), Loop(tmp_path, 0)
     embedded = embed({"": model}, clips, loop)[""]
     probed = linear_probe(model, embedded, ("video",), ProbeConfig())
-    trained = finetune(probed, clips, ("video",), FinetuneConfig(steps=60), loop)
+    trained = finetune(Start(probed, clips, ("video",), FinetuneConfig(steps=60), loop))
     before, after = (tuned.head.folded().weight for tuned in (probed, trained))
     assert (after - before).norm() > 0.01 * before.norm()
     assert same(probed.head.norm, trained.head.norm)
@@ -204,7 +200,8 @@ def test_probe_and_finetuning_take_each_step_at_its_rate(tmp_path: Path) -> None
         lambda adamw, *_: taken.append([group["lr"] for group in adamw.param_groups])
     )
     try:
-        finetune(linear_probe(model, embedded, ("video",), probing), clips, ("video",), tuning, loop)
+        probed = linear_probe(model, embedded, ("video",), probing)
+        finetune(Start(probed, clips, ("video",), tuning, loop))
     finally:
         hook.remove()
     assert taken == [[config.rate(step, 9)] for config in (probing, tuning) for step in range(9)]
@@ -214,7 +211,7 @@ def test_probe_and_finetuning_take_each_step_at_its_rate(tmp_path: Path) -> None
 def test_finetuning_leaves_the_stems_statistics_alone(tmp_path: Path) -> None:
     """They are of all modalities' pretraining; gains and biases learn."""
     probed = tiny_model(STEM)
-    trained = finetune(probed, clips_of(probed, 9), ("audio", "video"), FEW, Loop(tmp_path, 0))
+    trained = finetune(Start(probed, clips_of(probed, 9), ("audio", "video"), FEW, Loop(tmp_path, 0)))
     norms = [name for name, module in probed.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
     for name in norms:
@@ -295,4 +292,4 @@ def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(
     model = tiny_model(STEM)
     clips, config = clips_of(model, 9), replace(FEW, batch=batch)
     with pytest.raises(ConfigurationError, match="two at least"):
-        finetune(model, clips.take(torch.arange(count)), ("video",), config, Loop(tmp_path, 0))
+        finetune(Start(model, clips.take(torch.arange(count)), ("video",), config, Loop(tmp_path, 0)))

@@ -15,7 +15,7 @@ from sensemble_train.models.augment_config import PAPER
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import methods
-from sensemble_train.recipe.methods import FinetuneConfig, distill_subsets
+from sensemble_train.recipe.methods import FinetuneConfig, Start, distill_subsets
 from sensemble_train.recipe.teacher import Taught, best_inputs, teach
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import ScaleConfig
@@ -103,7 +103,7 @@ def test_the_student_is_augmented_and_the_teachers_view_is_not(
     monkeypatch.setattr(methods, "SubsetDistillation", Watched)
     clips, config = clips_of(probed, 8), FinetuneConfig(steps=2, batch=8)
     loop = Loop(tmp_path, 0, augment=replace(PAPER, mixup=1.0, time=4, bins=20))
-    distill_subsets(probed, clips, ("video",), config, loop, clips, probed, ALL)
+    distill_subsets(Start(probed, clips, ("video",), config, loop), clips, probed, ALL)
     taught = teach(probed, ALL, clips, loop)
     assert taught.targets is not None
     assert len(read_losses(tmp_path)) == len(seen) == 2

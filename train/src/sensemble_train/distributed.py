@@ -4,25 +4,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx
-from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ranks that train together, and this one's place among them.
-
-    Attributes:
-        rank: number of this process, from 0.
-        size: number of ranks.
-        device: the device that this rank computes on.
-    """
+    """The ranks that train together, and this one's place and device among them."""
 
     rank: int
     size: int
@@ -45,21 +40,17 @@ class World:
             dist.all_reduce(values)
         return values
 
-    def first(self, make: Callable[[], str]) -> str:
-        """Return the text that `make` returns on rank 0; it is called there only."""
-        text = make() if self.rank == 0 else ""
-        if self.size == 1:
-            return text
-        # As bytes, for torch sends any other object as a pickle.
-        data = torch.tensor(list(text.encode()), dtype=torch.uint8, device=self.device)
-        data.resize_(int(self.sum(torch.tensor(len(data), device=self.device))))
-        dist.broadcast(data, 0)
-        return bytes(data.tolist()).decode()
+    def first(self, make: Callable[[], Value]) -> Value:
+        """Return what `make` returns on rank 0; it is called there only."""
+        values: list[Any] = [make() if self.rank == 0 else None]
+        if self.size > 1:
+            dist.broadcast_object_list(values)
+        value: Value = values[0]
+        return value
 
     def agree(self, choice: bool) -> bool:
         """Return the choice of rank 0."""
-        flag = torch.tensor(float(choice and self.rank == 0), device=self.device)
-        return bool(self.sum(flag) > 0)
+        return self.first(lambda: choice)
 
 
 def alone() -> World:
@@ -85,21 +76,11 @@ def join() -> Iterator[World]:
         dist.destroy_process_group()
 
 
-@contextmanager
-def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
+def accumulating(module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
     """Keep gradients on this rank; exchange them only in the `last` backward pass of a step."""
-    context: AbstractContextManager[None] = nullcontext()
-    if isinstance(module, FSDPModule):
-        module.set_requires_gradient_sync(last)
-    elif isinstance(module, DistributedDataParallel) and not last:
-        context = module.no_sync()
-    with context:
-        yield
-
-
-def whole(value: Tensor) -> Tensor:
-    """Return a tensor, gathered if it is sharded."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    if isinstance(module, DistributedDataParallel) and not last:
+        return module.no_sync()
+    return nullcontext()
 
 
 def gather(values: Tensor) -> Tensor:
@@ -114,7 +95,7 @@ def gather(values: Tensor) -> Tensor:
 
 
 class _Gather(Function):
-    """Gather forward; backward, return the sum of all ranks' gradients of this rank's rows."""
+    """Gather forward; backward, sum the gradients of this rank's rows over all ranks."""
 
     @staticmethod
     def forward(context: FunctionCtx, values: Tensor) -> Tensor:

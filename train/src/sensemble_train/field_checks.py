@@ -13,9 +13,7 @@ def bounded(config: object, section: str = "", **limits: tuple[float, float]) ->
     """Check that fields of `config` are within their limits.
 
     Args:
-        config: a dataclass of settings.
         section: its place in `Config` as the command line writes it, such as `probe.`.
-        limits: field -> smallest and largest value.
 
     Raises:
         ConfigurationError: a field is out of range; names its flag.

@@ -24,11 +24,7 @@ class BatchOrder:
     The shares of all ranks make the same global batch for any number of ranks.
 
     Args:
-        examples: number of examples.
         batch: examples per step, on all ranks; all of them, if there are fewer.
-        seed: decides the order.
-        rank: rank of this process.
-        size: number of ranks.
 
     Raises:
         ConfigurationError: a batch does not divide among the ranks, or a rank's share is less than two

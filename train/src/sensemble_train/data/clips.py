@@ -137,12 +137,8 @@ def decode(
     """Decode the first window of every example.
 
     Args:
-        examples: of one split.
         specs: the modalities to decode and the form of their windows.
-        tokenizer: for captions; needed with `text` in `specs`.
         labels: the class names; an example without labels makes `targets` None.
-        task: `multi-class` or `multi-label`.
-        progress: called with (examples done, examples in all).
         skip_bad: log an example that cannot be decoded, instead of raising, and leave its row empty.
 
     Raises:

@@ -38,12 +38,7 @@ def embedded(
     """Return the features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
 
     Args:
-        encoder: its frozen part is used.
-        windows: in the form of its spec.
-        views: of each window.
         config: the changes of all views but the first; they depend on the window's content alone.
-        tokenizer: of captions.
-        progress: called with (windows done, windows in all).
     """
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]

@@ -4,17 +4,14 @@ A forked worker that reads a Python object changes its reference count, and so c
 two million examples, every worker would end up with gigabytes of its own.
 """
 
-import json
+import pickle
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.media.dataset import MEDIA, Example
-
-_FIELDS = tuple(field.name for field in fields(Example))
+from sensemble_sensors.media.dataset import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +19,14 @@ class PackedIndex:
     """A sequence of examples, kept as bytes and decoded each time one is read.
 
     Attributes:
-        text: uint8, the examples' JSON.
-        begins: int64 [N], the first byte of each in `text`.
+        data: uint8, the pickled examples.
+        begins: int64 [N], the first byte of each in `data`.
         ends: int64 [N], the byte after each.
         present: modality -> bool [N], which examples have it; modalities that no example has are left out.
         labels: each label -> the first packed example that has it.
     """
 
-    text: NDArray[np.uint8]
+    data: NDArray[np.uint8]
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     present: dict[str, NDArray[np.bool_]]
@@ -44,9 +41,8 @@ class PackedIndex:
     def __getitem__(self, index: int) -> Example:
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
-        values = json.loads(self.text[self.begins[index] : self.ends[index]].tobytes())
-        media = {kind: Path(values[kind]) for kind in MEDIA if values[kind] is not None}
-        return Example(**values | media | {"labels": tuple(values["labels"])})
+        example: Example = pickle.loads(self.data[self.begins[index] : self.ends[index]].data)  # noqa: S301 - of `pack`
+        return example
 
     def having(self, modalities: Iterable[str], *, some: bool = False) -> NDArray[np.int64]:
         """Return the rows, [n], of the examples that have all of `modalities`, or some of them."""
@@ -62,15 +58,15 @@ class PackedIndex:
 
 def pack(examples: Iterable[Example]) -> PackedIndex:
     """Put examples into one block of memory; they may come from a generator, one at a time."""
-    text, places = bytearray(), array("q", [0])
+    data, places = bytearray(), array("q", [0])
     there: dict[str, bytearray] = {}
     labels: dict[str, Example] = {}
     for example in examples:
         for m in example.modalities:
             if m not in there:
                 there[m] = bytearray(len(places) - 1)  # zeros: the examples before lack it
-        text += json.dumps({name: getattr(example, name) for name in _FIELDS}, default=str).encode()
-        places.append(len(text))
+        data += pickle.dumps(example)
+        places.append(len(data))
         has = example.modalities
         for m, rows in there.items():
             rows.append(m in has)
@@ -78,4 +74,4 @@ def pack(examples: Iterable[Example]) -> PackedIndex:
             labels.setdefault(label, example)
     ends = np.frombuffer(places, np.int64)
     present = {m: np.frombuffer(rows, np.bool_) for m, rows in there.items()}
-    return PackedIndex(np.frombuffer(text, np.uint8), ends[:-1], ends[1:], present, labels)
+    return PackedIndex(np.frombuffer(data, np.uint8), ends[:-1], ends[1:], present, labels)

@@ -4,17 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
+import numpy as np
 import torch
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.decoding import Sampling
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.decoding import Sampling, clip
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from sensemble_train.data.clip_dataset import Batches, ClipDataset, Key
-from sensemble_train.data.clips import Clips, targets
+from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
 from sensemble_train.data.packed_index import PackedIndex
 from sensemble_train.models.model import Description
+
+_BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,9 @@ class Streamed:
         description: form of the tensors, classes and task.
         tokenizer: for captions.
         sampling: how a window is cut from an example.
-        seed: decides the windows of training.
-        skip_bad: log an example that cannot be decoded and take the next one, instead of raising.
+        seed: decides the windows and crops of training, with the step and the row.
+        skip_bad: log an example that cannot be decoded, instead of raising, and take the next good one in its
+            place; in evaluation, a row in which nothing is present.
         only: the modalities to decode; None for all that the model has. The windows do not depend on it.
     """
 
@@ -62,37 +67,21 @@ class Streamed:
         return replace(self, examples=self.examples.take(rows.numpy()))
 
     def load(
-        self,
-        order: Iterable[Sequence[int]],
-        device: torch.device,
-        workers: int,
-        step: int | None = None,
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator[Clips]:
         """Yield a batch for each sequence of rows; see `Source`.
 
         Raises:
-            BadDataError: an example cannot be decoded; names the file, the example and its line.
+            BadDataError: an example cannot be decoded, or has an unknown label; names it and its line.
         """
-        description = self.description
-        dataset = ClipDataset(
-            self.examples,
-            description.specs,
-            self.tokenizer,
-            description.labels,
-            description.task,
-            seed=self.seed,
-            sampling=self.sampling,
-            skip_bad=self.skip_bad,
-            only=self.only,
-        )
-        keys: Iterable[list[Key]] = (
-            [row if step is None else (row, step + number) for row in rows]
-            for number, rows in enumerate(order)
-        )
+        known = set(self.description.labels)
+        for label, example in self.examples.labels.items():
+            if label not in known:
+                raise bad(example, BadDataError(f"labels: {label!r} is none of the {len(known)} classes"))
         loader = DataLoader(
-            Batches(dataset),
+            _Batches(self),
             batch_size=None,  # a key is a batch
-            sampler=keys,
+            sampler=((rows, None if step is None else step + number) for number, rows in enumerate(order)),
             num_workers=workers,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # the loader's draws must not advance the global generator
@@ -102,12 +91,81 @@ class Streamed:
                 raise clips
             yield clips.to(device)
 
+    def row(self, index: int, step: int | None = None) -> Clips:
+        """Decode the middle of one example or, with a step, a window and a crop drawn for that step.
+
+        Raises:
+            BadDataError: it cannot be decoded; names the file, the example and its line.
+        """
+        for skipped in range(_BAD_IN_A_ROW):
+            example = self.examples[index]
+            draw = None if step is None else np.random.default_rng([self.seed, step, index])
+            try:
+                return replace(self._clips(example, self._decoded(example, draw)), skipped=skipped)
+            except BadDataError as error:
+                reason = bad(example, error)
+                if not self.skip_bad:
+                    raise reason from error
+                LOG.warning("skipped %s", reason)
+                if step is None:
+                    return replace(self._clips(example, {}), skipped=1)
+                index = (index + 1) % len(self)
+        raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        return tuple(self.description.specs) if self.only is None else self.only
+
+    def _decoded(self, example: Example, draw: np.random.Generator | None) -> dict[str, Tensor]:
+        specs = self.description.specs
+        media = clip(example, specs, self.sampling, draw, only=self._modalities)
+        inputs = {m: torch.from_numpy(window) for m, window in media.items()}
+        for m in set(self._modalities) & set(example.modalities):
+            if kind_of(m).tokenized:
+                inputs[m] = as_input(kind_of(m).window(example, specs[m]), specs[m], self.tokenizer)
+        return inputs
+
+    def _clips(self, example: Example, inputs: dict[str, Tensor]) -> Clips:
+        present = {m: torch.tensor([m in inputs]) for m in self._modalities}
+        specs = {m: self.description.specs[m] for m in self._modalities}
+        zeros = {m: torch.from_numpy(np.zeros(s.shape, s.dtype)) for m, s in specs.items() if m not in inputs}
+        filled = {m: (inputs | zeros)[m] for m in specs}
+        return Clips(filled, present, targets([example], self.description.labels, self.description.task))
+
+
+class _Batches(Dataset[Clips | BadDataError]):
+    """Whole batches of examples, or the error of one of them.
+
+    It returns the error, because a worker process that raises would make its traceback the error's text.
+    """
+
+    def __init__(self, source: Streamed) -> None:
+        self._source = source
+
+    def __getitem__(self, key: tuple[Sequence[int], int | None]) -> Clips | BadDataError:
+        rows, step = key
+        try:
+            return collate([self._source.row(row, step) for row in rows])
+        except BadDataError as error:
+            return error
+
+
+def collate(rows: Sequence[Clips]) -> Clips:
+    """Join single rows into one batch; `targets` is None if any row has none."""
+    labelled = [row.targets for row in rows if row.targets is not None]
+    return Clips(
+        {m: torch.cat([row.inputs[m] for row in rows]) for m in rows[0].inputs},
+        {m: torch.cat([row.present[m] for row in rows]) for m in rows[0].present},
+        torch.cat(labelled) if len(labelled) == len(rows) else None,
+        sum(row.skipped for row in rows),
+    )
+
 
 def _begun(loader: DataLoader[Clips | BadDataError]) -> Iterator[Clips | BadDataError]:
     """Start the workers, in each of which OpenCV has one thread and not one per core.
 
-    It is told so here: a worker is forked without the threads that OpenCV has here, and would wait for ever
-    for them to end.
+    OpenCV is told so here: a worker is forked without the threads that OpenCV has here, and would wait for
+    ever for them to end.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -26,10 +26,6 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
 
     The uses are pretraining, the labels and evaluation. More is said in minutes where the index says how long
     its examples are, and in takes where they come in groups.
-
-    Args:
-        dataset: the dataset.
-        from_scratch: whether its encoders begin with random weights.
     """
     every = dataset.modalities
     complete = having(unlabelled(dataset), every)

@@ -108,7 +108,6 @@ def _tone(rng: np.random.Generator) -> _Wave:
 
 
 def _chords(rng: np.random.Generator) -> _Wave:
-    """Play a few notes of a scale on a plucked or blown string, some together."""
     clock = np.arange(int(RATE * SECONDS)) / RATE
     wave = np.zeros_like(clock)
     scale = 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16]) / 12)
@@ -124,7 +123,6 @@ def _chords(rng: np.random.Generator) -> _Wave:
 
 
 def _knocks(rng: np.random.Generator) -> _Wave:
-    """Clap, knock or click a few times."""
     wave = np.zeros(int(RATE * SECONDS))
     for _ in range(int(rng.integers(1, 6))):
         length = int(RATE * rng.uniform(0.01, 0.12))

@@ -41,11 +41,6 @@ def cache_folder(config: DigitsConfig) -> Path:
 def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
     """Write the dataset to `folder`, unless it holds a finished one; an interrupted build starts over.
 
-    Args:
-        folder: folder of `index.jsonl` and `media/`.
-        config: size and difficulty.
-        progress: called with (examples done, examples in all).
-
     Returns:
         `folder`.
     """
@@ -75,7 +70,6 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
 
 
 def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) -> list[str]:
-    """Render some examples into `folder`, and return their lines of the index."""
     lines = []
     for each, spoken in zip(plans, _spoken(plans), strict=True):
         rng = np.random.default_rng([config.seed, 3, each.index])

@@ -113,8 +113,6 @@ def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
 
     Args:
         digit: the digit that is shown; None for a phrase about something else.
-        side: whose phrases to draw from.
-        rng: draws.
     """
     if digit is None:
         return str(rng.choice(elsewhere(side)))

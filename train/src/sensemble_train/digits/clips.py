@@ -27,9 +27,6 @@ def render_video(
     """Move an 8 x 8 glyph (0 to 16, as scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB.
 
     Args:
-        glyph: 16 is all ink.
-        persona: whose hand, ink and paper.
-        rng: draws the way across the frame, the light and the noise.
         noise: standard deviation of the pixels' noise, relative to full scale.
         exposure: factor of brightness; None to draw one in which the glyph can be seen.
     """
@@ -87,9 +84,6 @@ def render_audio(
     """Play a second of sound, not silent, in a person's room, at some level; float32 [16000] in [-1, 1].
 
     Args:
-        sound: at 16 kHz, at any level.
-        persona: whose room.
-        rng: draws the level, the echo and the noise.
         snr: least and largest ratio of the sound to the room's noise, dB.
     """
     count = len(sound)

@@ -139,7 +139,6 @@ class _Pico:
 
 
 def _serve() -> None:
-    """Answer requests until standard input closes."""
     espeak, pico = _Espeak(), _Pico()
     for line in sys.stdin.buffer:
         request = Utterance(**json.loads(line))

@@ -1,9 +1,12 @@
 """The matrix with every row: the paper's methods, rivals, and what ships."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sensemble_runtime.progress import Stages, no_progress
 
+from sensemble_train.experiments.initialization import new_model
+from sensemble_train.experiments.mae import pretrain
 from sensemble_train.experiments.methods import labelled_subsets, wiseft
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import recipe
@@ -15,40 +18,31 @@ from sensemble_train.recipe.recipe import Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
 
 
-def _finetune(cell: Cell, method: str = "finetune", labelled: str = "train") -> Model:
-    tuning, sources = cell.job.config.finetune, cell.sources
+def _finetune(cell: Cell) -> Model:
+    return cell.trained("finetune", lambda loop: finetune(cell.start(loop)))
+
+
+def _finetune_everything(cell: Cell) -> Model:
+    everything = cell.sources["everything"]
     return cell.trained(
-        method, lambda loop: finetune(cell.probed(), sources[labelled], cell.train, tuning, loop)
+        "finetune_everything", lambda loop: finetune(replace(cell.start(loop), labelled=everything))
     )
 
 
 def _masd(cell: Cell) -> Model:
-    if set(cell.train) == set(cell.pretrained.modalities):
-        return cell.trained(
-            "masd", lambda _: _finetune(cell)
-        )  # there is no student, and MASD is finetuning (Table 9)
+    if set(cell.train) == set(cell.pretrained.modalities):  # no student: MASD is finetuning (Table 9)
+        return cell.trained("masd", lambda _: _finetune(cell))
     return cell.masd()
 
 
 def _averaged(method: str, row: Row) -> Row:
-    """Return the row of WiSE-FT of another row's model."""
-
-    def averaged(cell: Cell) -> Model:
-        alpha = cell.job.config.finetune.alpha
-        return cell.trained(method, lambda _: wiseft(row(cell), cell.probed(), alpha))
-
-    return averaged
+    return lambda cell: cell.trained(
+        method, lambda _: wiseft(row(cell), cell.probed(), cell.job.config.finetune.alpha)
+    )
 
 
 def _on_labels(method: str, *, drawn: bool) -> Row:
-    def row(cell: Cell) -> Model:
-        tuning, labelled = cell.job.config.finetune, cell.sources["train"]
-        return cell.trained(
-            method,
-            lambda loop: labelled_subsets(cell.probed(), labelled, cell.train, tuning, loop, drawn=drawn),
-        )
-
-    return row
+    return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
 
 
 def _late_fusion(cell: Cell) -> Model:
@@ -73,9 +67,9 @@ def rows(config: Config) -> Rows:
     """Return the rows of the matrix of a configuration."""
     if not config.everything:
         return ROWS
-    return {**ROWS, "finetune_everything": lambda cell: _finetune(cell, "finetune_everything", "everything")}
+    return {**ROWS, "finetune_everything": _finetune_everything}
 
 
 def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matrix:
     """Train every row for every M_T of `config`, and score each on every M_E; as `recipe.run`."""
-    return recipe.run(config, out, progress, rows(config))
+    return recipe.run(config, out, progress, rows(config), new_model, pretrain)

@@ -7,20 +7,17 @@ import torch
 from sensemble_runtime.subsets import subsets
 from torch import Tensor
 
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.subset_distillation import subset_logits
 from sensemble_train.objectives.task import Task, task_loss
-from sensemble_train.recipe.methods import FinetuneConfig
-from sensemble_train.training.loop import Loop, fit
+from sensemble_train.recipe.methods import Start
 
 
 class LabelledSubsets(Task):
     """The task's mean loss over all subsets of M_T: the first half of subset distillation.
 
     Args:
-        model: trained in place: its head and the encoders of M_T.
-        train: M_T, the modalities of the labelled examples.
         drawn: whether each example is seen with one subset, drawn from torch's global generator (modality
             dropout; Neverova et al., 2015), instead of with all of them.
     """
@@ -42,27 +39,9 @@ class LabelledSubsets(Task):
         return task_loss(logits.flatten(0, 1), targets, task)
 
 
-def labelled_subsets(
-    probed: Model,
-    labelled: Source,
-    train: Sequence[str],
-    config: FinetuneConfig,
-    loop: Loop,
-    *,
-    drawn: bool = False,
-) -> Model:
-    """Train the whole model from the probe on the labels of all subsets of M_T, or of drawn ones.
-
-    Args:
-        probed: the linear probe for `train`; it is copied.
-        labelled: D_T; examples that lack one of `train` are left out.
-        train: M_T.
-        config: settings of the optimizer, those of finetuning.
-        loop: folder, seed, scale and ranks.
-        drawn: modality dropout; as in `LabelledSubsets`.
-    """
-    objective = LabelledSubsets(copy.deepcopy(probed), train, drawn=drawn)
-    return fit(objective, [labelled.having(train)], config, loop)
+def labelled_subsets(start: Start, *, drawn: bool = False) -> Model:
+    """Train the whole model on the labels of all subsets of M_T, or of drawn ones (modality dropout)."""
+    return start.fit(LabelledSubsets(copy.deepcopy(start.probed), start.train, drawn=drawn))
 
 
 @torch.no_grad()

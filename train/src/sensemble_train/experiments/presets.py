@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from sensemble_sensors.media.decoding import Sampling
 
+from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
-from sensemble_train.models.presets import CLIP_B16, MAE_B16
-from sensemble_train.objectives.mae import MAEConfig
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
 
 _CROPS = (256 / 224, 320 / 224)

@@ -1,9 +1,7 @@
 """Models: an encoder per modality, a head on the mean of their embeddings, and the files of a saved model.
 
-All that depends on the kind of a modality is in `kinds`. The other modules are the parts that encoders share,
-presets by name, and CLIP's weights and tokenizer.
+All that depends on the kind of a modality is in `kinds`. The other modules are the parts that encoders share.
 
-Doors: `model`, `model_config`, `augment_config`, `presets`, `infer_spec`, `tokenizer`, `clip_tokens`,
-`clip_weights`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`;
-`pretrained.encoder` and `pretrained.sources`.
+Doors: `model`, `model_config`, `augment_config`, `presets`, `infer_spec`, `tokenizer`; `encoders`,
+`transformer` and `frontend` for export; `kinds.registry`; `pretrained.encoder` and `pretrained.sources`.
 """

@@ -17,19 +17,12 @@ class AugmentConfig:
         voice: largest stretch of the mel axis of sound, as of shorter and longer vocal tracts.
         pace: largest relative change of the speed of sound.
         shift: largest move of sound in time, as a share of half the window.
-        echo: largest energy of a room's echo, as a share of the direct sound's.
         tilt: standard deviation of the curve of a random microphone, in dB.
-        band: share of sounds that pass a telephone's band alone.
-        babble: share of sounds with other sounds of the batch behind them.
         noise: share of sounds with noise of a random colour, 10 to 40 dB below them.
         brightness: largest relative change; 0.2 in the paper.
         contrast: largest relative change; 0.1 in the paper.
         saturation: largest relative change; 0 in the paper.
         hue: largest change, as a fraction of the colour circle; 0.025 in the paper.
-        rotation: largest turn of frames, in degrees.
-        blur: share of clips whose frames are blurred.
-        grain: largest standard deviation of a camera's noise, in levels of 255.
-        occlusion: largest share of a frame that a rectangle covers.
         drop: share of the words of captions that are left out.
         typos: share of the words of captions that are misspelt.
     """
@@ -41,43 +34,31 @@ class AugmentConfig:
     voice: float = 0.0
     pace: float = 0.0
     shift: float = 0.0
-    echo: float = 0.0
     tilt: float = 0.0
-    band: float = 0.0
-    babble: float = 0.0
     noise: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
-    rotation: float = 0.0
-    blur: float = 0.0
-    grain: float = 0.0
-    occlusion: float = 0.0
     drop: float = 0.0
     typos: float = 0.0
 
     def __post_init__(self) -> None:
         some = 0, MORE
         bounded(self, "augment.", mixup=SHARE, beta=(1e-3, MORE), time=some, bins=some)
-        bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, echo=some, tilt=some)
-        bounded(self, "augment.", band=SHARE, babble=SHARE, noise=SHARE)
+        bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE)
         bounded(self, "augment.", brightness=SHARE, contrast=SHARE, saturation=SHARE, hue=(0, 0.5))
-        bounded(self, "augment.", rotation=(0, 180), blur=SHARE, grain=(0, 255), occlusion=SHARE)
         bounded(self, "augment.", drop=SHARE, typos=SHARE)
 
     @property
     def sound(self) -> bool:
         """True if mel energies change, apart from hidden spans."""
-        return any(
-            (self.voice, self.pace, self.shift, self.echo, self.tilt, self.band, self.babble, self.noise)
-        )
+        return any((self.voice, self.pace, self.shift, self.tilt, self.noise))
 
     @property
     def frames(self) -> bool:
         """True if frames change."""
-        colours = self.brightness, self.contrast, self.saturation, self.hue
-        return any((*colours, self.rotation, self.blur, self.grain, self.occlusion))
+        return any((self.brightness, self.contrast, self.saturation, self.hue))
 
 
 DERIVED = AugmentConfig(

@@ -237,5 +237,4 @@ def _mel_bank() -> Tensor:
 
 
 def _mel(hertz: Tensor) -> Tensor:
-    """Return the mel scale that HTK and Kaldi share."""
     return 1127 * torch.log1p(hertz / 700)

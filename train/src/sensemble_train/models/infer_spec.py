@@ -17,7 +17,7 @@ from sensemble_train.models.kinds.kind import measured
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import PAPERS, SMALL, small, small_mae
+from sensemble_train.models.presets import SMALL, small
 
 LONGEST = 8.0
 """Seconds of the longest window, as in the paper (Table 6)."""
@@ -29,18 +29,25 @@ Wanted = Literal["derived", "multi-class", "multi-label"]
 def describe(
     dataset: Dataset,
     shape: ModelConfig = SMALL,
-    objective: Literal["contrastive", "mae"] = "contrastive",
     task: Wanted = "derived",
     encoders: Mapping[str, str] | None = None,
 ) -> Description:
-    """Describe the model of `shape` for `dataset`.
+    """Describe the small model for `dataset`.
 
     Args:
-        dataset: the examples.
-        shape: the preset and its sizes; `fit` fills in those that it leaves open.
-        objective: of pretraining; a small model has other encoders for masked autoencoding.
-        task: of the labels; derived, it is `multi-class` if every labelled example has one label.
-        encoders: modality -> source of its pretrained encoder (`pretrained.sources`), in a small model.
+        shape: its sizes; `fit` fills in those that it leaves open.
+        encoders: modality -> source of its pretrained encoder (`pretrained.sources`).
+
+    Raises:
+        ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
+    """
+    labels, found = labels_and_task(dataset, task)
+    specs, configs = inputs(dataset, fit(dataset, shape), encoders or {})
+    return Description(specs, configs, labels, found)
+
+
+def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:
+    """Return the names of the classes and the task; derived, it is `multi-class` if all have one label.
 
     Raises:
         ConfigurationError: the dataset lacks a labelled split or has fewer than two modalities or labels, or
@@ -54,19 +61,12 @@ def describe(
             )
     labelled = tuple(example for example in dataset.known if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
-    modalities = dataset.modalities
-    if len(modalities) < 2 or len(labels) < 2:
+    if len(dataset.modalities) < 2 or len(labels) < 2:
         raise ConfigurationError(
-            f"{dataset.folder}: {len(modalities)} modalities and {len(labels)} labels; "
+            f"{dataset.folder}: {len(dataset.modalities)} modalities and {len(labels)} labels; "
             "training takes two of each"
         )
-    found, shape = task_of(labelled, task), fit(dataset, shape)
-    if not shape.fitted:
-        return PAPERS[shape.name](labels, modalities, found, shape)
-    specs, configs = inputs(dataset, shape, encoders or {})
-    if objective == "mae":
-        return Description(specs, small_mae(specs, shape), labels, found, shape.shared)
-    return Description(specs, configs, labels, found)
+    return labels, task_of(labelled, wanted)
 
 
 def inputs(
@@ -75,7 +75,6 @@ def inputs(
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
     Args:
-        dataset: the examples.
         shape: the sizes; none is left open (`fit`).
         sources: modality -> source of its pretrained encoder.
 
@@ -127,7 +126,6 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
 
 
 def _having(dataset: Dataset, modality: str) -> list[Example]:
-    """Return the first examples that have a modality."""
     return list(islice((e for e in dataset.known if modality in e.modalities), _SAMPLED))
 
 

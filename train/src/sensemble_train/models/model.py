@@ -167,7 +167,6 @@ def _put_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -
 
 
 def _frozen(model: Model) -> dict[str, Tensor]:
-    """Return the weights of frozen encoders, named as in the model."""
     return {
         f"encoders.{m}.frozen.{name}": value
         for m, encoder in model.encoders.items()

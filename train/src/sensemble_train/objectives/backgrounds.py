@@ -21,9 +21,6 @@ class Backgrounds(nn.Module):
 
     Args:
         clips: features of windows that show none of the classes, of which some are drawn for each batch.
-        modalities: the modalities to score.
-        size: size d of an embedding.
-        weight: weight of the loss.
     """
 
     def __init__(self, clips: Clips, modalities: tuple[str, ...], size: int, weight: float) -> None:
@@ -48,7 +45,6 @@ class Backgrounds(nn.Module):
         Args:
             embeddings: modality -> unit-length embeddings [B, d]; the first `known` rows are known.
             present: modality -> bool [B]; other rows do not count.
-            known: number of known examples.
         """
         losses = []
         for m, score in self.score.items():

@@ -32,8 +32,6 @@ class Contrastive(Objective):
     again and continue backward from there).
 
     Args:
-        model: its encoders are trained in place.
-        log_scale: logarithm of the initial inverse temperature.
         backgrounds: examples that show nothing to learn about, encoded beside every batch; None for none.
         patch_dropout: share of the patches of sound and frames that are left out, in [0, 1), drawn anew for
             each example from torch's global generator (Li et al., 2023, "Scaling language-image pre-training

@@ -15,7 +15,6 @@ class Distillation(Downstream):
     """The loss of MASD (Eq. 8): labelled examples teach M_T, and unlabelled ones the other modalities.
 
     Args:
-        model: trained in place, all of it.
         train: M_T, the modalities of the labelled examples; the teacher reads these.
         weight: weight of the self-distillation loss, in [0, 1]; the task's loss has the rest.
     """

@@ -18,7 +18,6 @@ def task_loss(logits: Tensor, targets: Tensor, task: str, present: Tensor | None
     Args:
         logits: [B, C].
         targets: class indices int64 [B], or float32 [B, C] in [0, 1].
-        task: `multi-class` or `multi-label`.
         present: bool [B], the examples to count; None for all. Without any, the loss is 0.
     """
     if task == "multi-class":
@@ -49,12 +48,7 @@ class Downstream(MeanLoss):
 
 
 class Task(Downstream):
-    """The task's loss on labelled examples; encoders of modalities outside M_T are frozen.
-
-    Args:
-        model: trained in place: its head and its encoders.
-        train: M_T, the modalities of the labelled examples.
-    """
+    """The task's loss on labelled examples; encoders of modalities outside M_T are frozen."""
 
     def __init__(self, model: Model, train: Sequence[str]) -> None:
         super().__init__(model)

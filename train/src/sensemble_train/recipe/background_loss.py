@@ -13,10 +13,7 @@ def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop
     """Return the loss that keeps backgrounds apart from what `model` knows, or None without one.
 
     Args:
-        model: the model that will be trained.
         clips: features of backgrounds, as `sources.backgrounds` returns them; they are augmented once.
-        weight: weight of the loss.
-        loop: seed and augmentation.
     """
     if clips is None or not weight:
         return None

@@ -16,7 +16,7 @@ from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.methods import linear_probe, masd, specialist
+from sensemble_train.recipe.methods import Start, finetune, linear_probe, masd
 from sensemble_train.training.loop import Loop
 
 
@@ -81,35 +81,28 @@ class Cell:
         name = subset_name(self.train)
         return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
 
+    def start(self, loop: Loop) -> Start:
+        """Return what a method of this M_T starts from."""
+        return Start(self.probed(), self.sources["train"], self.train, self.job.config.finetune, loop)
+
     def probed(self) -> Model:
         """Return the linear probe of this M_T."""
-        probe = self.job.config.probe
-        return self.trained(
-            "linear_probe",
-            lambda loop: linear_probe(self.pretrained, self.embedded, self.train, probe, loop.seed),
-        )
+        return self.trained("linear_probe", lambda loop: self._probe(self.train, loop))
 
     def masd(self) -> Model:
         """Return MASD's model of an M_T that lacks some modality."""
-        settings, sources = self.job.config.finetune, self.sources
-        return self.trained(
-            "masd",
-            lambda loop: masd(
-                self.probed(), sources["train"], self.train, settings, loop, sources["distill"]
-            ),
-        )
+        return self.trained("masd", lambda loop: masd(self.start(loop), self.sources["distill"]))
 
     def specialists(self) -> dict[str, Model]:
-        """Return the specialist of each modality of M_T; every M_T with the modality has the same one."""
-        probe, finetune = self.job.config.probe, self.job.config.finetune
+        """Return a model of each modality of M_T, probed and finetuned for it alone; all M_T share them."""
 
-        def one(modality: str) -> Model:
-            return self.job.trained(
-                f"specialists/{modality}",
-                f"specialist {modality}",
-                lambda loop: specialist(
-                    self.pretrained, self.embedded, self.sources["train"], modality, probe, finetune, loop
-                ),
-            )
+        def one(modality: str, loop: Loop) -> Model:
+            probed, labelled = self._probe((modality,), loop), self.sources["train"]
+            return finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop))
 
-        return {modality: one(modality) for modality in self.train}
+        return {
+            m: self.job.trained(f"specialists/{m}", f"specialist {m}", partial(one, m)) for m in self.train
+        }
+
+    def _probe(self, train: Subset, loop: Loop) -> Model:
+        return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)

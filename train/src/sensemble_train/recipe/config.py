@@ -106,6 +106,11 @@ class Config:
         """True if the initial weights of the encoders are random."""
         return self.initialize in {"", RANDOM}
 
+    @property
+    def ships(self) -> bool:
+        """True if `recipe` alone can begin and pretrain this model; others take `experiments`."""
+        return self.model.fitted and self.from_scratch and self.pretrain.objective == "contrastive"
+
 
 def read_config(path: Path) -> Config:
     """Read the `config.json` of a run folder.

@@ -26,8 +26,6 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     Args:
         models: name of the caller's choice -> model; all have one description, so that an example is decoded
             once for all.
-        source: the examples.
-        loop: folder, seed, scale and ranks.
 
     Returns:
         Name -> all examples, on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows
@@ -86,10 +84,6 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
     """Return p(M_E; M_T) for every M_E: one row of the matrix, keyed as `audio+video`, in [0, 1].
 
     A subset is scored on the examples that have all of it; a subset that no example has is left out.
-
-    Args:
-        model: the model whose head classifies.
-        embedded: the labelled evaluation set, embedded by the model.
     """
     return score_subsets(*_answers(model, embedded), model.description.task)
 
@@ -98,8 +92,6 @@ def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dic
     """Return of each score of `evaluate` its 95 % interval, its number of examples and chance.
 
     Args:
-        model: the model whose head classifies.
-        embedded: the labelled evaluation set, embedded by the model.
         groups: the group of each example, integers [N].
 
     Returns:
@@ -121,7 +113,6 @@ def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dic
 def _answers(
     model: Model, embedded: Clips
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.bool_]], NDArray[np.integer]]:
-    """Return the logits of every subset, the modalities that are present, and the targets."""
     assert embedded.targets is not None  # noqa: S101 - the evaluation set is labelled
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))

@@ -13,6 +13,7 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import MORE, SHARE, bounded
 from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.distillation import Distillation
+from sensemble_train.objectives.objective import Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task, task_loss
 from sensemble_train.recipe.background_loss import background_loss
@@ -71,22 +72,37 @@ class FinetuneConfig(Optimization):
         bounded(self, self.section, distillation=SHARE, alpha=SHARE, background=(0, MORE))
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What every method starts from; methods return a trained copy of `probed`, in evaluation mode.
+
+    Attributes:
+        probed: the linear probe of M_T.
+        labelled: D_T.
+        train: M_T, the labelled modalities.
+        config: settings of the optimizer.
+        loop: folder, seed, scale and ranks.
+    """
+
+    probed: Model
+    labelled: Source
+    train: Sequence[str]
+    config: FinetuneConfig
+    loop: Loop
+
+    def fit(self, objective: Objective, *unlabelled: Source, some: bool = False) -> Model:
+        """Minimize `objective` on the examples of D_T with all (or some) of M_T, and on unlabelled ones."""
+        labelled = self.labelled.having(self.train, some=some)
+        return fit(objective, [labelled, *unlabelled], self.config, self.loop)
+
+
 def linear_probe(
     model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
 ) -> Model:
-    """Train a classifier on the frozen, pooled embeddings of the modalities `train` (M_T).
+    """Return a copy of `model` with a new head, trained on frozen, pooled embeddings of `train` (M_T).
 
-    The head's BatchNorm takes the statistics of these embeddings (App. C).
-
-    Args:
-        model: the model whose encoders made the embeddings; it is copied.
-        embedded: the labelled examples, each modality's embeddings [N, d] in place of its inputs.
-        train: M_T; examples that lack one of them are left out.
-        config: settings of the optimizer.
-        seed: decides the batches.
-
-    Returns:
-        A copy of `model` with a new head, trained, in evaluation mode.
+    The head's BatchNorm takes the statistics of these embeddings (App. C). `embedded` holds embeddings [N, d]
+    in place of inputs; examples that lack one of `train` are left out.
 
     Raises:
         ConfigurationError: fewer than two examples have all of `train`.
@@ -111,123 +127,39 @@ def linear_probe(
     return probed.eval()
 
 
-def finetune(
-    probed: Model,
-    labelled: Source,
-    train: Sequence[str],
-    config: FinetuneConfig,
-    loop: Loop,
-) -> Model:
-    """Train the whole model from the probe on the labels of M_T (Sec. 4.2).
+def finetune(start: Start) -> Model:
+    """Train the whole model on the labels of M_T (Sec. 4.2)."""
+    return start.fit(Task(copy.deepcopy(start.probed), start.train))
 
-    Args:
-        probed: the linear probe for `train`; it is copied.
-        labelled: D_T; examples that lack one of `train` are left out.
-        train: M_T.
-        config: settings of the optimizer.
-        loop: folder, seed, scale and ranks.
 
-    Returns:
-        The trained model, in evaluation mode.
+def masd(start: Start, unlabelled: Source) -> Model:
+    """Train the whole model by MASD (Eq. 8), also on the examples of D_SD that have every modality.
 
-    Raises:
-        ConfigurationError, CheckpointError: as `fit`.
+    M_T lacks some modality: without one, there is no student (Table 9).
     """
-    return fit(Task(copy.deepcopy(probed), train), [labelled.having(train)], config, loop)
-
-
-def masd(
-    probed: Model,
-    labelled: Source,
-    train: Sequence[str],
-    config: FinetuneConfig,
-    loop: Loop,
-    unlabelled: Source,
-) -> Model:
-    """Train the whole model from the probe by MASD (Eq. 8).
-
-    Args:
-        probed: the linear probe for `train`; it is copied.
-        labelled: D_T; examples that lack one of `train` are left out.
-        train: M_T, a part of the modalities: without others, there is no student (Table 9).
-        config: settings of the optimizer.
-        loop: folder, seed, scale and ranks.
-        unlabelled: D_SD; its examples with every modality are used.
-
-    Returns:
-        The trained model, in evaluation mode.
-
-    Raises:
-        ConfigurationError, CheckpointError: as `fit`.
-    """
-    objective = Distillation(copy.deepcopy(probed), train, config.distillation)
-    return fit(objective, [labelled.having(train), unlabelled.having(probed.modalities)], config, loop)
+    objective = Distillation(copy.deepcopy(start.probed), start.train, start.config.distillation)
+    return start.fit(objective, unlabelled.having(start.probed.modalities))
 
 
 def distill_subsets(
-    probed: Model,
-    labelled: Source,
-    train: Sequence[str],
-    config: FinetuneConfig,
-    loop: Loop,
-    unlabelled: Source,
-    teacher: Model,
-    inputs: Sequence[str],
-    background: Clips | None = None,
+    start: Start, unlabelled: Source, teacher: Model, inputs: Sequence[str], background: Clips | None = None
 ) -> Model:
-    """Train the whole model from the probe by subset distillation (`SubsetDistillation`).
+    """Train the whole model by subset distillation (`SubsetDistillation`).
 
     Nothing is mixed up where there are captions, as mixup leaves these alone: the subset of captions would be
     taught the label of another example.
 
     Args:
-        probed: the linear probe for `train`; it is copied.
-        labelled: D_T; each subset learns from the examples that have all of it.
-        train: M_T.
-        config: settings of the optimizer, those of finetuning.
-        loop: folder, seed, scale and ranks.
         unlabelled: D_SD; its examples with every modality are used.
-        teacher: the model to learn from, such as MASD's.
+        teacher: the model to learn from, such as late fusion or MASD's.
         inputs: the modalities that the teacher reads (`teacher.best_inputs`).
-        background: features of windows that show none of the classes; None for none.
-
-    Returns:
-        The trained model, in evaluation mode.
-
-    Raises:
-        ConfigurationError, CheckpointError: as `fit`.
+        background: features of windows that show none of the classes.
     """
-    if probed.description.tokenized:
+    loop, config = start.loop, start.config
+    if start.probed.description.tokenized:
         loop = replace(loop, augment=replace(loop.augment, mixup=0.0))
-    model = copy.deepcopy(probed)
-    strange = background_loss(model, background, config.background, loop)
-    objective = SubsetDistillation(model, train, config.distillation, strange)
-    taught = teach(teacher, inputs, unlabelled.having(probed.modalities), loop)
-    return fit(objective, [labelled.having(train, some=True), taught], config, loop)
-
-
-def specialist(
-    model: Model,
-    embedded: Clips,
-    labelled: Source,
-    modality: str,
-    probe: ProbeConfig,
-    config: FinetuneConfig,
-    loop: Loop,
-) -> Model:
-    """Return a copy of the pretrained `model`, probed and then finetuned for one modality alone.
-
-    Args:
-        model: the pretrained model.
-        embedded: the labelled examples, embedded by it.
-        labelled: the same examples as a source; those that lack the modality are left out.
-        modality: the only one that is trained and should be used.
-        probe: settings of the probe.
-        config: settings of finetuning.
-        loop: folder, seed, scale and ranks.
-
-    Raises:
-        ConfigurationError, CheckpointError: as `finetune`.
-    """
-    probed = linear_probe(model, embedded, (modality,), probe, loop.seed)
-    return finetune(probed, labelled, (modality,), config, loop)
+    model = copy.deepcopy(start.probed)
+    apart = background_loss(model, background, config.background, loop)
+    objective = SubsetDistillation(model, start.train, config.distillation, apart)
+    taught = teach(teacher, inputs, unlabelled.having(model.modalities), loop)
+    return replace(start, loop=loop).fit(objective, taught, some=True)

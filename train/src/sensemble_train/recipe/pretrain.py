@@ -4,18 +4,43 @@ import copy
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-from torch import nn
-
 from sensemble_train.data.clips import Clips, Source
-from sensemble_train.field_checks import MORE, bounded
+from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
-from sensemble_train.objectives.mae import MAE, MAEConfig
 from sensemble_train.recipe.background_loss import background_loss
-from sensemble_train.recipe.evaluate import batches, load_features
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
+
+
+@dataclass(frozen=True, slots=True)
+class MAEConfig:
+    """The shares of tokens to mask, and the decoder, of masked autoencoding (`experiments.mae`).
+
+    Attributes:
+        audio: share of the tokens of sound, drawn freely over time and mel bins (App. E).
+        video: share of the tokens of frames, drawn freely over space and time (App. E; Feichtenhofer et al.,
+            2022).
+        text: share of the tokens of text; the paper names none, this is that of Geng et al., 2022.
+        repeats: masks of each example per step (App. E).
+        width: width of the decoder; as `depth` and `heads` from He et al., 2022, consistent with Table 5.
+        depth: blocks of the decoder.
+        heads: attention heads of the decoder.
+    """
+
+    audio: float = 0.8
+    video: float = 0.9
+    text: float = 0.75
+    repeats: int = 2
+    width: int = 512
+    depth: int = 8
+    heads: int = 16
+
+    def __post_init__(self) -> None:
+        section, one = "pretrain.mae.", (1, MORE)
+        bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
+        bounded(self, section, repeats=one, width=one, depth=one, heads=one)
+        divisible(self, section, "width", self.heads, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +48,7 @@ class PretrainConfig(Optimization):
     """Settings of pretraining (Table 7, "Pretraining"); the defaults are those of `digits`.
 
     Attributes:
-        objective: contrastive learning, or masked autoencoding, which needs encoders of a certain shape.
+        objective: contrastive learning, or masked autoencoding, in experiments only.
         mae: masks and decoder of masked autoencoding.
         background: weight of the loss that keeps backgrounds apart, in contrastive learning; 0 for none.
         patch_dropout: share of the patches of sound and frames that contrastive learning leaves out, for
@@ -55,46 +80,15 @@ def pretrain(
     log_scale: float = LOG_SCALE,
     background: Clips | None = None,
 ) -> Model:
-    """Return a copy of `model` with pretrained encoders.
+    """Return a copy of `model` with encoders pretrained by contrastive learning.
 
     Args:
-        model: the initial model.
-        unlabelled: the pretraining examples.
-        config: objective and optimizer.
-        loop: folder, seed, scale and ranks.
-        log_scale: logarithm of the initial inverse temperature of contrastive learning.
-        background: features of windows that show none of the classes, for contrastive learning.
+        log_scale: logarithm of the initial inverse temperature.
+        background: features of windows that show none of the classes.
 
     Raises:
-        ConfigurationError: the model's shape does not suit masked autoencoding; or as `fit`.
-        CheckpointError: as `fit`.
+        ConfigurationError, CheckpointError, DivergedError: as `fit`.
     """
     start = copy.deepcopy(model)
-    if config.objective == "contrastive":
-        strange = background_loss(start, background, config.background, loop)
-        objective = Contrastive(start, log_scale, strange, config.patch_dropout)
-        return fit(objective, [unlabelled], config, loop)
-    return with_statistics(fit(MAE(start, config.mae), [unlabelled], config, loop), unlabelled, loop)
-
-
-@torch.no_grad()
-def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
-    """Set the statistics of the BatchNorms before the embeddings, which MAE does not pass, from `source`.
-
-    Without them, the part that all embeddings of a modality share outweighs the rest, and a modality more or
-    less moves the pooled mean away from all that the head was trained on.
-    """
-    norms = {m: m.momentum for m in model.encoders.modules() if isinstance(m, nn.BatchNorm1d)}
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-        norm.train()
-    model.to(loop.world.device)
-    for clips in load_features(model, source, batches(source, loop) if norms else [], loop):
-        for m, inputs in clips.inputs.items():
-            rows = clips.present[m]
-            if rows.sum() > 1:
-                model.encoders[m].encode(inputs[rows])  # type: ignore[operator]
-    for norm, momentum in norms.items():
-        norm.momentum = momentum
-    return model.cpu().eval()
+    apart = background_loss(start, background, config.background, loop)
+    return fit(Contrastive(start, log_scale, apart, config.patch_dropout), [unlabelled], config, loop)

@@ -14,9 +14,10 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
+from sensemble_sensors.media.dataset import Dataset
 
 from sensemble_train.data.clips import Source
-from sensemble_train.distributed import alone, join
+from sensemble_train.distributed import World, alone, join
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.cell import Cell, Job
@@ -44,26 +45,16 @@ def subset(cell: Cell) -> Model:
 
     The teacher is late fusion of specialists; where a modality has no labels, MASD's model, which reads it.
     """
-    settings, sources, choosing = cell.job.config.finetune, cell.sources, cell.job.loop("choose the teacher")
+    selection, choosing = cell.sources["calibrate"], cell.job.loop("choose the teacher")
 
     def make(loop: Loop) -> Model:
-        teacher, inputs = cell.pretrained, cell.train
-        if set(inputs) == set(teacher.modalities):
-            teacher = fuse(cell.specialists(), sources["calibrate"], choosing)
+        teacher: Model
+        if set(cell.train) == set(cell.pretrained.modalities):
+            teacher, inputs = fuse(cell.specialists(), selection, choosing), cell.train
         else:
             teacher = cell.masd()
-            inputs = best_inputs(teacher, cell.train, sources["calibrate"], choosing)
-        return distill_subsets(
-            cell.probed(),
-            sources["train"],
-            cell.train,
-            settings,
-            loop,
-            sources["distill"],
-            teacher,
-            inputs,
-            cell.background,
-        )
+            inputs = best_inputs(teacher, cell.train, selection, choosing)
+        return distill_subsets(cell.start(loop), cell.sources["distill"], teacher, inputs, cell.background)
 
     return cell.trained("subset", make)
 
@@ -72,14 +63,22 @@ SHIPPED: Rows = {"subset": subset}
 """The row that is trained unless somebody asks for comparisons."""
 
 
-def run(config: Config, out: Path | str, progress: Stages = no_progress, rows: Rows = SHIPPED) -> Matrix:
+def run(
+    config: Config,
+    out: Path | str,
+    progress: Stages = no_progress,
+    rows: Rows = SHIPPED,
+    begin: Callable[[Config, Dataset, World], tuple[Model, float]] = new_model,
+    pretraining: Callable[..., Model] = pretrain,
+) -> Matrix:
     """Train each of `rows` for every M_T of `config`, and score it on every M_E.
 
     Args:
-        config: what to train.
         out: the run folder; an unfinished run of the same configuration in it is continued.
         progress: called with (stage, steps done, steps in all), on rank 0.
-        rows: the methods; `experiments.matrix` has others.
+        rows: the methods.
+        begin: makes the initial model; `experiments` has other models, pretraining and methods.
+        pretraining: as `pretrain`.
 
     Returns:
         The matrix on the split `eval`, which `matrix.json` holds too.
@@ -102,14 +101,16 @@ def run(config: Config, out: Path | str, progress: Stages = no_progress, rows: R
             return read_matrix(out)
         job = Job(config, out, world, progress)
         torch.manual_seed(config.seed)
-        model, log_scale = new_model(config, dataset, world)
+        model, log_scale = begin(config, dataset, world)
         sources = make_sources(config, model, chosen, job.report)
         background = backgrounds(config, model, dataset, job.report)
         del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
         pretrained = job.trained(
             "pretrained",
             "pretrain",
-            lambda loop: pretrain(model, sources["pretrain"], config.pretrain, loop, log_scale, background),
+            lambda loop: pretraining(
+                model, sources["pretrain"], config.pretrain, loop, log_scale, background
+            ),
         )
         embedded = embed({"": pretrained}, sources["train"], job.loop("embed"))[""]
         # First the sets that no other job has; then those that others had, in case one of them died.

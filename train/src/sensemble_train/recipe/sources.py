@@ -31,11 +31,8 @@ def make_sources(
     """Return the examples of `chosen` as sources, under the same names, and `distill` (D_SD).
 
     Args:
-        config: whether to stream, and how.
-        model: gives the form of its inputs and the front ends.
         chosen: as `examples.choose` returns it; without `distill`, D_SD is drawn from pretraining's examples
             that have every modality (Sec. 5).
-        report: gives the progress of a stage.
     """
     make = _stream if config.stream else _decode
     sources = {use: make(config, model, use, examples, report) for use, examples in chosen.items()}

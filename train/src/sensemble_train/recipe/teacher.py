@@ -26,11 +26,9 @@ def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: L
     Where the modalities without labels transfer badly, as after MAE, they would mislead the teacher.
 
     Args:
-        teacher: the model.
         train: M_T, the modalities it had labels for.
         selection: labelled examples that nothing was trained on (`calibrate`); those that have every modality
             decide by the task's loss. Without any, the teacher reads everything.
-        loop: scale and ranks.
     """
     if set(train) == set(teacher.modalities):
         return teacher.modalities
@@ -58,9 +56,7 @@ def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> 
 
     Args:
         teacher: the model; its weights must not change as long as the source is used.
-        inputs: the modalities that the teacher reads.
         source: examples that have all modalities.
-        loop: precision, micro-batches and ranks.
     """
     teacher.eval()
     if not isinstance(source, Clips):
@@ -123,7 +119,6 @@ class Taught:
 
 
 def _logits(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
-    """Return the logits [N, C] of embeddings, pooled over `inputs`."""
     return model.head(torch.stack([embedded[m] for m in sorted(inputs)]).mean(dim=0))  # type: ignore[no-any-return]
 
 

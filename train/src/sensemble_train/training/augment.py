@@ -19,11 +19,6 @@ def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     """Return a batch of features with all changes that `config` asks for.
 
     Crops are not among them: they are cut when a video is decoded (`Sampling.zoom`).
-
-    Args:
-        batch: features; mixed only if it has labels.
-        model: the model that reads them, of whose inputs each kind changes its own.
-        config: the changes.
     """
     described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
@@ -50,9 +45,6 @@ def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
     Args:
         batch: raw tensors or features; bytes are rounded. An example is left alone if its partner lacks one
             of its modalities, and so is a batch of token ids alone.
-        rate: share of the examples to mix, in [0, 1].
-        beta: both parameters of the Beta distribution of the weights.
-        classes: number of classes, for targets that are class indices.
 
     Returns:
         The batch; its targets, if any, are float32 [B, C].

@@ -14,11 +14,10 @@ from time import perf_counter
 import torch
 from sensemble_runtime.progress import Progress, no_progress
 from torch import nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from sensemble_train.data.batching import BatchOrder, seeded
 from sensemble_train.data.clips import Source, features
-from sensemble_train.distributed import World, alone, whole
+from sensemble_train.distributed import World, alone
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model import Model
@@ -57,8 +56,6 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     Args:
         objective: trained in place; its model must not be used afterwards.
         sources: the source of each of the objective's batches; epochs are counted by the first.
-        settings: of the optimizer.
-        loop: folder, seed, scale and ranks.
 
     Raises:
         ConfigurationError: there are too few examples for a batch, or it does not divide into micro-batches.
@@ -76,7 +73,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     learning = [p for p in module.parameters() if p.requires_grad]
     adamw = optimizer(learning, settings)
     saves = loop.folder / "checkpoints"
-    start = checkpoint.restore(saves, module, adamw, world)
+    start = checkpoint.restore(saves, objective, adamw, world)
     streams = [
         source.load(order.between(start, steps), world.device, scale.workers, start)
         for source, order in zip(sources, orders, strict=True)
@@ -100,7 +97,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             adamw.zero_grad()
             parts = _split(batch, scale.micro_batch)
             loss = objective.backward(module, parts, partial(_reseed, loop, step))
-            norm = whole(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
+            norm = nn.utils.clip_grad_norm_(learning, settings.clip or math.inf)
             adamw.step()
             objective.after_step()
             skipped = sum(clips.skipped for clips in loaded)
@@ -109,9 +106,11 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             if saving or (step + 1) % scale.log_every == 0 or step + 1 == steps:
                 log.write()  # before a checkpoint, which must not keep a step that diverged
             if saving:
-                saver.save(step + 1, module, adamw)
+                saver.save(step + 1, objective, adamw)
             loop.progress(step + 1, steps)
-    return _gathered(model, module)
+    trained = Model(model.description, model.tokenizer)  # without what `distribute` changed
+    trained.load_state_dict(model.state_dict())
+    return trained.eval()
 
 
 def _reseed(loop: Loop, step: int, part: int) -> None:
@@ -133,12 +132,3 @@ def _split(batch: Part, size: int) -> list[Part]:
         )
     cut = [[clips.take(rows) for rows in torch.arange(len(clips)).chunk(count)] for clips in batch]
     return list(zip(*cut, strict=True))
-
-
-def _gathered(model: Model, module: nn.Module) -> Model:
-    """Return the whole model from the ranks' copies or shards."""
-    state = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))
-    trained = Model(model.description, model.tokenizer)
-    prefix = "model."
-    trained.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return trained.eval()

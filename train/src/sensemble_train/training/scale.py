@@ -1,4 +1,4 @@
-"""Scaling of a training loop: how the ranks share a model, its precision and its memory."""
+"""Scaling of a training loop: precision, memory and the copies of a model on several ranks."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,8 +6,6 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
@@ -31,7 +29,6 @@ class ScaleConfig:
     paths. BatchNorm sees one micro-batch.
 
     Attributes:
-        parallel: how several ranks share the work: `ddp` copies the model, `fsdp` shards it (FSDP2).
         precision: `tf32` lets float32 products round to TF32 on a GPU; `bf16` does so too, and runs the
             encoders under autocast, while losses, weights and optimizer stay float32. A run cannot change it
             later.
@@ -44,7 +41,6 @@ class ScaleConfig:
             for the device, and notice a loss that is not finite.
     """
 
-    parallel: Literal["ddp", "fsdp"] = "ddp"
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     compile: bool = False
     checkpoint_activations: bool = False
@@ -60,16 +56,16 @@ class ScaleConfig:
 
 
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
-    """Move `module` to the rank's device, share it among the ranks, and return the module to call instead.
+    """Move `module` to the rank's device and return the module to call instead, which averages gradients.
 
-    Also sets the process's precision of float32 products.
-
-    BatchNorm takes its statistics from a rank's own examples, as always under DDP.
+    Also sets the process's precision of float32 products. BatchNorm takes its statistics from a rank's own
+    examples, as always under DDP.
     """
     torch.set_float32_matmul_precision("highest" if scale.precision == "fp32" else "high")
     module.to(world.device)
-    blocks = [block for block in module.modules() if isinstance(block, Block)]
-    for block in blocks:
+    for block in module.modules():
+        if not isinstance(block, Block):
+            continue
         if scale.compile:
             # torch's type declarations lack the limit.
             block.forward = torch.compile(  # type: ignore[call-overload, method-assign]
@@ -81,16 +77,9 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
         module.forward = autocast(scale, world)(module.forward)
     if world.size == 1:
         return module
-    if scale.parallel == "ddp":
-        # Every objective uses the same parameters at every step. But a static graph is learned in the first
-        # backward pass, which must exchange gradients: that of the first micro-batch does not.
-        return DistributedDataParallel(
-            module, static_graph=not scale.micro_batch, gradient_as_bucket_view=True
-        )
-    mesh = init_device_mesh(world.device.type, (world.size,))
-    for part in (*blocks, module):
-        fully_shard(part, mesh=mesh)
-    return module
+    # Every objective uses the same parameters at every step. But a static graph is learned in the first
+    # backward pass, which must exchange gradients: that of the first micro-batch does not.
+    return DistributedDataParallel(module, static_graph=not scale.micro_batch, gradient_as_bucket_view=True)
 
 
 def autocast(scale: ScaleConfig, world: World) -> torch.autocast:

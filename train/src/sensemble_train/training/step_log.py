@@ -25,10 +25,8 @@ class StepLog:
     GiB on the GPU; 0 on the CPU). Steps that are written together share their speed and their `data`.
 
     Args:
-        folder: folder of the log; created if it does not exist.
         step: number of finished steps; lines of later steps, from before a kill, are dropped.
         share: examples per step and rank.
-        world: the ranks.
     """
 
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:

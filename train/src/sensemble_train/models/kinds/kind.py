@@ -55,13 +55,7 @@ class Kind(ABC):
         """
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:  # noqa: ARG002
-        """Return raw windows [B, ...] changed at random; draws from torch's global generator.
-
-        Args:
-            raw: in the form of the spec.
-            config: the changes.
-            tokenizer: of captions.
-        """
+        """Return raw windows [B, ...] changed at random; draws from torch's global generator."""
         return raw
 
     def augment(
@@ -75,22 +69,12 @@ class Kind(ABC):
 
         Args:
             features: as the front end of an encoder of the configuration `encoder` gives them.
-            config: the changes.
-            encoder: says what the features are.
-            tokenizer: of captions.
         """
         return self.change(features, config, tokenizer)
 
     @abstractmethod
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
-        """Return raw windows [count, ...] in the form of `spec` that show nothing: silence, blank pictures.
-
-        Args:
-            spec: the encoder's input.
-            encoder: its configuration, which has the vocabulary of captions.
-            count: number of windows.
-            draw: what they depend on.
-        """
+        """Return raw windows [count, ...] of `spec` that show nothing: silence, blank pictures."""
 
 
 def measured(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:

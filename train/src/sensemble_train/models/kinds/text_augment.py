@@ -37,7 +37,6 @@ def misspelt(word: str, how: float, where: float) -> str:
     """Return `word` with one typing error.
 
     Args:
-        word: of one letter at least.
         how: from 0 to 1: two letters exchanged, one left out, one doubled, or one replaced.
         where: from 0 to 1, the place of the error.
     """

@@ -44,7 +44,6 @@ def _stretch(x: Tensor, pace: float, shift: float) -> Tensor:
     """Play each sound at another speed and move it; silence comes in.
 
     Args:
-        x: sound.
         pace: largest relative change of the speed, as a logarithm.
         shift: largest move in time, as a share of half the window.
     """

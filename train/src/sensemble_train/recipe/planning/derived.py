@@ -18,11 +18,6 @@ def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
 
     Fewer examples are seen more often each, but take less time in all: a twentieth of the examples of
     `digits` takes a quarter of its steps. More examples than it has take as many steps as it does.
-
-    Args:
-        config: with the steps for `digits`.
-        dataset: to train on.
-        effort: factor of all steps.
     """
     complete = len(having(unlabelled(dataset), dataset.modalities))
     labelled = len(dataset.split("train"))

@@ -9,15 +9,17 @@ from time import perf_counter
 
 import torch
 from sensemble_runtime.progress import Stages, no_progress
+from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_train.distributed import join
+from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.initialization import new_model
-from sensemble_train.recipe.methods import distill_subsets, finetune, linear_probe, masd
+from sensemble_train.recipe.methods import Start, distill_subsets, finetune, linear_probe, masd
 from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import SCORED
@@ -52,13 +54,6 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
 
     Decoding and scores are among the stages; the rows of `experiments.matrix` that do not ship are not.
     As many examples are decoded as the largest batch has.
-
-    Args:
-        config: of the run.
-        progress: called with (stage, steps done, steps in all).
-
-    Raises:
-        ConfigurationError, BadDataError: as `recipe.run`.
     """
     dataset = read(config.data, config)
     chosen = choose(config, dataset)
@@ -88,24 +83,33 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
         tuning, labelled = replace(config.finetune, steps=_TIMED), sources["train"]
         steps = config.finetune.length(len(chosen["train"]))
         probed = linear_probe(model, embedded, model.modalities, replace(config.probe, steps=_TIMED))
+
+        def time_method(name: str, train: Subset, method: Callable[[Start], Model]) -> None:
+            timed(name, steps, lambda loop: method(Start(probed, labelled, train, tuning, loop)))
+
         for train in wanted:
-            named = subset_name(train)
+            named, unlabelled = subset_name(train), sources["distill"]
             if train == model.modalities:
                 for m in train:
-                    timed(f"specialist {m}", steps, partial(finetune, probed, labelled, (m,), tuning))
+                    time_method(f"specialist {m}", (m,), finetune)
             else:
-                taught = partial(masd, probed, labelled, train, tuning, unlabelled=sources["distill"])
-                timed(f"masd {named}", steps, taught)
-            distil = partial(distill_subsets, probed, labelled, train, tuning, unlabelled=sources["distill"])
-            distil = partial(distil, teacher=probed, inputs=train, background=strange)
-            timed(f"subset {named}", steps, distil)
+                time_method(f"masd {named}", train, partial(masd, unlabelled=unlabelled))
+            time_method(
+                f"subset {named}",
+                train,
+                partial(
+                    distill_subsets,
+                    unlabelled=unlabelled,
+                    teacher=probed,
+                    inputs=train,
+                    background=strange,
+                ),
+            )
     scores = len(wanted) * sum(len(chosen[split]) for split in SCORED)
     return (*found, StageEstimate("score", scores, scoring))
 
 
 class _Watch:
-    """Times steps; called after each, as progress is."""
-
     def __init__(self, progress: Callable[[int, int], None]) -> None:
         self._progress = progress
         self._times: list[float] = []
@@ -121,5 +125,4 @@ class _Watch:
 
 
 def _spread(examples: Sequence[Example], count: int) -> Sequence[Example]:
-    """Return up to `count` examples, evenly spread."""
     return examples[:: max(1, len(examples) // count)][:count]

@@ -10,9 +10,8 @@ from sensemble_train.data.clips import LOG
 from sensemble_train.data.splits import check_unlabelled, having
 from sensemble_train.data.sufficiency import shortages
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.config import RANDOM, Config
 from sensemble_train.recipe.examples import labelled
-from sensemble_train.recipe.initialization import check_initialize
 
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tuple[str, ...]]:
@@ -20,17 +19,12 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
 
     Warnings are logged of what the dataset is too small for.
 
-    Args:
-        config: what to train.
-        dataset: the dataset, reduced to the modalities that `config` names.
-        train: D_T, its labelled examples to train on.
-
     Raises:
         ConfigurationError: untrained encoders would be probed; `modalities` names one that the data lacks; a
             set M_T has a modality that no labelled example has; fewer than two labelled examples have all of
             a set, or fewer than two unlabelled ones all modalities; or labels are unknown.
     """
-    check_initialize(config)
+    _check_initialize(config)
     lacking = set(config.modalities) - {"all", *dataset.modalities}
     if lacking:
         raise ConfigurationError(
@@ -73,3 +67,15 @@ def _check_labels(dataset: Dataset) -> None:
             f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
             f"labels {', '.join(strange.labels)}; only labels of the split 'train' can be trained"
         )
+
+
+def _check_initialize(config: Config) -> None:
+    """Refuse to probe and finetune untrained encoders, unless the configuration asks for it."""
+    nothing = not (config.pretrain.steps or config.pretrain.epochs)
+    if config.initialize or not (nothing or config.model.name == "clip_b16"):
+        return
+    why = "this run pretrains nothing" if nothing else "clip_b16 starts from CLIP's weights (App. D)"
+    what = "OpenAI's ViT-B-16.pt or the pretrained/ of a run"
+    if config.model.name != "clip_b16":
+        what = "the pretrained/ of a run"
+    raise ConfigurationError(f"--initialize: {why}; give {what}, or `{RANDOM}` to train from scratch")

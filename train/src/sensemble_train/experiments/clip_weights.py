@@ -82,7 +82,7 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
     """Give a model's encoders the weights of a CLIP.
 
     Args:
-        model: a model of `presets.clip_b16`; changed in place.
+        model: a model of the shape `architectures.CLIP_B16`; changed in place.
         clip: OpenAI's names to tensors, in any floating type.
 
     Returns:
@@ -125,7 +125,6 @@ def _shape(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
 
 
 def _renamed(clip: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
-    """Return CLIP's weights for one of our encoders, under our names."""
     if isinstance(encoder, TextEncoder):
         return _text(clip, encoder)
     if isinstance(encoder, WaveformEncoder | FramesEncoder):
@@ -147,7 +146,6 @@ def _text(clip: Mapping[str, Tensor], encoder: TextEncoder) -> dict[str, Tensor]
 
 
 def _images(clip: Mapping[str, Tensor], encoder: WaveformEncoder | FramesEncoder) -> dict[str, Tensor]:
-    """Rename the image encoder, for frames or for spectrograms."""
     patches, positions = clip["visual.conv1.weight"], clip["visual.positional_embedding"]
     if isinstance(encoder, WaveformEncoder):
         patches, bias = patches.sum(dim=1), torch.zeros_like(patches[:, 0, 0, 0])

@@ -17,11 +17,6 @@ _AFTER = 0.5  # seconds after it, so that reordered frames are complete
 def cut(path: Path, start: float, end: float) -> tuple[bytes, float]:
     """Copy the packets from the last key frame up to `start` until `end`.
 
-    Args:
-        path: a media file.
-        start: seconds within it.
-        end: seconds within it.
-
     Returns:
         A Matroska file of the first video and audio tracks, and the position of `start` in it, in seconds.
 

@@ -18,9 +18,9 @@ from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.splits import SPLITS
 
-from sensemble_train.prepare.inspection import Example, inspect
-from sensemble_train.prepare.shard import sample, write_shard
-from sensemble_train.prepare.survey import Row, Survey, fingerprint
+from sensemble_train.experiments.prepare.inspection import Example, inspect
+from sensemble_train.experiments.prepare.shard import sample, write_shard
+from sensemble_train.experiments.prepare.survey import Row, Survey, fingerprint
 
 Good = TypeVar("Good")
 PART = 500
@@ -58,8 +58,6 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A part of the work: its rows and its output."""
-
     name: str
     rows: tuple[Row, ...]
     fingerprint: str
@@ -69,7 +67,6 @@ class _Task:
 
     @property
     def path(self) -> Path:
-        """The file of its result."""
         return self.out / PARTS / f"{self.name}.json"
 
 
@@ -92,12 +89,9 @@ def write(
     In a dataset that exists already, only parts with changes are done again.
 
     Args:
-        survey: the examples.
         out: folder of the dataset; an unfinished run in it is continued.
         shards: listed examples per WebDataset shard, which holds those with media; None for plain files.
         skip_bad: leave bad examples out, instead of raising after all were inspected.
-        jobs: number of processes.
-        progress: called with (examples done, examples in all).
 
     Raises:
         BadDataError: there are bad examples, or no good ones; or `out` holds something else, or is on another
@@ -138,7 +132,6 @@ def _run(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress, *, ag
 
 
 def _worked(tasks: Sequence[_Task], jobs: int) -> Iterator[_Task]:
-    """Yield each task when it is done; a single job runs in this process."""
     if jobs == 1:
         for task in tasks:
             _work(task)
@@ -248,7 +241,6 @@ def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool
 
 
 def _claim(out: Path, claim: dict[str, object]) -> None:
-    """Make `out` the folder of this dataset, or continue in it if it already is."""
     path = out / PARTS / "claim.json"
     if path.exists():
         before = json.loads(path.read_text("utf-8"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
-from sensemble_train.prepare.youtube import Downloads
+from sensemble_train.experiments.prepare.survey import Row, Survey, collect, entries, files, garbled
+from sensemble_train.experiments.prepare.youtube import Downloads
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 _EVAL = ("test", "validate", "val")

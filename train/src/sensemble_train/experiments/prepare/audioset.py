@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
-from sensemble_train.prepare.youtube import Downloads
+from sensemble_train.experiments.prepare.survey import Row, Survey, collect, entries, files, garbled
+from sensemble_train.experiments.prepare.youtube import Downloads
 
 SEGMENTS = {
     "unbalanced_train_segments.csv": "pretrain",

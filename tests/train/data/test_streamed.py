@@ -2,7 +2,7 @@
 
 import logging
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,16 +13,14 @@ import pytest
 import torch
 from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
-from sensemble_train.data.clip_dataset import ClipDataset, collate
 from sensemble_train.data.clips import Clips, decode, targets
 from sensemble_train.data.packed_index import pack
-from sensemble_train.data.streamed import Streamed
+from sensemble_train.data.streamed import Streamed, collate
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
-from torch.utils.data import DataLoader
 
 from tests.train.tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
 
@@ -36,9 +34,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_index(folder, dark_and_bright(folder, pretrain=2, train=12, evaluation=2))
 
 
-def dataset(folder: Path, split: str = "train", **options: object) -> ClipDataset:
-    examples = read_dataset(folder).split(split)
-    return ClipDataset(pack(examples), SPECS, TOKENIZER, LABELS, "multi-class", **options)  # type: ignore[arg-type]
+def source(
+    examples: Sequence[Example],
+    sampling: Sampling = PLAIN,
+    seed: int = 0,
+    *,
+    skip_bad: bool = False,
+    labels: tuple[str, ...] = LABELS,
+    multi: bool = False,
+) -> Streamed:
+    described = replace(tiny_model(labels=2, multi=multi).description, labels=labels)
+    return Streamed(pack(examples), described, TOKENIZER, sampling, seed, skip_bad)
+
+
+def train_of(folder: Path) -> Sequence[Example]:
+    return read_dataset(folder).split("train")
 
 
 def assert_same(one: Clips, other: Clips) -> None:
@@ -51,22 +61,20 @@ def test_rows_that_fill_the_window_are_those_of_decode(folder: Path) -> None:
     # Cut to the window, so that its middle is its beginning.
     cut = [replace(example, start=0.1, end=0.2) for example in read_dataset(folder).split("train")]
     whole = decode(cut, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None)
-    rows = ClipDataset(pack(cut), SPECS, TOKENIZER, LABELS, "multi-class")
-    assert_same(collate([rows[i] for i in range(len(rows))]), whole)
+    rows = source(cut)
+    assert_same(collate([rows.row(i) for i in range(len(rows))]), whole)
     assert not all(whole.present["audio"])
 
 
 def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path) -> None:
-    clips = dataset(folder, seed=3, sampling=Sampling(1, (1.0, 1.4)))
-    keys = [[(5, 0), (2, 0), (7, 0)], [(1, 1), (5, 1), (0, 1)]]
-    alone = [collate([clips[key] for key in batch]) for batch in keys]
-    loader = DataLoader(clips, batch_sampler=keys, num_workers=2, collate_fn=collate)  # type: ignore[arg-type]
-    for one, other in zip(alone, loader, strict=True):
-        assert_same(one, other)
-    assert_same(clips[5, 1], dataset(folder, seed=3, sampling=Sampling(1, (1.0, 1.4)))[5, 1])
-    assert not torch.equal(clips[5, 0].inputs["audio"], clips[5, 1].inputs["audio"])
-    other = dataset(folder, seed=4, sampling=Sampling(1, (1.0, 1.4)))
-    assert not torch.equal(clips[5, 0].inputs["audio"], other[5, 0].inputs["audio"])
+    clips, other = (source(train_of(folder), Sampling(1, (1.0, 1.4)), seed) for seed in (3, 4))
+    order = [[5, 2, 7], [1, 5, 0]]
+    for step, (batch, loaded) in enumerate(
+        zip(order, clips.load(order, torch.device("cpu"), workers=2, step=0), strict=True)
+    ):
+        assert_same(collate([clips.row(index, step) for index in batch]), loaded)
+    assert not torch.equal(clips.row(5, 0).inputs["audio"], clips.row(5, 1).inputs["audio"])
+    assert not torch.equal(clips.row(5, 0).inputs["audio"], other.row(5, 0).inputs["audio"])
 
 
 def test_a_window_does_not_depend_on_what_is_decoded_with_it(folder: Path) -> None:
@@ -76,12 +84,12 @@ def test_a_window_does_not_depend_on_what_is_decoded_with_it(folder: Path) -> No
     # Half of what the encoder of sound takes lies between two frames an eighth of a second apart.
     longer = replace(SPECS["audio"], shape=(1, 4000), window=0.25), replace(SPECS["video"], window=0.25)
     description = replace(description, specs=dict(zip(("audio", "video"), longer, strict=True)))
-    source = Streamed(examples, description, TOKENIZER, Sampling(1), 0, skip_bad=False)
+    clips = Streamed(examples, description, TOKENIZER, Sampling(1), 0, skip_bad=False)
     for step in (None, 3):
-        whole, *_ = source.load([[0, 1]], torch.device("cpu"), 0, step)
+        whole, *_ = clips.load([[0, 1]], torch.device("cpu"), 0, step)
         assert not whole.inputs["audio"][:, 2000:].any()
         for only in (("audio",), ("video",)):
-            alone, *_ = source.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
+            alone, *_ = clips.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
             assert tuple(alone.inputs) == tuple(alone.present) == only
             torch.testing.assert_close(alone.inputs[only[0]], whole.inputs[only[0]], rtol=0, atol=0)
 
@@ -100,9 +108,8 @@ def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) ->
             if path is not None:
                 line[kind] = shards.member("train-000000.tar", *inside[path.name])
         lines.append(line | ({"text": example.text} if example.text else {}))
-    ours = dataset(write_index(tmp_path, lines))
-    theirs = dataset(folder)
-    assert_same(collate([ours[i, 9] for i in range(12)]), collate([theirs[i, 9] for i in range(12)]))
+    ours, theirs = source(train_of(write_index(tmp_path, lines))), source(train_of(folder))
+    assert_same(collate([ours.row(i, 9) for i in range(12)]), collate([theirs.row(i, 9) for i in range(12)]))
     (tmp_path / "train-000000.tar").write_bytes(b"cut")
     with pytest.raises(BadDataError, match=r"index\.jsonl:1: .*'train-000000\.tar' is cut short"):
         read_dataset(tmp_path)
@@ -115,20 +122,20 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ["good0.mkv", "noise.mkv", "good1.mkv"]
-    for name, source in zip(names, ["train0.mkv", None, "train1.mkv"], strict=True):
-        (tmp_path / name).write_bytes((folder / source).read_bytes() if source else b"noise" * 99)
+    for name, clip in zip(names, ["train0.mkv", None, "train1.mkv"], strict=True):
+        (tmp_path / name).write_bytes((folder / clip).read_bytes() if clip else b"noise" * 99)
     lines: list[Line] = [{"split": "train", "labels": ["dark"], "video": name} for name in names]
     write_index(tmp_path, lines)
-    strict = dataset(tmp_path)
+    strict = source(train_of(tmp_path))
     with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
-        strict[1]
-    lenient = dataset(tmp_path, skip_bad=True)
+        strict.row(1)
+    lenient = source(train_of(tmp_path), skip_bad=True)
     with caplog.at_level(logging.WARNING):
-        assert_same(lenient[1, 7], lenient[2, 7])
-        assert not any(rows.any() for rows in lenient[1].present.values())
+        assert_same(lenient.row(1, 7), lenient.row(2, 7))
+        assert not any(rows.any() for rows in lenient.row(1).present.values())
     assert "skipped index.jsonl:2 ('1')" in caplog.text
-    assert [lenient[i, 7].skipped for i in range(3)] == [0, 1, 0]
-    assert collate([lenient[1, 7], lenient[1, 8]]).skipped == 2
+    assert [lenient.row(i, 7).skipped for i in range(3)] == [0, 1, 0]
+    assert collate([lenient.row(1, 7), lenient.row(1, 8)]).skipped == 2
     everything = partial(
         decode, read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
     )
@@ -138,28 +145,20 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     assert whole.skipped == 1
     assert whole.present["video"].tolist() == [True, False, True]
     models = {"one": tiny_model(labels=2)}
-    description = replace(models["one"].description, labels=LABELS)
-    streamed = Streamed(
-        pack(read_dataset(tmp_path).examples), description, TOKENIZER, PLAIN, 0, skip_bad=True
-    )
     with caplog.at_level(logging.WARNING):
-        embedded = embed(models, streamed, Loop(tmp_path, 0))["one"]
+        embedded = embed(models, lenient, Loop(tmp_path, 0))["one"]
     assert embedded.skipped == 1
     assert "skipped 1 of 3 examples; no score counts them" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
     with pytest.raises(BadDataError, match="nor could"):
-        dataset(bad, skip_bad=True)[0, 0]
+        source(train_of(bad), skip_bad=True).row(0, 0)
 
 
 def test_what_is_wrong_comes_out_of_a_worker_as_the_one_line_that_it_is(tmp_path: Path) -> None:
     (tmp_path / "noise.mkv").write_bytes(b"noise" * 99)
     folder = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
-    description = tiny_model(labels=2).description
-    source = Streamed(
-        pack(read_dataset(folder).examples), replace(description, labels=LABELS), TOKENIZER, PLAIN, 0, False
-    )
     with pytest.raises(BadDataError) as caught:
-        next(source.load([[0]], torch.device("cpu"), workers=1, step=0))
+        next(source(train_of(folder)).load([[0]], torch.device("cpu"), workers=1, step=0))
     text = str(caught.value)
     assert text.startswith("index.jsonl:1 ('0'): video: ")
     assert text.endswith("; repair it, or delete its line")
@@ -183,22 +182,19 @@ def test_a_worker_resizes_with_one_thread(
     def seed(*_: object, **__: object) -> dict[str, object]:
         return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
 
-    monkeypatch.setattr("sensemble_train.data.clip_dataset.clip", seed)  # workers are forked, and inherit it
-    examples = pack(read_dataset(folder).split("train"))
-    description = replace(tiny_model(labels=2).description, labels=LABELS)
-    source = Streamed(examples, description, TOKENIZER, PLAIN, 0, skip_bad=False)
-    loaded = list(source.load([[0], [1]], torch.device("cpu"), workers=2))
+    monkeypatch.setattr("sensemble_train.data.streamed.clip", seed)  # workers are forked, and inherit it
+    loaded = list(source(train_of(folder)).load([[0], [1]], torch.device("cpu"), workers=2))
     assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
     assert cv2.getNumThreads() == threads
 
 
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:
     with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of the 1 classes"):
-        ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, ("dark",), "multi-class")
-    unlabelled = dataset(folder, "pretrain")
-    assert collate([unlabelled[0], unlabelled[1]]).targets is None
-    several = ClipDataset(pack(read_dataset(folder).split("train")), SPECS, TOKENIZER, LABELS, "multi-label")
-    np.testing.assert_array_equal(collate([several[0], several[1]]).targets, [[0, 1], [1, 0]])
+        next(source(train_of(folder), labels=("dark",)).load([[0]], torch.device("cpu"), workers=0))
+    unlabelled = source(read_dataset(folder).split("pretrain"))
+    assert collate([unlabelled.row(0), unlabelled.row(1)]).targets is None
+    several = source(train_of(folder), multi=True)
+    np.testing.assert_array_equal(collate([several.row(0), several.row(1)]).targets, [[0, 1], [1, 0]])
 
 
 def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:

@@ -5,49 +5,23 @@ small decoder after them, read the tokens of all modalities at once; the decoder
 (Gong et al., 2022).
 """
 
+import copy
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from sensemble_train.data.clips import Clips
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
 from sensemble_train.models.encoders import HIDE, TokenEncoder
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block, sinusoids
+from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.objectives.objective import MeanLoss
-
-
-@dataclass(frozen=True, slots=True)
-class MAEConfig:
-    """The shares of tokens to mask, and the decoder.
-
-    Attributes:
-        audio: share of the tokens of sound, drawn freely over time and mel bins (App. E).
-        video: share of the tokens of frames, drawn freely over space and time (App. E; Feichtenhofer et al.,
-            2022).
-        text: share of the tokens of text; the paper names none, this is that of Geng et al., 2022.
-        repeats: masks of each example per step (App. E).
-        width: width of the decoder; as `depth` and `heads` from He et al., 2022, consistent with Table 5.
-        depth: blocks of the decoder.
-        heads: attention heads of the decoder.
-    """
-
-    audio: float = 0.8
-    video: float = 0.9
-    text: float = 0.75
-    repeats: int = 2
-    width: int = 512
-    depth: int = 8
-    heads: int = 16
-
-    def __post_init__(self) -> None:
-        section, one = "pretrain.mae.", (1, MORE)
-        bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
-        bounded(self, section, repeats=one, width=one, depth=one, heads=one)
-        divisible(self, section, "width", self.heads, 4)
+from sensemble_train.recipe.evaluate import batches, load_features
+from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
+from sensemble_train.recipe.pretrain import pretrain as pretrain_contrastive
+from sensemble_train.training.loop import Loop, fit
 
 
 class MAE(MeanLoss):
@@ -55,10 +29,6 @@ class MAE(MeanLoss):
 
     Each encoder defines its targets and its loss; in every modality, guessing costs about 1. Masks are drawn
     from torch's global generator.
-
-    Args:
-        model: trained in place; its embeddings are the means of its encoders' tokens.
-        config: the masks and the decoder.
 
     Raises:
         ConfigurationError: the model shares no block, has convolutional stems, or class tokens.
@@ -188,3 +158,45 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
 def _hidden(there: Tensor) -> Tensor:
     """Return the term [B, 1, 1, N] that hides absent tokens when added to attention scores."""
     return ((there - 1) * -HIDE)[:, None, None]
+
+
+def pretrain(
+    model: Model,
+    unlabelled: Source,
+    config: PretrainConfig,
+    loop: Loop,
+    log_scale: float = LOG_SCALE,
+    background: Clips | None = None,
+) -> Model:
+    """Return a copy of `model` with encoders pretrained by either objective; as `recipe.pretrain`.
+
+    Raises:
+        ConfigurationError: the model's shape does not suit masked autoencoding; or as `fit`.
+    """
+    if config.objective == "contrastive":
+        return pretrain_contrastive(model, unlabelled, config, loop, log_scale, background)
+    trained = fit(MAE(copy.deepcopy(model), config.mae), [unlabelled], config, loop)
+    return with_statistics(trained, unlabelled, loop)
+
+
+@torch.no_grad()
+def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
+    """Set the statistics of the BatchNorms before the embeddings, which MAE does not pass, from `source`.
+
+    Without them, the part that all embeddings of a modality share outweighs the rest, and a modality more or
+    less moves the pooled mean away from all that the head was trained on.
+    """
+    norms = {m: m.momentum for m in model.encoders.modules() if isinstance(m, nn.BatchNorm1d)}
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        norm.train()
+    model.to(loop.world.device)
+    for clips in load_features(model, source, batches(source, loop) if norms else [], loop):
+        for m, inputs in clips.inputs.items():
+            rows = clips.present[m]
+            if rows.sum() > 1:
+                model.encoders[m].encode(inputs[rows])  # type: ignore[operator]
+    for norm, momentum in norms.items():
+        norm.momentum = momentum
+    return model.cpu().eval()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_train.prepare import audioset
-from sensemble_train.prepare.write import write
+from sensemble_train.experiments.prepare import audioset
+from sensemble_train.experiments.prepare.write import write
 
 from tests.train import published
 from tests.train.published import bad_segments, film, prepare
@@ -42,7 +42,7 @@ def times(folder: Path) -> dict[str, int]:
 def test_media_that_comes_or_goes_or_is_mended_changes_its_own_part_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int | None
 ) -> None:
-    monkeypatch.setattr("sensemble_train.prepare.write.PART", 1)
+    monkeypatch.setattr("sensemble_train.experiments.prepare.write.PART", 1)
     source, out = bad_segments(tmp_path), tmp_path / "out"
     # What was listed wrong is of no interest here.
     lists = source / "eval_segments.csv"
@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_dataset(
     prepare(survey, once, shards=1)
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from sensemble_train.prepare import audioset, write\n"
+        "from sensemble_train.experiments.prepare import audioset, write\n"
         "if __name__ == '__main__':\n"
         "    source, out = map(Path, sys.argv[1:])\n"
         "    write.write(audioset.survey(source, out.parent), out, shards=1, skip_bad=False, jobs=2,\n"
@@ -121,7 +121,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script.write_text(
         "import multiprocessing, os, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
-        "from sensemble_train.prepare.write import _end_with_parent\n"
+        "from sensemble_train.experiments.prepare.write import _end_with_parent\n"
         "if __name__ == '__main__':\n"
         "    context = multiprocessing.get_context('spawn')\n"
         "    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)\n"

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sensemble_sensors.codecs.decode import decode_audio, decode_video
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
-from sensemble_train.prepare import audioset, imagenet_captions, kinetics
-from sensemble_train.prepare.cut import cut
-from sensemble_train.prepare.survey import Survey, files
+from sensemble_train.experiments.prepare import audioset, imagenet_captions, kinetics
+from sensemble_train.experiments.prepare.cut import cut
+from sensemble_train.experiments.prepare.survey import Survey, files
 
 from tests.train import published
 from tests.train.published import bad_segments, film, prepare

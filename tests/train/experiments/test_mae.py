@@ -1,6 +1,5 @@
 """Masked autoencoding: what is seen and what is asked for, that reconstruction falls, and Table 5."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +7,12 @@ import pytest
 import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16, paper, small_mae
+from sensemble_train.experiments.mae import MAE, pretrain
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Description, Model, load_model, save_model
-from sensemble_train.models.presets import clip_b16, mae_b16, small_mae, vit_b16
-from sensemble_train.objectives.mae import MAE, MAEConfig
-from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
@@ -134,7 +134,7 @@ def test_whole_batches_cost_the_same_without_a_mask_of_attention(monkeypatch: py
 def test_shares_are_those_asked_for() -> None:
     with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(waveform, "LogMel", nn.Identity)
-        mae = MAE(Model(mae_b16(("a", "b")), None), MAEConfig(depth=1))
+        mae = MAE(Model(paper(MAE_B16, ("a", "b")), None), MAEConfig(depth=1))
     assert {m: mae._kept(m) for m in mae.model.modalities} == {"audio": 80, "text": 15, "video": 157}
 
 
@@ -291,26 +291,23 @@ AV, AVT = ("audio", "video"), ("audio", "text", "video")
 
 
 @pytest.mark.parametrize(
-    ("preset", "modalities", "millions"),
+    ("shape", "modalities", "millions"),
     [
-        (mae_b16, AV, 191),
-        (vit_b16, AV, 173),
-        (clip_b16, AV, 172),
-        (mae_b16, AVT, 334),
-        (vit_b16, AVT, 297),
-        (clip_b16, AVT, 236),
+        (MAE_B16, AV, 191),
+        (VIT_B16, AV, 173),
+        (CLIP_B16, AV, 172),
+        (MAE_B16, AVT, 334),
+        (VIT_B16, AVT, 297),
+        (CLIP_B16, AVT, 236),
     ],
 )
 def test_the_presets_have_table_5s_parameters(
-    preset: Callable[[tuple[str, ...], tuple[str, ...]], Description],
-    modalities: tuple[str, ...],
-    millions: int,
-    monkeypatch: pytest.MonkeyPatch,
+    shape: ModelConfig, modalities: tuple[str, ...], millions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waveform, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
     with torch.device("meta"):
-        model = Model(preset(("a", "b"), modalities), None)
-        pretrained = MAE(model, MAEConfig()) if preset is mae_b16 else model
+        model = Model(paper(shape, ("a", "b"), modalities), None)
+        pretrained = MAE(model, MAEConfig()) if shape is MAE_B16 else model
     count = sum(p.numel() for name, p in pretrained.named_parameters() if "head." not in name)
     assert count / 1e6 == pytest.approx(millions, rel=0.01)
     assert round(count / 1e6) == millions

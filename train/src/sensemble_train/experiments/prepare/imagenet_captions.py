@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row, Survey, collect, entries, files, garbled
+from sensemble_train.experiments.prepare.survey import Row, Survey, collect, entries, files, garbled
 
 CAPTIONS, SYNSETS = "imagenet_captions.json", "LOC_synset_mapping.txt"
 _FIELDS = ("filename", "wnid", "title", "description", "tags")

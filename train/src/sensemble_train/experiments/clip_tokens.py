@@ -20,7 +20,6 @@ def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
     spells out are ordinary words.
 
     Args:
-        merges: the published file, gzipped or not.
         length: most tokens of a caption, both marks included (CLIP: 77; paper, Table 6: 60).
 
     Raises:

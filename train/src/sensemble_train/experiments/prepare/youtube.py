@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensemble_train.prepare.survey import AUDIO, VIDEO
+from sensemble_train.experiments.prepare.survey import AUDIO, VIDEO
 
 # Names of downloaders: ID, ID_30, ID_30.000_40.000, ID_30000_40000 (milliseconds), ID_000030_000040, YID.
 _NAME = re.compile(r"Y?(?P<id>[\w-]{11})(?:[_.-](?P<start>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?", re.ASCII)
@@ -40,7 +40,6 @@ class Downloads:
     """The media files of a folder, by the id of their video.
 
     Args:
-        paths: all files, of any type.
         wanted: the ids to find; a name may be parsed in two ways, and only a wanted id counts.
     """
 

@@ -9,11 +9,11 @@ import torch
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.distributed import alone
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
+from sensemble_train.experiments.initialization import new_model
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import CLIP_B16, MAE_B16, VIT_B16
 from sensemble_train.recipe.config import RANDOM, Config
-from sensemble_train.recipe.initialization import new_model
 from sensemble_train.recipe.pretrain import PretrainConfig
 
 from tests.train.tiny import dark_and_bright, write_index

@@ -8,7 +8,7 @@ from pathlib import Path
 from sensemble_sensors.codecs.tracks import audio_pieces, frame_size, probe, video_frames
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.survey import Row
+from sensemble_train.experiments.prepare.survey import Row
 
 _SLACK = 1.0  # seconds by which a downloader's cut may be longer than the segment
 
@@ -82,7 +82,6 @@ def _span(path: Path, row: Row) -> tuple[float, float]:
 
 
 def _title(info: Path | None) -> str | None:
-    """Return the title from yt-dlp's description of a video."""
     if info is None:
         return None
     try:

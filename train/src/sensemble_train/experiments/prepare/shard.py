@@ -10,8 +10,8 @@ from pathlib import Path
 from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 
-from sensemble_train.prepare.cut import cut
-from sensemble_train.prepare.inspection import Example
+from sensemble_train.experiments.prepare.cut import cut
+from sensemble_train.experiments.prepare.inspection import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,6 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]
     """Write a tar, which appears only when it is complete, and not without samples.
 
     The key of a sample is the example's id; `json` has its fields, and names media by extension.
-
-    Args:
-        path: file of the tar.
-        samples: its samples, in this order.
 
     Returns:
         The line of each sample for the `index.jsonl` in the same folder, which finds media by its offset.
