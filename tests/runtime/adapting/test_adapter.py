@@ -245,11 +245,7 @@ def test_a_damaged_file_is_set_aside_and_said_and_its_sensor_learns_anew(room: R
 
 
 @pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        ({"task": "multi-label"}, "is multi-label"),
-        ({"threshold": 0.0}, "is not calibrated"),
-    ],
+    ("wrong", "why"), [({"task": "multi-label"}, "is multi-label"), ({"threshold": 0.0}, "is not calibrated")]
 )
 def test_bundles_that_cannot_be_adapted_are_refused(
     tmp_path: Path, wrong: dict[str, object], why: str

@@ -89,9 +89,7 @@ def test_what_another_bundle_learned_is_set_aside(tmp_path: Path, learned: Learn
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
-DAMAGES = [
-    *("cut", "empty", "text", "bit", "version", "large", "folder"),
-]
+DAMAGES = [*("cut", "empty", "text", "bit", "version", "large", "folder")]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

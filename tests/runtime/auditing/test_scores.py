@@ -39,11 +39,7 @@ def test_a_subset_is_scored_on_the_examples_that_have_all_of_it() -> None:
     predictions[..., 0] = 0.5  # everybody says 0,
     predictions[2, 1] = 0, 1  # but video alone of the second
     found = score_subsets(predictions, present, np.zeros(3, int), "multi-class")
-    assert found == {
-        "audio": 1.0,
-        "video": 0.5,
-        "audio+video": 1.0,
-    }
+    assert found == {"audio": 1.0, "video": 0.5, "audio+video": 1.0}
 
 
 HALF = np.full((2, 3), 0.5, np.float32)

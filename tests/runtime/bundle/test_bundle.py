@@ -18,12 +18,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, save_head
 from sensemble_runtime.bundle.manifest import SCHEMA
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
-from sensemble_runtime.errors import (
-    BundleCorruptError,
-    BundleError,
-    BundleIncompatibleError,
-    BundlePathError,
-)
+from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Encoder
 
@@ -202,10 +197,7 @@ def test_a_truncated_file_is_refused(shared: Path, name: str, part: float) -> No
 def test_a_single_flipped_bit_is_refused(shared: Path, name: str, part: float, bit: int) -> None:
     altered = bytearray((shared / name).read_bytes())
     altered[int(len(altered) * part)] ^= 1 << bit
-    with (
-        holding(shared / name, altered),
-        pytest.raises(BundleCorruptError, match=rf"{name}: altered"),
-    ):
+    with holding(shared / name, altered), pytest.raises(BundleCorruptError, match=rf"{name}: altered"):
         Bundle.open(shared)
 
 

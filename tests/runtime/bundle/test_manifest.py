@@ -13,12 +13,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.strict_json import DecodeError, decode
-from sensemble_runtime.errors import (
-    BundleCorruptError,
-    BundleError,
-    BundleIncompatibleError,
-    BundlePathError,
-)
+from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 
 from tests.runtime.manifests import HASH, MANIFEST, document, parent, set_to
 
@@ -114,10 +109,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             "held_out.video: has no",
         ),
         (set_to(*ARTIFACT, "parity", "cosine", value=10**400), "parity.cosine: expected a number within"),
-        (
-            set_to(*AUDIO, "spec", "ttl", value=1e10),
-            "audio.spec: expected a ttl above 0 s and up to 86400",
-        ),
+        (set_to(*AUDIO, "spec", "ttl", value=1e10), "audio.spec: expected a ttl above 0 s and up to 86400"),
         (set_to(*AUDIO, "spec", "ttl", value=0), "audio.spec: expected a ttl above 0 s and up to 86400"),
         (
             set_to(*AUDIO, "spec", "ttl", value=1e-6),
@@ -129,10 +121,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             set_to(*ARTIFACT, "kept", value=["layer"] * 5000),
             "executorch-xnnpack.kept: expected at most 4096 names, got 5000",
         ),
-        (
-            set_to(*ARTIFACT, "kept", value=[""] * 200_000),
-            "kept: expected at most 100000 entries, got",
-        ),
+        (set_to(*ARTIFACT, "kept", value=[""] * 200_000), "kept: expected at most 100000 entries, got"),
         (
             set_to("provenance", "tools", value=dict.fromkeys(map(str, range(5000)), "1")),
             "provenance.tools: expected at most 4096 entries, got 5000",
@@ -141,22 +130,10 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to(*AUDIO, "spec", "rate", value=8000), "expected 8000 Hz x 1 s in the second dimension"),
         (set_to(*AUDIO, "spec", "window", value=2), "expected 16000 Hz x 2 s in the second dimension"),
         (set_to(*AUDIO, "spec", "shape", value=[1, 8000]), "expected 16000 Hz x 1 s in the second dimension"),
-        (
-            set_to(*AUDIO, "spec", "rate", value=1e9),
-            "audio.spec: expected a rate above 0 and up to",
-        ),
-        (
-            set_to(*AUDIO, "spec", "window", value=1e9),
-            "audio.spec: expected a rate above 0 and up to",
-        ),
-        (
-            set_to(*AUDIO, "spec", "hop", value=1e-9),
-            "audio.spec: expected a rate above 0 and up to",
-        ),
-        (
-            set_to(*AUDIO, "spec", "hop", value=1e9),
-            "audio.spec: expected a rate above 0 and up to",
-        ),
+        (set_to(*AUDIO, "spec", "rate", value=1e9), "audio.spec: expected a rate above 0 and up to"),
+        (set_to(*AUDIO, "spec", "window", value=1e9), "audio.spec: expected a rate above 0 and up to"),
+        (set_to(*AUDIO, "spec", "hop", value=1e-9), "audio.spec: expected a rate above 0 and up to"),
+        (set_to(*AUDIO, "spec", "hop", value=1e9), "audio.spec: expected a rate above 0 and up to"),
         (set_to(*AUDIO, "spec", value=VAST), "modalities.audio.spec: expected at most 100000000 elements"),
         (set_to(*AUDIO, "spec", "shape", value=[]), "modalities.audio.spec: expected float32 of 2"),
         (set_to("modalities", "text", "spec", "shape", 1, value=10**9), "expected at most 65536 tokens"),
@@ -192,10 +169,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             set_to("calibration", "alpha", value=1e-320),
             "calibration.alpha: expected a share from 1e-06, below 1, got 1e-320",
         ),
-        (
-            set_to(*FITTED, "temperature", value=0),
-            "subsets.audio.temperature: expected 0.01 to 100, got 0.0",
-        ),
+        (set_to(*FITTED, "temperature", value=0), "subsets.audio.temperature: expected 0.01 to 100, got 0.0"),
         (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.01 to 100, got -2.5"),
         (set_to(*FITTED, "power", value=-1), "audio.power: expected 0 to 4, got -1.0"),
         (set_to(*FITTED, "power", value=4.5), "audio.power: expected 0 to 4, got 4.5"),

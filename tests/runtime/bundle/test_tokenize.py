@@ -132,12 +132,7 @@ def test_the_steps_of_clip_and_gpt2_are_taken(bundle_folder: Path) -> None:
         pre_tokenizer={
             "type": "Sequence",
             "pretokenizers": [
-                {
-                    "type": "Split",
-                    "pattern": {"Regex": CLIP_WORD},
-                    "behavior": "Removed",
-                    "invert": True,
-                },
+                {"type": "Split", "pattern": {"Regex": CLIP_WORD}, "behavior": "Removed", "invert": True},
                 BYTES | {"use_regex": False, "add_prefix_space": False},
             ],
         },

@@ -41,13 +41,21 @@ def all_three(bundle: Bundle) -> LiveSet:
     return live_set
 
 
+def predicted(live_set: LiveSet, now: float, *samples: Sample) -> Prediction:
+    """Push samples, and return the prediction of the step."""
+    for sample in samples:
+        live_set.push(sample)
+    prediction = live_set.step(now)
+    assert prediction is not None
+    return prediction
+
+
 def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     for sample in [audio(1.0), *frames(1.0), Sample("text", "a person says two", 1.0)]:
         live_set.push(sample)
     assert live_set.ready == ("audio", "text", "video")
-    prediction = live_set.step(1.25)
-    assert prediction is not None
+    prediction = predicted(live_set, 1.25)
     assert prediction.time == 1.25
     assert prediction.live == ("audio", "text", "video")
     assert prediction.ages == pytest.approx({"audio": 0.25, "text": 0.25, "video": 0.25})
@@ -78,10 +86,7 @@ def test_an_embedding_older_than_its_time_to_live_leaves_the_live_set(bundle: Bu
     assert live_set.next_expiry(1.5) == 2.0
     assert live_set.live(2.001) == ("text",), "audio lives for 1 s, text for 2 s"
     assert live_set.next_expiry(2.5) == 3.0
-    for sample in frames(2.5):
-        live_set.push(sample)
-    prediction = live_set.step(2.6)
-    assert prediction is not None
+    prediction = predicted(live_set, 2.6, *frames(2.5))
     assert prediction.live == ("text", "video")
     assert live_set.live(10) == ()
 
@@ -107,15 +112,11 @@ def test_removal_changes_the_live_set_at_once_and_unloads_the_encoder(bundle: Bu
     live_set.add("audio")
     live_set.push(audio(1.15, 0.05))
     assert live_set.ready == (), "half a window, and nothing of before is left"
-    live_set.push(audio(1.2, 0.05))
-    prediction = live_set.step(1.2)
-    assert prediction is not None
+    prediction = predicted(live_set, 1.2, audio(1.2, 0.05))
     assert prediction.live == ("audio", "text")
 
 
-def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(
-    bundle: Bundle,
-) -> None:
+def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
     live_set.push(Sample("text", "one", 1.0))
@@ -142,9 +143,7 @@ def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None
 def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     noise = audio(1.0, 0.3)
-    live_set.push(noise)
-    prediction = live_set.step(1.0)
-    assert prediction is not None
+    prediction = predicted(live_set, 1.0, noise)
     assert prediction.dropped["audio"] == 4, "windows end at 0.1, 0.15, 0.2 and 0.25 s of the signal"
     newest = np.asarray(noise.data)[-1600:][None]
     np.testing.assert_array_equal(prediction.pooled, bundle.encode("audio", newest))
@@ -181,20 +180,11 @@ def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:
     live_set = LiveSet(bundle, Policy(skew=0.3))
     for modality in bundle.modalities:
         live_set.add(modality)
-    live_set.push(audio(1.0))
-    live_set.push(Sample("text", "one", 0.2))
-    for sample in frames(1.2):
-        live_set.push(sample)
-    together = live_set.step(1.3)
-    assert together is not None
+    together = predicted(live_set, 1.3, audio(1.0), Sample("text", "one", 0.2), *frames(1.2))
     assert together.live == ("audio", "text", "video"), "a caption holds, whenever it came"
-    live_set.push(frames(1.4)[1])
-    apart = live_set.step(1.45)
-    assert apart is not None
+    apart = predicted(live_set, 1.45, frames(1.4)[1])
     assert apart.live == ("text", "video"), "sound of 0.4 s before the picture is not pooled with it"
-    live_set.push(audio(1.3))
-    again = live_set.step(1.5)
-    assert again is not None
+    again = predicted(live_set, 1.5, audio(1.3))
     assert again.live == ("audio", "text", "video")
 
 
@@ -207,9 +197,7 @@ def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundl
     live_set.end("video")
     assert bundle.load("video") is not encoder, "its encoder is unloaded"
     assert live_set.live(1.5) == ("video",)
-    live_set.push(audio(1.5))
-    prediction = live_set.step(1.5)
-    assert prediction is not None
+    prediction = predicted(live_set, 1.5, audio(1.5))
     assert prediction.live == ("audio", "video")
     assert live_set.live(2.1) == ("audio",), "video lives for 1 s"
 
@@ -236,10 +224,9 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
     assert last.skipped["text"] == 9
     assert last.skipped["video"] == 8, "the first window has two frames"
     assert "video" not in last.latencies
-    live_set.push(Sample("video", np.asarray(still) ^ 255, 1.1))
-    live_set.push(Sample("text", "two", 1.1))
-    changed = live_set.step(1.1)
-    assert changed is not None
+    changed = predicted(
+        live_set, 1.1, Sample("video", np.asarray(still) ^ 255, 1.1), Sample("text", "two", 1.1)
+    )
     assert changed.latencies.keys() >= {"text", "video"}
 
 
@@ -280,9 +267,7 @@ def test_when_a_modality_leaves_its_encoders_memory_is_returned(bundle_folder: P
 def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
     live_set = LiveSet(bundle)
     live_set.add("audio")
-    live_set.push(audio(1.0))
-    prediction = live_set.step(1.0)
-    assert prediction is not None
+    prediction = predicted(live_set, 1.0, audio(1.0))
     for array in (prediction.probabilities, prediction.pooled):
         with pytest.raises(ValueError, match="read-only"):
             array.sort()
@@ -290,10 +275,7 @@ def test_nobody_who_gets_a_prediction_can_alter_it(bundle: Bundle) -> None:
 
 def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: Bundle) -> None:
     live_set = all_three(bundle)
-    for sample in [audio(1.0), *frames(1.0)]:
-        live_set.push(sample)
-    both = live_set.step(1.0)
-    assert both is not None
+    both = predicted(live_set, 1.0, audio(1.0), *frames(1.0))
     assert both.audited == bundle.manifest.audited["audio+video"]
     assert list(both.opinions) == ["audio", "video"]
     alone = {"audio": audio(1.0), "video": frames(1.0)}
@@ -305,9 +287,7 @@ def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: 
         expected = bundle.head.probabilities(embedding, fitted.temperature, fitted.power)
         np.testing.assert_allclose(opinion.probabilities, expected, rtol=1e-5)
         assert opinion.least == pytest.approx(fitted.threshold * expected.max())
-    live_set.push(Sample("text", "one", 9.0))
-    single = live_set.step(9.0)
-    assert single is not None
+    single = predicted(live_set, 9.0, Sample("text", "one", 9.0))
     assert single.live == ("text",)
     assert single.audited is None, "nobody has measured it"
     assert single.opinions["text"].probabilities is single.probabilities or np.array_equal(
@@ -320,8 +300,6 @@ def test_a_set_that_was_not_calibrated_is_never_sure(bundle: Bundle) -> None:
     bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, 0.5, {}, {}), audited={})
     bundle.judge = Judge(bundle.manifest, bundle.head)
     live_set = all_three(bundle)
-    live_set.push(audio(1.0))
-    found = live_set.step(1.0)
-    assert found is not None
+    found = predicted(live_set, 1.0, audio(1.0))
     assert (found.label, set(found.candidates)) == (None, set(bundle.manifest.labels))
     np.testing.assert_allclose(found.probabilities, bundle.head.probabilities(found.pooled), rtol=1e-6)

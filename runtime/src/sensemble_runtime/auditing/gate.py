@@ -116,29 +116,29 @@ def _subset(text: str, name: str, words: Mapping[str, str]) -> Subset:
     if unknown is not None:
         what = f"no sensor is called {unknown!r}" if unknown else "it names no sensor"
         raise GateError(f"{text}: {what}; there are {', '.join(words)}, and P, R")
-    found = tuple(sorted(words[word] for word in names))
-    if len(set(found)) < len(found):
-        raise GateError(f"{text}: names {max(found, key=found.count)} twice; name each sensor once")
-    return found
+    subset = tuple(sorted(words[word] for word in names))
+    if len(set(subset)) < len(subset):
+        raise GateError(f"{text}: names {max(subset, key=subset.count)} twice; name each sensor once")
+    return subset
 
 
 def _judged(criterion: Criterion, measures: Measures) -> Judgement:
-    found, n = _found(criterion, measures)
-    if found is None:
+    value, n = _number(criterion, measures)
+    if value is None:
         return Judgement(criterion, "too few", None, 0)
     drop = criterion.kind == "drop"
-    pessimistic, optimistic = (-found.high, -found.low) if drop else (found.low, found.high)
+    pessimistic, optimistic = (-value.high, -value.low) if drop else (value.low, value.high)
     limit = -criterion.limit if drop else criterion.limit
     verdict: Verdict = "failed"
     if pessimistic >= limit:
         # P and R are of every set of sensors; the score of a set that no example has may be anything.
         verdict = "too few" if criterion.kind in ("P", "R") and measures.unscored else "met"
-    elif found.too_few and optimistic >= limit:
+    elif value.too_few and optimistic >= limit:
         verdict = "too few"
-    return Judgement(criterion, verdict, found, n)
+    return Judgement(criterion, verdict, value, n)
 
 
-def _found(criterion: Criterion, measures: Measures) -> tuple[Estimate | None, int]:
+def _number(criterion: Criterion, measures: Measures) -> tuple[Estimate | None, int]:
     least = min(score.n for score in measures.subsets.values())
     if criterion.kind == "P":
         return measures.mean, least

@@ -138,8 +138,8 @@ def _calibration_problems(manifest: Manifest) -> Iterator[str]:
         yield f"calibration.floor: expected a share in [0, 1], got {calibration.floor}"
     yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
     least = groups_needed(calibration.alpha)
-    for subset, found in calibration.subsets.items():
-        yield from _fitted_problems(f"calibration.subsets.{subset}", found, manifest.task, least)
+    for subset, entry in calibration.subsets.items():
+        yield from _subset_calibration_problems(f"calibration.subsets.{subset}", entry, manifest.task, least)
     for modality, threshold in calibration.familiar.items():
         if modality not in modalities:
             yield f"calibration.familiar.{modality}: has no encoder here"
@@ -158,17 +158,19 @@ def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> 
             yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
 
 
-def _fitted_problems(field: str, found: SubsetCalibration, task: Task, groups: int) -> Iterator[str]:
+def _subset_calibration_problems(
+    field: str, entry: SubsetCalibration, task: Task, groups: int
+) -> Iterator[str]:
     least, most = _TEMPERATURES
-    if not least <= found.temperature <= most:
-        yield f"{field}.temperature: expected {least:g} to {most:g}, got {found.temperature}"
-    if not 0 <= found.power <= _POWER:
-        yield f"{field}.power: expected 0 to {_POWER}, got {found.power}"
-    if found.power and task == "multi-label":
-        yield f"{field}.power: expected 0 in a multi-label task, got {found.power}"
-    if not 0 <= found.threshold <= 1:
-        yield f"{field}.threshold: expected a fraction in [0, 1], got {found.threshold}"
-    if not 0 <= found.groups <= found.examples:
-        yield f"{field}.groups: expected 0 to {found.examples}, the number of examples, got {found.groups}"
-    if found.threshold and found.groups < groups:
-        yield f"{field}.threshold: expected 0, for {found.groups} groups are too few, got {found.threshold}"
+    if not least <= entry.temperature <= most:
+        yield f"{field}.temperature: expected {least:g} to {most:g}, got {entry.temperature}"
+    if not 0 <= entry.power <= _POWER:
+        yield f"{field}.power: expected 0 to {_POWER}, got {entry.power}"
+    if entry.power and task == "multi-label":
+        yield f"{field}.power: expected 0 in a multi-label task, got {entry.power}"
+    if not 0 <= entry.threshold <= 1:
+        yield f"{field}.threshold: expected a fraction in [0, 1], got {entry.threshold}"
+    if not 0 <= entry.groups <= entry.examples:
+        yield f"{field}.groups: expected 0 to {entry.examples}, the number of examples, got {entry.groups}"
+    if entry.threshold and entry.groups < groups:
+        yield f"{field}.threshold: expected 0, for {entry.groups} groups are too few, got {entry.threshold}"

@@ -10,11 +10,7 @@ import onnxruntime
 from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
 from sensemble_runtime.executors.executor import Contents, Embedding, Input, check, check_embedding, describe
 
-_DTYPES: dict[str, Any] = {
-    "tensor(float)": "float32",
-    "tensor(uint8)": "uint8",
-    "tensor(int64)": "int64",
-}
+_DTYPES: dict[str, Any] = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 _ERRORS_ONLY = 3
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 

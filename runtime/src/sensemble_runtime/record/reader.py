@@ -245,10 +245,7 @@ def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
     if not (path.is_file() or path.is_dir()):  # a pipe might never give a byte
         raise RecordError(f"{path}: there is no such file, or none that may be read; {REMEDY}")
     try:
-        with (
-            reported(path),
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
-        ):
+        with reported(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             if version(db, path) == 0:
