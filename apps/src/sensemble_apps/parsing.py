@@ -186,13 +186,13 @@ def _fields(kind: type) -> Iterator[tuple[Field[Any], Any, Sequence[object]]]:
 def _described(kind: type) -> dict[str, str]:
     """Return the description of each field: the text below it, or its line in the class's docstring."""
     _, _, rows = cleandoc(kind.__doc__ or "").partition("Attributes:\n")
-    found = dict(re.findall(r"^    (\w+): (.*(?:\n        .*)*)", rows, re.MULTILINE))
+    texts = dict(re.findall(r"^    (\w+): (.*(?:\n        .*)*)", rows, re.MULTILINE))
     for base in filter(is_dataclass, reversed(kind.__mro__)):
         for row, below in pairwise(ast.parse(getsource(base)).body[0].body):  # type: ignore[attr-defined]
             match row, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = text
-    return {name: " ".join(text.split()) for name, text in found.items()}
+                    texts[name] = text
+    return {name: " ".join(text.split()) for name, text in texts.items()}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from sensemble_apps.errors import InputError
 from sensemble_apps.serve import mqtt
+from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.mqtt import Publisher, device_name
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import LiveSetEvent, SensorEvent
@@ -202,6 +203,15 @@ def odd_broker(answer: bytes) -> Iterator[tuple[str, "Queue[socket]"]]:
         yield f"mqtt://127.0.0.1:{listening.getsockname()[1]}", found
 
 
+def fill(publisher: Publisher, board: Board) -> None:
+    """Report events until nothing more can be written to the broker."""
+    stuck, until = 0, monotonic() + PATIENCE
+    while stuck < 30 and monotonic() < until:
+        board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
+        sleep(0.02)
+        stuck = stuck + 1 if publisher._client.want_write() else 0
+
+
 def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(played: Served) -> None:
     with (
         odd_broker(ACCEPTED) as (url, found),
@@ -210,11 +220,7 @@ def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(played
     ):
         first = connection.recv(1)[0]
         assert (first >> 4, first & 6) == (3, 0), "published, at most once"
-        stuck, until = 0, monotonic() + PATIENCE
-        while stuck < 30 and monotonic() < until:
-            played.board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
-            sleep(0.02)
-            stuck = stuck + 1 if publisher._client.want_write() else 0
+        fill(publisher, played.board)
         waiting = len(publisher._client._out_packet)
         for _ in range(50):
             played.board.add(SensorEvent(monotonic(), "y", "audio", "lost", ""))
@@ -231,11 +237,7 @@ def test_a_broker_that_reads_nothing_is_not_waited_for_at_the_end(
         publisher = Publisher(url, played.board)
         publisher.__enter__()
         with found.get(timeout=PATIENCE):
-            stuck, until = 0, monotonic() + PATIENCE
-            while stuck < 30 and monotonic() < until:
-                played.board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
-                sleep(0.02)
-                stuck = stuck + 1 if publisher._client.want_write() else 0
+            fill(publisher, played.board)
             leaving = Thread(target=publisher.__exit__, args=(None, None, None))
             leaving.start()
             leaving.join(PATIENCE)

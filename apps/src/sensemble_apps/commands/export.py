@@ -95,7 +95,7 @@ def export(
 
 
 def _show_trade_offs(run: Path, trade_offs: Iterable[TradeOff], budget: Mapping[str, float]) -> None:
-    for found in trade_offs:
-        for reason in found.skipped:
+    for trade_off in trade_offs:
+        for reason in trade_off.skipped:
             remark(f"left out of the search: {reason}")
-        show(found.target, found.options, budget, run / TRADE_OFF.format(target=found.target))
+        show(trade_off.target, trade_off.options, budget, run / TRADE_OFF.format(target=trade_off.target))

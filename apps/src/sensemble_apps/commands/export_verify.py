@@ -26,19 +26,19 @@ def main(arguments: ExportVerify) -> None:
     for column in ("modality", "target", "scheme", "cosine", "largest error", "same class", "windows", "ms"):
         table.add_column(column)
     try:
-        for found in verify(arguments.bundle, arguments.trust):
-            table.add_row(found.modality, found.target, found.artifact.scheme, *_cells(found))
+        for verified in verify(arguments.bundle, arguments.trust):
+            table.add_row(verified.modality, verified.target, verified.artifact.scheme, *_cells(verified))
     except ParityFailedError:  # raised after the last artifact
         _print(table)
         raise
     _print(table)
 
 
-def _cells(found: Verified) -> list[str]:
-    parity = found.parity
+def _cells(verified: Verified) -> list[str]:
+    parity = verified.parity
     if parity is None:
-        return [f"not run: {found.reason}"]
-    agreement, latency = f"{100 * parity.agreement:.0f} %", f"{found.latency_ms:.1f}"
+        return [f"not run: {verified.reason}"]
+    agreement, latency = f"{100 * parity.agreement:.0f} %", f"{verified.latency_ms:.1f}"
     return [f"{parity.cosine:.4f}", f"{parity.max_error:.3f}", agreement, str(parity.windows), latency]
 
 

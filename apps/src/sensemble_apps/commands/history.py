@@ -117,19 +117,19 @@ def summarize(run: Run, record: Path) -> Summary:
 
 
 def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict[str, Presence]:
-    found = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
-    gone = dict.fromkeys(found, since)  # the start of an absence, by modality
+    presences = {m: Presence() for m in sorted({m for _, live in live_sets for m in live})}
+    gone = dict.fromkeys(presences, since)  # the start of an absence, by modality
     starts: list[LiveSince] = [(since, ()), *live_sets]
     for (start, live), (stop, _) in pairwise([*starts, (end, ())]):
         passed = stop - start
-        for modality, presence in found.items():
+        for modality, presence in presences.items():
             if modality in live:
                 presence.live += passed
                 gone[modality] = stop
             else:
                 presence.away += passed
                 presence.longest = max(presence.longest, stop - gone[modality])
-    return found
+    return presences
 
 
 def _show(run: Summary, console: Console) -> None:

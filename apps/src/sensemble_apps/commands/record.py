@@ -92,9 +92,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         background=arguments.background,
     )
     # Ctrl-C is how a recording ends.
-    with recording, suppress(KeyboardInterrupt), arguments.sensors(specs) as found, status() as show:
-        capture = Capture(found, specs, _health(arguments), summary)
-        watcher = Watcher(arguments.returning(), capture.found)
+    with recording, suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
+        capture = Capture(sensors, specs, _health(arguments), summary)
+        watcher = Watcher(arguments.returning(), capture.retry)
         # A short file is read as soon as it is opened, so `into` comes before. The watcher ends last, for its
         # search may take seconds, in which nothing is to be recorded.
         with watcher, capture.into(recording), capture:
@@ -153,10 +153,10 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: T
     seconds = _TAKE if arguments.seconds is None else arguments.seconds
     summary = CaptureSummary()
     # Ctrl-C ends the sitting; the takes before it stay.
-    with suppress(KeyboardInterrupt), arguments.sensors(specs) as found, status() as show:
-        capture = Capture(found, specs, health, summary)
+    with suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
+        capture = Capture(sensors, specs, health, summary)
         recorder = TakeRecorder(arguments.out, form_of(specs), capture, seconds, arguments.segment)
-        with capture, Watcher(arguments.returning(), capture.found):
+        with capture, Watcher(arguments.returning(), capture.retry):
             capture.wait_for_first(show)
             record_all(recorder, wanted, _ask, show)
     takes = takes_in(arguments.out)

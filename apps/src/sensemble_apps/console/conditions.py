@@ -21,12 +21,12 @@ def parse_applied(texts: Sequence[str], modalities: Sequence[str]) -> list[Appli
     Raises:
         InputError: a sensor, a condition or a severity does not exist, or is not given; lists what there is.
     """
-    found = []
+    conditions = []
     for text in texts:
         if ":" not in text:
             raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {text}:3")
-        found += _parse(text, modalities, "--condition")
-    return found
+        conditions += _parse(text, modalities, "--condition")
+    return conditions
 
 
 def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
@@ -73,10 +73,10 @@ def _parse(text: str, modalities: Sequence[str], option: str) -> list[Applied]:
 
 def _named(name: str, modality: str, where: str) -> tuple[Condition, ...]:
     known = kind_of(modality).conditions
-    found = tuple(condition for condition in known if name in ("", condition.name))
-    if not found:
+    named = tuple(condition for condition in known if name in ("", condition.name))
+    if not named:
         names = ", ".join(condition.name for condition in known)
         raise InputError(
             f"{where}: no condition {name!r} of {kinds.kind_of(modality).sensor}; there are {names}"
         )
-    return found
+    return named

@@ -65,27 +65,27 @@ def of_experiment(folder: Path) -> Experiment:
 
 def _dataset(folder: Path, runs: Sequence[Path]) -> str:
     # Two paths may be copies of one dataset; two sets of classes are two datasets.
-    found: dict[tuple[str, str], list[str]] = {}
+    datasets: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         data = _settings(run / CONFIG).get(_DATA)
         if isinstance(data, str):
             classes = json.dumps(_settings(run / MODEL).get("labels"))
-            found.setdefault((Path(data).name, classes), []).append(run.name)
-    if len(found) > 1:
-        named = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in found.items())
+            datasets.setdefault((Path(data).name, classes), []).append(run.name)
+    if len(datasets) > 1:
+        named = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in datasets.items())
         raise InputError(
             f"{folder}: its runs are of several datasets ({named}); give one run, or a folder of the runs of "
             "one dataset"
         )
-    return next((name for name, _ in found), folder.resolve().name)
+    return next((name for name, _ in datasets), folder.resolve().name)
 
 
 def _pretrainings(runs: Sequence[Path]) -> list[str]:
     """Return a name for each run: its pretraining and, if that is not unique, its folder."""
-    found = [_pretraining(run) for run in runs]
+    names = [_pretraining(run) for run in runs]
     return [
-        name if found.count(name) == 1 else f"{wording.pretraining_title(name)} ({run.name})"
-        for name, run in zip(found, runs, strict=True)
+        name if names.count(name) == 1 else f"{wording.pretraining_title(name)} ({run.name})"
+        for name, run in zip(names, runs, strict=True)
     ]
 
 
@@ -106,15 +106,15 @@ def of_run(run: Path) -> Evidence:
     """Return the contents of a run folder: its matrix, its bundle and the bundle's audit, if there is one."""
     matrices = as_fractions(read_matrices(run / MATRIX))
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
-    found = audits(run)
+    measured = audits(run)
     return Evidence(
         title=manifest.provenance.dataset,
         metric=METRICS[manifest.task],
         matrices=matrices,
         manifest=manifest,
-        audits=found,
+        audits=measured,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
-        conditions=found.conditions,
+        conditions=measured.conditions,
     )
 
 

@@ -114,15 +114,15 @@ def _all_sets(some: Iterable[Iterable[Subset]]) -> list[Subset]:
 
 def headline(pretrainings: Sequence[Pretraining]) -> Headline | None:
     """Return the method of the greatest R (Eq. 6) so far; None if no training set is finished."""
-    found = [
+    candidates = [
         (row.summary.r, row.method, pretraining)
         for pretraining in pretrainings
         for row in tables.table_1(pretraining)
         if row.summary is not None and row.method != MORE_LABELS
     ]
-    if not found:
+    if not candidates:
         return None
-    _, method, pretraining = max(found, key=itemgetter(0))
+    _, method, pretraining = max(candidates, key=itemgetter(0))
     finished = pretraining.finished[method]
     baseline = pretraining.finished.get(BASELINE, {}) if method != BASELINE else {}
     common = [train for train in finished if train in baseline]

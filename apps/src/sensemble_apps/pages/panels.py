@@ -190,8 +190,8 @@ def reliability_panel(key: str, title: str, bins: Sequence[Bin]) -> Panel:
 
 def _described(series: Sequence[Series], numbers: Sequence[int]) -> str:
     def score(one: Series, k: int) -> str:
-        found = one.scores[k]
-        return f"{_count(k)} {'not yet' if found is None else f'{100 * found:.1f} %'}"
+        value = one.scores[k]
+        return f"{_count(k)} {'not yet' if value is None else f'{100 * value:.1f} %'}"
 
     each = (f"{one.label}: {', '.join(score(one, k) for k in numbers if k in one.scores)}" for one in series)
     return "; ".join(each)

@@ -161,8 +161,8 @@ def table_2(pretraining: Pretraining) -> dict[str, dict[Subset, Subset | None]]:
     for method in pretraining.interventions():
         rows = pretraining.finished[method]
         best = robustness.best_evaluation(rows) if rows else {}
-        found = {subsets.parse(train): subsets.parse(test) for train, test in best.items()}
-        table[method] = {train: found.get(train) for train in trains}
+        parsed = {subsets.parse(train): subsets.parse(test) for train, test in best.items()}
+        table[method] = {train: parsed.get(train) for train in trains}
     return table
 
 

@@ -198,7 +198,7 @@ class Capture:
             self.changed.wait(min(_CHECK, longest))
             self._check_opened()
 
-    def found(self, event: DeviceEvent) -> None:
+    def retry(self, event: DeviceEvent) -> None:
         """Retry a sensor whose device a watcher found again."""
         if isinstance(event, SearchFailed):
             remark(f"sensemble: {event.reason}")

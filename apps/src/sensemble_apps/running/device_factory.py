@@ -43,5 +43,5 @@ def capture(
 
 def plug(device: Device, *, in_process: bool) -> Sensor:
     """Return the sensor of a device that a watcher found; it reopens that device after an absence."""
-    found = _CLASSES[kind_name(device.modality)]
-    return capture(found, device.key, in_process=in_process, name=device.name)
+    device_class = _CLASSES[kind_name(device.modality)]
+    return capture(device_class, device.key, in_process=in_process, name=device.name)

@@ -130,7 +130,7 @@ class TerminalView:
         for m in self._modalities:
             live = m in self._live
             mark, style = ("●", "green") if live else ("○", "dim")
-            states = {name: _state(found, waits.get(name)) for name, found in self._states[m].items()}
+            states = {name: _state(change, waits.get(name)) for name, change in self._states[m].items()}
             if len(states) <= 1:
                 ((name, state),) = states.items() or [("", "absent")]
                 title = f"{mark} {sensor_title(m, name)}"

@@ -110,9 +110,9 @@ def reliability(result: AuditResult) -> Table:
     made.add_column("live", overflow="fold")
     for column in _RELIABILITY:
         made.add_column(column, justify="right")
-    for name, found in result.reliability.items():
-        shares = (found.accuracy, found.confidence, found.unsure, found.sure_right, found.covered)
-        errors = (found.calibration_error, found.chance_error)
+    for name, worth in result.reliability.items():
+        shares = (worth.accuracy, worth.confidence, worth.unsure, worth.sure_right, worth.covered)
+        errors = (worth.calibration_error, worth.chance_error)
         made.add_row(name, *(percent(share) for share in (*shares, *errors)))
     made.caption, made.caption_justify = _CAPTION, "left"
     if result.unfamiliar:
@@ -121,22 +121,22 @@ def reliability(result: AuditResult) -> Table:
     return made
 
 
-def doubts(subset: Subset, right: SubsetScore, found: Reliability, promised: float) -> Iterator[str]:
+def doubts(subset: Subset, right: SubsetScore, worth: Reliability, promised: float) -> Iterator[str]:
     """Yield sentences if a set's confidence is off, and if its candidates hold the truth too rarely.
 
     `right` is how often the most probable class is right, `promised` how often candidates hold the truth.
     """
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
-    if not right.low <= found.confidence <= right.high:
-        flaw = "too sure" if found.confidence > right.high else "too modest"
-        said = percent_within(found.confidence, right)
+    if not right.low <= worth.confidence <= right.high:
+        flaw = "too sure" if worth.confidence > right.high else "too modest"
+        said = percent_within(worth.confidence, right)
         yield (
             f"{live} it is {flaw}: it says {said} % on average, and is right in "
             f"{number(right.accuracy, right)} of the examples."
         )
-    low, high = wilson(found.covered * right.n, right.n)
+    low, high = wilson(worth.covered * right.n, right.n)
     if round(high, 2) < promised:  # not by less than the page shows
-        held = SubsetScore(found.covered, right.n, low, high)
+        held = SubsetScore(worth.covered, right.n, low, high)
         yield (
             f"{live} its candidates hold the truth in {number(held.accuracy, held)} of the "
             f"examples, not in {percent(promised, 0)} % as promised."

@@ -43,9 +43,9 @@ def audits(run: Path) -> Audits:
     bundle = fingerprint(run / BUNDLE)
     made = read_manifest(manifest)
     evaluated = (made.provenance.dataset, EVALUATED)
-    found = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
-    own = [r for r in found if (r.dataset, r.split) == evaluated]
-    others = [data_title(r.dataset, r.split) for r in found if (r.dataset, r.split) != evaluated]
+    audited = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
+    own = [r for r in audited if (r.dataset, r.split) == evaluated]
+    others = [data_title(r.dataset, r.split) for r in audited if (r.dataset, r.split) != evaluated]
     named = tuple(dict.fromkeys(others))
     if not own:
         return Audits({}, {}, {}, named)

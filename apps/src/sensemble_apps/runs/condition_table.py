@@ -64,16 +64,16 @@ Grid = Mapping[Subset, Sequence[Row]]
 
 def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
     """Gather an audit's scores by degraded modality."""
-    found: dict[str, dict[Subset, dict[str, list[ConditionScore]]]] = {}
+    by_modality: dict[str, dict[Subset, dict[str, list[ConditionScore]]]] = {}
     clean = {one.subset: one for one in scores if one.condition == CLEAN}
     for one in scores:
         if one.condition != CLEAN:
-            rows = found.setdefault(one.modality, {}).setdefault(subsets.parse(one.subset), {})
+            rows = by_modality.setdefault(one.modality, {}).setdefault(subsets.parse(one.subset), {})
             rows.setdefault(CLEAN, [clean[one.subset]])
             rows.setdefault(one.condition, []).append(one)
     return {
         modality: {subset: [Row(name, some) for name, some in rows.items()] for subset, rows in grid.items()}
-        for modality, grid in found.items()
+        for modality, grid in by_modality.items()
     }
 
 

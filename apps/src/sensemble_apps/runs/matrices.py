@@ -50,7 +50,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
 
     It is empty for a matrix from elsewhere, and for a multi-label task, which have none.
     """
-    methods, found = read_unfinished(path), _content(path).get("intervals") or {}
+    methods, intervals = read_unfinished(path), _content(path).get("intervals") or {}
 
     def measured(score: float, cell: Mapping[str, Any]) -> Measured:
         return SubsetScore(score, cell["n"], cell["low"], cell["high"]), cell["chance"]
@@ -61,7 +61,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
                 train: {test: measured(methods[method][train][test], cell) for test, cell in row.items()}
                 for train, row in rows.items()
             }
-            for method, rows in found.items()
+            for method, rows in intervals.items()
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise MatrixError(f"{path}: intervals: not as `sensemble train` writes them ({error})") from error
@@ -78,8 +78,8 @@ def at_chance(path: Path, method: str | None = None, train: Subset | None = None
             if method in (None, name) and (train is None or subsets.name(train) == trained):
                 for test, cell in row.items():
                     cells.setdefault(test, []).append(cell)
-    for test, found in cells.items():
-        score, chance = max(found, key=lambda cell: cell[0].accuracy)
+    for test, measured in cells.items():
+        score, chance = max(measured, key=lambda cell: cell[0].accuracy)
         if "+" not in test and score.low <= chance:
             yield estimates.at_chance(test, score, chance)
 

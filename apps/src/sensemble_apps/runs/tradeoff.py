@@ -21,28 +21,28 @@ _CAPTION = (
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sensemble", "font.size": 10}
 
 
-def show(target: str, found: Sequence[Option], budget: Mapping[str, float], drawing: Path) -> None:
+def show(target: str, combinations: Sequence[Option], budget: Mapping[str, float], drawing: Path) -> None:
     """Print the combinations that no other beats, mark the chosen one, and draw all combinations."""
     try:
-        chosen = best(found, dict(budget))
+        chosen = best(combinations, dict(budget))
     except BudgetError:  # the caller reports it after this table, which shows it
         chosen = None
     console = Console()
-    console.print(_table(target, found, chosen))
+    console.print(_table(target, combinations, chosen))
     with writing(drawing) as path:
-        draw(target, found, chosen, path)
-    console.print(f"{len(found)} combinations; all are drawn in {drawing}", highlight=False)
+        draw(target, combinations, chosen, path)
+    console.print(f"{len(combinations)} combinations; all are drawn in {drawing}", highlight=False)
 
 
-def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table:
+def _table(target: str, combinations: Sequence[Option], chosen: Option | None) -> Table:
     table = Table(title=f"{target}: combinations that no other beats", title_justify="left", box=None)
     table.caption, table.caption_justify = _CAPTION, "left"
-    modalities = [job.modality for job in found[0].jobs]
+    modalities = [job.modality for job in combinations[0].jobs]
     for column in ("", *modalities):
         table.add_column(column)
     for column in ("MB", "ms", "worst, %", "drop", "on"):
         table.add_column(column, justify="right")
-    shown = front(found)
+    shown = front(combinations)
     if chosen is not None and chosen not in shown:
         shown = [chosen, *shown]
     shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]
@@ -61,9 +61,9 @@ def _table(target: str, found: Sequence[Option], chosen: Option | None) -> Table
     return table
 
 
-def draw(target: str, found: Sequence[Option], chosen: Option | None, path: Path) -> None:
+def draw(target: str, combinations: Sequence[Option], chosen: Option | None, path: Path) -> None:
     """Draw the accuracy of the worst subset against size and against latency, as SVG."""
-    best_of_all = front(found)
+    best_of_all = front(combinations)
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(8, 3.4), layout="constrained")
         for axes, (cost, label) in zip(
@@ -72,7 +72,7 @@ def draw(target: str, found: Sequence[Option], chosen: Option | None, path: Path
             strict=True,
         ):
             for options, colour, size, name in (
-                (found, "#b8c0c8", 12, "combination"),
+                (combinations, "#b8c0c8", 12, "combination"),
                 (best_of_all, "#1f6f8b", 28, "none is better"),
                 ([chosen] if chosen else [], "#d1495b", 80, "chosen"),
             ):

@@ -72,16 +72,8 @@ class Board:
         self._entries = 0
         self._shown: tuple[Any, ...] = ()  # the last answer of the timeline
         self._meter = _Meter()
-        self._snapshot: tuple[int, float, dict[str, Any]] = (
-            -1,
-            0.0,
-            {},
-        )  # of a version, and when it was made
-
-    @property
-    def truth(self) -> str | None:
-        """The label that a person said is true now; None for none."""
-        return self._truth
+        # Of a version, and when it was made.
+        self._snapshot: tuple[int, float, dict[str, Any]] = (-1, 0.0, {})
 
     def add(self, item: Prediction | Event) -> None:
         """Add the next item of the stream."""

@@ -12,12 +12,12 @@ from sensemble_apps.console.wording import answer_as_json
 
 def audited(bundle: Bundle) -> list[dict[str, Any]]:
     """Return every subset of the bundle's modalities with its audited score, null where there is none."""
-    found = []
+    rows = []
     for subset in subsets.subsets(bundle.modalities):
         score = bundle.manifest.audited.get(subsets.name(subset))
         numbers = {"accuracy": None} if score is None else asdict(score)
-        found.append({"subset": subsets.name(subset), "modalities": list(subset), **numbers})
-    return found
+        rows.append({"subset": subsets.name(subset), "modalities": list(subset), **numbers})
+    return rows
 
 
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
@@ -26,6 +26,6 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     unfamiliar = prediction.unfamiliar if prediction.doubt == "unfamiliar" else ()
     said = []
     for subset in subsets.subsets(prediction.live):
-        found, _ = bundle.judge.answer({m: embeddings[m] for m in subset}, unfamiliar)
-        said.append({"subset": subsets.name(subset), **answer_as_json(found)})
+        answer, _ = bundle.judge.answer({m: embeddings[m] for m in subset}, unfamiliar)
+        said.append({"subset": subsets.name(subset), **answer_as_json(answer)})
     return said

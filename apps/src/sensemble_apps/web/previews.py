@@ -26,7 +26,7 @@ class Previews:
 
         Samples of a replay are shown up to `until`, in seconds of the session's clock, with their answer.
         """
-        found = {}
+        previews = {}
         for tap, number, samples in self._news(known, until):
             drawn, preview = self._drawn.get(tap.name, (-1, {}))
             if drawn != number:
@@ -34,8 +34,8 @@ class Previews:
                 preview = kind_of(tap.modality).preview(samples, spec.rate)
                 self._drawn[tap.name] = number, preview
             known[tap.name] = number
-            found[tap.name] = preview
-        return found
+            previews[tap.name] = preview
+        return previews
 
     def forget(self, names: set[str]) -> None:
         """Forget all sensors but those of `names`."""

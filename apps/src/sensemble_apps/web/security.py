@@ -114,8 +114,8 @@ class Access:
 
 def _plain(address: str) -> IPv4Address | IPv6Address:
     """Return the address of a connection; one by IPv4 to a socket for both kinds is written as IPv6."""
-    found = ip_address(address)
-    return (found.ipv4_mapped if isinstance(found, IPv6Address) else None) or found
+    parsed = ip_address(address)
+    return (parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None) or parsed
 
 
 class Guard:

@@ -24,10 +24,10 @@ class BundleCheck(Trusting):
 def main(arguments: BundleCheck) -> None:
     """Print one line per encoder: its longest time for a window, or its failure."""
     failed = []
-    for found in probe(arguments.bundle, arguments.trust):
-        result = found.problem or f"{found.latency_ms:.1f} ms a window"
-        say(f"{'failed' if found.problem else 'ok':<8} {found.modality:<8} {found.target:<20} {result}")
-        if found.problem:
-            failed.append(found.modality)
+    for probed in probe(arguments.bundle, arguments.trust):
+        result = probed.problem or f"{probed.latency_ms:.1f} ms a window"
+        say(f"{'failed' if probed.problem else 'ok':<8} {probed.modality:<8} {probed.target:<20} {result}")
+        if probed.problem:
+            failed.append(probed.modality)
     if failed:
         raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it; report it to its maker")

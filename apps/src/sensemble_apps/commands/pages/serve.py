@@ -108,10 +108,10 @@ def _sources(
         with player:
             yield player.example_at
         return
-    with arguments.sensors(bundle.specs) as found, ExitStack() as stack:
-        for sensor in found:
+    with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
+        for sensor in sensors:
             switchboard.add(sensor)
-        unnamed = bundle.specs.keys() - {sensor.modality for sensor in found}
+        unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
         search = [
             *arguments.returning(),
             *(finders(unnamed) if arguments.watch else ()),

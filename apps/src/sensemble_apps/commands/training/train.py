@@ -76,16 +76,16 @@ def _estimate(arguments: Train, data: Path) -> None:
     from sensemble_train.recipe.planning.estimate import estimate
 
     with stages(in_json=arguments.json) as advance:
-        found = estimate(_config(arguments, data), advance)
-    total = sum(stage.seconds for stage in found)
+        timed = estimate(_config(arguments, data), advance)
+    total = sum(stage.seconds for stage in timed)
     if arguments.json:
-        each = {stage.name: round(stage.seconds, 1) for stage in found}
+        each = {stage.name: round(stage.seconds, 1) for stage in timed}
         say_json({"seconds": round(total, 1), "stages": each})
         return
     table = Table("stage", title="How long it will take on this machine", title_justify="left")
     for column in ("steps or examples", "seconds each", "time"):
         table.add_column(column, justify="right")
-    for stage in found:
+    for stage in timed:
         table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", _duration(stage.seconds))
     table.add_row("all", "", "", _duration(total), style="bold")
     Console().print(table)
