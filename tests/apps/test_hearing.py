@@ -90,8 +90,8 @@ def test_a_wrong_level_is_said_with_what_to_do(
 
 
 def test_answers_that_the_room_changes_are_reported() -> None:
-    good, bad = ("one", "one", ["one"]), ("one", "two", ["one"])
-    assert answers_finding([good] * 18 + [bad] * 2)[1]
+    good, bad, never = (("one", "one", ["one"]), ("one", "two", ["one"]), ("two", "two", ["one"]))
+    assert answers_finding([good] * 17 + [bad] + [never] * 2)[1]
     name, well, text = answers_finding([good] * 5 + [bad] * 15)
     assert (name, well) == ("answers", False)
     assert text.startswith("as heard, 5 of 20 are right (11 to 47 %), in an audit of the same clips 20; the")
