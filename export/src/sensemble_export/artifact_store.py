@@ -37,7 +37,6 @@ class BuiltArtifact:
 
     Attributes:
         path: the file or folder.
-        bytes: its total size.
         measured: its embeddings, latency and memory; None if this machine has no executor for it.
         parity: the agreement of those embeddings with the float encoder's; None likewise.
         delegation: for ExecuTorch, which operations its delegate runs.
@@ -54,9 +53,6 @@ class ArtifactStore:
     """The artifacts of one model, each made once.
 
     Attributes:
-        model: trained; in evaluation mode.
-        head: its classifier.
-        folder: the working folder.
         held_out: the examples to measure on: of the split `calibrate` to choose by, of `eval` to report.
         calibration: modality -> windows [N, ...] of training data.
         windows: modality -> its held-out windows [N, ...].

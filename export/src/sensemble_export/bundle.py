@@ -50,7 +50,6 @@ class Origin:
     Attributes:
         train_modalities: M_T, the modalities that it was trained on.
         method: `finetune`, `masd+wiseft`, ...
-        dataset: the name of the training data.
     """
 
     train_modalities: tuple[str, ...]

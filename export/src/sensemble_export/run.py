@@ -37,8 +37,6 @@ class RunExport:
     """The outcome of `export_run`.
 
     Attributes:
-        bundle: the bundle's folder.
-        manifest: its manifest.
         measured: the number of examples of the split eval that it was measured on.
         evaluated: the number of examples of that split.
         trade_offs: with a budget, the combinations of schemes that were measured, one for each target.

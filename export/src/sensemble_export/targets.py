@@ -76,9 +76,6 @@ class Job:
     """An artifact to make.
 
     Attributes:
-        modality: the encoder's modality.
-        target: a name of `TARGETS`.
-        scheme: the quantization.
         kept: names of layers, or of modules with layers, that stay float.
 
     Raises:

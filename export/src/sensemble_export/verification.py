@@ -25,8 +25,6 @@ class Verified:
     """The result for one artifact on this machine.
 
     Attributes:
-        modality: the encoder's modality.
-        target: the artifact's target.
         artifact: the artifact; measurements that it lacked are filled in if its parity is good enough.
         parity: measured here; None if no executor here runs it.
         latency_ms: median milliseconds per window, measured here; None likewise.

@@ -25,7 +25,6 @@ class Persona:
     """A person, their room and their habits.
 
     Attributes:
-        side: of the splits.
         voice: as an `Utterance` names it.
         pitch: 0 to 100.
         pace: speaking rate, words a minute.

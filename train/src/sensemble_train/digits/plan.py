@@ -50,9 +50,7 @@ class Plan:
 
     Attributes:
         index: its place in the dataset.
-        split: one of the data format's.
         group: its person, all of whose examples are on one side.
-        persona: the person.
         digit: 0 to 9; None for a background.
         picture: the digit's picture, float64 [8, 8], 0 to 16; None for a background.
         sound: `digit`, or how the background sounds.

@@ -27,15 +27,10 @@ class EncoderConfig:
     """The shape of one encoder.
 
     Attributes:
-        width: width of the transformer.
-        depth: number of transformer blocks.
-        heads: attention heads; divides `width`.
-        embedding: size d of the embedding.
         stem: output channels of the stem's convolutions before the last one; empty for plain patches.
         patch: side of a patch in pixels, or in frames x mel bins; with a stem, the product of its strides,
             of which all but the first are 2.
         tubelet: video frames that share one token.
-        vocabulary: number of token ids, for text.
         activation: of the blocks' perceptrons.
         drop_path: largest rate of stochastic depth (App. E).
         clip: the form of CLIP: a class token before the patches, which becomes the embedding, and a
@@ -238,8 +233,6 @@ class PatchEncoder(TokenEncoder):
     Its targets are patches, each normalized, and its loss is their mean squared error (He et al., 2022).
 
     Attributes:
-        patch: side of a patch.
-        stem: the module that projects patches.
         start: the class token, where there is one.
     """
 

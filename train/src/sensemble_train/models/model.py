@@ -29,7 +29,6 @@ class Description:
     Attributes:
         specs: modality -> input of its encoder.
         configs: modality -> shape of its encoder.
-        labels: name of each class.
         task: one class per example (`multi-class`) or any number (`multi-label`).
         shared: number of last blocks that all encoders share, and with them the norm that follows (App. D:
             one, for MAE).
@@ -80,7 +79,6 @@ class Model(nn.Module):
     """Encoders into one space and a classifier on their mean.
 
     Attributes:
-        description: the shapes and the labels.
         tokenizer: turns captions into token ids; None without text.
         encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
         head: the classifier, mean embeddings [B, d] to logits [B, C].

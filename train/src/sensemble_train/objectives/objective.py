@@ -16,11 +16,7 @@ Part = tuple[Clips, ...]
 
 
 class Objective(nn.Module, ABC):
-    """A loss of `model`, whose trained parameters require gradients.
-
-    Attributes:
-        model: the model; it is trained in place.
-    """
+    """A loss of `model`, whose trained parameters require gradients."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()

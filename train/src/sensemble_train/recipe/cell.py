@@ -25,9 +25,6 @@ class Job:
     """A process, or ranks that share each batch, at work on a run folder; other jobs may be, too.
 
     Attributes:
-        config: what to train.
-        out: the run folder.
-        world: the ranks.
         progress: called with (stage, steps done, steps in all), on rank 0.
     """
 
@@ -61,9 +58,6 @@ class Cell:
     """One set M_T of a run: a row of the matrix is a function of it.
 
     Attributes:
-        job: the job that trains it.
-        train: M_T.
-        pretrained: the pretrained model.
         embedded: the labelled examples, embedded by it.
         sources: examples by their use, as `sources.make_sources` returns them.
         background: features of windows that show none of the classes; None for none.

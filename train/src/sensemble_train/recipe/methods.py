@@ -80,8 +80,6 @@ class Start:
         probed: the linear probe of M_T.
         labelled: D_T.
         train: M_T, the labelled modalities.
-        config: settings of the optimizer.
-        loop: folder, seed, scale and ranks.
     """
 
     probed: Model

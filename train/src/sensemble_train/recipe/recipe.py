@@ -137,7 +137,7 @@ def _score(
     groups: NDArray[np.int64],
 ) -> None:
     """Score the methods without a score, decoding each example once for all, and write the matrix."""
-    paths = {m: run_folder.scores(run_folder.cell(job.out, m, train), split) for m in models}
+    paths = {m: run_folder.of_split(run_folder.cell(job.out, m, train), "scores", split) for m in models}
     rest = {m: model for m, model in models.items() if not job.world.agree(paths[m].exists())}
     loop = job.loop(f"evaluate {subset_name(train)} on {split}")
     embedded = embed(rest, source, loop) if rest else {}
@@ -146,13 +146,13 @@ def _score(
             cell = paths[method].parent
             cell.mkdir(parents=True, exist_ok=True)  # late fusion has no model of its own
             spread = intervals(rest[method], clips, groups)
-            run_folder.write_json(run_folder.intervals(cell, split), spread)
+            run_folder.write_json(run_folder.of_split(cell, "intervals", split), spread)
             run_folder.write_json(paths[method], evaluate(rest[method], clips))
         with run_folder.claimed(job.out, "matrix", alone(), wait=True):
             run_folder.write_json(
-                run_folder.matrix(job.out, split),
+                run_folder.of_split(job.out, "matrix", split),
                 {
-                    "methods": run_folder.collect(job.out, run_folder.scores, split),
-                    "intervals": run_folder.collect(job.out, run_folder.intervals, split),
+                    "methods": run_folder.collect(job.out, "scores", split),
+                    "intervals": run_folder.collect(job.out, "intervals", split),
                 },
             )

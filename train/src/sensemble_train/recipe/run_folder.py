@@ -14,7 +14,7 @@ matrix.json                     method -> M_T -> M_E -> score, of the finished c
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,20 +57,15 @@ def write_json(path: Path, value: object) -> None:
     durable.write(path, json.dumps(value, indent=1, sort_keys=True).encode())
 
 
-def scores(folder: Path, split: str) -> Path:
-    """Return the file of a cell's scores on one of the splits `SCORED`."""
-    return folder / f"scores{SCORED[split]}.json"
+def of_split(folder: Path, what: str, split: str) -> Path:
+    """Return the file `scores`, `intervals` or `matrix` of a folder, of one of the splits `SCORED`."""
+    return folder / f"{what}{SCORED[split]}.json"
 
 
-def intervals(folder: Path, split: str) -> Path:
-    """Return the file of the intervals of a cell's scores on one of the splits `SCORED`."""
-    return folder / f"intervals{SCORED[split]}.json"
-
-
-def collect(out: Path, file: Callable[[Path, str], Path], split: str) -> dict[str, dict[str, Any]]:
-    """Return what all finished cells hold in the file of a split, by method and M_T."""
+def collect(out: Path, what: str, split: str) -> dict[str, dict[str, Any]]:
+    """Return what all finished cells hold in the file of `of_split`, by method and M_T."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((out / "models").glob(f"*/*/{file(out, split).name}")):
+    for path in sorted((out / "models").glob(f"*/*/{of_split(out, what, split).name}")):
         method, train = path.parts[-3:-1]
         found.setdefault(method, {})[train] = json.loads(path.read_text(encoding="utf-8"))
     return found
@@ -78,20 +73,15 @@ def collect(out: Path, file: Callable[[Path, str], Path], split: str) -> dict[st
 
 def scored(out: Path, methods: Iterable[str], trained: Sequence[Sequence[str]]) -> bool:
     """Return whether the matrices hold a row of every method for each of the sets `trained`."""
-    found = [read_matrix(out, split) if matrix(out, split).exists() else {} for split in SCORED]
+    found = [read_matrix(out, split) if of_split(out, "matrix", split).exists() else {} for split in SCORED]
     return all(
         subset_name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained
     )
 
 
-def matrix(out: Path, split: str) -> Path:
-    """Return the file of a run folder's scores on one of the splits `SCORED`."""
-    return out / f"matrix{SCORED[split]}.json"
-
-
 def read_matrix(out: Path, split: str = "eval") -> Matrix:
     """Read the matrix of a run folder."""
-    found: Matrix = json.loads(matrix(out, split).read_text(encoding="utf-8"))["methods"]
+    found: Matrix = json.loads(of_split(out, "matrix", split).read_text(encoding="utf-8"))["methods"]
     return found
 
 

@@ -70,10 +70,7 @@ class Taught:
     """A streamed source that yields features, with the teacher's probabilities as targets (see `teach`).
 
     Attributes:
-        source: yields raw tensors.
-        teacher: the model, in evaluation mode.
         inputs: the modalities that it reads.
-        loop: precision, micro-batches and ranks.
     """
 
     source: Source

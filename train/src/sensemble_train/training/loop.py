@@ -36,9 +36,6 @@ class Loop:
     Attributes:
         folder: folder of its log and its checkpoints; the loop continues from the last one.
         seed: decides the batches and all random draws of a step.
-        scale: sharing, precision, memory and checkpoints.
-        world: the ranks.
-        augment: random changes of a batch.
         progress: called after every step.
     """
 

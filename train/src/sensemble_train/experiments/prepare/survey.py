@@ -23,13 +23,10 @@ class Row:
 
     Attributes:
         id: unique in the dataset; also its name in a shard, so it has no dot.
-        split: `pretrain`, `train` or `eval`.
-        labels: the names of its classes.
         origin: "FILE:LINE" that lists it.
         text: its caption, from a table of titles or from the list itself.
         video: the file of its pictures, and of its sound without `audio`; None if it is not on this disk.
         audio: a separate file of its sound.
-        image: its picture.
         info: yt-dlp's description, which has its title.
         start: its beginning in the published video, in seconds; None for a picture.
         end: its end in the published video, in seconds.
@@ -62,8 +59,6 @@ class Survey:
     """The examples of a dataset as its lists have them.
 
     Attributes:
-        dataset: its name.
-        source: its folder.
         rows: the good ones, whether their media is here or not.
         bad: "FILE:LINE: reason" of each bad one.
         note: a remark for readers of the counts.

@@ -38,7 +38,6 @@ class Report:
         here: split -> examples with media on this disk.
         written: split -> examples in the index.
         bad: "FILE:LINE: reason" of each example that has media but is left out.
-        note: a remark for readers of the counts.
     """
 
     listed: dict[str, int]

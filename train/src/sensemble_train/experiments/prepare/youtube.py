@@ -18,7 +18,6 @@ class Download:
     """A file of one video.
 
     Attributes:
-        path: the file.
         start: where it was cut from the video, by its name; None if the name does not say.
     """
 
