@@ -10,8 +10,8 @@ import pytest
 import torch
 from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.calibration import FittedOn
 from sensemble_export.familiarity import synthetic
+from sensemble_export.fitting import FittedOn
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.manifest import Manifest

@@ -182,8 +182,7 @@ class ArtifactStore:
     def embed(self, modality: str, windows: Tensor, jobs: Iterable[Job]) -> Floats:
         """Return the embeddings, float32 [n, d], of raw windows [n, ...].
 
-        Args:
-            jobs: the artifacts, of which `running` chooses one; if none runs here, the float encoder does it.
+        The artifact of `jobs` that `running` chooses makes them; if none runs here, the float encoder does.
 
         Raises:
             CalibrationMissingError: the windows do not fit the encoder's input.
@@ -206,11 +205,7 @@ class ArtifactStore:
     def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
         """Return the score of each subset, by name, on the held-out examples that have all its modalities.
 
-        Args:
-            embeddings: modality -> the embeddings of its held-out windows, float32 [N, d].
-
-        Returns:
-            Nothing if the examples have no labels.
+        `embeddings` are those of their windows, float32 [N, d]. Examples without labels have no scores.
         """
         if self.held_out.targets is None:
             return {}
@@ -221,9 +216,6 @@ class ArtifactStore:
         self, embeddings: Mapping[str, Floats], clips: Clips
     ) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
         """Return the head's logits of every subset of the embedded modalities, and who has each modality.
-
-        Args:
-            embeddings: modality -> the embeddings of its windows in `clips`, float32 [n, d].
 
         Returns:
             float32 [2^m - 1, N, C], in the order of `pooling.pool_subsets`, and modality -> bool [N].

@@ -31,8 +31,8 @@ from torch import Tensor, from_numpy
 
 from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
-from sensemble_export.calibration import NOTHING, FittedOn, fit_calibration, score_shipped
 from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.fitting import NOTHING, FittedOn, fit_calibration, score_shipped
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.partition_report import write_lowering
 from sensemble_export.readme import readme
@@ -252,7 +252,7 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
 def _describe(
     store: ArtifactStore,
     bundle: Path,
-    aside: Path,
+    windows_folder: Path,
     entries: dict[str, ModalityEntry],
     provenance: Provenance,
     calibration: Calibration,
@@ -271,8 +271,8 @@ def _describe(
         }
         path = f"{modality}.safetensors"
         content = save({key: rows.contiguous() for key, rows in enclosed.items()})
-        durable.write(aside / path, content, private=True)
-        held_out[modality] = _file(aside, path)
+        durable.write(windows_folder / path, content, private=True)
+        held_out[modality] = _file(windows_folder, path)
     return Manifest(
         manifests.SCHEMA,
         entries,

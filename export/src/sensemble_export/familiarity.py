@@ -21,8 +21,8 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.degraded import degraded_window
 from sensemble_train.data.batching import seeded
+from sensemble_train.data.choice import unlabelled
 from sensemble_train.data.clips import as_input, targets
-from sensemble_train.data.splits import unlabelled
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 from torch import Tensor
@@ -46,9 +46,7 @@ Embeddings = Mapping[str, NDArray[np.floating]]
 def fit(known: Embeddings, background: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit a logistic regression per modality, known against background, in which both weigh the same.
 
-    Args:
-        known: modality -> unit-length embeddings [N, d] of windows like those that the model was trained on.
-        background: modality -> unit-length embeddings [K, d] of windows that show none of the classes.
+    Embeddings are [N, d], of unit length.
 
     Returns:
         `weight` float32 [n, d] and `bias` float32 [n], of the modalities in sorted order. A window is the

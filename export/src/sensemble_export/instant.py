@@ -15,7 +15,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.recipe.instant import Instant
 
 from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.calibration import FLOOR
+from sensemble_export.fitting import FLOOR
 from sensemble_export.targets import Job
 
 METHOD = "instant"

@@ -18,7 +18,6 @@ from torch import Tensor
 from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.bundle import Origin, export_bundle, float_jobs, staged_store, write_bundle
-from sensemble_export.calibration import FittedOn
 from sensemble_export.errors import RunFolderError
 from sensemble_export.examples import (
     EVALUATED,
@@ -28,6 +27,7 @@ from sensemble_export.examples import (
     searched_examples,
 )
 from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic
+from sensemble_export.fitting import FittedOn
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 

@@ -22,10 +22,7 @@ def sensitivity(encoder: nn.Module, windows: Tensor, target: str, scheme: Scheme
 
     The weights of the module's layers, and their inputs unless the scheme quantizes weights only, are rounded
     as `scheme` rounds them for `target`; the rest stays float. An attention or a perceptron is one module,
-    every other layer is a module of its own.
-
-    Args:
-        windows: [N, ...] for calibration, encoded all at once.
+    every other layer is a module of its own. All windows [N, ...] are encoded at once.
     """
     if "coreml" not in target:
         encoder = centred(encoder, windows)  # as the export quantizes it

@@ -106,9 +106,8 @@ def plan(
 ) -> list[Job]:
     """Return the jobs for a user's choice: each modality for each target.
 
-    Args:
-        chosen: `[TARGET:]MODALITY=SCHEME` each. A choice that names its target takes precedence over one that
-            does not; modalities without a choice have the target's default.
+    Each of `chosen` is `[TARGET:]MODALITY=SCHEME`. One that names its target takes precedence over one that
+    does not; modalities without a choice have the target's default.
 
     Raises:
         SchemeError: a target, a modality or a scheme is unknown, the target does not have the scheme, or

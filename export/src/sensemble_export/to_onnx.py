@@ -24,12 +24,9 @@ _SCOPES = "pkg.torch.onnx.name_scopes"  # metadata in which torch stores the mod
 def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
     """Write `encoder` as the ONNX model `path`, and check it with onnx's own checker.
 
-    The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them.
-
-    Args:
-        windows: [N, ...] of real data, from which int8 takes its ranges.
-        scheme: `fp32`, `int8-dynamic` (linear layers and token tables; convolutions stay float) or
-            `int8-static` (these and convolutions).
+    The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them. `int8-dynamic`
+    quantizes linear layers and token tables, `int8-static` convolutions too; int8 takes its ranges from
+    `windows` [N, ...].
     """
     if scheme != "fp32":
         encoder = centred(encoder, windows)

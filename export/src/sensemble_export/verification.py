@@ -42,11 +42,9 @@ class Verified:
 def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verified]:
     """Run each artifact of the bundle `path` that runs here on its held-out windows, and yield the result.
 
-    After the last one, the manifest and the README receive the measurements that were missing, if the
-    parity is good enough for the scheme. That changes the manifest, so a signed bundle must be signed again.
-
-    Args:
-        path: the bundle's folder, with the folder of its held-out windows next to it.
+    The windows lie in a folder next to the bundle. After the last artifact, the manifest and the README
+    receive the measurements that were missing, if the parity is good enough for the scheme. That changes the
+    manifest, so a signed bundle must be signed again.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.

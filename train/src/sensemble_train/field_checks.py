@@ -10,10 +10,7 @@ SHARE = 0.0, 1.0
 
 
 def bounded(config: object, section: str = "", **limits: tuple[float, float]) -> None:
-    """Check that fields of `config` are within their limits.
-
-    Args:
-        section: its place in `Config` as the command line writes it, such as `probe.`.
+    """Check that fields of `config` are within their limits; `section` is its place in `Config`, as `probe.`.
 
     Raises:
         ConfigurationError: a field is out of range; names its flag.

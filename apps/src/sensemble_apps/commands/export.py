@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sensemble_export.calibration import describe_calibration
+from sensemble_export.fitting import describe_calibration
 from sensemble_export.partition_report import FILE_NAME, describe_lowering
 from sensemble_export.run import export_run
 from sensemble_export.search import BudgetError, TradeOff, parse_budget

@@ -3,6 +3,6 @@
 A source (`clips.Source`) yields batches of clips for sequences of rows. It is in memory (`clips.Clips`) or on
 disk (`streamed.Streamed`). This room knows models by their specs and front ends, and nothing of losses.
 
-Doors: `embedded`, `clips`, `streamed`, `packed_index`, `batching`, `splits`, `sufficiency` (what a dataset is
+Doors: `embedded`, `clips`, `streamed`, `packed_index`, `batching`, `choice`, `sufficiency` (what a dataset is
 too small for), `caption_labels` (how far captions give their labels away).
 """

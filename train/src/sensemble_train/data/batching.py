@@ -21,10 +21,8 @@ def seeded(*parts: object) -> torch.Generator:
 class BatchOrder:
     """The batches of one rank: each epoch in a new order, without the incomplete batch at its end.
 
-    The shares of all ranks make the same global batch for any number of ranks.
-
-    Args:
-        batch: examples per step, on all ranks; all of them, if there are fewer.
+    `batch` counts examples on all ranks; all examples, if there are fewer. The ranks' shares make the same
+    global batch for any number of ranks.
 
     Raises:
         ConfigurationError: a batch does not divide among the ranks, or a rank's share is less than two

@@ -60,7 +60,7 @@ class Clips:
         present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
         targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
         skipped: number of bad examples that were passed over to get these.
-        complete: modalities that every example is known to have, so that nobody must ask the device.
+        complete: modalities that every example is known to have, which avoids a GPU sync.
     """
 
     inputs: dict[str, Tensor]

@@ -37,8 +37,7 @@ def embedded(
 ) -> Tensor:
     """Return the features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
 
-    Args:
-        config: the changes of all views but the first; they depend on the window's content alone.
+    The changes depend on the window's content alone.
     """
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]

@@ -164,8 +164,7 @@ def collate(rows: Sequence[Clips]) -> Clips:
 def _begun(loader: DataLoader[Clips | BadDataError]) -> Iterator[Clips | BadDataError]:
     """Start the workers, in each of which OpenCV has one thread and not one per core.
 
-    OpenCV is told so here: a worker is forked without the threads that OpenCV has here, and would wait for
-    ever for them to end.
+    The limit is set before the fork: a forked worker lacks the threads of OpenCV, and would wait for them.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

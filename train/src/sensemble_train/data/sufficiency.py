@@ -10,7 +10,7 @@ from sensemble_runtime.subsets import WIDE
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
-from sensemble_train.data.splits import having, unlabelled
+from sensemble_train.data.choice import having, unlabelled
 
 LEAST_UNLABELLED = 100
 """Unlabelled examples with all modalities below which encoders are not learnt from random weights.
@@ -61,7 +61,7 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
 
 
 def _amount(count: int, dataset: Dataset) -> str:
-    """Write how much `count` examples are: `8 minutes`, or `98 clips` where nobody says how long they are."""
+    """Write how much `count` examples are: `8 minutes`, or `98 clips` where their lengths are unknown."""
     lengths = [example.end - (example.start or 0.0) for example in dataset.known if example.end is not None]
     if not lengths:
         return _counted(count, "clip")

@@ -111,8 +111,7 @@ def elsewhere(side: Side) -> tuple[str, ...]:
 def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
     """Draw a phrase: it names the digit in a quarter of the cases, hints at it in half, else neither.
 
-    Args:
-        digit: the digit that is shown; None for a phrase about something else.
+    Without a digit, the phrase is about something else.
     """
     if digit is None:
         return str(rng.choice(elsewhere(side)))

@@ -81,11 +81,7 @@ def place(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 def render_audio(
     sound: NDArray[np.float64], persona: Persona, rng: np.random.Generator, snr: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """Play a second of sound, not silent, in a person's room, at some level; float32 [16000] in [-1, 1].
-
-    Args:
-        snr: least and largest ratio of the sound to the room's noise, dB.
-    """
+    """Play a second of sound, not silent, in a person's room; float32 [16000] in [-1, 1]. `snr` in dB."""
     count = len(sound)
     active = np.abs(sound) > 0.05 * np.abs(sound).max()
     sound = sound / np.sqrt(np.mean(sound[active] ** 2))

@@ -17,10 +17,7 @@ def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
     """Build the tokenizer of CLIP: lower case, byte-level BPE, each caption between two marks.
 
     Unlike CLIP's own, it repairs no broken encodings and resolves no HTML entities, and marks that a caption
-    spells out are ordinary words.
-
-    Args:
-        length: most tokens of a caption, both marks included (CLIP: 77; paper, Table 6: 60).
+    spells out are ordinary words. `length` counts both marks (CLIP: 77; paper, Table 6: 60).
 
     Raises:
         CheckpointError: the file does not hold CLIP's merges.

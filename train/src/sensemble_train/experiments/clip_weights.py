@@ -52,9 +52,8 @@ _IN_A_BLOCK = {
 def read_clip(path: Path) -> dict[str, Tensor]:
     """Read a CLIP state dict, named as OpenAI does.
 
-    Args:
-        path: OpenAI's TorchScript archive, a state dict that `torch.save` wrote (of which only tensors are
-            read), or a `.safetensors` file.
+    The file is OpenAI's TorchScript archive, a state dict that `torch.save` wrote (of which only tensors are
+    read), or a `.safetensors` file.
 
     Raises:
         CheckpointError: the file is none of these.
@@ -79,11 +78,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
-    """Give a model's encoders the weights of a CLIP.
-
-    Args:
-        model: a model of the shape `architectures.CLIP_B16`; changed in place.
-        clip: OpenAI's names to tensors, in any floating type.
+    """Give the encoders of a model of the shape `CLIP_B16` the weights of a CLIP, under OpenAI's names.
 
     Returns:
         The logarithm of CLIP's inverse temperature, with which contrastive learning starts.
@@ -93,10 +88,10 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
         CheckpointError: `clip` lacks a weight, or has one that CLIP has not.
     """
     weights = {name: value.float() for name, value in clip.items() if name not in _SIZES}
-    odd = [name for name in weights if not _NAMES.fullmatch(name)]
-    if odd:
+    differing = [name for name in weights if not _NAMES.fullmatch(name)]
+    if differing:
         raise CheckpointError(
-            f"{shorten(odd[0], 80)} is not of a CLIP; take the weights of OpenAI's ViT-B/16"
+            f"{shorten(differing[0], 80)} is not of a CLIP; take the weights of OpenAI's ViT-B/16"
         )
     try:
         for modality in model.modalities:
@@ -110,12 +105,12 @@ def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
 
 def _load(modality: str, encoder: Encoder, weights: dict[str, Tensor]) -> None:
     own = encoder.state_dict()
-    odd = [name for name in sorted({*own, *weights}) if _shape(own, name) != _shape(weights, name)]
-    if odd:
-        name = odd[0]
+    differing = [name for name in sorted({*own, *weights}) if _shape(own, name) != _shape(weights, name)]
+    if differing:
+        name = differing[0]
         raise ConfigurationError(
             f"{modality}: {name} of CLIP is {_shape(weights, name)}, of the model {_shape(own, name)}, and "
-            f"{len(odd) - 1} more differ; take the preset clip_b16 and a CLIP with a ViT-B/16"
+            f"{len(differing) - 1} more differ; take the preset clip_b16 and a CLIP with a ViT-B/16"
         )
     encoder.load_state_dict(weights)
 

@@ -77,10 +77,10 @@ def _same_encoders(folder: Path, old: Description, new: Description) -> None:
     for m, config in new.configs.items():
         theirs = {"shared": old.shared, "shape": old.specs[m].shape, **asdict(old.configs[m])}
         ours = {"shared": new.shared, "shape": new.specs[m].shape, **asdict(config)}
-        odd = [name for name in ours if name != "drop_path" and ours[name] != theirs[name]]
-        if odd:
+        name = next((n for n in ours if n != "drop_path" and ours[n] != theirs[n]), None)
+        if name is not None:
             raise ConfigurationError(
-                f"--initialize {folder}: its encoder of {m} has {odd[0]} {theirs[odd[0]]}, the configuration "
-                f"says {ours[odd[0]]}; set --model and --pretrain.objective as in that run's config.json, or "
+                f"--initialize {folder}: its encoder of {m} has {name} {theirs[name]}, the configuration "
+                f"says {ours[name]}; set --model and --pretrain.objective as in that run's config.json, or "
                 "use the matching experiment, such as kinetics_mae"
             )

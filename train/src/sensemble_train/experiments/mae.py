@@ -54,12 +54,7 @@ class MAE(MeanLoss):
             self.predict[m] = nn.Linear(config.width, encoder.prediction_size)
 
     def forward(self, *batches: Clips) -> Tensor:
-        """Return the loss of a micro-batch, a scalar.
-
-        Args:
-            batches: one batch, with features of all of the model's modalities; those that an example lacks
-                are neither read nor reconstructed.
-        """
+        """Return the loss of a micro-batch, a scalar; modalities that an example lacks do not count."""
         (batch,) = batches
         rows = torch.arange(len(batch), device=self.mask.device).repeat(self.config.repeats)
         there = {m: self._there(m, batch)[rows] for m in self.model.modalities}
@@ -72,7 +67,7 @@ class MAE(MeanLoss):
             encoder, masked = self._encoder(m), order[m][:, self._kept(m) :]
             target = encoder.targets(batch.inputs[m])[rows[:, None], masked].flatten(0, 1)
             loss = encoder.reconstruction_loss(self.predict[m](_at(x, masked)).flatten(0, 1), target)
-            # Weights instead of a choice, whose size the device would have to be asked for.
+            # Masking avoids a GPU sync.
             weight = there[m].gather(1, masked).flatten()
             losses.append((loss * weight).sum() / weight.sum().clamp(min=1))
             counts.append(weight.any())

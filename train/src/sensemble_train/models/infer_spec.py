@@ -32,11 +32,7 @@ def describe(
     task: Wanted = "derived",
     encoders: Mapping[str, str] | None = None,
 ) -> Description:
-    """Describe the small model for `dataset`.
-
-    Args:
-        shape: its sizes; `fit` fills in those that it leaves open.
-        encoders: modality -> source of its pretrained encoder (`pretrained.sources`).
+    """Describe the small model for `dataset`; `fit` fills in the sizes that `shape` leaves open.
 
     Raises:
         ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
@@ -74,9 +70,7 @@ def inputs(
 ) -> tuple[dict[str, InputSpec], dict[str, EncoderConfig]]:
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
-    Args:
-        shape: the sizes; none is left open (`fit`).
-        sources: modality -> source of its pretrained encoder.
+    `sources` has the pretrained encoders (`pretrained.sources`); no size of `shape` is left open (`fit`).
 
     Raises:
         ConfigurationError: a source is of a modality that the dataset lacks.

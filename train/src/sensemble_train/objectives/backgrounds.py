@@ -1,4 +1,4 @@
-"""Backgrounds beside the examples of training, so that an embedding shows how familiar its window is."""
+"""Backgrounds among the examples of training, so that an embedding shows how familiar its window is."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,10 +17,8 @@ class Backgrounds(nn.Module):
 
     Without it, encoders have no reason to keep silence or noise apart from what they know. The score is
     thrown away after training; export fits its own to the model that ships (`sensemble_export.familiarity`).
-    It is an outlier exposure (Hendrycks et al., 2019) that needs no labels.
-
-    Args:
-        clips: features of windows that show none of the classes, of which some are drawn for each batch.
+    It is an outlier exposure (Hendrycks et al., 2019) that needs no labels. `clips` holds features of windows
+    that show none of the classes.
     """
 
     def __init__(self, clips: Clips, modalities: tuple[str, ...], size: int, weight: float) -> None:
@@ -42,9 +40,7 @@ class Backgrounds(nn.Module):
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], known: int) -> Tensor:
         """Return the weighted loss, a scalar: the mean over modalities and both sides.
 
-        Args:
-            embeddings: modality -> unit-length embeddings [B, d]; the first `known` rows are known.
-            present: modality -> bool [B]; other rows do not count.
+        The first `known` rows of `embeddings` [B, d] are known; only rows that are `present` [B] count.
         """
         losses = []
         for m, score in self.score.items():

@@ -60,8 +60,8 @@ class Contrastive(Objective):
         joined = self.backgrounds.join(batch)
         both = {m: self._embed(m, joined) for m in self.model.modalities}
         embeddings = {m: x[: len(batch)] for m, x in both.items()}
-        strange: Tensor = self.backgrounds(both, joined.present, len(batch))
-        return embeddings, self.log_scale * 1.0, strange
+        apart: Tensor = self.backgrounds(both, joined.present, len(batch))
+        return embeddings, self.log_scale * 1.0, apart
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
         """Add the gradient of the global batch's loss, and return the loss; see `Objective`."""
@@ -69,8 +69,8 @@ class Contrastive(Objective):
         present = {m: torch.cat([batch.present[m] for batch in batches]) for m in self.model.modalities}
         if len(batches) == 1:
             reseed(0)
-            embeddings, log_scale, strange = call(batches[0])
-            loss: Tensor = global_loss(embeddings, log_scale, present) + strange
+            embeddings, log_scale, apart = call(batches[0])
+            loss: Tensor = global_loss(embeddings, log_scale, present) + apart
             loss.backward()
             return loss.detach()
         pieces = []
@@ -86,11 +86,11 @@ class Contrastive(Objective):
         for number, batch in enumerate(batches):
             reseed(number)
             with accumulating(call, last=number == len(batches) - 1):
-                embeddings, scale, strange = call(batch)
+                embeddings, scale, apart = call(batch)
                 gradients = [_gradient(whole[m])[number * size :][:size] for m in embeddings]
                 torch.autograd.backward(
-                    [*embeddings.values(), scale, strange],
-                    [*gradients, _gradient(log_scale) / len(batches), strange.new_tensor(1 / len(batches))],
+                    [*embeddings.values(), scale, apart],
+                    [*gradients, _gradient(log_scale) / len(batches), apart.new_tensor(1 / len(batches))],
                 )
         return loss.detach() + torch.stack([piece[2] for piece in pieces]).mean()
 

@@ -14,9 +14,7 @@ from sensemble_train.objectives.task import Downstream
 class Distillation(Downstream):
     """The loss of MASD (Eq. 8): labelled examples teach M_T, and unlabelled ones the other modalities.
 
-    Args:
-        train: M_T, the modalities of the labelled examples; the teacher reads these.
-        weight: weight of the self-distillation loss, in [0, 1]; the task's loss has the rest.
+    The teacher reads M_T. `weight` is that of self-distillation, in [0, 1]; the task's loss has the rest.
     """
 
     def __init__(self, model: Model, train: Sequence[str], weight: float) -> None:
@@ -26,11 +24,7 @@ class Distillation(Downstream):
         self.student = tuple(m for m in model.modalities if m not in train)
 
     def forward(self, *batches: Clips) -> Tensor:
-        """Return the loss of two micro-batches, a scalar.
-
-        Args:
-            batches: labelled examples, and unlabelled ones that have every modality.
-        """
+        """Return the loss, a scalar, of labelled examples and of unlabelled ones that have every modality."""
         labelled, unlabelled = batches
         task = self.task_loss(labelled)
         with torch.no_grad():

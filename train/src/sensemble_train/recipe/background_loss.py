@@ -12,8 +12,7 @@ from sensemble_train.training.loop import Loop
 def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop) -> Backgrounds | None:
     """Return the loss that keeps backgrounds apart from what `model` knows, or None without one.
 
-    Args:
-        clips: features of backgrounds, as `sources.backgrounds` returns them; they are augmented once.
+    `clips` holds features, as `sources.backgrounds` returns them; they are augmented once.
     """
     if clips is None or not weight:
         return None

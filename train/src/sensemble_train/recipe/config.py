@@ -85,8 +85,8 @@ class Config:
         bounded(self, distill=(2, MORE), held_out=SHARE)
         if not self.train_modalities:
             raise ConfigurationError("--train-modalities: name sets such as `video audio+text`, or `all`")
-        strange = set(self.modalities) - {"all", *MODALITIES}
-        if strange or not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
+        unknown = set(self.modalities) - {"all", *MODALITIES}
+        if unknown or not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
             raise ConfigurationError(
                 f"--modalities {' '.join(self.modalities)}: name some of {' '.join(MODALITIES)}, or `all`"
             )

@@ -21,11 +21,8 @@ _BATCH = 256  # examples at a time, unless micro-batches are smaller
 def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
     """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
 
-    The encoders run in the loop's precision, as in training.
-
-    Args:
-        models: name of the caller's choice -> model; all have one description, so that an example is decoded
-            once for all.
+    The encoders run in the loop's precision, as in training. All models have one description, so that an
+    example is decoded once for all.
 
     Returns:
         Name -> all examples, on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows
@@ -89,10 +86,7 @@ def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
 
 
 def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dict[str, dict[str, float]]:
-    """Return of each score of `evaluate` its 95 % interval, its number of examples and chance.
-
-    Args:
-        groups: the group of each example, integers [N].
+    """Return the 95 % interval, the number of examples and chance of each score of `evaluate`.
 
     Returns:
         By subset, `low`, `high`, `n` and `chance`. Nothing for a multi-label task, whose bootstrap would take

@@ -15,8 +15,8 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.data.batching import seeded
+from sensemble_train.data.choice import having, unlabelled
 from sensemble_train.data.clips import LOG
-from sensemble_train.data.splits import having, unlabelled
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.recipe.config import Config
 

@@ -80,14 +80,9 @@ def pretrain(
     log_scale: float = LOG_SCALE,
     background: Clips | None = None,
 ) -> Model:
-    """Return a copy of `model` with encoders pretrained by contrastive learning.
+    """Return a copy of `model` with encoders pretrained by contrastive learning; raises as `fit`.
 
-    Args:
-        log_scale: logarithm of the initial inverse temperature.
-        background: features of windows that show none of the classes.
-
-    Raises:
-        ConfigurationError, CheckpointError, DivergedError: as `fit`.
+    It starts at the inverse temperature exp(`log_scale`), and keeps windows of `background` apart.
     """
     start = copy.deepcopy(model)
     apart = background_loss(start, background, config.background, loop)

@@ -90,14 +90,14 @@ def run(
     out = Path(out)
     dataset = read(config.data, config)
     chosen = choose(config, dataset)
-    wanted = check(config, dataset, chosen["train"])
+    train_sets = check(config, dataset, chosen["train"])
     groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
     with join() as world:
         with run_folder.claimed(out, "config", world, wait=True):
             if world.rank == 0:
                 claim(out, config)
             world.barrier()
-        if world.agree(run_folder.scored(out, rows, wanted)):
+        if world.agree(run_folder.scored(out, rows, train_sets)):
             return read_matrix(out)
         job = Job(config, out, world, progress)
         torch.manual_seed(config.seed)
@@ -115,7 +115,7 @@ def run(
         embedded = embed({"": pretrained}, sources["train"], job.loop("embed"))[""]
         # First the sets that no other job has; then those that others had, in case one of them died.
         for wait in (False, True):
-            for train in wanted:
+            for train in train_sets:
                 if world.agree(run_folder.scored(out, rows, [train])):
                     continue
                 with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:

@@ -30,9 +30,8 @@ def make_sources(
 ) -> dict[str, Source]:
     """Return the examples of `chosen` as sources, under the same names, and `distill` (D_SD).
 
-    Args:
-        chosen: as `examples.choose` returns it; without `distill`, D_SD is drawn from pretraining's examples
-            that have every modality (Sec. 5).
+    Without `distill` in `chosen`, D_SD is drawn from pretraining's examples that have every modality (Sec.
+    5).
     """
     make = _stream if config.stream else _decode
     sources = {use: make(config, model, use, examples, report) for use, examples in chosen.items()}

@@ -23,12 +23,9 @@ from sensemble_train.training.scale import autocast
 def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: Loop) -> tuple[str, ...]:
     """Return the modalities that the teacher should read: all of them, or M_T alone where that is better.
 
-    Where the modalities without labels transfer badly, as after MAE, they would mislead the teacher.
-
-    Args:
-        train: M_T, the modalities it had labels for.
-        selection: labelled examples that nothing was trained on (`calibrate`); those that have every modality
-            decide by the task's loss. Without any, the teacher reads everything.
+    Where the modalities without labels transfer badly, as after MAE, they would mislead the teacher. The
+    task's loss on examples of `selection` (`calibrate`) that have every modality decides; without any, the
+    teacher reads everything.
     """
     if set(train) == set(teacher.modalities):
         return teacher.modalities
@@ -49,14 +46,11 @@ def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: L
 def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> Source:
     """Return `source` with the probabilities of a teacher that reads the modalities `inputs` as its targets.
 
-    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities.
+    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities. All examples
+    of `source` have all modalities.
 
     Examples in memory are labelled now, once: their features are the same at every step. Streamed ones are
     labelled as they are loaded, because each step draws other windows and crops.
-
-    Args:
-        teacher: the model; its weights must not change as long as the source is used.
-        source: examples that have all modalities.
     """
     teacher.eval()
     if not isinstance(source, Clips):

@@ -42,12 +42,8 @@ def one_view(features: Tensor) -> Tensor:
 def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
     """Mix some examples with others of the batch: inputs but token ids, and labels (Zhang et al., 2017).
 
-    Args:
-        batch: raw tensors or features; bytes are rounded. An example is left alone if its partner lacks one
-            of its modalities, and so is a batch of token ids alone.
-
-    Returns:
-        The batch; its targets, if any, are float32 [B, C].
+    Bytes are rounded. An example is left alone if its partner lacks one of its modalities, and so is a batch
+    of token ids alone. Targets, if any, become float32 [B, C].
     """
     count = len(batch)
     mixed = [m for m, x in batch.inputs.items() if x.dtype != torch.int64]

@@ -50,9 +50,7 @@ class Loop:
 def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
     """Minimize `objective` and return the trained model, in evaluation mode and on the CPU, on every rank.
 
-    Args:
-        objective: trained in place; its model must not be used afterwards.
-        sources: the source of each of the objective's batches; epochs are counted by the first.
+    The objective's model must not be used afterwards. Epochs are counted by the first source.
 
     Raises:
         ConfigurationError: there are too few examples for a batch, or it does not divide into micro-batches.

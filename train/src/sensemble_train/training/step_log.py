@@ -22,11 +22,8 @@ class StepLog:
     A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
     `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data: if it is large,
     raise `workers`), `skipped` (bad examples that were replaced by others, on all ranks) and `memory` (peak
-    GiB on the GPU; 0 on the CPU). Steps that are written together share their speed and their `data`.
-
-    Args:
-        step: number of finished steps; lines of later steps, from before a kill, are dropped.
-        share: examples per step and rank.
+    GiB on the GPU; 0 on the CPU). Steps that are written together share their speed and their `data`. Lines
+    of steps after `step`, from before a kill, are dropped.
     """
 
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:

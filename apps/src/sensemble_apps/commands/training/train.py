@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
-from sensemble_train.data.splits import check_unlabelled, most_labelled
+from sensemble_train.data.choice import check_unlabelled, most_labelled
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data.build import digits

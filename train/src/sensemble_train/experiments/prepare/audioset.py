@@ -80,13 +80,13 @@ def _segments(path: Path, split: str, names: dict[str, str]) -> Iterator[Row | s
                 yield f"{origin}: is not an id, a start, an end and labels in quotes"
                 continue
             mids = listed.split(",")
-            strange = next((mid for mid in mids if mid not in names), None)
+            unknown = next((mid for mid in mids if mid not in names), None)
             if len(name) != 11:
                 yield f"{origin}: {name!r} is not the id of a video"
             elif not 0 <= start < end:
                 yield f"{origin}: lasts no time, from {start:g} s to {end:g} s"
-            elif strange is not None:
-                yield f"{origin}: label {strange!r} is not in the ontology"
+            elif unknown is not None:
+                yield f"{origin}: label {unknown!r} is not in the ontology"
             else:
                 labels = tuple(dict.fromkeys(names[mid] for mid in mids))
                 segment = f"{name}_{round(start * 1000)}"

@@ -38,8 +38,7 @@ class Found:
 class Downloads:
     """The media files of a folder, by the id of their video.
 
-    Args:
-        wanted: the ids to find; a name may be parsed in two ways, and only a wanted id counts.
+    A name may be parsed in two ways; only a `wanted` id counts.
     """
 
     def __init__(self, paths: Iterable[Path], wanted: Container[str]) -> None:

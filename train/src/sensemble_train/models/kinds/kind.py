@@ -65,11 +65,7 @@ class Kind(ABC):
         encoder: EncoderConfig,  # noqa: ARG002
         tokenizer: Tokenizer | None,
     ) -> Tensor:
-        """Return features [B, ...] changed as `change` does; by default, they are the raw windows.
-
-        Args:
-            features: as the front end of an encoder of the configuration `encoder` gives them.
-        """
+        """Return features of the front end of `encoder` changed as `change` does; by default, raw windows."""
         return self.change(features, config, tokenizer)
 
     @abstractmethod

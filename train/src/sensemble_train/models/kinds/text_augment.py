@@ -34,12 +34,7 @@ def change_captions(ids: Tensor, config: AugmentConfig, tokenizer: Tokenizer) ->
 
 
 def misspelt(word: str, how: float, where: float) -> str:
-    """Return `word` with one typing error.
-
-    Args:
-        how: from 0 to 1: two letters exchanged, one left out, one doubled, or one replaced.
-        where: from 0 to 1, the place of the error.
-    """
+    """Return `word` with one typing error, of a sort `how` at a place `where`, both from 0 to 1."""
     place = int(where * len(word))
     before, letter, after = word[:place], word[place], word[place + 1 :]
     if how < 0.25 and after:

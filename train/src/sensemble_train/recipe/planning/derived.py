@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sensemble_sensors.media.dataset import Dataset
 
-from sensemble_train.data.splits import having, unlabelled
+from sensemble_train.data.choice import having, unlabelled
 from sensemble_train.recipe.config import Config
 
 _UNLABELLED, _LABELLED = 2250, 794

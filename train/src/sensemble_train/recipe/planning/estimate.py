@@ -57,7 +57,7 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
     """
     dataset = read(config.data, config)
     chosen = choose(config, dataset)
-    wanted = check(config, dataset, chosen["train"])
+    train_sets = check(config, dataset, chosen["train"])
     count = max(config.pretrain.batch, config.finetune.batch)
     few = {use: _spread(examples, count) for use, examples in chosen.items()}
     with join() as world, TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
         began = perf_counter()
         sources = make_sources(config, model, few, lambda stage: partial(progress, stage))
         decoding = (perf_counter() - began) / sum(map(len, few.values()))
-        strange = backgrounds(config, model, dataset, lambda stage: partial(progress, stage))
+        background = backgrounds(config, model, dataset, lambda stage: partial(progress, stage))
         found = [StageEstimate("decode", sum(map(len, chosen.values())), decoding)]
 
         def timed(name: str, steps: int, run: Callable[[Loop], object]) -> None:
@@ -76,7 +76,7 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
 
         if steps := config.pretrain.length(len(chosen["pretrain"])):
             first = partial(pretrain, model, sources["pretrain"], replace(config.pretrain, steps=_TIMED))
-            timed("pretrain", steps, partial(first, log_scale=log_scale, background=strange))
+            timed("pretrain", steps, partial(first, log_scale=log_scale, background=background))
         began = perf_counter()
         embedded = embed({"": model}, sources["train"], Loop(Path(folder), 0, config.scale, world))[""]
         scoring = (perf_counter() - began) / len(sources["train"])
@@ -87,7 +87,7 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
         def time_method(name: str, train: Subset, method: Callable[[Start], Model]) -> None:
             timed(name, steps, lambda loop: method(Start(probed, labelled, train, tuning, loop)))
 
-        for train in wanted:
+        for train in train_sets:
             named, unlabelled = subset_name(train), sources["distill"]
             if train == model.modalities:
                 for m in train:
@@ -102,10 +102,10 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
                     unlabelled=unlabelled,
                     teacher=probed,
                     inputs=train,
-                    background=strange,
+                    background=background,
                 ),
             )
-    scores = len(wanted) * sum(len(chosen[split]) for split in SCORED)
+    scores = len(train_sets) * sum(len(chosen[split]) for split in SCORED)
     return (*found, StageEstimate("score", scores, scoring))
 
 

@@ -6,8 +6,8 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_runtime.subsets import parse, subsets
 from sensemble_sensors.media.dataset import Dataset, Example
 
+from sensemble_train.data.choice import check_unlabelled, having
 from sensemble_train.data.clips import LOG
-from sensemble_train.data.splits import check_unlabelled, having
 from sensemble_train.data.sufficiency import shortages
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.recipe.config import RANDOM, Config
@@ -38,8 +38,8 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
         LOG.warning("%s", shortage)
     there = {m for example in train for m in example.modalities}
     everything = config.train_modalities == ("all",)
-    wanted = subsets(there) if everything else [parse(text) for text in config.train_modalities]
-    for each in wanted:
+    train_sets = subsets(there) if everything else [parse(text) for text in config.train_modalities]
+    for each in train_sets:
         if not set(each) <= there:
             raise ConfigurationError(
                 f"--train-modalities {subset_name(each)}: the labelled examples of {config.data} have "
@@ -52,7 +52,7 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example]) -> list[tu
                 f"--train-modalities {subset_name(each)}: {count} labelled examples of {config.data} have "
                 f"all of these; add some,{less} or choose fewer modalities"
             )
-    return wanted
+    return train_sets
 
 
 def _restriction(config: Config) -> str:
@@ -61,11 +61,11 @@ def _restriction(config: Config) -> str:
 
 def _check_labels(dataset: Dataset) -> None:
     known = {label for example in dataset.split("train") for label in example.labels}
-    strange = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
-    if strange is not None:
+    unknown = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
+    if unknown is not None:
         raise ConfigurationError(
-            f"--everything: {strange.id!r} (index.jsonl:{strange.line}) of the split 'pretrain' has the "
-            f"labels {', '.join(strange.labels)}; only labels of the split 'train' can be trained"
+            f"--everything: {unknown.id!r} (index.jsonl:{unknown.line}) of the split 'pretrain' has the "
+            f"labels {', '.join(unknown.labels)}; only labels of the split 'train' can be trained"
         )
 
 

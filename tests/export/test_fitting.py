@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sensemble_export import run
-from sensemble_export.calibration import describe_calibration, fit_calibration
+from sensemble_export.fitting import describe_calibration, fit_calibration
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import LEAST, calibrate
 from sensemble_runtime.auditing.intervals import group_codes

@@ -58,9 +58,8 @@ def fit_calibration(
 ) -> tuple[Calibration, Familiarity | None]:
     """Fit the calibration of each subset, and how familiar the windows of each modality are.
 
-    Args:
-        jobs: what ships; of several artifacts of a modality, the first that runs here is fitted on, and where
-            none does, the float encoder.
+    Of several artifacts of a modality, the first that runs here is fitted on; where none does, the float
+    encoder.
 
     Raises:
         CalibrationMissingError: windows do not fit an encoder's input.
@@ -113,9 +112,7 @@ def score_shipped(
 ) -> dict[str, SubsetScore]:
     """Score each subset of what ships on the store's held-out examples, with intervals.
 
-    Args:
-        jobs: as `fit_calibration` takes them; only artifacts that run here are scored.
-        groups: the group of each held-out example, as in the dataset; None: each is one by itself.
+    Only artifacts that run here are scored. An example without a group is one by itself.
     """
     targets = store.held_out.targets
     measured = {m: store.made[job].measured for m, job in store.running(jobs).items()}
