@@ -77,14 +77,6 @@ def test_the_database_of_another_user_is_not_this_ones(database: Path) -> None:
     assert files(other) == ["__db.001"]
 
 
-def test_where_nothing_says_who_uses_it_it_is_left_alone(
-    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(starts, "_PROC", tmp_path / "proc")
-    starts.restart()
-    assert len(files(database)) == 3
-
-
 def test_portaudio_starts_where_nothing_can_be_removed(database: Path) -> None:
     (database / "__db.003").mkdir()
     starts.restart()

@@ -24,7 +24,7 @@ from sensemble_sensors.devices.watcher import (
     caption_source,
     network_camera,
 )
-from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.spec import InputSpec
 
@@ -248,22 +248,3 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
     assert isinstance(gone, Disappeared)
     assert gone.device.key == "desk.monitor"
     first.close()
-
-
-def test_an_isolated_microphone_hears_is_lost_and_hears_again(
-    specs: Specs, sound_server: SoundServer
-) -> None:
-    sound_server.unplug_speaker()
-    desk = Isolated(Microphone, "desk.monitor")
-    with pytest.raises(SensorUnavailableError, match=r"microphone desk.monitor: .*`sensemble doctor`"):
-        desk.open(specs["audio"])
-    for _ in range(2):
-        module = sound_server.plug("desk")
-        desk.open(specs["audio"])
-        sample = desk.read(30)
-        assert sample is not None
-        assert sample.cut
-        sound_server.unplug(module)
-        with pytest.raises(SensorLostError, match=r"gives no more sound|was unplugged"):
-            read_on(desk)
-        desk.close()

@@ -244,21 +244,6 @@ def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch
         recording.close()
 
 
-def test_a_recording_plays_in_real_time(tmp_path: Path, specs: Specs) -> None:
-    given = [s for s in take(monotonic(), 0.5) if s.modality == "audio"]
-    record(tmp_path, given)
-    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples), specs)
-    assert replay.modalities == ("audio",)
-    sensor = replay.sensor("audio")
-    sensor.open(specs["audio"])
-    with replay:
-        found = [sensor.read(20) for _ in given]
-        assert all(sample is not None for sample in found)
-        assert_equal([s for s in found if s], given, given[0].time - found[0].time)  # type: ignore[union-attr]
-        assert replay.example_at(found[-1].time) is not None  # type: ignore[union-attr]
-    sensor.close()
-
-
 def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path: Path) -> None:
     begin, rng = monotonic() + 5, np.random.default_rng(0)
     tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)).astype(np.float32)

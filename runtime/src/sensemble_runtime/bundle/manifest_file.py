@@ -17,15 +17,10 @@ _LARGEST = 16 << 20  # bytes; a manifest with 100,000 labels has 3 MB
 def read_manifest(path: Path, trust: Path | None = None) -> Manifest:
     """Read and check a `manifest.json`, but not the files it names.
 
-    Args:
-        path: the file.
-        trust: the PEM file of the public key that must have signed it; None accepts any manifest.
-
-    Raises:
-        BundleCorruptError: the file is missing or malformed; names the field.
-        BundleIncompatibleError: it has another schema version.
-        BundlePathError: a path in it is absolute, contains `..`, or is not portable.
-        BundleUntrustedError, KeyFileError: that key did not sign it, or the file holds no key.
+    `trust` is the PEM file of the public key that must have signed it; None accepts any manifest. Raises
+    BundleCorruptError, which names the field, if the file is missing or malformed; BundleIncompatibleError
+    for another schema version; BundlePathError for a path that is absolute, contains `..` or is not portable;
+    BundleUntrustedError and KeyFileError if that key did not sign it, or the file holds no key.
     """
     return parse_manifest(read_data(path, trust), path)
 
@@ -33,9 +28,7 @@ def read_manifest(path: Path, trust: Path | None = None) -> Manifest:
 def read_data(path: Path, trust: Path | None = None) -> bytes:
     """Return the bytes of a `manifest.json`, after checking its signature if `trust` names a key.
 
-    Raises:
-        BundleCorruptError: there is no such file, or it is too large for a manifest.
-        BundleUntrustedError, KeyFileError: as `read_manifest`.
+    Raises BundleCorruptError if there is no such file, or it is too large; otherwise as `read_manifest`.
     """
     try:
         with files.regular(path) as file:
@@ -52,11 +45,7 @@ def read_data(path: Path, trust: Path | None = None) -> bytes:
 
 
 def parse_manifest(data: bytes, path: Path) -> Manifest:
-    """Check the bytes of a `manifest.json`; `path` names it in errors.
-
-    Raises:
-        BundleCorruptError, BundleIncompatibleError, BundlePathError: as `read_manifest`.
-    """
+    """Check the bytes of a `manifest.json`; `path` names it in errors. Raises as `read_manifest`."""
     try:
         return _parse(data.decode(), path)
     except UnicodeDecodeError as error:
@@ -64,11 +53,7 @@ def parse_manifest(data: bytes, path: Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write `manifest` as JSON, atomically, after checking that `read_manifest` will accept it.
-
-    Raises:
-        BundleCorruptError, BundleIncompatibleError, BundlePathError: as `read_manifest`.
-    """
+    """Write `manifest` as JSON, atomically, once `read_manifest` would accept it; raise as that."""
     text = json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     _parse(text, path)
     durable.write(path, text.encode())

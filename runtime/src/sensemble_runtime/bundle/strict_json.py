@@ -21,8 +21,8 @@ class DecodeError(ValueError):
 def document(text: str) -> object:
     """Parse `text` as JSON, without the extensions of Python's parser.
 
-    Raises:
-        DecodeError: it is not JSON, is nested too deep, repeats a key, or has a number that is not finite.
+    Raises DecodeError if it is not JSON, is nested too deep, repeats a key, or has a number that is not
+    finite.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
@@ -33,15 +33,10 @@ def document(text: str) -> object:
 
 
 def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
-    """Return `raw` as the type `kind`: a dataclass, dict, tuple, literal, optional or plain type.
+    """Return `raw`, a value of `document`, as a dataclass, dict, tuple, literal, optional or plain type.
 
-    Args:
-        kind: the type, as a dataclass declares it.
-        raw: a value of `document`.
-        field: its dotted place in the document, for the error.
-
-    Raises:
-        DecodeError: a field is missing, unknown or of another type.
+    `field` is its dotted place in the document. A field that is missing, unknown or of another type raises
+    DecodeError.
     """
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, raw, field)

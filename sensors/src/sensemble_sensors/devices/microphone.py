@@ -130,13 +130,13 @@ class Microphone:
         (match,) = matches
         if match in inputs:
             return int(match.id), None
-        doors = [int(device.id) for device in inputs if device.name == "pulse"]
-        if not doors:
+        bridges = [int(device.id) for device in inputs if device.name == "pulse"]
+        if not bridges:
             raise SensorUnavailableError(
                 f"{self.name}: ALSA has no device `pulse` to reach the sound server by; "
                 "`apt-get install libasound2-plugins`"
             )
-        return doors[0], match.id
+        return bridges[0], match.id
 
     def _put(self, sound: NDArray[np.float32], count: int, moment: Any, flags: Any) -> None:  # noqa: ANN401
         """Queue a buffer, on PortAudio's own thread."""

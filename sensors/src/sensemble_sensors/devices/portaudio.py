@@ -18,7 +18,6 @@ from types import ModuleType
 from sensemble_sensors.errors import SensorUnavailableError
 
 _SHARED = Path("/dev/shm")  # noqa: S108 (JACK's choice)
-_PROC = Path("/proc")
 _PATIENCE = 5.0  # seconds that a start waits for another one, which may hang for a reason of its own
 _GLANCE = 0.01  # seconds between two looks
 
@@ -98,10 +97,8 @@ def _locked(folder: int) -> bool:
 
 def _used(folder: Path) -> bool:
     """Return whether a process has mapped the present locks: a JACK server, or one that starts PortAudio."""
-    if not (_PROC / "self/maps").exists():
-        return True  # for all that is known
     name = os.fsencode(folder / "__db.")
-    for maps in _PROC.glob("[0-9]*/maps"):
+    for maps in Path("/proc").glob("[0-9]*/maps"):
         with suppress(OSError):  # it has ended, or belongs to another user, who cannot open the folder
             if any(
                 name in line and not line.endswith(b"(deleted)") for line in maps.read_bytes().splitlines()

@@ -109,7 +109,8 @@ class Recorded:
         specs: Mapping[str, InputSpec] | None = None,
     ) -> None:
         folder = Path(folder)
-        segments = [_segment(example, folder) for example in examples]
+        paths = [segment_path(folder, example.id) for example in examples]
+        segments = [Segment(e, path, read_header(path)) for e, path in zip(examples, paths, strict=True)]
         self.segments = sorted(segments, key=lambda segment: (segment.header.take, segment.header.start))
         self._folder = folder
         pause = max((max(s.ttl, s.window, s.hop) for s in (specs or {}).values()), default=_PAUSE)
@@ -214,11 +215,6 @@ def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -
         shifts.append(shifts[-1] if follows else end + pause - segment.header.start)
         end = segment.header.end + shifts[-1]
     return shifts
-
-
-def _segment(example: Example, folder: Path) -> Segment:
-    path = segment_path(folder, example.id)
-    return Segment(example, path, read_header(path))
 
 
 def _events(folder: Path) -> Iterator[RecordedEvent]:

@@ -222,7 +222,10 @@ class Recording:
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
         header = Header(self.take, start, end, form)
-        lines = [asdict(header), *(_described(sample) for sample in samples)]
+        lines = [asdict(header)]
+        for s in samples:
+            line = {"modality": s.modality, "time": s.time, "cut": s.cut}
+            lines.append(line | kind_of(s.modality).describe(s.data))
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
         latest = max((s.time for s in samples if s.modality in media), default=math.inf)
@@ -257,11 +260,6 @@ def _encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
         for track in tracks:
             track.write(start)
     return out.getvalue(), start
-
-
-def _described(sample: Sample) -> dict[str, Any]:
-    line = {"modality": sample.modality, "time": sample.time, "cut": sample.cut}
-    return line | kind_of(sample.modality).describe(sample.data)
 
 
 def _line(fields: Mapping[str, Any]) -> str:
