@@ -220,7 +220,7 @@ def test_the_loudest_sound_that_is_taken_has_a_level() -> None:
     window = ring.pop()
     assert window is not None
     assert kind.level(window.data) == pytest.approx(120)
-    assert np.isfinite(np.asarray(kind.sketch(window.data), np.float32)).all()
+    assert np.isfinite(np.asarray(kind.summary(window.data), np.float32)).all()
 
 
 @pytest.mark.parametrize("by", [0.003, 0.1])

@@ -45,10 +45,10 @@ class ChangeGate:
         before, embedding = self._kept[modality]
         kind = kind_of(modality)
         # A modality without a threshold must not change at all.
-        same = kind.change(before, kind.sketch(data)) <= getattr(self._duty, modality, 0.0)
+        same = kind.change(before, kind.summary(data)) <= getattr(self._duty, modality, 0.0)
         self.saved[modality] = self.saved.get(modality, 0) + same
         return embedding if same else None
 
     def keep(self, modality: str, data: Media | str, embedding: Embedding) -> None:
         """Remember a window that was encoded."""
-        self._kept[modality] = (kind_of(modality).sketch(data), embedding)
+        self._kept[modality] = (kind_of(modality).summary(data), embedding)

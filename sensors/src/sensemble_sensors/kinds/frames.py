@@ -66,9 +66,9 @@ class Frames(TrackKind):
 
     def level(self, data: Media | str) -> float | None:
         """Return the mean brightness of some of a window's pixels, in [0, 1]."""
-        return float(np.asarray(self.sketch(data)).mean())
+        return float(np.asarray(self.summary(data)).mean())
 
-    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+    def summary(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return some of the pixels of each frame, float32 [T, h, w, 3] in [0, 1]."""
         frames = np.asarray(data, np.uint8)[0]
         _, height, width, _ = frames.shape

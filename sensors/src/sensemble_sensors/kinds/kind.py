@@ -101,12 +101,12 @@ class Kind(ABC):
         return None
 
     @abstractmethod
-    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+    def summary(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the small part of a window that is compared to find a change."""
 
     @abstractmethod
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
-        """Return the distance of two sketches, 0 for equal ones; the kind states the unit."""
+        """Return the distance of two summaries, 0 for equal ones; the kind states the unit."""
 
     # A sensor under conditions.
 

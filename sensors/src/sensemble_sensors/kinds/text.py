@@ -40,7 +40,7 @@ class Text(Kind):
         """See `Kind`."""
         return TextRing(spec)
 
-    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+    def summary(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the caption."""
         return str(data)
 

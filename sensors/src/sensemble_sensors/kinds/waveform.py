@@ -64,7 +64,7 @@ class Waveform(TrackKind):
         power = float(wave @ wave) / len(wave)
         return max(10 * math.log10(power), QUIET) if power > 0 else QUIET
 
-    def sketch(self, data: Media | str) -> NDArray[np.float32] | str:
+    def summary(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the power of each band in dB of full scale, float32 [BANDS]."""
         wave = np.asarray(data, np.float32)[0]
         power = np.abs(np.fft.rfft(wave)) ** 2 * (2 / len(wave) ** 2)
