@@ -4,11 +4,14 @@ import copy
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
 from sensemble_train.models.model import Model
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
-from sensemble_train.recipe.background_loss import background_loss
+from sensemble_train.training.augment import augment
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 
@@ -87,3 +90,15 @@ def pretrain(
     start = copy.deepcopy(model)
     apart = background_loss(start, background, config.background, loop)
     return fit(Contrastive(start, log_scale, apart, config.patch_dropout), [unlabelled], config, loop)
+
+
+def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop) -> Backgrounds | None:
+    """Return the loss that keeps backgrounds apart from what `model` knows, or None without one.
+
+    `clips` holds features, as `sources.backgrounds` returns them; they are augmented once.
+    """
+    if clips is None or not weight:
+        return None
+    torch.manual_seed(loop.seed)
+    changed = augment(clips, model, loop.augment)
+    return Backgrounds(changed, model.modalities, model.head.linear.in_features, weight)

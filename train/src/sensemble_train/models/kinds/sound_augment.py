@@ -1,8 +1,9 @@
 """Random changes of sound: other voices, microphones and noises.
 
-All are made on mel energies [B, 1, frames, bins] instead of on waves. Energies of independent sounds add, a
-filter multiplies bins, a longer vocal tract stretches the mel axis: a few passes over small images for the
-whole batch. A gain would change nothing, because derived presets are independent of the level.
+Our own encoders see mel energies [B, 1, frames, bins]: energies of independent sounds add, a filter scales
+bins, a longer vocal tract stretches the mel axis. So each change is a pass over small images for the whole
+batch. A gain would change nothing, because derived presets are independent of the level. Pretrained encoders
+hear waves [B, S], which change likewise; a change of pace moves the pitch, too.
 """
 
 import math
@@ -30,6 +31,32 @@ def change_sound(energies: Tensor, config: AugmentConfig) -> Tensor:
     if config.noise:
         x = add_noise(x, config.noise)
     return x
+
+
+def change_waves(waves: Tensor, config: AugmentConfig) -> Tensor:
+    """Return sound float32 [B, S] changed by `pace`, `shift`, `tilt` and `noise` of `config`."""
+    x = waves
+    if config.pace or config.shift:
+        places = _stretched(x.shape[1], (config.pace * _signed(x)).exp(), config.shift * _signed(x))
+        grid = torch.stack([places, torch.zeros_like(places)], dim=2)[:, None]
+        x = functional.grid_sample(x[:, None, None], grid, align_corners=False)[:, 0, 0]
+    spectrum = torch.fft.rfft(x)
+    count = spectrum.shape[1]
+    if config.tilt:
+        points = config.tilt * math.log(10) / 20 * torch.randn(len(x), 1, _POINTS, device=x.device)
+        curve = functional.interpolate(points, size=count, mode="linear", align_corners=True)
+        spectrum = spectrum * curve[:, 0].exp()
+    changed = torch.fft.irfft(spectrum, n=x.shape[1])
+    if config.noise:
+        slope = _SLOPE / 2 * _signed(x)[:, None] * torch.linspace(-1, 1, count, device=x.device)
+        noise = torch.fft.irfft(torch.fft.rfft(torch.randn_like(x)) * (slope / 2).exp(), n=x.shape[1])
+        low, high = _NOISE
+        below = low + (high - low) * torch.rand(len(x), 1, device=x.device)
+        chosen = torch.rand(len(x), 1, device=x.device) < config.noise
+        scale = changed.norm(dim=1, keepdim=True) / noise.norm(dim=1, keepdim=True) * 10 ** (-below / 20)
+        changed = changed + torch.where(chosen, scale, 0.0) * noise
+    clipped: Tensor = changed.clamp(-1, 1)
+    return clipped
 
 
 def resample(x: Tensor, voice: float, pace: float, shift: float) -> Tensor:

@@ -18,8 +18,7 @@ from sensemble_train.models.encoders import (
 from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel, RelativeLog, frames_of
 from sensemble_train.models.kinds.backgrounds import sounds
 from sensemble_train.models.kinds.kind import Kind
-from sensemble_train.models.kinds.sound_augment import change_sound, hide
-from sensemble_train.models.kinds.wave_augment import change_waves
+from sensemble_train.models.kinds.sound_augment import change_sound, change_waves, hide
 from sensemble_train.models.model_config import ModelConfig
 
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
