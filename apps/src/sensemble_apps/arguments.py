@@ -72,13 +72,13 @@ class Training(Common):
     train_modalities: Annotated[str | None, "SET"] = None
     """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn; by default, all
     that most labelled examples have."""
-    seed: Annotated[int, "N"] = 0
+    seed: int = 0
     """The seed of everything random."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """The pretrained encoder of a modality, frozen behind an adapter that learns: `whisper-tiny.en` (sound),
     `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
     `package.module:factory`."""
-    effort: Annotated[float, "X"] = 1.0
+    effort: float = 1.0
     """Multiply the training steps, which follow from the data, by X: below 1 for a quick look, above 1 for
     harder data."""
 
@@ -155,7 +155,7 @@ class Serving(Common):
 
     host: Annotated[str, "ADDRESS"] = "127.0.0.1"
     """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
-    port: Annotated[int, "N"] = 8765
+    port: int = 8765
     """The port; 0 for a free one."""
     certificate: OptionalFile = None
     """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""

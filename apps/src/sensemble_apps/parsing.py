@@ -48,6 +48,7 @@ command, `--version` prints the version.
 
 commands:
 """
+_METAVARS = {int: "N", float: "X"}
 _Made = TypeVar("_Made")
 
 
@@ -131,7 +132,7 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         if hasattr(hint, "__dataclass_fields__"):
             options |= _add_fields(parser, hint, value, prefix if Form.INLINE in notes else f"{name}.")
             continue
-        text = described.get(one.name, "").replace("%", "%%")
+        text = "do not " * (value is True) + described.get(one.name, "").replace("%", "%%")
         if hint is not bool and value not in (MISSING, None, (), ""):
             text += f" (default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
         given: dict[str, Any] = {"help": text.strip(), "default": value, **_form(hint, notes, value)}
@@ -150,11 +151,12 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
         return {"action": "store_false" if value is True else "store_true"}
     if NoneType in get_args(hint):
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
-    form: dict[str, Any] = dict([("metavar", note) for note in notes if isinstance(note, str)][-1:])
+    named = [note for note in notes if isinstance(note, str)] or [_METAVARS.get(hint, "TEXT")]
+    form: dict[str, Any] = {"metavar": named[-1]}
     if Form.REPEATED in notes:
         return form | {"action": "append", "default": []}
     if get_origin(hint) is Literal:
-        return form | {"choices": get_args(hint)}
+        return {"choices": get_args(hint)}
     if get_origin(hint) is dict:
         return {"nargs": "*", "type": _pair, "metavar": "NAME=VALUE"}
     if get_origin(hint) is tuple:

@@ -39,7 +39,7 @@ class Doctor(Trusting):
     """The microphone to hear with: its number or name."""
     split: Annotated[str, "NAME"] = "eval"
     """The split of the clips."""
-    examples: Annotated[int, "N"] = 20
+    examples: int = 20
     """The number of clips to play."""
     watch: bool = False
     """Then print cameras and microphones as they come and go, until Ctrl-C."""

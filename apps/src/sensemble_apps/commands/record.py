@@ -49,11 +49,11 @@ class Record(Sources):
     classes: Annotated[str, "NAME,NAME"] = ""
     """Record takes of these classes in turn, into the split train, until there are enough of each. Standard
     input answers: Enter goes on, d deletes the last take, q quits; at its end, takes follow by themselves."""
-    takes: Annotated[int, "N"] = 20
+    takes: int = 20
     """Takes of each class that there should be, those of earlier sittings included."""
-    backgrounds: Annotated[int, "N"] = 0
+    backgrounds: int = 0
     """Takes of none of the classes, such as an empty room, so that models learn what is unfamiliar."""
-    unlabelled: Annotated[int, "N"] = 0
+    unlabelled: int = 0
     """Takes of anything, without labels, to pretrain on."""
 
 

@@ -38,7 +38,7 @@ class Run(Running):
 
     budget: Annotated[float, "SHARE"] = 1.0
     """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
-    threads: Annotated[int, "N"] = 0
+    threads: int = 0
     """ExecuTorch's threads; 0 for one per performance core, or a single one if all encoders are fast."""
     duty: bool = False
     """Skip windows that differ little from the last one encoded; print the savings and, in a fast replay, the
@@ -50,9 +50,9 @@ class Run(Running):
     condition: Annotated[Texts, "SENSOR=NAME:SEVERITY"] = ()
     """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`, of severity 1 to
     5; an unknown name is answered by a list."""
-    examples: Annotated[int | None, "N"] = None
+    examples: int | None = None
     """Play only the first N examples."""
-    limit: Annotated[int | None, "N"] = None
+    limit: int | None = None
     """Stop after N predictions."""
     record: OptionalFile = None
     """Record every prediction in this SQLite file."""

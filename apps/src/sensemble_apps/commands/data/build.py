@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from sensemble_train.digits.build import build, cache_folder
 from sensemble_train.digits.plan import DigitsConfig
@@ -16,7 +15,7 @@ from sensemble_apps.console.progress import progress
 class DataBuild(Common):
     """Build the embedded digits dataset, unless it exists, and print its folder."""
 
-    seed: Annotated[int, "N"] = 0
+    seed: int = 0
     """The seed of the people, the splits and every rendering."""
 
 

@@ -24,11 +24,11 @@ class DataPrepare(Common):
     """The folder with its lists and, at any depth, its media."""
     out: Positional[Folder]
     """The folder to write: another one on the same disk, or SOURCE itself; an interrupted run continues."""
-    shards: Annotated[int | None, "N"] = None
+    shards: int | None = None
     """Write WebDataset shards of up to N examples, their segments cut out, instead of links to the files."""
     skip_bad: bool = False
     """Leave bad examples out and list them in `bad.txt`, instead of failing."""
-    jobs: Annotated[int | None, "N"] = None
+    jobs: int | None = None
     """The number of processes; by default, one per core."""
 
 
