@@ -1,4 +1,4 @@
-"""A session as a Rerun recording (.rrd): what its sensors give, what each says alone, and what all say.
+"""Write a session into a Rerun recording (.rrd): samples, opinions, answers and events.
 
 It needs the extra `rerun`. Its timeline `session` counts the seconds since the file was begun.
 """
@@ -30,9 +30,9 @@ _CLOSE = 10.0  # seconds to write what waits at the end
 
 @contextmanager
 def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[None]:
-    """Write what a session is given and says into a new file, until the end of the block.
+    """Write a session into a new private file while the block runs.
 
-    The session never waits for the file: what comes faster than it can be written is dropped and counted.
+    The session never waits for the file: entries that come too fast are dropped and counted.
 
     Raises:
         InputError: the file exists, or cannot be written.
@@ -51,7 +51,7 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
         raise InputError(
             f"{path}: cannot be written ({error}); free some space, or name another disk"
         ) from error
-    # Before the session has anything to say: Rerun's first entry takes a second, for what it imports.
+    # Before the session runs: the first entry takes a second, for Rerun's imports.
     order = "\n".join(f"{number}: {label}" for number, label in enumerate(labels))
     stream.log("answer/labels", TextDocument(order), static=True)
     writer = _Writer(stream, monotonic())

@@ -1,4 +1,4 @@
-"""`sensemble history`: print what a record holds, session by session and audit by audit."""
+"""`sensemble history`: print the sessions and audits of a record."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -30,7 +30,7 @@ _PATHS = {
 }
 _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
 """The actions whose requests have a body, with the defaults of its fields."""
-_LASTS = 300.0  # seconds of an event stream, which may be read no more; EventSource opens another
+_LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSource opens another
 
 
 class Api:

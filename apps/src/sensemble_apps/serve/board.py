@@ -36,7 +36,7 @@ _FRESH = 0.05  # seconds for which viewers share a snapshot
 class Board:
     """The newest state of a session. One thread adds its stream; any thread may read.
 
-    Nothing is computed until somebody reads. `example_at` returns the example that a replay played at a time
+    Nothing is computed until it is read. `example_at` returns the example that a replay played at a time
     of the session's clock.
 
     Attributes:

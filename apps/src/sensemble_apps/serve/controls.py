@@ -33,7 +33,7 @@ class Controls:
         self._board.touch()
 
     def _label(self, given: dict[str, Any]) -> None:
-        """Say which label is true from now on, so that predictions are scored; null: nobody knows."""
+        """Set the true label, by which predictions are scored; null for none."""
         label, labels = optional_text(given, "label"), self._board.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")

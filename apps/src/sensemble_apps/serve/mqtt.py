@@ -37,16 +37,15 @@ PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variab
 class Publisher:
     """Publishes a board's answer and the events of its sensors to a broker, while the block runs.
 
-    Below `sensemble/DEVICE`: `answer`, whenever it changes and retained, is `{"label", "best", "confidence",
-    "doubt", "live"}`: no label if unsure, and none of the first four while nothing is live. `recording`,
-    likewise, is `{"on", "failed"}`, with why it has ended by itself. `event` is an entry of the timeline;
-    `available` is `online` or, also where this process was killed, `offline`. A broker that is away is tried
-    again; what happens meanwhile is not sent later.
+    Topics below `sensemble/DEVICE`: `answer`, retained, is `{"label", "best", "confidence", "doubt",
+    "live"}`: no label if unsure, and none of the first four while nothing is live. `recording`, retained, is
+    `{"on", "failed"}`. `event` is an entry of the timeline. `available` is `online` or, also after a crash,
+    `offline`. Events while the broker is away are lost.
 
     Args:
         url: `mqtt://[USER@]HOST[:PORT]`; `mqtts` for TLS. The password is in the environment, as `PASSWORD`.
         board: the state.
-        device: the name of this device and run, which no other may have; None for `device_name`.
+        device: the unique name of this device and run; None for `device_name`.
     """
 
     def __init__(self, url: str, board: Board, device: str | None = None) -> None:
@@ -57,7 +56,7 @@ class Publisher:
             raise InputError(f"--device {name}: give 1 to 64 letters, digits, - and _")
         self._name, self._topic = name, f"sensemble/{name}"
         self._broker = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
-        # By its id, a connection takes the place of one that is lost before the broker sends that one's will.
+        # With the same id, a new connection replaces a lost one before the broker publishes its will.
         self._client = _Client(CallbackAPIVersion.VERSION2, f"sensemble-{name}")
         if parts.username:
             self._client.username_pw_set(unquote(parts.username), os.environ.get(PASSWORD))
@@ -88,7 +87,7 @@ class Publisher:
             self._publish("available", "offline", retain=True).wait_for_publish(_LAST)
         stuck: Any = self._client.socket() if self._client.want_write() else None
         self._client.disconnect()
-        if stuck is not None:  # paho would wait for it; what is lost leaves its will, which says the same
+        if stuck is not None:  # paho would wait; the will says the same
             with suppress(OSError):
                 stuck.shutdown(SHUT_RDWR)
         self._client.loop_stop()
@@ -98,7 +97,7 @@ class Publisher:
         number = entries[-1]["number"] if entries else 0
         while not self._stop.wait(_EVERY):
             connected = self._client.is_connected()
-            if connected and self._client.want_write():  # it takes nothing now: let nothing pile up
+            if connected and self._client.want_write():  # the broker reads nothing now
                 continue
             for entry in self._board.timeline(number):
                 number = entry["number"]
@@ -145,7 +144,7 @@ class Publisher:
             self._away(f"is lost: {reason}")
 
     def _away(self, why: str) -> None:
-        """Remark once that the broker is away; it is tried again."""
+        """Remark once that the broker is away."""
         if not self._is_away:
             self._is_away = True
             remark(f"sensemble: the MQTT broker {self._broker} {why}; it is tried again")
@@ -173,7 +172,7 @@ class _Client(Client):
 
 
 def device_name(bundle: Path) -> str:
-    """Return a name that stays the same for this machine and a bundle's folder, and no other pair has."""
+    """Return a stable, unique name of this machine and a bundle's folder."""
     host = re.sub(r"[^\w-]+", "_", gethostname(), flags=re.ASCII)[:40]
     machine = _MACHINE.read_text() if _MACHINE.exists() else str(uuid.getnode())
     return (

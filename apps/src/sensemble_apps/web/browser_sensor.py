@@ -51,9 +51,9 @@ class ClockOffset:
 
 
 class BrowserSensor:
-    """A sensor whose samples a browser sends; one thread feeds it, another reads it, as every sensor is read.
+    """A sensor whose samples a browser sends: one thread feeds it, another reads it.
 
-    It can be opened at any time. Samples that come while it is closed are dropped, as with a device.
+    Samples that come while it is closed are dropped.
     """
 
     live = True
@@ -67,7 +67,7 @@ class BrowserSensor:
         self._number: int | None = None  # of the last sample
 
     def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - the browser was given the spec when it asked
-        """Take samples from now on."""
+        """Accept samples from now on."""
         self._queue, self._number = SampleQueue(_WAITING), None
 
     def read(self, timeout: float) -> Sample | None:
@@ -77,7 +77,7 @@ class BrowserSensor:
         return self._queue.get(timeout)
 
     def close(self) -> None:
-        """Take no more samples."""
+        """Drop samples from now on."""
         self._queue = None
 
     def hang_up(self) -> None:
@@ -109,6 +109,6 @@ class BrowserSensor:
         lost = 0 if self._number is None else max(0, number - self._number - 1)
         cut = self._number is None or (lost > 0 and kind.continuous)
         self._number = number
-        # A clock that was exchanged better meanwhile may be ahead of the samples by its old error.
+        # After a better exchange of the clock, samples may seem to come from the future.
         time = min(captured + offset, monotonic())
         queue.put(Sample(self.modality, content, time, cut=cut, lost=lost))

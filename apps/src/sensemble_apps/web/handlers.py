@@ -62,7 +62,7 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 
 async def perform(action: Action, given: dict[str, Any]) -> Response:
-    """Run an action of a page on what a request gives it, in a thread of its own."""
+    """Run an action with the fields of a request, in a thread."""
     try:
         await asyncio.to_thread(action, given)
     except SampleError as error:

@@ -21,7 +21,7 @@ from sensemble_apps.web.security import Access, Guard
 
 _CLOSE = 2  # seconds that clients have to leave
 _STARTS = 10.0  # seconds that the server may take to start
-_PING = 5.0  # seconds between two looks whether a client still answers, and for its answer
+_PING = 5.0  # seconds between two pings of a client, and for its answer
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """Serves routes on a listening socket, from a thread of its own, while the block runs.
+    """Serves routes on a listening socket in a thread while the block runs.
 
     Args:
         listening: the socket; it is closed at the end.

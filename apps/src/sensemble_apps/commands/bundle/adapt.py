@@ -1,4 +1,4 @@
-"""`sensemble adapt`: let the sensors of a recording teach each other, and show or forget what was learned."""
+"""`sensemble adapt`: learn from a recording, and show or forget what sensors learned."""
 
 from collections.abc import Iterator
 from contextlib import closing
