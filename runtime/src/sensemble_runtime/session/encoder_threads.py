@@ -108,30 +108,33 @@ class EncoderThreads:
         if not complete:
             self._sensors.stop_waiting(starting)
 
+    def _turn(self, modality: str, now: float) -> float | None:
+        """Return the time from which the complete window of a modality is encoded; None without one."""
+        ring = self._live_set.windows.get(modality)
+        if ring is None or not ring.ready:
+            return None
+        turn = self._scheduler.turn(modality, self._live_set.windows, now)
+        return max(turn, self._resting.get(modality, turn))
+
     def _is_due(self, modality: str) -> bool:
-        live_set, now = self._live_set, time.monotonic()
-        due = self._scheduler.due(live_set.ready, live_set.modalities, now)
-        return modality in due and now >= self._resting.get(modality, now)
+        now = time.monotonic()
+        turn = self._turn(modality, now)
+        return turn is not None and turn <= now
 
     def _patience(self, modality: str) -> float | None:
         """Return the seconds until a complete window has its turn, or an embedding expires."""
-        live_set, now = self._live_set, time.monotonic()
-        expiry = live_set.next_expiry(now)
-        waits = [] if expiry is None else [max(0.0, expiry - now)]
-        if modality in live_set.ready:
-            turn = self._scheduler.patience((modality,), live_set.modalities, now) or 0.0
-            waits.append(max(turn, self._resting.get(modality, now) - now))
-        return min(waits, default=None)
+        now = time.monotonic()
+        times = (self._turn(modality, now), self._live_set.next_expiry(now))
+        return min((max(0.0, one - now) for one in times if one is not None), default=None)
 
     def _expected(self, modality: str) -> set[str]:
         """Return the modalities whose next window may end with that of `modality`; no captions."""
-        live_set = self._live_set
-        if modality not in live_set.ready:
+        windows = self._live_set.windows
+        if modality not in windows or not windows[modality].ready:
             return set()
-        end = live_set.windows[modality].end
-        missing = self._sensors.modalities & {*live_set.modalities}
-        missing -= {*live_set.ready, *self._state.encoding, *self._state.encoded}
-        return {m for m in missing if self._is_near(live_set.windows[m].due, end)}
+        end, at_work = windows[modality].end, {*self._state.encoding, *self._state.encoded}
+        missing = {m for m in self._sensors.modalities - at_work if m in windows and not windows[m].ready}
+        return {m for m in missing if self._is_near(windows[m].due, end)}
 
     @property
     def _starting(self) -> set[str]:

@@ -5,7 +5,7 @@ It has no thread and no clock: times are given, so equal input gives equal decis
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal, get_args
@@ -81,16 +81,9 @@ class Scheduler:
         self._gaps: dict[str, float] = {}  # seconds between its last two encodings
         self._stretch: dict[str, int] = {}  # as it was last reported
 
-    def due(self, ready: Iterable[str], attached: Collection[str], now: float) -> tuple[str, ...]:
-        """Return which of `ready` to encode now, sorted."""
-        waits = self._intervals(attached, now)
-        return tuple(sorted(m for m in ready if now >= self._began.get(m, -math.inf) + waits.get(m, 0.0)))
-
-    def patience(self, ready: Iterable[str], attached: Collection[str], now: float) -> float | None:
-        """Return after how many seconds the next of `ready` will be due; None if there is none."""
-        waits = self._intervals(attached, now)
-        turns = (self._began.get(m, -math.inf) + waits.get(m, 0.0) for m in ready)
-        return max(0.0, min(turns) - now) if ready else None
+    def turn(self, modality: str, attached: Collection[str], now: float) -> float:
+        """Return the time from which the next window of `modality` may be encoded."""
+        return self._began.get(modality, -math.inf) + self._intervals(attached, now).get(modality, 0.0)
 
     def spent(self, modality: str, began: float, seconds: float) -> None:
         """Note that encoding `modality` began at `began` and took `seconds`."""
