@@ -128,11 +128,7 @@ class Adapter:
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def save(self) -> None:
-        """Write what changed since the last call; after a failure, the next call tries again.
-
-        Raises:
-            AdaptError: it cannot be written.
-        """
+        """Write what changed since the last call; after an `AdaptError`, the next call tries again."""
         for sensor in sorted(self._unsaved):
             self._store.save(sensor, self.learners[sensor])
             self._unsaved.remove(sensor)
@@ -178,10 +174,7 @@ class Adapter:
         return bool(self._bundle.judge.are_familiar(window.modality, window.embedding))
 
     def _is_background(self, window: Encoded) -> bool:
-        """True if a window is unfamiliar, and likelier to show none of the classes than one of them.
-
-        An unknown voice is unfamiliar, and is to be learned; silence is not.
-        """
+        """True if a window is unfamiliar and likely shows no class: silence, not an unknown voice."""
         scores, row = self._bundle.head.familiarity, self._bundle.modalities.index(window.modality)
         return (
             scores is not None and not self._is_familiar(window) and scores.score(row, window.embedding) < 0

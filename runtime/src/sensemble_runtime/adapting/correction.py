@@ -64,13 +64,8 @@ class Sums:
 class Correction:
     """Adds `slopes` x + `bias` to the logits of one sensor's embeddings x.
 
-    The head is linear: an embedding moved by pinv(W) times a change of logits gets just that change. So
-    pooling and the head need not know of corrections.
-
-    Attributes:
-        slopes: float32 [C, d].
-        bias: float32 [C].
-        inverse: `inverse_of` the head.
+    The head is linear: an embedding moved by pinv(W), its `inverse`, times a change of logits gets just that
+    change. So pooling and the head need not know of corrections.
     """
 
     slopes: Floats
@@ -85,13 +80,11 @@ class Correction:
 def fit(sums: Sums, head: Head, inverse: Floats) -> Correction | None:
     """Return the correction that the lessons of a sensor call for; None while they say nothing.
 
-    - A ridge regression of q on x is drawn towards the prior. Its penalty is in units of the variance in the
-      directions in which the embeddings vary most, tr(A^2) / tr(A) of their scatter A.
+    - A ridge regression of q on x is drawn towards the prior; its penalty is in units of the largest
+      variances, tr(A^2) / tr(A) of the scatter A.
     - A class on which teacher and shipped head disagree in sign keeps the shipped slopes.
-    - All slopes are rescaled until the logits vary as much as the shipped head's on the same windows: a
-      correction changes the opinion, not its strength.
-    - They are centred on the mean over classes of each class's mean embedding: no class becomes likelier
-      because it was shown more often.
+    - The slopes are rescaled to the variance of the shipped logits: a correction changes the opinion, not its
+      strength. They are centred on the mean of the class means, so that the frequent are no likelier.
     """
     shipped = centred(head.weight)
     variance = _variance(shipped, sums)

@@ -67,13 +67,9 @@ def bet(wealth: float, outcome: float) -> float:
 
 @dataclass(slots=True)
 class Trial:
-    """The test of a correction since its lessons began.
+    """The test of a correction over so many scenes, `period` of them since `related` was last won.
 
-    Attributes:
-        scenes: the number of scenes judged.
-        shipped: the sum over them of the shares of windows on which the shipped head named the answer.
-        adapted: likewise of the correction.
-        period: scenes since `related` was last won.
+    `shipped` and `adapted` sum the shares of windows on which the head, and the correction, named the answer.
     """
 
     scenes: int = 0
@@ -105,7 +101,6 @@ class Learner:
 
     Attributes:
         calibration: of its modality alone.
-        inverse: `correction.inverse_of` the head.
         taught: the weight of the lessons about each class, [C].
         used: whether the correction may be used.
         windows: the number of lessons learned.

@@ -50,11 +50,7 @@ class _Header:
 
 
 class Store:
-    """The folder, made private to this user if it is not there, and locked for one process.
-
-    Raises:
-        AdaptError: another process has locked it, or it cannot be written.
-    """
+    """The folder, made private to this user if it is not there, and locked for one process."""
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         self.folder, self._bundle = folder, bundle
@@ -109,13 +105,7 @@ class Store:
             ) from error
 
     def reset(self, sensor: str | None = None) -> list[str]:
-        """Forget a sensor by its name, or all; return the names of those forgotten.
-
-        A file that cannot be read goes by its own name.
-
-        Raises:
-            OSError: one cannot be removed.
-        """
+        """Forget a sensor by its name, or all; return the names. An unreadable file goes by its own name."""
         forgotten = []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}*")):
             try:
@@ -128,11 +118,7 @@ class Store:
         return forgotten
 
     def _read(self, path: Path) -> tuple[Sensor, Learner]:
-        """Read a file.
-
-        Raises:
-            OSError, ValueError: it cannot be read, or not be used; says why.
-        """
+        """Read a file; raise an `OSError` or a `ValueError` that says why it cannot be used."""
         with regular(path) as file:
             digest, data = file.read(_DIGEST), file.read(_LARGEST)
         if hashlib.sha256(data).digest() != digest:

@@ -29,10 +29,7 @@ def plain_answers(judge: Judge, logits: Floats, modalities: Sequence[str]) -> di
 def policy_answers(
     judge: Judge, plain: Mapping[Subset, Answers], usable: Mapping[str, NDArray[np.bool_]]
 ) -> dict[Subset, Answers]:
-    """Return the answers of a session with the sensors of each subset.
-
-    `usable` says by modality, bool [N], whether the window of each example is there and familiar.
-    """
+    """Return the answers of a session with each subset, by windows `usable` (there, familiar), bool [N]."""
     given = {}
     for subset in plain:
         there = np.stack([usable[m] for m in subset])

@@ -46,8 +46,7 @@ def score_subsets(
 ) -> dict[str, float]:
     """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
 
-    A subset without such examples is left out. `measures.measure`, which takes the same arguments, adds
-    intervals, which take longer.
+    `measures.measure`, which takes the same arguments, adds intervals, which take longer.
     """
     scores = {}
     for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):

@@ -60,11 +60,7 @@ def _run(bundle: Bundle, modality: str) -> tuple[float | None, str]:
 
 
 def main(path: Path, modality: str, fingerprint: str) -> None:
-    """Encode a few windows of `modality` and print the longest time of a window, in milliseconds.
-
-    Raises:
-        BundleChangedError: another bundle than the one of `fingerprint`, whose signature was checked.
-    """
+    """Encode a few windows of the bundle of that fingerprint, and print the longest time in milliseconds."""
     bundle = Bundle.open(path)
     if bundle.fingerprint != fingerprint:
         raise BundleChangedError(f"{path}: has changed since it was opened; check it again")

@@ -53,11 +53,7 @@ def check_tokenizer(data: bytes, length: int, path: Path) -> None:
 
 
 def load_tokenizer(data: bytes, path: Path) -> "Tokenizer":
-    """Return the tokenizer that the bytes of a checked `tokenizer.json` describe.
-
-    Raises:
-        BundleCorruptError: they describe no tokenizer.
-    """
+    """Return the tokenizer of a checked `tokenizer.json`, or raise a `BundleCorruptError`."""
     from tokenizers import Tokenizer  # 7 MB that only sessions with captions need
 
     with _reported(BundleCorruptError, f"{path}: not a tokenizer"):

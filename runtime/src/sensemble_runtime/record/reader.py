@@ -84,10 +84,7 @@ class RecordedPrediction(Answer):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """A recorded event (`events.fields_of`); `at` is in seconds since 1970.
-
-    An event of the kind `retention.TRIMMED` stands in place of all that was removed before it.
-    """
+    """A recorded event (`events.fields_of`), `at` seconds since 1970; `TRIMMED` ones stand for others."""
 
     at: float
     time: float
@@ -229,10 +226,7 @@ def same_answers(path: Path | str, run: int, other: int) -> bool:
 
 
 def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """Yield the time, in seconds since 1970, and the live set of each prediction of a session.
-
-    Unlike `read_predictions`, it keeps none in memory: a session may have run for weeks.
-    """
+    """Yield the time since 1970 and the live set of each prediction, for sessions too long for memory."""
     with _reading(path) as db:
         for row in _rows(db, "predictions", run, "predictions.rowid"):
             yield values.number(row["since_1970"]), values.live(row["live"])

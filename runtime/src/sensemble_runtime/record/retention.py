@@ -96,10 +96,7 @@ def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int)
 
 
 def _bounds(db: sqlite3.Connection, retention: Retention, now: float) -> list[tuple[int, float]]:
-    """Return sessions, oldest first, each with the time before which its rows must go.
-
-    A time is in seconds since the machine booted; infinite: all of them.
-    """
+    """Return sessions, oldest first, with the time since booting before which rows must go; infinite: all."""
     bounds: dict[int, float] = {}
     if retention.seconds is not None:
         bounds = {run: now - retention.seconds - offset for run, offset in _offsets(db, now).items()}

@@ -15,10 +15,7 @@ LAST = 10.0  # seconds that the disk has for the last write
 
 
 class Adaptation:
-    """Lets the adapter study and save while the session runs, and closes it at the end.
-
-    A failed write is reported once, and tried again.
-    """
+    """Lets the adapter study and save while the session runs; a failed write is reported, and tried again."""
 
     def __init__(self, adapter: Adapter, state: SessionState) -> None:
         self._adapter, self._state = adapter, state
@@ -28,10 +25,7 @@ class Adaptation:
         self._thread.start()
 
     def finish(self) -> AdaptError | None:
-        """Learn the rest, write it and free the folder; return an error if it could not be written.
-
-        A second call does nothing.
-        """
+        """Learn the rest, write it and free the folder, once; return an error if it could not be written."""
         if self._stop.is_set():
             return None
         self._stop.set()

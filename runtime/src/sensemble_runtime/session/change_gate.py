@@ -27,11 +27,7 @@ class Duty:
 
 
 class ChangeGate:
-    """The last encoded window of each modality, and its embedding. One thread per modality may use it.
-
-    Attributes:
-        saved: the number of encodings saved, by modality.
-    """
+    """The last encoded window of each modality, for one thread each; `saved` counts encodings saved."""
 
     def __init__(self, duty: Duty) -> None:
         self.saved: dict[str, int] = {}

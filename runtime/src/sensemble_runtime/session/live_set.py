@@ -39,11 +39,7 @@ class TakenWindow:
 class LiveSet:
     """The modalities that are attached to a bundle, and those of them that are live.
 
-    An encoder is loaded when its modality is added, unloaded when it is removed. The adapter, if there is
-    one, lets the sensors teach each other.
-
-    Attributes:
-        windows: the ring of each modality that was added.
+    An encoder is loaded when its modality is added, unloaded when it is removed; `windows` has its ring.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
@@ -93,11 +89,7 @@ class LiveSet:
         self._bundle.unload(modality)
 
     def push(self, sample: Sample) -> None:
-        """Add a sample of an added modality.
-
-        Raises:
-            SampleError: its modality was not added, or it is not of the form that the bundle's spec says.
-        """
+        """Add a sample; raise a `SampleError` if it is not of an added modality and its spec's form."""
         if sample.modality not in self.windows:
             raise SampleError(f"{sample.modality}: a sample of a modality that is not attached")
         self.windows[sample.modality].push(sample)

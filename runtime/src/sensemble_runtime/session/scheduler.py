@@ -1,7 +1,4 @@
-"""The turns of the encoders: each on its own hop, all of them within a budget.
-
-It has no thread and no clock: times are given, so equal input gives equal decisions.
-"""
+"""The turns of the encoders, each on its own hop, all of them within a budget; times are given."""
 
 import math
 from collections import deque

@@ -11,10 +11,9 @@ EVENTS = 1024  # waiting at most: many, because no event is sent twice
 
 
 class StreamQueue:
-    """Predictions and events in order; for one thread at a time.
+    """Predictions and events in order, for one thread at a time.
 
-    When the consumer is slow, the oldest predictions are dropped (`missed`) long before the first event is
-    (`missed_events`).
+    `missed` counts the oldest predictions, dropped for a slow consumer, `missed_events` the oldest events.
     """
 
     def __init__(self) -> None:
