@@ -35,6 +35,9 @@ def programs(*names: str) -> Callable[[], bool]:
 PARTS = {
     "chromium": Part(programs("/usr/bin/chromium"), "chromium"),
     "kotlin": Part(lambda: "KOTLIN_COMPILER" in os.environ and JSON_JAR.exists() and programs("java")()),
+    "libstdc++": Part(
+        Path("/usr/aarch64-linux-gnu/include/c++/12").exists, "libstdc++-12-dev libstdc++-12-dev-arm64-cross"
+    ),
     "mosquitto": Part(programs("/usr/sbin/mosquitto"), "mosquitto"),
     "pipewire": Part(
         programs("pipewire", "pipewire-pulse", "wireplumber"), "pipewire pipewire-pulse wireplumber"

@@ -1,0 +1,95 @@
+"""The wheels that `runtime/wheels` builds: what they hold and need, and that they encode as the checkout does."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from email.parser import HeaderParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime.executors import executor
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("libstdc++")]
+
+
+@pytest.fixture(scope="module")
+def wheels(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A folder with the wheels of all distributions."""
+
+    def build(folder: Path) -> None:
+        subprocess.run([ROOT / "runtime" / "wheels", folder], check=True)
+
+    return once("wheels", build)
+
+
+@pytest.fixture
+def installed(wheels: Path, tmp_path: Path) -> Path:
+    """A folder into which the runtime's wheel and what it needs were installed."""
+    folder = tmp_path / "installed"
+    command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
+    subprocess.run([*command, "--find-links", wheels, "sensemble-runtime"], check=True, cwd=tmp_path)
+    assert not (folder / "executorch").exists()
+    return folder
+
+
+def test_each_architecture_has_a_wheel_of_3_11_and_one_of_all_later_pythons(wheels: Path) -> None:
+    names = sorted(wheel.name for wheel in wheels.glob("sensemble_runtime-*.whl"))
+    assert [name.split("-", 2)[2] for name in names] == [
+        f"{python}-manylinux_2_28_{architecture}.whl"
+        for python in ("cp311-cp311", "cp312-abi3")
+        for architecture in ("aarch64", "x86_64")
+    ]
+    assert len(list(wheels.glob("sensemble_*-py3-none-any.whl"))) == 4
+
+
+def test_a_wheel_needs_no_executorch_and_holds_its_libraries_and_licence(wheels: Path) -> None:
+    for path in wheels.glob("sensemble_runtime-*.whl"):
+        with zipfile.ZipFile(path) as wheel:
+            names = wheel.namelist()
+            (metadata,) = (name for name in names if name.endswith("METADATA"))
+            needs = HeaderParser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist") or []
+        always = {re.split(r"[>=<]", line)[0] for line in needs if "extra" not in line}
+        assert always == {"numpy", "safetensors", "sensemble-sensors", "tokenizers"}
+        inside = [Path(name).name for name in names if "/executors/lib/" in name]
+        assert len([name for name in inside if name.startswith("libexecutorch")]) == 5
+        assert "LICENSE" in inside
+
+
+ENCODING = """
+import sys
+from pathlib import Path
+import numpy as np
+from sensemble_runtime.executors import executor
+path, window, embedding = map(Path, sys.argv[1:])
+np.save(embedding, executor.load(path, "executorch-xnnpack")(np.load(window)))
+"""
+
+
+@pytest.mark.parametrize("modality", ["audio", "text", "video"])
+def test_its_module_gives_the_checkout_s_embeddings(
+    installed: Path, bundle_folder: Path, tmp_path: Path, modality: str
+) -> None:
+    path, window = bundle_folder / modality / "encoder.pte", tmp_path / "window.npy"
+    encoder = executor.load(path, "executorch-xnnpack")
+    np.save(window, np.random.default_rng(0).integers(0, 9, encoder.shape).astype(encoder.dtype))
+    encoded = tmp_path / "embedding.npy"
+    command = [sys.executable, "-S", "-c", ENCODING, path, window, encoded]
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(installed)})
+    assert np.load(encoded).tobytes() == encoder(np.load(window)).tobytes()
+
+
+def test_one_that_lacks_a_library_says_which(installed: Path, bundle_folder: Path, tmp_path: Path) -> None:
+    (installed / "sensemble_runtime/executors/lib/libexecutorch_threadpool.so").unlink()
+    path = bundle_folder / "audio" / "encoder.pte"
+    command = [sys.executable, "-S", "-c", ENCODING, path, tmp_path / "none", tmp_path / "none"]
+    done = subprocess.run(
+        command, check=False, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True
+    )
+    line = done.stderr.splitlines()[-1]
+    assert "BundleIncompatibleError" in line
+    assert "libexecutorch_threadpool.so" in line
+    assert "install sensemble-runtime again" in line
