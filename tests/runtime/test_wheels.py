@@ -1,4 +1,4 @@
-"""The wheels that `runtime/wheels` builds: what they hold and need, and that they encode as the checkout does."""
+"""The wheels that `runtime/wheels` builds: what they hold and need; they encode as the checkout does."""
 
 import re
 import subprocess

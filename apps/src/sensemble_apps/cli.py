@@ -17,6 +17,7 @@ from sensemble_apps.signals import on_stop
 _EXTRAS = {
     "train": ("sensemble_export", "sensemble_train", "torch"),
     "rerun": ("rerun",),
+    "sign": ("cryptography",),
     "serve": ("paho", "segno", "starlette", "uvicorn", "websockets"),
 }
 """The packages of each extra, which a board may do without."""

@@ -104,7 +104,7 @@ def _executors() -> str:
         remedy = executor.EXECUTORS["executorch-xnnpack"].remedy
         raise _MissingError(f"the native module does not load ({error}); {remedy}") from error
     lacking = [f"; {t} {why}" for t in executor.EXECUTORS if (why := executor.missing(t))]
-    return f"{', '.join(executor.available())} (executorch {version('executorch')}){''.join(lacking)}"
+    return f"{', '.join(executor.available())}{''.join(lacking)}"
 
 
 def _cameras() -> str:

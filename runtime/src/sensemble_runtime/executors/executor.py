@@ -128,7 +128,12 @@ def load(
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
     module, name = EXECUTORS[target].encoder
     contents = _read(path) if contents is None else contents
-    encoder: Encoder = getattr(import_module(module), name)(path, contents, threads, quick=quick)
+    try:
+        found = import_module(module)
+    except ImportError as error:  # a library that it was linked to, which the text names
+        remedy = "install sensemble-runtime again"
+        raise BundleIncompatibleError(f"{path}: {target} cannot be loaded ({error}); {remedy}") from error
+    encoder: Encoder = getattr(found, name)(path, contents, threads, quick=quick)
     return encoder
 
 
