@@ -18,6 +18,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model, save_model
 from torch import Tensor
 
+from sensemble_export import familiarity
 from sensemble_export.errors import (
     CalibrationMissingError,
     ExportError,
@@ -80,7 +81,7 @@ class ArtifactStore:
     def _hold_out(self, held_out: Clips) -> None:
         self.held_out = held_out
         self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
-        self.expected = {m: _embed(self.model, m, held) for m, held in self.windows.items()}
+        self.expected = {m: familiarity.embed(self.model, m, held) for m, held in self.windows.items()}
         for modality, held in self.windows.items():
             save_file({"windows": held.contiguous()}, self.folder / f"held_out.{modality}.safetensors")
 
@@ -191,7 +192,7 @@ class ArtifactStore:
         _check(self.model, modality, "further", windows)
         job = self.running(jobs).get(modality)
         if job is None:
-            return _embed(self.model, modality, windows)
+            return familiarity.embed(self.model, modality, windows)
         path = self.folder / f"encoded.{modality}.safetensors"
         save_file({"windows": windows.contiguous()}, path)
         return measure(self.folder / job.file, job.target, path).embeddings
@@ -277,10 +278,3 @@ def _check(model: Model, modality: str, kind: str, rows: Tensor) -> None:
 
 def _none(modality: str, kind: str) -> str:
     return f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"
-
-
-@torch.no_grad()
-def _embed(model: Model, modality: str, windows: Tensor) -> Floats:
-    encoder = model.encoders[modality]
-    embeddings: Floats = torch.cat([encoder(rows) for rows in torch.split(windows, 64)]).numpy()
-    return embeddings

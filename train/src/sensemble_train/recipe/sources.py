@@ -33,8 +33,15 @@ def make_sources(
     Without `distill` in `chosen`, D_SD is drawn from pretraining's examples that have every modality (Sec.
     5).
     """
-    make = _stream if config.stream else _decode
-    sources = {use: make(config, model, use, examples, report) for use, examples in chosen.items()}
+
+    def make(use: str, examples: Sequence[Example]) -> Source:
+        if not config.stream:
+            return _decode(config, model, use, examples, report)
+        seed = seeded(config.seed, f"windows {use}").initial_seed() % 2**32
+        described, sampling = model.description, config.sampling
+        return Streamed(pack(examples), described, model.tokenizer, sampling, seed, config.skip_bad)
+
+    sources = {use: make(use, examples) for use, examples in chosen.items()}
     if "distill" not in sources:
         complete = sources["pretrain"].having(model.modalities)
         order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
@@ -67,20 +74,6 @@ def backgrounds(
         {m: torch.cat([x, decoded.inputs[m]]) for m, x in made.inputs.items()},
         {m: torch.cat([rows, decoded.present[m]]) for m, rows in made.present.items()},
         None,
-    )
-
-
-def _stream(
-    config: Config,
-    model: Model,
-    use: str,
-    examples: Sequence[Example],
-    report: Callable[[str], Progress],
-) -> Source:
-    del report  # nothing is decoded yet
-    seed = seeded(config.seed, f"windows {use}").initial_seed() % 2**32
-    return Streamed(
-        pack(examples), model.description, model.tokenizer, config.sampling, seed, config.skip_bad
     )
 
 

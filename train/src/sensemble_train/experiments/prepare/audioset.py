@@ -52,15 +52,7 @@ def _located(row: Row | str, downloads: Downloads, titles: dict[str, str]) -> Ro
     if isinstance(row, str):
         return row
     name = row.id[:11]
-    found = downloads.find(name, row.start or 0.0)
-    return replace(
-        row,
-        text=titles.get(name),
-        video=found.video,
-        audio=found.audio,
-        info=found.info,
-        trimmed=found.trimmed,
-    )
+    return replace(row, text=titles.get(name), **downloads.find(name, row.start or 0.0)._asdict())
 
 
 def _segments(path: Path, split: str, names: dict[str, str]) -> Iterator[Row | str]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sensemble_train.experiments.prepare.survey import AUDIO, VIDEO
 
@@ -25,8 +26,7 @@ class Download:
     start: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The files of one segment; `trimmed` if their names say that they hold only the segment."""
 
     video: Path | None
