@@ -122,7 +122,8 @@ def of_examples(dataset: Dataset, examples: tuple[Example, ...]) -> Rows:
     """Return the features of examples that have all modalities."""
     specs, configs = inputs(dataset, fit(dataset, ModelConfig()), ENCODERS)
     words = tokenizer(ENCODERS["text"], specs["text"].shape[1])
-    clips = decode(examples, specs, words, (), "multi-label", no_progress)
+    labels = sorted({e.labels[0] for e in examples})
+    clips = decode(examples, specs, words, labels, "multi-class", no_progress)
     encoders = {m: Pretrained(specs[m], configs[m]).eval() for m in specs}
     return {m: embedded(encoders[m], clips.inputs[m], VIEWS, DERIVED, words, no_progress) for m in specs}
 

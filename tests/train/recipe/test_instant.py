@@ -33,6 +33,7 @@ def pitch(_: object) -> Pitch:
 
 def takes(folder: Path, counts: dict[str, int], *, deaf: bool = False) -> Path:
     """Write takes of two examples each; some lack a modality. With `deaf`, all sound alike."""
+    folder.mkdir(exist_ok=True)
     lines: list[Line] = []
     rng = np.random.default_rng(0)
     for label, count in counts.items():

@@ -18,6 +18,7 @@ from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.presets import SMALL, small
+from sensemble_train.models.pretrained import sources
 
 LONGEST = 8.0
 """Seconds of the longest window, as in the paper (Table 6)."""
@@ -65,28 +66,35 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
     return labels, task_of(labelled, wanted)
 
 
+def installed(dataset: Dataset) -> dict[str, str]:
+    """Return modality -> name of the pretrained encoder on this machine that serves it, where one does."""
+    shape = fit(dataset, SMALL)
+    specs = [KINDS[kind_name(m)].spec(m, shape, hop=shape.seconds) for m in dataset.modalities]
+    return {spec.modality: name for spec in specs if (name := sources.installed(spec))}
+
+
 def inputs(
-    dataset: Dataset, shape: ModelConfig, sources: Mapping[str, str]
+    dataset: Dataset, shape: ModelConfig, encoders: Mapping[str, str]
 ) -> tuple[dict[str, InputSpec], dict[str, EncoderConfig]]:
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
-    `sources` has the pretrained encoders (`pretrained.sources`); no size of `shape` is left open (`fit`).
+    `encoders` has the pretrained ones (`pretrained.sources`); no size of `shape` is left open (`fit`).
 
     Raises:
         ConfigurationError: a source is of a modality that the dataset lacks.
     """
-    if unknown := set(sources) - set(dataset.modalities):
+    if unknown := set(encoders) - set(dataset.modalities):
         raise ConfigurationError(
-            f"--encoder {min(unknown)}={sources[min(unknown)]}: {dataset.folder} has "
+            f"--encoder {min(unknown)}={encoders[min(unknown)]}: {dataset.folder} has "
             f"{', '.join(dataset.modalities)}"
         )
     specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
     for m in dataset.modalities:
         kind, own = KINDS[kind_name(m)], shape
-        if m in sources:
-            own = kind.fit_source(shape, sources[m], _having(dataset, m))
+        if m in encoders:
+            own = kind.fit_source(shape, encoders[m], _having(dataset, m))
         specs[m] = kind.spec(m, own, hop=shape.seconds / 2)
-        configs[m] = replace(small({m: specs[m]}, own)[m], source=sources.get(m, ""))
+        configs[m] = replace(small({m: specs[m]}, own)[m], source=encoders.get(m, ""))
     return specs, configs
 
 

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+from sensemble_runtime.auditing.calibration import fit_temperature
 from sensemble_runtime.subsets import Subset
 from torch import Tensor, nn
 
 from sensemble_train.data.clips import Source
 from sensemble_train.models.model import Head, Model
-from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
-_TEMPERATURES = torch.logspace(-1, 2, 200)
 _OTHERS = 0.5  # weight of what sensors outside a subset say, in what it is taught
 
 
@@ -95,7 +94,6 @@ def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> Lat
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
-            task = fused.description.task
-            losses = [task_loss(known.inputs[m] / t, known.targets, task) for t in _TEMPERATURES]
-            encoder.temperature = float(_TEMPERATURES[int(torch.stack(losses).argmin())])  # type: ignore[assignment]
+            said, truth = known.inputs[m].numpy(), known.targets.numpy()
+            encoder.temperature = fit_temperature(said, truth, fused.description.task, least=1)  # type: ignore[assignment]
     return fused

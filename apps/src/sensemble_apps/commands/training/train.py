@@ -2,8 +2,9 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from sensemble_train.data.choice import check_unlabelled, most_labelled
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data.build import digits
+from sensemble_apps.console import estimates
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.matrices import at_chance
-from sensemble_apps.runs.run_folder import MATRIX
+from sensemble_apps.runs.run_folder import BUNDLE, MATRIX
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
@@ -34,6 +36,9 @@ class Train(Training):
     `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting an option.
     """
 
+    instant: bool = False
+    """Only fit a linear head to pretrained encoders, in seconds, and write its `bundle/`: those of --encoder,
+    or all that are installed. Two takes of two classes are enough."""
     estimate: bool = False
     """Train nothing: say what the data is too small for, and how long each stage will take here."""
     json: bool = False
@@ -47,6 +52,9 @@ def main(arguments: Train) -> None:
         _estimate(arguments, data)
         return
     check_writable(arguments.out)
+    if arguments.instant:
+        _instant(arguments, data)
+        return
     train(arguments, data, in_json=arguments.json)
     matrix = str(arguments.out / MATRIX)
     say(json.dumps({"matrix": matrix}) if arguments.json else matrix)
@@ -69,6 +77,25 @@ def labelled_set(arguments: Training, dataset: Dataset) -> str:
     if arguments.train_modalities is not None:
         return arguments.train_modalities
     return subsets.name(most_labelled(dataset)) or "all"
+
+
+def _instant(arguments: Train, data: Path) -> None:
+    """Fit an instant head, write its bundle, and print how right it is about takes left out."""
+    dataset = read_dataset(data)  # before torch is loaded, which takes seconds
+    from sensemble_export import export_instant
+    from sensemble_train import instant
+    from sensemble_train.models.infer_spec import installed
+
+    encoders, bundle = dict(map(_encoder, arguments.encoder)) or installed(dataset), arguments.out / BUNDLE
+    with stages(in_json=arguments.json) as advance:
+        found = instant(data, encoders, advance)
+        manifest = export_instant(found, bundle, data.resolve().name, partial(advance, "export"))
+    if arguments.json:
+        say_json({"bundle": str(bundle), "left_out": {s: asdict(x) for s, x in manifest.audited.items()}})
+        return
+    for subset, score in manifest.audited.items():
+        say(f"{subset}: right about {estimates.in_words(score.accuracy, score)} of takes left out")
+    say(str(bundle))
 
 
 def _estimate(arguments: Train, data: Path) -> None:

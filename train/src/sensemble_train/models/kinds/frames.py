@@ -26,10 +26,8 @@ from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.frames_augment import change_frames
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.pretrained.sources import side
+from sensemble_train.models.pretrained.sources import LARGE, side
 
-LARGE = 48
-"""Pixels of the shorter side, above which inferred frames are 64 wide instead of 32."""
 _FRAMES = 4  # of a film, where nothing else is said
 _MEASURED = 4  # examples whose size is measured
 

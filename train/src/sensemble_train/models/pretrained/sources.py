@@ -18,6 +18,8 @@ from sensemble_train.models.pretrained.efficientnet import SIDE, EfficientNet
 from sensemble_train.models.pretrained.weights import Pinned, read_tensors
 from sensemble_train.models.pretrained.whisper import Whisper
 
+LARGE = 48
+"""Pixels of the shorter side, above which pictures are large."""
 TOKENS = 32
 """Tokens of a caption for an encoder with a tokenizer of its own."""
 _MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -41,6 +43,12 @@ class Named:
     weights: Pinned
     make: Callable[[dict[str, Tensor], InputSpec], nn.Module]
     tokenizer: Pinned | None = None
+
+    @property
+    def installed(self) -> bool:
+        """True if no file of it has to be fetched."""
+        files = [self.weights, *([self.tokenizer] if self.tokenizer else [])]
+        return all(file.cached.exists() or file.installed() for file in files)
 
 
 NAMES = {
@@ -124,6 +132,16 @@ def _make(source: str, spec: InputSpec) -> nn.Module:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"--encoder {spec.modality}={source}: {error}; name a function") from error
     return factory(spec)
+
+
+def installed(spec: InputSpec) -> str:
+    """Return the name of the encoder on this machine that serves windows of `spec`, or nothing.
+
+    EfficientNet knows photographs: of small pictures, an encoder from scratch learns more.
+    """
+    small = spec.kind == "frames" and spec.shape[2] <= LARGE
+    found = (name for name, each in NAMES.items() if each.kind == spec.kind and each.installed)
+    return "" if small else next(found, "")
 
 
 def tokenizer(source: str, length: int) -> Tokenizer | None:

@@ -1,0 +1,36 @@
+"""`sensemble train --instant`: from takes to a bundle, with what it is worth."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sensemble_apps.cli import main
+from sensemble_runtime import Bundle
+
+from tests.apps.conftest import Refusal
+from tests.train.recipe.test_instant import ENCODERS, takes
+
+GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
+
+
+def test_it_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data, run = takes(tmp_path / "takes", {"dark": 3, "bright": 3}), tmp_path / "run"
+    arguments = ["train", "--instant", "--data", str(data), "--out", str(run), *GIVEN]
+    assert main(arguments) == 0
+    *sets, bundle = capsys.readouterr().out.splitlines()
+    assert sets[2].startswith("audio+video: right about ")
+    assert sets[2].endswith(" of takes left out")
+    assert Bundle.open(bundle).manifest.labels == ("bright", "dark")
+    assert main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["bundle"] == bundle
+    assert told["left_out"]["video"]["n"] == 12
+
+
+def test_takes_of_one_class_are_refused_in_one_line(tmp_path: Path, refusal: Refusal) -> None:
+    data = takes(tmp_path / "takes", {"dark": 3})
+    line = refusal("train", "--instant", "--data", data, "--out", tmp_path / "run", *GIVEN)
+    assert line.endswith("takes to learn from: 3 of dark; record two of each of two classes")
