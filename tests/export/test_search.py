@@ -12,8 +12,18 @@ from sensemble_export.artifact_store import BuiltArtifact
 from sensemble_export.bundle import float_jobs, staged_store, write_bundle
 from sensemble_export.errors import NotLowerableError, ParityFailedError
 from sensemble_export.parity import least_cosine
-from sensemble_export.search import BudgetError, Option, best, check_targets, front, parse_budget, trade_off
+from sensemble_export.search import (
+    BudgetError,
+    Option,
+    best,
+    check_targets,
+    front,
+    good_enough,
+    parse_budget,
+    trade_off,
+)
 from sensemble_export.sensitivity import most_sensitive, sensitivity
+from sensemble_export.targets import Job
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Parity
 
@@ -203,6 +213,35 @@ def test_a_modality_that_no_scheme_reproduces_is_named(
         monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
         with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
             trade_off(store, "onnx")
+
+
+def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
+    plain, asked = (Job("text", "onnx", scheme) for scheme in ("int8-dynamic", "int8-static"))
+    close = {"int8-dynamic": 0.6, "mixed": 0.7, "int8-static": 0.6, "fp32": 1.0}
+
+    def made(job: Job) -> BuiltArtifact:
+        parity = Parity(close["mixed" if job.kept else job.scheme], 1.0, 1.0, 8, 0.5)
+        return BuiltArtifact(tmp_path, 1, None, parity, None)
+
+    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
+        monkeypatch.setattr(
+            store, "make", lambda jobs, *_: store.made.update({job: made(job) for job in jobs})
+        )
+        store.make([plain, asked])
+        assert good_enough(store, [plain, asked]) == [Job("text", "onnx", "fp32"), asked]
+        assert "text: int8-dynamic for onnx has a mean cosine of 0.600" in caplog.text
+        close["mixed"] = 0.995
+        store.made.clear()
+        store.make([plain])
+        (mixed,) = good_enough(store, [plain])
+        assert mixed.scheme == "int8-dynamic"
+        assert mixed.kept
+        close["int8-dynamic"] = 0.999
+        store.make([plain])
+        assert good_enough(store, [plain]) == [plain]
 
 
 def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) -> None:

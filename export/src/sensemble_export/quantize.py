@@ -13,12 +13,15 @@ from torch import Tensor, fx, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sensemble_export.rewrite import Norm, RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4, within
 
 _FLOAT = (Spectrum, RootMeanSquare, Norm)
 """Modules whose values span many decades."""
+_CLAMPS = {torch.ops.aten.hardtanh.default, torch.ops.aten.relu6.default}
 
 
 def quantize(
@@ -47,7 +50,7 @@ def quantize(
             weight_granularity=PerGroup(INT4_GROUP),
         )
         quantize_(encoder, config, filter_fn=lambda _, name: name in large)
-    quantizer = XNNPACKQuantizer().set_filter_function(
+    quantizer = _Quantizer().set_filter_function(
         partial(_is_quantized, encoder=encoder, kept=(*kept, *large))
     )
     static = get_symmetric_quantization_config(is_per_channel=True)
@@ -60,6 +63,26 @@ def quantize(
             prepared(window)
         quantized: fx.GraphModule = convert_pt2e(prepared)
     return quantized
+
+
+class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
+    """ExecuTorch's quantizer, with ranges that lose less.
+
+    A convolution's range is that behind the clamp that follows, such as ReLU6, which cuts off most of it.
+    Means stay float: rounded to the steps of what they are of, little would be left of them.
+    """
+
+    def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
+        """Annotate what is quantized, as `Quantizer` says."""
+        annotated: fx.GraphModule = self._annotate_for_quantization_config(model)  # without propagation
+        for node in annotated.graph.nodes:
+            before = node.args[0].meta.get(Q_ANNOTATION_KEY) if node.target in _CLAMPS else None
+            if before is not None and len(node.args[0].users) == 1:
+                node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+                    output_qspec=before.output_qspec, _annotated=True
+                )
+                before.output_qspec = None
+        return annotated
 
 
 def _is_quantized(node: fx.Node, encoder: nn.Module, kept: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
-from sensemble_export.bundle import Origin, export_bundle, float_jobs, staged_store, write_bundle
+from sensemble_export.bundle import Origin, float_jobs, staged_store, write_bundle
 from sensemble_export.errors import RunFolderError
 from sensemble_export.examples import (
     EVALUATED,
@@ -74,6 +74,8 @@ def export_run(
         RunFolderError: the folder does not have that model, or does not name its data.
         BadDataError: the data cannot be read.
         BudgetError: no combination is within the budget; holds the trade-offs that were measured.
+        ExportError: an artifact cannot be made; one of its target's default scheme never fails for parity: it
+            gets a better scheme (`search.good_enough`).
     """
     run, train = Path(run), tuple(sorted(train_modalities))
     model = _load(run, method, train)
@@ -96,17 +98,10 @@ def export_run(
     fitted_on = _fitted_on(model, dataset, progress)
     bundle, trade_offs = run / "bundle", list[TradeOff]()
     if budget is None:
-        manifest = export_bundle(
-            model,
-            bundle,
-            origin,
-            calibration=calibration,
-            held_out=held_out,
-            groups=groups,
-            fitted_on=fitted_on,
-            jobs=jobs,
-            progress=partial(progress, "export"),
-        )
+        with staged_store(model, bundle, calibration, held_out) as store:
+            store.make((*jobs, *float_jobs(jobs)), partial(progress, "export"))
+            chosen = search.good_enough(store, jobs)
+            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
     else:
         chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode the search's"))
         with staged_store(model, bundle, calibration, chosen_by) as store:

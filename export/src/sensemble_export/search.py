@@ -5,6 +5,7 @@ combination on every subset of modalities is then arithmetic on embeddings that 
 """
 
 import itertools
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.sensitivity import most_sensitive, sensitivity
 from sensemble_export.targets import TARGETS, Job
+
+LOG = logging.getLogger(__name__)
 
 _UNITS = {"size": ("MB", 1e6), "latency": ("ms", 1.0), "drop": ("points", 1.0)}
 _TERM = re.compile(r"(size|latency|drop)=(\d+(?:\.\d+)?)(MB|ms)?")
@@ -131,7 +134,7 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
     mixed = [mix for job in made if (mix := _mixed(store, job)) is not None]
     store.make(mixed, partial(progress, f"{target}: mixed precision"), failed)
     made += [job for job in mixed if job not in failed]
-    good = [job for job in made if _cosine(store, job) >= least_cosine(job.scheme)]
+    good = [job for job in made if _is_good(store, job)]
     choices = [[job for job in good if job.modality == m] for m in store.model.modalities]
     for modality, jobs in zip(store.model.modalities, choices, strict=True):
         if not jobs:
@@ -145,6 +148,42 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
     floats = store.scores(store.expected)
     options = tuple(_option(store, jobs, floats) for jobs in itertools.product(*choices))
     return TradeOff(target, options, tuple(map(str, failed.values())))
+
+
+def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
+    """Return `jobs`, but for those of a default scheme that lie too far from the trained encoder.
+
+    In their place, the most sensitive layers stay float or, if that is not enough, all layers do. A warning
+    says so.
+
+    Args:
+        store: has made the artifacts of `jobs`, and makes the others.
+        jobs: what is to ship.
+
+    Raises:
+        NotLowerableError, MeasurementError: as `ArtifactStore.make`.
+    """
+    return [_good_enough(store, job) for job in jobs]
+
+
+def _good_enough(store: ArtifactStore, job: Job) -> Job:
+    target = TARGETS[job.target]
+    if missing(job.target) or job.scheme != target.default or _is_good(store, job):
+        return job
+    mixed, whole = _mixed(store, job), Job(job.modality, job.target, target.schemes[0])
+    for other in [whole] if mixed is None else [mixed, whole]:
+        store.make([other])
+        if _is_good(store, other):
+            break
+    LOG.warning(
+        "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; %s instead",
+        job.modality,
+        job.scheme,
+        job.target,
+        _cosine(store, job),
+        f"{', '.join(other.kept)} stay float" if other.kept else f"it is {other.scheme}",
+    )
+    return other
 
 
 def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:
@@ -193,6 +232,10 @@ def _cosine(store: ArtifactStore, job: Job) -> float:
     parity = store.made[job].parity
     assert parity is not None  # noqa: S101 - the target runs here
     return parity.cosine
+
+
+def _is_good(store: ArtifactStore, job: Job) -> bool:
+    return _cosine(store, job) >= least_cosine(job.scheme)
 
 
 def _option(store: ArtifactStore, jobs: tuple[Job, ...], floats: dict[str, float]) -> Option:

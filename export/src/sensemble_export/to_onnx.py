@@ -33,7 +33,11 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Spectrum))
     weights = {constant.name for constant in model.graph.initializer}
-    chosen = [n.name for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
+    chosen = [n for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
+    # A convolution's range is that behind its clamp, which then is part of it.
+    convolved = {n.output[0] for n in chosen if n.op_type == "Conv"}
+    chosen += [n for n in model.graph.node if n.op_type in {"Relu", "Clip"} and n.input[0] in convolved]
+    names = [n.name for n in chosen]
     for node in model.graph.node:  # they contain paths of this machine
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
@@ -44,7 +48,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
             made = path
             onnx.save(model, made)
         elif scheme == "int8-dynamic":
-            quantize_dynamic(model, made, per_channel=True, reduce_range=reduced, nodes_to_quantize=chosen)
+            quantize_dynamic(model, made, per_channel=True, reduce_range=reduced, nodes_to_quantize=names)
         else:
             quantize_static(
                 model,
@@ -53,7 +57,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
                 per_channel=True,
                 reduce_range=reduced,
                 activation_type=QuantType.QInt8,
-                nodes_to_quantize=chosen,
+                nodes_to_quantize=names,
             )
         quantized = onnx.load(made)
     onnx.checker.check_model(quantized, full_check=True)
