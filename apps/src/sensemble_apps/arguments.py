@@ -77,7 +77,10 @@ class Training(Common):
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """The pretrained encoder of a modality, frozen behind an adapter that learns: `whisper-tiny.en` (sound),
     `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
-    `package.module:factory`."""
+    `package.module:factory`. By default, the named ones that are installed, but none for pictures of
+    48 pixels or less."""
+    from_scratch: bool = False
+    """Train every encoder that `--encoder` does not name from scratch, as the paper does."""
     effort: float = 1.0
     """Multiply the training steps, which follow from the data, by X: below 1 for a quick look, above 1 for
     harder data."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+from sensemble_apps.cli import main
 from sensemble_apps.runs.matrices import read_matrices
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.reader import read_runs
 
+from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, DemoRun, Refusal, Sensemble
 
 SETS = {subsets.name(subset) for subset in subsets.subsets(MODALITIES)}
@@ -103,6 +105,26 @@ def test_a_bundle_is_verified_where_it_is(demo: DemoRun, sensemble: Sensemble, r
     assert [row[0] for row in rows] == list(MODALITIES)
     assert all(float(row[3]) > 0.98 for row in rows)
     assert f"did you mean {demo.folder / 'bundle'}?" in refusal("export", "verify", demo.folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "encoders"),
+    [
+        ((), "audio whisper-tiny.en, text minilm, video from scratch"),
+        (("--from-scratch",), "audio from scratch, text from scratch, video from scratch"),
+        (
+            ("--from-scratch", "--encoder", "text=minilm"),
+            "audio from scratch, text minilm, video from scratch",
+        ),
+    ],
+)
+def test_it_takes_the_pretrained_encoders_that_are_there_and_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], encoders: str
+) -> None:
+    data = write_dataset(tmp_path / "colours", {"pretrain": 2, "train": 2, "eval": 1})
+    given = ("train", "--data", data, "--estimate", *options)
+    assert main([str(each) for each in given]) == 0
+    assert f"encoders: {encoders}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("option", "value"), [("--train-modalities", "audio+"), ("--effort", "0")])

@@ -130,16 +130,20 @@ def _encoder(choice: str) -> tuple[str, str]:
 
 
 def _config(arguments: Training, data: Path) -> "Config":
+    from sensemble_train.models.infer_spec import installed
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.planning.derived import derived
 
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     dataset = read_dataset(data)
+    encoders = {} if arguments.from_scratch else installed(dataset)
+    encoders |= map(_encoder, arguments.encoder)
+    remark("encoders: " + ", ".join(f"{m} {encoders.get(m, 'from scratch')}" for m in dataset.modalities))
     config = Config(
         str(data.resolve()),
         (labelled_set(arguments, dataset),),
         arguments.seed,
-        encoders=dict(map(_encoder, arguments.encoder)),
+        encoders=encoders,
     )
     return derived(config, dataset, arguments.effort)
