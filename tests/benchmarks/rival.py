@@ -63,6 +63,7 @@ def write(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path, *, op
         optimized: whether its transformer optimizer fuses what else it can; not every encoder gains by it.
     """
     encoder = copy.deepcopy(encoder) if scheme == "fp32" else centred(encoder, windows)
+    heads = width = 0
     for name, module in list(encoder.named_modules()):
         if isinstance(module, Attention):
             encoder.set_submodule(name, OneOperator(module, whole=scheme != "int8-static"))
