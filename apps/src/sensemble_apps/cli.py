@@ -15,10 +15,14 @@ from sensemble_apps.errors import Ended, GateUnmetError, NotInstalledError
 from sensemble_apps.signals import on_stop
 
 _EXTRAS = {
-    "train": ("sensemble_export", "sensemble_train", "torch"),
+    "camera": ("cv2",),
+    "media": ("av",),
+    "report": ("jinja2", "matplotlib"),
     "rerun": ("rerun",),
-    "sign": ("cryptography",),
     "serve": ("paho", "segno", "starlette", "uvicorn", "websockets"),
+    "sign": ("cryptography",),
+    "text": ("tokenizers",),
+    "train": ("sensemble_export", "sensemble_train", "torch"),
 }
 """The packages of each extra, which a board may do without."""
 

@@ -15,7 +15,8 @@ def opencv() -> ModuleType:
         cv2 = import_module("cv2")
     except ImportError as error:
         raise SensorUnavailableError(
-            f"OpenCV cannot be loaded ({error}); install opencv-python-headless, without opencv-python"
+            f"OpenCV cannot be loaded ({error}); "
+            "`pip install 'sensemble-sensors[camera]'`, without opencv-python"
         ) from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

@@ -3,9 +3,9 @@
 import importlib
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -122,11 +122,26 @@ def _listed(devices: Sequence[Device], remedy: str) -> str:
     return ", ".join(f"{device.id}: {device.name}" for device in devices)
 
 
+def _installed() -> str:
+    packages = list(distributions())
+    return f"{len(packages)} packages, {sum(map(_megabytes, packages)):.0f} MB"
+
+
+def _megabytes(package: Distribution) -> float:
+    paths = (Path(str(file.locate())) for file in package.files or ())
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+
 def _package(package: str, remedy: str) -> str:
     try:
-        return f"{package} {version(package)}"
+        found = distribution(package)
     except PackageNotFoundError as error:
         raise _MissingError(f"{package} is not installed; {remedy}") from error
+    return f"{package} {found.version}, {_megabytes(found):.0f} MB"
+
+
+def _extra(name: str, package: str) -> Callable[[], str]:
+    return lambda: _package(package, f"`pip install 'sensemble-apps[{name}]'`")
 
 
 def _speech() -> str:
@@ -135,13 +150,16 @@ def _speech() -> str:
     return f"{_package('espeakng-loader', remedy)}, {_package('ttspico', remedy)}"
 
 
-_TRAIN = "`pip install 'sensemble-apps[train]'`; a board needs neither"
 _EXAMINED = {
     "python": _python,
+    "installed": _installed,
     "executors": _executors,
     "cameras": _cameras,
     "microphones": _microphones,
-    "training": lambda: _package("torch", _TRAIN),
-    "export": lambda: _package("sensemble-export", _TRAIN),
+    "media": _extra("media", "av"),
+    "text": _extra("text", "tokenizers"),
+    "pages": _extra("report", "matplotlib"),
+    "server": _extra("serve", "starlette"),
+    "training": _extra("train", "torch"),
     "speech": _speech,
 }

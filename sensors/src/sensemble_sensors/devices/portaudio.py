@@ -34,10 +34,10 @@ def portaudio() -> ModuleType:
     try:
         with _in_turn():
             return import_module("sounddevice")
-    except OSError as error:
+    except (ImportError, OSError) as error:
         raise SensorUnavailableError(
-            f"PortAudio cannot be loaded ({error}); install it by `apt-get install libportaudio2` "
-            "(Debian, Ubuntu) or `brew install portaudio` (macOS)"
+            f"PortAudio cannot be loaded ({error}); `pip install 'sensemble-sensors[microphone]'` and "
+            "`apt-get install libportaudio2` (Debian, Ubuntu) or `brew install portaudio` (macOS)"
         ) from error
 
 

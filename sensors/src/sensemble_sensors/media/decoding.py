@@ -4,17 +4,20 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sensemble_sensors.codecs.framing import Framing
-from sensemble_sensors.codecs.tracks import Probe, probe
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.interfaces import START, Excerpt
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
+
+if TYPE_CHECKING:
+    from sensemble_sensors.codecs.tracks import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ def clip(
     wanted = [m for m in asked if not kind_of(m).tokenized]
     step = span = whole = 0.0
     if any(kind_of(m).files(example, m) for m in wanted):
+        from sensemble_sensors.codecs.tracks import probe
+
         probes = {path: probe(path) for path in example.files}
         # Where one of two files ends sooner, the rest of the other is not used.
         shortest = min(probes, key=lambda path: probes[path].seconds)
@@ -84,7 +89,7 @@ def clip(
     return {m: _media(example, specs[m], excerpt) for m in wanted}
 
 
-def _rate(example: Example, modality: str, probes: Mapping[Path, Probe]) -> float:
+def _rate(example: Example, modality: str, probes: Mapping[Path, "Probe"]) -> float:
     """Return the rate (Hz) of the frames of a modality's file; 0 without a file or frames."""
     return max((probes[path].rate for path in kind_of(modality).files(example, modality)), default=0.0)
 
@@ -131,5 +136,9 @@ def check(example: Example) -> None:
 
 def duration(example: Example) -> float:
     """Return the seconds of media in `example`: to its `end`, or to that of its longest file if sooner."""
+    if not example.files:
+        return 0.0
+    from sensemble_sensors.codecs.tracks import probe
+
     start, end = example.start or 0.0, math.inf if example.end is None else example.end
-    return max((min(probe(path).seconds, end) - start for path in example.files), default=0.0)
+    return max(min(probe(path).seconds, end) - start for path in example.files)

@@ -12,7 +12,6 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Self
 
-from sensemble_sensors.codecs.tracks import track_types
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -224,6 +223,8 @@ class MediaReplay(Player):
     """
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
+        from sensemble_sensors.codecs.tracks import track_types
+
         path = Path(path)
         tracks = track_types(path)
         kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(m)) and kind.track in tracks}

@@ -19,9 +19,6 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Self
 
-import av
-
-from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.registry import kind_of, track_kind_of
@@ -217,6 +214,8 @@ class Recording:
         form = {**self._form, **{modality: numbers for modality, numbers in formed.items() if numbers}}
         place = {}
         if media:
+            from sensemble_sensors.codecs.tracks import probe
+
             path = folder / f"{name}.mkv"
             encoded, begin = _encode(samples, form)
             write(path, encoded, private=True)
@@ -248,6 +247,8 @@ def _place(start: float, end: float) -> dict[str, float]:
 
 def _encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
     """Encode the modalities that have a track as one Matroska file; return it and the time of its begin."""
+    import av
+
     kinds = {m: kind for m in sorted({s.modality for s in samples}) if (kind := track_kind_of(m))}
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:

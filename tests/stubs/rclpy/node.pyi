@@ -1,0 +1,16 @@
+from typing import Generic, TypeVar
+
+_Message = TypeVar("_Message")
+
+class Publisher(Generic[_Message]):
+    def publish(self, msg: _Message) -> None: ...
+
+class Logger:
+    def info(self, message: str) -> bool: ...
+
+class Node:
+    def __init__(self, node_name: str) -> None: ...
+    def create_publisher(
+        self, msg_type: type[_Message], topic: str, qos_profile: int
+    ) -> Publisher[_Message]: ...
+    def get_logger(self) -> Logger: ...

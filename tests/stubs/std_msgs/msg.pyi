@@ -1,0 +1,3 @@
+class String:
+    data: str
+    def __init__(self, *, data: str = ...) -> None: ...
