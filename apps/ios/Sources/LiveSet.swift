@@ -15,11 +15,13 @@ struct LiveSet {
     private let specs: [String: Spec]
     private let head: Head
     private let calibration: Calibration
+    private var suspicion: Suspicion
 
     init(specs: [String: Spec], head: Head, calibration: Calibration) {
         self.specs = specs
         self.head = head
         self.calibration = calibration
+        suspicion = Suspicion(specs.keys.sorted())
     }
 
     /// Keep the embedding of a window that ended at `time` (s).
@@ -29,16 +31,22 @@ struct LiveSet {
 
     mutating func remove(_ modality: String) {
         entries[modality] = nil
+        suspicion.forget(modality)
     }
 
     /// The classes of the mean of the live, familiar embeddings, or nil if nothing is live; judged as by the runtime.
-    func predict(at now: Double) -> Prediction? {
+    mutating func predict(at now: Double) -> Prediction? {
         let near = near(at: now)
         if near.isEmpty { return nil }
-        let live = near.filter(isFamiliar)
+        var live = near.filter(isFamiliar)
         if live.isEmpty {
             let uniform = [Float](repeating: 1 / Float(head.size), count: head.size)
             return Prediction(live: near, probabilities: uniform, candidates: Array(0..<head.size), sure: false)
+        }
+        if head.multiClass {
+            let alone = Dictionary(uniqueKeysWithValues: live.map { ($0, judge([$0]).probabilities) })
+            let suspect = suspicion.note(alone, at: now)
+            if live.count > 1 { live.removeAll { $0 == suspect } }
         }
         var whole = judge(live)
         let alone = live.map { Set(judge([$0]).candidates) }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LiveSetEvent,
         RecordEvent,
         SensorEvent,
+        SuspectEvent,
         UnfamiliarEvent,
     )
     from sensemble_runtime.prediction import Opinion, Prediction
@@ -78,6 +79,7 @@ __all__ = [
     "Session",
     "SessionError",
     "SubsetError",
+    "SuspectEvent",
     "UnfamiliarEvent",
     "audit",
     "read_answers",

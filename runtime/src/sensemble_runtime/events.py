@@ -102,6 +102,19 @@ class UnfamiliarEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectEvent:
+    """A modality contradicts the others, which agree; or it no longer does.
+
+    Unless `Policy.unfamiliar` is `pool`, it leaves the live set meanwhile. It is `over` when it agrees again,
+    or its sensor left.
+    """
+
+    time: float
+    modality: str
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AdaptEvent:
     """A learned correction came into use or left it, or a file of corrections has a problem.
 
@@ -133,8 +146,18 @@ Event = (
     | EncoderEvent
     | RecordEvent
     | UnfamiliarEvent
+    | SuspectEvent
     | AdaptEvent
 )
+
+
+_DISTRUST = {
+    (UnfamiliarEvent, False): ("unfamiliar", "it is unlike what the encoder was trained on"),
+    (UnfamiliarEvent, True): ("familiar again", ""),
+    (SuspectEvent, False): ("suspect", "it contradicts the others, which agree"),
+    (SuspectEvent, True): ("agrees again", ""),
+}
+"""The kind and the reason of an event, by whether it is over."""
 
 
 def fields_of(event: Event) -> tuple[str, str, str, str]:
@@ -155,10 +178,8 @@ def fields_of(event: Event) -> tuple[str, str, str, str]:
         case RecordEvent():
             kind = "record failed" if event.reason else "recorded"
             fields = "", "", kind, event.reason or f"{event.lost} predictions and events are lost"
-        case UnfamiliarEvent(over=True):
-            fields = "", event.modality, "familiar again", ""
-        case UnfamiliarEvent():
-            fields = "", event.modality, "unfamiliar", "it is unlike what the encoder was trained on"
+        case UnfamiliarEvent() | SuspectEvent():
+            fields = "", event.modality, *_DISTRUST[type(event), event.over]
     return fields
 
 

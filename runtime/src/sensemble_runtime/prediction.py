@@ -98,15 +98,17 @@ class Prediction(Answer):
         embeddings: for each live modality, its embedding, float32 [d], as corrected: `pooled` is their mean.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
         doubt: why it is unsure; None if it is sure.
-        opinions: the answer of each modality alone, of those in `live` and in `unfamiliar`.
+        opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        levels: how loud or bright the windows are, of the modalities in `live` and in `unfamiliar`: RMS in dB
-            of full scale of waveforms, brightness from 0 to 1 of frames; none of captions.
+        suspect: the modality that contradicts the others, which agree, scene after scene (`Suspicion`); None
+            if there is none. Unless `Policy.unfamiliar` is `pool`, it is in the live set only if alone.
+        levels: how loud or bright the windows are, of the same modalities: RMS in dB of full scale of
+            waveforms, brightness from 0 to 1 of frames; none of captions.
     """
 
     time: float
@@ -125,6 +127,7 @@ class Prediction(Answer):
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
     unfamiliar: tuple[str, ...] = ()
+    suspect: str | None = None
     adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 import pytest
 from sensemble_apps.console.conditions import described, parse_applied, parse_conditions
 from sensemble_apps.errors import InputError
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 
 MODALITIES = ("audio", "text", "video")
@@ -31,12 +31,29 @@ def test_an_audit_takes_all_severities_or_all_conditions_of_a_sensor() -> None:
     every = sum(len(kind_of(m).conditions) for m in MODALITIES) * len(SEVERITIES)
     assert len(parse_conditions("all", MODALITIES)) == every
     found = parse_conditions("microphone=quiet,camera=dark:3,camera=dark:3", MODALITIES)
-    assert [(a.modality, a.condition.name, a.severity) for a in found] == [
+    assert [(a.modality, a.condition.name, a.severity) for a in found if isinstance(a, Applied)] == [
         *(("audio", "quiet", severity) for severity in SEVERITIES),
         ("video", "dark", 3),
     ]
-    assert {a.modality for a in parse_conditions("captions", MODALITIES)} == {"text"}
+    assert parse_conditions("captions", MODALITIES) == parse_conditions("text", MODALITIES)
     assert parse_conditions("all", ("video",)) == parse_conditions("camera", ("video",))
+
+
+def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
+    (both,) = parse_conditions("microphone+camera=swapped:5", MODALITIES)
+    assert isinstance(both, tuple)
+    assert [(a.modality, a.condition.name, a.severity) for a in both] == [
+        ("audio", "swapped", 5),
+        ("video", "swapped", 5),
+    ]
+    common = parse_conditions("microphone+camera", MODALITIES)
+    assert {a.condition.name for both in common if isinstance(both, tuple) for a in both} == {
+        "noise",
+        "dropped",
+        "swapped",
+    }
+    with pytest.raises(InputError, match="no condition 'dark' of microphone"):
+        parse_conditions("microphone+camera=dark:5", MODALITIES)
 
 
 @pytest.mark.parametrize(

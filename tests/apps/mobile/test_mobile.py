@@ -31,6 +31,7 @@ from tests.runtime.manifests import MANIFEST
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
+PORTABLE = ("LiveSet", "Session", "Suspicion", "Tokenizer", "Windows")
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
 
 SPECS = {
@@ -128,9 +129,14 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The command of a sample's portable part, its language first."""
     language, folder = request.param, tmp_path_factory.mktemp(request.param)
     if language == "kotlin":
-        portable = [KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Tokenizer", "Windows")]
+        portable = [
+            KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Suspicion", "Tokenizer", "Windows")
+        ]
         return [language, *kotlin([*portable, CHECKS / "Check.kt"], "dev.sensemble.sample.CheckKt", folder)]
-    portable = [SWIFT / f"{n}.swift" for n in ("LiveSet", "ModelBundle", "Session", "Tokenizer", "Windows")]
+    portable = [
+        SWIFT / f"{n}.swift"
+        for n in ("LiveSet", "ModelBundle", "Session", "Suspicion", "Tokenizer", "Windows")
+    ]
     return [language, *swift([*portable, CHECKS / "main.swift"], folder)]
 
 

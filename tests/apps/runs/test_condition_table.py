@@ -57,6 +57,13 @@ def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[Co
     ]
     assert said[2].startswith("with captions that miss words: right ")
     assert len(said) == 6
+    two = [one for one in scores if one.condition == CLEAN]
+    two += [condition_score("audio+video", "swapped", 5, s, 0.4) for s in ("audio+video", "audio+text+video")]
+    assert list(sentences(two, "accuracy"))[-1] == (
+        "with a lying microphone and a lying camera and no captions: right 40 % of the time, unsure 30 %"
+    )
+    ((title, _),) = tables(two, "accuracy")
+    assert title.startswith("microphone and camera degraded: ")
     assert list(sentences(scores, "mAP"))[1] == "with a noisy microphone: mAP 70 %, unsure 15 %"
 
 

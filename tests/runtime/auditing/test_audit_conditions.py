@@ -1,8 +1,11 @@
 """The audit under conditions: what each score is of, what it costs, how it goes on after an interruption."""
 
+import json
+import wave
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from sensemble_runtime import subsets
@@ -15,10 +18,11 @@ from sensemble_runtime.subsets import CLEAN, ConditionScore
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
-from sensemble_sensors.media.dataset import Dataset
+from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.example_stream import samples
 
 from tests.runtime.auditing.test_audit import LABELS, bundle, dataset
+from tests.runtime.certain import certain
 
 __all__ = ["bundle", "dataset"]  # fixtures
 
@@ -37,16 +41,18 @@ def live(
 ) -> list[tuple[str, Prediction | None]]:
     """Return the truth and the prediction of each example that has the subset, from the core of a session."""
     degrade, found = begin([applied], bundle.specs[applied.modality]), []
-    for example in dataset.examples:
-        live_set = LiveSet(bundle)
-        for modality in subset:
-            live_set.add(modality)
-        for sample in samples(example, {m: bundle.specs[m] for m in subset}, 0.0):
+    live_set = LiveSet(bundle)
+    for modality in subset:
+        live_set.add(modality)
+    for i, example in enumerate(dataset.examples):
+        origin = 100.0 * i
+        for sample in samples(example, {m: bundle.specs[m] for m in subset}, origin):
             given = degrade(sample) if sample.modality == applied.modality else sample
-            if given.time <= 0.2 and set(subset) <= set(example.modalities):
+            if given.time <= origin + 0.2:
                 live_set.push(given)
+        made = live_set.step(origin + 0.2)
         if set(subset) <= set(example.modalities):
-            found.append((example.labels[0], live_set.step(0.2)))
+            found.append((example.labels[0], made))
     return found
 
 
@@ -156,3 +162,32 @@ def test_multi_label_scores_count_what_gives_no_answer_as_ranked_last(
     assert late["text"].unsure > 0.2
     for one in (*late.values(), *noisy.values()):
         assert 0 <= one.score.low <= one.score.accuracy <= one.score.high <= 1
+
+
+def test_a_lying_sensor_costs_no_more_than_a_missing_one(bundle: Bundle, tmp_path: Path) -> None:
+    """A camera that outweighs the others shows other scenes; the first few fool the answer."""
+    lines = []
+    for i in range(3):
+        with wave.open(str(tmp_path / f"{i}.wav"), "wb") as out:
+            out.setparams((1, 2, 16000, 1600, "NONE", ""))
+            out.writeframes(np.full(1600, 3277 * i, np.int16).tobytes())
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8, 3), 100 * i, np.uint8))
+    for i, k in enumerate(np.random.default_rng(0).integers(3, size=200).tolist()):
+        media = {"audio": f"{k}.wav", "image": f"{k}.png", "text": LABELS[k]}
+        lines.append(json.dumps({"id": f"e{i}", "split": "eval", "labels": [LABELS[k]], **media}))
+    (tmp_path / "index.jsonl").write_text("\n".join(lines))
+    examples = read_dataset(tmp_path).examples
+    lie = Applied("video", condition_of("video", "swapped"), 5)
+    found = audit(certain(bundle), examples, conditions=[lie], record=tmp_path / "audit.sqlite")
+    scores = by_subset(found, lie)
+    every = scores["audio+text+video"]
+    assert every.plain < 0.5
+    assert every.score.accuracy > 0.95
+    assert scores["audio+video"].score.accuracy == scores["audio+video"].plain, "nobody knows who lies"
+    assert {r.accuracy for r in found.reliability.values()} == {1}
+
+    both = (lie, Applied("audio", condition_of("audio", "swapped"), 5))
+    under = [one for one in audit(certain(bundle), examples, conditions=[both]).conditions if one.severity]
+    assert {one.key for one in under} == {("audio+video", "swapped", 5)}
+    assert [one.subset for one in under] == ["audio+video", "audio+text+video"]
+    assert under[0].plain < 0.6, "they lie independently"

@@ -109,7 +109,7 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
     judge = judge_of(task, SubsetCalibration(1.5, 0.0, 0.4, 200, 200))
     plain = answers_of(judge, logits)
     familiar = np.arange(200) % 3 > 0
-    given = policy_answers(judge, {("audio",): plain}, {"audio": familiar})["audio",]
+    given = policy_answers(judge, {("audio",): plain}, {("audio",): familiar[np.newaxis]})["audio",]
     rows = np.eye(CLASSES, dtype=int)[truth] if task == "multi-class" else labels
     recorded = [
         RecordedAnswer(

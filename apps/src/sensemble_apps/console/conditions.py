@@ -1,7 +1,9 @@
 """Read conditions from the command line, and write them in words."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
+from sensemble_runtime.auditing.conditions import Struck
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import kind_of
 
@@ -29,16 +31,15 @@ def parse_applied(texts: Sequence[str], modalities: Sequence[str]) -> list[Appli
     return conditions
 
 
-def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied]:
+def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied | Struck]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
+    Sensors joined with `+` are struck at once: `microphone+camera=swapped:5`.
     """
     if text == ALL:
         return [a for modality in modalities for a in _all(modality)]
-    return list(
-        dict.fromkeys(a for part in text.split(",") for a in _parse(part, modalities, "--conditions"))
-    )
+    return list(dict.fromkeys(found for part in text.split(",") for found in _struck(part, modalities)))
 
 
 def described(applied: Applied) -> str:
@@ -50,6 +51,19 @@ def _all(modality: str) -> Iterator[Applied]:
     for condition in kind_of(modality).conditions:
         for severity in SEVERITIES:
             yield Applied(modality, condition, severity)
+
+
+def _struck(text: str, modalities: Sequence[str]) -> Iterator[Applied | Struck]:
+    sensors, equals, rest = text.partition("=")
+    each = [_parse(f"{s}{equals}{rest}", modalities, "--conditions") for s in sensors.split("+")]
+    if len(each) == 1:
+        yield from each[0]
+        return
+    every = {a.modality for applied in each for a in applied}
+    by_name: dict[tuple[str, int], dict[str, Applied]] = {}
+    for a in chain.from_iterable(each):
+        by_name.setdefault((a.condition.name, a.severity), {})[a.modality] = a
+    yield from (tuple(one.values()) for one in by_name.values() if one.keys() == every)
 
 
 def _parse(text: str, modalities: Sequence[str], option: str) -> list[Applied]:

@@ -15,12 +15,11 @@ from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 
 from sensemble_apps.console import wording
-from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import percent
 from sensemble_apps.pages import page_template, panels, svg
 from sensemble_apps.pages.headline import Evidence, headline, in_order
 from sensemble_apps.runs.audit_table import doubts
-from sensemble_apps.runs.condition_table import Grid, grids, sentences
+from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
 
 _MISSING = "not measured"
@@ -185,7 +184,7 @@ def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
             cells = [_cell(by_severity.get(severity)) for by_severity in found for severity in SEVERITIES]
             rows.append((row.condition, cells))
     return {
-        "sensor": kind_of(modality).sensor,
+        "sensor": sensors(modality),
         "columns": [(title, grid[subset][0].accuracy) for title, subset in groups.items()],
         "conditions": rows,
     }

@@ -159,7 +159,8 @@ class TerminalView:
             return ()
         prediction = self._predicted.prediction
         live = modality in self._live
-        opinion = prediction.opinions.get(modality) if live or modality in prediction.unfamiliar else None
+        known = live or modality in (*prediction.unfamiliar, prediction.suspect)
+        opinion = prediction.opinions.get(modality) if known else None
         numbers = (
             f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
             kind_of(modality).level(prediction.levels[modality]) if modality in prediction.levels else "",

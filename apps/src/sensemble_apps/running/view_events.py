@@ -3,7 +3,15 @@
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-from sensemble_runtime.events import EncoderEvent, Event, HopEvent, LiveSetEvent, UnfamiliarEvent, fields_of
+from sensemble_runtime.events import (
+    EncoderEvent,
+    Event,
+    HopEvent,
+    LiveSetEvent,
+    SuspectEvent,
+    UnfamiliarEvent,
+    fields_of,
+)
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
@@ -26,6 +34,7 @@ FAULTS = (
     "record failed",
     "recording failed",
     "unfamiliar",
+    "suspect",
     "unsaved",
     "set aside",
 )
@@ -103,5 +112,6 @@ def view_event(event: Event, began: float) -> Change | LiveSetChange:
     if isinstance(event, HopEvent):
         why = "overload" if event.stretch > 1 else "the overload is over"
         return replace(shown, event=f"encoded every {event.hop:g} s: {why}", over=event.stretch == 1)
-    works_again = isinstance(event, EncoderEvent) and not event.reason
-    return replace(shown, over=works_again or (isinstance(event, UnfamiliarEvent) and event.over))
+    if isinstance(event, UnfamiliarEvent | SuspectEvent):
+        return replace(shown, over=event.over)
+    return replace(shown, over=isinstance(event, EncoderEvent) and not event.reason)

@@ -30,6 +30,7 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
         "opinions": {m: answer_as_json(opinion) for m, opinion in prediction.opinions.items()},
         "audited": asdict(prediction.audited) if prediction.audited else None,
         "unfamiliar": list(prediction.unfamiliar),
+        "suspect": prediction.suspect,
         "adapted": list(prediction.adapted),
         "levels": {m: round(level, 3) for m, level in prediction.levels.items()},
         "probabilities": dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True)),

@@ -10,7 +10,7 @@ from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset
 from sensemble_sensors.kinds.registry import condition_of
 
 from sensemble_apps.console.kinds import kind_of
-from sensemble_apps.console.wording import percent
+from sensemble_apps.console.wording import percent, words
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
     }
 
 
+def sensors(modality: str) -> str:
+    """Return the words for the sensors of one degraded modality, or of several joined with `+`."""
+    return words(kind_of(m).sensor for m in subsets.parse(modality))
+
+
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
@@ -84,7 +89,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
     right, and the score if unfamiliar windows were pooled as well.
     """
     for modality, grid in grids(scores).items():
-        title = f"{kind_of(modality).sensor} degraded: {metric}, %, mean of the severities (worst)"
+        title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
         table = Table(box=None)
         table.add_column("condition", no_wrap=True)
         for subset in grid:
@@ -111,13 +116,15 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
         return
     worst = min(degraded, key=lambda one: one.score.accuracy)
     yield (
-        f"worst: {worst.subset} under {kind_of(worst.modality).sensor} {worst.condition}:{worst.severity} "
+        f"worst: {worst.subset} under {sensors(worst.modality)} {worst.condition}:{worst.severity} "
         f"({worst.effect}): {_right(worst.score.accuracy, worst.unsure, metric)}"
     )
     for modality, grid in grids(scores).items():
         every = max(grid, key=len)
         row = min(grid[every][1:], key=lambda row: row.accuracy)
-        phrase = condition_of(modality, row.condition).phrase.format(kind_of(modality).sensor)
+        phrase = words(
+            condition_of(m, row.condition).phrase.format(kind_of(m).sensor) for m in subsets.parse(modality)
+        )
         yield f"with {phrase}: {_right(row.accuracy, row.unsure, metric)}"
         without = [
             (lost, other)

@@ -210,6 +210,7 @@ class Board:
             **answer_as_json(prediction),
             "live": list(prediction.live),
             "unfamiliar": list(prediction.unfamiliar),
+            "suspect": prediction.suspect,
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),
             "probabilities": {prediction.labels[i]: float(prediction.probabilities[i]) for i in best},

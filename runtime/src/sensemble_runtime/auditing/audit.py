@@ -19,10 +19,17 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.conditions import Labelled, clean_scores, finished, scores_under
+from sensemble_runtime.auditing.conditions import (
+    Labelled,
+    Struck,
+    clean_scores,
+    finished,
+    key_of,
+    scores_under,
+)
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.auditing.policy import plain_answers, policy_answers
+from sensemble_runtime.auditing.policy import Sessions, plain_answers, policy_answers
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -49,7 +56,8 @@ class AuditResult(Measures):
         conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
             the subsets with the degraded modality.
         unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
-            `reliability` and `conditions` leave them out, as a session does.
+            `reliability` and `conditions` leave them out, and suspects, as a session does that gets the
+            examples as one stream.
     """
 
     metric: str
@@ -96,7 +104,7 @@ def audit(
     dataset: str | None = None,
     progress: Progress = no_progress,
     duty: Duty | None = None,
-    conditions: Sequence[Applied] = (),
+    conditions: Sequence[Applied | Struck] = (),
 ) -> AuditResult:
     """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
 
@@ -117,6 +125,7 @@ def audit(
     logits, embeddings = [], []
     steps = len(examples) * (1 + len(conditions))
     gate = ChangeGate(duty) if duty else None
+    sessions = Sessions(bundle.modalities, bundle.manifest.task)
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
         records = stack.enter_context(Records(Path(record))) if record is not None else None
@@ -125,7 +134,7 @@ def audit(
             embeddings.append(chunk.embeddings)
             logits.append(chunk.logits)
             if records:
-                records.add_answers(run, _answers(bundle, chunk))
+                records.add_answers(run, _answers(bundle, chunk, sessions))
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
         every, every_embedding = (np.concatenate(rows, axis=1) for rows in (logits, embeddings))
@@ -147,7 +156,8 @@ def audit(
             records.end(run)
     familiar = _familiar(bundle, every_embedding)
     usable = {m: present[m] & familiar[m] for m in present}
-    given = policy_answers(bundle.judge, plain_answers(bundle.judge, every, bundle.modalities), usable)
+    plain = plain_answers(bundle.judge, every, bundle.modalities)
+    given = policy_answers(bundle.judge, plain, Sessions(bundle.modalities, task).used(plain, usable))
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
@@ -202,17 +212,18 @@ def _chunks(
 def _under(
     bundle: Bundle,
     labelled: Labelled,
-    conditions: Sequence[Applied],
+    conditions: Sequence[Applied | Struck],
     earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
     done: Callable[[int], None],
 ) -> Iterator[list[ConditionScore]]:
     """Yield the scores without and then under each condition; `earlier` ones are not measured again."""
     yield clean_scores(bundle, labelled)
     count = itertools.count(len(labelled.examples) + 1)
-    for applied in conditions:
-        known = earlier.get((applied.modality, applied.condition.name, applied.severity))
+    for condition in conditions:
+        struck = (condition,) if isinstance(condition, Applied) else condition
+        known = earlier.get(key_of(struck))
         if known is None:
-            yield scores_under(bundle, labelled, applied, lambda: done(next(count)))
+            yield scores_under(bundle, labelled, struck, lambda: done(next(count)))
         else:
             for _ in labelled.examples:
                 done(next(count))
@@ -249,9 +260,11 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
     return table.argmax(axis=1) if multi_class else table
 
 
-def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[RecordedAnswer]:
+def _answers(bundle: Bundle, chunk: _Chunk, sessions: Sessions) -> Iterator[RecordedAnswer]:
     labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
     answers = plain_answers(bundle.judge, chunk.logits, bundle.modalities)
+    there = {m: np.array([m in e.modalities for e in chunk.examples]) for m in bundle.modalities}
+    used = sessions.used(answers, {m: there[m] & familiar[m] for m in bundle.modalities})
     for column, example in enumerate(chunk.examples):
         for subset, answer in answers.items():
             if set(subset) <= set(example.modalities):
@@ -265,5 +278,5 @@ def _answers(bundle: Bundle, chunk: _Chunk) -> Iterator[RecordedAnswer]:
                     probabilities,
                     float(answer.least[column]),
                     DOUBTS[answer.doubts[column]],
-                    subsets.name(m for m in subset if familiar[m][column]),
+                    subsets.name(itertools.compress(subset, used[subset][:, column])),
                 )

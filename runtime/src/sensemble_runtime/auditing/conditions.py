@@ -19,7 +19,7 @@ from sensemble_sensors.media.degraded import degraded_window
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import proportion, scored
-from sensemble_runtime.auditing.policy import plain_answers, policy_answers
+from sensemble_runtime.auditing.policy import Sessions, plain_answers, policy_answers, together
 from sensemble_runtime.auditing.reliability import outcomes
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
@@ -28,6 +28,8 @@ from sensemble_runtime.record.reader import read_conditions, read_runs, same_ans
 from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
+Struck = tuple[Applied, ...]
+"""A condition of one name and severity that strikes sensors of one or several modalities at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +55,40 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     return _scores(bundle, labelled, labelled.embeddings, labelled.present, ("", CLEAN, 0), "")
 
 
-def scores_under(
-    bundle: Bundle, labelled: Labelled, applied: Applied, done: Callable[[], None]
-) -> list[ConditionScore]:
-    """Return the scores of the subsets with a degraded modality; `done` is called after each example.
+def key_of(struck: Struck) -> tuple[str, str, int]:
+    """Return the key of the scores under a condition, `ConditionScore.key`."""
+    return subsets.name(a.modality for a in struck), struck[0].condition.name, struck[0].severity
 
-    The examples are one stream, as in a replay. Where the degraded sensor gives nothing in time, or an
-    unfamiliar window, the rest of a subset answers; without a rest, the answer is wrong and unsure.
+
+def scores_under(
+    bundle: Bundle, labelled: Labelled, struck: Struck, done: Callable[[], None]
+) -> list[ConditionScore]:
+    """Return the scores of the subsets with the degraded modalities; `done` is called after each example.
+
+    The examples are one stream, as in a replay. Where a degraded sensor gives nothing in time, an
+    unfamiliar window, or is the suspect, the rest of a subset answers; without a rest, the answer is wrong
+    and unsure.
     """
-    modality, spec = applied.modality, bundle.specs[applied.modality]
-    degrade, form = begin([applied], spec), captured([applied], spec)
-    embeddings, there = labelled.embeddings.copy(), labelled.present[modality].copy()
-    row = bundle.modalities.index(modality)
+    specs = {a.modality: bundle.specs[a.modality] for a in struck}
+    # Each its own seed: sensors that lie show unrelated scenes.
+    streams = {m: begin(struck, spec, seed) for seed, (m, spec) in enumerate(specs.items())}
+    embeddings, there = labelled.embeddings.copy(), {m: labelled.present[m].copy() for m in specs}
     for column, example in enumerate(labelled.examples):
-        if there[column]:
-            data = degraded_window(kind_of(modality).samples(example, form, 0.0), spec, degrade)
-            there[column] = data is not None
-            if data is not None:
-                tensor = bundle.tokenize(data) if isinstance(data, str) else data
-                embeddings[row, column] = bundle.encode(modality, tensor)
+        for m, spec in specs.items():
+            if there[m][column]:
+                samples = kind_of(m).samples(example, captured(struck, spec), 0.0)
+                data = degraded_window(samples, spec, streams[m])
+                there[m][column] = data is not None
+                if data is not None:
+                    tensor = bundle.tokenize(data) if isinstance(data, str) else data
+                    embeddings[bundle.modalities.index(m), column] = bundle.encode(m, tensor)
         done()
-    key = (modality, applied.condition.name, applied.severity)
-    effect = applied.condition.described(applied.severity)
-    usable = {**labelled.present, modality: there}
+    effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in struck))
+    usable = {**labelled.present, **there}
     return [
         score
-        for score in _scores(bundle, labelled, embeddings, usable, key, effect)
-        if modality in subsets.parse(score.subset)
+        for score in _scores(bundle, labelled, embeddings, usable, key_of(struck), effect)
+        if specs.keys() <= {*subsets.parse(score.subset)}
     ]
 
 
@@ -112,7 +121,8 @@ def _scores(
     logits = bundle.head.logits(pool_subsets(embeddings))
     plain = plain_answers(judge, logits, modalities)
     usable = {m: there[m] & judge.are_familiar(m, embeddings[row]) for row, m in enumerate(modalities)}
-    pooled, given = (policy_answers(judge, plain, windows) for windows in (there, usable))
+    pooled = policy_answers(judge, plain, together(plain, there))
+    given = policy_answers(judge, plain, Sessions(modalities, task).used(plain, usable))
     scores = []
     for subset in plain:
         has = np.asarray(np.all([labelled.present[m] for m in subset], axis=0))

@@ -75,6 +75,7 @@ class RecordedPrediction(Answer):
     doubt: Doubt | None
     opinions: dict[str, RecordedOpinion]
     unfamiliar: tuple[str, ...]
+    suspect: str | None
     ages: dict[str, float]
     latencies: dict[str, float]
     dropped: dict[str, int]
@@ -145,6 +146,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
                 doubt=_doubt(row["doubt"]),
                 opinions=values.by_modality(row["opinions"], _opinion),
                 unfamiliar=values.names(row["unfamiliar"]),
+                suspect=None if row["suspect"] is None else values.text(row["suspect"]),
                 ages=values.by_modality(row["ages"], values.number),
                 latencies=values.by_modality(row["latencies"], values.number),
                 dropped=values.by_modality(row["dropped"], values.count),

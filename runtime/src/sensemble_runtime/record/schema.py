@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 7
+SCHEMA = 8
 Kind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     doubt TEXT,                -- why it is unsure
     opinions TEXT NOT NULL,    -- JSON: by modality, its label, its confidence, whether it is sure
     unfamiliar TEXT NOT NULL,  -- JSON list of modalities
+    suspect TEXT,              -- the modality that contradicts the others
     ages TEXT NOT NULL,        -- JSON
     latencies TEXT NOT NULL,   -- JSON
     dropped TEXT NOT NULL,     -- JSON
@@ -95,7 +96,7 @@ CREATE TABLE IF NOT EXISTS conditions (
     confidence REAL NOT NULL,
     unsure REAL NOT NULL,      -- the share of the examples without a label
     sure_right REAL,           -- of the others, the share that is right; NULL if there is none
-    plain REAL NOT NULL,       -- the accuracy if unfamiliar windows were pooled as well
+    plain REAL NOT NULL,       -- the accuracy if unfamiliar and suspect windows were pooled as well
     PRIMARY KEY (run, modality, condition, severity, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (

@@ -41,7 +41,8 @@ class RecordedAnswer:
         truth: its labels.
         label: the most probable class.
         probabilities: float32 [C].
-        used: the subset that answers in a session, without unfamiliar windows; empty if all are unfamiliar.
+        used: the subset that answers in a session, without what is unfamiliar or suspect; empty if all are
+            unfamiliar.
     """
 
     example: str
@@ -139,6 +140,7 @@ class Records:
                 p.doubt,
                 json.dumps({m: _opinion(opinion) for m, opinion in p.opinions.items()}),
                 json.dumps(p.unfamiliar),
+                p.suspect,
                 *(json.dumps(field) for field in (p.ages, p.latencies, p.dropped, p.skipped, p.lost)),
             )
             for p in items

@@ -6,7 +6,7 @@ equal input gives equal predictions, live, in a replay and in a test. Use it fro
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sensemble_sensors.errors import SampleError
@@ -18,12 +18,13 @@ from sensemble_runtime import subsets
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.encoded import Encoded
-from sensemble_runtime.events import AdaptEvent, UnfamiliarEvent
+from sensemble_runtime.events import AdaptEvent, SuspectEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
-from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
-from sensemble_runtime.session.familiarity import Familiarity
+from sensemble_runtime.session.lasting import Lasting
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.suspicion import Suspicion
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._familiarity = Familiarity(bundle.judge)
+        self._unfamiliar, self._suspected = Lasting(), Lasting()
+        self._suspicion = Suspicion(bundle.modalities)
         self.windows: dict[str, WindowRing] = {}
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
@@ -73,7 +75,8 @@ class LiveSet:
     def remove(self, modality: str, *, keep: bool = False) -> None:
         """Take `modality` out of the live set at once and forget its samples; see `end` for `keep`."""
         self._embeddings.pop(modality, None)
-        self._familiarity.forget(modality)
+        for noted in (self._unfamiliar, self._suspected, self._suspicion):
+            noted.forget(modality)
         self.end(modality, keep=keep)
 
     def end(self, modality: str, *, keep: bool = False) -> None:
@@ -95,22 +98,27 @@ class LiveSet:
         self.windows[sample.modality].push(sample)
 
     def live(self, now: float) -> tuple[str, ...]:
-        """Return the live set at `now`, sorted, without the modalities that were reported as unfamiliar.
+        """Return the live set at `now`, sorted, without what was reported as unfamiliar or as the suspect.
 
         A modality is live while its embedding is not older than its time to live, its window ends within the
-        skew of the newest one, and it is not unfamiliar, unless all others are too, or the policy pools them.
-        A prediction also leaves out a modality whose newest window alone is unfamiliar.
+        skew of the newest one, and it is neither unfamiliar nor suspect, unless all others are too, or the
+        policy pools them. A prediction also leaves out a modality of which the newest window alone is so.
         """
         near = self._near(now)
-        return self._without(self._uncorrected(self._familiarity.lasting(near)), near)
+        familiar = self._without(self._uncorrected(self._unfamiliar.reported(near)), near)
+        return self._without(self._suspected.reported(near), familiar)
 
     def newest(self, now: float) -> dict[str, Encoded]:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""
         return {modality: self._embeddings[modality] for modality in self._near(now)}
 
-    def changes(self, now: float) -> list[UnfamiliarEvent | AdaptEvent]:
-        """Return the changes of familiarity and of corrections since the last call."""
-        return [*self._familiarity.changes(now), *(self._adapter.pop_events() if self._adapter else ())]
+    def changes(self, now: float) -> list[UnfamiliarEvent | SuspectEvent | AdaptEvent]:
+        """Return the changes of familiarity, of the suspect and of corrections since the last call."""
+        return [
+            *(UnfamiliarEvent(now, m, over) for m, over in self._unfamiliar.changes(now)),
+            *(SuspectEvent(now, m, over) for m, over in self._suspected.changes(now)),
+            *(self._adapter.pop_events() if self._adapter else ()),
+        ]
 
     def next_expiry(self, now: float) -> float | None:
         """Return when the first of the fresh embeddings expires; None if none is fresh."""
@@ -154,9 +162,10 @@ class LiveSet:
         self._embeddings |= fresh
         for modality, new in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + new.skipped
-            self._familiarity.note(modality, new.embedding, new.time)
+            is_known = bool(self._bundle.judge.are_familiar(modality, new.embedding))
+            self._unfamiliar.note(modality, new.time, on=not is_known)
         near = self._near(now)
-        unfamiliar = self._uncorrected(self._familiarity.unfamiliar(near))
+        unfamiliar = self._uncorrected(self._unfamiliar.newest(near))
         live = self._without(unfamiliar, near)
         if not fresh or not live:
             return None
@@ -166,6 +175,10 @@ class LiveSet:
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
         judge = self._bundle.judge
         whole, opinions = judge.answer(embeddings, left_out)
+        suspect = self._suspect(opinions, now)
+        if suspect and (trusted := self._without((suspect,), live)) != live:
+            live, embeddings = trusted, {m: embeddings[m] for m in trusted}
+            whole, _ = judge.answer(embeddings, left_out)
         opinions |= dict.fromkeys((m for m in left_out if m not in live), judge.no_evidence)
         if self._adapter:
             self._adapter.learn([m for m, e in fresh.items() if m in shown and not e.skipped], shown, now)
@@ -187,6 +200,7 @@ class LiveSet:
             opinions=opinions,
             audited=self._bundle.manifest.audited.get(subsets.name(live)),
             unfamiliar=unfamiliar,
+            suspect=suspect,
             adapted=tuple(sorted(corrected)),
             levels={m: e.level for m, e in shown.items() if e.level is not None},
         )
@@ -198,11 +212,20 @@ class LiveSet:
         corrected = self._adapter.correct({m: self._embeddings[m] for m in unfamiliar})
         return tuple(m for m in unfamiliar if m not in corrected)
 
-    def _without(self, unfamiliar: tuple[str, ...], near: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the live set: without unfamiliar modalities, unless all are, or the policy pools them."""
-        if not unfamiliar or self._policy.unfamiliar == "pool":
+    def _suspect(self, opinions: Mapping[str, Opinion], now: float) -> str | None:
+        """Return the modality that lies, if that can be told."""
+        if self._bundle.head.task == "multi-label":  # no label excludes another
+            return None
+        suspect = self._suspicion.note({m: opinion.probabilities for m, opinion in opinions.items()}, now)
+        for modality in opinions:
+            self._suspected.note(modality, now, on=modality == suspect)
+        return suspect
+
+    def _without(self, distrusted: Collection[str], near: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the live set: without these modalities, unless all are, or the policy pools them."""
+        if not distrusted or self._policy.unfamiliar == "pool":
             return near
-        return tuple(m for m in near if m not in unfamiliar) or near
+        return tuple(m for m in near if m not in distrusted) or near
 
     def _near(self, now: float) -> tuple[str, ...]:
         fresh = self._fresh(now)

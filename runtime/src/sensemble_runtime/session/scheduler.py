@@ -35,7 +35,8 @@ class Policy:
         align: seconds that a complete window waits for other modalities' windows that are due.
         duty: when to reuse an embedding instead of encoding; None: never.
         unfamiliar: `leave`: a modality whose newest window is unfamiliar leaves the live set; without
-            another, there is no evidence. `pool`: it is reported and pooled.
+            another, there is no evidence. So does one that contradicts the others, which agree
+            (`Suspicion`). `pool`: both are reported and pooled.
 
     Raises:
         PolicyError: a field is out of its range.

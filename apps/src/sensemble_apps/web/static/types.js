@@ -11,7 +11,7 @@
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
  * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string,
  *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
- * @typedef {Verdict & {live: string[], time: number, age: number, unfamiliar: string[], probabilities: Record<string, number>}} Answer
+ * @typedef {Verdict & {live: string[], time: number, age: number, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
  *   label?: string | null, words?: string,

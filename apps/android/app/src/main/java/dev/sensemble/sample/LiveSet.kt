@@ -15,6 +15,7 @@ class LiveSet(
     private class Entry(val embedding: FloatArray, val time: Double)
 
     private val entries = HashMap<String, Entry>()
+    private val suspicion = Suspicion(specs.keys.sorted())
 
     /** Keep the embedding of a window that ended at `time` (s). */
     fun put(modality: String, embedding: FloatArray, time: Double) {
@@ -23,14 +24,19 @@ class LiveSet(
 
     fun remove(modality: String) {
         entries.remove(modality)
+        suspicion.forget(modality)
     }
 
     /** The classes of the mean of the live, familiar embeddings, or null if nothing is live; judged as by the runtime. */
     fun predict(now: Double): Prediction? {
         val near = near(now)
-        val live = near.filter { isFamiliar(it) }
+        var live = near.filter { isFamiliar(it) }
         if (near.isEmpty()) return null
         if (live.isEmpty()) return Prediction(near, FloatArray(head.size) { 1f / head.size }, List(head.size) { it }, false)
+        if (head.multiClass) {
+            val suspect = suspicion.note(live.associateWith { judge(listOf(it)).probabilities }, now)
+            live = live.filter { it != suspect }.ifEmpty { live }
+        }
         val whole = judge(live)
         val alone = live.map { judge(listOf(it)).candidates.toSet() }
         // Of two modalities without a candidate in common, one is wrong.

@@ -1,0 +1,51 @@
+"""States of modalities that are reported once they have lasted.
+
+It has no clock: times are given, so equal input gives equal answers.
+"""
+
+import math
+from collections.abc import Collection
+
+LASTING = 2.0
+"""Seconds for which a state must last before an event says so: one window proves nothing."""
+
+
+class Lasting:
+    """Tells which modalities are in a state, and which were reported to be."""
+
+    def __init__(self) -> None:
+        self._now: set[str] = set()
+        self._reported: set[str] = set()
+        self._since: dict[str, float] = {}  # when the newest windows began to differ from what was reported
+
+    def note(self, modality: str, time: float, *, on: bool) -> None:
+        """Note whether a window that ended at `time` is in the state."""
+        (self._now.add if on else self._now.discard)(modality)
+        if on == (modality in self._reported):
+            self._since.pop(modality, None)
+        else:
+            self._since.setdefault(modality, time)
+
+    def forget(self, modality: str) -> None:
+        """Forget what was noted of a modality, whose sensor left."""
+        self._now.discard(modality)
+        if modality in self._reported:
+            self._since[modality] = -math.inf
+        else:
+            self._since.pop(modality, None)
+
+    def newest(self, modalities: Collection[str]) -> tuple[str, ...]:
+        """Return those of `modalities` whose newest window is in the state, in their order."""
+        return tuple(m for m in modalities if m in self._now) if self._now else ()
+
+    def reported(self, modalities: Collection[str]) -> tuple[str, ...]:
+        """Return those of `modalities` that were last reported to be in the state, in their order."""
+        return tuple(m for m in modalities if m in self._reported) if self._reported else ()
+
+    def changes(self, now: float) -> list[tuple[str, bool]]:
+        """Return each modality whose state has changed for long enough, and whether the state is over."""
+        turned = sorted(m for m, since in self._since.items() if now - since >= LASTING)
+        for modality in turned:
+            del self._since[modality]
+        self._reported ^= set(turned)
+        return [(m, m not in self._reported) for m in turned]
