@@ -33,6 +33,7 @@ KEYS = {
     "opinions",
     "audited",
     "unfamiliar",
+    "suspect",
     "adapted",
     "levels",
     "probabilities",
