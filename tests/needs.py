@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from ctypes.util import find_library
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -44,6 +45,7 @@ PARTS = {
     ),
     "portaudio": Part(lambda: find_library("portaudio") is not None, "libportaudio2 libasound2-plugins"),
     "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
+    "rerun": Part(lambda: find_spec("rerun") is not None),
     "swift": Part(programs("swiftc")),
     "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),
 }

@@ -9,13 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from rerun.chunk import RrdReader
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import read_dataset
 
 from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
+
+RrdReader = pytest.importorskip("rerun.chunk", reason="needs rerun").RrdReader
 
 # An installation without the extra.
 WITHOUT = """
