@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -92,9 +92,9 @@ class Studying:
         state: dict[str, Any] = json.loads(self.ask("/api/state")[1])
         return state
 
-    def wait(self, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    def wait(self, true: Callable[[dict[str, Any]], Any], patience: float = PATIENCE) -> dict[str, Any]:
         """Wait for a state for which something is true."""
-        until = monotonic() + PATIENCE
+        until = monotonic() + patience
         while monotonic() < until:
             if true(state := self.state()):
                 return state
@@ -116,11 +116,13 @@ class Studying:
 
 
 @contextmanager
-def studying(folder: Path, *sensors: Steady, countdown: float = 0.1) -> Iterator[Studying]:
+def studying(
+    folder: Path, *sensors: Steady, countdown: float = 0.1, options: Sequence[str] = ("--from-scratch",)
+) -> Iterator[Studying]:
     """Serve a studio on a free port of the loopback."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    with Project(folder) as project, closing(Studio(project, countdown)) as studio:
+    with Project(folder) as project, closing(Studio(project, countdown, options)) as studio:
         for sensor in sensors:
             studio.bench.switchboard.add(sensor)
         with Server(listening, Access(), routes(studio), largest()):

@@ -56,7 +56,7 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
 
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", 0.0, over.set)
+    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), 0.0, over.set)
     assert over.wait(PATIENCE)
     found = job.snapshot()
     assert found["status"] == "failed"
@@ -65,7 +65,7 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Path) -> None:
     over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", 0.0, over.set)
+    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), 0.0, over.set)
     job.cancel()
     with pytest.raises(InputError, match="is being trained"):
         refuse_while(job)

@@ -16,7 +16,7 @@ from sensemble_apps.errors import InputError
 
 CLASSES = 50  # of a project at most
 LONGEST = 40  # characters of a class's name
-_FILE, _LOCK, _DATA, _RUNS = "studio.json", "studio.lock", "data", "runs"
+_FILE, _LOCK, _DATA, _RUNS, _INSTANT = "studio.json", "studio.lock", "data", "runs", "instant"
 _RESERVED = {"(background)", "unlabelled"}  # which stand for takes that have no class
 
 
@@ -25,7 +25,7 @@ class Run:
     """A training of the project.
 
     Attributes:
-        number: from 1, in the order of the trainings.
+        number: from 1, in the order of the trainings; 0 of the instant head.
         folder: the run folder.
     """
 
@@ -142,6 +142,11 @@ class Project:
                 f"{name[:LONGEST]}: no such class; there are {', '.join(self._classes) or 'none'}"
             )
         return name
+
+    @property
+    def instant(self) -> Run:
+        """The instant head, as run 0."""
+        return Run(0, self.folder / _INSTANT)
 
     def runs(self) -> list[Run]:
         """Return the runs, the oldest first."""

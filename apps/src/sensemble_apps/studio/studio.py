@@ -1,5 +1,6 @@
 """The studio itself: its parts, and what a page may do to them."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import RLock
 from typing import Any
@@ -13,6 +14,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.takes import COUNTDOWN
 from sensemble_apps.studio.bench import Bench
+from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.recorder import Recorder
@@ -31,6 +33,8 @@ class Studio:
     Args:
         project: an open project.
         countdown: seconds before a take.
+        options: further ones of `sensemble train`, such as `--encoder`; with `--from-scratch` alone, there is
+            no instant head.
 
     Attributes:
         project: its classes and runs.
@@ -39,6 +43,7 @@ class Studio:
         takes: of the project.
         recorder: records takes.
         live: the live page.
+        instant: fits the instant head; None where there is none.
         job: the last training; None before there is one.
         estimate: of the time of the next one; None while there is none for these takes.
         failure: why the last take failed; empty if it did not.
@@ -51,7 +56,7 @@ class Studio:
         InputError: a label of its takes is no name of a class.
     """
 
-    def __init__(self, project: Project, countdown: float = COUNTDOWN) -> None:
+    def __init__(self, project: Project, countdown: float = COUNTDOWN, options: Sequence[str] = ()) -> None:
         self.project = project
         self.bench = Bench(SPECS)
         self.previews = Previews(self.bench.switchboard)
@@ -59,6 +64,10 @@ class Studio:
         project.adopt(label for take in self.takes.takes for label in take.labels)
         self.recorder = Recorder(self.bench.switchboard, project.data, self._recorded, countdown)
         self.live = LivePage()
+        self._options = options
+        self.instant: Instant | None = None
+        if "--encoder" in options or "--from-scratch" not in options:
+            self.instant = Instant(project.instant, project.data, options, self._fitted)
         self.job: Job | None = None
         self.estimate: Estimate | None = None
         self.failure = ""
@@ -69,14 +78,17 @@ class Studio:
         self._lock = RLock()  # one action at a time
         for run in filter(is_left_behind, project.runs()):
             remark(f"sensemble: run {run.number} is still being trained: an earlier studio left it behind")
-            self.job = Job(run, project.data, 0.0, self._over)
+            self.job = Job(run, project.data, options, 0.0, self._over)
         self._changed()
+        self._fit()
 
     def close(self) -> None:
         """End what is going on; all of it can be taken up again."""
         self.recorder.close()
         with self._lock:
             self._drop_estimate()
+        if self.instant is not None:
+            self.instant.close()
         if self.job is not None:
             self.job.close()
         self.close_live()
@@ -102,6 +114,7 @@ class Studio:
             written = self.project.new_name(name, new)
             self.takes.rename(name, written)  # first, for a class can be known by its takes; see `adopt`
             self.project.rename(name, written)
+            self._fit()
             self._changed()
 
     def remove_class(self, name: str) -> None:
@@ -154,6 +167,7 @@ class Studio:
             self._check_unused()
             self._drop_estimate()
             self.takes.delete(number)
+            self._fit()
             self._changed()
 
     def hold_out(self) -> None:
@@ -182,7 +196,7 @@ class Studio:
             self._check_unused()
             self._check_enough()
             self._drop_estimate()
-            self.estimate = Estimate(self.project.data, self._over)
+            self.estimate = Estimate(self.project.data, self._options, self._over)
             self._changed()
 
     def train(self, number: int | None) -> None:
@@ -204,7 +218,7 @@ class Studio:
             expected = (self.estimate.seconds if self.estimate is not None else None) or 0.0
             if self.estimate is not None and self.estimate.running:
                 self._drop_estimate()
-            self.job = Job(run, self.project.data, expected, self._over)
+            self.job = Job(run, self.project.data, self._options, expected, self._over)
             self._changed()
 
     def cancel(self) -> None:
@@ -248,8 +262,18 @@ class Studio:
             try:
                 self.takes.refresh()
                 self.failure = error or ""
+                self._fit()
             except SensembleError as damage:
                 self.failure = str(damage)
+            self._changed()
+
+    def _fitted(self) -> None:
+        """Let the live page of the instant head, if it is open, go on with the newest one."""
+        with self._lock:
+            if self._live_run == 0 and self.instant is not None and not self.instant.reason:
+                self._live_run = None
+                with suppress(SensembleError):  # such as a bundle that the next fit has replaced already
+                    self.open_live(0)
             self._changed()
 
     def _over(self) -> None:
@@ -260,8 +284,14 @@ class Studio:
     # With the lock held.
 
     def _changed(self) -> None:
-        self.summary = describe(self.project, self.takes, self.estimate, self._live_run)
+        self.summary = describe(self.project, self.takes, self.estimate, self._live_run, self.instant)
         self.version += 1
+
+    def _fit(self) -> None:
+        """Fit the instant head anew, if two classes have two takes."""
+        counts = [len(self.takes.of(name)) for name in self.project.classes]
+        if self.instant is not None and sum(count > 1 for count in counts) > 1:
+            self.instant.fit()
 
     def _drop_estimate(self) -> None:
         if self.estimate is not None:
@@ -283,7 +313,8 @@ class Studio:
             raise InputError(ONE_SENSOR)
 
     def _run(self, number: int) -> Run:
-        run = next((run for run in self.project.runs() if run.number == number), None)
+        runs = (self.project.instant, *self.project.runs())
+        run = next((run for run in runs if run.number == number), None)
         if run is None:
             raise InputError(f"there is no run {number}")
         return run

@@ -6,6 +6,7 @@ from typing import Any
 from sensemble_sensors.media.division import BACKGROUND, Share
 from sensemble_train.data.sufficiency import shortages
 
+from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.results import curves, scores
 from sensemble_apps.studio.takes import Takes
@@ -17,7 +18,9 @@ ONE_SENSOR = "A model needs takes of two sensors or more, such as a camera and a
 _RUNS = 10  # of the newest
 
 
-def describe(project: Project, takes: Takes, estimate: Estimate | None, live: int | None) -> dict[str, Any]:
+def describe(
+    project: Project, takes: Takes, estimate: Estimate | None, live: int | None, instant: Instant | None
+) -> dict[str, Any]:
     """Return the project as JSON holds it.
 
     Args:
@@ -25,6 +28,7 @@ def describe(project: Project, takes: Takes, estimate: Estimate | None, live: in
         takes: its takes.
         estimate: of the time that a training takes, if there is one.
         live: the number of the run whose live page is open; None for none.
+        instant: the instant head, if the project has one.
     """
     dataset, division = takes.dataset, takes.division
     return {
@@ -39,12 +43,23 @@ def describe(project: Project, takes: Takes, estimate: Estimate | None, live: in
         "missing": [
             *([ONE_SENSOR] if dataset is not None and len(dataset.modalities) < 2 else ()),
             *(line.replace(BACKGROUND, NOTHING) for line in (division.shortages if division else ())),
-            *(shortages(dataset) if dataset is not None else ()),
+            *(shortages(dataset, from_scratch=instant is None) if dataset is not None else ()),
         ],
         "estimating": estimate is not None and estimate.running,
         "estimate": None if estimate is None else estimate.seconds,
         "runs": [_run(run) for run in reversed(project.runs()[-_RUNS:])],
         "live": live,
+        "instant": None if instant is None else _instant(instant),
+    }
+
+
+def _instant(instant: Instant) -> dict[str, Any]:
+    sets = [{"subset": name, **score} for name, score in (instant.sets or {}).items()]
+    return {
+        "fitting": instant.is_fitting,
+        "reason": instant.reason,
+        "done": instant.run.bundle is not None,
+        "sets": sets,
     }
 
 

@@ -6,7 +6,7 @@ that of a studio that was closed. The processes of a studio that was killed run 
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -46,6 +46,7 @@ class Job:
     Args:
         run: where.
         data: the dataset.
+        options: further ones of `sensemble train`.
         expected: seconds that training takes, as they were estimated; 0 if nobody knows.
         done: called when it is over, in whatever way.
 
@@ -56,7 +57,9 @@ class Job:
         curves: of the run, replaced every second; see `results.curves`.
     """
 
-    def __init__(self, run: Run, data: Path, expected: float, done: Callable[[], None]) -> None:
+    def __init__(
+        self, run: Run, data: Path, options: Sequence[str], expected: float, done: Callable[[], None]
+    ) -> None:
         self.run, self.status, self.reason = run, "running", ""
         self.curves: list[dict[str, Any]] = []
         self._expected, self._done = expected, done
@@ -65,7 +68,7 @@ class Job:
         self._ending: signal.Signals | None = None  # sent to what an earlier studio left behind
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
         self._processes = (
-            Process(["train", "--data", str(data), "--out", str(run.folder), "--json"]),
+            Process(["train", "--data", str(data), "--out", str(run.folder), "--json", *options]),
             Process(["export", str(run.folder), "--json"]),
         )
         self._thread = Thread(target=self._work, name="sensemble training", daemon=True)
@@ -166,6 +169,7 @@ class Estimate:
 
     Args:
         data: the dataset.
+        options: further ones of `sensemble train`.
         done: called when there is one.
 
     Attributes:
@@ -173,11 +177,11 @@ class Estimate:
         running: until it is over.
     """
 
-    def __init__(self, data: Path, done: Callable[[], None]) -> None:
+    def __init__(self, data: Path, options: Sequence[str], done: Callable[[], None]) -> None:
         self.seconds: float | None = None
         self.running = True
         self._done = done
-        self._process = Process(["train", "--data", str(data), "--estimate", "--json"])
+        self._process = Process(["train", "--data", str(data), "--estimate", "--json", *options])
         Thread(target=self._work, name="sensemble estimate", daemon=True).start()
 
     def stop(self) -> None:

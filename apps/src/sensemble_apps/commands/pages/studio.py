@@ -3,6 +3,7 @@
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from threading import Event
+from typing import Annotated
 
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.microphone import Microphone
@@ -29,6 +30,10 @@ class Arguments(Serving):
     """A camera's number, URL or video file; browsers may give theirs on the page."""
     microphone: Texts = ()
     """A microphone's number or name, or `default`; browsers may give theirs on the page."""
+    encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
+    """The pretrained encoder of a modality, as `sensemble train` takes it; by default those installed."""
+    from_scratch: bool = False
+    """Train every encoder that `--encoder` does not name from scratch. Nothing is live at once then."""
     in_process: bool = False
     """Capture in threads, not in one process per camera and microphone; see `sensemble serve`."""
 
@@ -39,7 +44,9 @@ def main(arguments: Arguments) -> None:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
         project = stack.enter_context(Project(arguments.folder))
-        studio = stack.enter_context(closing(Studio(project)))
+        options = [option for source in arguments.encoder for option in ("--encoder", source)]
+        options += ["--from-scratch"] * arguments.from_scratch
+        studio = stack.enter_context(closing(Studio(project, options=options)))
         switchboard = studio.bench.switchboard
         for source in arguments.camera:
             switchboard.add(capture(Camera, source, in_process=arguments.in_process))

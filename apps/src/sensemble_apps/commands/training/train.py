@@ -37,8 +37,8 @@ class Train(Training):
     """
 
     instant: bool = False
-    """Only fit a linear head to pretrained encoders, in seconds, and write its `bundle/`: those of --encoder,
-    or all that are installed. Two takes of two classes are enough."""
+    """Only fit a linear head to pretrained encoders, in seconds, and write its `bundle/`. Two takes of two
+    classes are enough."""
     estimate: bool = False
     """Train nothing: say what the data is too small for, and how long each stage will take here."""
     json: bool = False
@@ -84,9 +84,11 @@ def _instant(arguments: Train, data: Path) -> None:
     dataset = read_dataset(data)  # before torch is loaded, which takes seconds
     from sensemble_export import export_instant
     from sensemble_train import instant
-    from sensemble_train.models.infer_spec import installed
 
-    encoders, bundle = dict(map(_encoder, arguments.encoder)) or installed(dataset), arguments.out / BUNDLE
+    encoders, bundle = _encoders(arguments, dataset), arguments.out / BUNDLE
+    for m in dataset.modalities:
+        if m not in encoders:
+            remark(f"warning: {m}: left out, for no pretrained encoder serves it; name one by --encoder")
     with stages(in_json=arguments.json) as advance:
         found = instant(data, encoders, advance)
         manifest = export_instant(found, bundle, data.resolve().name, partial(advance, "export"))
@@ -129,16 +131,21 @@ def _encoder(choice: str) -> tuple[str, str]:
     return modality, source
 
 
-def _config(arguments: Training, data: Path) -> "Config":
+def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     from sensemble_train.models.infer_spec import installed
+
+    encoders = {} if arguments.from_scratch else installed(dataset)
+    return encoders | dict(map(_encoder, arguments.encoder))
+
+
+def _config(arguments: Training, data: Path) -> "Config":
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.planning.derived import derived
 
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     dataset = read_dataset(data)
-    encoders = {} if arguments.from_scratch else installed(dataset)
-    encoders |= map(_encoder, arguments.encoder)
+    encoders = _encoders(arguments, dataset)
     remark("encoders: " + ", ".join(f"{m} {encoders.get(m, 'from scratch')}" for m in dataset.modalities))
     config = Config(
         str(data.resolve()),

@@ -4,6 +4,7 @@ import { counted, lasting } from "./classes.js";
 import { button, byId, draw, make, percent, say } from "./dom.js";
 
 /** @typedef {import("./studio_types.js").Curve} Curve */
+/** @typedef {import("./studio_types.js").Instant} Instant */
 /** @typedef {import("./studio_types.js").Project} Project */
 /** @typedef {import("./studio_types.js").Run} Run */
 /** @typedef {import("./studio_types.js").Training} Training */
@@ -36,6 +37,8 @@ export class Runs {
     byId("estimate-time").hidden = !ready || project.estimating || project.estimate !== null;
     say(byId("estimate"), (ready ? "The takes of all classes are learned from, on all sensors." : "Record takes of two classes or more, and hold some out, first.") + time);
     byId("train").dataset.ready = String(ready);
+    say(byId("train"), project.instant?.done ? "Make it robust" : "Train a model");
+    say(byId("instant"), project.instant ? ofInstant(project.instant) : "");
     this.list(project);
     const newest = project.runs[0];
     if (newest) this.showCurves(newest.curves);
@@ -68,8 +71,17 @@ export class Runs {
   list(project) {
     const busy = this.training?.status === "running";
     const made = project.runs.map((run) => this.run(run, project.live === run.number, busy));
+    if (project.instant?.done) made.unshift(this.instant(project.live === 0, busy));
     if (!made.length) made.push(make("p", { class: "hint" }, "No model yet."));
     byId("runs").replaceChildren(...made);
+  }
+
+  /** @param {boolean} live @param {boolean} busy @returns {HTMLElement} */
+  instant(live, busy) {
+    const act = button("Open the live page with the instant model", () => this.open(0));
+    act.disabled = busy;
+    const title = make("h3", {}, "Instant model", make("span", { class: "hint" }, live ? " is live" : ""));
+    return make("article", { class: "run" }, title, make("p", {}, act));
   }
 
   /** @param {Run} run @param {boolean} live @param {boolean} busy @returns {HTMLElement} */
@@ -93,6 +105,14 @@ export class Runs {
     this.opening = number;
     this.send({ type: "open_live", run: number });
   }
+}
+
+/** What the instant model is worth, the set of most sensors first. @param {Instant} found @returns {string} */
+function ofInstant({ fitting, reason, sets }) {
+  if (reason) return `No instant model: ${reason}.`;
+  const said = sets.map(({ subset, accuracy, low, high }) => `${subset.replaceAll("+", " + ")} ${percent(accuracy)} (${percent(low)} to ${percent(high)})`).reverse();
+  const state = fitting ? " It is learning the newest take." : "";
+  return said.length ? `The instant model is right about takes that it did not learn from: ${said.join(", ")}.${state}` : fitting ? "The instant model is being made." : "Two takes of two classes make an instant model.";
 }
 
 /** @param {Training} training @returns {string} */

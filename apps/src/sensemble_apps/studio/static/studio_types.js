@@ -9,11 +9,12 @@
  *   split: string, proposed: string}} Take
  * @typedef {{stage: string, points: [number, number][]}} Curve step and loss
  * @typedef {{subset: string, accuracy: number, low: number, high: number, n: number, chance: number}} Score
+ * @typedef {{fitting: boolean, reason: string, done: boolean, sets: Score[]}} Instant
  * @typedef {{number: number, done: boolean, curves: Curve[],
  *   scores: {method: string, sets: Score[], warnings: string[]} | null}} Run
  * @typedef {{classes: {name: string, takes: number, seconds: number}[], takes: Take[], divided: boolean,
  *   shares: {name: string, train: number, calibrate: number, eval: number}[], missing: string[],
- *   estimating: boolean, estimate: number | null, runs: Run[], live: number | null}} Project
+ *   estimating: boolean, estimate: number | null, runs: Run[], live: number | null, instant: Instant | null}} Project
  * @typedef {{run: number, status: "running" | "done" | "cancelled" | "failed", reason: string, stage: string,
  *   done: number, total: number, elapsed: number, left: number | null}} Training
  * @typedef {{type: "state", sensors: import("./types.js").Sensor[], take: Taking | null, failure: string,

@@ -1,0 +1,45 @@
+"""The instant head in the studio: live after two takes of two classes, and fitted anew after each more."""
+
+from pathlib import Path
+
+import pytest
+from sensemble_runtime import Bundle
+
+from tests.train.recipe.test_instant import ENCODERS
+
+from .studying import Steady, studying
+
+OPTIONS = [option for m, source in ENCODERS.items() for option in ("--encoder", f"{m}={source}")]
+
+LOWERED = 500.0  # seconds; a busy machine is no failure
+
+
+def test_it_is_live_after_two_takes_of_two_classes_and_knows_a_third_after_two_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    camera, microphone = Steady("video"), Steady("audio")
+    folder = tmp_path / "project"
+    with studying(folder, camera, microphone, options=OPTIONS) as served:
+        for label in ("zero", "one", "two"):
+            camera.label = microphone.label = label
+            served.act("add_class", name=label)
+            for _ in range(2):
+                served.take(label)
+            if label == "one":
+                state = served.wait(lambda state: state["project"]["instant"]["done"], LOWERED)
+                assert {one["subset"] for one in state["project"]["instant"]["sets"]} >= {"audio", "video"}
+                assert served.act("open_live", run=0) == ""
+                assert served.wait(lambda state: state["project"]["live"] == 0)
+                assert Bundle.open(folder / "instant/bundle").manifest.labels == ("one", "zero")
+        served.wait(lambda state: not state["project"]["instant"]["fitting"], LOWERED)
+        assert served.state()["project"]["instant"]["reason"] == ""
+        assert served.state()["project"]["live"] == 0, "the live page goes on with the newest head"
+        assert Bundle.open(folder / "instant/bundle").manifest.labels == ("one", "two", "zero")
+        assert served.studio.live.session is not None
+        assert served.ask("/live/")[0] == 200
+
+
+def test_from_scratch_there_is_none(tmp_path: Path) -> None:
+    with studying(tmp_path / "project") as served:
+        assert served.state()["project"]["instant"] is None
