@@ -43,6 +43,7 @@ def prediction(when: float) -> Prediction:
             "video": Opinion(np.array([0.0, 1.0, 0.0], np.float32), 0.5, LABELS, None),
         },
         unfamiliar=("text",),
+        suspect="audio",
     )
 
 
@@ -72,7 +73,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
         "audio": RecordedOpinion("zero", 0.5, sure=False),
         "video": RecordedOpinion("one", 1.0, sure=True),
     }
-    assert first.unfamiliar == ("text",)
+    assert (first.unfamiliar, first.suspect) == (("text",), "audio")
     assert first.probabilities.tolist() == [0.25, 0.625, 0.125]
     assert (first.ages, first.latencies) == ({"audio": 0.25, "video": 0.125}, {"audio": 0.01})
     assert first.dropped == {"audio": 3, "video": 0}

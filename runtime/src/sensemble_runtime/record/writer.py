@@ -151,7 +151,7 @@ class Records:
         ]
         with reported(self._path), self._db:
             self._set_clock(run)
-            self._insert("predictions", 15, predictions)
+            self._insert("predictions", 16, predictions)
             self._insert("events", 7, events)
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
