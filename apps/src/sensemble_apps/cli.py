@@ -79,8 +79,10 @@ class _Stop:
             raise KeyboardInterrupt(number)
 
 
-def _missing_package(error: Exception) -> NotInstalledError | None:
+def _missing_package(error: BaseException) -> NotInstalledError | None:
     """Return the error to show where a command needs a package that was not installed with it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     for extra, packages in _EXTRAS.items():
         if name in packages:

@@ -15,20 +15,9 @@ from sensemble_sensors.media.dataset import read_dataset
 from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
+from tests.apps.without import last_line_without
 
 RrdReader = pytest.importorskip("rerun.chunk", reason="needs rerun").RrdReader
-
-# An installation without the extra.
-WITHOUT = """
-import sys
-class Absent:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] == "rerun":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Absent())
-from sensemble_apps.entry import main
-sys.exit(main())
-"""
 
 # A process whose files may hold so many bytes; the error differs from that of a full disk in its words only.
 CRAMPED = """
@@ -141,15 +130,6 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     given = [command, bundle_folder, "--replay", dataset_folder, "--rerun", tmp_path / "a.rrd"]
     port = ["--port", "0"] if command == "serve" else []
-    result = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *given, *port],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1] == (
-        "sensemble: needs rerun, which is not installed; `pip install 'sensemble-apps[rerun]'`"
-    )
+    line = last_line_without("rerun", *given, *port)
+    assert line == "sensemble: needs rerun, which is not installed; `pip install 'sensemble-apps[rerun]'`"
     assert not (tmp_path / "a.rrd").exists()

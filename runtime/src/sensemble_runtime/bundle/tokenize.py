@@ -11,7 +11,12 @@ from sensemble_sensors.sensor import MAX_CAPTION
 
 from sensemble_runtime.bundle.strict_json import DecodeError, document
 from sensemble_runtime.bundle.tokenizer_fields import problems
-from sensemble_runtime.errors import BundleCorruptError, EncoderError, SensembleRuntimeError
+from sensemble_runtime.errors import (
+    BundleCorruptError,
+    BundleIncompatibleError,
+    EncoderError,
+    SensembleRuntimeError,
+)
 from sensemble_runtime.executors.executor import describe
 
 if TYPE_CHECKING:  # only a process that tokenizes loads the library
@@ -53,8 +58,14 @@ def check_tokenizer(data: bytes, length: int, path: Path) -> None:
 
 
 def load_tokenizer(data: bytes, path: Path) -> "Tokenizer":
-    """Return the tokenizer of a checked `tokenizer.json`, or raise a `BundleCorruptError`."""
-    from tokenizers import Tokenizer  # 7 MB that only sessions with captions need
+    """Return the tokenizer of a checked `tokenizer.json`, or raise a `BundleError`."""
+    try:
+        from tokenizers import Tokenizer  # 7 MB that only sessions with captions need
+    except ImportError as error:
+        remedy = "`pip install 'sensemble-runtime[text]'`"
+        raise BundleIncompatibleError(
+            f"{path}: needs tokenizers, which is not installed; {remedy}"
+        ) from error
 
     with _reported(BundleCorruptError, f"{path}: not a tokenizer"):
         return Tokenizer.from_buffer(data)

@@ -177,6 +177,7 @@ class Player(ABC):
             self._bad = error
         except BaseException as error:  # noqa: BLE001 - otherwise the reader would wait for ever
             self._bad = BadDataError(f"{self._name}: cannot be played ({type(error).__name__}: {error})")
+            self._bad.__cause__ = error
         if self._bad is not None:
             over = SensorEndedError(f"{self._name}: stopped: {self._bad}")
         for sensor in self._sensors.values():
