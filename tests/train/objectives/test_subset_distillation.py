@@ -139,3 +139,15 @@ def test_a_subset_learns_from_the_examples_that_have_all_of_it() -> None:
             logits = model.classify(part.inputs)
             each.append(float(torch.nn.functional.cross_entropy(logits, part.targets)))
     assert loss.item() == pytest.approx(weighted(each, subsets(train)), abs=1e-5)
+
+
+def test_what_an_example_lacks_does_not_count_in_the_statistics_of_an_adapter() -> None:
+    model = tiny_model(replace(STEM, source="tests.train.tiny:own"))
+    unlabelled = replace(clips_of(model, 5, 1), targets=torch.full((5, 3), 1 / 3))
+    some = replace(clips_of(model, 6, 0), targets=labels(model, 6))
+    some.present.update(audio=torch.arange(6) < 3)
+    objective, losses = SubsetDistillation(model, ALL, 0.5).train(), []
+    for filling in (0.0, 1000.0):
+        some.inputs["audio"][3:] = filling
+        losses.append(objective(some, unlabelled).item())
+    assert losses[0] == losses[1]

@@ -1,5 +1,6 @@
 """The instant head: calibrated linear classifiers on frozen encoders, and what they say of takes left out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,31 @@ def test_it_takes_an_encoder_of_a_modality_that_is_there(tmp_path: Path) -> None
     folder = takes(tmp_path, {"dark": 2, "bright": 2})
     with pytest.raises(ConfigurationError, match="has audio, video; name a pretrained encoder"):
         instant(folder, {})
+
+
+def test_groups_that_show_several_classes_are_left_out_in_turn(tmp_path: Path) -> None:
+    """Of three people, one shows both classes, and each of the others another one."""
+    index = takes(tmp_path, {"dark": 2, "bright": 2}) / "index.jsonl"
+    lines = index.read_text("utf-8").replace('"group": "dark 0"', '"group": "both"')
+    index.write_text(lines.replace('"group": "bright 0"', '"group": "both"'), encoding="utf-8")
+    found = instant(tmp_path, ENCODERS)
+    for said in found.left_out.values():
+        assert said.isfinite().all()
+        assert said.any()
+
+
+def test_a_sensor_counts_once_two_classes_have_two_takes_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A microphone that was plugged in late says nothing yet."""
+    index = takes(tmp_path, {"dark": 3, "bright": 3}) / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
+    for line in lines:
+        if line["group"] not in {"dark 2", "bright 1", "bright 2"}:
+            del line["audio"]
+    write_index(tmp_path, lines)
+    found = instant(tmp_path, ENCODERS)
+    assert found.model.modalities == ("video",)
+    assert caplog.messages == [
+        "audio: fewer than two classes have two takes with it; until then, it is left out"
+    ]

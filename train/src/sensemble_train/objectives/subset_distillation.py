@@ -3,7 +3,7 @@
 It goes beyond the paper, whose MASD (Eq. 8) teaches the modalities without labels as one set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from sensemble_runtime.subsets import Subset, subsets
@@ -57,7 +57,9 @@ class SubsetDistillation(Downstream):
                 teacher's probabilities as their targets.
         """
         labelled, unlabelled = batches
-        task = self._mean_loss(self.model.embed(labelled.inputs), labelled, self.labelled)
+        task = self._mean_loss(
+            {m: self._encode(m, labelled) for m in labelled.inputs}, labelled, self.labelled
+        )
         if self.backgrounds is None:
             embedded, strange = self.model.embed(unlabelled.inputs), task.new_zeros(())
         else:
@@ -69,11 +71,10 @@ class SubsetDistillation(Downstream):
         return (1 - self.weight) * task + self.weight * distilled + strange
 
     def _encode(self, modality: str, clips: Clips) -> Tensor:
-        return encode_present(
-            self.model.encoders[modality].encode,  # type: ignore[arg-type]
-            clips.inputs[modality],
-            clips.present[modality],
-        )
+        encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
+        if modality in clips.complete:
+            return encode(clips.inputs[modality])
+        return encode_present(encode, clips.inputs[modality], clips.present[modality])
 
     def _mean_loss(self, embedded: Mapping[str, Tensor], clips: Clips, sets: Sequence[Subset]) -> Tensor:
         assert clips.targets is not None  # noqa: S101 - labelled by people or by the teacher

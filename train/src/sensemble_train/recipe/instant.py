@@ -10,7 +10,7 @@ No weight of an encoder changes, so what is lowered for one set of takes serves 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,7 @@ def instant(data: Path | str, encoders: Mapping[str, str], progress: Stages = no
         progress: called with (stage, steps done, steps in all).
 
     Raises:
-        ConfigurationError: a source cannot be used, or fewer than two classes have two groups.
+        ConfigurationError: a source cannot be used, or no modality has two groups of each of two classes.
         BadDataError: the dataset does not follow the data format.
     """
     dataset = read_dataset(data)
@@ -80,7 +80,6 @@ def instant(data: Path | str, encoders: Mapping[str, str], progress: Stages = no
         examples, described.specs, model.tokenizer, described.labels, task, partial(progress, "decode")
     )
     assert raw.targets is not None  # noqa: S101 - all have labels
-    folds = _folds(examples)
     left_out = {}
     for m, encoder in model.encoders.items():
         assert isinstance(encoder, Pretrained)  # noqa: S101 - so the model is described
@@ -88,7 +87,8 @@ def instant(data: Path | str, encoders: Mapping[str, str], progress: Stages = no
         x = embedded(
             encoder, raw.inputs[m][there], VIEWS, DERIVED, model.tokenizer, partial(progress, f"embed {m}")
         )
-        found = fit_specialist(x, raw.targets[there], folds[there], len(described.labels), task)
+        folds = _folds([e for e, has in zip(examples, there.tolist(), strict=True) if has])
+        found = fit_specialist(x, raw.targets[there], folds, len(described.labels), task)
         place = described.configs[m].place or 0
         with torch.no_grad():
             own = model.head.linear.weight[:, place : place + x.shape[2] + 1]
@@ -136,7 +136,7 @@ def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int,
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
     """Return the examples of the classes that have two groups, without which nothing can be left out."""
-    counts = Counter(label for _, label in {(e.group or e.id, name) for e in examples for name in e.labels})
+    counts = _groups(examples)
     few = sorted(label for label, count in counts.items() if count < 2)
     if len(counts) - len(few) < 2:
         said = ", ".join(f"{count} of {label}" for label, count in sorted(counts.items())) or "none"
@@ -148,15 +148,26 @@ def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
     return [e for e in examples if not set(e.labels) & set(few)]
 
 
+def _groups(examples: Iterable[Example]) -> Counter[str]:
+    """Return the number of groups of each class."""
+    return Counter(label for _, label in {(e.group or e.id, name) for e in examples for name in e.labels})
+
+
 def _model(dataset: Dataset, examples: list[Example], encoders: Mapping[str, str]) -> Model:
     """Return the model whose features lie side by side; its head is not fitted."""
     specs, configs = inputs(dataset, fit_sizes(dataset, ModelConfig()), encoders)
-    there = {m for e in examples for m in e.modalities}
-    chosen = [m for m in sorted(encoders) if m in there]
+    groups = {m: _groups(e for e in examples if m in e.modalities) for m in sorted(encoders)}
+    chosen = [m for m, counts in groups.items() if sum(count > 1 for count in counts.values()) > 1]
+    for m in sorted(encoders.keys() - chosen):
+        LOG.warning("%s: fewer than two classes have two takes with it; until then, it is left out", m)
     if not chosen:
         raise ConfigurationError(
-            f"{dataset.folder}: has {', '.join(dataset.modalities)}; name a pretrained encoder of one of "
-            "these, as --encoder audio=whisper-tiny.en"
+            f"{dataset.folder}: has {', '.join(dataset.modalities)}; "
+            + (
+                "record two takes of each of two classes by one sensor"
+                if encoders
+                else "name a pretrained encoder of one of these, as --encoder audio=whisper-tiny.en"
+            )
         )
     places, end = {}, 0
     for m in chosen:
@@ -176,16 +187,15 @@ def _model(dataset: Dataset, examples: list[Example], encoders: Mapping[str, str
 
 
 def _folds(examples: list[Example]) -> Tensor:
-    """Return the fold of each example, int64 [N]; each class's groups are dealt out in turn."""
+    """Return the fold of each example, int64 [N]: each group is put where its classes have the fewest."""
     labels: dict[str, set[str]] = {}
     for e in examples:
         labels.setdefault(e.group or e.id, set()).update(e.labels)
-    dealt: Counter[tuple[str, ...]] = Counter()
+    dealt: Counter[tuple[str, int]] = Counter()
     folds: dict[str, int] = {}
     for group in sorted(labels):
-        classes = tuple(sorted(labels[group]))
-        folds[group] = dealt[classes] % _FOLDS
-        dealt[classes] += 1
+        folds[group] = min(range(_FOLDS), key=lambda fold: sum(dealt[name, fold] for name in labels[group]))
+        dealt.update((name, folds[group]) for name in labels[group])
     return torch.tensor([folds[e.group or e.id] for e in examples])
 
 
