@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_runtime.progress import no_progress
+from sensemble_sensors.durable import PRIVATE_FILE
 from sensemble_train.data.embedded import embedded, fingerprint
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
@@ -53,6 +54,25 @@ def test_other_changes_and_another_encoder_are_computed_anew(encoder: Pretrained
     before = Frozen.read
     embed(video, raw_inputs(4)["video"])
     assert Frozen.read - before == 1 + 4 * 3
+
+
+def test_what_is_kept_is_private_and_may_be_damaged(encoder: Pretrained, tmp_path: Path) -> None:
+    windows = raw_inputs(4)["audio"]
+    first = embed(encoder, windows)
+    (path,) = tmp_path.rglob("*.safetensors")
+    assert path.stat().st_mode & 0o777 == PRIVATE_FILE, "one could tell from them who spoke"
+    path.write_bytes(path.read_bytes()[:50])
+    assert torch.equal(embed(encoder, windows), first)
+    before = Frozen.read
+    embed(encoder, windows)
+    assert Frozen.read - before == 1, "the damaged file was replaced"
+
+
+def test_where_nothing_can_be_kept_the_embeddings_are_made_all_the_same(
+    encoder: Pretrained, tmp_path: Path
+) -> None:
+    (tmp_path / "sensemble").write_text("no folder")
+    assert embed(encoder, raw_inputs(4)["audio"]).shape == (4, 3, 2)
 
 
 def test_encoders_that_differ_in_what_they_compute_alone_are_told_apart() -> None:

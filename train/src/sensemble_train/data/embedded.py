@@ -1,15 +1,17 @@
 """Embeddings of frozen encoders: of several augmented views of each window, computed once.
 
 They are kept by content in the user's cache, so that every method, seed and later training of the same
-windows takes seconds. It may be deleted at any time.
+windows takes seconds. They are private to this user, and may be deleted at any time.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import platformdirs
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
@@ -43,7 +45,8 @@ def embedded(
     quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
-    folder = _folder(encoder.frozen, windows[:1])
+    cache = Path(platformdirs.user_cache_dir("sensemble"))
+    folder = cache / "embeddings" / fingerprint(encoder.frozen, windows[:1])
     found = _read(folder)
     missing = list({key: row for row, key in enumerate(keys) if key not in found}.values())
     kind = KINDS[encoder.spec.kind]
@@ -64,9 +67,10 @@ def embedded(
             progress(start + sum(map(len, made)), len(missing))
         features, written = torch.cat(made), [keys[row] for row in rows]
         names = torch.tensor([list(key) for key in written], dtype=torch.uint8)
-        durable.write(
-            folder / f"{written[0].hex()[:32]}.safetensors", save({"keys": names, "features": features})
-        )
+        path = folder / f"{written[0].hex()[:32]}.safetensors"
+        with suppress(OSError):  # of a full disk, or of another process that keeps the same windows now
+            folder.mkdir(parents=True, exist_ok=True)
+            durable.write(path, save({"keys": names, "features": features}), private=True)
         found |= dict(zip(written, features, strict=True))
     return torch.stack([found[key] for key in keys])
 
@@ -87,16 +91,10 @@ def fingerprint(encoder: nn.Module, window: Tensor) -> str:
     return digest.hexdigest()[:32]
 
 
-def _folder(frozen: nn.Module, window: Tensor) -> Path:
-    """Return the folder of an encoder's embeddings."""
-    folder = Path(platformdirs.user_cache_dir("sensemble")) / "embeddings" / fingerprint(frozen, window)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _read(folder: Path) -> dict[bytes, Tensor]:
     found: dict[bytes, Tensor] = {}
     for path in folder.glob("*.safetensors"):
-        kept = load_file(path)
-        found |= zip((bytes(key) for key in kept["keys"].tolist()), kept["features"], strict=True)
+        with suppress(OSError, SafetensorError):  # it was deleted just now, or is damaged
+            kept = load_file(path)
+            found |= zip((bytes(key) for key in kept["keys"].tolist()), kept["features"], strict=True)
     return found
