@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,6 +131,17 @@ def test_nothing_is_learned_before_it_is_studied(room: Room) -> None:
     assert [learner.windows for learner in room.adapter.learners.values()] == [2]
     room.adapter.study(end=True)
     assert [learner.windows for learner in room.adapter.learners.values()] == [3]
+
+
+def test_a_change_at_the_end_has_the_time_of_the_last_lesson(room: Room) -> None:
+    """It was at 0 s where every lesson had been studied before."""
+    truth = room.world.truth(300)
+    for i, (answer, sound) in enumerate(zip(truth, room.world.windows(truth), strict=True)):
+        room.window(int(answer), sound, float(i), 0.0, "one")
+        if any(deepcopy(learner).end_scene() for learner in room.adapter.learners.values()):
+            break
+    room.adapter.study(end=True)
+    assert [event.time for event in room.adapter.pop_events()] == [i]
 
 
 def test_each_sensor_learns_for_itself(room: Room) -> None:

@@ -66,6 +66,7 @@ class Adapter:
         self._teachers_of: dict[Sensor, set[str]] = {}
         self._unsaved: set[Sensor] = set()
         self._events: deque[AdaptEvent] = deque()
+        self._now = 0.0  # the time of the last lesson learned
 
     def __enter__(self) -> Self:
         return self
@@ -110,17 +111,16 @@ class Adapter:
 
     def study(self, *, end: bool = False) -> None:
         """Learn the lessons noted since the last call; with `end`, the current scenes, too."""
-        now = 0.0
         while self._lessons:
-            sensor, lesson, teachers, now = self._lessons.popleft()
+            sensor, lesson, teachers, self._now = self._lessons.popleft()
             if sensor not in self.learners:
                 alone = of_subset(self._bundle.manifest.calibration, (sensor[0],))
                 self.learners[sensor] = Learner.new(self._bundle.head, alone)
             self._teachers_of.setdefault(sensor, set()).update(teachers)
             self._unsaved.add(sensor)
-            self._report(sensor, self.learners[sensor].learn(lesson), now)
+            self._report(sensor, self.learners[sensor].learn(lesson))
         for sensor, learner in self.learners.items() if end else ():
-            self._report(sensor, learner.end_scene(), now)
+            self._report(sensor, learner.end_scene())
         self._publish()
 
     def pop_events(self) -> list[AdaptEvent]:
@@ -140,7 +140,7 @@ class Adapter:
     def _note(self, window: Encoded, lesson: Lesson, teachers: Subset, now: float) -> None:
         self._lessons.append(((window.modality, window.sensor), lesson, teachers, now))
 
-    def _report(self, sensor: Sensor, decision: Decision | None, now: float) -> None:
+    def _report(self, sensor: Sensor, decision: Decision | None) -> None:
         if decision is None:
             return
         (modality, name), by = sensor, tuple(sorted(self._teachers_of.get(sensor, ())))
@@ -148,7 +148,7 @@ class Adapter:
         taught = f"by {' and '.join(by)}: {100 * shipped:.0f} → {100 * adapted:.0f} % agreement"
         kind: Literal["taught", "untaught"] = "untaught" if decision.reason else "taught"
         reason = decision.reason or taught
-        self._events.append(AdaptEvent(now, name, modality, kind, by, shipped, adapted, reason))
+        self._events.append(AdaptEvent(self._now, name, modality, kind, by, shipped, adapted, reason))
 
     def _publish(self) -> None:
         """Replace the corrections in use at once, so that `correct` needs no lock."""
