@@ -52,6 +52,8 @@ BAD: Mapping[str, tuple[Any, str]] = {
     "repeated": ({"a": {"audio+audio": {"audio": 0.1}}}, "audio+audio"),
     "no number": ({"a": {"audio": {"audio": "high"}}}, "high"),
     "hole": ({"a": {"audio": {"audio": 0.1, "text": 0.1}, "text": {"text": 0.2}}}, "audio"),
+    "null": ({"a": {"audio": {"audio": None}}}, "audio -> audio is None"),
+    "a null row": ({"a": {"audio": {"audio": 0.1}, "text": None}}, "row text"),
     "no methods": ({}, "methods"),
     "a list": ([], "methods"),
     "no rows": ({"a": {}}, "a"),
@@ -222,5 +224,5 @@ def test_what_an_unfinished_matrix_may_not_be(tmp_path: Path, case: str) -> None
 def test_json_still_refuses_gaps(refusal: Refusal, tmp_path: Path) -> None:
     gap = {"a": {"audio": {"audio": 0.1, "text": None}, "text": {"audio": 0.2, "text": 0.3}}}
     matrix = write_matrix(tmp_path / "m.json", gap)
-    assert "row audio has no score for text" in refusal("report", "--matrix", matrix, "--json")
+    assert "audio -> text is None" in refusal("report", "--matrix", matrix, "--json")
     write_page(matrix, tmp_path / "page.html")

@@ -27,10 +27,11 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
         InputError: the file is missing, or is not JSON.
         MatrixError: it is malformed; names the file, the method and the set.
     """
-    methods = read_unfinished(path)
+    methods = _methods(path)
     for method, matrix in methods.items():
         try:
             robustness.summary(matrix)
+            _check_writing(matrix)
         except MatrixError as error:
             raise MatrixError(f"{path}: {method}: {error}") from error
     return methods
