@@ -2,7 +2,7 @@
 
 import ast
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -132,10 +132,14 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         if hasattr(hint, "__dataclass_fields__"):
             options |= _add_fields(parser, hint, value, prefix if Form.INLINE in notes else f"{name}.")
             continue
-        text = "do not " * (value is True) + described.get(one.name, "").replace("%", "%%")
-        if hint is not bool and value not in (MISSING, None, (), ""):
+        text = "turn off: " * (value is True) + described.get(one.name, "")
+        if hint is not bool and value not in (MISSING, None, (), "", {}):
             text += f" (default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
-        given: dict[str, Any] = {"help": text.strip(), "default": value, **_form(hint, notes, value)}
+        given: dict[str, Any] = {
+            "help": text.strip().replace("%", "%%"),
+            "default": value,
+            **_form(hint, notes, value),
+        }
         if Form.POSITIONAL in notes:
             parser.add_argument(name, **given, nargs=None if value is MISSING else "?")
             continue
@@ -151,7 +155,8 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
         return {"action": "store_false" if value is True else "store_true"}
     if NoneType in get_args(hint):
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
-    named = [note for note in notes if isinstance(note, str)] or [_METAVARS.get(hint, "TEXT")]
+    first, *others = get_args(hint) if get_origin(hint) is tuple else (hint,)
+    named = [note for note in notes if isinstance(note, str)] or [_METAVARS.get(first, "TEXT")]
     form: dict[str, Any] = {"metavar": named[-1]}
     if Form.REPEATED in notes:
         return form | {"action": "append", "default": []}
@@ -160,7 +165,6 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
     if get_origin(hint) is dict:
         return {"nargs": "*", "type": _pair, "metavar": "NAME=VALUE"}
     if get_origin(hint) is tuple:
-        first, *others = get_args(hint)
         return form | {"nargs": "*" if others == [...] else 1 + len(others), "type": first}
     return form | {"type": hint}
 
@@ -187,9 +191,10 @@ def _fields(kind: type) -> Iterator[tuple[Field[Any], Any, Sequence[object]]]:
 
 def _described(kind: type) -> dict[str, str]:
     """Return the description of each field: the text below it, or its line in the class's docstring."""
-    _, _, rows = cleandoc(kind.__doc__ or "").partition("Attributes:\n")
-    texts = dict(re.findall(r"^    (\w+): (.*(?:\n        .*)*)", rows, re.MULTILINE))
+    texts = dict[str, str]()
     for base in filter(is_dataclass, reversed(kind.__mro__)):
+        _, _, rows = cleandoc(base.__doc__ or "").partition("Attributes:\n")
+        texts |= re.findall(r"^    (\w+): (.*(?:\n        .*)*)", rows, re.MULTILINE)
         for row, below in pairwise(ast.parse(getsource(base)).body[0].body):  # type: ignore[attr-defined]
             match row, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
@@ -200,5 +205,5 @@ def _described(kind: type) -> dict[str, str]:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError
+        raise ArgumentTypeError(f"{text}: write NAME=VALUE")
     return name, value

@@ -8,9 +8,12 @@ from pathlib import Path
 import open_clip.tokenizer
 import pytest
 from sensemble_apps.cli import main
+from sensemble_apps.commands.training.matrix import TrainMatrix
+from sensemble_apps.parsing import read
 from sensemble_runtime import subsets
 from sensemble_train.experiments.matrix import ROWS
 from sensemble_train.experiments.presets import EXPERIMENTS
+from sensemble_train.recipe.config import Config
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import COMMAND, MODALITIES, Refusal
@@ -86,6 +89,7 @@ def test_what_pretrains_nothing_asks_for_encoders(
     [
         (("--held-out", "1.5"), "--held-out 1.5: give a number from 0 to 1"),
         (("--pretrain.steps", "-3"), "--pretrain.steps -3: give a number of 0 or more"),
+        (("--encoders", "audio"), "--encoders: audio: write NAME=VALUE; see "),
         (("--train-modalities",), "--train-modalities: name sets"),
     ],
 )
@@ -104,6 +108,18 @@ def test_help_names_every_experiment_with_a_line_each(capsys: pytest.CaptureFixt
     named = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.startswith("  ")}
     assert named.keys() == EXPERIMENTS.keys()
     assert all(len(words) > 3 for words in named.values())
+
+
+def test_help_describes_the_options_that_several_phases_share(capsys: pytest.CaptureFixture[str]) -> None:
+    """They had no description, two numbers were a `TEXT`, and a `%` in a configuration broke it."""
+    with pytest.raises(SystemExit):
+        read(TrainMatrix, "matrix", ["--help"], TrainMatrix(config=Config("", merges="50%"), out=Path()))
+    printed = " ".join(capsys.readouterr().out.split())
+    for phase in ("pretrain", "probe", "finetune"):
+        assert f"--{phase}.clip X largest norm of the gradient" in printed
+        assert f"--{phase}.no-decay-vectors turn off: whether " in printed
+    assert "--sampling.zoom X X" in printed
+    assert "(default: 50%)" in printed
 
 
 SMALL = (

@@ -1,4 +1,4 @@
-"""The commands, a module each: `main(arguments)` runs one. `cli` finds them by `command_table`.
+"""The commands, a module each: `main(arguments)` runs one. `parsing.COMMANDS` lists them.
 
 Only what a command does with its arguments belongs here; what two commands share is in another room.
 
