@@ -31,7 +31,7 @@ class Kept:
     path: Path
 
     def fetch(self, to: Path) -> Delegation | None:
-        """Link the artifact to a path, and return its division; None if it is not kept yet."""
+        """Copy the artifact to a path, and return its division; None if it is not kept yet."""
         try:
             division = Delegation(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
             shutil.copy(self.path, to)

@@ -1,8 +1,11 @@
 """The instant head in the studio: live after two takes of two classes, and fitted anew after each more."""
 
 from pathlib import Path
+from threading import Event
 
 import pytest
+from sensemble_apps.studio.instant import Instant
+from sensemble_apps.studio.project import Run
 from sensemble_runtime import Bundle
 
 from tests.train.recipe.test_instant import ENCODERS
@@ -39,6 +42,22 @@ def test_it_is_live_after_two_takes_of_two_classes_and_knows_a_third_after_two_m
         assert Bundle.open(folder / "instant/bundle").manifest.labels == ("one", "two", "zero")
         assert served.studio.live.session is not None
         assert served.ask("/live/")[0] == 200
+
+
+def test_a_fit_that_fails_says_why_and_is_over_at_once(tmp_path: Path) -> None:
+    seen, over = list[bool](), Event()
+
+    def done() -> None:
+        seen.append(instant.is_fitting)
+        over.set()
+
+    instant = Instant(Run(0, tmp_path / "instant"), tmp_path / "none", (), done)
+    instant.fit()
+    assert over.wait(LOWERED)
+    instant.close()
+    assert seen == [False], "the live page begins anew once a fit"
+    assert "none" in instant.reason
+    assert instant.sets is None
 
 
 def test_from_scratch_there_is_none(tmp_path: Path) -> None:

@@ -170,6 +170,16 @@ def test_a_session_leaves_out_a_camera_that_lies_and_says_so(bundle: Bundle) -> 
     assert show.events[1].time - show.events[0].time >= LASTING
 
 
+def test_a_camera_that_takes_over_from_one_that_lied_is_not_suspected_for_that(bundle: Bundle) -> None:
+    show = Show(bundle)
+    for i in range(8):
+        show.see(i % 3, (i + 1) % 3)
+    show.live_set.add("video", "another camera")
+    made = show.see(2, 2)
+    assert (made.suspect, made.live) == (None, SENSORS)
+    assert [fields_of(event)[2] for event in show.events] == ["suspect", "agrees again"]
+
+
 def test_a_policy_may_pool_a_suspect(bundle: Bundle) -> None:
     show = Show(bundle, Policy(unfamiliar="pool"))
     made = [show.see(i % 3, (i + 1) % 3) for i in range(8)][-1]

@@ -55,13 +55,13 @@ class Instant:
             self._thread.join()
 
     def _work(self) -> None:
-        while True:
+        again = True
+        while again:
             with self._lock:
-                if not self._again or self._closed:
-                    self.is_fitting = False
-                    break
                 self._again = False
                 self._process = process = Process(self._arguments)
+                if self._closed:
+                    process.stop()
             said: list[dict[str, Any]] = []
             try:
                 failed = process.run(said.append) != 0
@@ -70,5 +70,6 @@ class Instant:
                 failed, self.reason = True, f"a process cannot be started ({error.strerror})"
             if not failed:
                 self.sets = said[-1]["left_out"]
+            with self._lock:
+                again = self.is_fitting = self._again and not self._closed
             self._done()
-        self._done()

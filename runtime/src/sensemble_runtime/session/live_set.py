@@ -66,7 +66,13 @@ class LiveSet:
         return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, unless it is there, and accept samples of the named sensor."""
+        """Load the encoder of `modality`, unless it is there, and accept samples of the named sensor.
+
+        What another sensor did that it takes over from does not count against it.
+        """
+        if self._sensors.get(modality, sensor) != sensor:
+            self._suspected.forget(modality)
+            self._suspicion.forget(modality)
         if modality not in self.windows:
             self._bundle.load(modality)
             self.windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
