@@ -60,6 +60,25 @@ def test_a_fit_that_fails_says_why_and_is_over_at_once(tmp_path: Path) -> None:
     assert instant.sets is None
 
 
+def test_takes_that_are_held_out_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = list[Instant]()
+
+    def note(instant: Instant) -> None:
+        fits.append(instant)
+
+    monkeypatch.setattr(Instant, "fit", note)
+    camera, microphone = Steady("video"), Steady("audio")
+    with studying(tmp_path / "project", camera, microphone, options=OPTIONS) as served:
+        for label in ("zero", "one"):
+            served.act("add_class", name=label)
+            for _ in range(2):
+                served.take(label)
+        assert len(fits) == 1
+        served.act("hold_out")
+    with studying(tmp_path / "project", camera, microphone, options=OPTIONS):
+        assert len(fits) == 1, "of one take of each, it would fail"
+
+
 def test_from_scratch_there_is_none(tmp_path: Path) -> None:
     with studying(tmp_path / "project") as served:
         assert served.state()["project"]["instant"] is None

@@ -1,12 +1,13 @@
 """A number that cannot be is refused where the configuration is made, in one line that names its flag."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
@@ -46,3 +47,14 @@ def test_what_cannot_be_is_refused_by_its_flag(line: str) -> None:
         WRONG[line]()
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_goes_on_with_other_encoders_is_told_how_to_name_its_own(tmp_path: Path) -> None:
+    claim(tmp_path, Config("data"))
+    with pytest.raises(ConfigurationError) as refused:
+        claim(tmp_path, Config("data", encoders={"audio": "whisper-tiny.en"}))
+    assert str(refused.value) == (
+        f"{tmp_path}: holds a run with other settings (encoders was {{}}, "
+        "is {'audio': 'whisper-tiny.en'}); "
+        "choose another --out, or its encoders by --encoder and --from-scratch"
+    )

@@ -1,5 +1,6 @@
 """The studio itself: its parts, and what a page may do to them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import RLock
@@ -288,9 +289,10 @@ class Studio:
         self.version += 1
 
     def _fit(self) -> None:
-        """Fit the instant head anew, if two classes have two takes."""
-        counts = [len(self.takes.of(name)) for name in self.project.classes]
-        if self.instant is not None and sum(count > 1 for count in counts) > 1:
+        """Fit the instant head anew, if two classes have two takes that are not held out."""
+        learned = [take for take in self.takes.takes if take.split != "eval"]
+        counts = Counter(label for take in learned for label in take.labels)
+        if self.instant is not None and sum(count > 1 for count in counts.values()) > 1:
             self.instant.fit()
 
     def _drop_estimate(self) -> None:

@@ -150,8 +150,9 @@ def claim(run: Path, config: Config) -> None:
         differ = [name for name in new if name not in _FREE and old[name] != new[name]]
         if differ:
             changes = ", ".join(f"{name} was {old[name]}, is {new[name]}" for name in differ)
+            its = ", or its encoders by --encoder and --from-scratch" if "encoders" in differ else ""
             raise ConfigurationError(
-                f"{run}: holds a run with other settings ({changes}); choose another --out"
+                f"{run}: holds a run with other settings ({changes}); choose another --out{its}"
             )
     run.mkdir(parents=True, exist_ok=True)
     durable.write(path, json.dumps(asdict(config), indent=1).encode())
