@@ -63,6 +63,16 @@ def test_clips_are_found_in_an_echoing_noisy_room(clips: list[Wave]) -> None:
     assert likeness(found[1], clips) > 0.4, "the echoes are as loud as what comes straight"
 
 
+def test_a_clip_that_sounds_like_the_chirp_is_not_taken_for_it(clips: list[Wave]) -> None:
+    """The clips were cut at the loudest sweep, wherever it was, even where they would not fit behind it."""
+    chirp = track(clips, RATE)[RATE : RATE + RATE // 3]
+    siren = 3 * np.pad(chirp, (0, RATE // 2 - len(chirp)))
+    played = [*clips[:5], siren, *clips[6:]]
+    found = find(noisy(played, 0.5, 1e-4), played, RATE)
+    assert found is not None
+    assert likeness(found[1], played) > 0.999
+
+
 @pytest.mark.parametrize("level", [0.0, 1e-5, 0.3])
 def test_a_track_is_not_found_where_it_is_not(clips: list[Wave], level: float) -> None:
     noise = (level * np.random.default_rng(3).standard_normal(15 * RATE)).astype(np.float32)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Form(Enum):
-    """How a field is given, where it is not an option that is given once."""
+    """The form of a field that is not an option given once."""
 
     POSITIONAL = "without a name"
     REPEATED = "several times, each time with one value"
@@ -132,8 +132,8 @@ class Running(Sources):
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     unfamiliar: Literal["leave", "pool"] = "leave"
-    """What becomes of a modality whose window is unlike those of training: it leaves the live set, or is
-    pooled all the same."""
+    """Leave a modality out of the live set while its windows are unlike those of training, or pool it all the
+    same."""
     floor: Annotated[float | None, "SHARE"] = None
     """The least confidence of a sure answer, from 0 to 1; by default, that of the bundle."""
     rerun: OptionalFile = None

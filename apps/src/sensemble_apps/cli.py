@@ -15,16 +15,23 @@ from sensemble_apps.errors import Ended, GateUnmetError, NotInstalledError
 from sensemble_apps.signals import on_stop
 
 _EXTRAS = {
-    "camera": ("cv2",),
-    "media": ("av",),
-    "report": ("jinja2", "matplotlib"),
-    "rerun": ("rerun",),
-    "serve": ("paho", "segno", "starlette", "uvicorn", "websockets"),
-    "sign": ("cryptography",),
-    "text": ("tokenizers",),
-    "train": ("sensemble_export", "sensemble_train", "torch"),
+    "av": "media",
+    "cryptography": "sign",
+    "cv2": "camera",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "paho": "serve",
+    "rerun": "rerun",
+    "segno": "serve",
+    "sensemble_export": "train",
+    "sensemble_train": "train",
+    "starlette": "serve",
+    "tokenizers": "text",
+    "torch": "train",
+    "uvicorn": "serve",
+    "websockets": "serve",
 }
-"""The packages of each extra, which a board may do without."""
+"""Package -> the extra that brings it, which a board may do without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,11 +91,10 @@ def _missing_package(error: BaseException) -> NotInstalledError | None:
     while error.__cause__ is not None:
         error = error.__cause__
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    for extra, packages in _EXTRAS.items():
-        if name in packages:
-            return NotInstalledError(
-                f"needs {name}, which is not installed; `pip install 'sensemble-apps[{extra}]'`"
-            )
+    if extra := _EXTRAS.get(name):
+        return NotInstalledError(
+            f"needs {name}, which is not installed; `pip install 'sensemble-apps[{extra}]'`"
+        )
     return None
 
 

@@ -80,16 +80,17 @@ def find(heard: Wave, clips: Sequence[Wave], rate: int) -> tuple[Wave, list[Wave
     A matched filter finds the chirp, also in an echoing room.
     """
     chirp = _chirp(rate)
-    if len(heard) < 2 * len(chirp):
+    length, gap = len(clips[0]), round(_GAP * rate)
+    latest = len(heard) - len(chirp) - gap - len(clips) * (length + gap)  # a clip may sound like the chirp
+    if latest <= 0:
         return None
     size = 1 << (len(heard) + len(chirp)).bit_length()
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(chirp, size))
-    likeness = np.abs(np.fft.irfft(spectrum, size)[: len(heard)])
+    likeness = np.abs(np.fft.irfft(spectrum, size)[:latest])
     place = int(likeness.argmax())
     if likeness[place] <= max(0.0, _SHARP * float(np.median(likeness))):
         return None
     noise = heard[max(0, place - round(_SILENCE * rate / 2)) : place]
-    length, gap = len(clips[0]), round(_GAP * rate)
     begins = (place + len(chirp) + gap + i * (length + gap) for i in range(len(clips)))
     return noise, [heard[begin : begin + length] for begin in begins]
 

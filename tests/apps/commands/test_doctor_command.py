@@ -15,7 +15,7 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
     assert (result.returncode, result.stderr) == (0, "")
     findings = {line.split()[1]: line.split() for line in result.stdout.splitlines()}
     assert list(findings) == [
-        "python", "installed", "executors", "cameras", "microphones", "media", "text", "pages", "server",
+        "python", "installed", "executors", "cameras", "microphones", "media", "captions", "pages", "server",
         "training", "speech",
     ]  # fmt: skip
     assert {state for state, *_ in findings.values()} <= {"ok", "missing"}

@@ -157,7 +157,7 @@ _EXAMINED = {
     "cameras": _cameras,
     "microphones": _microphones,
     "media": _extra("media", "av"),
-    "text": _extra("text", "tokenizers"),
+    "captions": _extra("text", "tokenizers"),
     "pages": _extra("report", "matplotlib"),
     "server": _extra("serve", "starlette"),
     "training": _extra("train", "torch"),

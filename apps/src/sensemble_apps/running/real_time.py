@@ -39,7 +39,7 @@ Observe = Callable[[Session], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Options:
-    """How a bundle runs, whatever its sensors are.
+    """Options of a run, whatever its sensors are.
 
     Attributes:
         policy: of the session.

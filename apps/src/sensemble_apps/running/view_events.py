@@ -1,4 +1,4 @@
-"""What a view shows of a running bundle: predictions, changes of its sensors, its live set."""
+"""Items that a view shows of a running bundle: predictions, changes of its sensors, its live set."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace

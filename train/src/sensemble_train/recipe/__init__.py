@@ -4,5 +4,5 @@
 scores.
 
 Doors: `recipe`, `cell`, `config`, `planning.derived`, `planning.estimate`, `run_folder`,
-`initialization`, `pretrain`, `methods`, `fusion`, `teacher`, `evaluate`.
+`initialization`, `pretrain`, `methods`, `fusion`, `teacher`, `evaluate`, `instant`.
 """

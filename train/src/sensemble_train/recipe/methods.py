@@ -74,7 +74,7 @@ class FinetuneConfig(Optimization):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What every method starts from; methods return a trained copy of `probed`, in evaluation mode.
+    """The start of every method; methods return a trained copy of `probed`, in evaluation mode.
 
     Attributes:
         probed: the linear probe of M_T.

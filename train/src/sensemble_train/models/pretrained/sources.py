@@ -37,12 +37,14 @@ class Named:
         weights: its file.
         make: the module, from the file's tensors and the form of a window.
         tokenizer: the file of its tokenizer, for captions.
+        above: pixels of the shorter side of pictures, above which it knows what they show.
     """
 
     kind: str
     weights: Pinned
     make: Callable[[dict[str, Tensor], InputSpec], nn.Module]
     tokenizer: Pinned | None = None
+    above: int = 0
 
     @property
     def installed(self) -> bool:
@@ -75,6 +77,7 @@ NAMES = {
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         ),
         lambda weights, _: EfficientNet(weights),
+        above=LARGE,
     ),
     "minilm": Named(
         "text",
@@ -139,9 +142,10 @@ def installed(spec: InputSpec) -> str:
 
     EfficientNet knows photographs: of small pictures, an encoder from scratch learns more.
     """
-    small = spec.kind == "frames" and spec.shape[2] <= LARGE
-    found = (name for name, each in NAMES.items() if each.kind == spec.kind and each.installed)
-    return "" if small else next(found, "")
+    for name, each in NAMES.items():
+        if each.kind == spec.kind and each.installed and not (each.above and spec.shape[2] <= each.above):
+            return name
+    return ""
 
 
 def tokenizer(source: str, length: int) -> Tokenizer | None:
