@@ -4,8 +4,8 @@ import Foundation
 private let rare = 0.02
 /// Seconds that a scene lasts at least; its windows count once.
 private let scene = 2.0
-/// The least probability of an opinion that counts.
-private let least = 1e-3
+/// The least probability of an opinion that counts, relative to no evidence.
+private let least = 1e-2
 
 /// Which modality contradicts the others, which agree, scene by scene: the runtime's `session/suspicion.py`.
 struct Suspicion {
@@ -30,7 +30,7 @@ struct Suspicion {
         guard let classes = opinions.first?.value.count else { return nil }
         let logs = modalities.map { modality -> [Double] in
             guard let said = opinions[modality] else { return Array(repeating: 0, count: classes) }
-            return said.map { log(max(Double($0), least) * Double(classes)) }
+            return said.map { log(max(Double($0) * Double(classes), least)) }
         }
         let everybody = (0..<classes).map { c in logs.reduce(0) { $0 + $1[c] } }
         let rests = logs.map { log in zip(everybody, log).map { $0 - $1 } }

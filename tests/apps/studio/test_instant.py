@@ -17,6 +17,7 @@ OPTIONS = [option for m, source in ENCODERS.items() for option in ("--encoder", 
 LOWERED = 500.0  # seconds; a busy machine is no failure
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3 * LOWERED)
 def test_it_is_live_after_two_takes_of_two_classes_and_knows_a_third_after_two_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,8 +26,8 @@ CLASSES = 10
 Scenes = list[dict[str, int]]
 
 
-def opinion(label: int, confidence: float = 0.8) -> np.ndarray:
-    found = np.full(CLASSES, (1 - confidence) / (CLASSES - 1))
+def opinion(label: int, confidence: float = 0.8, classes: int = CLASSES) -> np.ndarray:
+    found = np.full(classes, (1 - confidence) / (classes - 1))
     found[label] = confidence
     return found
 
@@ -55,6 +55,15 @@ def test_a_sensor_that_lies_is_found_within_a_few_scenes_and_trusted_again(liar:
     assert found[2:4] == [liar, liar]
     assert found[-2:] == [None, None]
     assert {*found} == {None, liar}
+
+
+def test_a_liar_is_found_among_a_thousand_classes() -> None:
+    suspicion = Suspicion(SENSORS)
+    found = [
+        suspicion.note({m: opinion(label, 0.8, 1000) for m, label in seen.items()}, i * SCENE)
+        for i, seen in enumerate(lying("video", 5))
+    ]
+    assert found[2:] == ["video"] * 3
 
 
 def test_sensors_that_agree_are_never_suspected() -> None:

@@ -24,7 +24,7 @@ RARE = 0.02
 """The probability that a sensor lies before any evidence, and that a scene changes who does."""
 SCENE = LASTING
 """Seconds that a scene lasts at least. Windows of one scene count once: they err together."""
-_LEAST = 1e-3  # of an opinion: no calibration is good to more digits
+_LEAST = 1e-2  # of an opinion, relative to no evidence: no calibration is good to more digits
 _LIKELY = 0.5  # the probability from which a sensor is suspected; at most one can have it
 
 
@@ -58,7 +58,7 @@ class Suspicion:
         classes = len(next(iter(opinions.values())))
         logs = np.zeros((len(self._modalities), classes))  # who is absent says nothing
         for modality, probabilities in opinions.items():
-            logs[self._modalities.index(modality)] = np.log(np.maximum(probabilities, _LEAST) * classes)
+            logs[self._modalities.index(modality)] = np.log(np.maximum(probabilities * classes, _LEAST))
         everybody = logs.sum(axis=0)
         rests = everybody - logs
         evidence = np.array([*np.exp([everybody, *rests]).mean(axis=1), 1.0])

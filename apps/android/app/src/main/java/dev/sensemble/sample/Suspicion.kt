@@ -9,8 +9,8 @@ private const val RARE = 0.02
 /** Seconds that a scene lasts at least; its windows count once. */
 private const val SCENE = 2.0
 
-/** The least probability of an opinion that counts. */
-private const val LEAST = 1e-3
+/** The least probability of an opinion that counts, relative to no evidence. */
+private const val LEAST = 1e-2
 
 /** Which modality contradicts the others, which agree, scene by scene: the runtime's `session/suspicion.py`. */
 class Suspicion(private val modalities: List<String>) {
@@ -25,7 +25,7 @@ class Suspicion(private val modalities: List<String>) {
     fun note(opinions: Map<String, FloatArray>, now: Double): String? {
         val classes = opinions.values.firstOrNull()?.size ?: return null
         val logs = modalities.map { modality ->
-            DoubleArray(classes) { c -> opinions[modality]?.let { ln(maxOf(it[c].toDouble(), LEAST) * classes) } ?: 0.0 }
+            DoubleArray(classes) { c -> opinions[modality]?.let { ln(maxOf(it[c] * classes.toDouble(), LEAST)) } ?: 0.0 }
         }
         val everybody = DoubleArray(classes) { c -> logs.sumOf { it[c] } }
         val rests = logs.map { log -> DoubleArray(classes) { everybody[it] - log[it] } }
