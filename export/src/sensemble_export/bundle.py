@@ -100,7 +100,7 @@ def export_bundle(
     out = Path(out)
     jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
-        store.make((*jobs, *float_jobs(jobs)), progress)
+        store.make((*jobs, *float_jobs(model, jobs)), progress)
         return write_bundle(store, jobs, out, origin, groups=groups, fitted_on=fitted_on)
 
 
@@ -119,10 +119,17 @@ def staged_store(
         yield store
 
 
-def float_jobs(jobs: Sequence[Job]) -> list[Job]:
-    """Return the float artifacts of the first target, with which `jobs` are compared in size and latency."""
-    target = jobs[0].target
-    return [Job(job.modality, target, TARGETS[target].schemes[0]) for job in jobs if job.target == target]
+def float_jobs(model: Model, jobs: Sequence[Job]) -> list[Job]:
+    """Return the float artifacts of the first target, with which `jobs` are compared in size and latency.
+
+    Those of pretrained encoders are left out: lowering them takes longer than all else.
+    """
+    target, configs = jobs[0].target, model.description.configs
+    return [
+        Job(job.modality, target, TARGETS[target].schemes[0])
+        for job in jobs
+        if job.target == target and not configs[job.modality].source
+    ]
 
 
 def write_bundle(
@@ -157,7 +164,7 @@ def place(
     Raises:
         ParityFailedError, ExportError: as `write_bundle`.
     """
-    for job in dict.fromkeys((*jobs, *float_jobs(jobs))):
+    for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
     with disk_errors(out):
@@ -215,7 +222,7 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
         if embeddings and (scores := store.scores(embeddings)):
             accuracy[target] = scores
-    whole = {job.modality: store.made[job] for job in float_jobs(jobs) if job in store.made}
+    whole = {job.modality: store.made[job] for job in float_jobs(store.model, jobs) if job in store.made}
     tools = {"torch", *(tool for job in jobs for tool in TARGETS[job.target].tools)}
     return Provenance(
         train_modalities=tuple(sorted(origin.train_modalities)),

@@ -99,14 +99,14 @@ def export_run(
     bundle, trade_offs = run / "bundle", list[TradeOff]()
     if budget is None:
         with staged_store(model, bundle, calibration, held_out) as store:
-            store.make((*jobs, *float_jobs(jobs)), partial(progress, "export"))
+            store.make((*jobs, *float_jobs(model, jobs)), partial(progress, "export"))
             chosen = search.good_enough(store, jobs)
             manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
     else:
         chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode the search's"))
         with staged_store(model, bundle, calibration, chosen_by) as store:
             chosen = _search(store, targets, budget, progress, trade_offs)
-            store.measure_on(held_out, (*chosen, *float_jobs(chosen)), partial(progress, "measure"))
+            store.measure_on(held_out, (*chosen, *float_jobs(model, chosen)), partial(progress, "measure"))
             manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
     return RunExport(bundle, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
