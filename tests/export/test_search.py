@@ -184,8 +184,8 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
         assert chosen.size == min(one.size for one in found) < exact.size
         scored = store.scores(store.expected)
         shipped, programs = make_clips(32, seed=5), {job: store.made[job].path for job in chosen.jobs}
-        store.measure_on(shipped, (*chosen.jobs, *float_jobs(chosen.jobs)))
-        assert set(store.made) == {*chosen.jobs, *float_jobs(chosen.jobs)}
+        store.measure_on(shipped, (*chosen.jobs, *float_jobs(model, chosen.jobs)))
+        assert set(store.made) == {*chosen.jobs, *float_jobs(model, chosen.jobs)}
         assert {job: store.made[job].path for job in chosen.jobs} == programs, "nothing is made again"
         reported = store.scores(store.expected)
         manifest = write_bundle(store, chosen.jobs, out, ORIGIN)
