@@ -18,7 +18,7 @@ from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedEr
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import clip, window
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
-from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.recording.writer import Recording, _place
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -443,6 +443,12 @@ def test_files_are_on_the_disk_before_the_index_names_them(
     record(tmp_path, take(monotonic(), 0.5), seconds=10.0)
     order = [name for name in synced if name != "events.jsonl"]
     assert order == ["000000.mkv.partial", "000000.jsonl.partial", "segments", "index.jsonl"]
+
+
+@pytest.mark.parametrize("end", [0.0, 0.0004, 0.1204, 0.1205])
+def test_a_place_in_a_file_never_ends_where_it_begins(end: float) -> None:
+    place = _place(end - 0.0004, end)
+    assert not place or place["end"] > place.get("start", 0.0)
 
 
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl"])

@@ -241,8 +241,8 @@ class Recording:
 
 def _place(start: float, end: float) -> dict[str, float]:
     """Return an example's start and end in its media file; nothing if all of it is late."""
-    begin = max(round(start, 3), 0.0)
-    return ({"start": begin} if begin else {}) | {"end": round(end, 3)} if end > begin else {}
+    begin, end = max(round(start, 3), 0.0), round(end, 3)
+    return ({"start": begin} if begin else {}) | {"end": end} if end > begin else {}
 
 
 def _encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
