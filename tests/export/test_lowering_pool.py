@@ -76,7 +76,7 @@ def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
     assert _reason(OSError("libm.so.9: cannot open shared object file")).keys() == {"error"}
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="there is no /proc")
 def test_a_worker_ends_with_the_export_that_started_it(folder: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", LOWER, str(folder)]) as export:
         deadline = time.monotonic() + 300

@@ -28,7 +28,7 @@ def wheels(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
 
 @pytest.fixture
 def installed(wheels: Path, tmp_path: Path) -> Path:
-    """A folder into which the runtime's wheel and what it needs were installed."""
+    """The folder of an installation of the runtime's wheel and its dependencies."""
     folder = tmp_path / "installed"
     command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
     subprocess.run([*command, "--find-links", wheels, "sensemble-runtime"], check=True, cwd=tmp_path)

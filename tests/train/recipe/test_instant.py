@@ -144,7 +144,7 @@ def test_groups_that_show_several_classes_are_left_out_in_turn(tmp_path: Path) -
 def test_a_sensor_counts_once_two_classes_have_two_takes_of_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A microphone that was plugged in late says nothing yet."""
+    """A microphone with takes of one class alone has no classifier."""
     index = takes(tmp_path, {"dark": 3, "bright": 3}) / "index.jsonl"
     lines = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
     for line in lines:

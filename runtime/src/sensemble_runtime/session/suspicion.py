@@ -56,7 +56,7 @@ class Suspicion:
         if not opinions:
             return None
         classes = len(next(iter(opinions.values())))
-        logs = np.zeros((len(self._modalities), classes))  # who is absent says nothing
+        logs = np.zeros((len(self._modalities), classes))  # zeros for absent modalities: no evidence
         for modality, probabilities in opinions.items():
             logs[self._modalities.index(modality)] = np.log(np.maximum(probabilities * classes, _LEAST))
         everybody = logs.sum(axis=0)

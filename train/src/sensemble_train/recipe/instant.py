@@ -42,7 +42,7 @@ _STEPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """An instant head, and what it says of examples that it was not fitted on.
+    """An instant head, and its answers to examples that were left out of its fit.
 
     Attributes:
         model: frozen encoders without adapters, and the head.

@@ -18,7 +18,7 @@ from sensemble_train.models.transformer import Block
 _BINS = FRAME // 2 + 1
 _FLOOR, _RANGE = 1e-10, 8.0  # least energy, and decades below the window's maximum that are told apart
 _LOUDEST, _FAINTEST = 1.0, -5.0  # decades: of near speech, to which the maximum is moved; of faint noise
-_QUIET = 2.0  # decades below the maximum, from which on a token says nothing
+_QUIET = 2.0  # decades below the maximum, at which the weight of a token reaches 0
 _FORMATS: tuple[tuple[tuple[str, str], ...], ...] = (
     (  # OpenAI's files
         (r"^encoder\.", ""),
