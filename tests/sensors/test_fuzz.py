@@ -116,6 +116,7 @@ def replayed(folder: Path, specs: Specs) -> None:
         one_line(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000000.jsonl"])
 def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
     path = recorded / name
@@ -133,6 +134,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
         path.write_bytes(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
 def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     """Whoever records into a folder reads it first."""
@@ -198,6 +200,7 @@ def test_media(studio: Studio, films: dict[str, bytes], specs: Specs, seed: int,
                 assert np.all(np.isfinite(media))
 
 
+@pytest.mark.slow
 def test_a_recording_s_media(recorded: Path, specs: Specs) -> None:
     path = recorded / "segments" / "000000.mkv"
     whole = path.read_bytes()
