@@ -116,7 +116,8 @@ def test_relative_frames_do_not_depend_on_brightness_and_contrast(
     changed = (gain * frames + shift).round().clamp(0, 255)
     expected, found = (RelativeFrames()(x.to(torch.uint8)) for x in (frames, changed))
     assert expected.shape == (6, 3, 16, 12)
-    torch.testing.assert_close(found, expected, atol=0.06, rtol=0)  # bytes are rounded
+    level = 1 / float(changed.std())  # rounding moves a value, and the mean, by half a level at most
+    torch.testing.assert_close(found, expected, atol=1.01 * level, rtol=0)
     window = expected.reshape(2, -1)
     torch.testing.assert_close(window.mean(dim=1), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(window.std(dim=1), torch.ones(2), atol=0.01, rtol=0)
