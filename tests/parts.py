@@ -67,6 +67,12 @@ def noise(path: Path, level: float, seconds: int) -> Path:
     return _write_wav(path, (sound * 32767).astype(np.int16), 16000)
 
 
+def tone(path: Path, hertz: float, seconds: float = 0.5) -> Path:
+    """Write a tone, 16 kHz mono, into a WAV file."""
+    sound = 0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 16000)) / 16000)
+    return _write_wav(path, (sound * 32767).astype(np.int16), 16000)
+
+
 def speech(path: Path, seconds: int) -> Path:
     """Write digits that are spoken again and again into a WAV file."""
     (said,) = speak([Utterance("one, two, three, four, five, six, seven, eight, nine", "en", 50, 160)])

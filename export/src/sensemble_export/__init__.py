@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         SchemeError,
     )
     from sensemble_export.instant import export_instant
-    from sensemble_export.run import RunExport, export_run
+    from sensemble_export.run import RunExport, export_model, export_run
     from sensemble_export.search import BudgetError
     from sensemble_export.targets import Job, plan
     from sensemble_export.verification import verify
@@ -35,6 +35,7 @@ __all__ = [
     "SchemeError",
     "export_bundle",
     "export_instant",
+    "export_model",
     "export_run",
     "plan",
     "verify",

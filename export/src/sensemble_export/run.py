@@ -34,7 +34,7 @@ from sensemble_export.targets import Job, needs_ranges, plan
 
 @dataclass(frozen=True, slots=True)
 class RunExport:
-    """The outcome of `export_run`.
+    """The outcome of `export_run` or `export_model`.
 
     Attributes:
         measured: the number of examples of the split eval that it was measured on.
@@ -78,10 +78,36 @@ def export_run(
             gets a better scheme (`search.good_enough`).
     """
     run, train = Path(run), tuple(sorted(train_modalities))
-    model = _load(run, method, train)
-    data = _data(run)
-    dataset = read_dataset(data)
+    model, data = _load(run, method, train), _data(run)
     origin = Origin(train, method, data.resolve().name)
+    return export_model(
+        model,
+        data,
+        run / "bundle",
+        origin,
+        targets=targets,
+        schemes=schemes,
+        budget=budget,
+        progress=progress,
+    )
+
+
+def export_model(
+    model: Model,
+    data: Path | str,
+    out: Path | str,
+    origin: Origin,
+    *,
+    targets: Sequence[str] = ("executorch-xnnpack",),
+    schemes: Iterable[str] = (),
+    budget: Mapping[str, float] | None = None,
+    progress: Stages = no_progress,
+) -> RunExport:
+    """Export a model into the bundle `out`, fitted and measured on a dataset, which has the model's labels.
+
+    The other arguments, and what is raised, are those of `export_run`.
+    """
+    out, dataset = Path(out), read_dataset(data)
     jobs = plan(model.modalities, targets, schemes)
     if budget is not None:
         search.check_targets(targets)
@@ -96,19 +122,19 @@ def export_run(
     held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
     groups = [example.group for example in measured]
     fitted_on = _fitted_on(model, dataset, progress)
-    bundle, trade_offs = run / "bundle", list[TradeOff]()
+    trade_offs = list[TradeOff]()
     if budget is None:
-        with staged_store(model, bundle, calibration, held_out) as store:
+        with staged_store(model, out, calibration, held_out) as store:
             store.make((*jobs, *float_jobs(model, jobs)), partial(progress, "export"))
             chosen = search.good_enough(store, jobs)
-            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
+            manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
     else:
         chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode the search's"))
-        with staged_store(model, bundle, calibration, chosen_by) as store:
+        with staged_store(model, out, calibration, chosen_by) as store:
             chosen = _search(store, targets, budget, progress, trade_offs)
             store.measure_on(held_out, (*chosen, *float_jobs(model, chosen)), partial(progress, "measure"))
-            manifest = write_bundle(store, chosen, bundle, origin, groups=groups, fitted_on=fitted_on)
-    return RunExport(bundle, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
+            manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
+    return RunExport(out, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 
 def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:

@@ -8,10 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import torch
-from sensemble_apps.commands.export import export
 from sensemble_apps.commands.export_verify import _cells
 from sensemble_apps.runs.costs import show_costs
-from sensemble_export import search
+from sensemble_export import export_run, search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError
 from sensemble_export.verification import Verified
@@ -115,7 +114,7 @@ def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(search, "trade_off", trade_off)
     with pytest.raises(BudgetError, match="that was enough"):
-        export(run, "finetune", ("text",), ("onnx",), budget={"size": 5.0})
+        export_run(run, "finetune", ("text",), targets=("onnx",), budget={"size": 5.0})
     assert met == [6]
 
 

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError, TrainError
     from sensemble_train.experiments.presets import EXPERIMENTS
     from sensemble_train.models.augment_config import AugmentConfig
+    from sensemble_train.models.imported import imported_model
     from sensemble_train.models.model import Model, load_model
     from sensemble_train.models.model_config import ModelConfig
+    from sensemble_train.models.pretrained.sources import Trained
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.instant import Instant, instant
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
@@ -35,8 +37,10 @@ __all__ = [
     "ScaleConfig",
     "StageEstimate",
     "TrainError",
+    "Trained",
     "derived",
     "estimate",
+    "imported_model",
     "instant",
     "load_model",
     "run",

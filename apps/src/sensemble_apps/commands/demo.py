@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -68,9 +69,11 @@ def main(arguments: Demo) -> None:
         if _exported(out) == shipped:
             console.print("  already exported")
         else:
+            from sensemble_export import export_run
+
             from sensemble_apps.commands.export import export
 
-            export(out, *shipped)
+            export(out, partial(export_run, out, *shipped))
     with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
         pace = ["--fast"] if arguments.fast else []
         _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)

@@ -1,17 +1,19 @@
 """`sensemble export`: quantize and lower a trained model of a run into the run's bundle."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from sensemble_export.bundle import Origin
 from sensemble_export.fitting import describe_calibration
 from sensemble_export.partition_report import FILE_NAME, describe_lowering
-from sensemble_export.run import export_run
+from sensemble_export.run import RunExport, export_model, export_run
 from sensemble_export.search import BudgetError, TradeOff, parse_budget
 from sensemble_runtime import subsets
-from sensemble_runtime.subsets import Subset
+from sensemble_train.models.imported import imported_model
 
 from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
@@ -31,7 +33,11 @@ class Export(Common):
     """
 
     run: Positional[Folder]
-    """A run folder that `sensemble train` or `sensemble demo` wrote."""
+    """A run folder that `sensemble train` or `sensemble demo` wrote; with --model, the bundle's folder."""
+    model: Annotated[str | None, "PACKAGE.MODULE:FACTORY"] = None
+    """A function that returns a model trained elsewhere (`sensemble_train.Trained`); give --data too."""
+    data: Annotated[Path | None, "FOLDER"] = None
+    """The dataset that a model of --model is quantized, calibrated and measured on."""
     method: Annotated[str, "NAME"] = "subset"
     """One of the run's methods."""
     train_modalities: Annotated[str | None, "SET"] = None
@@ -53,33 +59,41 @@ def main(arguments: Export) -> None:
     if arguments.budget is not None and arguments.scheme:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
-    asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
-    method, train = most_robust(arguments.run / SELECTION, arguments.method, asked)
-    targets, schemes = arguments.target, arguments.scheme
-    export(arguments.run, method, train, targets, schemes, budget, in_json=arguments.json)
-    bundle = str(arguments.run / BUNDLE)
+    if (arguments.model is None) != (arguments.data is None):
+        raise InputError("--model and --data go together: a run folder has its own")
+    run: Path = arguments.run
+    make: Callable[..., RunExport]
+    if arguments.model is not None and arguments.data is not None:
+        model = imported_model(arguments.model)
+        origin = Origin(model.modalities, "imported", arguments.data.resolve().name)
+        make = partial(export_model, model, arguments.data, run / BUNDLE, origin)
+    else:
+        asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
+        make = partial(export_run, run, *most_robust(run / SELECTION, arguments.method, asked))
+    make = partial(make, targets=arguments.target, schemes=arguments.scheme, budget=budget)
+    export(run, make, budget, in_json=arguments.json)
+    bundle = str(run / BUNDLE)
     say(json.dumps({"bundle": bundle}) if arguments.json else bundle)
 
 
 def export(
     run: Path,
-    method: str,
-    train: Subset,
-    targets: Sequence[str] = ("executorch-xnnpack",),
-    schemes: Sequence[str] = (),
+    make: Callable[..., RunExport],
     budget: Mapping[str, float] | None = None,
     *,
     in_json: bool = False,
 ) -> None:
-    """Export as `export_run`, and print the costs of the bundle and the trade-off of a search.
+    """Export, and print the costs of the bundle and the trade-off of a search.
 
-    With `in_json`, progress alone is printed.
+    Args:
+        run: the folder of the bundle.
+        make: exports, given `progress`.
+        budget: the limits of the search.
+        in_json: whether progress alone is printed.
     """
     try:
         with stages(in_json=in_json) as progress:
-            done = export_run(
-                run, method, train, targets=targets, schemes=schemes, budget=budget, progress=progress
-            )
+            done = make(progress=progress)
     except BudgetError as error:
         _show_trade_offs(run, error.trade_offs, budget or {})
         raise
@@ -87,8 +101,9 @@ def export(
         return
     _show_trade_offs(run, done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
+    origin = done.manifest.provenance
     if (run / MATRIX).exists():  # not of a run that is still training other sets
-        for line in at_chance(run / MATRIX, method, train):
+        for line in at_chance(run / MATRIX, origin.method, origin.train_modalities):
             remark(f"warning: {line}")
     for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)

@@ -42,8 +42,8 @@ class EncoderConfig:
         spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
         relative: whether the front end makes the embedding independent of the level of sound and of the
             brightness and contrast of frames, instead of the fixed scales of Table 6.
-        source: a pretrained encoder (`pretrained.sources`) before an adapter; of the other fields, only
-            `embedding` and `vocabulary` then have a meaning.
+        source: a pretrained encoder (`pretrained.sources`) before an adapter, or without `project` alone; of
+            the other fields, only `embedding`, `vocabulary` and `place` then have a meaning.
         place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
     """
 

@@ -7,6 +7,7 @@ from sensemble_sensors.spec import InputSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.encoders import Encoder, EncoderConfig, unit
 from sensemble_train.models.pretrained.sources import load
 
@@ -24,19 +25,18 @@ class Pretrained(Encoder):
         self.spec = spec
         self.frozen = load(config.source, spec)
         size = self.frozen(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))).shape[1]
-        inside = 2 * config.embedding
-        self.adapter = (
-            nn.Sequential(
-                nn.Linear(size, inside),
-                nn.BatchNorm1d(inside, affine=False),
-                nn.GELU(),
-                nn.Linear(inside, config.embedding),
-                nn.BatchNorm1d(config.embedding, affine=False),
-                Unit(),
+        self.adapter: nn.Module
+        if config.place is not None:
+            self.adapter = Placed(size, config.place, config.embedding)
+        elif config.project:
+            self.adapter = _adapter(size, config.embedding)
+        elif size == config.embedding:
+            self.adapter = nn.Identity()
+        else:
+            raise ConfigurationError(
+                f"{config.source}: the encoder of {spec.modality} gives {size} numbers, and the head takes "
+                f"{config.embedding}"
             )
-            if config.place is None
-            else Placed(size, config.place, config.embedding)
-        )
 
     def train(self, mode: bool = True) -> Self:
         """Leave the frozen encoder in evaluation mode."""
@@ -55,6 +55,18 @@ class Pretrained(Encoder):
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor to embeddings."""
         return self.adapter(self.frozen(raw))  # type: ignore[no-any-return]
+
+
+def _adapter(size: int, embedding: int) -> nn.Module:
+    inside = 2 * embedding
+    return nn.Sequential(
+        nn.Linear(size, inside),
+        nn.BatchNorm1d(inside, affine=False),
+        nn.GELU(),
+        nn.Linear(inside, embedding),
+        nn.BatchNorm1d(embedding, affine=False),
+        Unit(),
+    )
 
 
 class Unit(nn.Module):

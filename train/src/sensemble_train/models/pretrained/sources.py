@@ -1,13 +1,17 @@
-"""Sources of pretrained encoders: a name, `timm:NAME`, `hf:FOLDER` or `package.module:factory`."""
+"""Sources of pretrained encoders: a name, `timm:NAME`, `hf:FOLDER` or `package.module:factory`.
+
+`model:package.module:factory`, of a saved model, is an encoder of a whole model that was trained elsewhere.
+"""
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -20,6 +24,8 @@ from sensemble_train.models.pretrained.whisper import Whisper
 
 LARGE = 48
 """Pixels of the shorter side, above which pictures are large."""
+MODEL = "model"
+"""The beginning of the source of an encoder of a `Trained` model."""
 TOKENS = 32
 """Tokens of a caption for an encoder with a tokenizer of its own."""
 _MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -100,6 +106,28 @@ NAMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model that was trained elsewhere.
+
+    Attributes:
+        encoders: modality -> a module from raw windows [B, ...], as its spec has them, to float32 [B, d]; its
+            preprocessing is inside.
+        specs: modality -> the form of its window.
+        head: the classifier, from the mean of the embeddings [B, d] to logits [B, C].
+        labels: of the C classes.
+        task: one class per example (`multi-class`) or any number (`multi-label`).
+        tokenizer: turns captions into token ids; None without text.
+    """
+
+    encoders: Mapping[str, nn.Module]
+    specs: Mapping[str, InputSpec]
+    head: nn.Linear
+    labels: Sequence[str]
+    task: Task = "multi-class"
+    tokenizer: Tokenizer | None = None
+
+
 @cache
 def load(source: str, spec: InputSpec) -> nn.Module:
     """Return the frozen encoder of a source, in evaluation mode; one process shares one.
@@ -125,16 +153,39 @@ def _make(source: str, spec: InputSpec) -> nn.Module:
         return _Timm(what)
     if where == "hf" and what:
         return _of_folder(Path(what), spec)
+    if where == MODEL and what:
+        return trained(what).encoders[spec.modality]
     if not what:
         raise ConfigurationError(
             f"--encoder {spec.modality}={source}: give {', '.join(NAMES)}, timm:NAME, hf:FOLDER, or "
             "package.module:factory"
         )
+    made: nn.Module = _factory(f"--encoder {spec.modality}={source}", where, what)(spec)
+    return made
+
+
+@cache
+def trained(source: str) -> Trained:
+    """Return the model that the factory `package.module:factory` makes; one process makes it once.
+
+    Raises:
+        ConfigurationError: there is no such factory, or it returns something else.
+    """
+    where, _, what = source.partition(":")
+    if not what:
+        raise ConfigurationError(f"--model {source}: name a function, package.module:factory")
+    found = _factory(f"--model {source}", where, what)()
+    if not isinstance(found, Trained):
+        raise ConfigurationError(f"--model {source}: it returns {type(found).__name__}, not Trained")
+    return found
+
+
+def _factory(option: str, where: str, what: str) -> Callable[..., Any]:
     try:
-        factory: Callable[[InputSpec], nn.Module] = getattr(importlib.import_module(where), what)
+        found: Callable[..., Any] = getattr(importlib.import_module(where), what)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"--encoder {spec.modality}={source}: {error}; name a function") from error
-    return factory(spec)
+        raise ConfigurationError(f"{option}: {error}; name a function") from error
+    return found
 
 
 def installed(spec: InputSpec) -> str:

@@ -1,0 +1,51 @@
+"""A model that was trained elsewhere: `package.module:factory` returns its encoders and its head."""
+
+from collections.abc import Iterator
+
+import torch
+from sensemble_sensors.kinds.registry import kind_of
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.model import Description, Model
+from sensemble_train.models.pretrained.sources import MODEL, Trained, trained
+
+
+def imported_model(source: str) -> Model:
+    """Return the model that the factory `source` makes, in evaluation mode.
+
+    Raises:
+        ConfigurationError: there is no such factory, or its encoders, specs, head, labels and tokenizer do
+            not fit each other.
+    """
+    found = trained(source)
+    for problem in _problems(found):
+        raise ConfigurationError(f"--model {source}: {problem}")
+    size, classes = found.head.in_features, found.head.out_features
+    words = found.tokenizer.get_vocab_size() if found.tokenizer else 0
+    bare = EncoderConfig(0, 0, 0, size, vocabulary=words, source=f"{MODEL}:{source}", project=False)
+    description = Description(
+        dict(found.specs), dict.fromkeys(found.specs, bare), tuple(found.labels), found.task
+    )
+    model = Model(description, found.tokenizer)
+    norm, linear = model.head.norm, model.head.linear
+    with torch.no_grad():  # a norm that changes nothing
+        assert norm.running_var is not None  # noqa: S101 - tracked, as by default
+        norm.running_var.fill_(1 - norm.eps)
+        linear.weight.copy_(found.head.weight)
+        linear.bias.copy_(found.head.state_dict().get("bias", torch.zeros(classes)))  # it may have none
+    return model.eval()
+
+
+def _problems(found: Trained) -> Iterator[str]:
+    """Yield what does not fit, in words."""
+    if not found.specs or found.encoders.keys() != found.specs.keys():
+        yield f"encoders of {sorted(found.encoders)} and specs of {sorted(found.specs)}"
+    for modality, spec in found.specs.items():
+        if spec.modality != modality:
+            yield f"the spec of {modality} is one of {spec.modality}"
+        yield from (f"{modality}: {problem}" for problem in kind_of(spec.modality).spec_problems(spec))
+    if found.head.out_features != len(found.labels):
+        yield f"a head of {found.head.out_features} classes and {len(found.labels)} labels"
+    if found.tokenizer is None and any(kind_of(m).tokenized for m in found.specs):
+        yield "it reads text; give its tokenizer"
