@@ -31,11 +31,14 @@ class Kept:
     path: Path
 
     def fetch(self, to: Path) -> Delegation | None:
-        """Copy the artifact to a path, and return its division; None if it is not kept yet."""
+        """Copy the artifact to a path, and return its division; None if it is not kept, or is damaged."""
         try:
-            division = Delegation(**json.loads(self.path.with_suffix(".json").read_text("utf-8")))
-            shutil.copy(self.path, to)
-        except (OSError, ValueError, TypeError):
+            noted = json.loads(self.path.with_suffix(".json").read_text("utf-8"))
+            division, content = Delegation(**noted["division"]), self.path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != noted["sha256"]:
+                return None
+            to.write_bytes(content)
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         return division
 
@@ -46,7 +49,9 @@ class Kept:
             partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
             shutil.copy(made, partial)
             partial.replace(self.path)
-            self.path.with_suffix(".json").write_text(json.dumps(asdict(division)), "utf-8")
+            digest = hashlib.sha256(made.read_bytes()).hexdigest()
+            noted = {"division": asdict(division), "sha256": digest}
+            self.path.with_suffix(".json").write_text(json.dumps(noted), "utf-8")
 
 
 def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:

@@ -121,6 +121,16 @@ def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
         assert again.problems == []
 
 
+def test_a_suspect_teaches_none_and_learns(room: Room) -> None:
+    newest = {"audio": Window("audio", room.world.windows(np.array([3]))[0])}
+    newest["video"] = Window("video", picture(room.world, 3))
+    for suspect, learners in (("video", set()), ("audio", {("audio", "one")})):
+        for _ in range(3):
+            room.adapter.learn(["audio"], newest, 0.0, suspect)
+        room.adapter.study()
+        assert room.adapter.learners.keys() == learners
+
+
 def test_nothing_is_learned_before_it_is_studied(room: Room) -> None:
     """A d x d solve for each scene was run while the session's only lock was held."""
     newest = {"audio": Window("audio", room.world.windows(np.array([3]))[0])}

@@ -83,11 +83,17 @@ class Adapter:
             if (modality, window.sensor) in used and not self._is_background(window)
         }
 
-    def learn(self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float) -> None:
-        """Note what the new windows of `fresh` modalities can learn from the newest ones of the others."""
+    def learn(
+        self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
+    ) -> None:
+        """Note what the new windows of `fresh` modalities can learn from the newest ones of the others.
+
+        The suspect (`Prediction.suspect`) teaches none; it may learn, for an unknown voice contradicts too.
+        """
+        trusted = {modality: window for modality, window in newest.items() if modality != suspect}
         for modality in sorted(fresh):
             window = newest[modality]
-            teachers = self._teachers(window, newest)
+            teachers = self._teachers(window, trusted)
             if not teachers or self._is_background(window):
                 continue
             opinion, _ = self._bundle.judge.answer({m: newest[m].embedding for m in teachers})

@@ -187,7 +187,8 @@ class LiveSet:
             whole, _ = judge.answer(embeddings, left_out)
         opinions |= dict.fromkeys((m for m in left_out if m not in live), judge.no_evidence)
         if self._adapter:
-            self._adapter.learn([m for m, e in fresh.items() if m in shown and not e.skipped], shown, now)
+            learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
+            self._adapter.learn(learning, shown, now, suspect)
         rings = sorted(self.windows.items())
         return Prediction(
             time=now,
